@@ -1,0 +1,48 @@
+# grpo.h needs no building: these targets build and run its examples and tests.
+#
+#   make run       train the main example from random weights (under a minute)
+#   make test      prove the header (needs a C compiler, nothing else)
+#   make hello     the smallest program
+#   make picture   the learning curve of the README, from a real run
+#   make check     what .ci/run adds: every compiler and standard, sanitizers, valgrind
+
+CC      ?= cc
+CFLAGS  ?= -O3
+WARN     = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+BUILD    = build
+HEADER   = grpo.h
+EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience
+TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
+           test_double test_learning
+
+all: $(EXAMPLES:%=$(BUILD)/%)
+
+run: $(BUILD)/03_arithmetic
+	./$(BUILD)/03_arithmetic
+
+hello: $(BUILD)/01_hello
+	./$(BUILD)/01_hello
+
+picture: $(BUILD)/03_arithmetic
+	./$(BUILD)/03_arithmetic --svg examples/arithmetic.svg
+
+test: $(TESTS:%=$(BUILD)/%) all
+	@CC="$(CC)" BUILD="$(BUILD)" sh tests/run.sh $(TESTS)
+
+check: all
+	sh tests/compilers.sh
+	sh tests/sanitizers.sh
+
+$(BUILD)/%: examples/%.c $(HEADER) examples/show.h | $(BUILD)
+	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
+
+$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h | $(BUILD)
+	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
+
+$(BUILD):
+	mkdir -p $(BUILD)
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all run hello picture test check clean

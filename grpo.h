@@ -1,0 +1,5537 @@
+/* ============================================================================================
+ *
+ *   II   INTERFACE
+ *
+ * ============================================================================================ */
+#ifndef GRPO_H
+#define GRPO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef GRPO_STATIC
+#if defined(__GNUC__)
+#define GRPO_API static __attribute__((unused))
+#else
+#define GRPO_API static
+#endif
+#else
+#define GRPO_API extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct grpo grpo;
+
+/* Every function that can fail returns GRPO_OK or one of these; grpo_error() has the sentence. */
+enum {
+    GRPO_OK        = 0,
+    GRPO_BAD_INPUT = -1,      /* an argument or a config field makes no sense */
+    GRPO_NO_MEMORY = -2,      /* the allocator returned NULL */
+    GRPO_IO        = -3,      /* a file could not be opened, read, written or renamed */
+    GRPO_BAD_FILE  = -4,      /* a file is there but is not what it should be */
+    GRPO_NONFINITE = -5,      /* NaN or Inf appeared: the step was skipped, the weights are as before */
+    GRPO_DEVICE    = -6,      /* the backend reported an error */
+    GRPO_CALLBACK  = -7       /* one of the caller's own functions returned a failure */
+};
+
+enum { GRPO_MAX_REWARDS = 8, GRPO_NAME_LENGTH = 32, GRPO_ERROR_LENGTH = 256 };
+
+/* -------------------------------------------------------------------------------- the model --
+ * The decoder of Llama, Qwen2 and Qwen3, with the field names of Hugging Face's config.json:
+ * RMSNorm -> grouped-query attention with rotary positions -> RMSNorm -> SwiGLU, pre-norm. */
+typedef struct grpo_model_config {
+    int   vocab_size;               /* V;  0: taken from the vocabulary                          */
+    int   hidden_size;              /* H                                                         */
+    int   intermediate_size;        /* F, the width of SwiGLU                                    */
+    int   num_hidden_layers;
+    int   num_attention_heads;
+    int   num_key_value_heads;      /* 0: as many as num_attention_heads                         */
+    int   head_dim;                 /* even; 0: hidden_size / num_attention_heads                */
+    int   max_position_embeddings;  /* longest prompt + completion                               */
+    float rope_theta, rms_norm_eps;
+    int   tie_word_embeddings;      /* 1: the LM head is the embedding matrix                    */
+    int   attention_bias;           /* 1: q, k and v have a bias (Qwen2)                         */
+    int   qk_norm;                  /* 1: q and k are RMS-normalised per head (Qwen3)            */
+    float initializer_range;        /* std of the random initial weights                         */
+} grpo_model_config;
+
+/* ------------------------------------------------------------------------ prompts and samples */
+typedef struct grpo_prompt {
+    const char *text;               /* the question, NUL-terminated; may be NULL if tokens is set */
+    const char *answer;             /* for the reward functions and grpo_sft; may be NULL         */
+    const int  *tokens;             /* if not NULL, used instead of encoding text                 */
+    int         num_tokens;
+    const void *data;               /* the caller's own, handed on to the reward functions        */
+} grpo_prompt;
+
+typedef struct grpo_sample {        /* what a reward function sees: one completion               */
+    int prompt_index, completion_index;      /* in this batch; in its group                      */
+    const char *prompt, *completion;         /* text, NUL-terminated; end-of-text is not in it   */
+    const char *answer;                      /* the prompt's                                     */
+    const int  *prompt_tokens, *tokens;      /* tokens includes end-of-text if it was sampled    */
+    int num_prompt_tokens, num_tokens;
+    int truncated;                           /* 1: max_completion_length came before end-of-text */
+    int max_completion_length;
+    const void *data;                        /* the prompt's                                     */
+} grpo_sample;
+
+/* A reward of one completion. NaN: "cannot say"; the sample is left out of its group. */
+typedef float (*grpo_reward_function)(const grpo_sample *sample, void *user);
+/* The rewards of a whole batch at once, for verifiers that are slow one by one. Fill rewards[n];
+ * returning non-zero makes grpo_score() fail with GRPO_CALLBACK. */
+typedef int (*grpo_reward_batch_function)(const grpo_sample *samples, int n, float *rewards,
+                                          void *user);
+
+typedef struct grpo_reward {        /* one line of the rubric; set either function or batch      */
+    char  name[GRPO_NAME_LENGTH];   /* logged as rewards/NAME/mean and rewards/NAME/std          */
+    float weight;
+    grpo_reward_function       function;
+    grpo_reward_batch_function batch;
+    void *user;
+} grpo_reward;
+
+/* Text to tokens and back, if the tokenizer is the caller's own. encode returns the number of
+ * tokens (at most capacity are written; a larger return value means it did not fit), or a negative
+ * number if the text cannot be encoded. decode likewise, in bytes, without a closing NUL. */
+typedef int (*grpo_encode_function)(void *tokenizer, const char *text, int *tokens, int capacity);
+typedef int (*grpo_decode_function)(void *tokenizer, const int *tokens, int num_tokens,
+                                    char *text, int capacity);
+
+/* ------------------------------------------------------------------------------- the sampler --
+ * The filters apply in this order to softmax(logits / temperature), each renormalising. */
+typedef struct grpo_sampling {
+    float temperature;              /* 0: greedy, the most probable token with probability 1     */
+    int   top_k;                    /* keep the k most probable tokens; 0: all                   */
+    float top_p;                    /* keep the fewest tokens that hold this much mass; 1: all   */
+    float min_p;                    /* keep tokens with p >= min_p * max p; 0: all               */
+} grpo_sampling;
+
+/* ----------------------------------------------------------------------------- the objective --
+ * Everything that says WHICH loss. In the paper's letters, for one group of G completions o_i:
+ *
+ *   J = 1/G sum_i 1/|o_i| sum_t { min(r_it A_it, clip(r_it, 1-eps, 1+eps) A_it) - beta KL_it }
+ *
+ * and loss = -J. Each field below swaps one part of that line; presets fill them all. */
+enum {
+    GRPO_ADVANTAGE_ZSCORE,          /* A = (r - mean) / (std + eps), of the group (the paper)    */
+    GRPO_ADVANTAGE_MEAN,            /* A = r - mean                   (Dr. GRPO)                 */
+    GRPO_ADVANTAGE_BATCH,           /* A = (r - mean) / (std of the whole batch + eps)           */
+    GRPO_ADVANTAGE_RLOO             /* A = r - mean of the others     (leave one out)            */
+};
+enum { GRPO_LOSS_CLIP,              /* -min(r A, clip(r) A)           (PPO, the paper)           */
+       GRPO_LOSS_REINFORCE };       /* -A log pi: no ratio, no clip                              */
+enum { GRPO_AVERAGE_SEQUENCE,       /* mean over sequences of each one's token mean (the paper)  */
+       GRPO_AVERAGE_TOKEN,          /* mean over all tokens of the step (DAPO)                   */
+       GRPO_AVERAGE_CONSTANT };     /* sum / (sequences * max_completion_length) (Dr. GRPO)      */
+enum { GRPO_KL_K1,                  /* log(pi/ref)                                               */
+       GRPO_KL_K2,                  /* 1/2 log(pi/ref)^2                                         */
+       GRPO_KL_K3 };                /* ref/pi - log(ref/pi) - 1       (the paper)                */
+enum { GRPO_EQUAL_KEEP,             /* a group whose rewards are all equal stays: A = 0, KL acts */
+       GRPO_EQUAL_SKIP,             /* ... takes no part in the loss and its averages            */
+       GRPO_EQUAL_RESAMPLE };       /* ... is sampled anew up to max_resamples times, then skipped
+                                           (DAPO's dynamic sampling, on the same prompt)         */
+
+typedef struct grpo_objective {
+    int   advantage;                /* GRPO_ADVANTAGE_*                                          */
+    float advantage_eps;            /* added to the std                                          */
+    int   advantage_ddof;           /* 1: sample std (torch), 0: population std (numpy)          */
+    int   equal_rewards;            /* GRPO_EQUAL_*                                              */
+    int   max_resamples;            /* bound of GRPO_EQUAL_RESAMPLE                              */
+    int   loss;                     /* GRPO_LOSS_*                                               */
+    int   average;                  /* GRPO_AVERAGE_*                                            */
+    float epsilon, epsilon_high;    /* the clip range is [1 - epsilon, 1 + epsilon_high]         */
+    float delta;                    /* two-sided: r is capped here before r A; 0: off (TRL)      */
+    float dual_clip;                /* for A < 0 the loss is at most -dual_clip A; 0: off (veRL) */
+    float beta;                     /* weight of the KL term; 0: no reference policy in memory   */
+    int   kl;                       /* GRPO_KL_*                                                 */
+    int   kl_in_reward;             /* 1: beta * sum of KL is taken from the reward instead      */
+    float entropy_coef;             /* loss -= entropy_coef * token mean of the entropy          */
+    int   mask_truncated_completions;  /* 1: completions without end-of-text do not train        */
+    int   max_completion_length;    /* the constant of GRPO_AVERAGE_CONSTANT                     */
+} grpo_objective;
+
+/* What the loss saw, in TRL's terms. Means are over the tokens that count. */
+typedef struct grpo_loss_stats {
+    double loss, policy_loss, kl, entropy;
+    double ratio_mean, ratio_max;
+    double clip_low_mean, clip_high_mean, clip_region_mean;   /* share of tokens that are clipped */
+    double clip_low_min, clip_high_max;                       /* of the per-sequence shares       */
+    int    num_tokens, num_sequences;                         /* that count                       */
+} grpo_loss_stats;
+
+/* ------------------------------------------------------------------------------- the metrics --
+ * One step, under TRL's names with '/' written '_'; grpo_metrics_json() writes the real names. */
+typedef struct grpo_metrics {
+    int    step;                    /* GRPO steps done, this one included                        */
+    double num_tokens;              /* prompt and completion tokens seen since the start         */
+    double step_time;               /* seconds                                                   */
+    double loss, policy_loss, grad_norm, learning_rate;
+    double reward, reward_std;      /* mean and sample std over the whole batch                  */
+    double frac_reward_zero_std;    /* share of groups whose rewards are all equal               */
+    double entropy, kl;
+    double clip_ratio_low_mean, clip_ratio_high_mean, clip_ratio_region_mean;
+    double clip_ratio_low_min, clip_ratio_high_max;
+    double ratio_mean, ratio_max;
+    double completions_mean_length, completions_min_length, completions_max_length;
+    double completions_mean_terminated_length, completions_min_terminated_length;
+    double completions_max_terminated_length, completions_clipped_ratio;
+    int    num_rewards;
+    char   reward_names[GRPO_MAX_REWARDS][GRPO_NAME_LENGTH];
+    double reward_means[GRPO_MAX_REWARDS], reward_stds[GRPO_MAX_REWARDS];
+    int    num_left_out;            /* samples whose reward was not a number                     */
+    int    num_resampled;           /* groups sampled anew because their rewards were all equal  */
+    int    num_updates;             /* optimizer updates of this step                            */
+    int    skipped;                 /* 1: an update was skipped because something was not finite */
+} grpo_metrics;
+
+/* -------------------------------------------------------------------------------- the config --
+ * Fill it with grpo_defaults(), then change what you like. grpo_new() copies it; the strings,
+ * hooks and user pointers in it must live as long as the object. */
+enum { GRPO_SCHEDULE_CONSTANT, GRPO_SCHEDULE_LINEAR, GRPO_SCHEDULE_COSINE };
+
+struct grpo_backend;
+typedef void (*grpo_log_function)(const char *message, void *user);
+typedef void (*grpo_step_function)(const grpo_metrics *metrics, void *user);
+
+typedef struct grpo_config {
+    grpo_model_config model;
+
+    /* text: a character vocabulary, or (NULL) raw bytes, or the caller's own tokenizer */
+    const char *vocabulary;         /* UTF-8; token i is its i-th character; end-of-text is last */
+    grpo_encode_function encode;    /* if set, vocabulary is ignored; set decode, eos_token_id   */
+    grpo_decode_function decode;    /*     and model.vocab_size too                              */
+    void *tokenizer;
+    int   eos_token_id;             /* -1: the one that the vocabulary adds                      */
+    int   max_token_bytes;          /* room for the text of one token                            */
+
+    /* the shape of a step */
+    int   num_prompts;              /* most prompts in one call of grpo_step()                   */
+    int   num_generations;          /* G, completions per prompt                                 */
+    int   max_prompt_length, max_completion_length;           /* in tokens                       */
+    int   num_iterations;           /* mu, passes over each rollout                              */
+    int   steps_per_generation;     /* optimizer steps (minibatches of prompts) in each pass     */
+    int   rollout_batch_prompts;    /* prompts sampled together; 0: all                          */
+    int   micro_batch_prompts;      /* prompts trained together; 0: all. Memory, not results     */
+
+    grpo_sampling  sampling;
+    grpo_reward    rewards[GRPO_MAX_REWARDS];                 /* grpo_add_reward() appends       */
+    int            num_rewards;
+    float          success_reward;  /* grpo_evaluate(): correct if rewards[0] gives at least this */
+    grpo_objective objective;
+
+    /* AdamW and its schedule */
+    float learning_rate, adam_beta1, adam_beta2, adam_epsilon;
+    float weight_decay;             /* on matrices, never on norms and biases                    */
+    float max_grad_norm;            /* clip the global gradient norm to this; 0: do not          */
+    int   lr_scheduler_type;        /* GRPO_SCHEDULE_*                                           */
+    int   warmup_steps, max_steps;  /* in optimizer steps of grpo_update()                       */
+
+    /* the reference policy */
+    int   ref_model_sync_steps;     /* every so many steps move it to the policy; 0: never       */
+    float ref_model_mixup_alpha;    /* ref = alpha * policy + (1 - alpha) * ref; 1: copy         */
+
+    /* the machine */
+    uint64_t seed;                  /* of the weights and of everything sampled                  */
+    int      threads;               /* 0: one per core. Speed, not results                       */
+    const struct grpo_backend *backend;                       /* NULL: grpo_cpu()                */
+    void *(*allocate)(size_t size, void *user);               /* NULL: malloc and free           */
+    void  (*release)(void *memory, void *user);
+    grpo_log_function  log;         /* warnings and errors in words; NULL: silent                */
+    grpo_step_function on_step;     /* called at the end of each grpo_step(); may be NULL        */
+    const char *metrics_path;       /* if set, one JSON object a step is appended to this file   */
+    void *user;                     /* handed to allocate, release, log and on_step              */
+
+    char error[GRPO_ERROR_LENGTH];  /* out: why grpo_new() returned NULL                         */
+} grpo_config;
+
+/* --------------------------------------------------------------------------------- the batch --
+ * One rollout, packed: sequence i = prompt * G + completion has the tokens [offsets[i],
+ * offsets[i+1]) of tokens. All arrays are on the host and owned by the object. The next rollout,
+ * evaluation or supervised step overwrites them. */
+typedef struct grpo_batch {
+    int num_prompts, group_size, num_sequences;
+    int          *prompt_offsets;   /* [num_prompts + 1]                                         */
+    int          *prompt_tokens;    /* [prompt_offsets[num_prompts]]                             */
+    int          *offsets;          /* [num_sequences + 1]                                       */
+    int          *tokens;           /* [offsets[num_sequences]], like the five that follow       */
+    float        *logprobs;         /* log pi_old, written by the sampler                        */
+    float        *entropies;        /* of the sampling distribution                              */
+    float        *ref_logprobs;     /* log pi_ref; NULL when beta is 0                           */
+    float        *advantages;       /* A                                                         */
+    unsigned char *mask;            /* 1: the token takes part in the loss                       */
+    unsigned char *truncated;       /* [num_sequences]                                           */
+    float        *rewards;          /* [num_sequences] weighted sum of the rubric                */
+    float        *reward_parts;     /* [num_rewards][num_sequences]                              */
+    grpo_sample  *samples;          /* [num_sequences] as the reward functions saw them          */
+    int          *resampled;        /* [num_prompts] how often the group was sampled anew        */
+} grpo_batch;
+
+typedef struct grpo_state {         /* what a resumed run needs besides the weights              */
+    int64_t step;                   /* GRPO steps done; keys the random numbers                  */
+    int64_t optimizer_step;         /* updates of grpo_update(); drives the schedule             */
+    int64_t adam_step;              /* all updates, supervised ones too; AdamW's t               */
+    double  num_tokens;
+} grpo_state;
+
+typedef struct grpo_memory {        /* bytes, exactly as grpo_new() will ask for them            */
+    size_t weights, reference, gradients, optimizer;          /* on the backend                  */
+    size_t activations, cache, logits;                        /* on the backend                  */
+    size_t host;                                              /* batch, text, indices            */
+    size_t total;                                             /* with the backend's own scratch  */
+} grpo_memory;
+
+typedef struct grpo_evaluation {
+    int   num_prompts, num_samples, k;
+    float accuracy;                 /* share of prompts whose greedy completion is correct       */
+    float pass_at_1, pass_at_k;     /* unbiased, over num_samples sampled completions            */
+    float reward, mean_length;      /* of the greedy completions                                 */
+} grpo_evaluation;
+
+struct grpo {                       /* transparent: read what you like, write config hyper-      */
+    grpo_config  config;            /*     parameters (learning rate, objective, sampling)       */
+    grpo_batch   batch;
+    grpo_state   state;
+    size_t       num_parameters;
+    struct grpo__machinery *machinery;                        /* private                         */
+};
+
+/* -------------------------------------------------------------------------------------- life */
+GRPO_API grpo_config grpo_defaults(void);
+/* Append a line to the rubric. Returns GRPO_BAD_INPUT when there are GRPO_MAX_REWARDS already. */
+GRPO_API int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
+                             float weight, void *user);
+/* What grpo_new() would allocate. Nothing is allocated here. */
+GRPO_API int grpo_memory_needed(grpo_config *config, grpo_memory *needed);
+/* A policy with random weights (and, if objective.beta > 0, a reference equal to it). All memory
+ * is taken here. NULL on failure, with the reason in config->error. */
+GRPO_API grpo *grpo_new(grpo_config *config);
+GRPO_API void  grpo_free(grpo *g);                            /* NULL is fine                    */
+/* The last failure of this object, in words; "" if there was none. */
+GRPO_API const char *grpo_error(const grpo *g);
+
+/* --------------------------------------------------------------------------- the whole algorithm
+ * One GRPO step on 1..num_prompts prompts: sample G completions of each, reward, compare, learn.
+ * metrics may be NULL. On failure the weights are as they were before the failing update. */
+GRPO_API int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts,
+                       grpo_metrics *metrics);
+
+/* --------------------------------------------------------------------------- its lines, in order */
+GRPO_API int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts);
+GRPO_API int grpo_score(grpo *g);         /* rewards of the batch, and the reference's log-probs */
+GRPO_API int grpo_advantage(grpo *g);     /* rewards -> advantages and mask                      */
+GRPO_API int grpo_update(grpo *g, grpo_metrics *metrics);     /* mu passes of minibatch updates  */
+/* ref = alpha * policy + (1 - alpha) * ref, weight by weight; alpha = 1 copies. */
+GRPO_API int grpo_set_reference(grpo *g, float alpha);
+
+/* ------------------------------------------------------------------------------------ policy */
+enum { GRPO_POLICY, GRPO_REFERENCE };
+/* Log-probs (and entropies, may be NULL) of the batch's tokens under a model, renormalised over
+ * the set of tokens that each was sampled from. [offsets[num_sequences]] each. */
+GRPO_API int grpo_forward(grpo *g, int model, float *logprobs, float *entropies);
+/* Adds to the gradient of the weights: sum over tokens of dlogprobs * dlogprob/dweights +
+ * dentropies * dentropy/dweights; dentropies may be NULL. [offsets[num_sequences]] each. */
+GRPO_API int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies);
+/* Clip the gradient, let AdamW move the weights, clear the gradient. GRPO_NONFINITE: the gradient
+ * was not finite, it was cleared and nothing moved. grad_norm (before clipping) may be NULL. */
+GRPO_API int grpo_optimize(grpo *g, float learning_rate, double *grad_norm);
+/* The text that follows a prompt. Needs no rewards. Returns its length in bytes, or an error. */
+GRPO_API int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
+                           uint64_t seed, char *text, size_t capacity);
+/* One supervised step towards each prompt's answer (then end-of-text): the policy gradient with
+ * advantage 1, token mean. loss (mean negative log-likelihood) may be NULL. */
+GRPO_API int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
+                      double *loss);
+/* Greedy accuracy, and pass@k from num_samples samples a prompt (0: greedy only), on any number of
+ * prompts. Draws its own random numbers: training goes on as if it had not been called. */
+GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples,
+                           int k, grpo_evaluation *evaluation);
+
+/* -------------------------------------------------------------------------------------- text */
+GRPO_API grpo_prompt grpo_question(const char *text, const char *answer);
+GRPO_API int grpo_encode(grpo *g, const char *text, int *tokens, int capacity);
+GRPO_API int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capacity);
+
+/* ------------------------------------------------------------------------------------- files --
+ * A checkpoint is a folder as Hugging Face writes it: config.json and model.safetensors, which
+ * transformers loads. With GRPO_SAVE_STATE it also gets trainer_state.safetensors: all that
+ * grpo_resume() needs to go on bit for bit (fp32 weights, reference, AdamW's moments, counters),
+ * in one file, so that no crash can leave it half old and half new. */
+enum { GRPO_SAVE_STATE = 1,         /* also write trainer_state.safetensors                      */
+       GRPO_SAVE_BF16  = 2 };       /* model.safetensors in bf16 instead of fp32                 */
+GRPO_API int grpo_save(grpo *g, const char *folder, int flags);
+GRPO_API int grpo_load(grpo *g, const char *folder);          /* weights (and reference = them)  */
+GRPO_API int grpo_resume(grpo *g, const char *folder);        /* everything                      */
+/* Fill config->model from folder/config.json, before grpo_new(). The reason of a failure is in
+ * config->error. */
+GRPO_API int grpo_load_config(grpo_config *config, const char *folder);
+/* One line of JSON under TRL's names. Returns its length (as snprintf does). */
+GRPO_API int grpo_metrics_json(const grpo_metrics *metrics, char *text, size_t capacity);
+
+/* ---------------------------------------------------------------- built-in verifiers (rewards) --
+ * Reward functions for grpo_add_reward(). user is what each comment says. */
+GRPO_API float grpo_reward_exact_match(const grpo_sample *s, void *user);  /* completion == answer,
+                                       blanks at both ends aside -> 1, else 0; user unused       */
+GRPO_API float grpo_reward_last_number(const grpo_sample *s, void *user);  /* the last number of the
+                                       completion equals the last of answer (GSM8K) -> 1, else 0 */
+GRPO_API float grpo_reward_countdown(const grpo_sample *s, void *user);    /* user unused; answer =
+                                       "target: a b c": the completion is an expression with that
+                                       value that uses each number exactly once -> 1, else 0     */
+GRPO_API float grpo_reward_format(const grpo_sample *s, void *user);       /* user = grpo_format *:
+                                       completion begins and ends so -> 1, else 0                */
+GRPO_API float grpo_reward_overlong(const grpo_sample *s, void *user);     /* user = const int *, Lc:
+                                       soft penalty of DAPO, 0 to -1 over the last Lc tokens     */
+GRPO_API float grpo_reward_repetition(const grpo_sample *s, void *user);   /* user unused: -(1 -
+                                       unique/total token 3-grams)                               */
+typedef struct grpo_format { const char *prefix, *suffix; } grpo_format;   /* NULL: anything     */
+/* The value of an expression of + - * / ( ) and decimal numbers. Returns 1 and sets value, or 0 if
+ * the text is not one expression or divides by zero. numbers (may be NULL) gets the operands in
+ * order of appearance, at most capacity; *count their number. */
+GRPO_API int grpo_evaluate_expression(const char *text, double *value, double *numbers,
+                                      int capacity, int *count);
+/* The last number in a text: sign, thousands separators, decimals. Returns 1 if there is one. */
+GRPO_API int grpo_last_number(const char *text, double *value);
+
+/* --------------------------------------------------------------------- pure maths, plain arrays --
+ * No model, no allocation, no state: usable with anyone's policy. */
+
+/* "deepseekmath", "trl", "dr_grpo", "dapo", "verl", "rloo", "reinforce". *found (may be NULL) is 0
+ * for a name that is none of these, and the answer is then deepseekmath's. */
+GRPO_API grpo_objective grpo_objective_preset(const char *name, int *found);
+/* rewards, advantages [num_groups * group_size]. A NaN reward is left out of its group's statistics
+ * and gets advantage 0. equal (may be NULL) [num_groups]: 1 if the group's rewards are all equal,
+ * by exact comparison; its advantages are then exactly 0. */
+GRPO_API int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups,
+                             int group_size, float *advantages, unsigned char *equal);
+/* The loss -J over packed sequences and d(loss)/d(logprob), all [offsets[num_sequences]]:
+ * ref_logprobs may be NULL when beta is 0; advantages, one per token; mask (NULL: all count);
+ * entropies (NULL unless entropy_coef is used; their gradient is the constant
+ * -entropy_coef / number of tokens). dlogprobs and stats may be NULL. Returns the loss. Sequences
+ * without a single token that counts are not counted in the averages.
+ * DeepSeekMath eq. 3 (arXiv:2402.03300); variants: see the table of presets. */
+GRPO_API double grpo_loss(const grpo_objective *o, int num_sequences, const int *offsets,
+                          const float *logprobs, const float *old_logprobs,
+                          const float *ref_logprobs, const float *advantages,
+                          const unsigned char *mask, const float *entropies, float *dlogprobs,
+                          grpo_loss_stats *stats);
+/* The KL estimate of one token (GRPO_KL_*), and d(kl)/d(logprob) if derivative is not NULL. */
+GRPO_API float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative);
+/* Decoupled AdamW (Loshchilov & Hutter 2019) as PyTorch computes it: gradient is first multiplied
+ * by scale; step counts from 1. All arrays [n]; m and v start as zeros. */
+GRPO_API void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
+                         float learning_rate, float beta1, float beta2, float epsilon,
+                         float weight_decay, float scale, int64_t step);
+/* The factor 0..1 on the learning rate of optimizer step 0, 1, ... as in Hugging Face's schedules. */
+GRPO_API float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps);
+/* 1 - C(n-c, k) / C(n, k): the chance that k of n samples, c of them correct, hold a correct one.
+ * Unbiased (Chen et al. 2021, arXiv:2107.03374). */
+GRPO_API double grpo_pass_at_k(int num_samples, int num_correct, int k);
+/* Temperature and the filters of s on logits [vocab]. Marks the tokens that remain in kept, one bit
+ * each, [(vocab + 31) / 32]. */
+GRPO_API void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept);
+/* log softmax(logits / temperature) over the kept tokens (NULL: all) at token, and the entropy of
+ * that distribution if not NULL. temperature 0 counts as 1. */
+GRPO_API float grpo_logprob(const float *logits, int vocab, float temperature,
+                            const uint32_t *kept, int token, float *entropy);
+/* In place, logits -> d(loss)/d(logits), given d(loss)/d(logprob) of num_targets tokens drawn from
+ * this row and d(loss)/d(entropy). */
+GRPO_API void grpo_logprob_backward(float *logits, int vocab, float temperature,
+                                    const uint32_t *kept, int num_targets, const int *targets,
+                                    const float *dlogprobs, float dentropy);
+/* Draw a token from the kept ones with a uniform number in [0, 1). */
+GRPO_API int grpo_sample_token(const float *logits, int vocab, float temperature,
+                               const uint32_t *kept, float uniform);
+/* A uniform number in [0, 1), a pure function of its five keys. */
+GRPO_API float grpo_uniform(uint64_t seed, uint64_t step, uint64_t prompt, uint64_t completion,
+                            uint64_t position);
+
+/* ------------------------------------------------------------------------------------- proof --
+ * Finite differences against every operation of the backend and through the whole graph under
+ * every objective. Prints a line per check through log (may be NULL). Returns the number of
+ * failures, or a negative error. */
+GRPO_API int grpo_selftest(const struct grpo_backend *backend, grpo_log_function log, void *user);
+
+/* ------------------------------------------------------------------------------- the backend --
+ * The table of operations. The algorithm is written once, over this table; a backend is one const
+ * table of functions, and grpo_cpu() is the first. Nothing outside the table touches backend
+ * memory, and an "element" (a stored activation) is as large as the backend says.
+ *
+ * Kinds of backend memory: E* elements (activations; void *), F* float (weights as the optimizer
+ * sees them, gradients, statistics), I* int (tokens, indices). Every output element is reduced in
+ * an order fixed by its own length alone, so results do not depend on how the work was split. */
+typedef struct grpo_segment {       /* consecutive tokens of one sequence                        */
+    int row, num_rows;              /* their rows in this pass                                   */
+    int prefix, prefix_length;      /* K/V slots of the prompt they share; a prompt has none     */
+    int own, start;                 /* row j of the segment attends the whole prefix and then    */
+} grpo_segment;                     /*     its own slots [own, own + start + j]                  */
+
+typedef struct grpo_rows {          /* the rows of one pass; arrays in backend memory            */
+    int num_rows, num_segments, num_groups;
+    const int *tokens, *positions;  /* [num_rows]                                                */
+    const int *slots;               /* [num_rows] where a row's K and V are kept                 */
+    const grpo_segment *segments;   /* [num_segments]                                            */
+    const int *groups;              /* [num_groups + 1] first segment of each prompt's group     */
+} grpo_rows;
+
+typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]                   */
+    float *weights;                 /* F [rows, cols], what the optimizer moves                  */
+    void  *operand;                 /* the same in the form that the backend multiplies by       */
+    int    rows, cols;
+} grpo_matrix;
+
+typedef struct grpo_heads {         /* the shape of attention                                    */
+    int num_heads, num_kv_heads, head_dim;
+} grpo_heads;
+
+typedef struct grpo_targets {       /* tokens whose log-prob is wanted, by row of logits         */
+    int num_rows;
+    const int *offsets;             /* I [num_rows + 1] targets of each row                      */
+    const int *tokens;              /* I [offsets[num_rows]]                                     */
+    const uint32_t *kept;           /* sets of tokens sampled from, one bit each; NULL: all      */
+    const int *kept_rows;           /* I [num_rows] which set belongs to the row                 */
+    float temperature;
+} grpo_targets;
+
+typedef struct grpo_backend {
+    const char *name;
+    size_t element_size;
+
+    /* life: open takes context_size bytes; on failure it fills error[GRPO_ERROR_LENGTH] and returns
+     * NULL */
+    size_t (*context_size)(const grpo_config *config);
+    void *(*open)(const grpo_config *config, char *error);
+    void  (*close)(void *context);
+    const char *(*error)(void *context);                      /* NULL while all is well          */
+
+    /* memory */
+    void *(*allocate)(void *context, size_t size);
+    void  (*release)(void *context, void *memory);
+    void  (*upload)(void *context, void *to, const void *from, size_t size);
+    void  (*download)(void *context, void *to, const void *from, size_t size);
+    void  (*zero)(void *context, void *memory, size_t size);
+
+    /* weights: bytes of an operand, and making it anew after the weights have moved */
+    size_t (*operand_size)(int rows, int cols);
+    void   (*prepare)(void *context, const grpo_matrix *w);
+
+    /* x[r] = table[tokens[r]];  dtable[tokens[r]] += dx[r], rows in order.  x E[n, H] table F[V, H] */
+    void (*embed)(void *context, void *x, const float *table, const int *tokens, int n, int hidden);
+    void (*embed_backward)(void *context, float *dtable, const void *dx, const int *tokens,
+                           int n, int hidden);
+
+    /* y[r] = x[rows[r]] * rstd[r] * gain, rstd = 1/sqrt(mean x^2 + eps).  y E[n, H]; rows NULL: r
+     * backward: dx[rows[r]] += ..., dgain += sum over r in order */
+    void (*rmsnorm)(void *context, void *y, float *rstd, const void *x, const int *rows,
+                    const float *gain, int n, int hidden, float eps);
+    void (*rmsnorm_backward)(void *context, void *dx, float *dgain, const void *dy, const void *x,
+                             const float *rstd, const int *rows, const float *gain,
+                             int n, int hidden);
+
+    /* y = x W^T + bias + residual  (either may be NULL).  x E[n, in] y E[n, out]
+     * dx = dy W;  dW += dy^T x, dbias += sum of dy, both over rows in order (dbias may be NULL) */
+    void (*matmul)(void *context, void *y, const void *x, const grpo_matrix *w, const float *bias,
+                   const void *residual, int n);
+    void (*matmul_dx)(void *context, void *dx, const void *dy, const grpo_matrix *w, int n);
+    void (*matmul_dw)(void *context, float *dw, float *dbias, const void *dy, const void *x,
+                      const grpo_matrix *w, int n);
+
+    /* qkv E[n, (heads + 2 kv_heads) head_dim] -> q E[n, heads * head_dim], and k, v into their
+     * slots E[slots, kv_heads * head_dim]; q and k are normalised per head if the gains F[head_dim]
+     * are not NULL, then rotated by turns F[positions, head_dim / 2, {cos, sin}];
+     * backward uses up dq and dk */
+    void (*rotate)(void *context, void *q, void *k, void *v, const void *qkv, const float *turns,
+                   const float *q_gain, const float *k_gain, float eps, const grpo_rows *rows,
+                   const grpo_heads *heads);
+    void (*rotate_backward)(void *context, void *dqkv, float *dq_gain, float *dk_gain,
+                            void *dq, void *dk, void *dv, const void *qkv,
+                            const float *turns, const float *q_gain, const float *k_gain,
+                            float eps, const grpo_rows *rows, const grpo_heads *heads);
+
+    /* y = softmax(q k^T / sqrt(head_dim)) v over what each row attends.  y E[n, heads * head_dim],
+     * lse F[n, heads] = log sum exp of the scores.  backward sets dq, and dk, dv in their slots */
+    void (*attention)(void *context, void *y, float *lse, const void *q, const void *k,
+                      const void *v, const grpo_rows *rows, const grpo_heads *heads);
+    void (*attention_backward)(void *context, void *dq, void *dk, void *dv, const void *dy,
+                               const void *y, const float *lse, const void *q, const void *k,
+                               const void *v, const grpo_rows *rows, const grpo_heads *heads);
+
+    /* y = silu(gate) * up.  gate_up E[n, 2 F]: gate then up;  y E[n, F] */
+    void (*swiglu)(void *context, void *y, const void *gate_up, int n, int width);
+    void (*swiglu_backward)(void *context, void *dgate_up, const void *dy, const void *gate_up,
+                            int n, int width);
+
+    /* logits E[rows, vocab].  logprobs F[targets], entropies F[rows].
+     * backward turns logits into their gradient in place; dentropies F[rows] may be NULL
+     * sample: filters each row into kept[kept_rows[r]], then draws the row's targets with
+     *     uniforms F[targets] into tokens I[targets], with their log-probs */
+    void (*logprobs)(void *context, float *logprobs, float *entropies, const void *logits,
+                     int vocab, const grpo_targets *targets);
+    void (*logprobs_backward)(void *context, void *logits, const float *dlogprobs,
+                              const float *dentropies, int vocab, const grpo_targets *targets);
+    void (*sample)(void *context, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
+                   const void *logits, const float *uniforms, int vocab,
+                   const grpo_sampling *sampling, const grpo_targets *targets);
+
+    /* the optimizer, on F arrays */
+    void   (*adamw)(void *context, float *weights, const float *gradient, float *m, float *v,
+                    size_t n, float learning_rate, float beta1, float beta2, float epsilon,
+                    float weight_decay, float scale, int64_t step);
+    double (*sum_of_squares)(void *context, const float *x, size_t n);
+    void   (*mix)(void *context, float *y, const float *x, float a, float b, size_t n);
+} grpo_backend;                                               /* mix: y = a y + b x              */
+
+GRPO_API const grpo_backend *grpo_cpu(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* GRPO_H */
+
+/* ============================================================================================
+ *
+ *   III   IMPLEMENTATION
+ *
+ * ============================================================================================ */
+#if defined(GRPO_IMPLEMENTATION) && !defined(GRPO_IMPLEMENTED)
+#define GRPO_IMPLEMENTED
+
+#ifdef __FAST_MATH__
+#error "grpo.h: -ffast-math (or -Ofast) breaks NaN detection and the promise of equal bits; drop it"
+#endif
+
+#include <float.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+#elif defined(_WIN32)
+#include <direct.h>
+#include <io.h>
+#include <time.h>
+#else
+#include <time.h>
+#endif
+
+/* Threads: libc's own, where the C library holds them and the compiler has atomics. */
+#if !defined(GRPO_NO_THREADS) && defined(__GNUC__) && (defined(__unix__) || defined(__APPLE__))
+#if defined(__GLIBC__) && !defined(_REENTRANT)
+#if __GLIBC_PREREQ(2, 34)           /* before 2.34 they need -pthread, which defines _REENTRANT  */
+#define GRPO__THREADS
+#endif
+#else
+#define GRPO__THREADS
+#endif
+#endif
+#ifdef GRPO__THREADS
+#include <pthread.h>
+#endif
+
+/* Vector instructions: chosen at run time, so plain `cc -O2` is fast. */
+#if !defined(GRPO_NO_SIMD) && defined(__GNUC__) && defined(__x86_64__)
+#define GRPO__X86
+#include <immintrin.h>
+#endif
+
+/* a*b + c must round twice wherever it is written so: whether a loop gets a fused instruction is
+ * the compiler's choice, and may differ between the body and the tail of one loop. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------------------------ >>base --
+ * memory, errors, time, random numbers, threads */
+
+#ifdef __GNUC__
+#define GRPO__PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define GRPO__PRINTF(text, first)
+#endif
+
+static int grpo__fail(grpo *g, int code, const char *format, ...) GRPO__PRINTF(3, 4);
+static int grpo__fail_config(grpo_config *c, int code, const char *format, ...) GRPO__PRINTF(3, 4);
+static void grpo__warn(grpo *g, const char *format, ...) GRPO__PRINTF(2, 3);
+
+static void grpo__say(grpo_config *c, char *text, const char *format, va_list arguments)
+{
+    vsnprintf(text, GRPO_ERROR_LENGTH, format, arguments);
+    if (c->log) c->log(text, c->user);
+}
+
+static int grpo__fail_config(grpo_config *c, int code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    grpo__say(c, c->error, format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+static int grpo__fail(grpo *g, int code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    grpo__say(&g->config, g->config.error, format, arguments);
+    va_end(arguments);
+    return code;
+}
+
+static void grpo__warn(grpo *g, const char *format, ...)
+{
+    char text[GRPO_ERROR_LENGTH];
+    va_list arguments;
+    va_start(arguments, format);
+    grpo__say(&g->config, text, format, arguments);
+    va_end(arguments);
+}
+
+const char *grpo_error(const grpo *g)
+{
+    return g ? g->config.error : "there is no object: grpo_new() returned NULL, see config.error";
+}
+
+static void *grpo__allocate(const grpo_config *c, size_t size)
+{
+    if (size == SIZE_MAX) return NULL;                        /* a sum or product that overflowed */
+    return c->allocate ? c->allocate(size, c->user) : malloc(size);
+}
+
+static void grpo__release(const grpo_config *c, void *memory)
+{
+    if (!memory) return;
+    if (c->allocate) c->release(memory, c->user);
+    else free(memory);
+}
+
+/* Sizes that overflow stick at SIZE_MAX, which no allocator grants. */
+static size_t grpo__add(size_t a, size_t b) { return a > SIZE_MAX - b ? SIZE_MAX : a + b; }
+static size_t grpo__multiply(size_t a, size_t b)
+{
+    return b && a > SIZE_MAX / b ? SIZE_MAX : a * b;
+}
+static size_t grpo__size(int a, int b) { return grpo__multiply((size_t)a, (size_t)b); }
+
+/* An arena is laid out twice by the same code: with base NULL to measure, then to hand out. */
+typedef struct grpo__arena { char *base; size_t used; } grpo__arena;
+
+static void *grpo__take(grpo__arena *arena, size_t count, size_t size)
+{
+    size_t start = grpo__add(arena->used, 63);
+    if (start == SIZE_MAX) { arena->used = SIZE_MAX; return NULL; }
+    start &= ~(size_t)63;
+    arena->used = grpo__add(start, grpo__multiply(count, size));
+    return arena->base ? arena->base + start : NULL;
+}
+
+static float *grpo__take_floats(grpo__arena *arena, size_t count)
+{
+    return (float *)grpo__take(arena, count, sizeof(float));
+}
+
+static int *grpo__take_ints(grpo__arena *arena, size_t count)
+{
+    return (int *)grpo__take(arena, count, sizeof(int));
+}
+
+static double grpo__seconds(void)
+{
+#if defined(__unix__) || defined(__APPLE__)
+    struct timeval t;
+    gettimeofday(&t, NULL);
+    return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
+#else
+    return (double)clock() / CLOCKS_PER_SEC;
+#endif
+}
+
+static int grpo__min(int a, int b) { return a < b ? a : b; }
+static int grpo__max(int a, int b) { return a > b ? a : b; }
+
+/* NaN - NaN and Inf - Inf are NaN; anything else minus itself is 0. */
+static int grpo__finite(double x) { return x - x == 0; }
+
+/* Random numbers are a hash of what they are for, so any of them can be drawn again alone. The
+ * mixing step is the finaliser of SplitMix64 (Steele, Lea & Flood 2014). */
+static uint64_t grpo__mix(uint64_t x)
+{
+    x += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+static uint64_t grpo__hash(uint64_t seed, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    return grpo__mix(grpo__mix(grpo__mix(grpo__mix(grpo__mix(seed) ^ a) ^ b) ^ c) ^ d);
+}
+
+float grpo_uniform(uint64_t seed, uint64_t step, uint64_t prompt, uint64_t completion,
+                   uint64_t position)
+{
+    uint64_t h = grpo__hash(seed, step, prompt, completion, position);
+    return (float)(h >> 40) * (1.0f / 16777216.0f);           /* 24 bits: exact, below 1         */
+}
+
+/* A standard normal number (Box-Muller), for the initial weights. */
+static float grpo__normal(uint64_t seed, uint64_t index)
+{
+    uint64_t h = grpo__hash(seed, index, 0, 0, 1);
+    double u = ((double)(h >> 32) + 0.5) / 4294967296.0;
+    double v = ((double)(h & 0xffffffffu) + 0.5) / 4294967296.0;
+    return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
+}
+
+/* ---- threads: a pool that hands out task numbers from one atomic ticket -----------------------
+ *
+ * ticket = generation << 32 | tasks not yet taken. A worker takes a task by lowering the count; it
+ * looks at the job only after that, when the job cannot end before its task does. So a worker that
+ * was asleep through a whole job does no harm, and nobody waits for it. */
+typedef void (*grpo__task)(void *job, int task, int thread);
+
+enum { GRPO__MAX_THREADS = 64 };
+
+#ifdef GRPO__THREADS
+#define GRPO__LOAD(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define GRPO__STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define GRPO__PLUS(p, v)  __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
+enum { GRPO__SPINS = 4000 };        /* some 20 microseconds before a waiting thread blocks       */
+
+struct grpo__pool;
+typedef struct grpo__worker { struct grpo__pool *pool; int thread; pthread_t handle; } grpo__worker;
+
+typedef struct grpo__pool {
+    int num_threads;                /* the caller's thread included                              */
+    uint64_t ticket;
+    grpo__task run;
+    void *job;
+    int num_tasks, pending, sleepers, quit;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    grpo__worker workers[GRPO__MAX_THREADS];
+} grpo__pool;
+
+/* Take one task of the given generation. Returns 0 when none is left. */
+static int grpo__pool_take(grpo__pool *p, uint64_t generation, int thread)
+{
+    uint64_t ticket = GRPO__LOAD(&p->ticket);
+    do {
+        if (ticket >> 32 != generation || !(ticket & 0xffffffffu)) return 0;
+    } while (!__atomic_compare_exchange_n(&p->ticket, &ticket, ticket - 1, 0, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
+    p->run(p->job, p->num_tasks - (int)(ticket & 0xffffffffu), thread);
+    GRPO__PLUS(&p->pending, -1);
+    return 1;
+}
+
+static void grpo__pool_sleep(grpo__pool *p, uint64_t seen)
+{
+    pthread_mutex_lock(&p->mutex);
+    GRPO__PLUS(&p->sleepers, 1);
+    while (GRPO__LOAD(&p->ticket) >> 32 == seen && !GRPO__LOAD(&p->quit))
+        pthread_cond_wait(&p->wake, &p->mutex);
+    GRPO__PLUS(&p->sleepers, -1);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+static void *grpo__pool_work(void *argument)
+{
+    grpo__worker *w = (grpo__worker *)argument;
+    grpo__pool *p = w->pool;
+    uint64_t seen = 0;
+    int spins = 0;
+    while (!GRPO__LOAD(&p->quit)) {
+        uint64_t generation = GRPO__LOAD(&p->ticket) >> 32;
+        if (generation == seen) {
+            if (++spins < GRPO__SPINS) continue;
+            grpo__pool_sleep(p, seen);
+        } else {
+            while (grpo__pool_take(p, generation, w->thread)) { }
+            seen = generation;
+        }
+        spins = 0;
+    }
+    return NULL;
+}
+
+static void grpo__pool_wake(grpo__pool *p)
+{
+    if (!GRPO__LOAD(&p->sleepers)) return;
+    pthread_mutex_lock(&p->mutex);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* How many threads a config asks for; 0 means one per core. */
+static int grpo__num_threads(int asked)
+{
+    if (asked == 0) asked = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return grpo__min(grpo__max(asked, 1), GRPO__MAX_THREADS);
+}
+
+/* Fewer threads than asked for is no error: the results are the same. */
+static void grpo__pool_start(grpo__pool *p, int num_threads)
+{
+    int i;
+    memset(p, 0, sizeof *p);
+    p->num_threads = 1;
+    pthread_mutex_init(&p->mutex, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    for (i = 1; i < num_threads; i++) {
+        p->workers[i].pool = p;
+        p->workers[i].thread = i;
+        if (pthread_create(&p->workers[i].handle, NULL, grpo__pool_work, &p->workers[i])) break;
+        p->num_threads = i + 1;
+    }
+}
+
+static void grpo__pool_stop(grpo__pool *p)
+{
+    int i;
+    pthread_mutex_lock(&p->mutex);
+    GRPO__STORE(&p->quit, 1);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->mutex);
+    for (i = 1; i < p->num_threads; i++) pthread_join(p->workers[i].handle, NULL);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->mutex);
+}
+
+static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job)
+{
+    uint64_t generation = (p->ticket >> 32) + 1;
+    int spins = 0;
+    p->run = run;
+    p->job = job;
+    p->num_tasks = num_tasks;
+    GRPO__STORE(&p->pending, num_tasks);
+    GRPO__STORE(&p->ticket, (generation & 0xffffffffu) << 32 | (uint64_t)num_tasks);
+    grpo__pool_wake(p);
+    while (grpo__pool_take(p, generation & 0xffffffffu, 0)) { }
+    while (GRPO__LOAD(&p->pending))
+        if (++spins > GRPO__SPINS) sched_yield();
+}
+#else
+typedef struct grpo__pool { int num_threads; } grpo__pool;
+static int grpo__num_threads(int asked) { (void)asked; return 1; }
+static void grpo__pool_start(grpo__pool *p, int num_threads) { p->num_threads = num_threads; }
+static void grpo__pool_stop(grpo__pool *p) { (void)p; }
+static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job)
+{
+    int i;
+    (void)p;
+    for (i = 0; i < num_tasks; i++) run(job, i, 0);
+}
+#endif
+
+enum { GRPO__SMALL_WORK = 100000 }; /* operations that are done before a second thread is awake  */
+
+/* Run tasks 0..num_tasks-1 in any order on any thread; work is about how many operations it is. */
+static void grpo__parallel(grpo__pool *p, int num_tasks, double work, grpo__task run, void *job)
+{
+    int i;
+    if (p->num_threads > 1 && num_tasks > 1 && work > (double)GRPO__SMALL_WORK)
+        grpo__pool_run(p, num_tasks, run, job);
+    else
+        for (i = 0; i < num_tasks; i++) run(job, i, 0);
+}
+
+/* The CPU backend: its memory is the host's, its elements are floats. */
+typedef void (*grpo__tile_function)(int k, const float *a, const float *b, float *c, size_t ldc);
+
+typedef struct grpo__kernel {       /* the vector unit's way to multiply one tile                */
+    int columns;                    /* of a tile                                                 */
+    int rows[4];                    /* of the tiles there are, falling; the last is 1            */
+    grpo__tile_function tile[4];
+} grpo__kernel;
+
+typedef struct grpo__cpu {
+    grpo_config memory;             /* for its allocator                                         */
+    grpo__kernel kernel;
+    float *scratch;                 /* [threads][scratch_floats]                                 */
+    size_t scratch_floats;
+    grpo__pool pool;
+} grpo__cpu;
+
+static float *grpo__scratch(grpo__cpu *cpu, int thread)
+{
+    return cpu->scratch + (size_t)thread * cpu->scratch_floats;
+}
+
+/* Rows are handed out in blocks of this many. */
+enum { GRPO__ROW_BLOCK = 8 };
+static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
+
+/* ---------------------------------------------------------------------------------- >>matmul --
+ * C[m, n] = init + A[m, k] B[k, n], any strides. The definition is
+ *
+ *     for i < m, j < n:   c = init[i][j];   for p < k:   c = fma(A[i][p], B[p][j], c)
+ *
+ * The fast way computes tiles of C in registers, with A and B copied into panels so that the inner
+ * loop reads memory in a line. A tile loads C, adds its products in the order of p, and stores C:
+ * so every element sees the same roundings as in the definition, however the work is cut.
+ * (Without a fused instruction, c = c + A B with two roundings, equally for all.) */
+enum { GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 256, GRPO__BLOCK_DEPTH = 256 };
+
+/* Tiles. a: panel [k][rows], b: panel [k][columns], c: [rows][ldc]. */
+#define GRPO__TILE_ROWS1(X) X(0)
+#define GRPO__TILE_ROWS4(X) X(0) X(1) X(2) X(3)
+#define GRPO__TILE_ROWS6(X) GRPO__TILE_ROWS4(X) X(4) X(5)
+#define GRPO__TILE_ROWS8(X) GRPO__TILE_ROWS6(X) X(6) X(7)
+#define GRPO__TILE_ROWS14(X) GRPO__TILE_ROWS8(X) X(8) X(9) X(10) X(11) X(12) X(13)
+
+#ifdef GRPO__X86
+#define GRPO__LOAD_ROW(i)  GRPO__V c##i##a = GRPO__GET(c + i * ldc),                            \
+                                   c##i##b = GRPO__GET(c + i * ldc + GRPO__LANES);
+#define GRPO__FMA_ROW(i)   { GRPO__V s = GRPO__ALL(a[i]);                                       \
+                             c##i##a = GRPO__FMA(s, b0, c##i##a);                               \
+                             c##i##b = GRPO__FMA(s, b1, c##i##b); }
+#define GRPO__STORE_ROW(i) GRPO__PUT(c + i * ldc, c##i##a);                                     \
+                           GRPO__PUT(c + i * ldc + GRPO__LANES, c##i##b);
+#define GRPO__TILE(name, target_isa, count, ROWS)                                               \
+    __attribute__((target(target_isa)))                                                         \
+    static void name(int k, const float *a, const float *b, float *c, size_t ldc)               \
+    {                                                                                           \
+        int p;                                                                                  \
+        (void)ldc;                                                                              \
+        ROWS(GRPO__LOAD_ROW)                                                                    \
+        for (p = 0; p < k; p++, a += count, b += 2 * GRPO__LANES) {                             \
+            GRPO__V b0 = GRPO__GET(b), b1 = GRPO__GET(b + GRPO__LANES);                         \
+            ROWS(GRPO__FMA_ROW)                                                                 \
+        }                                                                                       \
+        ROWS(GRPO__STORE_ROW)                                                                   \
+    }
+
+#define GRPO__LANES 16
+#define GRPO__V     __m512
+#define GRPO__GET   _mm512_loadu_ps
+#define GRPO__PUT   _mm512_storeu_ps
+#define GRPO__ALL   _mm512_set1_ps
+#define GRPO__FMA   _mm512_fmadd_ps
+GRPO__TILE(grpo__tile_avx512_14, "avx512f", 14, GRPO__TILE_ROWS14)
+GRPO__TILE(grpo__tile_avx512_8, "avx512f", 8, GRPO__TILE_ROWS8)
+GRPO__TILE(grpo__tile_avx512_4, "avx512f", 4, GRPO__TILE_ROWS4)
+GRPO__TILE(grpo__tile_avx512_1, "avx512f", 1, GRPO__TILE_ROWS1)
+#undef GRPO__LANES
+#undef GRPO__V
+#undef GRPO__GET
+#undef GRPO__PUT
+#undef GRPO__ALL
+#undef GRPO__FMA
+
+#define GRPO__LANES 8
+#define GRPO__V     __m256
+#define GRPO__GET   _mm256_loadu_ps
+#define GRPO__PUT   _mm256_storeu_ps
+#define GRPO__ALL   _mm256_set1_ps
+#define GRPO__FMA   _mm256_fmadd_ps
+GRPO__TILE(grpo__tile_avx2_6, "avx2,fma", 6, GRPO__TILE_ROWS6)
+GRPO__TILE(grpo__tile_avx2_4, "avx2,fma", 4, GRPO__TILE_ROWS4)
+GRPO__TILE(grpo__tile_avx2_1, "avx2,fma", 1, GRPO__TILE_ROWS1)
+#undef GRPO__LANES
+#undef GRPO__V
+#undef GRPO__GET
+#undef GRPO__PUT
+#undef GRPO__ALL
+#undef GRPO__FMA
+#endif /* GRPO__X86 */
+
+static void grpo__tile_plain(int rows, int k, const float *a, const float *b, float *c, size_t ldc)
+{
+    int p, i, j;
+    for (p = 0; p < k; p++, a += rows, b += 8)
+        for (i = 0; i < rows; i++)
+            for (j = 0; j < 8; j++) c[(size_t)i * ldc + (size_t)j] += a[i] * b[j];
+}
+static void grpo__tile_plain_4(int k, const float *a, const float *b, float *c, size_t ldc)
+{
+    grpo__tile_plain(4, k, a, b, c, ldc);
+}
+static void grpo__tile_plain_1(int k, const float *a, const float *b, float *c, size_t ldc)
+{
+    grpo__tile_plain(1, k, a, b, c, ldc);
+}
+
+static grpo__kernel grpo__choose_kernel(void)
+{
+    grpo__kernel plain = { 8, { 4, 1, 1, 1 }, { grpo__tile_plain_4, grpo__tile_plain_1,
+                                                grpo__tile_plain_1, grpo__tile_plain_1 } };
+#ifdef GRPO__X86
+    grpo__kernel avx512 = { 32, { 14, 8, 4, 1 }, { grpo__tile_avx512_14, grpo__tile_avx512_8,
+                                                   grpo__tile_avx512_4, grpo__tile_avx512_1 } };
+    grpo__kernel avx2 = { 16, { 6, 4, 1, 1 }, { grpo__tile_avx2_6, grpo__tile_avx2_4,
+                                                grpo__tile_avx2_1, grpo__tile_avx2_1 } };
+    if (__builtin_cpu_supports("avx512f")) return avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2;
+#endif
+    return plain;
+}
+
+/* A matrix of which element (i, j) is at [i * down + j * across]. */
+typedef struct grpo__view { const float *at; size_t down, across; } grpo__view;
+
+static grpo__view grpo__row_major(const void *x, int columns)
+{
+    grpo__view v = { (const float *)x, (size_t)columns, 1 };
+    return v;
+}
+static grpo__view grpo__transposed(const void *x, int columns)
+{
+    grpo__view v = { (const float *)x, 1, (size_t)columns };
+    return v;
+}
+
+/* panel[p][i] = x[i][p] for i < rows (zero from there to width), p < depth. */
+static void grpo__pack(float *panel, grpo__view x, int rows, int width, int depth)
+{
+    int i, p;
+    for (i = 0; i < rows; i++) {
+        const float *from = x.at + (size_t)i * x.down;
+        float *to = panel + i;
+        for (p = 0; p < depth; p++, from += x.across, to += width) *to = *from;
+    }
+    for (; i < width; i++)
+        for (p = 0; p < depth; p++) panel[(size_t)p * (size_t)width + (size_t)i] = 0;
+}
+
+typedef struct grpo__gemm {
+    grpo__cpu *cpu;
+    int m, n, k;
+    grpo__view a;                   /* A[i][p]                                                   */
+    grpo__view b;                   /* B's transpose, [j][p]; or                                 */
+    const float *panels;            /* ... B packed already, [n / columns][k][columns]           */
+    float *c;                       /* [m, n] row-major                                          */
+    const float *bias;              /* [n], or NULL                                              */
+    const float *init;              /* [m, n], or NULL for zero; c itself to add to it           */
+    int column_blocks;
+} grpo__gemm;
+
+/* C's rows [i0, i1), columns [j0, j1) before the products: residual + bias. */
+static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1)
+{
+    int i, j;
+    for (i = i0; i < i1; i++) {
+        float *c = g->c + (size_t)i * (size_t)g->n;
+        const float *init = g->init ? g->init + (size_t)i * (size_t)g->n : NULL;
+        if (!init) memset(c + j0, 0, (size_t)(j1 - j0) * sizeof *c);
+        else if (init != c) memcpy(c + j0, init + j0, (size_t)(j1 - j0) * sizeof *c);
+        if (g->bias)
+            for (j = j0; j < j1; j++) c[j] += g->bias[j];
+    }
+}
+
+/* A tile that sticks out of C is computed in a copy. */
+static void grpo__gemm_edge(grpo__tile_function tile, int k, const float *a, const float *b,
+                            float *c, size_t ldc, int rows, int columns, int width)
+{
+    float copy[14 * 32];
+    int i;
+    memset(copy, 0, sizeof copy);
+    for (i = 0; i < rows; i++)
+        memcpy(copy + i * width, c + (size_t)i * ldc, (size_t)columns * sizeof *c);
+    tile(k, a, b, copy, (size_t)width);
+    for (i = 0; i < rows; i++)
+        memcpy(c + (size_t)i * ldc, copy + i * width, (size_t)columns * sizeof *c);
+}
+
+/* Multiply rows [i0, i1) of A, packed here tile by tile, with column panels [j0, j1) at depth p. */
+static void grpo__gemm_rows(const grpo__gemm *g, float *a, const float *b, size_t b_step,
+                            int i0, int i1, int j0, int j1, int p, int depth)
+{
+    const grpo__kernel *kernel = &g->cpu->kernel;
+    int i, j, which = 0, width = kernel->columns;
+    size_t n = (size_t)g->n;
+    for (i = i0; i < i1; i += kernel->rows[which]) {
+        grpo__view from = g->a;
+        while (which < 3 && kernel->rows[which + 1] >= i1 - i) which++;
+        from.at += (size_t)i * from.down + (size_t)p * from.across;
+        grpo__pack(a, from, grpo__min(i1 - i, kernel->rows[which]), kernel->rows[which], depth);
+        for (j = j0; j < j1; j += width) {
+            const float *panel = b + (size_t)((j - j0) / width) * b_step;
+            float *c = g->c + (size_t)i * n + (size_t)j;
+            int rows = grpo__min(i1 - i, kernel->rows[which]), columns = grpo__min(j1 - j, width);
+            if (rows == kernel->rows[which] && columns == width)
+                kernel->tile[which](depth, a, panel, c, n);
+            else
+                grpo__gemm_edge(kernel->tile[which], depth, a, panel, c, n, rows, columns, width);
+        }
+    }
+}
+
+/* One block of C, whole depth. */
+static void grpo__gemm_block(void *job, int task, int thread)
+{
+    const grpo__gemm *g = (const grpo__gemm *)job;
+    int width = g->cpu->kernel.columns, p, j;
+    int i0 = task / g->column_blocks * GRPO__BLOCK_ROWS;
+    int j0 = task % g->column_blocks * GRPO__BLOCK_COLUMNS;
+    int i1 = grpo__min(g->m, i0 + GRPO__BLOCK_ROWS);
+    int j1 = grpo__min(g->n, j0 + GRPO__BLOCK_COLUMNS);
+    float *a = grpo__scratch(g->cpu, thread), *b = a + 14 * GRPO__BLOCK_DEPTH;
+    grpo__gemm_begin(g, i0, i1, j0, j1);
+    for (p = 0; p < g->k; p += GRPO__BLOCK_DEPTH) {
+        int depth = grpo__min(g->k - p, GRPO__BLOCK_DEPTH);
+        const float *panels = b;
+        size_t step = (size_t)depth * (size_t)width;
+        if (g->panels) {
+            step = (size_t)g->k * (size_t)width;
+            panels = g->panels + (size_t)(j0 / width) * step + (size_t)p * (size_t)width;
+        } else for (j = j0; j < j1; j += width) {
+            grpo__view from = g->b;
+            from.at += (size_t)j * from.down + (size_t)p * from.across;
+            grpo__pack(b + (size_t)((j - j0) / width) * step, from, grpo__min(j1 - j, width),
+                       width, depth);
+        }
+        grpo__gemm_rows(g, a, panels, step, i0, i1, j0, j1, p, depth);
+    }
+}
+
+static void grpo__gemm_run(grpo__gemm *g)
+{
+    int row_blocks = grpo__blocks(g->m, GRPO__BLOCK_ROWS);
+    g->column_blocks = grpo__blocks(g->n, GRPO__BLOCK_COLUMNS);
+    grpo__parallel(&g->cpu->pool, row_blocks * g->column_blocks,
+                   0.1 * (double)g->m * (double)g->n * (double)g->k, grpo__gemm_block, g);
+}
+
+/* The operand of a matrix is its panels, [out / columns][in][columns]. */
+static size_t grpo__cpu_operand_size(int rows, int cols)
+{
+    int width = grpo__choose_kernel().columns;
+    return grpo__multiply(grpo__size(grpo__blocks(rows, width), width),
+                          grpo__multiply((size_t)cols, sizeof(float)));
+}
+
+typedef struct grpo__prepare_job { const grpo_matrix *w; int width; } grpo__prepare_job;
+
+static void grpo__prepare_panel(void *job, int task, int thread)
+{
+    const grpo__prepare_job *t = (const grpo__prepare_job *)job;
+    const grpo_matrix *w = t->w;
+    grpo__view from = grpo__row_major(w->weights, w->cols);
+    (void)thread;
+    from.at += (size_t)task * (size_t)t->width * (size_t)w->cols;
+    grpo__pack((float *)w->operand + (size_t)task * (size_t)t->width * (size_t)w->cols, from,
+               grpo__min(t->width, w->rows - task * t->width), t->width, w->cols);
+}
+
+static void grpo__cpu_prepare(void *context, const grpo_matrix *w)
+{
+    grpo__cpu *cpu = (grpo__cpu *)context;
+    grpo__prepare_job job = { w, cpu->kernel.columns };
+    grpo__parallel(&cpu->pool, grpo__blocks(w->rows, job.width), (double)w->rows * w->cols,
+                   grpo__prepare_panel, &job);
+}
+
+/* y[n, out] = x[n, in] W^T + bias + residual */
+static void grpo__cpu_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
+                             const float *bias, const void *residual, int n)
+{
+    grpo__gemm g;
+    memset(&g, 0, sizeof g);
+    g.cpu = (grpo__cpu *)context;
+    g.m = n; g.n = w->rows; g.k = w->cols;
+    g.a = grpo__row_major(x, w->cols);
+    g.panels = (const float *)w->operand;
+    g.c = (float *)y;
+    g.bias = bias;
+    g.init = (const float *)residual;
+    grpo__gemm_run(&g);
+}
+
+/* y = x W^T   =>   dx[n, in] = dy[n, out] W */
+static void grpo__cpu_matmul_dx(void *context, void *dx, const void *dy, const grpo_matrix *w,
+                                int n)
+{
+    grpo__gemm g;
+    memset(&g, 0, sizeof g);
+    g.cpu = (grpo__cpu *)context;
+    g.m = n; g.n = w->cols; g.k = w->rows;
+    g.a = grpo__row_major(dy, w->rows);
+    g.b = grpo__transposed(w->weights, w->cols);
+    g.c = (float *)dx;
+    grpo__gemm_run(&g);
+}
+
+typedef struct grpo__bias_job { float *dbias; const float *dy; int n, width; } grpo__bias_job;
+
+static void grpo__bias_columns(void *job, int task, int thread)
+{
+    const grpo__bias_job *t = (const grpo__bias_job *)job;
+    int r, j, end = grpo__min(t->width, (task + 1) * 64);
+    (void)thread;
+    for (r = 0; r < t->n; r++)
+        for (j = task * 64; j < end; j++) t->dbias[j] += t->dy[(size_t)r * (size_t)t->width + (size_t)j];
+}
+
+/* y = x W^T + bias   =>   dW[out, in] += dy^T x,  dbias[out] += sum of dy, rows in order */
+static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const void *dy,
+                                const void *x, const grpo_matrix *w, int n)
+{
+    grpo__gemm g;
+    memset(&g, 0, sizeof g);
+    g.cpu = (grpo__cpu *)context;
+    g.m = w->rows; g.n = w->cols; g.k = n;
+    g.a = grpo__transposed(dy, w->rows);
+    g.b = grpo__transposed(x, w->cols);
+    g.c = dw;
+    g.init = dw;
+    grpo__gemm_run(&g);
+    if (dbias) {
+        grpo__bias_job job = { dbias, (const float *)dy, n, w->rows };
+        grpo__parallel(&g.cpu->pool, grpo__blocks(w->rows, 64), (double)n * w->rows,
+                       grpo__bias_columns, &job);
+    }
+}
+
+/* ---------------------------------------------------------------------------------- >>layers --
+ * Each layer forward and, right under it, its derivative. A job is a task's arguments; a task is a
+ * block of rows (or, where rows are summed, of columns: then rows stay in order). */
+
+/* Sum of a[i] b[i], in an order set by n alone: eight partial sums, then those. */
+static float grpo__dot(const float *a, const float *b, int n)
+{
+    float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+    int i, j;
+    for (i = 0; i + 8 <= n; i += 8)
+        for (j = 0; j < 8; j++) s[j] += a[i + j] * b[i + j];
+    for (j = 0; i < n; i++, j++) s[j] += a[i] * b[i];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+/* y += s x */
+static void grpo__axpy(float *y, float s, const float *x, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] += s * x[i];
+}
+
+/* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
+ * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. Below -87 it
+ * stays at e^-87 = 1.6e-38, above 88 at e^88; NaN stays NaN. */
+#ifdef GRPO_NO_SIMD
+static float grpo__exp(float x) { return expf(x < 88.0f ? (x > -87.0f ? x : x == x ? -87.0f : x) : 88.0f); }
+#else
+static float grpo__exp(float x)
+{
+    float t = x > -87.0f ? x : -87.0f;
+    float n, r, p;
+    union { uint32_t bits; float value; } power;
+    int exponent;
+    t = t < 88.0f ? t : 88.0f;
+    n = t * 1.44269504f;
+    exponent = (int)(n + (n < 0 ? -0.5f : 0.5f));
+    n = (float)exponent;
+    r = (t - n * 0.693359375f) + n * 2.12194440e-4f;          /* ln 2 in two parts               */
+    p = 1.0f / 5040;
+    p = p * r + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    power.bits = (uint32_t)(exponent + 127) << 23;
+    return x == x ? p * power.value : x;
+}
+#endif
+
+/* ---- embedding */
+typedef struct grpo__embed_job {
+    float *x;
+    float *table;
+    const int *tokens;
+    int n, hidden;
+} grpo__embed_job;
+
+static void grpo__embed_columns(void *job, int task, int thread)
+{
+    const grpo__embed_job *t = (const grpo__embed_job *)job;
+    int r, begin = task * 64, width = grpo__min(64, t->hidden - begin);
+    (void)thread;
+    for (r = 0; r < t->n; r++)      /* dtable[token] += dx[r] */
+        grpo__axpy(t->table + grpo__size(t->tokens[r], t->hidden) + begin, 1.0f,
+                   t->x + grpo__size(r, t->hidden) + begin, width);
+}
+
+static void grpo__cpu_embed(void *context, void *x, const float *table, const int *tokens, int n,
+                            int hidden)
+{
+    int r;
+    (void)context;
+    for (r = 0; r < n; r++)
+        memcpy((float *)x + grpo__size(r, hidden), table + grpo__size(tokens[r], hidden),
+               (size_t)hidden * sizeof(float));
+}
+
+static void grpo__cpu_embed_backward(void *context, float *dtable, const void *dx,
+                                     const int *tokens, int n, int hidden)
+{
+    grpo__embed_job job = { (float *)(uintptr_t)dx, dtable, tokens, n, hidden };
+    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(hidden, 64), (double)n * hidden,
+                   grpo__embed_columns, &job);
+}
+
+/* ---- RMSNorm (Zhang & Sennrich 2019): y = x * rstd * gain, rstd = 1 / sqrt(mean(x^2) + eps) */
+static float grpo__rms(float *y, const float *x, const float *gain, int n, float eps)
+{
+    float rstd = 1.0f / sqrtf(grpo__dot(x, x, n) / (float)n + eps);
+    int i;
+    for (i = 0; i < n; i++) y[i] = x[i] * rstd * gain[i];
+    return rstd;
+}
+
+/* With g = dy * gain:   dx = rstd * (g - x * rstd^2 * mean(g x)).  Adds to dx. */
+static void grpo__rms_backward(float *dx, const float *dy, const float *x, const float *gain,
+                               float rstd, int n)
+{
+    float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 }, mean;
+    int i;
+    for (i = 0; i < n; i++) s[i & 7] += dy[i] * gain[i] * x[i];
+    mean = (((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))) / (float)n;
+    mean *= rstd * rstd;
+    for (i = 0; i < n; i++) dx[i] += rstd * (dy[i] * gain[i] - x[i] * mean);
+}
+
+typedef struct grpo__norm_job {
+    float *y, *dx, *dgain, *rstd_out;
+    const float *x, *dy, *gain, *rstd;
+    const int *rows;
+    int n, hidden;
+    float eps;
+} grpo__norm_job;
+
+static void grpo__norm_rows(void *job, int task, int thread)
+{
+    const grpo__norm_job *t = (const grpo__norm_job *)job;
+    int r, end = grpo__min(t->n, (task + 1) * GRPO__ROW_BLOCK);
+    (void)thread;
+    for (r = task * GRPO__ROW_BLOCK; r < end; r++) {
+        size_t from = grpo__size(t->rows ? t->rows[r] : r, t->hidden);
+        size_t to = grpo__size(r, t->hidden);
+        if (t->y) t->rstd_out[r] = grpo__rms(t->y + to, t->x + from, t->gain, t->hidden, t->eps);
+        else grpo__rms_backward(t->dx + from, t->dy + to, t->x + from, t->gain, t->rstd[r],
+                                t->hidden);
+    }
+}
+
+static void grpo__norm_columns(void *job, int task, int thread)
+{
+    const grpo__norm_job *t = (const grpo__norm_job *)job;
+    int r, j, end = grpo__min(t->hidden, (task + 1) * 64);
+    (void)thread;
+    for (r = 0; r < t->n; r++) {    /* dgain += dy * x * rstd */
+        const float *x = t->x + grpo__size(t->rows ? t->rows[r] : r, t->hidden);
+        const float *dy = t->dy + grpo__size(r, t->hidden);
+        for (j = task * 64; j < end; j++) t->dgain[j] += dy[j] * x[j] * t->rstd[r];
+    }
+}
+
+static void grpo__cpu_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
+                              const float *gain, int n, int hidden, float eps)
+{
+    grpo__norm_job job = { (float *)y, NULL, NULL, rstd, (const float *)x, NULL, gain, NULL, rows,
+                           n, hidden, eps };
+    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(n, GRPO__ROW_BLOCK),
+                   (double)n * hidden, grpo__norm_rows, &job);
+}
+
+static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, const void *dy,
+                                       const void *x, const float *rstd, const int *rows,
+                                       const float *gain, int n, int hidden)
+{
+    grpo__norm_job job = { NULL, (float *)dx, dgain, NULL, (const float *)x, (const float *)dy,
+                           gain, rstd, rows, n, hidden, 0 };
+    grpo__pool *pool = &((grpo__cpu *)context)->pool;
+    grpo__parallel(pool, grpo__blocks(n, GRPO__ROW_BLOCK), 2.0 * n * hidden, grpo__norm_rows, &job);
+    grpo__parallel(pool, grpo__blocks(hidden, 64), (double)n * hidden, grpo__norm_columns, &job);
+}
+
+/* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
+ * x[i + half]) is turned by the angle position * theta^(-2i / head_dim). turns[i] = {cos, sin} */
+static void grpo__turn(float *x, const float *turns, int half)
+{
+    int i;
+    for (i = 0; i < half; i++) {
+        float a = x[i], b = x[i + half], c = turns[2 * i], s = turns[2 * i + 1];
+        x[i] = a * c - b * s;
+        x[i + half] = b * c + a * s;
+    }
+}
+
+/* A rotation's transpose turns the other way. */
+static void grpo__turn_back(float *dx, const float *turns, int half)
+{
+    int i;
+    for (i = 0; i < half; i++) {
+        float a = dx[i], b = dx[i + half], c = turns[2 * i], s = turns[2 * i + 1];
+        dx[i] = a * c + b * s;
+        dx[i + half] = b * c - a * s;
+    }
+}
+
+typedef struct grpo__rotate_job {
+    float *q, *k, *v, *qkv;         /* forward: qkv in; backward: q, k, v are gradients, qkv out */
+    const float *input;             /* backward: qkv as it was                                   */
+    float *dq_gain, *dk_gain;
+    const float *turns, *q_gain, *k_gain;
+    float eps;
+    const grpo_rows *rows;
+    const grpo_heads *heads;
+} grpo__rotate_job;
+
+/* One head of q or k: y = turn(norm(x)). */
+static void grpo__rotate_head(float *y, const float *x, const float *gain, const float *turns,
+                              float eps, int d)
+{
+    if (gain) grpo__rms(y, x, gain, d, eps);
+    else memcpy(y, x, (size_t)d * sizeof *y);
+    grpo__turn(y, turns, d / 2);
+}
+
+/* dx from dy, which it turns back in place: it is then the gradient of the norm's output. */
+static void grpo__rotate_head_backward(float *dx, float *dy, const float *x, const float *gain,
+                                       const float *turns, float eps, int d)
+{
+    grpo__turn_back(dy, turns, d / 2);
+    if (!gain) { memcpy(dx, dy, (size_t)d * sizeof *dx); return; }
+    memset(dx, 0, (size_t)d * sizeof *dx);
+    grpo__rms_backward(dx, dy, x, gain, 1.0f / sqrtf(grpo__dot(x, x, d) / (float)d + eps), d);
+}
+
+static void grpo__rotate_rows(void *job, int task, int thread)
+{
+    const grpo__rotate_job *t = (const grpo__rotate_job *)job;
+    const grpo_heads *s = t->heads;
+    int d = s->head_dim, h, r, end = grpo__min(t->rows->num_rows, (task + 1) * GRPO__ROW_BLOCK);
+    size_t kv = grpo__size(s->num_kv_heads, d), dim = (size_t)d;
+    (void)thread;
+    for (r = task * GRPO__ROW_BLOCK; r < end; r++) {
+        float *q = t->q + grpo__size(r, s->num_heads * d);
+        float *k = t->k + (size_t)t->rows->slots[r] * kv, *v = t->v + (size_t)t->rows->slots[r] * kv;
+        float *qkv = t->qkv + (size_t)r * (grpo__size(s->num_heads, d) + 2 * kv);
+        float *qkv_k = qkv + grpo__size(s->num_heads, d);
+        const float *turns = t->turns + grpo__size(t->rows->positions[r], d);
+        const float *x = t->input ? t->input + (qkv - t->qkv) : NULL;
+        const float *x_k = t->input ? t->input + (qkv_k - t->qkv) : NULL;
+        for (h = 0; h < s->num_heads; h++, q += dim, qkv += dim)
+            if (!x) grpo__rotate_head(q, qkv, t->q_gain, turns, t->eps, d);
+            else grpo__rotate_head_backward(qkv, q, x + grpo__size(h, d), t->q_gain, turns, t->eps, d);
+        for (h = 0; h < s->num_kv_heads; h++, k += dim)
+            if (!x) grpo__rotate_head(k, qkv_k + grpo__size(h, d), t->k_gain, turns, t->eps, d);
+            else grpo__rotate_head_backward(qkv_k + grpo__size(h, d), k, x_k + grpo__size(h, d),
+                                            t->k_gain, turns, t->eps, d);
+        if (!x) memcpy(v, qkv_k + kv, kv * sizeof *v);
+        else memcpy(qkv_k + kv, v, kv * sizeof *v);
+    }
+}
+
+static void grpo__cpu_rotate(void *context, void *q, void *k, void *v, const void *qkv,
+                             const float *turns, const float *q_gain, const float *k_gain,
+                             float eps, const grpo_rows *rows, const grpo_heads *heads)
+{
+    grpo__rotate_job job = { (float *)q, (float *)k, (float *)v, (float *)(uintptr_t)qkv, NULL,
+                             NULL, NULL, turns, q_gain, k_gain, eps, rows, heads };
+    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(rows->num_rows, GRPO__ROW_BLOCK),
+                   4.0 * rows->num_rows * heads->num_heads * heads->head_dim, grpo__rotate_rows,
+                   &job);
+}
+
+/* dgain += dy * x * rstd for every row and head in order; dy is as rotate_head_backward left it. */
+static void grpo__rotate_gain(float *dgain, const float *dy, const float *x, int n, float eps)
+{
+    float rstd = 1.0f / sqrtf(grpo__dot(x, x, n) / (float)n + eps);
+    int i;
+    for (i = 0; i < n; i++) dgain[i] += dy[i] * x[i] * rstd;
+}
+
+static void grpo__rotate_gains(void *job, int task, int thread)
+{
+    const grpo__rotate_job *t = (const grpo__rotate_job *)job;
+    int d = t->heads->head_dim, q_heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
+    int r, h, heads = task ? kv_heads : q_heads;
+    (void)thread;
+    for (r = 0; r < t->rows->num_rows; r++) {
+        const float *x = t->input + grpo__size(r, (q_heads + 2 * kv_heads) * d)
+                       + (task ? grpo__size(q_heads, d) : 0);
+        const float *dy = task ? t->k + grpo__size(t->rows->slots[r], kv_heads * d)
+                               : t->q + grpo__size(r, q_heads * d);
+        for (h = 0; h < heads; h++)
+            grpo__rotate_gain(task ? t->dk_gain : t->dq_gain, dy + grpo__size(h, d),
+                              x + grpo__size(h, d), d, t->eps);
+    }
+}
+
+static void grpo__cpu_rotate_backward(void *context, void *dqkv, float *dq_gain, float *dk_gain,
+                                      void *dq, void *dk, void *dv, const void *qkv,
+                                      const float *turns, const float *q_gain, const float *k_gain,
+                                      float eps, const grpo_rows *rows, const grpo_heads *heads)
+{
+    grpo__rotate_job job = { (float *)dq, (float *)dk, (float *)dv, (float *)dqkv,
+                             (const float *)qkv, dq_gain, dk_gain, turns, q_gain, k_gain, eps,
+                             rows, heads };
+    double work = 4.0 * rows->num_rows * heads->num_heads * heads->head_dim;
+    grpo__pool *pool = &((grpo__cpu *)context)->pool;
+    grpo__parallel(pool, grpo__blocks(rows->num_rows, GRPO__ROW_BLOCK), work, grpo__rotate_rows,
+                   &job);
+    if (q_gain) grpo__parallel(pool, 2, work, grpo__rotate_gains, &job);
+}
+
+/* ---- attention. Query row r of head h sees keys j = 0, 1, ...: the prefix, then its own:
+ *     s_j = q k_j / sqrt(d),   p_j = exp(s_j - lse),   y = sum_j p_j v_j,   lse = log sum_j e^s_j */
+typedef struct grpo__attention_job {
+    float *y, *lse_out;
+    float *dq, *dk, *dv;
+    const float *q, *k, *v, *dy, *y_in, *lse;
+    const grpo_rows *rows;
+    const grpo_heads *heads;
+    grpo__cpu *cpu;
+} grpo__attention_job;
+
+/* The slot of key j. */
+static int grpo__key(const grpo_segment *s, int j)
+{
+    return j < s->prefix_length ? s->prefix + j : s->own + (j - s->prefix_length);
+}
+
+static void grpo__attend(float *y, float *lse, float *p, const float *q, const float *k,
+                         const float *v, const grpo_segment *segment, int keys, size_t stride,
+                         int d)
+{
+    float scale = 1.0f / sqrtf((float)d), top = -FLT_MAX, sum = 0;
+    int j;
+    for (j = 0; j < keys; j++) {
+        p[j] = scale * grpo__dot(q, k + (size_t)grpo__key(segment, j) * stride, d);
+        if (!(p[j] <= top)) top = p[j];
+    }
+    memset(y, 0, (size_t)d * sizeof *y);
+    for (j = 0; j < keys; j++) p[j] = grpo__exp(p[j] - top);
+    for (j = 0; j < keys; j++) {
+        sum += p[j];
+        grpo__axpy(y, p[j], v + (size_t)grpo__key(segment, j) * stride, d);
+    }
+    for (j = 0; j < d; j++) y[j] /= sum;
+    *lse = top + logf(sum);
+}
+
+/* One segment, one head. */
+static void grpo__attention_segment(void *job, int task, int thread)
+{
+    const grpo__attention_job *t = (const grpo__attention_job *)job;
+    const grpo_heads *s = t->heads;
+    const grpo_segment *segment = t->rows->segments + task / s->num_heads;
+    int h = task % s->num_heads, d = s->head_dim, i;
+    size_t stride = grpo__size(s->num_kv_heads, d);
+    size_t kv = grpo__size(h / (s->num_heads / s->num_kv_heads), d);
+    for (i = 0; i < segment->num_rows; i++) {
+        size_t at = grpo__size(segment->row + i, s->num_heads) + (size_t)h;
+        grpo__attend(t->y + at * (size_t)d, t->lse_out + at, grpo__scratch(t->cpu, thread),
+                     t->q + at * (size_t)d, t->k + kv, t->v + kv, segment,
+                     segment->prefix_length + segment->start + i + 1, stride, d);
+    }
+}
+
+static double grpo__attention_work(const grpo_rows *rows, const grpo_heads *heads)
+{
+    return 64.0 * rows->num_rows * heads->num_heads * heads->head_dim;
+}
+
+static void grpo__cpu_attention(void *context, void *y, float *lse, const void *q, const void *k,
+                                const void *v, const grpo_rows *rows, const grpo_heads *heads)
+{
+    grpo__attention_job job;
+    memset(&job, 0, sizeof job);
+    job.cpu = (grpo__cpu *)context;
+    job.y = (float *)y; job.lse_out = lse;
+    job.q = (const float *)q; job.k = (const float *)k; job.v = (const float *)v;
+    job.rows = rows; job.heads = heads;
+    grpo__parallel(&job.cpu->pool, rows->num_segments * heads->num_heads,
+                   grpo__attention_work(rows, heads), grpo__attention_segment, &job);
+}
+
+/* For one query row, with D = dy . y:
+ *     dp_j = dy . v_j,   ds_j = p_j (dp_j - D),   dq = scale sum_j ds_j k_j,
+ *     dk_j += scale ds_j q,   dv_j += p_j dy */
+static void grpo__attend_backward(float *dq, float *dk, float *dv, const float *dy, const float *y,
+                                  float lse, const float *q, const float *k, const float *v,
+                                  const grpo_segment *segment, int keys, size_t stride, int d)
+{
+    float scale = 1.0f / sqrtf((float)d), D = grpo__dot(dy, y, d);
+    int j;
+    memset(dq, 0, (size_t)d * sizeof *dq);
+    for (j = 0; j < keys; j++) {
+        size_t at = (size_t)grpo__key(segment, j) * stride;
+        float p = grpo__exp(scale * grpo__dot(q, k + at, d) - lse);
+        float ds = scale * p * (grpo__dot(dy, v + at, d) - D);
+        grpo__axpy(dq, ds, k + at, d);
+        grpo__axpy(dk + at, ds, q, d);
+        grpo__axpy(dv + at, p, dy, d);
+    }
+}
+
+/* One group of segments (they share a prefix, and so dk and dv), one head of k and v. */
+static void grpo__attention_group(void *job, int task, int thread)
+{
+    const grpo__attention_job *t = (const grpo__attention_job *)job;
+    const grpo_heads *s = t->heads;
+    int d = s->head_dim, shared = s->num_heads / s->num_kv_heads, group = task / s->num_kv_heads;
+    int kv_head = task % s->num_kv_heads, i, h, which;
+    size_t stride = grpo__size(s->num_kv_heads, d), kv = grpo__size(kv_head, d);
+    (void)thread;
+    for (which = t->rows->groups[group]; which < t->rows->groups[group + 1]; which++) {
+        const grpo_segment *segment = t->rows->segments + which;
+        for (i = 0; i < segment->num_rows; i++) {
+            size_t slot = (size_t)t->rows->slots[segment->row + i] * stride + kv;
+            memset(t->dk + slot, 0, (size_t)d * sizeof(float));
+            memset(t->dv + slot, 0, (size_t)d * sizeof(float));
+        }
+    }
+    for (which = t->rows->groups[group]; which < t->rows->groups[group + 1]; which++) {
+        const grpo_segment *segment = t->rows->segments + which;
+        for (i = 0; i < segment->num_rows; i++)
+            for (h = kv_head * shared; h < (kv_head + 1) * shared; h++) {
+                size_t row = grpo__size(segment->row + i, s->num_heads) + (size_t)h;
+                size_t at = row * (size_t)d;
+                grpo__attend_backward(t->dq + at, t->dk + kv, t->dv + kv, t->dy + at,
+                                      t->y_in + at, t->lse[row], t->q + at, t->k + kv, t->v + kv,
+                                      segment, segment->prefix_length + segment->start + i + 1,
+                                      stride, d);
+            }
+    }
+}
+
+static void grpo__cpu_attention_backward(void *context, void *dq, void *dk, void *dv,
+                                         const void *dy, const void *y, const float *lse,
+                                         const void *q, const void *k, const void *v,
+                                         const grpo_rows *rows, const grpo_heads *heads)
+{
+    grpo__attention_job job;
+    memset(&job, 0, sizeof job);
+    job.cpu = (grpo__cpu *)context;
+    job.dq = (float *)dq; job.dk = (float *)dk; job.dv = (float *)dv;
+    job.q = (const float *)q; job.k = (const float *)k; job.v = (const float *)v;
+    job.dy = (const float *)dy; job.y_in = (const float *)y; job.lse = lse;
+    job.rows = rows; job.heads = heads;
+    grpo__parallel(&job.cpu->pool, rows->num_groups * heads->num_kv_heads,
+                   grpo__attention_work(rows, heads), grpo__attention_group, &job);
+}
+
+/* ---- SwiGLU (Shazeer 2020): y = silu(gate) * up, silu(x) = x sigmoid(x) */
+typedef struct grpo__swiglu_job {
+    float *y, *dgate_up;
+    const float *gate_up, *dy;
+    int n, width;
+} grpo__swiglu_job;
+
+static void grpo__swiglu_row(float *y, const float *gate, const float *up, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) y[i] = gate[i] / (1.0f + grpo__exp(-gate[i])) * up[i];
+}
+
+/* silu'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
+static void grpo__swiglu_row_backward(float *dgate, float *dup, const float *dy, const float *gate,
+                                      const float *up, int n)
+{
+    int i;
+    for (i = 0; i < n; i++) {
+        float s = 1.0f / (1.0f + grpo__exp(-gate[i]));
+        dup[i] = dy[i] * gate[i] * s;
+        dgate[i] = dy[i] * up[i] * s * (1.0f + gate[i] * (1.0f - s));
+    }
+}
+
+static void grpo__swiglu_rows(void *job, int task, int thread)
+{
+    const grpo__swiglu_job *t = (const grpo__swiglu_job *)job;
+    int r, end = grpo__min(t->n, (task + 1) * GRPO__ROW_BLOCK);
+    (void)thread;
+    for (r = task * GRPO__ROW_BLOCK; r < end; r++) {
+        size_t at = grpo__size(r, t->width);
+        const float *gate = t->gate_up + 2 * at, *up = gate + t->width;
+        if (t->y) grpo__swiglu_row(t->y + at, gate, up, t->width);
+        else grpo__swiglu_row_backward(t->dgate_up + 2 * at, t->dgate_up + 2 * at + t->width,
+                                       t->dy + at, gate, up, t->width);
+    }
+}
+
+static void grpo__cpu_swiglu(void *context, void *y, const void *gate_up, int n, int width)
+{
+    grpo__swiglu_job job = { (float *)y, NULL, (const float *)gate_up, NULL, n, width };
+    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(n, GRPO__ROW_BLOCK),
+                   8.0 * n * width, grpo__swiglu_rows, &job);
+}
+
+static void grpo__cpu_swiglu_backward(void *context, void *dgate_up, const void *dy,
+                                      const void *gate_up, int n, int width)
+{
+    grpo__swiglu_job job = { NULL, (float *)dgate_up, (const float *)gate_up, (const float *)dy,
+                             n, width };
+    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(n, GRPO__ROW_BLOCK),
+                   12.0 * n * width, grpo__swiglu_rows, &job);
+}
+
+/* ------------------------------------------------------------------------------------ >>text --
+ * The built-in tokenizers: one token a character of config.vocabulary, or one a byte. The
+ * end-of-text token comes after the last of them and has no text. Pure functions of the vocabulary
+ * string, searched from its start each time: meant for at most a few hundred characters. */
+
+/* The bytes of the UTF-8 character at text, 1 (NUL too) to 4; 0 if it is none: a byte missing or
+ * astray, a longer form than needed, a surrogate, beyond U+10FFFF. */
+static int grpo__utf8_length(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    int i, a = s[0];
+    int length = a < 0x80 ? 1 : a < 0xC2 || a > 0xF4 ? 0 : a < 0xE0 ? 2 : a < 0xF0 ? 3 : 4;
+    for (i = 1; i < length; i++)
+        if ((s[i] & 0xC0) != 0x80) return 0;
+    if ((a == 0xE0 && s[1] < 0xA0) || (a == 0xF0 && s[1] < 0x90)) return 0;
+    if ((a == 0xED && s[1] >= 0xA0) || (a == 0xF4 && s[1] >= 0x90)) return 0;
+    return length;
+}
+
+static int grpo__saturate(size_t n) { return n > (size_t)INT32_MAX ? INT32_MAX : (int)n; }
+
+/* Where a text went wrong, as a negative number: -(1 + byte position). */
+static int grpo__bad_byte(const char *text, const char *at)
+{
+    return -1 - grpo__saturate((size_t)(at - text));
+}
+
+/* The index in the vocabulary of a character of so many bytes; -1 if it is not there. */
+static int grpo__find_character(const char *vocabulary, const char *character, int bytes)
+{
+    int index, length;
+    for (index = 0; *vocabulary; index++, vocabulary += length) {
+        length = grpo__utf8_length(vocabulary);
+        if (length == 0) return -1;
+        if (length == bytes && memcmp(vocabulary, character, (size_t)bytes) == 0) return index;
+    }
+    return -1;
+}
+
+/* The text of one token. Returns its number of bytes: 0 for end-of-text and for no token at all. */
+static int grpo__token_text(const char *vocabulary, int token, char text[4])
+{
+    int length;
+    if (!vocabulary) {
+        text[0] = (char)token;
+        return token >= 0 && token < 256;
+    }
+    for (; token >= 0 && *vocabulary; vocabulary += length, token--) {
+        length = grpo__utf8_length(vocabulary);
+        if (token == 0) memcpy(text, vocabulary, (size_t)length);
+        if (token == 0 || length == 0) return length;
+    }
+    return 0;
+}
+
+/* Characters + 1 for end-of-text; 257 for raw bytes (NULL). -(1 + byte position) at the first
+ * invalid or repeated character; -1 if the vocabulary is empty. */
+static int grpo__vocabulary_size(const char *vocabulary)
+{
+    const char *at = vocabulary;
+    int count, bytes;
+    if (!vocabulary) return 257;
+    for (count = 0; *at; at += bytes, count++) {
+        bytes = grpo__utf8_length(at);
+        if (bytes == 0 || grpo__find_character(vocabulary, at, bytes) != count)
+            return grpo__bad_byte(vocabulary, at);
+    }
+    return count > 0 ? count + 1 : -1;
+}
+
+/* Returns the number of tokens of text, of which at most capacity are written, or
+ * -(1 + byte position) at the first character that is not in the vocabulary. */
+static int grpo__encode_text(const char *vocabulary, const char *text, int *tokens, int capacity)
+{
+    const char *at = text;
+    size_t count;
+    int bytes = 1;
+    for (count = 0; *at; at += bytes, count++) {
+        int token = (unsigned char)*at;
+        if (vocabulary) {
+            bytes = grpo__utf8_length(at);
+            token = bytes ? grpo__find_character(vocabulary, at, bytes) : -1;
+            if (token < 0) return grpo__bad_byte(text, at);
+        }
+        if (capacity > 0 && count < (size_t)capacity) tokens[count] = token;
+    }
+    return grpo__saturate(count);
+}
+
+/* Returns the bytes that the tokens need, of which the first capacity are written; no NUL. */
+static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_tokens,
+                             char *text, int capacity)
+{
+    size_t length = 0;
+    int i, j;
+    for (i = 0; i < num_tokens; i++) {
+        char bytes[4];
+        int n = grpo__token_text(vocabulary, tokens[i], bytes);
+        for (j = 0; j < n; j++, length++)
+            if (capacity > 0 && length < (size_t)capacity) text[length] = bytes[j];
+    }
+    return grpo__saturate(length);
+}
+
+
+/* ---------------------------------------------------------------------------------- >>policy --
+ * The model: one table of parameters, where everything lies in memory, forward, backward. */
+
+/* ---- the table of parameters. All weights are one array: first every matrix (AdamW decays these),
+ * then every vector. q, k, v of a layer are one matrix [(heads + 2 kv_heads) head_dim, H], gate and
+ * up another [2F, H]: their rows are the rows of Hugging Face's separate tensors, one after the
+ * other, so that one product computes all of them and files still see the usual names. */
+typedef struct grpo__shape {
+    int H, F, V, Q, KV, QKV;        /* widths; Q = heads * head_dim, KV likewise, QKV = Q + 2 KV */
+    size_t qkv, out, gate_up, down, layer_matrices;           /* offsets within a layer's matrices */
+    size_t norm1, norm2, bias, q_gain, k_gain, layer_vectors; /* ... and within its vectors      */
+    size_t matrices, head, first_vector, final_norm, total;   /* of the whole array              */
+} grpo__shape;
+
+static grpo__shape grpo__shape_of(const grpo_model_config *m)
+{
+    grpo__shape s;
+    size_t H = (size_t)m->hidden_size, layers = (size_t)m->num_hidden_layers;
+    memset(&s, 0, sizeof s);
+    s.H = m->hidden_size; s.F = m->intermediate_size; s.V = m->vocab_size;
+    s.Q = m->num_attention_heads * m->head_dim;
+    s.KV = m->num_key_value_heads * m->head_dim;
+    s.QKV = s.Q + 2 * s.KV;
+    s.out = s.qkv + grpo__size(s.QKV, s.H);
+    s.gate_up = s.out + grpo__size(s.H, s.Q);
+    s.down = s.gate_up + 2 * grpo__size(s.F, s.H);
+    s.layer_matrices = s.down + grpo__size(s.H, s.F);
+    s.norm2 = s.norm1 + H;
+    s.bias = s.norm2 + H;
+    s.q_gain = s.bias + (m->attention_bias ? (size_t)s.QKV : 0);
+    s.k_gain = s.q_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
+    s.layer_vectors = s.k_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
+    s.matrices = grpo__size(s.V, s.H);                        /* after the embedding             */
+    s.head = m->tie_word_embeddings ? 0 : s.matrices + layers * s.layer_matrices;
+    s.first_vector = s.matrices + layers * s.layer_matrices
+                   + (m->tie_word_embeddings ? 0 : grpo__size(s.V, s.H));
+    s.final_norm = s.first_vector + layers * s.layer_vectors;
+    s.total = s.final_norm + H;
+    return s;
+}
+
+/* One tensor under Hugging Face's name. cols 0: a vector of rows numbers. */
+typedef struct grpo__tensor { char name[96]; size_t offset; int rows, cols; } grpo__tensor;
+
+static int grpo__tensors_per_layer(const grpo_model_config *m)
+{
+    return 9 + (m->attention_bias ? 3 : 0) + (m->qk_norm ? 2 : 0);
+}
+
+static int grpo__num_tensors(const grpo_model_config *m)
+{
+    return 2 + !m->tie_word_embeddings + m->num_hidden_layers * grpo__tensors_per_layer(m);
+}
+
+static grpo__tensor grpo__tensor_of(const char *name, size_t offset, int rows, int cols)
+{
+    grpo__tensor t;
+    snprintf(t.name, sizeof t.name, "%s", name);
+    t.offset = offset; t.rows = rows; t.cols = cols;
+    return t;
+}
+
+/* Tensor i of a layer; m and v are where the layer's matrices and vectors begin. */
+static grpo__tensor grpo__layer_tensor(const grpo_model_config *c, int layer, int i)
+{
+    grpo__shape s = grpo__shape_of(c);
+    size_t m = s.matrices + (size_t)layer * s.layer_matrices;
+    size_t v = s.first_vector + (size_t)layer * s.layer_vectors;
+    size_t k = grpo__size(s.Q, s.H), kv = grpo__size(s.KV, s.H), q = (size_t)s.Q;
+    struct { const char *name; size_t offset; int rows, cols, there; } table[14] = {
+        { "self_attn.q_proj.weight", m + s.qkv, s.Q, s.H, 1 },
+        { "self_attn.k_proj.weight", m + s.qkv + k, s.KV, s.H, 1 },
+        { "self_attn.v_proj.weight", m + s.qkv + k + kv, s.KV, s.H, 1 },
+        { "self_attn.o_proj.weight", m + s.out, s.H, s.Q, 1 },
+        { "mlp.gate_proj.weight", m + s.gate_up, s.F, s.H, 1 },
+        { "mlp.up_proj.weight", m + s.gate_up + grpo__size(s.F, s.H), s.F, s.H, 1 },
+        { "mlp.down_proj.weight", m + s.down, s.H, s.F, 1 },
+        { "input_layernorm.weight", v + s.norm1, s.H, 0, 1 },
+        { "post_attention_layernorm.weight", v + s.norm2, s.H, 0, 1 },
+        { "self_attn.q_proj.bias", v + s.bias, s.Q, 0, c->attention_bias },
+        { "self_attn.k_proj.bias", v + s.bias + q, s.KV, 0, c->attention_bias },
+        { "self_attn.v_proj.bias", v + s.bias + q + (size_t)s.KV, s.KV, 0, c->attention_bias },
+        { "self_attn.q_norm.weight", v + s.q_gain, c->head_dim, 0, c->qk_norm },
+        { "self_attn.k_norm.weight", v + s.k_gain, c->head_dim, 0, c->qk_norm }
+    };
+    grpo__tensor t;
+    int row = 0;
+    for (;; row++) {
+        if (!table[row].there) continue;
+        if (i-- == 0) break;
+    }
+    t = grpo__tensor_of("", table[row].offset, table[row].rows, table[row].cols);
+    snprintf(t.name, sizeof t.name, "model.layers.%d.%s", layer, table[row].name);
+    return t;
+}
+
+static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index)
+{
+    grpo__shape s = grpo__shape_of(m);
+    int per_layer = grpo__tensors_per_layer(m), in_layers = per_layer * m->num_hidden_layers;
+    if (index == 0)
+        return grpo__tensor_of("model.embed_tokens.weight", 0, s.V, s.H);
+    if (index <= in_layers)
+        return grpo__layer_tensor(m, (index - 1) / per_layer, (index - 1) % per_layer);
+    if (index == in_layers + 1)
+        return grpo__tensor_of("model.norm.weight", s.final_norm, s.H, 0);
+    return grpo__tensor_of("lm_head.weight", s.head, s.V, s.H);
+}
+
+/* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
+typedef struct grpo__layer_state {  /* what backward needs of one layer, each [R, width]          */
+    void *x, *norm1, *qkv, *q, *y, *mid, *norm2, *gate_up, *act;
+    float *rstd1, *lse, *rstd2;
+    void *k, *v;                    /* [S, KV], the KV cache                                     */
+} grpo__layer_state;
+
+typedef struct grpo__weights {      /* one model: the policy or the reference                    */
+    float *weights;                 /* B [num_parameters]                                        */
+    char  *operands;                /* B, one per matrix, in the order of grpo__matrix_at        */
+} grpo__weights;
+
+struct grpo__machinery {
+    const grpo_backend *backend;
+    void *context;
+    grpo__shape shape;
+    grpo_heads heads;
+    void *device, *host;            /* the two arenas                                            */
+    int max_rows;                   /* R, rows of one pass                                       */
+    int max_slots;                  /* S, rows of K and V                                        */
+    int max_sequences;              /* of a batch                                                */
+    int max_length;                 /* of a prompt and its completion                            */
+    int head_rows;                  /* rows whose logits exist at one time                       */
+    int words;                      /* of a set of tokens, one bit each                          */
+
+    float *weights, *reference;     /* B [num_parameters]; reference NULL without beta           */
+    char  *operands, *reference_operands;                     /* B                               */
+    size_t *operand_offsets;        /* [matrices]                                                */
+    float *gradient, *adam_m, *adam_v;                        /* B [num_parameters]              */
+    float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: kept
+                                       apart so that the order of sums is that of the rows       */
+    grpo__layer_state *layers;      /* [num_hidden_layers + 1]; the last has only x              */
+    grpo__layer_state scratch;      /* one layer's gradients                                     */
+    void  *dx, *hidden, *dhidden;   /* B [R, H] residual's gradient; final norm's output; its    */
+    float *rstd;                    /* B [R] of the final norm                                   */
+    void  *logits;                  /* B [head_rows, V]                                          */
+    float *turns;                   /* B [max_length, head_dim / 2, {cos, sin}]                  */
+    uint32_t *kept;                 /* B [max_sequences, L, words] sets sampled from, or NULL    */
+    uint32_t *kept_scratch;         /* B [R, words] where they need not be remembered            */
+    float *logprobs, *dlogprobs, *uniforms;                   /* B [targets]                     */
+    float *entropies, *dentropies;  /* B [R]                                                     */
+    int   *drawn;                   /* B [targets]                                               */
+
+    int   *index_host, *index;      /* the integers of one pass, on the host and the backend     */
+    int    index_used, index_size;
+    int   *map;                     /* [targets] which token of the batch a target is            */
+    float *exchange;                /* [targets + R] floats on their way to or from the backend  */
+    int   *exchange_tokens;         /* [targets]                                                 */
+
+    int stage;                      /* how far the batch is: GRPO__EMPTY ...                     */
+    grpo_sampling sampling;         /* that the batch was sampled with                           */
+    grpo_prompt *prompts;           /* [max_sequences]                                           */
+    uint64_t *keys;                 /* [max_sequences] of a prompt's random numbers              */
+    int   *slots;                   /* [max_sequences] first slot of a prompt while sampling     */
+    int   *active;                  /* [max_sequences] sequences still being sampled             */
+    int   *lengths, *drawn_tokens;  /* [max_sequences]; [max_sequences, L], as sampled           */
+    float *drawn_logprobs, *drawn_entropies;                  /* [max_sequences, L]              */
+    float *new_logprobs, *new_entropies, *new_dlogprobs;      /* [max_sequences, L], packed      */
+    unsigned char *equal;           /* [max_sequences] groups whose rewards are all equal        */
+    char  *text, *prompt_text;      /* [max_sequences] completions; prompts given as tokens      */
+    size_t text_stride, prompt_text_stride;
+};
+
+enum { GRPO__MATRICES_PER_LAYER = 4 };
+
+/* Matrix i: four per layer, then the LM head (which may be the embedding). */
+static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i)
+{
+    const grpo__shape *s = &g->machinery->shape;
+    int layer = i / GRPO__MATRICES_PER_LAYER, which = i % GRPO__MATRICES_PER_LAYER;
+    size_t at = s->matrices + (size_t)layer * s->layer_matrices;
+    grpo_matrix m;
+    if (layer == g->config.model.num_hidden_layers) {
+        at = s->head; m.rows = s->V; m.cols = s->H;
+    } else if (which == 0) {
+        at += s->qkv; m.rows = s->QKV; m.cols = s->H;
+    } else if (which == 1) {
+        at += s->out; m.rows = s->H; m.cols = s->Q;
+    } else if (which == 2) {
+        at += s->gate_up; m.rows = 2 * s->F; m.cols = s->H;
+    } else {
+        at += s->down; m.rows = s->H; m.cols = s->F;
+    }
+    m.weights = w->weights + at;
+    m.operand = w->operands ? w->operands + g->machinery->operand_offsets[i] : NULL;
+    return m;
+}
+
+static int grpo__num_matrices(const grpo *g)
+{
+    return g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER + 1;
+}
+
+static grpo__weights grpo__model(const grpo *g, int model)
+{
+    const struct grpo__machinery *w = g->machinery;
+    grpo__weights m;
+    m.weights = model == GRPO_REFERENCE ? w->reference : w->weights;
+    m.operands = model == GRPO_REFERENCE ? w->reference_operands : w->operands;
+    return m;
+}
+
+/* To be called whenever weights have moved. */
+static void grpo__weights_changed(grpo *g, int model)
+{
+    grpo__weights w = grpo__model(g, model);
+    int i;
+    for (i = 0; i < grpo__num_matrices(g); i++) {
+        grpo_matrix m = grpo__matrix_at(g, &w, i);
+        g->machinery->backend->prepare(g->machinery->context, &m);
+    }
+}
+
+/* Weights from the seed: matrices N(0, initializer_range), with the two that write into the residual
+ * stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. */
+static float grpo__initial_weight(const grpo *g, const grpo__tensor *t, size_t i)
+{
+    float range = g->config.model.initializer_range;
+    if (t->cols == 0) return strstr(t->name, "bias") ? 0.0f : 1.0f;
+    if (strstr(t->name, "o_proj") || strstr(t->name, "down_proj"))
+        range /= sqrtf(2.0f * (float)g->config.model.num_hidden_layers);
+    return range * grpo__normal(g->config.seed, t->offset + i);
+}
+
+static void grpo__initialize(grpo *g)
+{
+    struct grpo__machinery *w = g->machinery;
+    float staging[1024];
+    int i;
+    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
+        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+        size_t n = grpo__size(t.rows, t.cols ? t.cols : 1), at, j;
+        for (at = 0; at < n; at += 1024) {
+            size_t count = n - at < 1024 ? n - at : 1024;
+            for (j = 0; j < count; j++) staging[j] = grpo__initial_weight(g, &t, at + j);
+            w->backend->upload(w->context, w->weights + t.offset + at, staging,
+                               count * sizeof *staging);
+        }
+    }
+    grpo__weights_changed(g, GRPO_POLICY);
+}
+
+/* turns[position][i] = {cos, sin} of position * theta^(-2 i / head_dim) */
+static void grpo__initialize_turns(grpo *g)
+{
+    struct grpo__machinery *w = g->machinery;
+    int d = g->config.model.head_dim, position, i;
+    for (position = 0; position < w->max_length; position++)
+        for (i = 0; i < d / 2; i++) {
+            double angle = position * pow((double)g->config.model.rope_theta, -2.0 * i / d);
+            float pair[2];
+            pair[0] = (float)cos(angle);
+            pair[1] = (float)sin(angle);
+            w->backend->upload(w->context, w->turns + grpo__size(position, d) + 2 * i, pair,
+                               sizeof pair);
+        }
+}
+
+/* ---- the rows of a pass are described by integers, built on the host and sent in one piece */
+typedef struct grpo__pass {
+    grpo_rows rows;                 /* B                                                         */
+    grpo_targets targets;           /* B; its rows are the head's                                */
+    const int *head_rows;           /* B [targets.num_rows] the rows that go through the head    */
+    int num_targets;
+    const int *target_offsets;      /* host copy of targets.offsets                              */
+    int keep;                       /* 1: keep every layer's activations, for backward           */
+} grpo__pass;
+
+static int *grpo__index(grpo *g, int count)
+{
+    int *at = g->machinery->index_host + g->machinery->index_used;
+    g->machinery->index_used += (count + 15) & ~15;
+    return at;
+}
+
+static const int *grpo__on_device(const grpo *g, const int *host)
+{
+    return g->machinery->index + (host - g->machinery->index_host);
+}
+
+static void grpo__send_index(grpo *g)
+{
+    struct grpo__machinery *w = g->machinery;
+    w->backend->upload(w->context, w->index, w->index_host,
+                       (size_t)w->index_used * sizeof(int));
+}
+
+/* Element i of an array in backend memory. */
+static void *grpo__element(const grpo *g, void *array, size_t i)
+{
+    return (char *)array + i * g->machinery->backend->element_size;
+}
+
+/* One layer of the reference or the policy: its activations, and the next layer's input. */
+static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer, const grpo__pass *pass)
+{
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    const grpo__shape *s = &m->shape;
+    grpo__layer_state a = m->layers[pass->keep ? layer : 0];
+    void *next = m->layers[pass->keep ? layer + 1 : 0].x;
+    const float *vectors = w->weights + s->first_vector + (size_t)layer * s->layer_vectors;
+    const float *bias = g->config.model.attention_bias ? vectors + s->bias : NULL;
+    const float *q_gain = g->config.model.qk_norm ? vectors + s->q_gain : NULL;
+    const float *k_gain = g->config.model.qk_norm ? vectors + s->k_gain : NULL;
+    float eps = g->config.model.rms_norm_eps;
+    grpo_matrix qkv = grpo__matrix_at(g, w, 4 * layer), out = grpo__matrix_at(g, w, 4 * layer + 1);
+    grpo_matrix gate_up = grpo__matrix_at(g, w, 4 * layer + 2);
+    grpo_matrix down = grpo__matrix_at(g, w, 4 * layer + 3);
+    void *c = m->context, *k = m->layers[layer].k, *v = m->layers[layer].v;
+    int n = pass->rows.num_rows;
+
+    b->rmsnorm(c, a.norm1, a.rstd1, a.x, NULL, vectors + s->norm1, n, s->H, eps);
+    b->matmul(c, a.qkv, a.norm1, &qkv, bias, NULL, n);
+    b->rotate(c, a.q, k, v, a.qkv, m->turns, q_gain, k_gain, eps, &pass->rows, &m->heads);
+    b->attention(c, a.y, a.lse, a.q, k, v, &pass->rows, &m->heads);
+    b->matmul(c, a.mid, a.y, &out, NULL, a.x, n);
+    b->rmsnorm(c, a.norm2, a.rstd2, a.mid, NULL, vectors + s->norm2, n, s->H, eps);
+    b->matmul(c, a.gate_up, a.norm2, &gate_up, NULL, NULL, n);
+    b->swiglu(c, a.act, a.gate_up, n, s->F);
+    b->matmul(c, next, a.act, &down, NULL, a.mid, n);
+}
+
+/* The same nine lines backwards. dx [R, H] holds the gradient of the layer's output and leaves with
+ * that of its input. */
+static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass)
+{
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    const grpo__shape *s = &m->shape;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    grpo__layer_state a = m->layers[layer], d = m->scratch;
+    size_t at = s->first_vector + (size_t)layer * s->layer_vectors;
+    size_t matrices = s->matrices + (size_t)layer * s->layer_matrices;
+    const float *vectors = w.weights + at;
+    float *dvectors = m->gradient + at, *dmatrices = m->gradient + matrices;
+    int qk_norm = g->config.model.qk_norm;
+    grpo_matrix qkv = grpo__matrix_at(g, &w, 4 * layer), out = grpo__matrix_at(g, &w, 4 * layer + 1);
+    grpo_matrix gate_up = grpo__matrix_at(g, &w, 4 * layer + 2);
+    grpo_matrix down = grpo__matrix_at(g, &w, 4 * layer + 3);
+    void *c = m->context;
+    int n = pass->rows.num_rows;
+
+    /* next = mid + act down^T */
+    b->matmul_dw(c, dmatrices + s->down, NULL, m->dx, a.act, &down, n);
+    b->matmul_dx(c, d.act, m->dx, &down, n);
+    b->swiglu_backward(c, d.gate_up, d.act, a.gate_up, n, s->F);
+    b->matmul_dw(c, dmatrices + s->gate_up, NULL, d.gate_up, a.norm2, &gate_up, n);
+    b->matmul_dx(c, d.norm2, d.gate_up, &gate_up, n);
+    b->rmsnorm_backward(c, m->dx, dvectors + s->norm2, d.norm2, a.mid, a.rstd2, NULL,
+                        vectors + s->norm2, n, s->H);
+    /* mid = x + y out^T */
+    b->matmul_dw(c, dmatrices + s->out, NULL, m->dx, a.y, &out, n);
+    b->matmul_dx(c, d.y, m->dx, &out, n);
+    b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
+    b->rotate_backward(c, d.qkv, qk_norm ? dvectors + s->q_gain : NULL,
+                       qk_norm ? dvectors + s->k_gain : NULL, d.q, d.k, d.v, a.qkv, m->turns,
+                       qk_norm ? vectors + s->q_gain : NULL, qk_norm ? vectors + s->k_gain : NULL,
+                       g->config.model.rms_norm_eps, &pass->rows, &m->heads);
+    b->matmul_dw(c, dmatrices + s->qkv,
+                 g->config.model.attention_bias ? dvectors + s->bias : NULL, d.qkv, a.norm1, &qkv, n);
+    b->matmul_dx(c, d.norm1, d.qkv, &qkv, n);
+    b->rmsnorm_backward(c, m->dx, dvectors + s->norm1, d.norm1, a.x, a.rstd1, NULL,
+                        vectors + s->norm1, n, s->H);
+}
+
+/* Tokens -> hidden [head rows, H], the normed last state of the rows that go through the head. */
+static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass)
+{
+    const struct grpo__machinery *m = g->machinery;
+    int layer, layers = g->config.model.num_hidden_layers;
+    m->backend->embed(m->context, m->layers[0].x, w->weights, pass->rows.tokens,
+                      pass->rows.num_rows, m->shape.H);
+    for (layer = 0; layer < layers; layer++) grpo__layer_forward(g, w, layer, pass);
+    m->backend->rmsnorm(m->context, m->hidden, m->rstd, m->layers[pass->keep ? layers : 0].x,
+                        pass->head_rows, w->weights + m->shape.final_norm, pass->targets.num_rows,
+                        m->shape.H, g->config.model.rms_norm_eps);
+}
+
+/* dhidden [head rows, H] -> gradient of every weight below the head. */
+static void grpo__body_backward(grpo *g, const grpo__pass *pass)
+{
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
+    b->zero(m->context, m->dx, grpo__size(n, m->shape.H) * b->element_size);
+    b->rmsnorm_backward(m->context, m->dx, m->gradient + m->shape.final_norm, m->dhidden,
+                        m->layers[layers].x, m->rstd, pass->head_rows,
+                        m->weights + m->shape.final_norm, pass->targets.num_rows, m->shape.H);
+    for (layer = layers; layer-- > 0; ) grpo__layer_backward(g, layer, pass);
+    b->embed_backward(m->context, m->dembed ? m->dembed : m->gradient, m->dx, pass->rows.tokens,
+                      n, m->shape.H);
+}
+
+/* Head rows [first, first + n) of a pass: their hidden states' logits, and their targets. */
+static grpo_targets grpo__head_block(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+                                     int first, int n)
+{
+    const struct grpo__machinery *m = g->machinery;
+    grpo_matrix head = grpo__matrix_at(g, w, grpo__num_matrices(g) - 1);
+    grpo_targets t = pass->targets;
+    m->backend->matmul(m->context, m->logits,
+                       grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &head, NULL,
+                       NULL, n);
+    t.num_rows = n;
+    t.offsets += first;
+    if (t.kept_rows) t.kept_rows += first;
+    return t;
+}
+
+/* Hidden states -> log-probs [targets] and entropies [head rows], in blocks of rows: all logits
+ * never exist at once. */
+static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass)
+{
+    const struct grpo__machinery *m = g->machinery;
+    int first, n;
+    for (first = 0; first < pass->targets.num_rows; first += n) {
+        grpo_targets t;
+        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
+        t = grpo__head_block(g, w, pass, first, n);
+        m->backend->logprobs(m->context, m->logprobs, m->entropies + first, m->logits,
+                             m->shape.V, &t);
+    }
+}
+
+/* d(loss)/d(logprobs) [targets] and d(loss)/d(entropies) [head rows] (or not) -> dhidden, and the
+ * head's gradient. The logits are computed again, then become their own gradient in place. */
+static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy)
+{
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    grpo_matrix head = grpo__matrix_at(g, &w, grpo__num_matrices(g) - 1);
+    int first, n;
+    for (first = 0; first < pass->targets.num_rows; first += n) {
+        size_t at = grpo__size(first, m->shape.H);
+        grpo_targets t;
+        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
+        t = grpo__head_block(g, &w, pass, first, n);
+        b->logprobs_backward(m->context, m->logits, m->dlogprobs,
+                             with_entropy ? m->dentropies + first : NULL, m->shape.V, &t);
+        b->matmul_dw(m->context, m->gradient + m->shape.head, NULL, m->logits,
+                     grpo__element(g, m->hidden, at), &head, n);
+        b->matmul_dx(m->context, grpo__element(g, m->dhidden, at), m->logits, &head, n);
+    }
+}
+
+/* ---- life: defaults, checks, memory */
+grpo_config grpo_defaults(void)
+{
+    grpo_config c;
+    memset(&c, 0, sizeof c);
+    c.model.hidden_size = 64;                   /* a toy that learns in seconds                   */
+    c.model.intermediate_size = 192;
+    c.model.num_hidden_layers = 2;
+    c.model.num_attention_heads = 4;
+    c.model.max_position_embeddings = 1024;
+    c.model.rope_theta = 10000.0f;              /* Llama                                          */
+    c.model.rms_norm_eps = 1e-6f;               /* Llama, Qwen                                    */
+    c.model.tie_word_embeddings = 1;
+    c.model.initializer_range = 0.02f;          /* Hugging Face                                   */
+    c.eos_token_id = -1;
+    c.max_token_bytes = 8;
+    c.num_prompts = 8;
+    c.num_generations = 8;                      /* G; TRL                                         */
+    c.max_prompt_length = 64;
+    c.max_completion_length = 64;
+    c.num_iterations = 1;                       /* mu; DeepSeekMath, TRL                          */
+    c.steps_per_generation = 1;
+    c.sampling.temperature = 1.0f;              /* TRL, veRL                                      */
+    c.sampling.top_p = 1.0f;
+    c.success_reward = 1.0f;
+    c.objective = grpo_objective_preset("deepseekmath", NULL);
+    c.learning_rate = 1e-3f;                    /* for small models from nothing; TRL has 1e-6    */
+    c.adam_beta1 = 0.9f;                        /* TRL, veRL (PyTorch)                            */
+    c.adam_beta2 = 0.999f;
+    c.adam_epsilon = 1e-8f;
+    c.max_grad_norm = 1.0f;                     /* TRL, veRL                                      */
+    c.lr_scheduler_type = GRPO_SCHEDULE_CONSTANT;
+    c.ref_model_mixup_alpha = 0.6f;             /* TRL                                            */
+    c.seed = 1;
+    return c;
+}
+
+/* Can these settings exclude a token? Then the sets that remain must be remembered. */
+static int grpo__filters(const grpo_sampling *s)
+{
+    return s->temperature == 0 || s->top_k > 0 || s->top_p < 1 || s->min_p > 0;
+}
+
+/* The legal range of every number in the config. */
+typedef struct grpo__range { const char *name; double value, least, most; } grpo__range;
+#define GRPO__RANGE(field, least, most) { #field, (double)c->field, least, most }
+
+static int grpo__check_ranges(grpo_config *c)
+{
+    const double any = 3e38, tiny = 1e-38;
+    const grpo__range ranges[] = {
+        GRPO__RANGE(model.vocab_size, 2, 1 << 24),
+        GRPO__RANGE(model.hidden_size, 1, 1 << 20),
+        GRPO__RANGE(model.intermediate_size, 1, 1 << 22),
+        GRPO__RANGE(model.num_hidden_layers, 1, 4096),
+        GRPO__RANGE(model.num_attention_heads, 1, 4096),
+        GRPO__RANGE(model.num_key_value_heads, 1, 4096),
+        GRPO__RANGE(model.head_dim, 2, 4096),
+        GRPO__RANGE(model.max_position_embeddings, 2, 1 << 24),
+        GRPO__RANGE(model.rope_theta, tiny, any),
+        GRPO__RANGE(model.rms_norm_eps, 0, any),
+        GRPO__RANGE(model.initializer_range, 0, any),
+        GRPO__RANGE(eos_token_id, 0, c->model.vocab_size - 1.0),
+        GRPO__RANGE(max_token_bytes, 1, 1 << 16),
+        GRPO__RANGE(num_prompts, 1, 1 << 20),
+        GRPO__RANGE(num_generations, 1, 1 << 20),
+        GRPO__RANGE(max_prompt_length, 1, c->model.max_position_embeddings - 1.0),
+        GRPO__RANGE(max_completion_length, 1,
+                    (double)c->model.max_position_embeddings - c->max_prompt_length),
+        GRPO__RANGE(num_iterations, 1, 1 << 20),
+        GRPO__RANGE(steps_per_generation, 1, 1 << 20),
+        GRPO__RANGE(rollout_batch_prompts, 0, 1 << 20),
+        GRPO__RANGE(micro_batch_prompts, 0, 1 << 20),
+        GRPO__RANGE(sampling.temperature, 0, any),
+        GRPO__RANGE(sampling.top_k, 0, INT32_MAX),
+        GRPO__RANGE(sampling.top_p, tiny, 1),
+        GRPO__RANGE(sampling.min_p, 0, 1),
+        GRPO__RANGE(num_rewards, 0, GRPO_MAX_REWARDS),
+        GRPO__RANGE(objective.advantage, 0, GRPO_ADVANTAGE_RLOO),
+        GRPO__RANGE(objective.advantage_eps, 0, any),
+        GRPO__RANGE(objective.advantage_ddof, 0, 1),
+        GRPO__RANGE(objective.equal_rewards, 0, GRPO_EQUAL_RESAMPLE),
+        GRPO__RANGE(objective.max_resamples, 0, 1 << 20),
+        GRPO__RANGE(objective.loss, 0, GRPO_LOSS_REINFORCE),
+        GRPO__RANGE(objective.average, 0, GRPO_AVERAGE_CONSTANT),
+        GRPO__RANGE(objective.epsilon, 0, any),
+        GRPO__RANGE(objective.epsilon_high, 0, any),
+        GRPO__RANGE(objective.delta, 0, any),
+        GRPO__RANGE(objective.dual_clip, c->objective.dual_clip != 0 ? 1.0 : 0.0, any),
+        GRPO__RANGE(objective.beta, 0, any),
+        GRPO__RANGE(objective.kl, 0, GRPO_KL_K3),
+        GRPO__RANGE(objective.entropy_coef, -any, any),
+        GRPO__RANGE(objective.max_completion_length,
+                    c->objective.average == GRPO_AVERAGE_CONSTANT ? 1.0 : 0.0, 1 << 24),
+        GRPO__RANGE(learning_rate, 0, any),
+        GRPO__RANGE(adam_beta1, 0, 1 - 1e-9),
+        GRPO__RANGE(adam_beta2, 0, 1 - 1e-9),
+        GRPO__RANGE(adam_epsilon, 0, any),
+        GRPO__RANGE(weight_decay, 0, any),
+        GRPO__RANGE(max_grad_norm, 0, any),
+        GRPO__RANGE(lr_scheduler_type, 0, GRPO_SCHEDULE_COSINE),
+        GRPO__RANGE(warmup_steps, 0, 1 << 30),
+        GRPO__RANGE(max_steps, c->lr_scheduler_type ? c->warmup_steps + 1.0 : 0, 1 << 30),
+        GRPO__RANGE(ref_model_sync_steps, 0, 1 << 30),
+        GRPO__RANGE(ref_model_mixup_alpha, 0, 1),
+        GRPO__RANGE(threads, 0, 1 << 20)
+    };
+    size_t i;
+    for (i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most))
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "%s is %g; it must be from %g to %g",
+                                     ranges[i].name, ranges[i].value, ranges[i].least,
+                                     ranges[i].most);
+    return GRPO_OK;
+}
+#undef GRPO__RANGE
+
+/* Make explicit what a zero or -1 left to us. */
+static int grpo__resolve(grpo_config *c)
+{
+    grpo_model_config *m = &c->model;
+    if (!c->encode && !c->decode) {
+        int size = grpo__vocabulary_size(c->vocabulary);
+        if (size < 0)
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "the vocabulary must be UTF-8, not empty, "
+                                     "and hold no character twice");
+        if (!m->vocab_size) m->vocab_size = size;
+        if (m->vocab_size < size)
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "model.vocab_size %d is smaller than the "
+                                     "vocabulary with end-of-text, %d", m->vocab_size, size);
+        if (c->eos_token_id == -1) c->eos_token_id = size - 1;
+    }
+    if (!m->num_key_value_heads) m->num_key_value_heads = m->num_attention_heads;
+    if (!m->head_dim && m->num_attention_heads > 0
+        && m->hidden_size % m->num_attention_heads == 0)
+        m->head_dim = m->hidden_size / m->num_attention_heads;
+    if (!c->objective.max_completion_length)
+        c->objective.max_completion_length = c->max_completion_length;
+    if (!c->backend) c->backend = grpo_cpu();
+    return GRPO_OK;
+}
+
+static int grpo__check(grpo_config *c)
+{
+    const grpo_model_config *m = &c->model;
+    int i, code = grpo__check_ranges(c);
+    if (code) return code;
+    if (m->head_dim % 2 || m->num_attention_heads % m->num_key_value_heads)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "model: head_dim %d must be even (rotary "
+                                 "positions turn pairs), and num_attention_heads %d a multiple of "
+                                 "num_key_value_heads %d", m->head_dim, m->num_attention_heads,
+                                 m->num_key_value_heads);
+    for (i = 0; i < c->num_rewards; i++)
+        if (!c->rewards[i].function == !c->rewards[i].batch
+            || !grpo__finite((double)c->rewards[i].weight))
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "reward %d (\"%.31s\"): set either function "
+                                     "or batch, and a finite weight", i, c->rewards[i].name);
+    if (!c->encode != !c->decode || !c->allocate != !c->release)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "hooks come in pairs: set both encode and "
+                                 "decode, both allocate and release, or neither");
+    return GRPO_OK;
+}
+
+/* Before anything else is done with a config. */
+static int grpo__prepare_config(grpo_config *c)
+{
+    int code;
+    c->error[0] = 0;
+    code = grpo__resolve(c);
+    return code ? code : grpo__check(c);
+}
+
+/* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence that is
+ * sampled at one time; K and V have S slots: rollout_batch_prompts groups of full length. */
+static int grpo__limits(grpo_config *c, struct grpo__machinery *w)
+{
+    int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
+    int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts, rows, slots, head;
+    if (!micro || micro > c->num_prompts) micro = c->num_prompts;
+    if (!together || together > c->num_prompts) together = c->num_prompts;
+    if (L > 1 << 24 || P > 1 << 24 || G > 1 << 20 || c->num_prompts > 1 << 20
+        || c->num_prompts * G * (P + L) > INT32_MAX / 16)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
+                                 "length + max_completion_length) must stay below 2^27");
+    rows = micro * (P + G * (L - 1));
+    if (rows < together * G) rows = together * G;
+    slots = together * (P + G * L);
+    if (slots < rows) slots = rows;
+    head = (1 << 20) / c->model.vocab_size;                   /* about 4 MB of logits at a time  */
+    if (head < 16) head = 16;
+    w->max_rows = (int)rows;
+    w->max_slots = (int)slots;
+    w->max_sequences = (int)(c->num_prompts * G);
+    w->max_length = (int)(P + L);
+    w->head_rows = (int)(head < rows ? head : rows);
+    w->words = grpo__blocks(c->model.vocab_size, 32);
+    w->shape = grpo__shape_of(&c->model);
+    w->heads.num_heads = c->model.num_attention_heads;
+    w->heads.num_kv_heads = c->model.num_key_value_heads;
+    w->heads.head_dim = c->model.head_dim;
+    /* three integers a row, five a target, and segments of six */
+    w->index_size = 16 * w->max_rows + 16 * w->max_sequences + 1024;
+    return GRPO_OK;
+}
+
+/* Targets of one pass: a row has one, but the last row of a prompt has as many as completions. */
+static size_t grpo__max_targets(const struct grpo__machinery *w)
+{
+    return grpo__add((size_t)w->max_rows, (size_t)w->max_sequences);
+}
+
+static void *grpo__take_elements(const struct grpo__machinery *w, grpo__arena *a, size_t rows,
+                                 int width)
+{
+    return grpo__take(a, rows, grpo__multiply((size_t)width, w->backend->element_size));
+}
+
+/* The activations of one layer [R, width]. Backward needs x, y, ... of each layer; qkv before
+ * norm and rotation only if there is a norm to differentiate. */
+static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machinery *w,
+                                grpo__arena *a, grpo__layer_state *s)
+{
+    size_t R = (size_t)w->max_rows;
+    const grpo__shape *n = &w->shape;
+    s->x = grpo__take_elements(w, a, R, n->H);
+    s->norm1 = grpo__take_elements(w, a, R, n->H);
+    s->qkv = c->model.qk_norm ? grpo__take_elements(w, a, R, n->QKV) : NULL;
+    s->q = grpo__take_elements(w, a, R, n->Q);
+    s->y = grpo__take_elements(w, a, R, n->Q);
+    s->mid = grpo__take_elements(w, a, R, n->H);
+    s->norm2 = grpo__take_elements(w, a, R, n->H);
+    s->gate_up = grpo__take_elements(w, a, R, 2 * n->F);
+    s->act = grpo__take_elements(w, a, R, n->F);
+    s->rstd1 = grpo__take_floats(a, R);
+    s->rstd2 = grpo__take_floats(a, R);
+    s->lse = grpo__take_floats(a, grpo__multiply(R, (size_t)w->heads.num_heads));
+}
+
+static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machinery *w,
+                                      grpo__arena *a)
+{
+    size_t R = (size_t)w->max_rows, targets = grpo__max_targets(w);
+    const grpo__shape *n = &w->shape;
+    grpo__layer_state *d = &w->scratch, unused;
+    int layer, layers = c->model.num_hidden_layers;
+    void *qkv;
+    d->qkv = grpo__take_elements(w, a, R, n->QKV);
+    d->q = grpo__take_elements(w, a, R, n->Q);
+    d->k = grpo__take_elements(w, a, R, n->KV);
+    d->v = grpo__take_elements(w, a, R, n->KV);
+    d->y = grpo__take_elements(w, a, R, n->Q);
+    d->norm1 = d->norm2 = grpo__take_elements(w, a, R, n->H);
+    d->gate_up = grpo__take_elements(w, a, R, 2 * n->F);
+    d->act = grpo__take_elements(w, a, R, n->F);
+    qkv = grpo__take_elements(w, a, R, n->QKV);               /* shared by layers without q/k norm */
+    for (layer = 0; layer < layers; layer++) {
+        grpo__layer_state *s = w->layers ? &w->layers[layer] : &unused;
+        grpo__lay_out_layer(c, w, a, s);
+        if (!c->model.qk_norm) s->qkv = qkv;
+    }
+    unused.x = grpo__take_elements(w, a, R, n->H);
+    if (w->layers) w->layers[layers].x = unused.x;
+    w->dx = grpo__take_elements(w, a, R, n->H);
+    w->hidden = grpo__take_elements(w, a, R, n->H);
+    w->dhidden = grpo__take_elements(w, a, R, n->H);
+    w->rstd = grpo__take_floats(a, R);
+    w->entropies = grpo__take_floats(a, R);
+    w->dentropies = grpo__take_floats(a, R);
+    w->logprobs = grpo__take_floats(a, targets);
+    w->dlogprobs = grpo__take_floats(a, targets);
+    w->uniforms = grpo__take_floats(a, targets);
+    w->drawn = grpo__take_ints(a, targets);
+    w->index = grpo__take_ints(a, (size_t)w->index_size);
+    w->turns = grpo__take_floats(a, grpo__size(w->max_length, c->model.head_dim));
+    w->kept_scratch = (uint32_t *)grpo__take(a, R, grpo__size(w->words, 4));
+    w->kept = NULL;
+    if (grpo__filters(&c->sampling))
+        w->kept = (uint32_t *)grpo__take(a, grpo__size(w->max_sequences, c->max_completion_length),
+                                         grpo__size(w->words, 4));
+}
+
+/* Bytes of all operands; their offsets too, once there is a place for them. */
+static size_t grpo__lay_out_operands(const grpo_config *c, struct grpo__machinery *w)
+{
+    grpo__arena a = { NULL, 0 };
+    grpo__weights none = { NULL, NULL };
+    grpo g;
+    int i;
+    g.config = *c;
+    g.machinery = w;
+    for (i = 0; i < grpo__num_matrices(&g); i++) {
+        grpo_matrix m = grpo__matrix_at(&g, &none, i);
+        size_t size = w->backend->operand_size(m.rows, m.cols);
+        grpo__take(&a, size, 1);
+        if (w->operand_offsets) w->operand_offsets[i] = a.used - size;
+    }
+    return a.used;
+}
+
+/* Everything in backend memory. Called with a->base NULL to measure, then again to hand out. */
+static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
+                                 grpo_memory *memory)
+{
+    size_t n = w->shape.total, operands = grpo__lay_out_operands(c, w), start = a->used;
+    int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
+    w->weights = grpo__take_floats(a, n);
+    w->operands = (char *)grpo__take(a, operands, 1);
+    memory->weights = a->used - start; start = a->used;
+    w->reference = c->objective.beta > 0 ? grpo__take_floats(a, n) : NULL;
+    w->reference_operands = c->objective.beta > 0 ? (char *)grpo__take(a, operands, 1) : NULL;
+    memory->reference = a->used - start; start = a->used;
+    w->gradient = grpo__take_floats(a, n);
+    w->dembed = tied ? grpo__take_floats(a, grpo__size(w->shape.V, w->shape.H)) : NULL;
+    memory->gradients = a->used - start; start = a->used;
+    w->adam_m = grpo__take_floats(a, n);
+    w->adam_v = grpo__take_floats(a, n);
+    memory->optimizer = a->used - start; start = a->used;
+    grpo__lay_out_activations(c, w, a);
+    memory->activations = a->used - start; start = a->used;
+    for (layer = 0; layer < layers; layer++) {
+        void *k = grpo__take_elements(w, a, (size_t)w->max_slots, w->shape.KV);
+        void *v = grpo__take_elements(w, a, (size_t)w->max_slots, w->shape.KV);
+        if (w->layers) { w->layers[layer].k = k; w->layers[layer].v = v; }
+    }
+    memory->cache = a->used - start; start = a->used;
+    w->logits = grpo__take_elements(w, a, (size_t)w->head_rows, w->shape.V);
+    memory->logits = a->used - start;
+}
+
+static void grpo__lay_out_batch(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
+                                grpo_batch *b)
+{
+    size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
+    b->prompt_offsets = grpo__take_ints(a, n + 1);
+    b->prompt_tokens = grpo__take_ints(a, grpo__multiply(n, (size_t)c->max_prompt_length));
+    b->offsets = grpo__take_ints(a, n + 1);
+    b->tokens = grpo__take_ints(a, all);
+    b->logprobs = grpo__take_floats(a, all);
+    b->entropies = grpo__take_floats(a, all);
+    b->ref_logprobs = c->objective.beta > 0 ? grpo__take_floats(a, all) : NULL;
+    b->advantages = grpo__take_floats(a, all);
+    b->mask = (unsigned char *)grpo__take(a, all, 1);
+    b->truncated = (unsigned char *)grpo__take(a, n, 1);
+    b->rewards = grpo__take_floats(a, n);
+    b->reward_parts = grpo__take_floats(a, grpo__multiply(n, GRPO_MAX_REWARDS));
+    b->samples = (grpo_sample *)grpo__take(a, n, sizeof(grpo_sample));
+    b->resampled = grpo__take_ints(a, n);
+}
+
+static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
+                               grpo_batch *b)
+{
+    size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
+    size_t targets = grpo__max_targets(w), layers = (size_t)c->model.num_hidden_layers;
+    w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
+    w->operand_offsets = (size_t *)grpo__take(a, layers * GRPO__MATRICES_PER_LAYER + 1,
+                                              sizeof(size_t));
+    w->index_host = grpo__take_ints(a, (size_t)w->index_size);
+    w->map = grpo__take_ints(a, targets);
+    w->exchange = grpo__take_floats(a, targets + (size_t)w->max_rows);
+    w->exchange_tokens = grpo__take_ints(a, targets);
+    w->prompts = (grpo_prompt *)grpo__take(a, n, sizeof(grpo_prompt));
+    w->keys = (uint64_t *)grpo__take(a, n, sizeof(uint64_t));
+    w->slots = grpo__take_ints(a, n);
+    w->active = grpo__take_ints(a, n);
+    w->lengths = grpo__take_ints(a, n);
+    w->drawn_tokens = grpo__take_ints(a, all);
+    w->drawn_logprobs = grpo__take_floats(a, all);
+    w->drawn_entropies = grpo__take_floats(a, all);
+    w->new_logprobs = grpo__take_floats(a, all);
+    w->new_entropies = grpo__take_floats(a, all);
+    w->new_dlogprobs = grpo__take_floats(a, all);
+    w->equal = (unsigned char *)grpo__take(a, n, 1);
+    w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
+    w->prompt_text_stride = grpo__size(c->max_prompt_length, c->max_token_bytes) + 1;
+    w->text = (char *)grpo__take(a, n, w->text_stride);
+    w->prompt_text = (char *)grpo__take(a, n, w->prompt_text_stride);
+    grpo__lay_out_batch(c, w, a, b);
+}
+
+/* Measure both arenas, each with room to align its start. */
+static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w,
+                                 grpo_memory *memory, size_t *device)
+{
+    grpo__arena host = { NULL, 0 }, on_backend = { NULL, 0 };
+    grpo_batch batch;
+    memset(memory, 0, sizeof *memory);
+    grpo__lay_out_host(c, w, &host, &batch);
+    grpo__lay_out_device(c, w, &on_backend, memory);
+    *device = grpo__add(on_backend.used, 64);
+    memory->host = grpo__add(host.used, 64);
+    memory->total = grpo__add(grpo__add(memory->host, *device), c->backend->context_size(c));
+    memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
+}
+
+int grpo_memory_needed(grpo_config *config, grpo_memory *needed)
+{
+    struct grpo__machinery w;
+    grpo_config c = *config;
+    size_t device;
+    int code = grpo__prepare_config(&c);
+    memset(&w, 0, sizeof w);
+    if (!code) code = grpo__limits(&c, &w);
+    w.backend = c.backend;
+    if (!code) grpo__measure_memory(&c, &w, needed, &device);
+    memcpy(config->error, c.error, sizeof c.error);
+    return code;
+}
+
+/* All is well with the backend, or not. */
+static int grpo__device_check(grpo *g)
+{
+    const char *error = g->machinery->backend->error(g->machinery->context);
+    return error ? grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error) : GRPO_OK;
+}
+
+static int grpo__allocate_arenas(grpo *g)
+{
+    struct grpo__machinery *w = g->machinery;
+    grpo__arena host = { NULL, 0 }, device = { NULL, 0 };
+    grpo_memory memory;
+    size_t device_size;
+    grpo__measure_memory(&g->config, w, &memory, &device_size);
+    w->layers = NULL;
+    w->operand_offsets = NULL;
+    w->host = grpo__allocate(&g->config, memory.host);
+    if (w->host) w->device = w->backend->allocate(w->context, device_size);
+    if (!w->device)
+        return grpo__fail(g, GRPO_NO_MEMORY, "out of memory: %.1f MB are needed (%.1f for weights, "
+                          "gradients and AdamW, %.1f for activations); lower micro_batch_prompts, "
+                          "rollout_batch_prompts or the lengths", (double)memory.total / 1e6,
+                          (double)(memory.weights + memory.reference + memory.gradients
+                                   + memory.optimizer) / 1e6,
+                          (double)(memory.activations + memory.cache) / 1e6);
+    host.base = (char *)w->host;
+    host.base += (64 - ((uintptr_t)host.base & 63)) & 63;
+    memset(host.base, 0, memory.host - 64);
+    grpo__lay_out_host(&g->config, w, &host, &g->batch);
+    device.base = (char *)w->device;
+    device.base += (64 - ((uintptr_t)device.base & 63)) & 63;
+    grpo__lay_out_device(&g->config, w, &device, &memory);
+    w->backend->zero(w->context, device.base, device_size - 64);
+    return GRPO_OK;
+}
+
+static int grpo__start(grpo *g)
+{
+    struct grpo__machinery *w = g->machinery;
+    int code = grpo__limits(&g->config, w);
+    if (code) return code;
+    w->backend = g->config.backend;
+    w->context = w->backend->open(&g->config, g->config.error);
+    if (!w->context) return GRPO_DEVICE;
+    if ((code = grpo__allocate_arenas(g)) < 0) return code;
+    g->num_parameters = w->shape.total;
+    grpo__initialize_turns(g);
+    grpo__initialize(g);
+    if (w->reference) grpo_set_reference(g, 1.0f);
+    return grpo__device_check(g);
+}
+
+grpo *grpo_new(grpo_config *config)
+{
+    grpo_config c = *config;
+    grpo *g = NULL;
+    struct grpo__machinery *w = NULL;
+    int code = grpo__prepare_config(&c);
+    if (!code) {
+        g = (grpo *)grpo__allocate(&c, sizeof *g);
+        if (g) w = (struct grpo__machinery *)grpo__allocate(&c, sizeof *w);
+        if (w) {
+            memset(g, 0, sizeof *g);
+            memset(w, 0, sizeof *w);
+            g->config = c;
+            g->machinery = w;
+            code = grpo__start(g);
+            memcpy(c.error, g->config.error, sizeof c.error);
+        } else {
+            grpo__release(&c, g);
+            g = NULL;
+            code = grpo__fail_config(&c, GRPO_NO_MEMORY, "out of memory");
+        }
+    }
+    memcpy(config->error, c.error, sizeof c.error);
+    if (!code) return g;
+    grpo_free(g);
+    return NULL;
+}
+
+void grpo_free(grpo *g)
+{
+    struct grpo__machinery *w;
+    grpo_config c;
+    if (!g) return;
+    w = g->machinery;
+    c = g->config;
+    if (w->device) w->backend->release(w->context, w->device);
+    if (w->context) w->backend->close(w->context);
+    grpo__release(&c, w->host);
+    grpo__release(&c, w);
+    grpo__release(&c, g);
+}
+
+/* --------------------------------------------------------------------------------- >>sampling --
+ * One row of logits z[vocab] -> filter -> token -> log-prob, and back. With K the tokens that the
+ * filters keep and T the temperature:
+ *
+ *     p_v = exp(z_v / T) / sum_{K} exp(z / T)  for v in K, else 0;    H = -sum_K p log p
+ *
+ * Sampling and training both call this code with the same K, so their log-probs are the same bits. */
+
+static int grpo__is_kept(const uint32_t *kept, int token)
+{
+    return !kept || (kept[token >> 5] >> (token & 31) & 1u);
+}
+
+static float grpo__inverse_temperature(float temperature)
+{
+    return temperature > 0 ? 1.0f / temperature : 1.0f;
+}
+
+static float grpo__largest(const float *z, int vocab, const uint32_t *kept)
+{
+    float top = -FLT_MAX;
+    int v;
+    for (v = 0; v < vocab; v++)
+        if (grpo__is_kept(kept, v) && !(z[v] <= top)) top = z[v];
+    return top;
+}
+
+enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
+
+/* e[j] = exp((z[j] - top) / T) of the 16 tokens from v on, 0 where not kept or past the end. */
+static void grpo__exp_lane(float *e, const float *z, int vocab, const uint32_t *kept, float top,
+                           float inverse, int v)
+{
+    uint32_t bits = kept ? kept[v >> 5] >> (v & 31) : 0xffffu;
+    float copy[GRPO__LANE];
+    const float *from = z + v;
+    int j;
+    if (vocab - v < GRPO__LANE) {
+        for (j = 0; j < GRPO__LANE; j++) copy[j] = j < vocab - v ? z[v + j] : top;
+        bits &= (1u << (vocab - v)) - 1;
+        from = copy;
+    }
+    for (j = 0; j < GRPO__LANE; j++) e[j] = grpo__exp((from[j] - top) * inverse);
+    if ((bits & 0xffffu) != 0xffffu)
+        for (j = 0; j < GRPO__LANE; j++) e[j] = bits >> j & 1u ? e[j] : 0.0f;
+}
+
+static double grpo__add_lane(const float *s)
+{
+    double sum = 0;
+    int j;
+    for (j = 0; j < GRPO__LANE; j++) sum += (double)s[j];
+    return sum;
+}
+
+/* sum over K of exp((z - top) / T) */
+static double grpo__partition(const float *z, int vocab, const uint32_t *kept, float top,
+                              float inverse)
+{
+    float s[GRPO__LANE] = { 0 }, e[GRPO__LANE];
+    int v, j;
+    for (v = 0; v < vocab; v += GRPO__LANE) {
+        grpo__exp_lane(e, z, vocab, kept, top, inverse, v);
+        for (j = 0; j < GRPO__LANE; j++) s[j] += e[j];
+    }
+    return grpo__add_lane(s);
+}
+
+/* H = log S - 1/S sum_K e^x x,  x = (z - top) / T,  S = sum_K e^x */
+static float grpo__entropy(const float *z, int vocab, const uint32_t *kept, float top,
+                           float inverse, double partition)
+{
+    float s[GRPO__LANE] = { 0 }, e[GRPO__LANE];
+    int v, j;
+    for (v = 0; v < vocab; v += GRPO__LANE) {
+        int n = grpo__min(GRPO__LANE, vocab - v);
+        grpo__exp_lane(e, z, vocab, kept, top, inverse, v);
+        for (j = 0; j < n; j++)
+            if (e[j] > 0) s[j] += e[j] * ((z[v + j] - top) * inverse);
+    }
+    return (float)(log(partition) - grpo__add_lane(s) / partition);
+}
+
+float grpo_logprob(const float *logits, int vocab, float temperature, const uint32_t *kept,
+                   int token, float *entropy)
+{
+    float inverse = grpo__inverse_temperature(temperature), top = grpo__largest(logits, vocab, kept);
+    double partition = grpo__partition(logits, vocab, kept, top, inverse);
+    if (entropy) *entropy = grpo__entropy(logits, vocab, kept, top, inverse, partition);
+    return (float)((double)((logits[token] - top) * inverse) - log(partition));
+}
+
+/* dlogp_i / dz_v = ([v = token_i] - p_v) / T     and     dH / dz_v = -p_v (log p_v + H) / T */
+void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *kept,
+                           int num_targets, const int *targets, const float *dlogprobs,
+                           float dentropy)
+{
+    float inverse = grpo__inverse_temperature(temperature), top = grpo__largest(logits, vocab, kept);
+    double partition = grpo__partition(logits, vocab, kept, top, inverse);
+    float entropy = 0, log_partition = (float)log(partition), total = 0, e[GRPO__LANE];
+    float share = (float)(1.0 / partition);
+    int v, i, j;
+    if (dentropy != 0)
+        entropy = grpo__entropy(logits, vocab, kept, top, inverse, partition);
+    for (i = 0; i < num_targets; i++) total += dlogprobs[i];
+    for (v = 0; v < vocab; v += GRPO__LANE) {
+        int n = grpo__min(GRPO__LANE, vocab - v);
+        float *z = logits + v;
+        grpo__exp_lane(e, logits, vocab, kept, top, inverse, v);
+        for (j = 0; j < n; j++) {
+            float logp = (z[j] - top) * inverse - log_partition;
+            float weight = total + (dentropy != 0 ? dentropy * (logp + entropy) : 0.0f);
+            z[j] = e[j] > 0 ? -inverse * (e[j] * share) * weight : 0.0f;
+        }
+    }
+    for (i = 0; i < num_targets; i++) logits[targets[i]] += inverse * dlogprobs[i];
+}
+
+int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *kept,
+                      float uniform)
+{
+    float inverse = grpo__inverse_temperature(temperature), top = grpo__largest(logits, vocab, kept);
+    double left = (double)uniform * grpo__partition(logits, vocab, kept, top, inverse);
+    float e[GRPO__LANE];
+    int v, j, last = 0;
+    for (v = 0; v < vocab; v += GRPO__LANE) {
+        grpo__exp_lane(e, logits, vocab, kept, top, inverse, v);
+        for (j = 0; j < GRPO__LANE && v + j < vocab; j++) {
+            if (!(e[j] > 0)) continue;
+            last = v + j;
+            left -= (double)e[j];
+            if (left < 0) return last;
+        }
+    }
+    return last;                    /* rounding left a crumb: it goes to the last kept token     */
+}
+
+/* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
+ * reaches a goal. The logit where that happens is found without sorting: spread the candidates
+ * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
+ * closer at that bin alone, until only equal logits are left. */
+typedef struct grpo__cut {
+    const float *z;
+    int vocab;
+    const uint32_t *kept;
+    float top, inverse;
+    int by_mass;                    /* measure: exp((z - top) / T), or else 1                    */
+    float low, high;                /* the candidates                                            */
+    double above;                   /* measure of what is larger than high                       */
+} grpo__cut;
+
+static double grpo__measure(const grpo__cut *c, int v)
+{
+    return c->by_mass ? (double)grpo__exp((c->z[v] - c->top) * c->inverse) : 1.0;
+}
+
+static int grpo__bin(const grpo__cut *c, int v)
+{
+    double width = (double)c->high - (double)c->low;
+    return (int)(255.0 * (((double)c->z[v] - (double)c->low) / width));
+}
+
+static int grpo__is_candidate(const grpo__cut *c, int v)
+{
+    return grpo__is_kept(c->kept, v) && c->z[v] >= c->low && c->z[v] <= c->high;
+}
+
+static void grpo__narrow(grpo__cut *c, double goal)
+{
+    double bins[256];
+    float low = FLT_MAX, high = -FLT_MAX;
+    int v, b;
+    memset(bins, 0, sizeof bins);
+    for (v = 0; v < c->vocab; v++)
+        if (grpo__is_candidate(c, v)) bins[grpo__bin(c, v)] += grpo__measure(c, v);
+    for (b = 255; b > 0 && c->above + bins[b] < goal; b--) c->above += bins[b];
+    for (v = 0; v < c->vocab; v++)
+        if (grpo__is_candidate(c, v) && grpo__bin(c, v) == b) {
+            if (c->z[v] < low) low = c->z[v];
+            if (c->z[v] > high) high = c->z[v];
+        }
+    c->low = low;
+    c->high = high;
+}
+
+/* Keep the fewest of the kept tokens whose measure reaches goal; of equal logits the first ones. */
+static void grpo__keep_most(const grpo_sampling *s, const float *z, int vocab, uint32_t *kept,
+                            int by_mass, double goal)
+{
+    grpo__cut c;
+    int v;
+    c.z = z; c.vocab = vocab; c.kept = kept; c.by_mass = by_mass;
+    c.top = grpo__largest(z, vocab, kept);
+    c.inverse = grpo__inverse_temperature(s->temperature);
+    c.low = -FLT_MAX; c.high = FLT_MAX; c.above = 0;
+    if (by_mass) goal *= grpo__partition(z, vocab, kept, c.top, c.inverse);
+    do grpo__narrow(&c, goal); while (c.low < c.high);
+    for (v = 0; v < vocab; v++) {
+        int keep = grpo__is_kept(kept, v) && (z[v] > c.low || (z[v] == c.low && c.above < goal));
+        if (keep && z[v] == c.low) c.above += grpo__measure(&c, v);
+        if (!keep) kept[v >> 5] &= ~(1u << (v & 31));
+    }
+}
+
+void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept)
+{
+    int v, words = grpo__blocks(vocab, 32), top_k = s->temperature == 0 ? 1 : s->top_k;
+    for (v = 0; v < words; v++) kept[v] = 0xffffffffu;
+    if (vocab & 31) kept[words - 1] = (1u << (vocab & 31)) - 1;
+    if (top_k > 0 && top_k < vocab) grpo__keep_most(s, logits, vocab, kept, 0, top_k);
+    if (s->top_p < 1) grpo__keep_most(s, logits, vocab, kept, 1, (double)s->top_p);
+    if (s->min_p > 0) {             /* p_v >= min_p p_max */
+        float inverse = grpo__inverse_temperature(s->temperature);
+        float top = grpo__largest(logits, vocab, kept);
+        for (v = 0; v < vocab; v++)
+            if (logits[v] < top && !(grpo__exp((logits[v] - top) * inverse) >= s->min_p))
+                kept[v >> 5] &= ~(1u << (v & 31));
+    }
+}
+
+/* ---- the same over rows, for the CPU's table */
+typedef struct grpo__vocab_job {
+    float *logits;                  /* [rows, vocab]                                             */
+    int vocab;
+    const grpo_targets *targets;
+    float *logprobs, *entropies;
+    const float *dlogprobs, *dentropies, *uniforms;
+    const grpo_sampling *sampling;
+    uint32_t *kept;
+    int *tokens;
+} grpo__vocab_job;
+
+static const uint32_t *grpo__kept_of(const grpo_targets *t, int vocab, int row)
+{
+    return t->kept ? t->kept + grpo__size(t->kept_rows[row], grpo__blocks(vocab, 32)) : NULL;
+}
+
+static void grpo__logprobs_row(void *job, int r, int thread)
+{
+    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
+    const grpo_targets *targets = t->targets;
+    int i;
+    (void)thread;
+    for (i = targets->offsets[r]; i < targets->offsets[r + 1]; i++)
+        t->logprobs[i] = grpo_logprob(t->logits + grpo__size(r, t->vocab), t->vocab,
+                                      targets->temperature, grpo__kept_of(targets, t->vocab, r),
+                                      targets->tokens[i], &t->entropies[r]);
+}
+
+static void grpo__logprobs_row_backward(void *job, int r, int thread)
+{
+    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
+    const grpo_targets *targets = t->targets;
+    int first = targets->offsets[r];
+    (void)thread;
+    grpo_logprob_backward(t->logits + grpo__size(r, t->vocab), t->vocab, targets->temperature,
+                          grpo__kept_of(targets, t->vocab, r), targets->offsets[r + 1] - first,
+                          targets->tokens + first, t->dlogprobs + first,
+                          t->dentropies ? t->dentropies[r] : 0.0f);
+}
+
+static void grpo__sample_row(void *job, int r, int thread)
+{
+    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
+    const grpo_targets *targets = t->targets;
+    const float *z = t->logits + grpo__size(r, t->vocab);
+    uint32_t *kept = NULL;
+    int i;
+    (void)thread;
+    if (t->kept) {
+        kept = t->kept + grpo__size(targets->kept_rows[r], grpo__blocks(t->vocab, 32));
+        grpo_filter(t->sampling, z, t->vocab, kept);
+    }
+    for (i = targets->offsets[r]; i < targets->offsets[r + 1]; i++) {
+        t->tokens[i] = grpo_sample_token(z, t->vocab, targets->temperature, kept, t->uniforms[i]);
+        t->logprobs[i] = grpo_logprob(z, t->vocab, targets->temperature, kept, t->tokens[i],
+                                      &t->entropies[r]);
+    }
+}
+
+static void grpo__cpu_vocab(void *context, grpo__vocab_job *job, grpo__task run)
+{
+    grpo__parallel(&((grpo__cpu *)context)->pool, job->targets->num_rows,
+                   20.0 * job->targets->num_rows * job->vocab, run, job);
+}
+
+static void grpo__cpu_logprobs(void *context, float *logprobs, float *entropies,
+                               const void *logits, int vocab, const grpo_targets *targets)
+{
+    grpo__vocab_job job;
+    memset(&job, 0, sizeof job);
+    job.logits = (float *)(uintptr_t)logits; job.vocab = vocab; job.targets = targets;
+    job.logprobs = logprobs; job.entropies = entropies;
+    grpo__cpu_vocab(context, &job, grpo__logprobs_row);
+}
+
+static void grpo__cpu_logprobs_backward(void *context, void *logits, const float *dlogprobs,
+                                        const float *dentropies, int vocab,
+                                        const grpo_targets *targets)
+{
+    grpo__vocab_job job;
+    memset(&job, 0, sizeof job);
+    job.logits = (float *)logits; job.vocab = vocab; job.targets = targets;
+    job.dlogprobs = dlogprobs; job.dentropies = dentropies;
+    grpo__cpu_vocab(context, &job, grpo__logprobs_row_backward);
+}
+
+static void grpo__cpu_sample(void *context, int *tokens, float *logprobs, float *entropies,
+                             uint32_t *kept, const void *logits, const float *uniforms, int vocab,
+                             const grpo_sampling *sampling, const grpo_targets *targets)
+{
+    grpo__vocab_job job;
+    memset(&job, 0, sizeof job);
+    job.logits = (float *)(uintptr_t)logits; job.vocab = vocab; job.targets = targets;
+    job.tokens = tokens; job.logprobs = logprobs; job.entropies = entropies; job.kept = kept;
+    job.uniforms = uniforms; job.sampling = sampling;
+    grpo__cpu_vocab(context, &job, grpo__sample_row);
+}
+
+/* --------------------------------------------------------------------------------- >>rollout --
+ * prompts -> tokens -> G completions of each -> one packed batch, and passes over it. */
+enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
+
+grpo_prompt grpo_question(const char *text, const char *answer)
+{
+    grpo_prompt p;
+    memset(&p, 0, sizeof p);
+    p.text = text;
+    p.answer = answer;
+    return p;
+}
+
+int grpo_encode(grpo *g, const char *text, int *tokens, int capacity)
+{
+    int i, n;
+    if (g->config.encode) n = g->config.encode(g->config.tokenizer, text, tokens, capacity);
+    else n = grpo__encode_text(g->config.vocabulary, text, tokens, capacity);
+    if (n < 0 && g->config.encode)
+        return grpo__fail(g, GRPO_CALLBACK, "your encode returned %d for \"%.60s\"", n, text);
+    if (n < 0)
+        return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\": byte %d begins a character that is not in "
+                          "the vocabulary", text, -1 - n);
+    if (n > capacity)
+        return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\" has %d tokens, there is room for %d", text,
+                          n, capacity);
+    for (i = 0; i < n; i++)
+        if (tokens[i] < 0 || tokens[i] >= g->config.model.vocab_size)
+            return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\": token %d is %d, not in a vocabulary of "
+                              "%d", text, i, tokens[i], g->config.model.vocab_size);
+    return n;
+}
+
+int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capacity)
+{
+    int n;
+    if (g->config.decode)
+        n = g->config.decode(g->config.tokenizer, tokens, num_tokens, text, capacity - 1);
+    else
+        n = grpo__decode_text(g->config.vocabulary, tokens, num_tokens, text, capacity - 1);
+    if (n < 0) return grpo__fail(g, GRPO_CALLBACK, "your decode returned %d", n);
+    if (n > capacity - 1)
+        return grpo__fail(g, GRPO_BAD_INPUT, "the text of %d tokens needs %d bytes, there is room "
+                          "for %d; raise max_token_bytes", num_tokens, n, capacity - 1);
+    text[n] = 0;
+    return n;
+}
+
+/* The tokens of prompt i, behind those of the prompts before it. */
+static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i)
+{
+    grpo_batch *b = &g->batch;
+    int start = b->prompt_offsets[i], P = g->config.max_prompt_length, n = prompt->num_tokens, t;
+    if (!prompt->tokens) {
+        if (!prompt->text)
+            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has neither text nor tokens", i);
+        n = grpo_encode(g, prompt->text, b->prompt_tokens + start, P);
+        if (n < 0) return n;
+    } else {
+        if (n > P)
+            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has %d tokens; max_prompt_length is %d",
+                              i, n, P);
+        for (t = 0; t < n; t++) {
+            if (prompt->tokens[t] < 0 || prompt->tokens[t] >= g->config.model.vocab_size)
+                return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d: token %d is %d, not in the "
+                                  "vocabulary", i, t, prompt->tokens[t]);
+            b->prompt_tokens[start + t] = prompt->tokens[t];
+        }
+    }
+    if (n < 1) return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d is empty; one token is the least", i);
+    b->prompt_offsets[i + 1] = start + n;
+    g->machinery->prompts[i] = *prompt;
+    return GRPO_OK;
+}
+
+/* A prompt's random numbers are keyed by its tokens and by how many equal prompts came before it, so
+ * they do not depend on where in the batch it stands. */
+static void grpo__key_prompts(grpo *g)
+{
+    const grpo_batch *b = &g->batch;
+    uint64_t *keys = g->machinery->keys;
+    int i, j, t;
+    for (i = 0; i < b->num_prompts; i++) {
+        keys[i] = 0;
+        for (t = b->prompt_offsets[i]; t < b->prompt_offsets[i + 1]; t++)
+            keys[i] = grpo__mix(keys[i] ^ (uint64_t)b->prompt_tokens[t]);
+    }
+    for (i = b->num_prompts; i-- > 0; ) {
+        uint64_t copies = 0;
+        for (j = 0; j < i; j++) copies += keys[j] == keys[i];
+        keys[i] = grpo__mix(keys[i] + copies);
+    }
+}
+
+/* Begin a batch of these prompts with group_size completions each, still without any token. */
+static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size)
+{
+    grpo_batch *b = &g->batch;
+    int i, code;
+    g->machinery->stage = GRPO__EMPTY;
+    if (num_prompts < 1 || num_prompts > g->machinery->max_sequences / group_size)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts; 1 to %d fit with %d completions each",
+                          num_prompts, g->machinery->max_sequences / group_size, group_size);
+    b->num_prompts = num_prompts;
+    b->group_size = group_size;
+    b->num_sequences = num_prompts * group_size;
+    b->prompt_offsets[0] = 0;
+    for (i = 0; i < num_prompts; i++) {
+        if ((code = grpo__add_prompt(g, &prompts[i], i)) < 0) return code;
+        b->resampled[i] = 0;
+    }
+    grpo__key_prompts(g);
+    return GRPO_OK;
+}
+
+/* ---- sampling: the forward pass on the prompts' rows, then on one new row a sequence at a time.
+ * K and V of a row stay in its slot, so a row is only ever computed once. */
+typedef struct grpo__draw {         /* what the random numbers are for                           */
+    uint64_t seed, step, attempt;
+    grpo_sampling sampling;
+    uint32_t *kept;                 /* B where the filtered sets go; NULL if nothing filters     */
+    int remember;                   /* 1: kept is the batch's, 0: scratch                        */
+} grpo__draw;
+
+static int grpo__prompt_length(const grpo_batch *b, int prompt)
+{
+    return b->prompt_offsets[prompt + 1] - b->prompt_offsets[prompt];
+}
+
+/* First own slot of a sequence while it is sampled. */
+static int grpo__own_slot(const grpo *g, int sequence)
+{
+    const grpo_batch *b = &g->batch;
+    int p = sequence / b->group_size;
+    return g->machinery->slots[p] + grpo__prompt_length(b, p)
+         + sequence % b->group_size * g->config.max_completion_length;
+}
+
+typedef struct grpo__builder {      /* the integers of a pass while it is built, on the host     */
+    int *tokens, *positions, *slots, *groups;
+    grpo_segment *segments;
+    int *head_rows, *target_offsets, *targets, *kept_rows;
+    int num_rows, num_segments, num_groups, num_head_rows, num_targets;
+} grpo__builder;
+
+static grpo__builder grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets)
+{
+    grpo__builder b;
+    memset(&b, 0, sizeof b);
+    g->machinery->index_used = 0;
+    b.tokens = grpo__index(g, rows);
+    b.positions = grpo__index(g, rows);
+    b.slots = grpo__index(g, rows);
+    b.segments = (grpo_segment *)(void *)grpo__index(g, segments * 6);
+    b.groups = grpo__index(g, groups + 1);
+    b.head_rows = grpo__index(g, rows);
+    b.kept_rows = grpo__index(g, rows);
+    b.target_offsets = grpo__index(g, rows + 1);
+    b.targets = grpo__index(g, targets);
+    b.target_offsets[0] = 0;
+    b.groups[0] = 0;
+    return b;
+}
+
+/* count consecutive tokens of one sequence, from its own position start on. */
+static void grpo__add_segment(grpo__builder *b, const int *tokens, int count, int prefix,
+                              int prefix_length, int own, int start)
+{
+    grpo_segment *s = &b->segments[b->num_segments++];
+    int i;
+    s->row = b->num_rows; s->num_rows = count;
+    s->prefix = prefix; s->prefix_length = prefix_length;
+    s->own = own; s->start = start;
+    for (i = 0; i < count; i++) {
+        b->tokens[b->num_rows] = tokens[i];
+        b->positions[b->num_rows] = prefix_length + start + i;
+        b->slots[b->num_rows++] = own + start + i;
+    }
+}
+
+/* The newest row, or the one given, goes through the head; its targets are added next. */
+static void grpo__add_head_row(grpo__builder *b, int row, int kept_row)
+{
+    b->kept_rows[b->num_head_rows] = kept_row;
+    b->head_rows[b->num_head_rows++] = row;
+    b->target_offsets[b->num_head_rows] = b->num_targets;
+}
+
+static void grpo__add_target(grpo *g, grpo__builder *b, int token, int index)
+{
+    b->targets[b->num_targets] = token;
+    g->machinery->map[b->num_targets++] = index;
+    b->target_offsets[b->num_head_rows] = b->num_targets;
+}
+
+static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sampling *sampling,
+                                 const uint32_t *kept, int keep)
+{
+    grpo__pass p;
+    grpo__send_index(g);
+    memset(&p, 0, sizeof p);
+    p.rows.num_rows = b->num_rows;
+    p.rows.num_segments = b->num_segments;
+    p.rows.num_groups = b->num_groups;
+    p.rows.tokens = grpo__on_device(g, b->tokens);
+    p.rows.positions = grpo__on_device(g, b->positions);
+    p.rows.slots = grpo__on_device(g, b->slots);
+    p.rows.segments = (const grpo_segment *)(const void *)
+                      grpo__on_device(g, (const int *)(const void *)b->segments);
+    p.rows.groups = grpo__on_device(g, b->groups);
+    p.head_rows = grpo__on_device(g, b->head_rows);
+    p.targets.num_rows = b->num_head_rows;
+    p.targets.offsets = grpo__on_device(g, b->target_offsets);
+    p.targets.tokens = grpo__on_device(g, b->targets);
+    p.targets.kept = kept;
+    p.targets.kept_rows = grpo__on_device(g, b->kept_rows);
+    p.targets.temperature = sampling->temperature;
+    p.target_offsets = b->target_offsets;
+    p.num_targets = b->num_targets;
+    p.keep = keep;
+    return p;
+}
+
+/* Write down what the backend drew. Target i belongs to sequence map[i]. */
+static int grpo__record(grpo *g, const grpo__pass *pass)
+{
+    struct grpo__machinery *w = g->machinery;
+    const float *logprobs = w->exchange, *entropies = w->exchange + pass->num_targets;
+    int r, i, L = g->config.max_completion_length;
+    for (r = 0; r < pass->targets.num_rows; r++)
+        for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++) {
+            int sequence = w->map[i];
+            size_t at = grpo__size(sequence, L) + (size_t)w->lengths[sequence];
+            if (!grpo__finite((double)logprobs[i]))
+                return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of completion %d of "
+                                  "prompt %d is not finite: the weights are damaged or overflow",
+                                  w->lengths[sequence], sequence % g->batch.group_size,
+                                  sequence / g->batch.group_size);
+            w->drawn_tokens[at] = w->exchange_tokens[i];
+            w->drawn_logprobs[at] = logprobs[i];
+            w->drawn_entropies[at] = entropies[r];
+            w->lengths[sequence]++;
+        }
+    return GRPO_OK;
+}
+
+/* Rows -> one new token for every target. */
+static int grpo__draw_tokens(grpo *g, const grpo__draw *d, const grpo__pass *pass)
+{
+    struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    grpo__weights policy = grpo__model(g, GRPO_POLICY);
+    int i, first, n, code, G = g->batch.group_size, targets = pass->num_targets;
+    for (i = 0; i < targets; i++)
+        w->exchange[i] = grpo_uniform(d->seed, d->step,
+                                      w->keys[w->map[i] / G] + grpo__mix(d->attempt),
+                                      (uint64_t)(w->map[i] % G), (uint64_t)w->lengths[w->map[i]]);
+    b->upload(w->context, w->uniforms, w->exchange, (size_t)targets * sizeof(float));
+    grpo__body_forward(g, &policy, pass);
+    for (first = 0; first < pass->targets.num_rows; first += n) {
+        grpo_targets t;
+        n = grpo__min(w->head_rows, pass->targets.num_rows - first);
+        t = grpo__head_block(g, &policy, pass, first, n);
+        b->sample(w->context, w->drawn, w->logprobs, w->entropies + first, d->kept, w->logits,
+                  w->uniforms, w->shape.V, &d->sampling, &t);
+    }
+    b->download(w->context, w->exchange_tokens, w->drawn, (size_t)targets * sizeof(int));
+    b->download(w->context, w->exchange, w->logprobs, (size_t)targets * sizeof(float));
+    b->download(w->context, w->exchange + targets, w->entropies,
+                (size_t)pass->targets.num_rows * sizeof(float));
+    code = grpo__device_check(g);
+    return code ? code : grpo__record(g, pass);
+}
+
+/* Prompts [first, *end): their rows, and the first token of each of their completions. Takes as many
+ * prompts as fit in one pass and sets *end accordingly. */
+static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end)
+{
+    const grpo_batch *b = &g->batch;
+    int p, c, rows = 0, last = first, L = g->config.max_completion_length;
+    grpo__builder build;
+    grpo__pass pass;
+    while (last < *end && rows + grpo__prompt_length(b, last) <= g->machinery->max_rows)
+        rows += grpo__prompt_length(b, last++);
+    build = grpo__begin_pass(g, rows, last - first, 0, (last - first) * b->group_size);
+    for (p = first; p < last; p++) {
+        grpo__add_segment(&build, b->prompt_tokens + b->prompt_offsets[p],
+                          grpo__prompt_length(b, p), 0, 0, g->machinery->slots[p], 0);
+        grpo__add_head_row(&build, build.num_rows - 1,
+                           d->remember ? p * b->group_size * L : build.num_head_rows);
+        for (c = 0; c < b->group_size; c++) {
+            g->machinery->lengths[p * b->group_size + c] = 0;
+            grpo__add_target(g, &build, 0, p * b->group_size + c);
+        }
+    }
+    *end = last;
+    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, 0);
+    return grpo__draw_tokens(g, d, &pass);
+}
+
+/* One more token for every active sequence. */
+static int grpo__decode(grpo *g, const grpo__draw *d, int num_active)
+{
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    int i, L = g->config.max_completion_length;
+    grpo__builder build = grpo__begin_pass(g, num_active, num_active, 0, num_active);
+    grpo__pass pass;
+    for (i = 0; i < num_active; i++) {
+        int sequence = w->active[i], p = sequence / b->group_size, t = w->lengths[sequence];
+        grpo__add_segment(&build, w->drawn_tokens + grpo__size(sequence, L) + t - 1, 1, w->slots[p],
+                          grpo__prompt_length(b, p), grpo__own_slot(g, sequence), t - 1);
+        grpo__add_head_row(&build, i, d->remember ? sequence * L + t : i);
+        grpo__add_target(g, &build, 0, sequence);
+    }
+    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, 0);
+    return grpo__draw_tokens(g, d, &pass);
+}
+
+/* Those of sequences [first, end) that have neither ended nor reached the limit. */
+static int grpo__find_active(grpo *g, int first, int end)
+{
+    struct grpo__machinery *w = g->machinery;
+    int i, n = 0, L = g->config.max_completion_length;
+    for (i = first; i < end; i++) {
+        int t = w->lengths[i];
+        if (t < L && w->drawn_tokens[grpo__size(i, L) + (size_t)(t - 1)] != g->config.eos_token_id)
+            w->active[n++] = i;
+    }
+    return n;
+}
+
+/* Sample all completions of prompts [first, end), as many prompts together as K and V have room. */
+static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end)
+{
+    struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    int G = b->group_size, code = GRPO_OK, last, p, to, n;
+    for (; first < end && !code; first = last) {
+        int slots = 0;
+        for (last = first; last < end; last++) {
+            int need = grpo__prompt_length(b, last) + G * g->config.max_completion_length;
+            if (slots + need > w->max_slots || (last + 1 - first) * G > w->max_rows) break;
+            w->slots[last] = slots;
+            slots += need;
+        }
+        for (p = first; p < last && !code; p = to) {
+            to = last;
+            code = grpo__prefill(g, d, p, &to);
+        }
+        while (!code && (n = grpo__find_active(g, first * G, last * G)) > 0)
+            code = grpo__decode(g, d, n);
+    }
+    return code;
+}
+
+/* What was drawn, packed: no padding from here on. */
+static void grpo__pack_batch(grpo *g)
+{
+    const struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int i, L = g->config.max_completion_length;
+    b->offsets[0] = 0;
+    for (i = 0; i < b->num_sequences; i++) {
+        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
+        memcpy(b->tokens + to, w->drawn_tokens + from, n * sizeof(int));
+        memcpy(b->logprobs + to, w->drawn_logprobs + from, n * sizeof(float));
+        memcpy(b->entropies + to, w->drawn_entropies + from, n * sizeof(float));
+        b->offsets[i + 1] = b->offsets[i] + w->lengths[i];
+        b->truncated[i] = b->tokens[b->offsets[i + 1] - 1] != g->config.eos_token_id;
+    }
+}
+
+/* Tokens -> text, for the reward functions. */
+static int grpo__make_sample(grpo *g, int i)
+{
+    const struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    grpo_sample *s = &b->samples[i];
+    int p = i / b->group_size, n;
+    char *text = w->text + (size_t)i * w->text_stride;
+    char *prompt_text = w->prompt_text + (size_t)p * w->prompt_text_stride;
+    s->prompt_index = p;
+    s->completion_index = i % b->group_size;
+    s->prompt_tokens = b->prompt_tokens + b->prompt_offsets[p];
+    s->num_prompt_tokens = grpo__prompt_length(b, p);
+    s->tokens = b->tokens + b->offsets[i];
+    s->num_tokens = b->offsets[i + 1] - b->offsets[i];
+    s->truncated = b->truncated[i];
+    s->max_completion_length = g->config.max_completion_length;
+    s->answer = w->prompts[p].answer;
+    s->data = w->prompts[p].data;
+    s->completion = text;
+    s->prompt = w->prompts[p].text ? w->prompts[p].text : prompt_text;
+    n = grpo_decode(g, s->tokens, s->num_tokens - !s->truncated, text, (int)w->text_stride);
+    if (n >= 0 && !w->prompts[p].text && s->completion_index == 0)
+        n = grpo_decode(g, s->prompt_tokens, s->num_prompt_tokens, prompt_text,
+                        (int)w->prompt_text_stride);
+    return n < 0 ? n : GRPO_OK;
+}
+
+static int grpo__finish_batch(grpo *g)
+{
+    int i, code = GRPO_OK;
+    grpo__pack_batch(g);
+    for (i = 0; i < g->batch.num_sequences && !code; i++) code = grpo__make_sample(g, i);
+    if (!code) g->machinery->stage = GRPO__ROLLED;
+    return code;
+}
+
+/* How the batch is to be sampled. Only training must remember the sets that the filters left. */
+static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampling, int remember)
+{
+    struct grpo__machinery *w = g->machinery;
+    grpo_config check = g->config;
+    check.sampling = *sampling;
+    check.log = NULL;
+    if (grpo__check(&check)) return grpo__fail(g, GRPO_BAD_INPUT, "%s", check.error);
+    memset(d, 0, sizeof *d);
+    d->sampling = w->sampling = *sampling;
+    d->seed = g->config.seed;
+    d->remember = remember && grpo__filters(sampling);
+    if (d->remember && !w->kept)
+        return grpo__fail(g, GRPO_BAD_INPUT, "sampling was changed to use a filter, and the sets "
+                          "it keeps need memory: set top_k, top_p, min_p before grpo_new()");
+    if (grpo__filters(sampling)) d->kept = remember ? w->kept : w->kept_scratch;
+    return GRPO_OK;
+}
+
+int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts)
+{
+    grpo_batch *b = &g->batch;
+    grpo__draw d;
+    int code = grpo__how_to_draw(g, &d, &g->config.sampling, 1), p;
+    if (code) return code;
+    d.step = (uint64_t)g->state.step;
+    if (num_prompts > g->config.num_prompts)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
+                          num_prompts, g->config.num_prompts);
+    code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
+    if (!code) code = grpo__sample(g, &d, 0, num_prompts);
+    if (!code) code = grpo__finish_batch(g);
+    if (code) return code;
+    g->state.step++;
+    for (p = 0; p < num_prompts; p++)
+        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
+    g->state.num_tokens += (double)b->offsets[b->num_sequences];
+    return GRPO_OK;
+}
+
+/* ---- passes over a batch: whole groups from prompt first on, as many as fit. A group is one
+ * prompt's rows followed by its completions'; the last token of a completion predicts nothing and
+ * has no row. */
+static int grpo__rows_of_group(const grpo_batch *b, int p)
+{
+    int first = p * b->group_size, last = first + b->group_size;
+    return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first] - b->group_size;
+}
+
+static void grpo__add_group(grpo *g, grpo__builder *build, int p)
+{
+    const grpo_batch *b = &g->batch;
+    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i, t;
+    int first = p * b->group_size, last = first + b->group_size;
+    grpo__add_segment(build, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
+    grpo__add_head_row(build, build->num_rows - 1, first * g->config.max_completion_length);
+    for (i = first; i < last; i++)
+        grpo__add_target(g, build, b->tokens[b->offsets[i]], b->offsets[i]);
+    for (i = first; i < last; i++) {
+        int from = b->offsets[i], rows = b->offsets[i + 1] - from - 1, row = build->num_rows;
+        if (rows == 0) continue;
+        grpo__add_segment(build, b->tokens + from, rows, prefix, P, row, 0);
+        for (t = 0; t < rows; t++) {
+            grpo__add_head_row(build, row + t, i * g->config.max_completion_length + t + 1);
+            grpo__add_target(g, build, b->tokens[from + t + 1], from + t + 1);
+        }
+    }
+    build->groups[++build->num_groups] = build->num_segments;
+}
+
+static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int keep)
+{
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    grpo__builder build;
+    int p, rows = 0, last = first;
+    while (last < end && rows + grpo__rows_of_group(b, last) <= w->max_rows)
+        rows += grpo__rows_of_group(b, last++);
+    build = grpo__begin_pass(g, rows, (last - first) * (b->group_size + 1), last - first,
+                             rows + (last - first) * b->group_size);
+    for (p = first; p < last; p++) grpo__add_group(g, &build, p);
+    *next = last;
+    return grpo__end_pass(g, &build, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL,
+                          keep);
+}
+
+/* Log-probs and entropies of a pass's targets, to their places in packed arrays. */
+static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass, float *logprobs,
+                              float *entropies)
+{
+    struct grpo__machinery *w = g->machinery;
+    grpo__weights weights = grpo__model(g, model);
+    int r, i, code;
+    grpo__body_forward(g, &weights, pass);
+    grpo__head_forward(g, &weights, pass);
+    w->backend->download(w->context, w->exchange, w->logprobs,
+                         (size_t)pass->num_targets * sizeof(float));
+    w->backend->download(w->context, w->exchange + pass->num_targets, w->entropies,
+                         (size_t)pass->targets.num_rows * sizeof(float));
+    if ((code = grpo__device_check(g)) < 0) return code;
+    for (r = 0; r < pass->targets.num_rows; r++)
+        for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++) {
+            logprobs[w->map[i]] = w->exchange[i];
+            if (entropies) entropies[w->map[i]] = w->exchange[pass->num_targets + r];
+        }
+    return GRPO_OK;
+}
+
+/* The gradient of a pass whose forward has just been run with keep. */
+static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const float *dlogprobs,
+                               const float *dentropies)
+{
+    struct grpo__machinery *w = g->machinery;
+    float *to_entropies = w->exchange + pass->num_targets;
+    int r, i;
+    for (r = 0; r < pass->targets.num_rows; r++) {
+        to_entropies[r] = 0;
+        for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++) {
+            w->exchange[i] = dlogprobs[w->map[i]];
+            if (dentropies) to_entropies[r] += dentropies[w->map[i]];
+        }
+    }
+    w->backend->upload(w->context, w->dlogprobs, w->exchange,
+                       (size_t)pass->num_targets * sizeof(float));
+    w->backend->upload(w->context, w->dentropies, to_entropies,
+                       (size_t)pass->targets.num_rows * sizeof(float));
+    grpo__head_backward(g, pass, dentropies != NULL);
+    grpo__body_backward(g, pass);
+    return grpo__device_check(g);
+}
+
+static int grpo__need_stage(grpo *g, int stage, const char *what)
+{
+    if (g->machinery->stage >= stage) return GRPO_OK;
+    return grpo__fail(g, GRPO_BAD_INPUT, "%s: call grpo_rollout(), grpo_score(), grpo_advantage() "
+                      "first, in this order", what);
+}
+
+int grpo_forward(grpo *g, int model, float *logprobs, float *entropies)
+{
+    int p, next, code = grpo__need_stage(g, GRPO__ROLLED, "grpo_forward");
+    if (!code && model == GRPO_REFERENCE && !g->machinery->reference)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
+    for (p = 0; p < g->batch.num_prompts && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, 0);
+        code = grpo__pass_forward(g, model, &pass, logprobs, entropies);
+    }
+    return code;
+}
+
+int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies)
+{
+    int p, next, code = grpo__need_stage(g, GRPO__ROLLED, "grpo_backward");
+    grpo__weights policy = grpo__model(g, GRPO_POLICY);
+    for (p = 0; p < g->batch.num_prompts && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, 1);
+        grpo__body_forward(g, &policy, &pass);
+        code = grpo__pass_backward(g, &pass, dlogprobs, dentropies);
+    }
+    return code;
+}
+/* ---------------------------------------------------------------------------------- >>reward --
+ * The rubric, and verifiers for tasks whose answers a program can check. All of them read ASCII
+ * and their own numbers, so that no locale changes a reward. */
+
+int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
+                    float weight, void *user)
+{
+    grpo_reward *line;
+    size_t length;
+    if (!config) return GRPO_BAD_INPUT;
+    if (config->num_rewards < 0 || config->num_rewards >= GRPO_MAX_REWARDS)
+        return grpo__fail_config(config, GRPO_BAD_INPUT, "there is room for %d rewards, not more",
+                                 (int)GRPO_MAX_REWARDS);
+    if (!name || !*name)
+        return grpo__fail_config(config, GRPO_BAD_INPUT, "a reward needs a name");
+    length = strlen(name);
+    if (length > GRPO_NAME_LENGTH - 1)                        /* cut between two characters       */
+        for (length = GRPO_NAME_LENGTH - 1; length > 0 && (name[length] & 0xC0) == 0x80; ) length--;
+    line = &config->rewards[config->num_rewards++];
+    memset(line, 0, sizeof *line);
+    memcpy(line->name, name, length);
+    line->weight = weight;
+    line->function = function;                                /* NULL: set line->batch next       */
+    line->user = user;
+    return GRPO_OK;
+}
+
+/* ---- numbers ---- */
+
+static int grpo__is_digit(char c) { return c >= '0' && c <= '9'; }
+static int grpo__is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+static const char *grpo__skip_blanks(const char *at)
+{
+    while (grpo__is_blank(*at)) at++;
+    return at;
+}
+
+static const char *grpo__read_digits(const char *at, double *value)
+{
+    for (; grpo__is_digit(*at); at++) *value = *value * 10 + (*at - '0');
+    return at;
+}
+
+/* A comma, three digits, and no fourth: one more group of a number such as 1,234,567. */
+static int grpo__is_group(const char *at)
+{
+    return at[0] == ',' && grpo__is_digit(at[1]) && grpo__is_digit(at[2]) &&
+           grpo__is_digit(at[3]) && !grpo__is_digit(at[4]);
+}
+
+/* "12", "3.14", ".5", "3." and, where groups are allowed, "1,234.5". Returns the end of it, or
+ * NULL if there is no number at at. Up to 15 digits the value is rounded once, so it is the double
+ * nearest to the text; fraction digits beyond that are dropped. Infinity if it is too large. */
+static const char *grpo__read_number(const char *at, int groups, double *value)
+{
+    const char *start = at;
+    double scale = 1;
+    if (!grpo__is_digit(at[0]) && !(at[0] == '.' && grpo__is_digit(at[1]))) return NULL;
+    *value = 0;
+    at = grpo__read_digits(at, value);
+    if (groups && at - start >= 1 && at - start <= 3)
+        while (grpo__is_group(at)) at = grpo__read_digits(at + 1, value);
+    if (*at == '.')
+        for (at++; grpo__is_digit(*at); at++)
+            if (*value < 9e14) {                              /* so that 10 value + 9 is exact    */
+                *value = *value * 10 + (*at - '0');
+                scale *= 10;
+            }
+    *value /= scale;
+    return at;
+}
+
+/* A minus or a leading point right after one of these is not part of a number: "5-3", "end.5". */
+static int grpo__is_joined(char c)
+{
+    return grpo__is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           c == ')' || c == ']' || c == '}';
+}
+
+/* "72", "-3", "-$1,234.50", ".5" at this place of a text that begins at text; NULL if none. */
+static const char *grpo__read_signed(const char *text, const char *at, double *value)
+{
+    char before = (char)(at > text ? at[-1] : ' ');
+    int negative = *at == '-';
+    if (negative || *at == '.')
+        if (grpo__is_joined(before) || (*at == '.' && before == '.')) return NULL;
+    if (negative && *++at == '$') at++;
+    at = grpo__read_number(at, 1, value);
+    if (at && negative) *value = -*value;
+    return at;
+}
+
+/* Read from the left, so that each digit belongs to one number only:
+ *     "is 72." 72     "#### 1,234" 1234     "1,2" 2     "1,2345" 2345     "x = -3" -3     "5-3" 3
+ *     "$-.50" -.5     "10%" 10              "1/2" 2     "v1.2.3" 3        "1e5" 5 (no exponents)
+ * A list without blanks is taken for thousands where it looks so: "100,200" is 100200. */
+int grpo_last_number(const char *text, double *value)
+{
+    const char *at = text, *end;
+    double number = 0;              /* untouched where there is none                              */
+    int found = 0;
+    while (at && *at) {
+        end = grpo__read_signed(text, at, &number);
+        at = end ? end : at + 1;
+        found |= end != NULL;
+    }
+    if (found && value) *value = number;
+    return found;
+}
+
+/* Whole numbers (exact in a double up to 2^53) must be equal; others to 9 digits. */
+static int grpo__same_number(double a, double b)
+{
+    if (!grpo__finite(a) || !grpo__finite(b)) return 0;
+    if (floor(a) == a && floor(b) == b) return a == b;
+    return fabs(a - b) <= 1e-9 * fmax(fabs(a), fabs(b));
+}
+
+float grpo_reward_last_number(const grpo_sample *s, void *user)
+{
+    double answer = 0, number = 0;
+    (void)user;
+    if (!grpo_last_number(s->answer, &answer) || !grpo__finite(answer)) return (float)NAN;
+    if (!grpo_last_number(s->completion, &number)) return 0;
+    return (float)grpo__same_number(number, answer);
+}
+
+/* ---- expressions ----
+ *     sum     = product { ("+" | "-") product }
+ *     product = factor { ("*" | "/") factor }
+ *     factor  = "-" factor | "(" sum ")" | number          blanks may stand between any two parts
+ * by recursive descent, one function a line. Nesting is bounded, so no text exhausts the stack. */
+
+enum { GRPO__MAX_NESTING = 64, GRPO__MAX_OPERANDS = 64 };
+
+typedef struct grpo__parser {
+    const char *at;
+    int depth, failed;
+    double *numbers;                /* the operands, as far as capacity goes; may be NULL         */
+    int capacity, count;
+} grpo__parser;
+
+static double grpo__parse_sum(grpo__parser *p);
+
+static double grpo__parse_number(grpo__parser *p)
+{
+    double value = 0;
+    const char *end = grpo__read_number(p->at, 0, &value);
+    if (!end || !grpo__finite(value)) p->failed = 1;
+    if (p->failed) return 0;
+    if (p->numbers && p->count < p->capacity) p->numbers[p->count] = value;
+    p->count++;
+    p->at = end;
+    return value;
+}
+
+static double grpo__parse_factor(grpo__parser *p)
+{
+    double value;
+    char first = *(p->at = grpo__skip_blanks(p->at));
+    if (first != '-' && first != '(') {
+        value = grpo__parse_number(p);
+    } else {
+        if (++p->depth > GRPO__MAX_NESTING) p->failed = 1;
+        if (p->failed) return 0;
+        p->at++;
+        value = first == '-' ? -grpo__parse_factor(p) : grpo__parse_sum(p);
+        if (first == '(' && *p->at == ')') p->at++;
+        else if (first == '(') p->failed = 1;
+        p->depth--;
+    }
+    p->at = grpo__skip_blanks(p->at);
+    return value;
+}
+
+static double grpo__parse_product(grpo__parser *p)
+{
+    double value = grpo__parse_factor(p);
+    while (!p->failed && (*p->at == '*' || *p->at == '/')) {
+        int divide = *p->at++ == '/';
+        double right = grpo__parse_factor(p);
+        if (divide && right == 0) p->failed = 1;
+        else value = divide ? value / right : value * right;
+        if (!grpo__finite(value)) p->failed = 1;
+    }
+    return value;
+}
+
+static double grpo__parse_sum(grpo__parser *p)
+{
+    double value = grpo__parse_product(p);
+    while (!p->failed && (*p->at == '+' || *p->at == '-')) {
+        int subtract = *p->at++ == '-';
+        double right = grpo__parse_product(p);
+        value = subtract ? value - right : value + right;
+        if (!grpo__finite(value)) p->failed = 1;
+    }
+    return value;
+}
+
+/* The expression that text begins with. Returns where it ends, blanks after it included, or NULL
+ * if there is none, it divides by zero, overflows, or nests deeper than GRPO__MAX_NESTING. */
+static const char *grpo__evaluate(const char *text, double *value, double *numbers, int capacity,
+                                  int *count)
+{
+    grpo__parser p = { text, 0, 0, numbers, capacity, 0 };
+    if (!text) return NULL;
+    *value = grpo__parse_sum(&p);
+    *count = p.count;
+    return p.failed ? NULL : p.at;
+}
+
+int grpo_evaluate_expression(const char *text, double *value, double *numbers, int capacity,
+                             int *count)
+{
+    double result = 0;
+    int operands = 0;
+    const char *end = grpo__evaluate(text, &result, numbers, capacity, &operands);
+    if (!end || *end) return 0;
+    if (value) *value = result;
+    if (count) *count = operands;
+    return 1;
+}
+
+/* "target: a b c": a number, a colon, 1 to GRPO__MAX_OPERANDS numbers without sign, blanks between
+ * them. Returns how many, 0 if the text is not like that. */
+static int grpo__read_countdown(const char *text, double *target, double *given)
+{
+    const char *at = text ? grpo__skip_blanks(text) : "", *end = grpo__read_signed(at, at, target);
+    int n = 0;
+    if (!end || *(end = grpo__skip_blanks(end)) != ':') return 0;
+    for (at = grpo__skip_blanks(end + 1); *at; at = grpo__skip_blanks(end)) {
+        if (n == GRPO__MAX_OPERANDS) return 0;
+        end = grpo__read_number(at, 0, &given[n++]);
+        if (!end || (*end && !grpo__is_blank(*end))) return 0;
+    }
+    return n;
+}
+
+/* Are a and b the same numbers in some order? Each a[i] takes its partner from the rest of b. */
+static int grpo__same_numbers(const double *a, double *b, int n)
+{
+    int i, j;
+    for (i = 0; i < n; i++) {
+        for (j = i; j < n && b[j] != a[i]; ) j++;
+        if (j == n) return 0;
+        b[j] = b[i];
+        b[i] = a[i];
+    }
+    return 1;
+}
+
+/* 1 if the completion, blanks aside, is "expression" or "expression = expression" (in practice
+ * "4 * 6 * 1 * 1 = 24"), each side is within 1e-6 of the target, and the operands of the left side
+ * are the given numbers, each exactly as often as it was given. A unary minus is no operand: in
+ * "6 - -4" they are 6 and 4; it can reach no positive target that is out of reach without it. Any
+ * other text, a second "=" too, gives 0. An answer that is not "target: a b c" gives NaN. */
+float grpo_reward_countdown(const grpo_sample *s, void *user)
+{
+    double given[GRPO__MAX_OPERANDS], used[GRPO__MAX_OPERANDS], target = 0, value = 0;
+    int count, num_used = 0, num_given = grpo__read_countdown(s->answer, &target, given);
+    const char *end;
+    (void)user;
+    if (num_given == 0) return (float)NAN;
+    end = grpo__evaluate(s->completion, &value, used, GRPO__MAX_OPERANDS, &num_used);
+    if (!end || fabs(value - target) > 1e-6 || num_used != num_given) return 0;
+    if (*end == '=') {
+        end = grpo__evaluate(end + 1, &value, NULL, 0, &count);
+        if (!end || fabs(value - target) > 1e-6) return 0;
+    }
+    return (float)(*end == '\0' && grpo__same_numbers(given, used, num_given));
+}
+
+/* ---- text and length ---- */
+
+/* Drops the blanks at both ends: moves *text, returns the length of what remains. */
+static size_t grpo__trim(const char **text)
+{
+    size_t length = strlen(*text = grpo__skip_blanks(*text ? *text : ""));
+    while (length > 0 && grpo__is_blank((*text)[length - 1])) length--;
+    return length;
+}
+
+/* Without an answer: NaN. */
+float grpo_reward_exact_match(const grpo_sample *s, void *user)
+{
+    const char *completion = s->completion, *answer = s->answer;
+    size_t n = grpo__trim(&completion);
+    (void)user;
+    if (!answer) return (float)NAN;
+    return (float)(grpo__trim(&answer) == n && memcmp(completion, answer, n) == 0);
+}
+
+/* Byte for byte, blanks too; prefix and suffix may not overlap. Without a format: NaN. */
+float grpo_reward_format(const grpo_sample *s, void *user)
+{
+    const grpo_format *format = (const grpo_format *)user;
+    const char *text = s->completion ? s->completion : "";
+    const char *prefix = format && format->prefix ? format->prefix : "";
+    const char *suffix = format && format->suffix ? format->suffix : "";
+    size_t length = strlen(text), head = strlen(prefix), tail = strlen(suffix);
+    if (!format) return (float)NAN;
+    return (float)(length >= head && length - head >= tail && memcmp(text, prefix, head) == 0 &&
+                   memcmp(text + length - tail, suffix, tail) == 0);
+}
+
+/* DAPO (arXiv:2503.14476) eq. 13, with |y| = num_tokens, Lmax = max_completion_length:
+ *     0  if |y| <= Lmax - Lc      ((Lmax - Lc) - |y|) / Lc  up to Lmax      -1  beyond
+ * A completion cut off at Lmax gets -1. Lc <= 0: no soft part. Without Lc (user NULL): NaN. */
+float grpo_reward_overlong(const grpo_sample *s, void *user)
+{
+    const int *Lc = (const int *)user;
+    double cache, free_length, y = s->num_tokens;
+    if (!Lc) return (float)NAN;
+    cache = *Lc > 0 ? *Lc : 0;
+    free_length = s->max_completion_length - cache;
+    if (y <= free_length) return 0;
+    if (y > s->max_completion_length) return -1;
+    return (float)((free_length - y) / cache);
+}
+
+/* Fewer than 3 tokens: 0. Compares every 3-gram with those before it, O(num_tokens^2): some
+ * milliseconds for the few thousand tokens of a long completion, and no memory. */
+float grpo_reward_repetition(const grpo_sample *s, void *user)
+{
+    const int *t = s->tokens;
+    int i, j, total = s->num_tokens - 2, repeated = 0;
+    (void)user;
+    if (total < 1) return 0;
+    for (i = 1; i < total; i++) {
+        for (j = 0; j < i; j++)
+            if (t[i] == t[j] && t[i + 1] == t[j + 1] && t[i + 2] == t[j + 2]) break;
+        repeated += j < i;
+    }
+    return (float)(-(double)repeated / total + 0.0);          /* + 0.0: not -0                    */
+}
+
+/* ------------------------------------------------------------------------------- >>advantage --
+ * Rewards -> advantages: what PPO asks a value model, GRPO asks the group. */
+
+typedef struct grpo__statistics { int count, equal; double mean, std; } grpo__statistics;
+
+/* Of the finite ones of x[n]. equal is an exact comparison: the float std of equal numbers need not
+ * be 0, and would blow rounding errors up to advantages of order 1. */
+static grpo__statistics grpo__describe(const float *x, int n, int ddof)
+{
+    grpo__statistics s = { 0, 1, 0, 0 };
+    double squares = 0;
+    float first = 0;
+    int i;
+    for (i = 0; i < n; i++) {
+        if (!grpo__finite((double)x[i])) continue;
+        if (!s.count++) first = x[i];
+        if (x[i] != first) s.equal = 0;
+        s.mean += (double)x[i];
+    }
+    if (s.count) s.mean /= s.count;
+    for (i = 0; i < n; i++)
+        if (grpo__finite((double)x[i])) squares += ((double)x[i] - s.mean) * ((double)x[i] - s.mean);
+    if (s.count > ddof && !s.equal) s.std = sqrt(squares / (s.count - ddof));
+    return s;
+}
+
+/* A of one reward r, given its group's statistics and the whole batch's std. */
+static double grpo__advantage_of(const grpo_objective *o, double r, const grpo__statistics *group,
+                                 double batch_std)
+{
+    double eps = (double)o->advantage_eps, n = group->count;
+    switch (o->advantage) {
+    case GRPO_ADVANTAGE_MEAN:  return r - group->mean;
+    case GRPO_ADVANTAGE_BATCH: return (r - group->mean) / (batch_std + eps);
+    case GRPO_ADVANTAGE_RLOO:  return r - (n * group->mean - r) / (n - 1);
+    default:                   return (r - group->mean) / (group->std + eps);
+    }
+}
+
+int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
+                    float *advantages, unsigned char *equal)
+{
+    double batch_std;
+    int p, i;
+    if (num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size)
+        return GRPO_BAD_INPUT;
+    batch_std = grpo__describe(rewards, num_groups * group_size, o->advantage_ddof).std;
+    for (p = 0; p < num_groups; p++) {
+        const float *r = rewards + grpo__size(p, group_size);
+        float *a = advantages + grpo__size(p, group_size);
+        grpo__statistics group = grpo__describe(r, group_size, o->advantage_ddof);
+        if (equal) equal[p] = (unsigned char)group.equal;
+        for (i = 0; i < group_size; i++)
+            a[i] = group.equal || !grpo__finite((double)r[i]) ? 0.0f
+                 : (float)grpo__advantage_of(o, (double)r[i], &group, batch_std);
+    }
+    return GRPO_OK;
+}
+
+/* ------------------------------------------------------------------------------------ >>loss --
+ * Advantages and log-probs -> loss and d(loss)/d(logprob). Every derivative stands beside its value. */
+
+/* One row a preset. Sources: T = TRL f2cd577, V = veRL 1dda039, else the paper. Where a paper is
+ * silent (DeepSeekMath on eps, ddof and the clip range) TRL's value stands. */
+grpo_objective grpo_objective_preset(const char *name, int *found)
+{
+    static const struct { const char *name; grpo_objective objective; } table[] = {
+        /*   advantage, eps, ddof, equal groups, resamples, loss, average,
+             epsilon, high, delta, dual, beta, kl, in reward, entropy, mask truncated, constant   */
+        { "deepseekmath",   /* arXiv:2402.03300, eq. 3-4, beta from section 4.2                   */
+          { GRPO_ADVANTAGE_ZSCORE, 1e-4f, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
+            GRPO_AVERAGE_SEQUENCE, .2f, .2f, 0, 0, .04f, GRPO_KL_K3, 0, 0, 0, 0 } },
+        { "trl",            /* T grpo_config.py: loss_type "dapo", beta 0                         */
+          { GRPO_ADVANTAGE_ZSCORE, 1e-4f, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
+            GRPO_AVERAGE_TOKEN, .2f, .2f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
+        { "verl",           /* V core_algos.py 267, 1285: dual clip c = 3                         */
+          { GRPO_ADVANTAGE_ZSCORE, 1e-6f, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
+            GRPO_AVERAGE_TOKEN, .2f, .2f, 0, 3, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
+        { "dapo",           /* arXiv:2503.14476: clip-higher, token mean, dynamic sampling        */
+          { GRPO_ADVANTAGE_ZSCORE, 1e-6f, 1, GRPO_EQUAL_RESAMPLE, 4, GRPO_LOSS_CLIP,
+            GRPO_AVERAGE_TOKEN, .2f, .28f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
+        { "dr_grpo",        /* arXiv:2503.20783: no std, no length in the average                 */
+          { GRPO_ADVANTAGE_MEAN, 0, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
+            GRPO_AVERAGE_CONSTANT, .2f, .2f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
+        { "rloo",           /* arXiv:2402.14740: sums over tokens (constant 1); beta from T       */
+          { GRPO_ADVANTAGE_RLOO, 0, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_REINFORCE,
+            GRPO_AVERAGE_CONSTANT, .2f, .2f, 0, 0, .05f, GRPO_KL_K1, 1, 0, 0, 1 } },
+        { "reinforce",      /* Williams 1992, with the group's mean as baseline (nanochat)        */
+          { GRPO_ADVANTAGE_MEAN, 0, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_REINFORCE,
+            GRPO_AVERAGE_TOKEN, .2f, .2f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } }
+    };
+    size_t i, n = sizeof table / sizeof *table;
+    for (i = 0; i < n && strcmp(table[i].name, name); i++) { }
+    if (found) *found = i < n;
+    return table[i < n ? i : 0].objective;
+}
+
+/* What the averages divide by: counted over the whole optimizer step, never per micro-batch. */
+typedef struct grpo__normalizer { int num_sequences, num_tokens; } grpo__normalizer;
+
+static int grpo__counted(const unsigned char *mask, int from, int to)
+{
+    int t, n = 0;
+    if (!mask) return to - from;
+    for (t = from; t < to; t++) n += mask[t] != 0;
+    return n;
+}
+
+static grpo__normalizer grpo__count(int num_sequences, const int *offsets,
+                                    const unsigned char *mask)
+{
+    grpo__normalizer n = { 0, 0 };
+    int i;
+    for (i = 0; i < num_sequences; i++) {
+        int tokens = grpo__counted(mask, offsets[i], offsets[i + 1]);
+        n.num_sequences += tokens > 0;
+        n.num_tokens += tokens;
+    }
+    return n;
+}
+
+/* Weight of one token of a sequence in which so many count: loss = sum of weight * token's loss. */
+static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer *n, int tokens)
+{
+    switch (o->average) {
+    case GRPO_AVERAGE_TOKEN:    return 1.0 / n->num_tokens;
+    case GRPO_AVERAGE_CONSTANT: return 1.0 / ((double)n->num_sequences * o->max_completion_length);
+    default:                    return 1.0 / ((double)n->num_sequences * tokens);
+    }
+}
+
+/* x in [least, most]; NaN stays NaN. */
+static double grpo__clamp(double x, double least, double most)
+{
+    return x < least ? least : x > most ? most : x;
+}
+
+/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: d/dlogp r = r, so -r A where the first
+ * is the smaller, and 0 where the clip holds. Optional on top: r capped at delta before r A; for A < 0
+ * the loss capped at -dual_clip A. */
+static double grpo__clip_loss(const grpo_objective *o, double r, double A, double *d)
+{
+    double capped = o->delta > 0 && r > (double)o->delta ? (double)o->delta : r;
+    double clipped = grpo__clamp(r, 1 - (double)o->epsilon, 1 + (double)o->epsilon_high);
+    double loss = capped * A <= clipped * A ? -capped * A : -clipped * A;
+    *d = capped * A <= clipped * A && capped == r ? -r * A : 0;
+    if (o->dual_clip > 0 && A < 0 && loss > -A * (double)o->dual_clip) {
+        loss = -A * (double)o->dual_clip;
+        *d = 0;
+    }
+    return loss;
+}
+
+/* Estimates of KL(pi || ref) from one token, with x = log pi - log ref (Schulman 2020):
+ * k1 = x, k2 = x^2 / 2, k3 = e^-x + x - 1; and d/dlogp. */
+static double grpo__kl(int kind, double x, double *d)
+{
+    switch (kind) {
+    case GRPO_KL_K1: *d = 1; return x;
+    case GRPO_KL_K2: *d = x; return 0.5 * x * x;
+    default:         *d = 1 - exp(-x); return exp(-x) + x - 1;
+    }
+}
+
+float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative)
+{
+    double d, kl = grpo__kl(kind, (double)logprob - (double)ref_logprob, &d);
+    if (derivative) *derivative = (float)d;
+    return (float)kl;
+}
+
+/* Running sums over tokens in order: a batch may be cut between sequences without a trace. */
+typedef struct grpo__loss_sums {
+    double policy, kl, entropy, ratio, ratio_max, low, high, low_min, high_max;
+    int num_sequences;
+} grpo__loss_sums;
+
+typedef struct grpo__token {        /* what the loss needs to know of one token                  */
+    double logprob, old_logprob, ref_logprob, advantage;
+    int has_ref;
+} grpo__token;
+
+/* Loss of one token, its derivative, and what is measured on the way. */
+static double grpo__token_loss(const grpo_objective *o, const grpo__token *t, double *d,
+                               grpo__loss_sums *s, int *low, int *high)
+{
+    double A = t->advantage, r = exp(grpo__clamp(t->logprob - t->old_logprob, -20, 20)), dkl, kl;
+    double loss = o->loss == GRPO_LOSS_REINFORCE ? -A * t->logprob : grpo__clip_loss(o, r, A, d);
+    if (o->loss == GRPO_LOSS_REINFORCE) *d = -A;
+    *low += r < 1 - (double)o->epsilon && A < 0;
+    *high += r > 1 + (double)o->epsilon_high && A > 0;
+    s->ratio += r;
+    if (r > s->ratio_max) s->ratio_max = r;
+    if (!t->has_ref) return loss;
+    kl = grpo__kl(o->kl, t->logprob - t->ref_logprob, &dkl);
+    s->kl += kl;
+    if (o->kl_in_reward || o->beta == 0) return loss;
+    *d += (double)o->beta * dkl;
+    return loss + (double)o->beta * kl;
+}
+
+/* The extremes over sequences of the share of their tokens that is clipped. */
+static void grpo__sequence_clipping(grpo__loss_sums *s, int tokens, int low, int high)
+{
+    double low_share = (double)low / tokens, high_share = (double)high / tokens;
+    if (!s->num_sequences++ || low_share < s->low_min) s->low_min = low_share;
+    if (high_share > s->high_max) s->high_max = high_share;
+    s->low += low;
+    s->high += high;
+}
+
+/* Adds some sequences of a batch whose whole is normalised by n. */
+static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n, int num_sequences,
+                            const int *offsets, const float *logprobs, const float *old_logprobs,
+                            const float *ref_logprobs, const float *advantages,
+                            const unsigned char *mask, const float *entropies, float *dlogprobs,
+                            grpo__loss_sums *sums)
+{
+    int i, t;
+    for (i = 0; i < num_sequences; i++) {
+        int tokens = grpo__counted(mask, offsets[i], offsets[i + 1]), low = 0, high = 0;
+        double weight = tokens ? grpo__token_weight(o, n, tokens) : 0;
+        for (t = offsets[i]; t < offsets[i + 1]; t++) {
+            double d = 0;
+            if (!mask || mask[t]) {
+                grpo__token token = { (double)logprobs[t], (double)old_logprobs[t],
+                                      ref_logprobs ? (double)ref_logprobs[t] : 0,
+                                      (double)advantages[t], ref_logprobs != NULL };
+                sums->policy += weight * grpo__token_loss(o, &token, &d, sums, &low, &high);
+                if (entropies) sums->entropy += (double)entropies[t];
+            }
+            if (dlogprobs) dlogprobs[t] = (float)(weight * d);
+        }
+        if (tokens) grpo__sequence_clipping(sums, tokens, low, high);
+    }
+}
+
+static grpo_loss_stats grpo__loss_finish(const grpo_objective *o, const grpo__normalizer *n,
+                                         const grpo__loss_sums *s)
+{
+    double tokens = n->num_tokens ? n->num_tokens : 1;
+    grpo_loss_stats stats;
+    memset(&stats, 0, sizeof stats);
+    stats.policy_loss = s->policy;
+    stats.kl = s->kl / tokens;
+    stats.entropy = s->entropy / tokens;
+    stats.loss = s->policy;
+    if (o->entropy_coef != 0) stats.loss -= (double)o->entropy_coef * stats.entropy;
+    stats.ratio_mean = s->ratio / tokens;
+    stats.ratio_max = s->ratio_max;
+    stats.clip_low_mean = s->low / tokens;
+    stats.clip_high_mean = s->high / tokens;
+    stats.clip_region_mean = (s->low + s->high) / tokens;
+    stats.clip_low_min = s->low_min;
+    stats.clip_high_max = s->high_max;
+    stats.num_tokens = n->num_tokens;
+    stats.num_sequences = n->num_sequences;
+    return stats;
+}
+
+double grpo_loss(const grpo_objective *o, int num_sequences, const int *offsets,
+                 const float *logprobs, const float *old_logprobs, const float *ref_logprobs,
+                 const float *advantages, const unsigned char *mask, const float *entropies,
+                 float *dlogprobs, grpo_loss_stats *stats)
+{
+    grpo__normalizer n = grpo__count(num_sequences, offsets, mask);
+    grpo__loss_sums sums;
+    grpo_loss_stats all;
+    memset(&sums, 0, sizeof sums);
+    grpo__loss_part(o, &n, num_sequences, offsets, logprobs, old_logprobs, ref_logprobs, advantages,
+                    mask, entropies, dlogprobs, &sums);
+    all = grpo__loss_finish(o, &n, &sums);
+    if (stats) *stats = all;
+    return all.loss;
+}
+
+/* ----------------------------------------------------------------------------------- >>adamw --
+ * Gradients -> weights, and the numbers that judge a run. */
+
+/* m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
+ * w = w (1 - lr decay) - lr m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) */
+void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
+                float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
+                float scale, int64_t step)
+{
+    double correct1 = 1 - pow((double)beta1, (double)step);
+    double correct2 = 1 - pow((double)beta2, (double)step);
+    float rate = (float)((double)learning_rate / correct1);
+    float root = (float)(1 / sqrt(correct2)), keep = 1.0f - learning_rate * weight_decay;
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float g = scale * gradient[i];
+        m[i] = beta1 * m[i] + (1.0f - beta1) * g;
+        v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
+        weights[i] = keep * weights[i] - rate * m[i] / (sqrtf(v[i]) * root + epsilon);
+    }
+}
+
+float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps)
+{
+    double progress;
+    if (step < warmup_steps) return (float)((double)step / warmup_steps);
+    if (type == GRPO_SCHEDULE_CONSTANT) return 1.0f;
+    progress = grpo__clamp((double)(step - warmup_steps) / grpo__max(max_steps - warmup_steps, 1),
+                           0, 1);
+    if (type == GRPO_SCHEDULE_LINEAR) return (float)(1 - progress);
+    return (float)(0.5 * (1 + cos(3.141592653589793 * progress)));
+}
+
+double grpo_pass_at_k(int num_samples, int num_correct, int k)
+{
+    double all_wrong = 1;           /* C(n-c, k) / C(n, k) as a product of k fractions */
+    int i;
+    if (num_samples - num_correct < k) return 1;
+    for (i = 0; i < k; i++)
+        all_wrong *= (double)(num_samples - num_correct - i) / (num_samples - i);
+    return 1 - all_wrong;
+}
+
+/* ---- the optimizer's operations on the CPU, in blocks of fixed size */
+enum { GRPO__FLAT_BLOCK = 16384 };
+
+typedef struct grpo__flat_job {
+    float *weights, *m, *v;
+    const float *gradient;
+    double *sums;
+    size_t n;
+    float learning_rate, beta1, beta2, epsilon, weight_decay, scale, a, b;
+    int64_t step;
+} grpo__flat_job;
+
+static size_t grpo__flat_size(const grpo__flat_job *t, int task)
+{
+    size_t left = t->n - (size_t)task * GRPO__FLAT_BLOCK;
+    return left < GRPO__FLAT_BLOCK ? left : (size_t)GRPO__FLAT_BLOCK;
+}
+
+static void grpo__adamw_block(void *job, int task, int thread)
+{
+    const grpo__flat_job *t = (const grpo__flat_job *)job;
+    size_t at = (size_t)task * GRPO__FLAT_BLOCK;
+    (void)thread;
+    grpo_adamw(t->weights + at, t->gradient + at, t->m + at, t->v + at, grpo__flat_size(t, task),
+               t->learning_rate, t->beta1, t->beta2, t->epsilon, t->weight_decay, t->scale,
+               t->step);
+}
+
+static void grpo__mix_block(void *job, int task, int thread)
+{
+    const grpo__flat_job *t = (const grpo__flat_job *)job;
+    size_t i, n = grpo__flat_size(t, task);
+    float *y = t->weights + (size_t)task * GRPO__FLAT_BLOCK;
+    const float *x = t->gradient + (size_t)task * GRPO__FLAT_BLOCK;
+    (void)thread;
+    for (i = 0; i < n; i++) y[i] = t->a * y[i] + t->b * x[i];
+}
+
+static int grpo__flat_blocks(size_t n)
+{
+    return (int)(n / GRPO__FLAT_BLOCK + (n % GRPO__FLAT_BLOCK != 0));
+}
+
+static void grpo__cpu_adamw(void *context, float *weights, const float *gradient, float *m,
+                            float *v, size_t n, float learning_rate, float beta1, float beta2,
+                            float epsilon, float weight_decay, float scale, int64_t step)
+{
+    grpo__flat_job job;
+    memset(&job, 0, sizeof job);
+    job.weights = weights; job.gradient = gradient; job.m = m; job.v = v; job.n = n;
+    job.learning_rate = learning_rate; job.beta1 = beta1; job.beta2 = beta2;
+    job.epsilon = epsilon; job.weight_decay = weight_decay; job.scale = scale; job.step = step;
+    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__flat_blocks(n), 10.0 * (double)n,
+                   grpo__adamw_block, &job);
+}
+
+static void grpo__cpu_mix(void *context, float *y, const float *x, float a, float b, size_t n)
+{
+    grpo__flat_job job;
+    memset(&job, 0, sizeof job);
+    job.weights = y; job.gradient = x; job.n = n; job.a = a; job.b = b;
+    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__flat_blocks(n), (double)n,
+                   grpo__mix_block, &job);
+}
+
+/* Block sums (in threads), then their sum in order: the same for any number of threads. */
+static void grpo__squares_block(void *job, int task, int thread)
+{
+    const grpo__flat_job *t = (const grpo__flat_job *)job;
+    const float *x = t->gradient + (size_t)task * GRPO__FLAT_BLOCK;
+    size_t i, n = grpo__flat_size(t, task);
+    double s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+    (void)thread;
+    for (i = 0; i < n; i++) s[i & 7] += (double)x[i] * (double)x[i];
+    t->sums[task] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+static double grpo__cpu_sum_of_squares(void *context, const float *x, size_t n)
+{
+    enum { CHUNK = 256 };           /* block sums held at a time */
+    double sums[CHUNK], sum = 0;
+    size_t at;
+    for (at = 0; at < n; at += (size_t)CHUNK * GRPO__FLAT_BLOCK) {
+        grpo__flat_job job;
+        int i, blocks;
+        memset(&job, 0, sizeof job);
+        job.gradient = x + at; job.sums = sums; job.n = n - at;
+        if (job.n > (size_t)CHUNK * GRPO__FLAT_BLOCK) job.n = (size_t)CHUNK * GRPO__FLAT_BLOCK;
+        blocks = grpo__flat_blocks(job.n);
+        grpo__parallel(&((grpo__cpu *)context)->pool, blocks, (double)job.n, grpo__squares_block,
+                       &job);
+        for (i = 0; i < blocks; i++) sum += sums[i];
+    }
+    return sum;
+}
+
+/* ---- the CPU's life, memory and table */
+static void grpo__cpu_close(void *context)
+{
+    grpo__cpu *cpu = (grpo__cpu *)context;
+    grpo_config memory = cpu->memory;
+    grpo__pool_stop(&cpu->pool);
+    grpo__release(&memory, cpu->scratch);
+    grpo__release(&memory, cpu);
+}
+
+/* Per thread: panels for one block of a product, or the scores of one row of attention. */
+static size_t grpo__scratch_floats(const grpo_config *c)
+{
+    size_t panels = 14 * GRPO__BLOCK_DEPTH + (size_t)GRPO__BLOCK_DEPTH * GRPO__BLOCK_COLUMNS;
+    size_t keys = (size_t)c->max_prompt_length + (size_t)c->max_completion_length;
+    return (keys > panels ? keys : panels) + 64;
+}
+
+static size_t grpo__scratch_size(const grpo_config *c)
+{
+    return grpo__multiply((size_t)grpo__num_threads(c->threads) * sizeof(float),
+                          grpo__scratch_floats(c));
+}
+
+static size_t grpo__cpu_context_size(const grpo_config *c)
+{
+    return grpo__add(sizeof(grpo__cpu), grpo__scratch_size(c));
+}
+
+static void *grpo__cpu_open(const grpo_config *config, char *error)
+{
+    grpo__cpu *cpu = (grpo__cpu *)grpo__allocate(config, sizeof *cpu);
+    if (cpu) {
+        memset(cpu, 0, sizeof *cpu);
+        cpu->memory = *config;
+        cpu->kernel = grpo__choose_kernel();
+        cpu->scratch_floats = grpo__scratch_floats(config);
+        cpu->scratch = (float *)grpo__allocate(config, grpo__scratch_size(config));
+        grpo__pool_start(&cpu->pool, cpu->scratch ? grpo__num_threads(config->threads) : 1);
+        if (cpu->scratch) return cpu;
+        grpo__cpu_close(cpu);
+    }
+    snprintf(error, GRPO_ERROR_LENGTH, "out of memory for the CPU's scratch space");
+    return NULL;
+}
+
+static const char *grpo__cpu_error(void *context) { (void)context; return NULL; }
+static void *grpo__cpu_allocate(void *context, size_t size)
+{
+    return grpo__allocate(&((grpo__cpu *)context)->memory, size);
+}
+static void grpo__cpu_release(void *context, void *memory)
+{
+    grpo__release(&((grpo__cpu *)context)->memory, memory);
+}
+static void grpo__cpu_copy(void *context, void *to, const void *from, size_t size)
+{
+    (void)context;
+    if (size) memcpy(to, from, size);
+}
+static void grpo__cpu_zero(void *context, void *memory, size_t size)
+{
+    (void)context;
+    if (size) memset(memory, 0, size);
+}
+
+const grpo_backend *grpo_cpu(void)
+{
+    static const grpo_backend table = {
+        "cpu", sizeof(float),
+        grpo__cpu_context_size, grpo__cpu_open, grpo__cpu_close, grpo__cpu_error,
+        grpo__cpu_allocate, grpo__cpu_release, grpo__cpu_copy, grpo__cpu_copy, grpo__cpu_zero,
+        grpo__cpu_operand_size, grpo__cpu_prepare,
+        grpo__cpu_embed, grpo__cpu_embed_backward,
+        grpo__cpu_rmsnorm, grpo__cpu_rmsnorm_backward,
+        grpo__cpu_matmul, grpo__cpu_matmul_dx, grpo__cpu_matmul_dw,
+        grpo__cpu_rotate, grpo__cpu_rotate_backward,
+        grpo__cpu_attention, grpo__cpu_attention_backward,
+        grpo__cpu_swiglu, grpo__cpu_swiglu_backward,
+        grpo__cpu_logprobs, grpo__cpu_logprobs_backward, grpo__cpu_sample,
+        grpo__cpu_adamw, grpo__cpu_sum_of_squares, grpo__cpu_mix
+    };
+    return &table;
+}
+static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
+
+/* ------------------------------------------------------------------------------------ >>step --
+ * The loop and its parts: rollout (above), score, compare, learn. */
+
+/* ---- score */
+static void grpo__missing_reward(grpo *g, int reward, int i, float value)
+{
+    grpo__warn(g, "reward \"%s\" is %g for completion %d of prompt %d: the sample is left out",
+               g->config.rewards[reward].name, (double)value, i % g->batch.group_size,
+               i / g->batch.group_size);
+}
+
+/* The rubric on sequences [first, end): each part, then the weighted sum. */
+static int grpo__reward_range(grpo *g, int first, int end)
+{
+    grpo_batch *b = &g->batch;
+    int r, i;
+    for (i = first; i < end; i++) b->rewards[i] = 0;
+    for (r = 0; r < g->config.num_rewards; r++) {
+        const grpo_reward *reward = &g->config.rewards[r];
+        float *part = b->reward_parts + grpo__size(r, b->num_sequences);
+        if (reward->batch) {
+            if (reward->batch(b->samples + first, end - first, part + first, reward->user))
+                return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
+        } else {
+            for (i = first; i < end; i++) part[i] = reward->function(&b->samples[i], reward->user);
+        }
+        for (i = first; i < end; i++) {
+            if (!grpo__finite((double)part[i])) grpo__missing_reward(g, r, i, part[i]);
+            b->rewards[i] += reward->weight * part[i];
+        }
+    }
+    return GRPO_OK;
+}
+
+static int grpo__find_equal_groups(grpo *g, int *count)
+{
+    grpo_batch *b = &g->batch;
+    int p;
+    if (grpo_advantages(&g->config.objective, b->rewards, b->num_prompts, b->group_size,
+                        g->machinery->exchange, g->machinery->equal) < 0)
+        return grpo__fail(g, GRPO_BAD_INPUT, "the batch is empty");
+    *count = 0;
+    for (p = 0; p < b->num_prompts; p++) *count += g->machinery->equal[p];
+    return GRPO_OK;
+}
+
+/* Dynamic sampling: groups that cannot teach anything are sampled and rewarded anew. */
+static int grpo__resample(grpo *g)
+{
+    grpo_batch *b = &g->batch;
+    grpo__draw d;
+    int code = grpo__how_to_draw(g, &d, &g->machinery->sampling, 1), p, count = 0;
+    d.step = (uint64_t)(g->state.step - 1);
+    for (d.attempt = 1; !code && d.attempt <= (uint64_t)g->config.objective.max_resamples; d.attempt++) {
+        code = grpo__find_equal_groups(g, &count);
+        if (code || !count) break;
+        for (p = 0; p < b->num_prompts && !code; p++)
+            if (g->machinery->equal[p]) {
+                code = grpo__sample(g, &d, p, p + 1);
+                b->resampled[p]++;
+            }
+        if (!code) code = grpo__finish_batch(g);
+        for (p = 0; p < b->num_prompts && !code; p++)
+            if (g->machinery->equal[p])
+                code = grpo__reward_range(g, p * b->group_size, (p + 1) * b->group_size);
+    }
+    return code;
+}
+
+int grpo_score(grpo *g)
+{
+    int code = grpo__need_stage(g, GRPO__ROLLED, "grpo_score"), equal;
+    if (!code && g->config.num_rewards == 0)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
+                          "grpo_new()");
+    if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
+    if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE) code = grpo__resample(g);
+    if (!code) code = grpo__find_equal_groups(g, &equal);
+    if (!code && g->batch.ref_logprobs)
+        code = grpo_forward(g, GRPO_REFERENCE, g->batch.ref_logprobs, NULL);
+    g->machinery->stage = code ? GRPO__EMPTY : GRPO__SCORED;
+    return code;
+}
+
+/* ---- compare */
+
+/* r_i - beta sum_t KL_it, for objectives that put the KL into the reward. */
+static float grpo__penalised_reward(const grpo *g, int i)
+{
+    const grpo_batch *b = &g->batch;
+    const grpo_objective *o = &g->config.objective;
+    double kl = 0;
+    int t;
+    if (!o->kl_in_reward || !b->ref_logprobs) return b->rewards[i];
+    for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
+        kl += (double)grpo_kl(o->kl, b->logprobs[t], b->ref_logprobs[t], NULL);
+    return (float)((double)b->rewards[i] - (double)o->beta * kl);
+}
+
+/* Does sequence i take part in the loss? */
+static int grpo__takes_part(const grpo *g, int i)
+{
+    const grpo_objective *o = &g->config.objective;
+    if (!grpo__finite((double)g->batch.rewards[i])) return 0;
+    if (o->mask_truncated_completions && g->batch.truncated[i]) return 0;
+    return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->equal[i / g->batch.group_size];
+}
+
+int grpo_advantage(grpo *g)
+{
+    grpo_batch *b = &g->batch;
+    float *rewards = g->machinery->exchange, *advantages;
+    int i, t, code = grpo__need_stage(g, GRPO__SCORED, "grpo_advantage");
+    if (code) return code;
+    advantages = rewards + b->num_sequences;
+    for (i = 0; i < b->num_sequences; i++) rewards[i] = grpo__penalised_reward(g, i);
+    code = grpo_advantages(&g->config.objective, rewards, b->num_prompts, b->group_size, advantages,
+                           NULL);
+    for (i = 0; i < b->num_sequences && !code; i++)
+        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) {
+            b->advantages[t] = advantages[i];
+            b->mask[t] = (unsigned char)grpo__takes_part(g, i);
+        }
+    if (!code) g->machinery->stage = GRPO__COMPARED;
+    return code;
+}
+
+/* ---- learn */
+static void grpo__clear_gradient(grpo *g)
+{
+    struct grpo__machinery *w = g->machinery;
+    w->backend->zero(w->context, w->gradient, g->num_parameters * sizeof(float));
+    if (w->dembed)
+        w->backend->zero(w->context, w->dembed, grpo__size(w->shape.V, w->shape.H) * sizeof(float));
+}
+
+/* The first tensor whose gradient is not finite. */
+static int grpo__name_culprit(grpo *g)
+{
+    struct grpo__machinery *w = g->machinery;
+    int i;
+    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
+        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+        size_t n = grpo__size(t.rows, t.cols ? t.cols : 1);
+        if (!grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + t.offset, n)))
+            return grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
+                              "skipped, the weights are as before", t.name);
+    }
+    return grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update was skipped, "
+                      "the weights are as before");
+}
+
+/* AdamW on weights [at, at + n). */
+static void grpo__adamw_range(grpo *g, size_t at, size_t n, float learning_rate, float decay,
+                              float scale)
+{
+    struct grpo__machinery *w = g->machinery;
+    const grpo_config *c = &g->config;
+    w->backend->adamw(w->context, w->weights + at, w->gradient + at, w->adam_m + at,
+                      w->adam_v + at, n, learning_rate, c->adam_beta1, c->adam_beta2,
+                      c->adam_epsilon, decay, scale, g->state.adam_step);
+}
+
+int grpo_optimize(grpo *g, float learning_rate, double *grad_norm)
+{
+    struct grpo__machinery *w = g->machinery;
+    size_t n = g->num_parameters, matrices = w->shape.first_vector;
+    double norm, limit = (double)g->config.max_grad_norm;
+    float scale = 1.0f;
+    int code;
+    if (w->dembed)
+        w->backend->mix(w->context, w->gradient, w->dembed, 1.0f, 1.0f,
+                        grpo__size(w->shape.V, w->shape.H));
+    norm = sqrt(w->backend->sum_of_squares(w->context, w->gradient, n));
+    if (grad_norm) *grad_norm = norm;
+    if (!grpo__finite(norm) || !grpo__finite((double)learning_rate)) {
+        code = grpo__finite(norm) ? grpo__fail(g, GRPO_NONFINITE, "the learning rate is not finite")
+                                  : grpo__name_culprit(g);
+        grpo__clear_gradient(g);
+        return code;
+    }
+    if (limit > 0 && norm > limit) scale = (float)(limit / (norm + 1e-6));    /* as PyTorch does */
+    g->state.adam_step++;
+    grpo__adamw_range(g, 0, matrices, learning_rate, g->config.weight_decay, scale);
+    grpo__adamw_range(g, matrices, n - matrices, learning_rate, 0.0f, scale);
+    grpo__clear_gradient(g);
+    grpo__weights_changed(g, GRPO_POLICY);
+    return grpo__device_check(g);
+}
+
+static int grpo__first_not_finite(const float *x, int from, int to)
+{
+    for (; from < to; from++)
+        if (!grpo__finite((double)x[from])) return from;
+    return -1;
+}
+
+/* d(loss)/d(entropy) of each token that counts is the same constant. */
+static const float *grpo__entropy_gradient(grpo *g, const grpo_objective *o,
+                                           const grpo__normalizer *n, int from, int to)
+{
+    const grpo_batch *b = &g->batch;
+    float *d = g->machinery->new_entropies;
+    int t;
+    if (o->entropy_coef == 0) return NULL;
+    for (t = from; t < to; t++)
+        d[t] = b->mask[t] ? -o->entropy_coef / (float)grpo__max(n->num_tokens, 1) : 0.0f;
+    return d;
+}
+
+/* The gradient of the loss on prompts [first, end), added up in micro-batches under one normaliser:
+ * forward, loss, backward. */
+static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end,
+                            grpo_loss_stats *stats)
+{
+    struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int G = b->group_size, p, next, code = GRPO_OK;
+    grpo__normalizer n = grpo__count((end - first) * G, b->offsets + first * G, b->mask);
+    grpo__loss_sums sums;
+    memset(&sums, 0, sizeof sums);
+    for (p = first; p < end && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, end, &next, 1);
+        const int *offsets = b->offsets + p * G;
+        int from = offsets[0], to = b->offsets[next * G], bad;
+        code = grpo__pass_forward(g, GRPO_POLICY, &pass, w->new_logprobs, w->new_entropies);
+        if (code) break;
+        if ((bad = grpo__first_not_finite(w->new_logprobs, from, to)) >= 0) {
+            code = grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of the batch is not "
+                              "finite: the update was skipped, the weights are as before", bad);
+            break;
+        }
+        grpo__loss_part(o, &n, (next - p) * G, offsets, w->new_logprobs, b->logprobs,
+                        b->ref_logprobs, b->advantages, b->mask, w->new_entropies,
+                        w->new_dlogprobs, &sums);
+        code = grpo__pass_backward(g, &pass, w->new_dlogprobs,
+                                   grpo__entropy_gradient(g, o, &n, from, to));
+    }
+    *stats = grpo__loss_finish(o, &n, &sums);
+    if (!code && !grpo__finite(stats->loss))
+        code = grpo__fail(g, GRPO_NONFINITE, "the loss is not finite: the update was skipped, the "
+                          "weights are as before (is an advantage or reference log-prob NaN?)");
+    if (code) grpo__clear_gradient(g);
+    return code;
+}
+
+/* ---- metrics */
+static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s)
+{
+    m->loss += s->loss;
+    m->policy_loss += s->policy_loss;
+    m->kl += s->kl;
+    m->entropy += s->entropy;
+    m->clip_ratio_low_mean += s->clip_low_mean;
+    m->clip_ratio_high_mean += s->clip_high_mean;
+    m->clip_ratio_region_mean += s->clip_region_mean;
+    m->clip_ratio_low_min += s->clip_low_min;
+    m->clip_ratio_high_max += s->clip_high_max;
+    m->ratio_mean += s->ratio_mean;
+    if (s->ratio_max > m->ratio_max) m->ratio_max = s->ratio_max;
+    m->num_updates++;
+}
+
+static void grpo__average_updates(grpo_metrics *m)
+{
+    double n = m->num_updates ? m->num_updates : 1;
+    m->loss /= n; m->policy_loss /= n; m->kl /= n; m->entropy /= n; m->grad_norm /= n;
+    m->clip_ratio_low_mean /= n; m->clip_ratio_high_mean /= n; m->clip_ratio_region_mean /= n;
+    m->clip_ratio_low_min /= n; m->clip_ratio_high_max /= n; m->ratio_mean /= n;
+}
+
+static void grpo__measure_lengths(const grpo *g, grpo_metrics *m)
+{
+    const grpo_batch *b = &g->batch;
+    int i, ended = 0;
+    for (i = 0; i < b->num_sequences; i++) {
+        double n = b->offsets[i + 1] - b->offsets[i];
+        m->completions_mean_length += n / b->num_sequences;
+        if (i == 0 || n < m->completions_min_length) m->completions_min_length = n;
+        if (n > m->completions_max_length) m->completions_max_length = n;
+        m->completions_clipped_ratio += (double)b->truncated[i] / b->num_sequences;
+        if (b->truncated[i]) continue;
+        if (!ended++ || n < m->completions_min_terminated_length)
+            m->completions_min_terminated_length = n;
+        if (n > m->completions_max_terminated_length) m->completions_max_terminated_length = n;
+        m->completions_mean_terminated_length += n;
+    }
+    if (ended) m->completions_mean_terminated_length /= ended;
+}
+
+/* What can be said of the batch before learning from it. */
+static void grpo__measure_batch(const grpo *g, grpo_metrics *m)
+{
+    const grpo_batch *b = &g->batch;
+    grpo__statistics rewards;
+    int r, p;
+    m->step = (int)g->state.step;
+    m->num_tokens = g->state.num_tokens;
+    rewards = grpo__describe(b->rewards, b->num_sequences, 1);
+    m->reward = rewards.mean;
+    m->reward_std = rewards.std;
+    m->num_left_out = b->num_sequences - rewards.count;
+    m->num_rewards = g->config.num_rewards;
+    for (r = 0; r < m->num_rewards; r++) {
+        memcpy(m->reward_names[r], g->config.rewards[r].name, GRPO_NAME_LENGTH);
+        rewards = grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences),
+                                 b->num_sequences, 1);
+        m->reward_means[r] = rewards.mean;
+        m->reward_stds[r] = rewards.std;
+    }
+    for (p = 0; p < b->num_prompts; p++) {
+        m->frac_reward_zero_std += (double)g->machinery->equal[p] / b->num_prompts;
+        m->num_resampled += b->resampled[p];
+    }
+    grpo__measure_lengths(g, m);
+}
+
+/* One optimizer update on prompts [first, end). */
+static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m)
+{
+    const grpo_config *c = &g->config;
+    grpo_loss_stats stats;
+    double norm = 0;
+    int code = grpo__accumulate(g, &c->objective, first, end, &stats);
+    m->learning_rate = (double)(c->learning_rate
+        * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps, c->max_steps));
+    if (!code && stats.num_tokens == 0) { grpo__clear_gradient(g); return GRPO_OK; }
+    if (!code) code = grpo_optimize(g, (float)m->learning_rate, &norm);
+    if (code) { m->skipped = 1; return code; }
+    g->state.optimizer_step++;
+    m->grad_norm += norm;
+    grpo__add_loss_stats(m, &stats);
+    return GRPO_OK;
+}
+
+int grpo_update(grpo *g, grpo_metrics *metrics)
+{
+    const grpo_config *c = &g->config;
+    grpo_metrics m;
+    int pass, i, n, code = grpo__need_stage(g, GRPO__COMPARED, "grpo_update");
+    if (!code) code = grpo__check(&g->config);
+    if (!code && c->objective.beta > 0 && !g->batch.ref_logprobs)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "objective.beta was 0 at grpo_new(), so there is no "
+                          "reference policy: set it before");
+    if (code) return code;
+    memset(&m, 0, sizeof m);
+    grpo__measure_batch(g, &m);
+    n = g->batch.num_prompts;
+    for (pass = 0; pass < c->num_iterations && !code; pass++)
+        for (i = 0; i < c->steps_per_generation && !code; i++) {
+            int first = (int)((int64_t)n * i / c->steps_per_generation);
+            int end = (int)((int64_t)n * (i + 1) / c->steps_per_generation);
+            if (first < end) code = grpo__update_range(g, first, end, &m);
+        }
+    grpo__average_updates(&m);
+    if (metrics) *metrics = m;
+    return code;
+}
+
+int grpo_set_reference(grpo *g, float alpha)
+{
+    struct grpo__machinery *w = g->machinery;
+    if (!w->reference)
+        return grpo__fail(g, GRPO_BAD_INPUT, "there is no reference policy: set objective.beta "
+                          "before grpo_new()");
+    w->backend->mix(w->context, w->reference, w->weights, 1.0f - alpha, alpha, g->num_parameters);
+    grpo__weights_changed(g, GRPO_REFERENCE);
+    return grpo__device_check(g);
+}
+
+int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics *metrics)
+{
+    grpo_metrics m;
+    double start = grpo__seconds();
+    int every = g->config.ref_model_sync_steps, code;
+    memset(&m, 0, sizeof m);
+    code = grpo_rollout(g, prompts, num_prompts);             /* 1. sample G completions of each */
+    if (!code) code = grpo_score(g);                          /* 2. reward them                  */
+    if (!code) code = grpo_advantage(g);                      /* 3. compare within the group     */
+    if (!code) code = grpo_update(g, &m);                     /* 4. learn                        */
+    if (!code && every > 0 && g->machinery->reference && g->state.step % every == 0)
+        code = grpo_set_reference(g, g->config.ref_model_mixup_alpha);
+    m.step_time = grpo__seconds() - start;
+    if (metrics) *metrics = m;
+    if (!code && g->config.on_step) g->config.on_step(&m, g->config.user);
+    if (!code && g->config.metrics_path) code = grpo__append_metrics(g, &m);
+    return code;
+}
+
+/* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
+static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prompts)
+{
+    struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int i, t, n, L = g->config.max_completion_length;
+    int code = grpo__begin_batch(g, prompts, num_prompts, 1);
+    if (code) return code;
+    b->offsets[0] = 0;
+    for (i = 0; i < num_prompts; i++) {
+        int *tokens = b->tokens + b->offsets[i];
+        if (!prompts[i].answer)
+            return grpo__fail(g, GRPO_BAD_INPUT, "grpo_sft: prompt %d has no answer", i);
+        n = grpo_encode(g, prompts[i].answer, tokens, L - 1);
+        if (n < 0) return n;
+        tokens[n++] = g->config.eos_token_id;
+        b->offsets[i + 1] = b->offsets[i] + n;
+    }
+    for (t = 0; t < b->offsets[num_prompts]; t++) {
+        b->advantages[t] = 1;
+        b->logprobs[t] = 0;
+        b->mask[t] = 1;
+    }
+    memset(&w->sampling, 0, sizeof w->sampling);
+    w->sampling.temperature = 1;
+    w->sampling.top_p = 1;
+    return GRPO_OK;
+}
+
+int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
+             double *loss)
+{
+    grpo_objective likelihood;
+    grpo_loss_stats stats;
+    int code = grpo__answers_batch(g, prompts, num_prompts);
+    memset(&likelihood, 0, sizeof likelihood);
+    likelihood.loss = GRPO_LOSS_REINFORCE;                    /* -A log pi, A = 1                */
+    likelihood.average = GRPO_AVERAGE_TOKEN;
+    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &stats);
+    if (!code) code = grpo_optimize(g, learning_rate, NULL);
+    if (!code && loss) *loss = stats.loss;
+    return code;
+}
+
+/* ---- generate and evaluate */
+int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
+                  uint64_t seed, char *text, size_t capacity)
+{
+    grpo__draw d;
+    size_t n;
+    int code = grpo__how_to_draw(g, &d, sampling, 0);
+    d.seed = seed;
+    if (!code) code = grpo__begin_batch(g, prompt, 1, 1);
+    if (!code) code = grpo__sample(g, &d, 0, 1);
+    if (!code) code = grpo__finish_batch(g);
+    g->machinery->stage = GRPO__EMPTY;
+    if (code) return code;
+    n = strlen(g->machinery->text);
+    if (n >= capacity)
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_generate: the text has %.0f bytes, there is room "
+                          "for %.0f", (double)n, (double)capacity - 1);
+    memcpy(text, g->machinery->text, n + 1);
+    return (int)n;
+}
+
+/* Sample and reward one chunk of an evaluation. */
+static int grpo__evaluate_chunk(grpo *g, const grpo__draw *d, const grpo_prompt *prompts,
+                                int num_prompts, int group_size)
+{
+    int code = grpo__begin_batch(g, prompts, num_prompts, group_size);
+    if (!code) code = grpo__sample(g, d, 0, num_prompts);
+    if (!code) code = grpo__finish_batch(g);
+    if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
+    g->machinery->stage = GRPO__EMPTY;
+    return code;
+}
+
+static int grpo__is_correct(const grpo *g, int i)             /* the first reward decides        */
+{
+    return g->batch.reward_parts[i] >= g->config.success_reward;
+}
+
+static int grpo__evaluate_greedy(grpo *g, const grpo_prompt *prompts, int num_prompts,
+                                 grpo_evaluation *e)
+{
+    grpo_sampling greedy = { 0, 0, 1, 0 };
+    grpo__draw d;
+    double correct = 0, reward = 0, length = 0;
+    int code = grpo__how_to_draw(g, &d, &greedy, 0), first, n, i;
+    int most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows);
+    for (first = 0; first < num_prompts && !code; first += n) {
+        n = grpo__min(num_prompts - first, most);
+        code = grpo__evaluate_chunk(g, &d, prompts + first, n, 1);
+        for (i = 0; i < n && !code; i++) {
+            correct += grpo__is_correct(g, i);
+            if (grpo__finite((double)g->batch.rewards[i])) reward += (double)g->batch.rewards[i];
+            length += g->machinery->lengths[i];
+        }
+    }
+    e->accuracy = (float)(correct / num_prompts);
+    e->reward = (float)(reward / num_prompts);
+    e->mean_length = (float)(length / num_prompts);
+    return code;
+}
+
+static int grpo__evaluate_pass(grpo *g, const grpo_prompt *prompts, int num_prompts,
+                               grpo_evaluation *e)
+{
+    grpo__draw d;
+    double at_1 = 0, at_k = 0;
+    int N = e->num_samples, first, n, i, c;
+    int code = grpo__how_to_draw(g, &d, &g->config.sampling, 0);
+    d.seed = grpo__mix(g->config.seed ^ UINT64_C(0x6576616c75617465));        /* not training's  */
+    for (first = 0; first < num_prompts && !code; first += n) {
+        n = grpo__min(num_prompts - first, g->machinery->max_sequences / N);
+        code = grpo__evaluate_chunk(g, &d, prompts + first, n, N);
+        for (i = 0; i < n && !code; i++) {
+            int correct = 0;
+            for (c = 0; c < N; c++) correct += grpo__is_correct(g, i * N + c);
+            at_1 += grpo_pass_at_k(N, correct, 1);
+            at_k += grpo_pass_at_k(N, correct, e->k);
+        }
+    }
+    e->pass_at_1 = (float)(at_1 / num_prompts);
+    e->pass_at_k = (float)(at_k / num_prompts);
+    return code;
+}
+
+int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples, int k,
+                  grpo_evaluation *evaluation)
+{
+    const struct grpo__machinery *w = g->machinery;
+    int L = g->config.max_completion_length, code;
+    int most = grpo__min(w->max_sequences, w->max_rows);
+    most = grpo__min(most, (w->max_slots - g->config.max_prompt_length) / L);
+    if (num_prompts < 1 || num_samples < 0 || num_samples > most
+        || (num_samples && (k < 1 || k > num_samples)))
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: at least one prompt, num_samples 0 to "
+                          "%d (what fits beside one prompt), k 1 to num_samples", most);
+    if (g->config.num_rewards == 0)
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: there is no reward to judge by");
+    memset(evaluation, 0, sizeof *evaluation);
+    evaluation->num_prompts = num_prompts;
+    evaluation->num_samples = num_samples;
+    evaluation->k = k;
+    code = grpo__evaluate_greedy(g, prompts, num_prompts, evaluation);
+    if (!code && num_samples) code = grpo__evaluate_pass(g, prompts, num_prompts, evaluation);
+    return code;
+}
+static int grpo__append_metrics(grpo *g, const grpo_metrics *m){(void)g;(void)m;return 0;}
+int grpo_save(grpo*g,const char*f,int x){(void)g;(void)f;(void)x;return -1;}
+int grpo_resume(grpo*g,const char*f){(void)g;(void)f;return -1;}
+
+/* -------------------------------------------------------------------------------- >>selftest --
+ * Finite differences: (L(x + h) - L(x - h)) / 2h against what backward says, where L weighs the
+ * outputs with fixed random numbers. First each operation alone, then the whole graph. */
+typedef struct grpo__trial {
+    const grpo_backend *b;
+    void *context;
+    grpo_log_function log;
+    void *user;
+    int failures;
+    double tolerance, step;         /* one float has 24 bits; a build in double has 53           */
+
+    float host[8192], weigh[2048], gradient[8192];            /* inputs, dL/doutputs, dL/dinputs */
+    float *in, *din, *out, *dout, *rstd, *scratch, *turns;    /* B                               */
+    int   *ints;                    /* B                                                         */
+    grpo_rows rows;
+    grpo_heads heads;
+    grpo_targets targets;
+} grpo__trial;
+
+/* The shapes all trials share: two prompts (3 and 2 tokens), with completions of 2, 1 and 3 rows. */
+enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37 };
+
+typedef struct grpo__operation {
+    const char *name;
+    int num_inputs, num_outputs;
+    void (*forward)(grpo__trial *t);
+    void (*backward)(grpo__trial *t);                         /* dout -> din, which starts zeroed */
+} grpo__operation;
+
+static void grpo__try_embed(grpo__trial *t)
+{
+    t->b->embed(t->context, t->out, t->in, t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
+}
+static void grpo__try_embed_backward(grpo__trial *t)
+{
+    t->b->embed_backward(t->context, t->din, t->dout, t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
+}
+
+/* in: x [rows, width], gain [width]; rows are taken in the order of targets.kept_rows */
+static void grpo__try_norm(grpo__trial *t)
+{
+    t->b->rmsnorm(t->context, t->out, t->rstd, t->in, t->targets.kept_rows,
+                  t->in + GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_ROWS, GRPO__T_WIDTH, 1e-5f);
+}
+static void grpo__try_norm_backward(grpo__trial *t)
+{
+    int n = GRPO__T_ROWS * GRPO__T_WIDTH;
+    grpo__try_norm(t);
+    t->b->rmsnorm_backward(t->context, t->din, t->din + n, t->dout, t->in, t->rstd,
+                           t->targets.kept_rows, t->in + n, GRPO__T_ROWS, GRPO__T_WIDTH);
+}
+
+/* in: x [rows, width], W [vocab, width], bias [vocab], residual [rows, vocab] */
+enum { GRPO__T_W = GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_B = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
+       GRPO__T_R = GRPO__T_B + GRPO__T_VOCAB, GRPO__T_END = GRPO__T_R + GRPO__T_ROWS * GRPO__T_VOCAB };
+static grpo_matrix grpo__try_matrix(grpo__trial *t)
+{
+    grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH };
+    return w;
+}
+static void grpo__try_matmul(grpo__trial *t)
+{
+    grpo_matrix w = grpo__try_matrix(t);
+    t->b->prepare(t->context, &w);
+    t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_B, t->in + GRPO__T_R, GRPO__T_ROWS);
+}
+static void grpo__try_matmul_backward(grpo__trial *t)
+{
+    grpo_matrix w = grpo__try_matrix(t);
+    t->b->prepare(t->context, &w);
+    t->b->matmul_dx(t->context, t->din, t->dout, &w, GRPO__T_ROWS);
+    t->b->matmul_dw(t->context, t->din + GRPO__T_W, t->din + GRPO__T_B, t->dout, t->in, &w,
+                    GRPO__T_ROWS);
+    t->b->mix(t->context, t->din + GRPO__T_R, t->dout, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
+}
+
+/* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: q [rows, 16], k, v [rows, 8] */
+enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_KV = GRPO__T_Q / 2,
+       GRPO__T_QKV = GRPO__T_Q + 2 * GRPO__T_KV };
+static void grpo__try_rotate(grpo__trial *t)
+{
+    t->b->rotate(t->context, t->out, t->out + GRPO__T_Q, t->out + GRPO__T_Q + GRPO__T_KV, t->in,
+                 t->turns, t->in + GRPO__T_QKV, t->in + GRPO__T_QKV + GRPO__T_HEAD, 1e-5f, &t->rows,
+                 &t->heads);
+}
+static void grpo__try_rotate_backward(grpo__trial *t)
+{
+    float *dgain = t->din + GRPO__T_QKV;
+    t->b->rotate_backward(t->context, t->din, dgain, dgain + GRPO__T_HEAD, t->dout,
+                          t->dout + GRPO__T_Q, t->dout + GRPO__T_Q + GRPO__T_KV, t->in, t->turns,
+                          t->in + GRPO__T_QKV, t->in + GRPO__T_QKV + GRPO__T_HEAD, 1e-5f, &t->rows,
+                          &t->heads);
+}
+
+/* in: q, k, v; out: y [rows, 16] */
+static void grpo__try_attention(grpo__trial *t)
+{
+    t->b->attention(t->context, t->out, t->rstd, t->in, t->in + GRPO__T_Q,
+                    t->in + GRPO__T_Q + GRPO__T_KV, &t->rows, &t->heads);
+}
+static void grpo__try_attention_backward(grpo__trial *t)
+{
+    grpo__try_attention(t);
+    t->b->attention_backward(t->context, t->din, t->din + GRPO__T_Q,
+                             t->din + GRPO__T_Q + GRPO__T_KV, t->dout, t->out, t->rstd, t->in,
+                             t->in + GRPO__T_Q, t->in + GRPO__T_Q + GRPO__T_KV, &t->rows, &t->heads);
+}
+
+static void grpo__try_swiglu(grpo__trial *t)
+{
+    t->b->swiglu(t->context, t->out, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
+}
+static void grpo__try_swiglu_backward(grpo__trial *t)
+{
+    t->b->swiglu_backward(t->context, t->din, t->dout, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
+}
+
+/* in: logits [rows, vocab]; out: log-probs [rows + 1] (row 0 has two targets), entropies [rows] */
+static void grpo__try_logprobs(grpo__trial *t)
+{
+    t->b->logprobs(t->context, t->out, t->out + GRPO__T_ROWS + 1, t->in, GRPO__T_VOCAB,
+                   &t->targets);
+}
+static void grpo__try_logprobs_backward(grpo__trial *t)
+{
+    t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
+    t->b->logprobs_backward(t->context, t->din, t->dout, t->dout + GRPO__T_ROWS + 1,
+                            GRPO__T_VOCAB, &t->targets);
+}
+
+static double grpo__trial_loss(grpo__trial *t, const grpo__operation *o)
+{
+    float out[2048];
+    double loss = 0;
+    int i;
+    t->b->upload(t->context, t->in, t->host, (size_t)o->num_inputs * sizeof(float));
+    o->forward(t);
+    t->b->download(t->context, out, t->out, (size_t)o->num_outputs * sizeof(float));
+    for (i = 0; i < o->num_outputs; i++) loss += (double)out[i] * (double)t->weigh[i];
+    return loss;
+}
+
+static void grpo__report(grpo__trial *t, const char *what, double error)
+{
+    char text[GRPO_ERROR_LENGTH];
+    int ok = error <= t->tolerance;
+    t->failures += !ok;
+    snprintf(text, sizeof text, "%s %-44s worst relative error %.1e", ok ? "ok  " : "FAIL", what, error);
+    if (t->log) t->log(text, t->user);
+}
+
+static void grpo__try_operation(grpo__trial *t, const grpo__operation *o)
+{
+    double worst = 0, scale = 0;
+    int i;
+    for (i = 0; i < o->num_inputs; i++) t->host[i] = grpo__normal(1, (uint64_t)i);
+    for (i = 0; i < o->num_outputs; i++) t->weigh[i] = grpo__normal(2, (uint64_t)i);
+    grpo__trial_loss(t, o);
+    t->b->upload(t->context, t->dout, t->weigh, (size_t)o->num_outputs * sizeof(float));
+    t->b->zero(t->context, t->din, (size_t)o->num_inputs * sizeof(float));
+    o->backward(t);
+    t->b->download(t->context, t->gradient, t->din, (size_t)o->num_inputs * sizeof(float));
+    for (i = 0; i < o->num_inputs; i++) scale = fmax(scale, fabs((double)t->gradient[i]));
+    for (i = 0; i < o->num_inputs; i++) {
+        float x = t->host[i], up = x + (float)t->step, down = x - (float)t->step;
+        double above, below, error;
+        t->host[i] = up;
+        above = grpo__trial_loss(t, o);
+        t->host[i] = down;
+        below = grpo__trial_loss(t, o);
+        t->host[i] = x;
+        error = fabs((above - below) / ((double)up - (double)down) - (double)t->gradient[i]) / scale;
+        if (!(error <= worst)) worst = error;
+    }
+    grpo__report(t, o->name, worst);
+}
+
+/* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. */
+static void grpo__trial_rows(grpo__trial *t)
+{
+    static const int segments[5][6] = { { 0, 3, 0, 0, 0, 0 }, { 3, 2, 0, 3, 3, 0 },
+        { 5, 1, 0, 3, 5, 0 }, { 6, 2, 0, 0, 6, 0 }, { 8, 3, 6, 2, 8, 0 } };
+    static const int groups[3] = { 0, 3, 5 };
+    int host[256], i, s;
+    float turns[GRPO__T_ROWS * GRPO__T_HEAD];
+    const int *ints = t->ints;
+    memset(host, 0, sizeof host);
+    for (s = 0; s < 5; s++)
+        for (i = 0; i < segments[s][1]; i++)
+            host[16 + segments[s][0] + i] = segments[s][3] + i;          /* positions            */
+    for (i = 0; i < GRPO__T_ROWS; i++) {
+        host[i] = i * 5 % 7;                                             /* tokens, some twice   */
+        host[32 + i] = i;                                                /* slots                */
+        host[48 + i + 1] = i + 2;                                        /* target offsets       */
+        host[80 + i] = GRPO__T_ROWS - 1 - i;                             /* head or kept rows    */
+    }
+    for (i = 0; i <= GRPO__T_ROWS; i++) host[64 + i] = i * 3 + 2;        /* targets              */
+    memcpy(host + 96, segments, sizeof segments);
+    memcpy(host + 128, groups, sizeof groups);
+    for (i = 0; i < GRPO__T_ROWS; i++)       /* sets: every third token is out, no target is    */
+        for (s = 0; s < GRPO__T_VOCAB; s++)
+            if (s % 3 != 1) host[144 + 2 * i + s / 32] |= (int)(1u << (s % 32) & 0x7fffffffu);
+    for (i = 0; i < GRPO__T_ROWS * GRPO__T_HEAD; i++)
+        turns[i] = (float)(i % 2 ? sin(0.3 * (i / 2)) : cos(0.3 * (i / 2)));
+    t->b->upload(t->context, t->turns, turns, sizeof turns);
+    t->b->upload(t->context, t->ints, host, sizeof host);
+    t->rows.num_rows = GRPO__T_ROWS; t->rows.num_segments = 5; t->rows.num_groups = 2;
+    t->rows.tokens = ints; t->rows.positions = ints + 16; t->rows.slots = ints + 32;
+    t->rows.segments = (const grpo_segment *)(const void *)(ints + 96);
+    t->rows.groups = ints + 128;
+    t->heads.num_heads = 4; t->heads.num_kv_heads = 2; t->heads.head_dim = GRPO__T_HEAD;
+    t->targets.num_rows = GRPO__T_ROWS; t->targets.offsets = ints + 48;
+    t->targets.tokens = ints + 64; t->targets.kept_rows = ints + 80;
+    t->targets.kept = (const uint32_t *)(const void *)(ints + 144);
+    t->targets.temperature = 0.7f;
+}
+
+static int grpo__try_operations(grpo__trial *t)
+{
+    static const grpo__operation table[7] = {
+        { "embedding", 7 * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH, grpo__try_embed,
+          grpo__try_embed_backward },
+        { "RMSNorm", (GRPO__T_ROWS + 1) * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
+          grpo__try_norm, grpo__try_norm_backward },
+        { "matrix product, bias, residual", GRPO__T_END, GRPO__T_ROWS * GRPO__T_VOCAB,
+          grpo__try_matmul, grpo__try_matmul_backward },
+        { "q/k norm and rotary positions", GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_QKV,
+          grpo__try_rotate, grpo__try_rotate_backward },
+        { "attention over a shared prompt", GRPO__T_QKV, GRPO__T_Q, grpo__try_attention,
+          grpo__try_attention_backward },
+        { "SwiGLU", 2 * GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
+          grpo__try_swiglu, grpo__try_swiglu_backward },
+        { "log-probs and entropy of kept sets", GRPO__T_ROWS * GRPO__T_VOCAB, 2 * GRPO__T_ROWS + 1,
+          grpo__try_logprobs, grpo__try_logprobs_backward } };
+    size_t part = 8192 * sizeof(float);
+    char *memory = (char *)t->b->allocate(t->context, 8 * part);
+    int i;
+    if (!memory) return GRPO_NO_MEMORY;
+    t->in = (float *)(void *)memory;
+    t->din = (float *)(void *)(memory + part);
+    t->out = (float *)(void *)(memory + 2 * part);
+    t->dout = (float *)(void *)(memory + 3 * part);
+    t->rstd = (float *)(void *)(memory + 4 * part);
+    t->scratch = (float *)(void *)(memory + 5 * part);
+    t->turns = (float *)(void *)(memory + 6 * part);
+    t->ints = (int *)(void *)(memory + 7 * part);
+    t->b->zero(t->context, memory, 8 * part);
+    grpo__trial_rows(t);
+    for (i = 0; i < 7; i++) grpo__try_operation(t, &table[i]);
+    t->b->release(t->context, memory);
+    return GRPO_OK;
+}
+
+/* ---- the whole graph: every tensor of a small policy moved along two directions, its own gradient
+ * and a random one, under an objective. The policy has left the one that sampled, so that ratios
+ * are not 1, and the reference. */
+static float grpo__try_reward(const grpo_sample *s, void *user)
+{
+    (void)user;
+    return (float)(s->num_tokens * 7 % 5) + 0.1f * (float)s->completion_index;
+}
+
+static grpo_config grpo__trial_config(const grpo__trial *t, int variant)
+{
+    static const char *presets[3] = { "deepseekmath", "dr_grpo", "dapo" };
+    grpo_config c = grpo_defaults();
+    c.backend = t->b;
+    c.vocabulary = "0123456789";
+    c.threads = 1;
+    c.model.hidden_size = 16; c.model.intermediate_size = 24;
+    c.model.num_key_value_heads = 2;
+    c.model.head_dim = variant % 2 ? 6 : 4;
+    c.model.attention_bias = variant % 2;
+    c.model.qk_norm = variant % 3 == 0;
+    c.model.tie_word_embeddings = variant % 2;
+    c.model.initializer_range = 0.3f;
+    c.num_prompts = 2; c.num_generations = 3; c.max_prompt_length = 4; c.max_completion_length = 5;
+    c.micro_batch_prompts = 1 + variant % 2;
+    c.sampling.temperature = 0.8f;
+    c.sampling.top_k = variant % 2 ? 7 : 0;
+    c.objective = grpo_objective_preset(presets[variant % 3], NULL);
+    c.objective.max_completion_length = 5;
+    c.objective.mask_truncated_completions = 0;
+    c.objective.equal_rewards = GRPO_EQUAL_KEEP;
+    c.objective.beta = 0.1f;
+    c.objective.kl = variant % 3;
+    c.objective.entropy_coef = variant % 2 ? 0.05f : 0.0f;
+    if (variant == 3) { c.objective.dual_clip = 1.2f; c.objective.delta = 1.3f; }
+    if (variant == 4) c.objective.loss = GRPO_LOSS_REINFORCE;
+    grpo_add_reward(&c, "trial", grpo__try_reward, 1.0f, NULL);
+    return c;
+}
+
+static double grpo__graph_loss(grpo *g)
+{
+    struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    if (grpo_forward(g, GRPO_POLICY, w->new_logprobs, w->new_entropies)) return NAN;
+    return grpo_loss(&g->config.objective, b->num_sequences, b->offsets, w->new_logprobs,
+                     b->logprobs, b->ref_logprobs, b->advantages, b->mask, w->new_entropies, NULL,
+                     NULL);
+}
+
+/* weights[tensor] = original + s * direction */
+static void grpo__graph_move(grpo *g, const grpo__tensor *t, size_t n, const float *original,
+                             const float *direction, double s)
+{
+    struct grpo__machinery *w = g->machinery;
+    float moved[1024];
+    size_t i;
+    for (i = 0; i < n; i++) moved[i] = (float)((double)original[i] + s * (double)direction[i]);
+    w->backend->upload(w->context, w->weights + t->offset, moved, n * sizeof(float));
+    grpo__weights_changed(g, GRPO_POLICY);
+}
+
+/* |finite difference - gradient . direction| over the tensor's gradient norm, the worse of two. */
+static double grpo__graph_tensor(grpo *g, const grpo__trial *t, const grpo__tensor *tensor)
+{
+    struct grpo__machinery *w = g->machinery;
+    size_t n = grpo__size(tensor->rows, tensor->cols ? tensor->cols : 1), i;
+    float original[1024], gradient[1024], direction[1024];
+    double worst = 0, norm = 0, above, below;
+    int which;
+    w->backend->download(w->context, original, w->weights + tensor->offset, n * sizeof(float));
+    w->backend->download(w->context, gradient, w->gradient + tensor->offset, n * sizeof(float));
+    for (i = 0; i < n; i++) norm += (double)gradient[i] * (double)gradient[i];
+    norm = sqrt(norm);
+    for (which = 0; which < 2; which++) {
+        double along = 0, length = 0, error;
+        for (i = 0; i < n; i++) direction[i] = which ? grpo__normal(9, i) : gradient[i];
+        for (i = 0; i < n; i++) length += (double)direction[i] * (double)direction[i];
+        for (i = 0; i < n; i++) {
+            direction[i] = (float)((double)direction[i] / (sqrt(length) + 1e-30));
+            along += (double)direction[i] * (double)gradient[i];
+        }
+        grpo__graph_move(g, tensor, n, original, direction, t->step);
+        above = grpo__graph_loss(g);
+        grpo__graph_move(g, tensor, n, original, direction, -t->step);
+        below = grpo__graph_loss(g);
+        grpo__graph_move(g, tensor, n, original, direction, 0);
+        error = fabs((above - below) / (2 * t->step) - along) / (norm + 1e-3);
+        if (!(error <= worst)) worst = error;
+    }
+    return worst;
+}
+
+static int grpo__try_graph(grpo__trial *t, int variant)
+{
+    grpo_config c = grpo__trial_config(t, variant);
+    grpo_prompt prompts[2];
+    grpo_loss_stats stats;
+    char what[64];
+    double worst = 0;
+    grpo *g = grpo_new(&c);
+    int i, code;
+    if (!g) return GRPO_NO_MEMORY;
+    prompts[0] = grpo_question("12", NULL);
+    prompts[1] = grpo_question("345", NULL);
+    code = grpo_rollout(g, prompts, 2);
+    if (!code) code = grpo_score(g);
+    if (!code) code = grpo_advantage(g);
+    for (i = 0; i < grpo__num_tensors(&c.model) && !code; i++) {
+        grpo__tensor tensor = grpo__tensor_at(&g->config.model, i);
+        size_t n = grpo__size(tensor.rows, tensor.cols ? tensor.cols : 1), j;
+        float original[1024], noise[1024];
+        for (j = 0; j < n; j++) noise[j] = grpo__normal(7, tensor.offset + j);
+        g->machinery->backend->download(g->machinery->context, original,
+                                        g->machinery->weights + tensor.offset, n * sizeof(float));
+        grpo__graph_move(g, &tensor, n, original, noise, 0.02);
+    }
+    if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &stats);
+    if (!code && g->machinery->dembed)
+        t->b->mix(g->machinery->context, g->machinery->gradient, g->machinery->dembed, 1, 1,
+                  grpo__size(g->machinery->shape.V, g->machinery->shape.H));
+    for (i = 0; i < grpo__num_tensors(&g->config.model) && !code; i++) {
+        grpo__tensor tensor = grpo__tensor_at(&g->config.model, i);
+        double error = grpo__graph_tensor(g, t, &tensor);
+        if (!(error <= worst)) worst = error;
+    }
+    snprintf(what, sizeof what, "whole graph, variant %d", variant);
+    if (!code) grpo__report(t, what, worst);
+    grpo_free(g);
+    return code;
+}
+
+int grpo_selftest(const grpo_backend *backend, grpo_log_function log, void *user)
+{
+    grpo_config c = grpo_defaults();
+    grpo__trial *t = (grpo__trial *)malloc(sizeof *t);
+    int i, code;
+    if (!t) return GRPO_NO_MEMORY;
+    memset(t, 0, sizeof *t);
+    t->b = backend ? backend : grpo_cpu();
+    t->log = log;
+    t->user = user;
+    t->step = sizeof(float) > 4 ? 1e-5 : 1e-3;
+    t->tolerance = sizeof(float) > 4 ? 1e-6 : 1e-2;
+    c.threads = 1;
+    t->context = t->b->open(&c, c.error);
+    code = t->context ? grpo__try_operations(t) : GRPO_DEVICE;
+    if (t->context) t->b->close(t->context);
+    for (i = 0; i < 6 && !code; i++) code = grpo__try_graph(t, i);
+    i = t->failures;
+    free(t);
+    return code ? code : i;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT DEFAULT
+#elif defined(__GNUC__)
+#pragma GCC pop_options
+#endif
+#endif /* GRPO_IMPLEMENTATION */

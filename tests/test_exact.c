@@ -1,0 +1,387 @@
+/* The invariants, bit for bit: sampler == trainer, any thread count, any split, any order, replay,
+ * resume, the matrix product's definition; and no allocation in a step. */
+#define GRPO_IMPLEMENTATION
+#include "grpo.h"
+#include "check.h"
+
+enum { PROMPTS = 5, GROUP = 4, LENGTH = 7 };
+
+static const char *const questions[PROMPTS] = { "1+1=", "2+23=", "9", "30+4=", "1+1=" };
+
+static float digit_sum(const grpo_sample *s, void *user)
+{
+    float sum = 0;
+    int i;
+    (void)user;
+    for (i = 0; s->completion[i]; i++) sum += (float)(s->completion[i] % 3);
+    return sum;
+}
+
+static grpo_config small_config(void)
+{
+    grpo_config c = grpo_defaults();
+    c.vocabulary = "0123456789+=";
+    c.model.hidden_size = 24;
+    c.model.intermediate_size = 40;
+    c.model.num_attention_heads = 4;
+    c.model.num_key_value_heads = 2;
+    c.model.initializer_range = 0.2f;
+    c.num_prompts = PROMPTS;
+    c.num_generations = GROUP;
+    c.max_prompt_length = 6;
+    c.max_completion_length = LENGTH;
+    c.objective.beta = 0.05f;
+    c.learning_rate = 0.01f;
+    c.threads = 1;
+    grpo_add_reward(&c, "digits", digit_sum, 1.0f, NULL);
+    return c;
+}
+
+static void make_prompts(grpo_prompt *prompts, const int *order)
+{
+    int i;
+    for (i = 0; i < PROMPTS; i++)
+        prompts[i] = grpo_question(questions[order ? order[i] : i], "12");
+}
+
+static void download_weights(grpo *g, float *to)
+{
+    g->machinery->backend->download(g->machinery->context, to, g->machinery->weights,
+                                    g->num_parameters * sizeof(float));
+}
+
+/* A run of steps; returns the weights (malloc) and the last metrics. */
+static float *run(const grpo_config *c, int steps, grpo_metrics *m, size_t *n)
+{
+    grpo_config copy = *c;
+    grpo *g = grpo_new(&copy);
+    grpo_prompt prompts[PROMPTS];
+    float *weights;
+    int i, code = 0;
+    CHECK(g != NULL, "grpo_new: %s", copy.error);
+    if (!g) return NULL;
+    make_prompts(prompts, NULL);
+    code = grpo_sft(g, prompts, PROMPTS, 0.003f, NULL);
+    for (i = 0; i < steps && !code; i++) code = grpo_step(g, prompts, PROMPTS, m);
+    CHECK(!code, "step %d: %s", i, grpo_error(g));
+    m->step_time = 0;
+    *n = g->num_parameters;
+    weights = (float *)malloc(*n * sizeof(float));
+    download_weights(g, weights);
+    grpo_free(g);
+    return weights;
+}
+
+static void same_run(const grpo_config *a, const grpo_config *b, const char *what)
+{
+    grpo_metrics ma, mb;
+    size_t n = 0, n2 = 0;
+    float *wa, *wb;
+    memset(&ma, 0, sizeof ma);
+    memset(&mb, 0, sizeof mb);
+    wa = run(a, 3, &ma, &n);
+    wb = run(b, 3, &mb, &n2);
+    CHECK(wa && wb && n == n2 && !memcmp(wa, wb, n * sizeof(float)), "%s: weights differ", what);
+    CHECK(!memcmp(&ma, &mb, sizeof ma), "%s: metrics differ", what);
+    free(wa);
+    free(wb);
+}
+
+static void test_splits(void)
+{
+    int variant, threads, micro, together;
+    for (variant = 0; variant < 4; variant++) {
+        grpo_config a = small_config(), b;
+        char what[80];
+        if (variant == 1) { a.sampling.top_k = 5; a.model.qk_norm = 1; a.model.tie_word_embeddings = 0; }
+        if (variant == 2) { a.num_iterations = 2; a.steps_per_generation = 2; a.model.attention_bias = 1; }
+        if (variant == 3) {
+            a.objective.equal_rewards = GRPO_EQUAL_RESAMPLE;
+            a.objective.max_resamples = 2;
+            a.sampling.temperature = 0.5f;
+            a.objective.entropy_coef = 0.01f;
+        }
+        for (threads = 2; threads <= 3; threads++) {
+            b = a;
+            b.threads = threads;
+            snprintf(what, sizeof what, "variant %d, %d threads", variant, threads);
+            same_run(&a, &b, what);
+        }
+        for (micro = 1; micro <= 2; micro++) {
+            b = a;
+            b.micro_batch_prompts = micro;
+            snprintf(what, sizeof what, "variant %d, micro-batches of %d", variant, micro);
+            same_run(&a, &b, what);
+        }
+        for (together = 1; together <= 3; together += 2) {
+            b = a;
+            b.rollout_batch_prompts = together;
+            b.micro_batch_prompts = 3;
+            b.threads = 2;
+            snprintf(what, sizeof what, "variant %d, %d prompts sampled together", variant, together);
+            same_run(&a, &b, what);
+        }
+    }
+}
+
+/* Under every sampling setting: training log-probs == sampling log-probs, ratio 1, KL 0. */
+static void test_sampler_is_trainer(void)
+{
+    static const grpo_sampling settings[] = { { 1, 0, 1, 0 }, { 0.6f, 0, 1, 0 }, { 1.7f, 0, 1, 0 },
+        { 1, 3, 1, 0 }, { 1, 0, 0.7f, 0 }, { 1, 0, 1, 0.2f }, { 0.8f, 6, 0.9f, 0.05f }, { 0, 0, 1, 0 } };
+    size_t i;
+    for (i = 0; i < sizeof settings / sizeof *settings; i++) {
+        grpo_config c = small_config();
+        grpo_prompt prompts[PROMPTS];
+        float logprobs[PROMPTS * GROUP * LENGTH], entropies[PROMPTS * GROUP * LENGTH];
+        grpo_metrics m;
+        size_t n;
+        grpo *g;
+        c.sampling = settings[i];
+        c.model.qk_norm = (int)i % 2;
+        c.micro_batch_prompts = 1 + (int)i % 3;
+        c.threads = 1 + (int)i % 2;
+        g = grpo_new(&c);
+        make_prompts(prompts, NULL);
+        CHECK(g && !grpo_sft(g, prompts, PROMPTS, 0.01f, NULL), "setting %d: sft", (int)i);
+        if (!g) continue;
+        grpo_set_reference(g, 1.0f);
+        CHECK(!grpo_rollout(g, prompts, PROMPTS), "%s", grpo_error(g));
+        CHECK(!grpo_forward(g, GRPO_POLICY, logprobs, entropies), "%s", grpo_error(g));
+        n = (size_t)g->batch.offsets[g->batch.num_sequences] * sizeof(float);
+        CHECK(!memcmp(logprobs, g->batch.logprobs, n), "setting %d: log-probs differ", (int)i);
+        CHECK(!memcmp(entropies, g->batch.entropies, n), "setting %d: entropies differ", (int)i);
+        CHECK(!grpo_forward(g, GRPO_REFERENCE, logprobs, NULL)
+              && !memcmp(logprobs, g->batch.logprobs, n), "setting %d: reference differs", (int)i);
+        CHECK(!grpo_score(g) && !grpo_advantage(g) && !grpo_update(g, &m), "%s", grpo_error(g));
+        CHECK(m.ratio_mean == 1 && m.ratio_max == 1, "setting %d: ratio %.9g", (int)i, m.ratio_max);
+        CHECK(m.kl == 0, "setting %d: k3 is %g", (int)i, m.kl);
+        grpo_free(g);
+    }
+}
+
+/* A prompt's completions do not depend on its neighbours or its place, and can be drawn alone. */
+static void test_order_and_replay(void)
+{
+    static const int order[PROMPTS] = { 3, 0, 2, 1, 4 };
+    grpo_config c = small_config();
+    grpo *a, *b, *alone;
+    grpo_prompt pa[PROMPTS], pb[PROMPTS];
+    int p, i;
+    c.threads = 2;
+    a = grpo_new(&c);
+    b = grpo_new(&c);
+    alone = grpo_new(&c);
+    make_prompts(pa, NULL);
+    make_prompts(pb, order);
+    CHECK(a && b && alone, "%s", c.error);
+    if (!a || !b || !alone) return;
+    CHECK(!grpo_rollout(a, pa, PROMPTS) && !grpo_rollout(b, pb, PROMPTS)
+          && !grpo_rollout(alone, &pa[3], 1), "rollout");
+    for (p = 0; p < PROMPTS; p++)
+        for (i = 0; i < GROUP; i++) {
+            int ia = order[p] * GROUP + i, ib = p * GROUP + i;
+            int na = a->batch.offsets[ia + 1] - a->batch.offsets[ia];
+            int nb = b->batch.offsets[ib + 1] - b->batch.offsets[ib];
+            CHECK(na == nb && !memcmp(a->batch.tokens + a->batch.offsets[ia],
+                                      b->batch.tokens + b->batch.offsets[ib], (size_t)na * sizeof(int))
+                  && !memcmp(a->batch.logprobs + a->batch.offsets[ia],
+                             b->batch.logprobs + b->batch.offsets[ib], (size_t)na * sizeof(float)),
+                  "completion %d of prompt %d changed with the order", i, order[p]);
+        }
+    for (i = 0; i < GROUP; i++)
+        CHECK(!strcmp(a->batch.samples[3 * GROUP + i].completion, alone->batch.samples[i].completion),
+              "completion %d of prompt 3 is another when drawn alone", i);
+    CHECK(strcmp(a->batch.samples[0].completion, a->batch.samples[4 * GROUP].completion)
+          || strcmp(a->batch.samples[1].completion, a->batch.samples[4 * GROUP + 1].completion),
+          "equal prompts in one batch must not get equal samples");
+    grpo_free(a);
+    grpo_free(b);
+    grpo_free(alone);
+}
+
+/* grpo_step() is nothing but its parts; and they may be taken further apart still. */
+static void test_unrolled(void)
+{
+    grpo_config c = small_config();
+    grpo *whole = grpo_new(&c), *parts = grpo_new(&c);
+    grpo_prompt prompts[PROMPTS];
+    grpo_metrics m;
+    float logprobs[PROMPTS * GROUP * LENGTH], d[PROMPTS * GROUP * LENGTH], *a, *b;
+    double loss = 0, norm;
+    int step;
+    CHECK(whole && parts, "%s", c.error);
+    if (!whole || !parts) return;
+    make_prompts(prompts, NULL);
+    for (step = 0; step < 3; step++) {
+        const grpo_batch *s = &parts->batch;
+        CHECK(!grpo_step(whole, prompts, PROMPTS, &m), "%s", grpo_error(whole));
+        CHECK(!grpo_rollout(parts, prompts, PROMPTS) && !grpo_score(parts)
+              && !grpo_advantage(parts), "%s", grpo_error(parts));
+        CHECK(!grpo_forward(parts, GRPO_POLICY, logprobs, NULL), "%s", grpo_error(parts));
+        loss = grpo_loss(&c.objective, s->num_sequences, s->offsets, logprobs, s->logprobs,
+                         s->ref_logprobs, s->advantages, s->mask, NULL, d, NULL);
+        CHECK(!grpo_backward(parts, d, NULL), "%s", grpo_error(parts));
+        CHECK(!grpo_optimize(parts, c.learning_rate, &norm), "%s", grpo_error(parts));
+        CHECK(loss == m.loss && norm == m.grad_norm, "step %d: loss %g, %g", step, loss, m.loss);
+    }
+    a = (float *)malloc(whole->num_parameters * sizeof(float));
+    b = (float *)malloc(whole->num_parameters * sizeof(float));
+    download_weights(whole, a);
+    download_weights(parts, b);
+    CHECK(!memcmp(a, b, whole->num_parameters * sizeof(float)), "weights differ");
+    free(a);
+    free(b);
+    grpo_free(whole);
+    grpo_free(parts);
+}
+
+/* Stop at a step, resume in a new object: every later number is the same. */
+static void test_resume(void)
+{
+    grpo_config c = small_config();
+    grpo *through = grpo_new(&c), *first = grpo_new(&c), *second;
+    grpo_prompt prompts[PROMPTS];
+    grpo_metrics ma, mb;
+    float *a, *b;
+    int i;
+    c.seed = 99;                    /* the file's seed must win */
+    second = grpo_new(&c);
+    CHECK(through && first && second, "%s", c.error);
+    if (!through || !first || !second) return;
+    make_prompts(prompts, NULL);
+    for (i = 0; i < 4; i++) CHECK(!grpo_step(through, prompts, PROMPTS, &ma), "step");
+    for (i = 0; i < 2; i++) CHECK(!grpo_step(first, prompts, PROMPTS, &mb), "step");
+    CHECK(!grpo_save(first, "test_exact_checkpoint", GRPO_SAVE_STATE), "%s", grpo_error(first));
+    CHECK(!grpo_resume(second, "test_exact_checkpoint"), "%s", grpo_error(second));
+    for (i = 0; i < 2; i++) CHECK(!grpo_step(second, prompts, PROMPTS, &mb), "step");
+    ma.step_time = mb.step_time = 0;
+    CHECK(!memcmp(&ma, &mb, sizeof ma), "metrics after resuming differ");
+    a = (float *)malloc(through->num_parameters * sizeof(float));
+    b = (float *)malloc(through->num_parameters * sizeof(float));
+    download_weights(through, a);
+    download_weights(second, b);
+    CHECK(!memcmp(a, b, through->num_parameters * sizeof(float)), "weights after resuming differ");
+    free(a);
+    free(b);
+    grpo_free(through);
+    grpo_free(first);
+    grpo_free(second);
+    remove("test_exact_checkpoint/model.safetensors");
+    remove("test_exact_checkpoint/config.json");
+    remove("test_exact_checkpoint/trainer_state.safetensors");
+    rmdir("test_exact_checkpoint");
+}
+
+/* The matrix product against its definition, and its two derivatives. */
+static void test_matmul(void)
+{
+    static const int shapes[][3] = { { 1, 1, 1 }, { 1, 33, 7 }, { 3, 32, 64 }, { 13, 31, 5 },
+        { 14, 64, 300 }, { 29, 65, 257 }, { 170, 40, 259 }, { 37, 300, 515 }, { 8, 1, 1000 } };
+    grpo_config c = grpo_defaults();
+    char error[GRPO_ERROR_LENGTH];
+    size_t s;
+    grpo__cpu *cpu;
+    c.threads = 2;
+    cpu = (grpo__cpu *)grpo_cpu()->open(&c, error);
+    CHECK(cpu != NULL, "%s", error);
+    if (!cpu) return;
+    for (s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        int m = shapes[s][0], n = shapes[s][1], k = shapes[s][2], i, j, p, bad = 0, bad_dx = 0, bad_dw = 0;
+        int fused = cpu->kernel.columns > 8;
+        float *x = (float *)malloc(sizeof(float) * (size_t)(m * k)), *y = (float *)malloc(sizeof(float) * (size_t)(m * n));
+        float *r = (float *)malloc(sizeof(float) * (size_t)(m * n)), *dw = (float *)calloc((size_t)(n * k), sizeof(float));
+        float *dx = (float *)malloc(sizeof(float) * (size_t)(m * k));
+        grpo_matrix w;
+        w.rows = n; w.cols = k;
+        w.weights = (float *)malloc(sizeof(float) * (size_t)(n * k));
+        w.operand = malloc(grpo_cpu()->operand_size(n, k));
+        for (i = 0; i < m * k; i++) x[i] = grpo__normal(1, (uint64_t)i);
+        for (i = 0; i < n * k; i++) { w.weights[i] = grpo__normal(2, (uint64_t)i); dw[i] = w.weights[i]; }
+        for (i = 0; i < m * n; i++) r[i] = grpo__normal(3, (uint64_t)i);
+        grpo_cpu()->prepare(cpu, &w);
+        grpo_cpu()->matmul(cpu, y, x, &w, NULL, r, m);
+        grpo_cpu()->matmul_dx(cpu, dx, r, &w, m);
+        grpo_cpu()->matmul_dw(cpu, dw, NULL, r, x, &w, m);
+        for (i = 0; i < m; i++)
+            for (j = 0; j < n; j++) {
+                float sum = r[i * n + j];
+                for (p = 0; p < k; p++)
+                    sum = fused ? fmaf(x[i * k + p], w.weights[j * k + p], sum)
+                                : sum + x[i * k + p] * w.weights[j * k + p];
+                bad += memcmp(&sum, &y[i * n + j], sizeof sum) != 0;
+            }
+        for (i = 0; i < m; i++)
+            for (j = 0; j < k; j++) {
+                float sum = 0;
+                for (p = 0; p < n; p++)
+                    sum = fused ? fmaf(r[i * n + p], w.weights[p * k + j], sum)
+                                : sum + r[i * n + p] * w.weights[p * k + j];
+                bad_dx += memcmp(&sum, &dx[i * k + j], sizeof sum) != 0;
+            }
+        for (i = 0; i < n; i++)
+            for (j = 0; j < k; j++) {
+                float sum = w.weights[i * k + j];
+                for (p = 0; p < m; p++)
+                    sum = fused ? fmaf(r[p * n + i], x[p * k + j], sum) : sum + r[p * n + i] * x[p * k + j];
+                bad_dw += memcmp(&sum, &dw[i * k + j], sizeof sum) != 0;
+            }
+        CHECK(!bad && !bad_dx && !bad_dw, "%d x %d x %d: %d, %d, %d elements are not the definition's",
+              m, n, k, bad, bad_dx, bad_dw);
+        free(x); free(y); free(r); free(dx); free(dw); free(w.weights); free(w.operand);
+    }
+    grpo_cpu()->close(cpu);
+}
+
+/* Memory: predicted to the byte; none taken in a step. */
+typedef struct counter { size_t bytes; int calls; } counter;
+static void *count_allocate(size_t size, void *user)
+{
+    counter *n = (counter *)user;
+    n->bytes += size;
+    n->calls++;
+    return malloc(size);
+}
+static void count_release(void *memory, void *user) { (void)user; free(memory); }
+
+static void test_memory(void)
+{
+    counter n = { 0, 0 };
+    grpo_config c = small_config();
+    grpo_memory needed;
+    grpo_prompt prompts[PROMPTS];
+    grpo_evaluation e;
+    grpo *g;
+    size_t after_new;
+    int calls;
+    c.allocate = count_allocate;
+    c.release = count_release;
+    c.user = &n;
+    CHECK(!grpo_memory_needed(&c, &needed), "%s", c.error);
+    n.bytes = 0;
+    g = grpo_new(&c);
+    CHECK(g != NULL, "%s", c.error);
+    if (!g) return;
+    after_new = n.bytes;
+    calls = n.calls;
+    CHECK(after_new == needed.total, "predicted %.0f bytes, took %.0f", (double)needed.total,
+          (double)after_new);
+    make_prompts(prompts, NULL);
+    CHECK(!grpo_sft(g, prompts, PROMPTS, 0.01f, NULL), "%s", grpo_error(g));
+    CHECK(!grpo_step(g, prompts, PROMPTS, NULL), "%s", grpo_error(g));
+    CHECK(!grpo_evaluate(g, prompts, PROMPTS, 4, 2, &e), "%s", grpo_error(g));
+    CHECK(n.calls == calls, "%d allocations during training", n.calls - calls);
+    grpo_free(g);
+}
+
+int main(void)
+{
+    test_matmul();
+    test_sampler_is_trainer();
+    test_order_and_replay();
+    test_unrolled();
+    test_splits();
+    test_memory();
+    test_resume();
+    return check_finish();
+}
