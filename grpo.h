@@ -1,3 +1,159 @@
+/* grpo.h - v0.1 - train a language model by Group Relative Policy Optimization, in one C header
+ *
+ *   Do this:
+ *
+ *       #define GRPO_IMPLEMENTATION
+ *       #include "grpo.h"
+ *
+ *   in one C or C++ file; include it without the #define everywhere else. Link with -lm. That is all:
+ *   no library, no build system, no global state, no exit(). Public domain or MIT (see the end).
+ *
+ * CONTENTS   (search for the >>tag)
+ *
+ *   I    READ ME          GRPO on one page, the worked example, a whole program, questions
+ *   II   INTERFACE        config, samples and rewards, objective, trainer, pure maths, backend
+ *   III  IMPLEMENTATION   in the order in which a batch lives its life:
+ *        >>base  >>matmul  >>layers  >>text  >>policy  >>sampling  >>rollout  >>reward
+ *        >>advantage  >>loss  >>adamw  >>step  >>files  >>selftest
+ *
+ * ============================================================================================
+ *
+ *   I   READ ME
+ *
+ * ============================================================================================
+ *
+ * GRPO ON ONE PAGE   (DeepSeekMath, arXiv:2402.03300)
+ *
+ *   PPO trains a policy with three helpers: a reference policy, a reward model and a value model that
+ *   predicts each reward, so that one can say whether an answer was better than expected. GRPO drops
+ *   the value model: ask each question q several times, and compare every answer with its group.
+ *   It drops the reward model too where a function can verify the answer.
+ *
+ *   1. Sample   G completions o_1 ... o_G of q from pi_old                          grpo_rollout
+ *   2. Reward   r_i = what your function says of o_i                                grpo_score
+ *   3. Compare  A_i = (r_i - mean(r)) / std(r), the same for every token of o_i     grpo_advantage
+ *   4. Learn    raise                                                               grpo_update
+ *
+ *        J = 1/G sum_i 1/|o_i| sum_t { min(r_it A_i, clip(r_it, 1-eps, 1+eps) A_i) - beta KL_it }
+ *
+ *               pi(o_it | q, o_i<t)                   pi_ref         pi_ref
+ *        r_it = -----------------------      KL_it = -------- - log -------- - 1    ("k3")
+ *               pi_old(o_it | q, o_i<t)                  pi             pi
+ *
+ *      whose gradient, before averaging, is one number per token:
+ *
+ *        d(loss)/d(log pi) = (clipped ? 0 : -r A) + beta (1 - pi_ref / pi)
+ *
+ *      "clipped" means A > 0 and r > 1+eps, or A < 0 and r < 1-eps: the ratio has already moved far
+ *      enough the way it is pushed.
+ *
+ *   symbol      here                        meaning
+ *   q, o_i      grpo_prompt, grpo_sample    a question, its i-th sampled answer (completion)
+ *   G           num_generations             completions per prompt: the group
+ *   r_i         reward functions            the reward of a completion
+ *   A_i         advantages                  how much better than its group
+ *   pi          the policy                  the model being trained
+ *   pi_old      batch.logprobs              the model as it was when it sampled
+ *   pi_ref      the reference               the model that KL keeps us near; none if beta is 0
+ *   r_it        ratio                       pi / pi_old of one token (unlike r_i, the reward)
+ *   eps         epsilon, epsilon_high       the clip range
+ *   mu          num_iterations              passes over each rollout
+ *
+ * THE WORKED EXAMPLE   (tests/test_maths.c checks every digit)
+ *
+ *   "2+2=" is sampled four times and rewarded 1, 0, 1, 0. The mean is .5. The population std (numpy's)
+ *   is .5, which would give A = +1, -1, +1, -1; the sample std (torch's, and ours by default:
+ *   advantage_ddof 1) is .577, which gives +-.866. Go on with A = +1, beta = .04, eps = .2:
+ *
+ *   The token "4" had pi_old = pi_ref = .40 and has pi = .44: r = 1.10, not clipped.
+ *       d(loss)/d(log pi) = -1.10 + .04 (1 - .40/.44) = -1.096     pull it up
+ *   Later it has pi = .55: r = 1.375 is beyond 1.2, so the first part is 0 and only KL is left:
+ *       d(loss)/d(log pi) =    0  + .04 (1 - .40/.55) = +0.011     hold it back a little
+ *
+ * A WHOLE PROGRAM   (tests/programs.sh extracts, builds and runs it)
+ *
+ *   #define GRPO_IMPLEMENTATION
+ *   #include "grpo.h"
+ *
+ *   static float is_four(const grpo_sample *s, void *user)
+ *   {
+ *       (void)user;
+ *       return strcmp(s->completion, "4") == 0;      // verify: nobody shows it the answer
+ *   }
+ *
+ *   int main(void)
+ *   {
+ *       grpo_prompt question = grpo_question("2+2=", NULL);
+ *       grpo_config config = grpo_defaults();
+ *       grpo_metrics m;
+ *       grpo *g;
+ *       config.vocabulary = "0123456789+=";
+ *       config.max_completion_length = 4;
+ *       config.num_prompts = 1;
+ *       config.num_generations = 64;
+ *       grpo_add_reward(&config, "is_four", is_four, 1.0f, NULL);
+ *       g = grpo_new(&config);
+ *       if (!g) return puts(config.error), 1;
+ *       do {
+ *           if (grpo_step(g, &question, 1, &m)) return puts(grpo_error(g)), 1;
+ *           if (m.step % 10 == 1) printf("step %3d  reward %.2f\n", m.step, m.reward);
+ *       } while (m.reward < 0.95);
+ *       printf("solved at step %d\n", m.step);
+ *       grpo_free(g);
+ *       return 0;
+ *   }
+ *
+@OUTPUT@
+ *
+ * WHAT IT PROMISES
+ *
+ *   The sampler's log-probs equal the trainer's bit for bit: the first ratio is exactly 1. The same
+ *   bits for any number of threads, any micro-batch, any place in the batch. No padding; a prompt is
+ *   computed once per group. Logits never all in memory. A step allocates nothing. Failures are a code
+ *   and a sentence, and leave the weights as they were. Each promise is a test.
+ *
+ * WHAT IT DOES NOT DO
+ *
+ *   Other architectures than Llama / Qwen2 / Qwen3 decoders, mixture of experts, images, several
+ *   machines, quantised training, tool calls. It reads no tokenizer files: bring your own two hooks.
+ *
+ * DEVIATIONS FROM THE PAPER
+ *
+ *   - std(r) has 1e-4 added and divides by n-1 (the paper says neither; TRL does both), and a group of
+ *     equal rewards has A = 0 exactly.
+ *   - The last token of a completion that is cut off at max_completion_length counts like any other;
+ *     set mask_truncated_completions to leave such completions out.
+ *   - A sequence of which no token counts is not counted in averages either.
+ *   - Dynamic sampling (DAPO) samples the same prompt anew instead of drawing another.
+ *   - Under top-k, top-p, min-p and temperature, the distribution trained is the one sampled from: the
+ *     ratio, KL and entropy are of the probabilities renormalised over the tokens that were kept.
+ *
+ * QUESTIONS EVERYBODY ASKS
+ *
+ *   Why is the loss 0 at the start?  With mu = 1 the ratio is 1, so the loss is -mean(A) + beta KL, and
+ *     advantages of a group sum to 0. The gradient is not 0: it is that of -A log pi. Watch the reward.
+ *   Why is the ratio always 1?  Because you learn once from each rollout (mu = 1, one minibatch). Raise
+ *     num_iterations or steps_per_generation and it moves; only then does the clip matter.
+ *   Why divide by the std, and when not?  It gives every question the same weight, however rare success
+ *     is; Dr. GRPO objects that it overweights questions that are nearly always or never solved.
+ *   Is the ratio per token or per sequence?  Per token, as in the paper and PPO.
+ *   Which KL is this, and does its gradient match?  The value of k3 is an unbiased estimate of
+ *     KL(pi || pi_ref). Its gradient on fresh samples is that of KL(pi_ref || pi): it keeps pi wide.
+ *   Why does the reward not move?  frac_reward_zero_std tells: if every reward of a group is equal, the
+ *     group teaches nothing. Larger G, easier questions, a warm-up (grpo_sft), or partial rewards.
+ *   Why is completions/clipped_ratio 1?  No completion ever ends: end-of-text is never sampled. It is a
+ *     token to be learnt like any other; reward short answers, or warm up.
+ *   Why do two machines differ?  Vector units with and without fused multiply-add round differently. On
+ *     one machine the bits are always the same.
+ *
+ * MACROS
+ *
+ *   GRPO_IMPLEMENTATION   compile the functions here, in this one file
+ *   GRPO_STATIC           make every function static to this file
+ *   GRPO_NO_THREADS       one core (old glibc without -pthread does this by itself)
+ *   GRPO_NO_SIMD          no vector instructions, libm's exp: plain C, slow, for reference
+ */
+
 /* ============================================================================================
  *
  *   II   INTERFACE
@@ -757,6 +913,25 @@ static double grpo__seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 #endif
 }
+
+/* Files beyond ISO C: a folder, data on the disk, a name taken over. 0 on success. */
+#if defined(__unix__) || defined(__APPLE__)
+#if defined(__STRICT_ANSI__) && !defined(__cplusplus)
+int fsync(int descriptor);          /* hidden by -std=c99 */
+int fileno(FILE *file);
+#endif
+static void grpo__make_folder(const char *path) { mkdir(path, 0777); }
+static int grpo__sync(FILE *file) { return fsync(fileno(file)); }
+static int grpo__replace(const char *from, const char *to) { return rename(from, to); }
+#elif defined(_WIN32)
+static void grpo__make_folder(const char *path) { _mkdir(path); }
+static int grpo__sync(FILE *file) { return _commit(_fileno(file)); }
+static int grpo__replace(const char *from, const char *to) { remove(to); return rename(from, to); }
+#else
+static void grpo__make_folder(const char *path) { (void)path; }
+static int grpo__sync(FILE *file) { (void)file; return 0; }
+static int grpo__replace(const char *from, const char *to) { remove(to); return rename(from, to); }
+#endif
 
 static int grpo__min(int a, int b) { return a < b ? a : b; }
 static int grpo__max(int a, int b) { return a > b ? a : b; }
@@ -1823,13 +1998,14 @@ static int grpo__find_character(const char *vocabulary, const char *character, i
     return -1;
 }
 
-/* The text of one token. Returns its number of bytes: 0 for end-of-text and for no token at all. */
+/* The text of one token. Returns its number of bytes: 0 for end-of-text, for no token at all, and for
+ * byte 0, which would end a C string early and hide what follows from a verifier. */
 static int grpo__token_text(const char *vocabulary, int token, char text[4])
 {
     int length;
     if (!vocabulary) {
         text[0] = (char)token;
-        return token >= 0 && token < 256;
+        return token > 0 && token < 256;
     }
     for (; token >= 0 && *vocabulary; vocabulary += length, token--) {
         length = grpo__utf8_length(vocabulary);
@@ -5115,9 +5291,898 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
     if (!code && num_samples) code = grpo__evaluate_pass(g, prompts, num_prompts, evaluation);
     return code;
 }
-static int grpo__append_metrics(grpo *g, const grpo_metrics *m){(void)g;(void)m;return 0;}
-int grpo_save(grpo*g,const char*f,int x){(void)g;(void)f;(void)x;return -1;}
-int grpo_resume(grpo*g,const char*f){(void)g;(void)f;return -1;}
+
+/* ----------------------------------------------------------------------------------- >>files --
+ * Checkpoints as Hugging Face's folders: config.json and safetensors, which is
+ *
+ *     8 bytes n, little-endian | n bytes of JSON: name -> dtype, shape, data_offsets | the data
+ *
+ * A file is written beside its final name, flushed to disk, then renamed: whole or not at all. A file
+ * is read and checked from end to end before the first weight changes. */
+
+/* ---- JSON, read forwards from memory. After a mistake, failed is set and nothing more is read. */
+typedef struct grpo__json { const char *at, *end; int failed; } grpo__json;
+
+/* The next character that is not blank, 0 at the end. */
+static char grpo__json_peek(grpo__json *j)
+{
+    while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\t' || *j->at == '\r'))
+        j->at++;
+    return (char)(j->at < j->end && !j->failed ? *j->at : 0);
+}
+
+static int grpo__json_accept(grpo__json *j, char c)
+{
+    if (grpo__json_peek(j) != c) return 0;
+    j->at++;
+    return 1;
+}
+
+static void grpo__json_expect(grpo__json *j, char c)
+{
+    if (!grpo__json_accept(j, c)) j->failed = 1;
+}
+
+/* Four hexadecimal digits of a \u escape. */
+static unsigned grpo__json_hex(grpo__json *j)
+{
+    unsigned code = 0;
+    int i;
+    for (i = 0; i < 4; i++, j->at++) {
+        char c = (char)(j->at < j->end ? *j->at : 0);
+        if (grpo__is_digit(c)) code = code * 16 + (unsigned)(c - '0');
+        else if ((c | 32) >= 'a' && (c | 32) <= 'f') code = code * 16 + (unsigned)((c | 32) - 'a' + 10);
+        else { j->failed = 1; return 0; }
+    }
+    return code;
+}
+
+/* One character behind a backslash. Those beyond ASCII become '?': no name that we look for has any. */
+static char grpo__json_escape(grpo__json *j)
+{
+    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    char c = (char)(j->at < j->end ? *j->at++ : 0);
+    const char *found = c ? strchr(names, c) : NULL;
+    if (found) return values[found - names];
+    if (c == 'u') {
+        unsigned code = grpo__json_hex(j);
+        return (char)(code > 0 && code < 128 ? code : '?');
+    }
+    j->failed = 1;
+    return 0;
+}
+
+/* A string; what does not fit into capacity is cut off, text may be NULL. */
+static void grpo__json_string(grpo__json *j, char *text, size_t capacity)
+{
+    size_t n = 0;
+    if (capacity) text[0] = 0;
+    grpo__json_expect(j, '"');
+    while (!j->failed) {
+        char c = (char)(j->at < j->end ? *j->at++ : 0);
+        if (c == '"') return;
+        if ((unsigned char)c < 32) { j->failed = 1; return; }
+        if (c == '\\') c = grpo__json_escape(j);
+        if (n + 1 < capacity) { text[n++] = c; text[n] = 0; }
+    }
+}
+
+/* A number, by our own reader of digits: strtod depends on the locale. */
+static double grpo__json_number(grpo__json *j)
+{
+    int negative = grpo__json_accept(j, '-'), exponent = 0, down = 0;
+    double value = 0, power = 0;
+    const char *start = j->at;
+    for (; j->at < j->end && grpo__is_digit(*j->at); j->at++) value = value * 10 + (*j->at - '0');
+    if (j->at == start) j->failed = 1;
+    if (j->at < j->end && *j->at == '.')
+        for (j->at++; j->at < j->end && grpo__is_digit(*j->at); j->at++, exponent--)
+            value = value * 10 + (*j->at - '0');
+    if (j->at < j->end && (*j->at | 32) == 'e') {
+        j->at++;
+        if (j->at < j->end && (*j->at == '-' || *j->at == '+')) down = *j->at++ == '-';
+        for (; j->at < j->end && grpo__is_digit(*j->at); j->at++)
+            if (power < 1000) power = power * 10 + (*j->at - '0');
+    }
+    power = (down ? -power : power) + exponent;
+    value = power < 0 ? value / pow(10, -power) : value * pow(10, power);
+    return negative ? -value : value;
+}
+
+/* "true", "false" or "null". */
+static int grpo__json_word(grpo__json *j, const char *word)
+{
+    size_t n = strlen(word);
+    if (grpo__json_peek(j) != *word || (size_t)(j->end - j->at) < n || memcmp(j->at, word, n))
+        return 0;
+    j->at += n;
+    return 1;
+}
+
+/* Go through an object: *count is 0 before the first key. Returns 0 behind the last. */
+static int grpo__json_key(grpo__json *j, int *count, char *key, size_t capacity)
+{
+    if (*count == 0) grpo__json_expect(j, '{');
+    if (grpo__json_accept(j, '}')) return 0;
+    if ((*count)++) grpo__json_expect(j, ',');
+    grpo__json_string(j, key, capacity);
+    grpo__json_expect(j, ':');
+    return !j->failed;
+}
+
+/* Go through an array likewise. */
+static int grpo__json_item(grpo__json *j, int *count)
+{
+    if (*count == 0) grpo__json_expect(j, '[');
+    if (grpo__json_accept(j, ']')) return 0;
+    if ((*count)++) grpo__json_expect(j, ',');
+    return !j->failed;
+}
+
+static void grpo__json_skip(grpo__json *j, int depth)
+{
+    char c = grpo__json_peek(j);
+    int count = 0;
+    if (depth == 0) j->failed = 1;
+    else if (c == '"') grpo__json_string(j, NULL, 0);
+    else if (c == '{') while (grpo__json_key(j, &count, NULL, 0)) grpo__json_skip(j, depth - 1);
+    else if (c == '[') while (grpo__json_item(j, &count)) grpo__json_skip(j, depth - 1);
+    else if (!grpo__json_word(j, "true") && !grpo__json_word(j, "false")
+             && !grpo__json_word(j, "null")) grpo__json_number(j);
+}
+
+enum { GRPO__JSON_DEPTH = 32 };
+
+/* ---- whole files */
+static int grpo__path(grpo_config *c, char path[1024], const char *folder, const char *name)
+{
+    int n = snprintf(path, 1024, "%s/%s", folder, name);
+    if (n > 0 && n < 1000) return GRPO_OK;
+    return grpo__fail_config(c, GRPO_BAD_INPUT, "the path of the folder is too long");
+}
+
+/* The bytes of a file, from the allocator; NULL with *code set. */
+static char *grpo__read_file(grpo_config *c, const char *path, size_t *size, int *code)
+{
+    struct stat info;
+    char *bytes = NULL;
+    FILE *file = fopen(path, "rb");
+    *code = GRPO_OK;
+    if (!file || stat(path, &info) || info.st_size < 0) {
+        *code = grpo__fail_config(c, GRPO_IO, "%.180s: cannot be opened for reading", path);
+    } else {
+        *size = (size_t)info.st_size;
+        bytes = (char *)grpo__allocate(c, *size + 1);
+        if (!bytes)
+            *code = grpo__fail_config(c, GRPO_NO_MEMORY, "out of memory: %.0f bytes to read %.120s",
+                                      (double)*size, path);
+        else if (fread(bytes, 1, *size, file) != *size)
+            *code = grpo__fail_config(c, GRPO_IO, "%.180s: reading failed", path);
+    }
+    if (file) fclose(file);
+    if (!*code) return bytes;
+    grpo__release(c, bytes);
+    return NULL;
+}
+
+typedef struct grpo__writer {       /* file NULL: nothing is written, only counted               */
+    grpo_config *config;
+    FILE *file;
+    size_t count;
+    int failed;
+    char path[1024], temporary[1024];
+} grpo__writer;
+
+static int grpo__writer_open(grpo__writer *w, grpo_config *c, const char *folder, const char *name)
+{
+    memset(w, 0, sizeof *w);
+    w->config = c;
+    if (grpo__path(c, w->path, folder, name)) return GRPO_BAD_INPUT;
+    snprintf(w->temporary, sizeof w->temporary, "%.1018s.tmp", w->path);
+    grpo__make_folder(folder);
+    w->file = fopen(w->temporary, "wb");
+    if (w->file) return GRPO_OK;
+    return grpo__fail_config(c, GRPO_IO, "%.180s: cannot be opened for writing", w->temporary);
+}
+
+static void grpo__write(grpo__writer *w, const void *bytes, size_t n)
+{
+    w->count += n;
+    if (w->file && !w->failed && fwrite(bytes, 1, n, w->file) != n) w->failed = 1;
+}
+
+static void grpo__print(grpo__writer *w, const char *format, ...) GRPO__PRINTF(2, 3);
+static void grpo__print(grpo__writer *w, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    int n;
+    va_start(arguments, format);
+    n = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (n < 0 || n >= (int)sizeof text) w->failed = 1;
+    else grpo__write(w, text, (size_t)n);
+}
+
+/* Flush, rename into place. code: a failure that was met on the way; then the old file stays. */
+static int grpo__writer_close(grpo__writer *w, int code)
+{
+    if (fflush(w->file) || grpo__sync(w->file)) w->failed = 1;
+    if (fclose(w->file)) w->failed = 1;
+    if (!code && !w->failed && grpo__replace(w->temporary, w->path)) w->failed = 1;
+    if (!code && w->failed)
+        code = grpo__fail_config(w->config, GRPO_IO, "%.180s: writing failed (is the disk full?); "
+                                 "what was there before is untouched", w->path);
+    if (code) remove(w->temporary);
+    return code;
+}
+
+/* ---- config.json */
+typedef struct grpo__architecture {
+    const char *type, *name;
+    int bias, qk_norm, kv_heads, positions, head_dim;         /* what is meant where nothing is said */
+} grpo__architecture;
+
+static const grpo__architecture *grpo__architecture_of(const char *type)
+{
+    static const grpo__architecture table[] = {
+        { "llama", "LlamaForCausalLM", 0, 0, 0, 2048, 0 },
+        { "qwen2", "Qwen2ForCausalLM", 1, 0, 32, 32768, 0 },
+        { "qwen3", "Qwen3ForCausalLM", 0, 1, 32, 32768, 128 } };
+    size_t i;
+    for (i = 0; i < 3; i++)
+        if (!strcmp(type, table[i].type)) return &table[i];
+    return NULL;
+}
+
+/* rope_scaling or rope_parameters: only the plain kind. */
+static void grpo__json_rope(grpo__json *j, float *theta, const char **refused)
+{
+    char key[64], kind[64];
+    int count = 0;
+    if (grpo__json_word(j, "null")) return;
+    while (grpo__json_key(j, &count, key, sizeof key)) {
+        if (!strcmp(key, "rope_theta")) *theta = (float)grpo__json_number(j);
+        else if (!strcmp(key, "rope_type") || !strcmp(key, "type")) {
+            grpo__json_string(j, kind, sizeof kind);
+            if (strcmp(kind, "default")) *refused = "rope_scaling (only rope_type \"default\")";
+        } else grpo__json_skip(j, GRPO__JSON_DEPTH);
+    }
+}
+
+/* A setting that must be off: what else would change the numbers. */
+static int grpo__json_refusal(grpo__json *j, const char *key, const char **refused)
+{
+    static const char *const off[] = { "mlp_bias", "use_sliding_window", "quantization_config",
+                                       "attention_bias" };
+    char act[32];
+    size_t i;
+    if (!strcmp(key, "hidden_act")) {
+        grpo__json_string(j, act, sizeof act);
+        if (strcmp(act, "silu")) *refused = "hidden_act (only silu)";
+        return 1;
+    }
+    for (i = 0; i < 4; i++)
+        if (!strcmp(key, off[i])) {
+            if (grpo__json_word(j, "false") || grpo__json_word(j, "null")) return 1;
+            *refused = off[i];
+            grpo__json_skip(j, GRPO__JSON_DEPTH);
+            return 1;
+        }
+    return 0;
+}
+
+/* A whole number of at most nine digits. */
+static int grpo__json_int(grpo__json *j)
+{
+    double x = grpo__json_number(j);
+    if (!(x >= -1 && x < 1e9) || x != floor(x)) j->failed = 1;
+    return j->failed ? 0 : (int)x;
+}
+
+/* The fields of the model that are plain numbers. Returns 1 if key was one of them. */
+static int grpo__json_field(grpo__json *j, const char *key, grpo_config *c)
+{
+    grpo_model_config *m = &c->model;
+    struct { const char *name; int *whole; float *real; } table[] = {
+        { "vocab_size", &m->vocab_size, NULL }, { "hidden_size", &m->hidden_size, NULL },
+        { "intermediate_size", &m->intermediate_size, NULL },
+        { "num_hidden_layers", &m->num_hidden_layers, NULL },
+        { "num_attention_heads", &m->num_attention_heads, NULL },
+        { "num_key_value_heads", &m->num_key_value_heads, NULL },
+        { "head_dim", &m->head_dim, NULL },
+        { "max_position_embeddings", &m->max_position_embeddings, NULL },
+        { "eos_token_id", &c->eos_token_id, NULL }, { "rope_theta", NULL, &m->rope_theta },
+        { "rms_norm_eps", NULL, &m->rms_norm_eps },
+        { "initializer_range", NULL, &m->initializer_range } };
+    size_t i;
+    for (i = 0; i < sizeof table / sizeof *table && strcmp(key, table[i].name); i++) { }
+    if (i == sizeof table / sizeof *table) return 0;
+    if (grpo__json_word(j, "null") || grpo__json_peek(j) == '[') grpo__json_skip(j, GRPO__JSON_DEPTH);
+    else if (table[i].whole) *table[i].whole = grpo__json_int(j);
+    else *table[i].real = (float)grpo__json_number(j);
+    return 1;
+}
+
+static int grpo__parse_config(grpo_config *c, grpo__json *j, const char *path)
+{
+    const grpo__architecture *kind = NULL;
+    grpo_model_config *m = &c->model;
+    const char *refused = NULL;
+    char key[64], type[64] = "";
+    int count = 0;
+    memset(m, 0, sizeof *m);
+    m->rope_theta = 10000.0f; m->rms_norm_eps = 1e-6f; m->initializer_range = 0.02f;
+    while (grpo__json_key(j, &count, key, sizeof key)) {
+        if (!strcmp(key, "model_type")) grpo__json_string(j, type, sizeof type);
+        else if (!strcmp(key, "rope_scaling") || !strcmp(key, "rope_parameters"))
+            grpo__json_rope(j, &m->rope_theta, &refused);
+        else if (!strcmp(key, "tie_word_embeddings")) {
+            m->tie_word_embeddings = grpo__json_word(j, "true");
+            if (!m->tie_word_embeddings && !grpo__json_word(j, "false")) j->failed = 1;
+        } else if (!grpo__json_refusal(j, key, &refused) && !grpo__json_field(j, key, c))
+            grpo__json_skip(j, GRPO__JSON_DEPTH);
+    }
+    if (j->failed || grpo__json_peek(j))
+        return grpo__fail_config(c, GRPO_BAD_FILE, "%.150s: not the JSON of a config.json, or a "
+                                 "number in it is out of range", path);
+    kind = grpo__architecture_of(type);
+    if (!kind)
+        return grpo__fail_config(c, GRPO_BAD_FILE, "%.150s: model_type is \"%.40s\"; llama, qwen2 "
+                                 "and qwen3 are known", path, type);
+    if (refused)
+        return grpo__fail_config(c, GRPO_BAD_FILE, "%.130s: %s is set, which this version does not "
+                                 "compute", path, refused);
+    m->attention_bias = kind->bias;
+    m->qk_norm = kind->qk_norm;
+    if (!m->num_key_value_heads) m->num_key_value_heads = kind->kv_heads;
+    if (!m->head_dim) m->head_dim = kind->head_dim;
+    if (!m->max_position_embeddings) m->max_position_embeddings = kind->positions;
+    if (m->vocab_size > 0 && m->hidden_size > 0 && m->intermediate_size > 0
+        && m->num_hidden_layers > 0 && m->num_attention_heads > 0) return GRPO_OK;
+    return grpo__fail_config(c, GRPO_BAD_FILE, "%.120s: vocab_size, hidden_size, intermediate_size, "
+                             "num_hidden_layers or num_attention_heads is missing", path);
+}
+
+int grpo_load_config(grpo_config *config, const char *folder)
+{
+    grpo_config c = *config;        /* only replaced if all is well */
+    char path[1024], *bytes;
+    grpo__json j;
+    size_t size;
+    int code;
+    config->error[0] = c.error[0] = 0;
+    if (grpo__path(config, path, folder, "config.json")) return GRPO_BAD_INPUT;
+    bytes = grpo__read_file(config, path, &size, &code);
+    if (!bytes) return code;
+    j.at = bytes; j.end = bytes + size; j.failed = 0;
+    code = grpo__parse_config(&c, &j, path);
+    grpo__release(config, bytes);
+    if (code) memcpy(config->error, c.error, sizeof c.error);
+    else *config = c;
+    return code;
+}
+
+static int grpo__save_config(grpo *g, const char *folder, int flags)
+{
+    const grpo_model_config *m = &g->config.model;
+    const char *type = m->qk_norm ? "qwen3" : m->attention_bias ? "qwen2" : "llama";
+    grpo__writer w;
+    int code = grpo__writer_open(&w, &g->config, folder, "config.json");
+    if (code) return code;
+    grpo__print(&w, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n",
+                grpo__architecture_of(type)->name, type);
+    grpo__print(&w, "  \"vocab_size\": %d,\n  \"hidden_size\": %d,\n  \"intermediate_size\": %d,\n",
+                m->vocab_size, m->hidden_size, m->intermediate_size);
+    grpo__print(&w, "  \"num_hidden_layers\": %d,\n  \"num_attention_heads\": %d,\n",
+                m->num_hidden_layers, m->num_attention_heads);
+    grpo__print(&w, "  \"num_key_value_heads\": %d,\n  \"head_dim\": %d,\n",
+                m->num_key_value_heads, m->head_dim);
+    grpo__print(&w, "  \"max_position_embeddings\": %d,\n  \"rope_theta\": %.9g,\n",
+                m->max_position_embeddings, (double)m->rope_theta);
+    grpo__print(&w, "  \"rms_norm_eps\": %.9g,\n  \"initializer_range\": %.9g,\n",
+                (double)m->rms_norm_eps, (double)m->initializer_range);
+    grpo__print(&w, "  \"tie_word_embeddings\": %s,\n  \"hidden_act\": \"silu\",\n",
+                m->tie_word_embeddings ? "true" : "false");
+    grpo__print(&w, "  \"use_sliding_window\": false,\n  \"torch_dtype\": \"%s\",\n",
+                flags & GRPO_SAVE_BF16 ? "bfloat16" : "float32");
+    grpo__print(&w, "  \"bos_token_id\": null,\n  \"eos_token_id\": %d\n}\n", g->config.eos_token_id);
+    return grpo__writer_close(&w, GRPO_OK);
+}
+
+/* ---- safetensors: writing. A file is a list of sections, each all tensors of one array. */
+typedef struct grpo__section { const char *prefix; const float *array; } grpo__section;   /* array: B */
+
+enum { GRPO__STAGING = 1024 };      /* floats on their way between a file and the backend         */
+
+static uint32_t grpo__float_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static void grpo__store(unsigned char *to, uint32_t bits, int bytes)
+{
+    int i;
+    for (i = 0; i < bytes; i++) to[i] = (unsigned char)(bits >> 8 * i & 255u);
+}
+
+static size_t grpo__tensor_size(const grpo__tensor *t)
+{
+    return grpo__size(t->rows, t->cols ? t->cols : 1);
+}
+
+static void grpo__write_header(grpo__writer *w, grpo *g, const grpo__section *sections, int n,
+                               int bytes)
+{
+    const grpo_state *s = &g->state;
+    double at = 0;
+    int i, k;
+    grpo__print(w, "{\"__metadata__\":{\"format\":\"pt\",\"seed\":\"%llu\",\"step\":\"%.0f\","
+                "\"optimizer_step\":\"%.0f\",\"adam_step\":\"%.0f\",\"num_tokens\":\"%.0f\"}",
+                (unsigned long long)g->config.seed, (double)s->step, (double)s->optimizer_step,
+                (double)s->adam_step, s->num_tokens);
+    for (k = 0; k < n; k++)
+        for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
+            grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+            double end = at + (double)grpo__tensor_size(&t) * bytes;
+            grpo__print(w, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[%d", sections[k].prefix, t.name,
+                        bytes == 2 ? "BF16" : "F32", t.rows);
+            if (t.cols) grpo__print(w, ",%d", t.cols);
+            grpo__print(w, "],\"data_offsets\":[%.0f,%.0f]}", at, end);
+            at = end;
+        }
+    grpo__print(w, "}");
+    while (w->count % 8) grpo__print(w, " ");
+}
+
+/* fp32, or bf16 rounded to nearest, ties to even. */
+static int grpo__write_tensor(grpo__writer *w, grpo *g, const grpo__section *s,
+                              const grpo__tensor *t, int bytes)
+{
+    float staging[GRPO__STAGING];
+    unsigned char encoded[4 * GRPO__STAGING];
+    size_t n = grpo__tensor_size(t), at, count, i;
+    for (at = 0; at < n; at += count) {
+        count = n - at < GRPO__STAGING ? n - at : (size_t)GRPO__STAGING;
+        g->machinery->backend->download(g->machinery->context, staging, s->array + t->offset + at,
+                                        count * sizeof(float));
+        for (i = 0; i < count; i++) {
+            uint32_t bits = grpo__float_bits(staging[i]);
+            if (bytes == 2) bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+            if ((bits >> 23 & 255u) == 255u)
+                return grpo__fail(g, GRPO_NONFINITE, "%s%s holds a number that is not finite: "
+                                  "nothing was saved", s->prefix, t->name);
+            grpo__store(encoded + i * (size_t)bytes, bytes == 2 ? bits >> 16 : bits, bytes);
+        }
+        grpo__write(w, encoded, count * (size_t)bytes);
+    }
+    return GRPO_OK;
+}
+
+static int grpo__save_sections(grpo *g, const char *folder, const char *name,
+                               const grpo__section *sections, int n, int bytes)
+{
+    grpo__writer w, counter;
+    unsigned char length[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+    int i, k, code = grpo__writer_open(&w, &g->config, folder, name);
+    if (code) return code;
+    memset(&counter, 0, sizeof counter);
+    grpo__write_header(&counter, g, sections, n, bytes);
+    grpo__store(length, (uint32_t)counter.count, 4);
+    grpo__write(&w, length, 8);
+    grpo__write_header(&w, g, sections, n, bytes);
+    for (k = 0; k < n; k++)
+        for (i = 0; i < grpo__num_tensors(&g->config.model) && !code; i++) {
+            grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+            code = grpo__write_tensor(&w, g, &sections[k], &t, bytes);
+        }
+    return grpo__writer_close(&w, code);
+}
+
+/* The arrays of a trainer's state. Returns how many. */
+static int grpo__state_sections(const grpo *g, grpo__section sections[4])
+{
+    const struct grpo__machinery *w = g->machinery;
+    sections[0].prefix = "weights.";    sections[0].array = w->weights;
+    sections[1].prefix = "exp_avg.";    sections[1].array = w->adam_m;
+    sections[2].prefix = "exp_avg_sq."; sections[2].array = w->adam_v;
+    sections[3].prefix = "reference.";  sections[3].array = w->reference;
+    return w->reference ? 4 : 3;
+}
+
+int grpo_save(grpo *g, const char *folder, int flags)
+{
+    grpo__section model = { "", NULL }, state[4];
+    int code = grpo__device_check(g);
+    if (!code && g->config.model.qk_norm && g->config.model.attention_bias)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "no architecture of Hugging Face has q/k norm and a "
+                          "bias on q, k, v alone: such a model cannot be saved");
+    model.array = g->machinery->weights;
+    if (!code) code = grpo__save_config(g, folder, flags);
+    if (!code) code = grpo__save_sections(g, folder, "model.safetensors", &model, 1,
+                                          flags & GRPO_SAVE_BF16 ? 2 : 4);
+    if (!code && flags & GRPO_SAVE_STATE)
+        code = grpo__save_sections(g, folder, "trainer_state.safetensors", state,
+                                   grpo__state_sections(g, state), 4);
+    return code;
+}
+
+/* ---- safetensors: reading */
+typedef struct grpo__entry {
+    char name[128];
+    char dtype[8];
+    double shape[4], begin, end;
+    int dims, used;
+} grpo__entry;
+
+typedef struct grpo__archive {
+    grpo_config *config;
+    const char *path;
+    char *bytes;
+    size_t size, num_entries;
+    const unsigned char *data;
+    grpo__entry *entries;           /* by name                                                   */
+    grpo_state state;               /* from the metadata, like the next two                      */
+    uint64_t seed;
+    int has_state;
+} grpo__archive;
+
+static int grpo__bad_archive(grpo__archive *a, const char *name, const char *what)
+{
+    return grpo__fail_config(a->config, GRPO_BAD_FILE, "%.120s: %.60s%s%.90s; nothing was changed",
+                             a->path, name, *name ? " " : "", what);
+}
+
+/* A text of digits; anything else fails. */
+static uint64_t grpo__json_digits(grpo__json *j)
+{
+    char text[24];
+    uint64_t value = 0;
+    const char *at = text;
+    grpo__json_string(j, text, sizeof text);
+    for (; grpo__is_digit(*at); at++) value = value * 10 + (uint64_t)(*at - '0');
+    if (*at || at == text) j->failed = 1;
+    return value;
+}
+
+static void grpo__read_metadata(grpo__json *j, grpo__archive *a)
+{
+    char key[64];
+    int count = 0;
+    while (grpo__json_key(j, &count, key, sizeof key)) {
+        if (!strcmp(key, "step")) { a->state.step = (int64_t)grpo__json_digits(j); a->has_state = 1; }
+        else if (!strcmp(key, "optimizer_step")) a->state.optimizer_step = (int64_t)grpo__json_digits(j);
+        else if (!strcmp(key, "adam_step")) a->state.adam_step = (int64_t)grpo__json_digits(j);
+        else if (!strcmp(key, "num_tokens")) a->state.num_tokens = (double)grpo__json_digits(j);
+        else if (!strcmp(key, "seed")) a->seed = grpo__json_digits(j);
+        else grpo__json_skip(j, GRPO__JSON_DEPTH);
+    }
+}
+
+static void grpo__read_entry(grpo__json *j, grpo__entry *e)
+{
+    char key[32];
+    int count = 0, items = 0;
+    memset(e->shape, 0, sizeof e->shape);
+    e->dims = e->used = 0;
+    e->dtype[0] = 0;
+    e->begin = e->end = -1;
+    while (grpo__json_key(j, &count, key, sizeof key)) {
+        items = 0;
+        if (!strcmp(key, "dtype")) grpo__json_string(j, e->dtype, sizeof e->dtype);
+        else if (!strcmp(key, "shape"))
+            while (grpo__json_item(j, &items)) {
+                if (e->dims == 4) { j->failed = 1; return; }
+                e->shape[e->dims++] = grpo__json_number(j);
+            }
+        else if (!strcmp(key, "data_offsets"))
+            while (grpo__json_item(j, &items)) {
+                if (items > 2) { j->failed = 1; return; }
+                *(items == 1 ? &e->begin : &e->end) = grpo__json_number(j);
+            }
+        else j->failed = 1;
+    }
+}
+
+/* Entries are counted first (entries NULL), then read. */
+static void grpo__read_entries(grpo__json j, grpo__archive *a, int *failed)
+{
+    char name[128];
+    int count = 0;
+    grpo__entry unused;
+    a->num_entries = 0;
+    while (grpo__json_key(&j, &count, name, sizeof name)) {
+        grpo__entry *e = a->entries ? &a->entries[a->num_entries] : &unused;
+        if (!strcmp(name, "__metadata__")) { grpo__read_metadata(&j, a); continue; }
+        memcpy(e->name, name, sizeof name);
+        grpo__read_entry(&j, e);
+        a->num_entries++;
+    }
+    *failed = j.failed || grpo__json_peek(&j);
+}
+
+static int grpo__by_begin(const void *a, const void *b)
+{
+    const grpo__entry *x = (const grpo__entry *)a, *y = (const grpo__entry *)b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+static int grpo__by_name(const void *a, const void *b)
+{
+    return strcmp(((const grpo__entry *)a)->name, ((const grpo__entry *)b)->name);
+}
+
+/* Bytes of one number; 0 for a type that we cannot read. */
+static int grpo__dtype_size(const char *dtype)
+{
+    return !strcmp(dtype, "F32") ? 4 : !strcmp(dtype, "BF16") || !strcmp(dtype, "F16") ? 2 : 0;
+}
+
+/* Every byte of the data belongs to exactly one tensor, and no name stands twice. Offsets are whole
+ * doubles, exact up to 2^53. */
+static int grpo__check_entries(grpo__archive *a, double data_size)
+{
+    double end = 0;
+    size_t i;
+    int d;
+    qsort(a->entries, a->num_entries, sizeof *a->entries, grpo__by_begin);
+    for (i = 0; i < a->num_entries; i++) {
+        const grpo__entry *e = &a->entries[i];
+        double count = 1;
+        for (d = 0; d < e->dims; d++) {
+            if (!(e->shape[d] >= 0 && e->shape[d] < 1e12) || e->shape[d] != floor(e->shape[d]))
+                return grpo__bad_archive(a, e->name, "has an impossible shape");
+            count *= e->shape[d];
+        }
+        if (e->begin != end || !(e->end >= e->begin) || e->end > data_size)
+            return grpo__bad_archive(a, e->name, "overlaps, leaves a hole or lies outside the file");
+        if (grpo__dtype_size(e->dtype) && count * grpo__dtype_size(e->dtype) != e->end - e->begin)
+            return grpo__bad_archive(a, e->name, "has a shape that does not match its bytes");
+        end = e->end;
+    }
+    if (end != data_size) return grpo__bad_archive(a, "", "holds bytes that belong to no tensor");
+    qsort(a->entries, a->num_entries, sizeof *a->entries, grpo__by_name);
+    for (i = 1; i < a->num_entries; i++)
+        if (!grpo__by_name(&a->entries[i - 1], &a->entries[i]))
+            return grpo__bad_archive(a, a->entries[i].name, "stands twice");
+    return GRPO_OK;
+}
+
+static void grpo__close_archive(grpo__archive *a)
+{
+    grpo__release(a->config, a->entries);
+    grpo__release(a->config, a->bytes);
+}
+
+static int grpo__open_archive(grpo__archive *a, grpo_config *c, const char *path)
+{
+    const unsigned char *length;
+    size_t header = 0;
+    grpo__json j;
+    int i, code, failed;
+    memset(a, 0, sizeof *a);
+    a->config = c;
+    a->path = path;
+    a->bytes = grpo__read_file(c, path, &a->size, &code);
+    if (!a->bytes) return code;
+    length = (const unsigned char *)a->bytes;
+    for (i = 0; i < 8 && a->size >= 8; i++)
+        header = i < 4 ? header | (size_t)length[i] << 8 * i : length[i] ? SIZE_MAX : header;
+    if (a->size < 10 || header > 100000000 || header > a->size - 8)
+        return grpo__bad_archive(a, "", "is no safetensors file, or is cut off");
+    j.at = a->bytes + 8; j.end = j.at + header; j.failed = 0;
+    a->data = length + 8 + header;
+    grpo__read_entries(j, a, &failed);
+    if (failed) return grpo__bad_archive(a, "", "has a header that is not as safetensors has it");
+    a->entries = (grpo__entry *)grpo__allocate(c, grpo__multiply(a->num_entries + 1,
+                                                                 sizeof *a->entries));
+    if (!a->entries) return grpo__fail_config(c, GRPO_NO_MEMORY, "out of memory for a header");
+    grpo__read_entries(j, a, &failed);
+    return grpo__check_entries(a, (double)(a->size - 8 - header));
+}
+
+/* Number i of an entry. */
+static float grpo__read_element(const unsigned char *at, const char *dtype)
+{
+    uint32_t bits = (uint32_t)at[0] | (uint32_t)at[1] << 8;
+    float value;
+    if (!strcmp(dtype, "F16")) {
+        int exponent = (int)(bits >> 10 & 31u), fraction = (int)(bits & 1023u);
+        double x = exponent == 31 ? HUGE_VAL : exponent ? ldexp(1024 + fraction, exponent - 25)
+                                             : ldexp(fraction, -24);
+        return (float)(bits & 0x8000u ? -x : x);
+    }
+    bits = !strcmp(dtype, "F32") ? bits | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24 : bits << 16;
+    memcpy(&value, &bits, sizeof bits);
+    return value;
+}
+
+/* The entry of a tensor, all its numbers checked; NULL if something is wrong, with *code set. */
+static grpo__entry *grpo__find_entry(grpo__archive *a, const char *prefix, const grpo__tensor *t,
+                                     int *code)
+{
+    grpo__entry wanted, *e;
+    size_t i, n = grpo__tensor_size(t);
+    int bytes;
+    snprintf(wanted.name, sizeof wanted.name, "%s%s", prefix, t->name);
+    e = (grpo__entry *)bsearch(&wanted, a->entries, a->num_entries, sizeof *e, grpo__by_name);
+    *code = GRPO_OK;
+    if (!e) *code = grpo__bad_archive(a, wanted.name, "is missing");
+    else if (e->dims != (t->cols ? 2 : 1) || e->shape[0] != t->rows || (t->cols && e->shape[1] != t->cols))
+        *code = grpo__bad_archive(a, wanted.name, "has another shape than this model's");
+    else if (!grpo__dtype_size(e->dtype))
+        *code = grpo__bad_archive(a, wanted.name, "is of a type other than F32, BF16 or F16");
+    if (*code) return NULL;
+    bytes = grpo__dtype_size(e->dtype);
+    for (i = 0; i < n; i++)
+        if (!grpo__finite((double)grpo__read_element(a->data + (size_t)e->begin + i * (size_t)bytes, e->dtype))) {
+            *code = grpo__bad_archive(a, wanted.name, "holds a number that is not finite");
+            return NULL;
+        }
+    e->used = 1;
+    return e;
+}
+
+static void grpo__upload_entry(grpo *g, const grpo__archive *a, const grpo__entry *e, float *array,
+                               size_t n)
+{
+    float staging[GRPO__STAGING];
+    size_t at, i, count, bytes = (size_t)grpo__dtype_size(e->dtype);
+    const unsigned char *from = a->data + (size_t)e->begin;
+    for (at = 0; at < n; at += count) {
+        count = n - at < GRPO__STAGING ? n - at : (size_t)GRPO__STAGING;
+        for (i = 0; i < count; i++) staging[i] = grpo__read_element(from + (at + i) * bytes, e->dtype);
+        g->machinery->backend->upload(g->machinery->context, array + at, staging,
+                                      count * sizeof(float));
+    }
+}
+
+/* Names that may stand in a file without being used. */
+static int grpo__may_ignore(const grpo *g, const char *name)
+{
+    if (g->config.model.tie_word_embeddings && !strcmp(name, "lm_head.weight")) return 1;
+    if (!g->machinery->reference && !strncmp(name, "reference.", 10)) return 1;
+    return strstr(name, "rotary_emb.inv_freq") != NULL;
+}
+
+/* Check all sections first, then upload them. */
+static int grpo__load_sections(grpo *g, grpo__archive *a, const grpo__section *sections, int n)
+{
+    int i, k, upload, code = GRPO_OK;
+    size_t e;
+    for (upload = 0; upload < 2 && !code; upload++) {
+        for (k = 0; k < n && !code; k++)
+            for (i = 0; i < grpo__num_tensors(&g->config.model) && !code; i++) {
+                grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+                grpo__entry *entry = grpo__find_entry(a, sections[k].prefix, &t, &code);
+                if (entry && upload)
+                    grpo__upload_entry(g, a, entry, (float *)(uintptr_t)sections[k].array + t.offset,
+                                       grpo__tensor_size(&t));
+            }
+        for (e = 0; e < a->num_entries && !code; e++)
+            if (!a->entries[e].used && !grpo__may_ignore(g, a->entries[e].name))
+                code = grpo__bad_archive(a, a->entries[e].name, "is not part of this model");
+    }
+    return code;
+}
+
+/* Load these sections of folder/name; with a state, the counters too. */
+static int grpo__load_file(grpo *g, const char *folder, const char *name,
+                           const grpo__section *sections, int n, int with_state)
+{
+    grpo__archive a;
+    char path[1024];
+    int code = grpo__path(&g->config, path, folder, name);
+    if (code) return code;
+    code = grpo__open_archive(&a, &g->config, path);
+    if (!code && with_state && !a.has_state)
+        code = grpo__bad_archive(&a, "", "is not a trainer's state");
+    if (!code) code = grpo__load_sections(g, &a, sections, n);
+    if (!code) {
+        grpo__weights_changed(g, GRPO_POLICY);
+        g->machinery->stage = GRPO__EMPTY;
+        if (with_state) { g->state = a.state; g->config.seed = a.seed; }
+    }
+    grpo__close_archive(&a);
+    return code ? code : grpo__device_check(g);
+}
+
+int grpo_load(grpo *g, const char *folder)
+{
+    grpo__section model = { "", NULL };
+    int code;
+    model.array = g->machinery->weights;
+    code = grpo__load_file(g, folder, "model.safetensors", &model, 1, 0);
+    if (!code && g->machinery->reference) code = grpo_set_reference(g, 1.0f);
+    return code;
+}
+
+int grpo_resume(grpo *g, const char *folder)
+{
+    grpo__section state[4];
+    int code = grpo__load_file(g, folder, "trainer_state.safetensors", state,
+                               grpo__state_sections(g, state), 1);
+    if (!code && g->machinery->reference) grpo__weights_changed(g, GRPO_REFERENCE);
+    return code;
+}
+
+/* ---- metrics: one JSON object a line, under TRL's names */
+typedef struct grpo__text { char *text; size_t capacity, used; } grpo__text;
+
+static void grpo__append(grpo__text *t, const char *part)
+{
+    for (; *part; part++, t->used++)
+        if (t->used + 1 < t->capacity) t->text[t->used] = *part;
+}
+
+static void grpo__append_number(grpo__text *t, const char *name, double value)
+{
+    char number[40];
+    const char *c;
+    grpo__append(t, t->used ? ", \"" : "{\"");
+    for (c = name; *c; c++) {       /* a reward may have any name */
+        char one[3] = { '\\', *c, 0 };
+        grpo__append(t, *c == '"' || *c == '\\' ? one : (unsigned char)*c < 32 ? "?" : one + 1);
+    }
+    snprintf(number, sizeof number, "\": %.9g", value);
+    grpo__append(t, grpo__finite(value) ? number : "\": null");
+}
+
+int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity)
+{
+    const struct { const char *name; double value; } table[] = {
+        { "step", (double)m->step }, { "num_tokens", m->num_tokens }, { "step_time", m->step_time },
+        { "loss", m->loss }, { "policy_loss", m->policy_loss }, { "grad_norm", m->grad_norm },
+        { "learning_rate", m->learning_rate }, { "reward", m->reward },
+        { "reward_std", m->reward_std }, { "frac_reward_zero_std", m->frac_reward_zero_std },
+        { "entropy", m->entropy }, { "kl", m->kl },
+        { "clip_ratio/low_mean", m->clip_ratio_low_mean },
+        { "clip_ratio/high_mean", m->clip_ratio_high_mean },
+        { "clip_ratio/region_mean", m->clip_ratio_region_mean },
+        { "clip_ratio/low_min", m->clip_ratio_low_min },
+        { "clip_ratio/high_max", m->clip_ratio_high_max },
+        { "ratio/mean", m->ratio_mean }, { "ratio/max", m->ratio_max },
+        { "completions/mean_length", m->completions_mean_length },
+        { "completions/min_length", m->completions_min_length },
+        { "completions/max_length", m->completions_max_length },
+        { "completions/mean_terminated_length", m->completions_mean_terminated_length },
+        { "completions/min_terminated_length", m->completions_min_terminated_length },
+        { "completions/max_terminated_length", m->completions_max_terminated_length },
+        { "completions/clipped_ratio", m->completions_clipped_ratio },
+        { "num_left_out", (double)m->num_left_out }, { "num_resampled", (double)m->num_resampled },
+        { "num_updates", (double)m->num_updates }, { "skipped", (double)m->skipped } };
+    grpo__text t = { text, capacity, 0 };
+    size_t i;
+    int r;
+    for (i = 0; i < sizeof table / sizeof *table; i++)
+        grpo__append_number(&t, table[i].name, table[i].value);
+    for (r = 0; r < m->num_rewards; r++) {
+        char name[GRPO_NAME_LENGTH + 16];
+        snprintf(name, sizeof name, "rewards/%.31s/mean", m->reward_names[r]);
+        grpo__append_number(&t, name, m->reward_means[r]);
+        snprintf(name, sizeof name, "rewards/%.31s/std", m->reward_names[r]);
+        grpo__append_number(&t, name, m->reward_stds[r]);
+    }
+    grpo__append(&t, "}");
+    if (capacity) text[t.used < capacity ? t.used : capacity - 1] = 0;
+    return (int)t.used;
+}
+
+static int grpo__append_metrics(grpo *g, const grpo_metrics *m)
+{
+    char line[4096];
+    FILE *file = fopen(g->config.metrics_path, "ab");
+    int failed = !file;
+    grpo_metrics_json(m, line, sizeof line);
+    if (file) failed = fprintf(file, "%s\n", line) < 0;
+    if (file && fclose(file)) failed = 1;
+    if (!failed) return GRPO_OK;
+    return grpo__fail(g, GRPO_IO, "%.180s: the step was done, but its metrics could not be "
+                      "appended", g->config.metrics_path);
+}
 
 /* -------------------------------------------------------------------------------- >>selftest --
  * Finite differences: (L(x + h) - L(x - h)) / 2h against what backward says, where L weighs the

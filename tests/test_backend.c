@@ -205,7 +205,8 @@ static void whole_life(const grpo_backend *backend, int variant, grpo_metrics *m
     c.max_completion_length = 6;
     c.micro_batch_prompts = 2;
     c.ref_model_sync_steps = 2;
-    c.model.qk_norm = c.model.attention_bias = variant;
+    c.model.qk_norm = variant;
+    c.model.attention_bias = !variant;
     c.model.tie_word_embeddings = !variant;
     c.sampling.top_p = variant ? 0.8f : 1.0f;
     c.objective.entropy_coef = 0.01f;

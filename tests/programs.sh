@@ -1,0 +1,25 @@
+#!/bin/sh
+# The programs printed in grpo.h and README.md are what they say: extract, build without a warning, run.
+: "${CC:=cc}" "${BUILD:=build}"
+passed=0 failed=0
+dir=$BUILD/programs
+mkdir -p "$dir"
+# From the header's comment: behind "A WHOLE PROGRAM", from its first line to its closing brace.
+sed -n '/A WHOLE PROGRAM/,/ \*   It prints/p' grpo.h | sed -n '/#define GRPO_IMPLEMENTATION/,$p' \
+    | grep -v 'It prints' | sed -e 's/^ \*   //' -e 's/^ \*$//' > "$dir/header.c"
+# From the README: its first C block.
+sed -n '/^```c$/,/^```$/p' README.md | sed -e '/^```$/q' | grep -v '^```' > "$dir/readme.c"
+for program in header readme; do
+    if $CC -std=c99 -O2 -Wall -Wextra -Wpedantic -Werror -I. "$dir/$program.c" -o "$dir/$program" -lm \
+       && "$dir/$program" > "$dir/$program.out" && grep -q '^solved at step' "$dir/$program.out"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "the program in $program does not do what is printed beside it:"
+        tail -n 3 "$dir/$program.out"
+    fi
+done
+cmp -s "$dir/header.c" "$dir/readme.c" && passed=$((passed + 1)) || {
+    failed=$((failed + 1)); echo "README.md and grpo.h print different programs"; }
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
