@@ -52,7 +52,7 @@ static double one_step(grpo *g, int step, int print)
     int i, pass;
 
     for (i = 0; i < BATCH; i++)                               /* sample a batch of questions q   */
-        q[i] = sums[(int)(grpo_uniform(7, (uint64_t)step, (uint64_t)i, 0, 0) * SUMS)];
+        q[i] = sums[(int)(grpo_uniform(7, (uint64_t)step, (uint64_t)i, 0, 0) * (float)SUMS)];
 
     check(g, grpo_rollout(g, q, BATCH));      /* o_1 .. o_G ~ pi_old(. | q), for each q;
                                                  b->logprobs = log pi_old(o_it | q, o_i<t)       */
