@@ -103,7 +103,16 @@
  *       return 0;
  *   }
  *
-@OUTPUT@
+ *   It prints
+ *
+ *       step   1  reward 0.00
+ *       step  11  reward 0.06
+ *       step  21  reward 0.16
+ *       step  31  reward 0.28
+ *       step  41  reward 0.56
+ *       step  51  reward 0.75
+ *       step  61  reward 0.84
+ *       solved at step 70
  *
  * WHAT IT PROMISES
  *
@@ -772,6 +781,7 @@ GRPO_API const grpo_backend *grpo_cpu(void);
 #include <direct.h>
 #include <io.h>
 #include <time.h>
+#include <windows.h>
 #else
 #include <time.h>
 #endif
@@ -797,12 +807,16 @@ GRPO_API const grpo_backend *grpo_cpu(void);
 #endif
 
 /* a*b + c must round twice wherever it is written so: whether a loop gets a fused instruction is
- * the compiler's choice, and may differ between the body and the tail of one loop. */
+ * the compiler's choice, and may differ between the body and the tail of one loop. (The other two only
+ * give up floating-point exception flags and errno, so that loops with sqrtf or a choice vectorise.) */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off")
+#pragma GCC optimize("fp-contract=off", "no-trapping-math", "no-math-errno")
+#ifdef __OPTIMIZE__
+#pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
+#endif
 #endif
 
 #ifdef __cplusplus
@@ -822,14 +836,12 @@ static int grpo__fail(grpo *g, int code, const char *format, ...) GRPO__PRINTF(3
 static int grpo__fail_config(grpo_config *c, int code, const char *format, ...) GRPO__PRINTF(3, 4);
 static void grpo__warn(grpo *g, const char *format, ...) GRPO__PRINTF(2, 3);
 
-static void grpo__say(grpo_config *c, char *text, const char *format, va_list arguments)
-{
+static void grpo__say(grpo_config *c, char *text, const char *format, va_list arguments) {
     vsnprintf(text, GRPO_ERROR_LENGTH, format, arguments);
     if (c->log) c->log(text, c->user);
 }
 
-static int grpo__fail_config(grpo_config *c, int code, const char *format, ...)
-{
+static int grpo__fail_config(grpo_config *c, int code, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     grpo__say(c, c->error, format, arguments);
@@ -837,8 +849,7 @@ static int grpo__fail_config(grpo_config *c, int code, const char *format, ...)
     return code;
 }
 
-static int grpo__fail(grpo *g, int code, const char *format, ...)
-{
+static int grpo__fail(grpo *g, int code, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     grpo__say(&g->config, g->config.error, format, arguments);
@@ -846,8 +857,7 @@ static int grpo__fail(grpo *g, int code, const char *format, ...)
     return code;
 }
 
-static void grpo__warn(grpo *g, const char *format, ...)
-{
+static void grpo__warn(grpo *g, const char *format, ...) {
     char text[GRPO_ERROR_LENGTH];
     va_list arguments;
     va_start(arguments, format);
@@ -855,19 +865,16 @@ static void grpo__warn(grpo *g, const char *format, ...)
     va_end(arguments);
 }
 
-const char *grpo_error(const grpo *g)
-{
+const char *grpo_error(const grpo *g) {
     return g ? g->config.error : "there is no object: grpo_new() returned NULL, see config.error";
 }
 
-static void *grpo__allocate(const grpo_config *c, size_t size)
-{
+static void *grpo__allocate(const grpo_config *c, size_t size) {
     if (size == SIZE_MAX) return NULL;                        /* a sum or product that overflowed */
     return c->allocate ? c->allocate(size, c->user) : malloc(size);
 }
 
-static void grpo__release(const grpo_config *c, void *memory)
-{
+static void grpo__release(const grpo_config *c, void *memory) {
     if (!memory) return;
     if (c->allocate) c->release(memory, c->user);
     else free(memory);
@@ -875,8 +882,7 @@ static void grpo__release(const grpo_config *c, void *memory)
 
 /* Sizes that overflow stick at SIZE_MAX, which no allocator grants. */
 static size_t grpo__add(size_t a, size_t b) { return a > SIZE_MAX - b ? SIZE_MAX : a + b; }
-static size_t grpo__multiply(size_t a, size_t b)
-{
+static size_t grpo__multiply(size_t a, size_t b) {
     return b && a > SIZE_MAX / b ? SIZE_MAX : a * b;
 }
 static size_t grpo__size(int a, int b) { return grpo__multiply((size_t)a, (size_t)b); }
@@ -884,8 +890,7 @@ static size_t grpo__size(int a, int b) { return grpo__multiply((size_t)a, (size_
 /* An arena is laid out twice by the same code: with base NULL to measure, then to hand out. */
 typedef struct grpo__arena { char *base; size_t used; } grpo__arena;
 
-static void *grpo__take(grpo__arena *arena, size_t count, size_t size)
-{
+static void *grpo__take(grpo__arena *arena, size_t count, size_t size) {
     size_t start = grpo__add(arena->used, 63);
     if (start == SIZE_MAX) { arena->used = SIZE_MAX; return NULL; }
     start &= ~(size_t)63;
@@ -893,18 +898,15 @@ static void *grpo__take(grpo__arena *arena, size_t count, size_t size)
     return arena->base ? arena->base + start : NULL;
 }
 
-static float *grpo__take_floats(grpo__arena *arena, size_t count)
-{
+static float *grpo__take_floats(grpo__arena *arena, size_t count) {
     return (float *)grpo__take(arena, count, sizeof(float));
 }
 
-static int *grpo__take_ints(grpo__arena *arena, size_t count)
-{
+static int *grpo__take_ints(grpo__arena *arena, size_t count) {
     return (int *)grpo__take(arena, count, sizeof(int));
 }
 
-static double grpo__seconds(void)
-{
+static double grpo__seconds(void) {
 #if defined(__unix__) || defined(__APPLE__)
     struct timeval t;
     gettimeofday(&t, NULL);
@@ -926,7 +928,9 @@ static int grpo__replace(const char *from, const char *to) { return rename(from,
 #elif defined(_WIN32)
 static void grpo__make_folder(const char *path) { _mkdir(path); }
 static int grpo__sync(FILE *file) { return _commit(_fileno(file)); }
-static int grpo__replace(const char *from, const char *to) { remove(to); return rename(from, to); }
+static int grpo__replace(const char *from, const char *to) {
+    return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) ? 0 : -1;
+}
 #else
 static void grpo__make_folder(const char *path) { (void)path; }
 static int grpo__sync(FILE *file) { (void)file; return 0; }
@@ -941,29 +945,25 @@ static int grpo__finite(double x) { return x - x == 0; }
 
 /* Random numbers are a hash of what they are for, so any of them can be drawn again alone. The
  * mixing step is the finaliser of SplitMix64 (Steele, Lea & Flood 2014). */
-static uint64_t grpo__mix(uint64_t x)
-{
+static uint64_t grpo__mix(uint64_t x) {
     x += UINT64_C(0x9e3779b97f4a7c15);
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
     return x ^ (x >> 31);
 }
 
-static uint64_t grpo__hash(uint64_t seed, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
-{
+static uint64_t grpo__hash(uint64_t seed, uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
     return grpo__mix(grpo__mix(grpo__mix(grpo__mix(grpo__mix(seed) ^ a) ^ b) ^ c) ^ d);
 }
 
 float grpo_uniform(uint64_t seed, uint64_t step, uint64_t prompt, uint64_t completion,
-                   uint64_t position)
-{
+                   uint64_t position) {
     uint64_t h = grpo__hash(seed, step, prompt, completion, position);
     return (float)(h >> 40) * (1.0f / 16777216.0f);           /* 24 bits: exact, below 1         */
 }
 
 /* A standard normal number (Box-Muller), for the initial weights. */
-static float grpo__normal(uint64_t seed, uint64_t index)
-{
+static float grpo__normal(uint64_t seed, uint64_t index) {
     uint64_t h = grpo__hash(seed, index, 0, 0, 1);
     double u = ((double)(h >> 32) + 0.5) / 4294967296.0;
     double v = ((double)(h & 0xffffffffu) + 0.5) / 4294967296.0;
@@ -1000,8 +1000,7 @@ typedef struct grpo__pool {
 } grpo__pool;
 
 /* Take one task of the given generation. Returns 0 when none is left. */
-static int grpo__pool_take(grpo__pool *p, uint64_t generation, int thread)
-{
+static int grpo__pool_take(grpo__pool *p, uint64_t generation, int thread) {
     uint64_t ticket = GRPO__LOAD(&p->ticket);
     do {
         if (ticket >> 32 != generation || !(ticket & 0xffffffffu)) return 0;
@@ -1012,8 +1011,7 @@ static int grpo__pool_take(grpo__pool *p, uint64_t generation, int thread)
     return 1;
 }
 
-static void grpo__pool_sleep(grpo__pool *p, uint64_t seen)
-{
+static void grpo__pool_sleep(grpo__pool *p, uint64_t seen) {
     pthread_mutex_lock(&p->mutex);
     GRPO__PLUS(&p->sleepers, 1);
     while (GRPO__LOAD(&p->ticket) >> 32 == seen && !GRPO__LOAD(&p->quit))
@@ -1022,8 +1020,7 @@ static void grpo__pool_sleep(grpo__pool *p, uint64_t seen)
     pthread_mutex_unlock(&p->mutex);
 }
 
-static void *grpo__pool_work(void *argument)
-{
+static void *grpo__pool_work(void *argument) {
     grpo__worker *w = (grpo__worker *)argument;
     grpo__pool *p = w->pool;
     uint64_t seen = 0;
@@ -1042,8 +1039,7 @@ static void *grpo__pool_work(void *argument)
     return NULL;
 }
 
-static void grpo__pool_wake(grpo__pool *p)
-{
+static void grpo__pool_wake(grpo__pool *p) {
     if (!GRPO__LOAD(&p->sleepers)) return;
     pthread_mutex_lock(&p->mutex);
     pthread_cond_broadcast(&p->wake);
@@ -1051,15 +1047,13 @@ static void grpo__pool_wake(grpo__pool *p)
 }
 
 /* How many threads a config asks for; 0 means one per core. */
-static int grpo__num_threads(int asked)
-{
+static int grpo__num_threads(int asked) {
     if (asked == 0) asked = (int)sysconf(_SC_NPROCESSORS_ONLN);
     return grpo__min(grpo__max(asked, 1), GRPO__MAX_THREADS);
 }
 
 /* Fewer threads than asked for is no error: the results are the same. */
-static void grpo__pool_start(grpo__pool *p, int num_threads)
-{
+static void grpo__pool_start(grpo__pool *p, int num_threads) {
     int i;
     memset(p, 0, sizeof *p);
     p->num_threads = 1;
@@ -1073,8 +1067,7 @@ static void grpo__pool_start(grpo__pool *p, int num_threads)
     }
 }
 
-static void grpo__pool_stop(grpo__pool *p)
-{
+static void grpo__pool_stop(grpo__pool *p) {
     int i;
     pthread_mutex_lock(&p->mutex);
     GRPO__STORE(&p->quit, 1);
@@ -1085,8 +1078,7 @@ static void grpo__pool_stop(grpo__pool *p)
     pthread_mutex_destroy(&p->mutex);
 }
 
-static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job)
-{
+static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job) {
     uint64_t generation = (p->ticket >> 32) + 1;
     int spins = 0;
     p->run = run;
@@ -1104,8 +1096,7 @@ typedef struct grpo__pool { int num_threads; } grpo__pool;
 static int grpo__num_threads(int asked) { (void)asked; return 1; }
 static void grpo__pool_start(grpo__pool *p, int num_threads) { p->num_threads = num_threads; }
 static void grpo__pool_stop(grpo__pool *p) { (void)p; }
-static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job)
-{
+static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job) {
     int i;
     (void)p;
     for (i = 0; i < num_tasks; i++) run(job, i, 0);
@@ -1115,8 +1106,7 @@ static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *j
 enum { GRPO__SMALL_WORK = 100000 }; /* operations that are done before a second thread is awake  */
 
 /* Run tasks 0..num_tasks-1 in any order on any thread; work is about how many operations it is. */
-static void grpo__parallel(grpo__pool *p, int num_tasks, double work, grpo__task run, void *job)
-{
+static void grpo__parallel(grpo__pool *p, int num_tasks, double work, grpo__task run, void *job) {
     int i;
     if (p->num_threads > 1 && num_tasks > 1 && work > (double)GRPO__SMALL_WORK)
         grpo__pool_run(p, num_tasks, run, job);
@@ -1476,8 +1466,33 @@ static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const vo
  * Each layer forward and, right under it, its derivative. A job is a task's arguments; a task is a
  * block of rows (or, where rows are summed, of columns: then rows stay in order). */
 
+/* A loop written once, compiled for each vector unit, chosen at run time: name(...) runs name_plain(...)
+ * as the compiler sees it for that unit. No instruction fuses or reorders anything, so the bits are the
+ * same on all of them. */
+#if defined(__GNUC__)
+#define GRPO__INLINE static inline __attribute__((always_inline))
+#else
+#define GRPO__INLINE static
+#endif
+#ifdef GRPO__X86
+#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
+    __attribute__((target("avx512f,avx512dq")))                         \
+    static void name##_avx512 parameters { name##_plain arguments; }                            \
+    __attribute__((target("avx2")))                                                             \
+    static void name##_avx2 parameters { name##_plain arguments; }                              \
+    static void name##_sse2 parameters { name##_plain arguments; }                              \
+    static void name parameters {                                                               \
+        if (__builtin_cpu_supports("avx512dq")) name##_avx512 arguments;                        \
+        else if (__builtin_cpu_supports("avx2")) name##_avx2 arguments;                         \
+        else name##_sse2 arguments;                                                             \
+    }
+#else
+#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
+    static void name parameters { name##_plain arguments; }
+#endif
+
 /* Sum of a[i] b[i], in an order set by n alone: eight partial sums, then those. */
-static float grpo__dot(const float *a, const float *b, int n)
+GRPO__INLINE float grpo__dot(const float *a, const float *b, int n)
 {
     float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
     int i, j;
@@ -1488,7 +1503,7 @@ static float grpo__dot(const float *a, const float *b, int n)
 }
 
 /* y += s x */
-static void grpo__axpy(float *y, float s, const float *x, int n)
+GRPO__INLINE void grpo__axpy(float *y, float s, const float *x, int n)
 {
     int i;
     for (i = 0; i < n; i++) y[i] += s * x[i];
@@ -1498,18 +1513,19 @@ static void grpo__axpy(float *y, float s, const float *x, int n)
  * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. Below -87 it
  * stays at e^-87 = 1.6e-38, above 88 at e^88; NaN stays NaN. */
 #ifdef GRPO_NO_SIMD
-static float grpo__exp(float x) { return expf(x < 88.0f ? (x > -87.0f ? x : x == x ? -87.0f : x) : 88.0f); }
+GRPO__INLINE float grpo__exp(float x) { return expf(x < 88.0f ? (x > -87.0f ? x : x == x ? -87.0f : x) : 88.0f); }
 #else
-static float grpo__exp(float x)
+GRPO__INLINE float grpo__exp(float x)
 {
     float t = x > -87.0f ? x : -87.0f;
     float n, r, p;
     union { uint32_t bits; float value; } power;
     int exponent;
     t = t < 88.0f ? t : 88.0f;
-    n = t * 1.44269504f;
-    exponent = (int)(n + (n < 0 ? -0.5f : 0.5f));
-    n = (float)exponent;
+    n = t * 1.44269504f + 12582912.0f;                        /* 1.5 * 2^23: rounds to a whole   */
+    power.value = n;                                          /*     number, seen in the low bits */
+    exponent = (int)(power.bits & 0x7fffffu) - 0x400000;
+    n -= 12582912.0f;
     r = (t - n * 0.693359375f) + n * 2.12194440e-4f;          /* ln 2 in two parts               */
     p = 1.0f / 5040;
     p = p * r + 1.0f / 720;
@@ -1523,6 +1539,15 @@ static float grpo__exp(float x)
     return x == x ? p * power.value : x;
 }
 #endif
+
+/* x[i] = e^(scale (x[i] - shift)), in blocks whose length the compiler knows. */
+GRPO__INLINE void grpo__exp_all_plain(float *x, int n, float shift, float scale)
+{
+    int i, j;
+    for (i = 0; i + 16 <= n; i += 16)
+        for (j = 0; j < 16; j++) x[i + j] = grpo__exp((x[i + j] - shift) * scale);
+    for (; i < n; i++) x[i] = grpo__exp((x[i] - shift) * scale);
+}
 
 /* ---- embedding */
 typedef struct grpo__embed_job {
@@ -1782,9 +1807,9 @@ static int grpo__key(const grpo_segment *s, int j)
     return j < s->prefix_length ? s->prefix + j : s->own + (j - s->prefix_length);
 }
 
-static void grpo__attend(float *y, float *lse, float *p, const float *q, const float *k,
-                         const float *v, const grpo_segment *segment, int keys, size_t stride,
-                         int d)
+GRPO__INLINE void grpo__attend_plain(float *y, float *lse, float *p, const float *q,
+                                     const float *k, const float *v, const grpo_segment *segment,
+                                     int keys, size_t stride, int d)
 {
     float scale = 1.0f / sqrtf((float)d), top = -FLT_MAX, sum = 0;
     int j;
@@ -1793,7 +1818,7 @@ static void grpo__attend(float *y, float *lse, float *p, const float *q, const f
         if (!(p[j] <= top)) top = p[j];
     }
     memset(y, 0, (size_t)d * sizeof *y);
-    for (j = 0; j < keys; j++) p[j] = grpo__exp(p[j] - top);
+    grpo__exp_all_plain(p, keys, top, 1.0f);
     for (j = 0; j < keys; j++) {
         sum += p[j];
         grpo__axpy(y, p[j], v + (size_t)grpo__key(segment, j) * stride, d);
@@ -1801,6 +1826,10 @@ static void grpo__attend(float *y, float *lse, float *p, const float *q, const f
     for (j = 0; j < d; j++) y[j] /= sum;
     *lse = top + logf(sum);
 }
+GRPO__FOR_EACH_UNIT(grpo__attend, (float *y, float *lse, float *p, const float *q, const float *k,
+                                   const float *v, const grpo_segment *segment, int keys,
+                                   size_t stride, int d),
+                    (y, lse, p, q, k, v, segment, keys, stride, d))
 
 /* One segment, one head. */
 static void grpo__attention_segment(void *job, int task, int thread)
@@ -1840,9 +1869,11 @@ static void grpo__cpu_attention(void *context, void *y, float *lse, const void *
 /* For one query row, with D = dy . y:
  *     dp_j = dy . v_j,   ds_j = p_j (dp_j - D),   dq = scale sum_j ds_j k_j,
  *     dk_j += scale ds_j q,   dv_j += p_j dy */
-static void grpo__attend_backward(float *dq, float *dk, float *dv, const float *dy, const float *y,
-                                  float lse, const float *q, const float *k, const float *v,
-                                  const grpo_segment *segment, int keys, size_t stride, int d)
+GRPO__INLINE void grpo__attend_backward_plain(float *dq, float *dk, float *dv, const float *dy,
+                                              const float *y, float lse, const float *q,
+                                              const float *k, const float *v,
+                                              const grpo_segment *segment, int keys,
+                                              size_t stride, int d)
 {
     float scale = 1.0f / sqrtf((float)d), D = grpo__dot(dy, y, d);
     int j;
@@ -1856,6 +1887,12 @@ static void grpo__attend_backward(float *dq, float *dk, float *dv, const float *
         grpo__axpy(dv + at, p, dy, d);
     }
 }
+GRPO__FOR_EACH_UNIT(grpo__attend_backward, (float *dq, float *dk, float *dv, const float *dy,
+                                            const float *y, float lse, const float *q,
+                                            const float *k, const float *v,
+                                            const grpo_segment *segment, int keys, size_t stride,
+                                            int d),
+                    (dq, dk, dv, dy, y, lse, q, k, v, segment, keys, stride, d))
 
 /* One group of segments (they share a prefix, and so dk and dv), one head of k and v. */
 static void grpo__attention_group(void *job, int task, int thread)
@@ -1911,15 +1948,17 @@ typedef struct grpo__swiglu_job {
     int n, width;
 } grpo__swiglu_job;
 
-static void grpo__swiglu_row(float *y, const float *gate, const float *up, int n)
+GRPO__INLINE void grpo__swiglu_row_plain(float *y, const float *gate, const float *up, int n)
 {
     int i;
     for (i = 0; i < n; i++) y[i] = gate[i] / (1.0f + grpo__exp(-gate[i])) * up[i];
 }
+GRPO__FOR_EACH_UNIT(grpo__swiglu_row, (float *y, const float *gate, const float *up, int n),
+                    (y, gate, up, n))
 
 /* silu'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
-static void grpo__swiglu_row_backward(float *dgate, float *dup, const float *dy, const float *gate,
-                                      const float *up, int n)
+GRPO__INLINE void grpo__swiglu_row_backward_plain(float *dgate, float *dup, const float *dy,
+                                                  const float *gate, const float *up, int n)
 {
     int i;
     for (i = 0; i < n; i++) {
@@ -1928,6 +1967,9 @@ static void grpo__swiglu_row_backward(float *dgate, float *dup, const float *dy,
         dgate[i] = dy[i] * up[i] * s * (1.0f + gate[i] * (1.0f - s));
     }
 }
+GRPO__FOR_EACH_UNIT(grpo__swiglu_row_backward, (float *dgate, float *dup, const float *dy,
+                                                const float *gate, const float *up, int n),
+                    (dgate, dup, dy, gate, up, n))
 
 static void grpo__swiglu_rows(void *job, int task, int thread)
 {
@@ -1966,8 +2008,7 @@ static void grpo__cpu_swiglu_backward(void *context, void *dgate_up, const void 
 
 /* The bytes of the UTF-8 character at text, 1 (NUL too) to 4; 0 if it is none: a byte missing or
  * astray, a longer form than needed, a surrogate, beyond U+10FFFF. */
-static int grpo__utf8_length(const char *text)
-{
+static int grpo__utf8_length(const char *text) {
     const unsigned char *s = (const unsigned char *)text;
     int i, a = s[0];
     int length = a < 0x80 ? 1 : a < 0xC2 || a > 0xF4 ? 0 : a < 0xE0 ? 2 : a < 0xF0 ? 3 : 4;
@@ -1981,14 +2022,12 @@ static int grpo__utf8_length(const char *text)
 static int grpo__saturate(size_t n) { return n > (size_t)INT32_MAX ? INT32_MAX : (int)n; }
 
 /* Where a text went wrong, as a negative number: -(1 + byte position). */
-static int grpo__bad_byte(const char *text, const char *at)
-{
+static int grpo__bad_byte(const char *text, const char *at) {
     return -1 - grpo__saturate((size_t)(at - text));
 }
 
 /* The index in the vocabulary of a character of so many bytes; -1 if it is not there. */
-static int grpo__find_character(const char *vocabulary, const char *character, int bytes)
-{
+static int grpo__find_character(const char *vocabulary, const char *character, int bytes) {
     int index, length;
     for (index = 0; *vocabulary; index++, vocabulary += length) {
         length = grpo__utf8_length(vocabulary);
@@ -2000,8 +2039,7 @@ static int grpo__find_character(const char *vocabulary, const char *character, i
 
 /* The text of one token. Returns its number of bytes: 0 for end-of-text, for no token at all, and for
  * byte 0, which would end a C string early and hide what follows from a verifier. */
-static int grpo__token_text(const char *vocabulary, int token, char text[4])
-{
+static int grpo__token_text(const char *vocabulary, int token, char text[4]) {
     int length;
     if (!vocabulary) {
         text[0] = (char)token;
@@ -2017,8 +2055,7 @@ static int grpo__token_text(const char *vocabulary, int token, char text[4])
 
 /* Characters + 1 for end-of-text; 257 for raw bytes (NULL). -(1 + byte position) at the first
  * invalid or repeated character; -1 if the vocabulary is empty. */
-static int grpo__vocabulary_size(const char *vocabulary)
-{
+static int grpo__vocabulary_size(const char *vocabulary) {
     const char *at = vocabulary;
     int count, bytes;
     if (!vocabulary) return 257;
@@ -2032,8 +2069,7 @@ static int grpo__vocabulary_size(const char *vocabulary)
 
 /* Returns the number of tokens of text, of which at most capacity are written, or
  * -(1 + byte position) at the first character that is not in the vocabulary. */
-static int grpo__encode_text(const char *vocabulary, const char *text, int *tokens, int capacity)
-{
+static int grpo__encode_text(const char *vocabulary, const char *text, int *tokens, int capacity) {
     const char *at = text;
     size_t count;
     int bytes = 1;
@@ -2051,8 +2087,7 @@ static int grpo__encode_text(const char *vocabulary, const char *text, int *toke
 
 /* Returns the bytes that the tokens need, of which the first capacity are written; no NUL. */
 static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_tokens,
-                             char *text, int capacity)
-{
+                             char *text, int capacity) {
     size_t length = 0;
     int i, j;
     for (i = 0; i < num_tokens; i++) {
@@ -2079,8 +2114,7 @@ typedef struct grpo__shape {
     size_t matrices, head, first_vector, final_norm, total;   /* of the whole array              */
 } grpo__shape;
 
-static grpo__shape grpo__shape_of(const grpo_model_config *m)
-{
+static grpo__shape grpo__shape_of(const grpo_model_config *m) {
     grpo__shape s;
     size_t H = (size_t)m->hidden_size, layers = (size_t)m->num_hidden_layers;
     memset(&s, 0, sizeof s);
@@ -2109,18 +2143,15 @@ static grpo__shape grpo__shape_of(const grpo_model_config *m)
 /* One tensor under Hugging Face's name. cols 0: a vector of rows numbers. */
 typedef struct grpo__tensor { char name[96]; size_t offset; int rows, cols; } grpo__tensor;
 
-static int grpo__tensors_per_layer(const grpo_model_config *m)
-{
+static int grpo__tensors_per_layer(const grpo_model_config *m) {
     return 9 + (m->attention_bias ? 3 : 0) + (m->qk_norm ? 2 : 0);
 }
 
-static int grpo__num_tensors(const grpo_model_config *m)
-{
+static int grpo__num_tensors(const grpo_model_config *m) {
     return 2 + !m->tie_word_embeddings + m->num_hidden_layers * grpo__tensors_per_layer(m);
 }
 
-static grpo__tensor grpo__tensor_of(const char *name, size_t offset, int rows, int cols)
-{
+static grpo__tensor grpo__tensor_of(const char *name, size_t offset, int rows, int cols) {
     grpo__tensor t;
     snprintf(t.name, sizeof t.name, "%s", name);
     t.offset = offset; t.rows = rows; t.cols = cols;
@@ -2128,8 +2159,7 @@ static grpo__tensor grpo__tensor_of(const char *name, size_t offset, int rows, i
 }
 
 /* Tensor i of a layer; m and v are where the layer's matrices and vectors begin. */
-static grpo__tensor grpo__layer_tensor(const grpo_model_config *c, int layer, int i)
-{
+static grpo__tensor grpo__layer_tensor(const grpo_model_config *c, int layer, int i) {
     grpo__shape s = grpo__shape_of(c);
     size_t m = s.matrices + (size_t)layer * s.layer_matrices;
     size_t v = s.first_vector + (size_t)layer * s.layer_vectors;
@@ -2161,8 +2191,7 @@ static grpo__tensor grpo__layer_tensor(const grpo_model_config *c, int layer, in
     return t;
 }
 
-static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index)
-{
+static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index) {
     grpo__shape s = grpo__shape_of(m);
     int per_layer = grpo__tensors_per_layer(m), in_layers = per_layer * m->num_hidden_layers;
     if (index == 0)
@@ -2240,35 +2269,27 @@ struct grpo__machinery {
 enum { GRPO__MATRICES_PER_LAYER = 4 };
 
 /* Matrix i: four per layer, then the LM head (which may be the embedding). */
-static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i)
-{
+static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i) {
     const grpo__shape *s = &g->machinery->shape;
+    const struct { size_t at; int rows, cols; } table[GRPO__MATRICES_PER_LAYER] = {
+        { s->qkv, s->QKV, s->H }, { s->out, s->H, s->Q },
+        { s->gate_up, 2 * s->F, s->H }, { s->down, s->H, s->F } };
     int layer = i / GRPO__MATRICES_PER_LAYER, which = i % GRPO__MATRICES_PER_LAYER;
-    size_t at = s->matrices + (size_t)layer * s->layer_matrices;
+    int head = layer == g->config.model.num_hidden_layers;
     grpo_matrix m;
-    if (layer == g->config.model.num_hidden_layers) {
-        at = s->head; m.rows = s->V; m.cols = s->H;
-    } else if (which == 0) {
-        at += s->qkv; m.rows = s->QKV; m.cols = s->H;
-    } else if (which == 1) {
-        at += s->out; m.rows = s->H; m.cols = s->Q;
-    } else if (which == 2) {
-        at += s->gate_up; m.rows = 2 * s->F; m.cols = s->H;
-    } else {
-        at += s->down; m.rows = s->H; m.cols = s->F;
-    }
-    m.weights = w->weights + at;
+    m.rows = head ? s->V : table[which].rows;
+    m.cols = head ? s->H : table[which].cols;
+    m.weights = w->weights + (head ? s->head : s->matrices + (size_t)layer * s->layer_matrices
+                                               + table[which].at);
     m.operand = w->operands ? w->operands + g->machinery->operand_offsets[i] : NULL;
     return m;
 }
 
-static int grpo__num_matrices(const grpo *g)
-{
+static int grpo__num_matrices(const grpo *g) {
     return g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER + 1;
 }
 
-static grpo__weights grpo__model(const grpo *g, int model)
-{
+static grpo__weights grpo__model(const grpo *g, int model) {
     const struct grpo__machinery *w = g->machinery;
     grpo__weights m;
     m.weights = model == GRPO_REFERENCE ? w->reference : w->weights;
@@ -2277,8 +2298,7 @@ static grpo__weights grpo__model(const grpo *g, int model)
 }
 
 /* To be called whenever weights have moved. */
-static void grpo__weights_changed(grpo *g, int model)
-{
+static void grpo__weights_changed(grpo *g, int model) {
     grpo__weights w = grpo__model(g, model);
     int i;
     for (i = 0; i < grpo__num_matrices(g); i++) {
@@ -2289,8 +2309,7 @@ static void grpo__weights_changed(grpo *g, int model)
 
 /* Weights from the seed: matrices N(0, initializer_range), with the two that write into the residual
  * stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. */
-static float grpo__initial_weight(const grpo *g, const grpo__tensor *t, size_t i)
-{
+static float grpo__initial_weight(const grpo *g, const grpo__tensor *t, size_t i) {
     float range = g->config.model.initializer_range;
     if (t->cols == 0) return strstr(t->name, "bias") ? 0.0f : 1.0f;
     if (strstr(t->name, "o_proj") || strstr(t->name, "down_proj"))
@@ -2298,8 +2317,7 @@ static float grpo__initial_weight(const grpo *g, const grpo__tensor *t, size_t i
     return range * grpo__normal(g->config.seed, t->offset + i);
 }
 
-static void grpo__initialize(grpo *g)
-{
+static void grpo__initialize(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     float staging[1024];
     int i;
@@ -2317,8 +2335,7 @@ static void grpo__initialize(grpo *g)
 }
 
 /* turns[position][i] = {cos, sin} of position * theta^(-2 i / head_dim) */
-static void grpo__initialize_turns(grpo *g)
-{
+static void grpo__initialize_turns(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int d = g->config.model.head_dim, position, i;
     for (position = 0; position < w->max_length; position++)
@@ -2342,107 +2359,107 @@ typedef struct grpo__pass {
     int keep;                       /* 1: keep every layer's activations, for backward           */
 } grpo__pass;
 
-static int *grpo__index(grpo *g, int count)
-{
+static int *grpo__index(grpo *g, int count) {
     int *at = g->machinery->index_host + g->machinery->index_used;
     g->machinery->index_used += (count + 15) & ~15;
     return at;
 }
 
-static const int *grpo__on_device(const grpo *g, const int *host)
-{
+static const int *grpo__on_device(const grpo *g, const int *host) {
     return g->machinery->index + (host - g->machinery->index_host);
 }
 
-static void grpo__send_index(grpo *g)
-{
+static void grpo__send_index(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     w->backend->upload(w->context, w->index, w->index_host,
                        (size_t)w->index_used * sizeof(int));
 }
 
 /* Element i of an array in backend memory. */
-static void *grpo__element(const grpo *g, void *array, size_t i)
-{
+static void *grpo__element(const grpo *g, void *array, size_t i) {
     return (char *)array + i * g->machinery->backend->element_size;
 }
 
-/* One layer of the reference or the policy: its activations, and the next layer's input. */
-static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer, const grpo__pass *pass)
-{
+/* Everything that one layer's forward and backward name: its weights, and where its gradients go. */
+typedef struct grpo__layer {
+    grpo_matrix qkv, out, gate_up, down;
+    const float *norm1, *norm2, *bias, *q_gain, *k_gain;      /* B; NULL where there is none      */
+    float *dmatrices, *dvectors;                              /* B, for grpo__shape's offsets     */
+} grpo__layer;
+
+static grpo__layer grpo__layer_of(const grpo *g, const grpo__weights *w, int layer) {
+    const grpo__shape *s = &g->machinery->shape;
+    size_t matrices = s->matrices + (size_t)layer * s->layer_matrices;
+    size_t at = s->first_vector + (size_t)layer * s->layer_vectors;
+    const float *vectors = w->weights + at;
+    grpo__layer l;
+    l.qkv = grpo__matrix_at(g, w, 4 * layer);
+    l.out = grpo__matrix_at(g, w, 4 * layer + 1);
+    l.gate_up = grpo__matrix_at(g, w, 4 * layer + 2);
+    l.down = grpo__matrix_at(g, w, 4 * layer + 3);
+    l.norm1 = vectors + s->norm1;
+    l.norm2 = vectors + s->norm2;
+    l.bias = g->config.model.attention_bias ? vectors + s->bias : NULL;
+    l.q_gain = g->config.model.qk_norm ? vectors + s->q_gain : NULL;
+    l.k_gain = g->config.model.qk_norm ? vectors + s->k_gain : NULL;
+    l.dmatrices = g->machinery->gradient + matrices;
+    l.dvectors = g->machinery->gradient + at;
+    return l;
+}
+
+/* x [R, H] of this layer -> x of the next. If nothing is kept, both are the same memory. */
+static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
-    const grpo__shape *s = &m->shape;
+    grpo__layer l = grpo__layer_of(g, w, layer);
     grpo__layer_state a = m->layers[pass->keep ? layer : 0];
     void *next = m->layers[pass->keep ? layer + 1 : 0].x;
-    const float *vectors = w->weights + s->first_vector + (size_t)layer * s->layer_vectors;
-    const float *bias = g->config.model.attention_bias ? vectors + s->bias : NULL;
-    const float *q_gain = g->config.model.qk_norm ? vectors + s->q_gain : NULL;
-    const float *k_gain = g->config.model.qk_norm ? vectors + s->k_gain : NULL;
-    float eps = g->config.model.rms_norm_eps;
-    grpo_matrix qkv = grpo__matrix_at(g, w, 4 * layer), out = grpo__matrix_at(g, w, 4 * layer + 1);
-    grpo_matrix gate_up = grpo__matrix_at(g, w, 4 * layer + 2);
-    grpo_matrix down = grpo__matrix_at(g, w, 4 * layer + 3);
     void *c = m->context, *k = m->layers[layer].k, *v = m->layers[layer].v;
-    int n = pass->rows.num_rows;
-
-    b->rmsnorm(c, a.norm1, a.rstd1, a.x, NULL, vectors + s->norm1, n, s->H, eps);
-    b->matmul(c, a.qkv, a.norm1, &qkv, bias, NULL, n);
-    b->rotate(c, a.q, k, v, a.qkv, m->turns, q_gain, k_gain, eps, &pass->rows, &m->heads);
+    float eps = g->config.model.rms_norm_eps;
+    int n = pass->rows.num_rows, H = m->shape.H;
+    b->rmsnorm(c, a.norm1, a.rstd1, a.x, NULL, l.norm1, n, H, eps);
+    b->matmul(c, a.qkv, a.norm1, &l.qkv, l.bias, NULL, n);
+    b->rotate(c, a.q, k, v, a.qkv, m->turns, l.q_gain, l.k_gain, eps, &pass->rows, &m->heads);
     b->attention(c, a.y, a.lse, a.q, k, v, &pass->rows, &m->heads);
-    b->matmul(c, a.mid, a.y, &out, NULL, a.x, n);
-    b->rmsnorm(c, a.norm2, a.rstd2, a.mid, NULL, vectors + s->norm2, n, s->H, eps);
-    b->matmul(c, a.gate_up, a.norm2, &gate_up, NULL, NULL, n);
-    b->swiglu(c, a.act, a.gate_up, n, s->F);
-    b->matmul(c, next, a.act, &down, NULL, a.mid, n);
+    b->matmul(c, a.mid, a.y, &l.out, NULL, a.x, n);
+    b->rmsnorm(c, a.norm2, a.rstd2, a.mid, NULL, l.norm2, n, H, eps);
+    b->matmul(c, a.gate_up, a.norm2, &l.gate_up, NULL, NULL, n);
+    b->swiglu(c, a.act, a.gate_up, n, m->shape.F);
+    b->matmul(c, next, a.act, &l.down, NULL, a.mid, n);
 }
 
 /* The same nine lines backwards. dx [R, H] holds the gradient of the layer's output and leaves with
  * that of its input. */
-static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass)
-{
+static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     const grpo__shape *s = &m->shape;
     grpo__weights w = grpo__model(g, GRPO_POLICY);
+    grpo__layer l = grpo__layer_of(g, &w, layer);
     grpo__layer_state a = m->layers[layer], d = m->scratch;
-    size_t at = s->first_vector + (size_t)layer * s->layer_vectors;
-    size_t matrices = s->matrices + (size_t)layer * s->layer_matrices;
-    const float *vectors = w.weights + at;
-    float *dvectors = m->gradient + at, *dmatrices = m->gradient + matrices;
-    int qk_norm = g->config.model.qk_norm;
-    grpo_matrix qkv = grpo__matrix_at(g, &w, 4 * layer), out = grpo__matrix_at(g, &w, 4 * layer + 1);
-    grpo_matrix gate_up = grpo__matrix_at(g, &w, 4 * layer + 2);
-    grpo_matrix down = grpo__matrix_at(g, &w, 4 * layer + 3);
     void *c = m->context;
     int n = pass->rows.num_rows;
-
     /* next = mid + act down^T */
-    b->matmul_dw(c, dmatrices + s->down, NULL, m->dx, a.act, &down, n);
-    b->matmul_dx(c, d.act, m->dx, &down, n);
+    b->matmul_dw(c, l.dmatrices + s->down, NULL, m->dx, a.act, &l.down, n);
+    b->matmul_dx(c, d.act, m->dx, &l.down, n);
     b->swiglu_backward(c, d.gate_up, d.act, a.gate_up, n, s->F);
-    b->matmul_dw(c, dmatrices + s->gate_up, NULL, d.gate_up, a.norm2, &gate_up, n);
-    b->matmul_dx(c, d.norm2, d.gate_up, &gate_up, n);
-    b->rmsnorm_backward(c, m->dx, dvectors + s->norm2, d.norm2, a.mid, a.rstd2, NULL,
-                        vectors + s->norm2, n, s->H);
+    b->matmul_dw(c, l.dmatrices + s->gate_up, NULL, d.gate_up, a.norm2, &l.gate_up, n);
+    b->matmul_dx(c, d.norm2, d.gate_up, &l.gate_up, n);
+    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm2, d.norm2, a.mid, a.rstd2, NULL, l.norm2, n, s->H);
     /* mid = x + y out^T */
-    b->matmul_dw(c, dmatrices + s->out, NULL, m->dx, a.y, &out, n);
-    b->matmul_dx(c, d.y, m->dx, &out, n);
+    b->matmul_dw(c, l.dmatrices + s->out, NULL, m->dx, a.y, &l.out, n);
+    b->matmul_dx(c, d.y, m->dx, &l.out, n);
     b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
-    b->rotate_backward(c, d.qkv, qk_norm ? dvectors + s->q_gain : NULL,
-                       qk_norm ? dvectors + s->k_gain : NULL, d.q, d.k, d.v, a.qkv, m->turns,
-                       qk_norm ? vectors + s->q_gain : NULL, qk_norm ? vectors + s->k_gain : NULL,
-                       g->config.model.rms_norm_eps, &pass->rows, &m->heads);
-    b->matmul_dw(c, dmatrices + s->qkv,
-                 g->config.model.attention_bias ? dvectors + s->bias : NULL, d.qkv, a.norm1, &qkv, n);
-    b->matmul_dx(c, d.norm1, d.qkv, &qkv, n);
-    b->rmsnorm_backward(c, m->dx, dvectors + s->norm1, d.norm1, a.x, a.rstd1, NULL,
-                        vectors + s->norm1, n, s->H);
+    b->rotate_backward(c, d.qkv, l.q_gain ? l.dvectors + s->q_gain : NULL,
+                       l.k_gain ? l.dvectors + s->k_gain : NULL, d.q, d.k, d.v, a.qkv, m->turns,
+                       l.q_gain, l.k_gain, g->config.model.rms_norm_eps, &pass->rows, &m->heads);
+    b->matmul_dw(c, l.dmatrices + s->qkv, l.bias ? l.dvectors + s->bias : NULL, d.qkv, a.norm1, &l.qkv, n);
+    b->matmul_dx(c, d.norm1, d.qkv, &l.qkv, n);
+    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm1, d.norm1, a.x, a.rstd1, NULL, l.norm1, n, s->H);
 }
 
 /* Tokens -> hidden [head rows, H], the normed last state of the rows that go through the head. */
-static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass)
-{
+static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     int layer, layers = g->config.model.num_hidden_layers;
     m->backend->embed(m->context, m->layers[0].x, w->weights, pass->rows.tokens,
@@ -2454,8 +2471,7 @@ static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass
 }
 
 /* dhidden [head rows, H] -> gradient of every weight below the head. */
-static void grpo__body_backward(grpo *g, const grpo__pass *pass)
-{
+static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
@@ -2470,8 +2486,7 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass)
 
 /* Head rows [first, first + n) of a pass: their hidden states' logits, and their targets. */
 static grpo_targets grpo__head_block(grpo *g, const grpo__weights *w, const grpo__pass *pass,
-                                     int first, int n)
-{
+                                     int first, int n) {
     const struct grpo__machinery *m = g->machinery;
     grpo_matrix head = grpo__matrix_at(g, w, grpo__num_matrices(g) - 1);
     grpo_targets t = pass->targets;
@@ -2486,8 +2501,7 @@ static grpo_targets grpo__head_block(grpo *g, const grpo__weights *w, const grpo
 
 /* Hidden states -> log-probs [targets] and entropies [head rows], in blocks of rows: all logits
  * never exist at once. */
-static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass)
-{
+static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     int first, n;
     for (first = 0; first < pass->targets.num_rows; first += n) {
@@ -2501,8 +2515,7 @@ static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass
 
 /* d(loss)/d(logprobs) [targets] and d(loss)/d(entropies) [head rows] (or not) -> dhidden, and the
  * head's gradient. The logits are computed again, then become their own gradient in place. */
-static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy)
-{
+static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     grpo__weights w = grpo__model(g, GRPO_POLICY);
@@ -2522,8 +2535,7 @@ static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entrop
 }
 
 /* ---- life: defaults, checks, memory */
-grpo_config grpo_defaults(void)
-{
+grpo_config grpo_defaults(void) {
     grpo_config c;
     memset(&c, 0, sizeof c);
     c.model.hidden_size = 64;                   /* a toy that learns in seconds                   */
@@ -2559,8 +2571,7 @@ grpo_config grpo_defaults(void)
 }
 
 /* Can these settings exclude a token? Then the sets that remain must be remembered. */
-static int grpo__filters(const grpo_sampling *s)
-{
+static int grpo__filters(const grpo_sampling *s) {
     return s->temperature == 0 || s->top_k > 0 || s->top_p < 1 || s->min_p > 0;
 }
 
@@ -2568,8 +2579,7 @@ static int grpo__filters(const grpo_sampling *s)
 typedef struct grpo__range { const char *name; double value, least, most; } grpo__range;
 #define GRPO__RANGE(field, least, most) { #field, (double)c->field, least, most }
 
-static int grpo__check_ranges(grpo_config *c)
-{
+static int grpo__check_ranges(grpo_config *c) {
     const double any = 3e38, tiny = 1e-38;
     const grpo__range ranges[] = {
         GRPO__RANGE(model.vocab_size, 2, 1 << 24),
@@ -2639,8 +2649,7 @@ static int grpo__check_ranges(grpo_config *c)
 #undef GRPO__RANGE
 
 /* Make explicit what a zero or -1 left to us. */
-static int grpo__resolve(grpo_config *c)
-{
+static int grpo__resolve(grpo_config *c) {
     grpo_model_config *m = &c->model;
     if (!c->encode && !c->decode) {
         int size = grpo__vocabulary_size(c->vocabulary);
@@ -2663,8 +2672,7 @@ static int grpo__resolve(grpo_config *c)
     return GRPO_OK;
 }
 
-static int grpo__check(grpo_config *c)
-{
+static int grpo__check(grpo_config *c) {
     const grpo_model_config *m = &c->model;
     int i, code = grpo__check_ranges(c);
     if (code) return code;
@@ -2685,8 +2693,7 @@ static int grpo__check(grpo_config *c)
 }
 
 /* Before anything else is done with a config. */
-static int grpo__prepare_config(grpo_config *c)
-{
+static int grpo__prepare_config(grpo_config *c) {
     int code;
     c->error[0] = 0;
     code = grpo__resolve(c);
@@ -2695,8 +2702,7 @@ static int grpo__prepare_config(grpo_config *c)
 
 /* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence that is
  * sampled at one time; K and V have S slots: rollout_batch_prompts groups of full length. */
-static int grpo__limits(grpo_config *c, struct grpo__machinery *w)
-{
+static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
     int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts, rows, slots, head;
     if (!micro || micro > c->num_prompts) micro = c->num_prompts;
@@ -2727,22 +2733,19 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w)
 }
 
 /* Targets of one pass: a row has one, but the last row of a prompt has as many as completions. */
-static size_t grpo__max_targets(const struct grpo__machinery *w)
-{
+static size_t grpo__max_targets(const struct grpo__machinery *w) {
     return grpo__add((size_t)w->max_rows, (size_t)w->max_sequences);
 }
 
 static void *grpo__take_elements(const struct grpo__machinery *w, grpo__arena *a, size_t rows,
-                                 int width)
-{
+                                 int width) {
     return grpo__take(a, rows, grpo__multiply((size_t)width, w->backend->element_size));
 }
 
 /* The activations of one layer [R, width]. Backward needs x, y, ... of each layer; qkv before
  * norm and rotation only if there is a norm to differentiate. */
 static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machinery *w,
-                                grpo__arena *a, grpo__layer_state *s)
-{
+                                grpo__arena *a, grpo__layer_state *s) {
     size_t R = (size_t)w->max_rows;
     const grpo__shape *n = &w->shape;
     s->x = grpo__take_elements(w, a, R, n->H);
@@ -2760,8 +2763,7 @@ static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machine
 }
 
 static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machinery *w,
-                                      grpo__arena *a)
-{
+                                      grpo__arena *a) {
     size_t R = (size_t)w->max_rows, targets = grpo__max_targets(w);
     const grpo__shape *n = &w->shape;
     grpo__layer_state *d = &w->scratch, unused;
@@ -2803,8 +2805,7 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
 }
 
 /* Bytes of all operands; their offsets too, once there is a place for them. */
-static size_t grpo__lay_out_operands(const grpo_config *c, struct grpo__machinery *w)
-{
+static size_t grpo__lay_out_operands(const grpo_config *c, struct grpo__machinery *w) {
     grpo__arena a = { NULL, 0 };
     grpo__weights none = { NULL, NULL };
     grpo g;
@@ -2822,8 +2823,7 @@ static size_t grpo__lay_out_operands(const grpo_config *c, struct grpo__machiner
 
 /* Everything in backend memory. Called with a->base NULL to measure, then again to hand out. */
 static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
-                                 grpo_memory *memory)
-{
+                                 grpo_memory *memory) {
     size_t n = w->shape.total, operands = grpo__lay_out_operands(c, w), start = a->used;
     int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
     w->weights = grpo__take_floats(a, n);
@@ -2851,8 +2851,7 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
 }
 
 static void grpo__lay_out_batch(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
-                                grpo_batch *b)
-{
+                                grpo_batch *b) {
     size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
     b->prompt_offsets = grpo__take_ints(a, n + 1);
     b->prompt_tokens = grpo__take_ints(a, grpo__multiply(n, (size_t)c->max_prompt_length));
@@ -2871,8 +2870,7 @@ static void grpo__lay_out_batch(const grpo_config *c, struct grpo__machinery *w,
 }
 
 static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
-                               grpo_batch *b)
-{
+                               grpo_batch *b) {
     size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
     size_t targets = grpo__max_targets(w), layers = (size_t)c->model.num_hidden_layers;
     w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
@@ -2903,8 +2901,7 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
 
 /* Measure both arenas, each with room to align its start. */
 static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w,
-                                 grpo_memory *memory, size_t *device)
-{
+                                 grpo_memory *memory, size_t *device) {
     grpo__arena host = { NULL, 0 }, on_backend = { NULL, 0 };
     grpo_batch batch;
     memset(memory, 0, sizeof *memory);
@@ -2916,8 +2913,7 @@ static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w
     memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
 }
 
-int grpo_memory_needed(grpo_config *config, grpo_memory *needed)
-{
+int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
     struct grpo__machinery w;
     grpo_config c = *config;
     size_t device;
@@ -2931,14 +2927,12 @@ int grpo_memory_needed(grpo_config *config, grpo_memory *needed)
 }
 
 /* All is well with the backend, or not. */
-static int grpo__device_check(grpo *g)
-{
+static int grpo__device_check(grpo *g) {
     const char *error = g->machinery->backend->error(g->machinery->context);
     return error ? grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error) : GRPO_OK;
 }
 
-static int grpo__allocate_arenas(grpo *g)
-{
+static int grpo__allocate_arenas(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     grpo__arena host = { NULL, 0 }, device = { NULL, 0 };
     grpo_memory memory;
@@ -2966,8 +2960,7 @@ static int grpo__allocate_arenas(grpo *g)
     return GRPO_OK;
 }
 
-static int grpo__start(grpo *g)
-{
+static int grpo__start(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int code = grpo__limits(&g->config, w);
     if (code) return code;
@@ -2982,8 +2975,7 @@ static int grpo__start(grpo *g)
     return grpo__device_check(g);
 }
 
-grpo *grpo_new(grpo_config *config)
-{
+grpo *grpo_new(grpo_config *config) {
     grpo_config c = *config;
     grpo *g = NULL;
     struct grpo__machinery *w = NULL;
@@ -3010,8 +3002,7 @@ grpo *grpo_new(grpo_config *config)
     return NULL;
 }
 
-void grpo_free(grpo *g)
-{
+void grpo_free(grpo *g) {
     struct grpo__machinery *w;
     grpo_config c;
     if (!g) return;
@@ -3347,8 +3338,7 @@ static void grpo__cpu_sample(void *context, int *tokens, float *logprobs, float 
  * prompts -> tokens -> G completions of each -> one packed batch, and passes over it. */
 enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
 
-grpo_prompt grpo_question(const char *text, const char *answer)
-{
+grpo_prompt grpo_question(const char *text, const char *answer) {
     grpo_prompt p;
     memset(&p, 0, sizeof p);
     p.text = text;
@@ -3356,8 +3346,7 @@ grpo_prompt grpo_question(const char *text, const char *answer)
     return p;
 }
 
-int grpo_encode(grpo *g, const char *text, int *tokens, int capacity)
-{
+int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
     int i, n;
     if (g->config.encode) n = g->config.encode(g->config.tokenizer, text, tokens, capacity);
     else n = grpo__encode_text(g->config.vocabulary, text, tokens, capacity);
@@ -3376,8 +3365,7 @@ int grpo_encode(grpo *g, const char *text, int *tokens, int capacity)
     return n;
 }
 
-int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capacity)
-{
+int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capacity) {
     int n;
     if (g->config.decode)
         n = g->config.decode(g->config.tokenizer, tokens, num_tokens, text, capacity - 1);
@@ -3392,8 +3380,7 @@ int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capa
 }
 
 /* The tokens of prompt i, behind those of the prompts before it. */
-static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i)
-{
+static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i) {
     grpo_batch *b = &g->batch;
     int start = b->prompt_offsets[i], P = g->config.max_prompt_length, n = prompt->num_tokens, t;
     if (!prompt->tokens) {
@@ -3420,8 +3407,7 @@ static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i)
 
 /* A prompt's random numbers are keyed by its tokens and by how many equal prompts came before it, so
  * they do not depend on where in the batch it stands. */
-static void grpo__key_prompts(grpo *g)
-{
+static void grpo__key_prompts(grpo *g) {
     const grpo_batch *b = &g->batch;
     uint64_t *keys = g->machinery->keys;
     int i, j, t;
@@ -3438,8 +3424,7 @@ static void grpo__key_prompts(grpo *g)
 }
 
 /* Begin a batch of these prompts with group_size completions each, still without any token. */
-static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size)
-{
+static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size) {
     grpo_batch *b = &g->batch;
     int i, code;
     g->machinery->stage = GRPO__EMPTY;
@@ -3467,14 +3452,12 @@ typedef struct grpo__draw {         /* what the random numbers are for          
     int remember;                   /* 1: kept is the batch's, 0: scratch                        */
 } grpo__draw;
 
-static int grpo__prompt_length(const grpo_batch *b, int prompt)
-{
+static int grpo__prompt_length(const grpo_batch *b, int prompt) {
     return b->prompt_offsets[prompt + 1] - b->prompt_offsets[prompt];
 }
 
 /* First own slot of a sequence while it is sampled. */
-static int grpo__own_slot(const grpo *g, int sequence)
-{
+static int grpo__own_slot(const grpo *g, int sequence) {
     const grpo_batch *b = &g->batch;
     int p = sequence / b->group_size;
     return g->machinery->slots[p] + grpo__prompt_length(b, p)
@@ -3488,8 +3471,7 @@ typedef struct grpo__builder {      /* the integers of a pass while it is built,
     int num_rows, num_segments, num_groups, num_head_rows, num_targets;
 } grpo__builder;
 
-static grpo__builder grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets)
-{
+static grpo__builder grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
     grpo__builder b;
     memset(&b, 0, sizeof b);
     g->machinery->index_used = 0;
@@ -3509,8 +3491,7 @@ static grpo__builder grpo__begin_pass(grpo *g, int rows, int segments, int group
 
 /* count consecutive tokens of one sequence, from its own position start on. */
 static void grpo__add_segment(grpo__builder *b, const int *tokens, int count, int prefix,
-                              int prefix_length, int own, int start)
-{
+                              int prefix_length, int own, int start) {
     grpo_segment *s = &b->segments[b->num_segments++];
     int i;
     s->row = b->num_rows; s->num_rows = count;
@@ -3524,23 +3505,20 @@ static void grpo__add_segment(grpo__builder *b, const int *tokens, int count, in
 }
 
 /* The newest row, or the one given, goes through the head; its targets are added next. */
-static void grpo__add_head_row(grpo__builder *b, int row, int kept_row)
-{
+static void grpo__add_head_row(grpo__builder *b, int row, int kept_row) {
     b->kept_rows[b->num_head_rows] = kept_row;
     b->head_rows[b->num_head_rows++] = row;
     b->target_offsets[b->num_head_rows] = b->num_targets;
 }
 
-static void grpo__add_target(grpo *g, grpo__builder *b, int token, int index)
-{
+static void grpo__add_target(grpo *g, grpo__builder *b, int token, int index) {
     b->targets[b->num_targets] = token;
     g->machinery->map[b->num_targets++] = index;
     b->target_offsets[b->num_head_rows] = b->num_targets;
 }
 
 static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sampling *sampling,
-                                 const uint32_t *kept, int keep)
-{
+                                 const uint32_t *kept, int keep) {
     grpo__pass p;
     grpo__send_index(g);
     memset(&p, 0, sizeof p);
@@ -3567,8 +3545,7 @@ static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sam
 }
 
 /* Write down what the backend drew. Target i belongs to sequence map[i]. */
-static int grpo__record(grpo *g, const grpo__pass *pass)
-{
+static int grpo__record(grpo *g, const grpo__pass *pass) {
     struct grpo__machinery *w = g->machinery;
     const float *logprobs = w->exchange, *entropies = w->exchange + pass->num_targets;
     int r, i, L = g->config.max_completion_length;
@@ -3590,8 +3567,7 @@ static int grpo__record(grpo *g, const grpo__pass *pass)
 }
 
 /* Rows -> one new token for every target. */
-static int grpo__draw_tokens(grpo *g, const grpo__draw *d, const grpo__pass *pass)
-{
+static int grpo__draw_tokens(grpo *g, const grpo__draw *d, const grpo__pass *pass) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
     grpo__weights policy = grpo__model(g, GRPO_POLICY);
@@ -3619,8 +3595,7 @@ static int grpo__draw_tokens(grpo *g, const grpo__draw *d, const grpo__pass *pas
 
 /* Prompts [first, *end): their rows, and the first token of each of their completions. Takes as many
  * prompts as fit in one pass and sets *end accordingly. */
-static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end)
-{
+static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
     const grpo_batch *b = &g->batch;
     int p, c, rows = 0, last = first, L = g->config.max_completion_length;
     grpo__builder build;
@@ -3644,8 +3619,7 @@ static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end)
 }
 
 /* One more token for every active sequence. */
-static int grpo__decode(grpo *g, const grpo__draw *d, int num_active)
-{
+static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     int i, L = g->config.max_completion_length;
@@ -3663,8 +3637,7 @@ static int grpo__decode(grpo *g, const grpo__draw *d, int num_active)
 }
 
 /* Those of sequences [first, end) that have neither ended nor reached the limit. */
-static int grpo__find_active(grpo *g, int first, int end)
-{
+static int grpo__find_active(grpo *g, int first, int end) {
     struct grpo__machinery *w = g->machinery;
     int i, n = 0, L = g->config.max_completion_length;
     for (i = first; i < end; i++) {
@@ -3676,8 +3649,7 @@ static int grpo__find_active(grpo *g, int first, int end)
 }
 
 /* Sample all completions of prompts [first, end), as many prompts together as K and V have room. */
-static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end)
-{
+static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end) {
     struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     int G = b->group_size, code = GRPO_OK, last, p, to, n;
@@ -3700,8 +3672,7 @@ static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end)
 }
 
 /* What was drawn, packed: no padding from here on. */
-static void grpo__pack_batch(grpo *g)
-{
+static void grpo__pack_batch(grpo *g) {
     const struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
     int i, L = g->config.max_completion_length;
@@ -3717,8 +3688,7 @@ static void grpo__pack_batch(grpo *g)
 }
 
 /* Tokens -> text, for the reward functions. */
-static int grpo__make_sample(grpo *g, int i)
-{
+static int grpo__make_sample(grpo *g, int i) {
     const struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
     grpo_sample *s = &b->samples[i];
@@ -3744,8 +3714,7 @@ static int grpo__make_sample(grpo *g, int i)
     return n < 0 ? n : GRPO_OK;
 }
 
-static int grpo__finish_batch(grpo *g)
-{
+static int grpo__finish_batch(grpo *g) {
     int i, code = GRPO_OK;
     grpo__pack_batch(g);
     for (i = 0; i < g->batch.num_sequences && !code; i++) code = grpo__make_sample(g, i);
@@ -3754,8 +3723,7 @@ static int grpo__finish_batch(grpo *g)
 }
 
 /* How the batch is to be sampled. Only training must remember the sets that the filters left. */
-static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampling, int remember)
-{
+static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampling, int remember) {
     struct grpo__machinery *w = g->machinery;
     grpo_config check = g->config;
     check.sampling = *sampling;
@@ -3772,8 +3740,7 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
     return GRPO_OK;
 }
 
-int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts)
-{
+int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     grpo_batch *b = &g->batch;
     grpo__draw d;
     int code = grpo__how_to_draw(g, &d, &g->config.sampling, 1), p;
@@ -3796,14 +3763,12 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts)
 /* ---- passes over a batch: whole groups from prompt first on, as many as fit. A group is one
  * prompt's rows followed by its completions'; the last token of a completion predicts nothing and
  * has no row. */
-static int grpo__rows_of_group(const grpo_batch *b, int p)
-{
+static int grpo__rows_of_group(const grpo_batch *b, int p) {
     int first = p * b->group_size, last = first + b->group_size;
     return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first] - b->group_size;
 }
 
-static void grpo__add_group(grpo *g, grpo__builder *build, int p)
-{
+static void grpo__add_group(grpo *g, grpo__builder *build, int p) {
     const grpo_batch *b = &g->batch;
     int P = grpo__prompt_length(b, p), prefix = build->num_rows, i, t;
     int first = p * b->group_size, last = first + b->group_size;
@@ -3823,8 +3788,7 @@ static void grpo__add_group(grpo *g, grpo__builder *build, int p)
     build->groups[++build->num_groups] = build->num_segments;
 }
 
-static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int keep)
-{
+static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int keep) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     grpo__builder build;
@@ -3841,8 +3805,7 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int 
 
 /* Log-probs and entropies of a pass's targets, to their places in packed arrays. */
 static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass, float *logprobs,
-                              float *entropies)
-{
+                              float *entropies) {
     struct grpo__machinery *w = g->machinery;
     grpo__weights weights = grpo__model(g, model);
     int r, i, code;
@@ -3863,8 +3826,7 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass, float 
 
 /* The gradient of a pass whose forward has just been run with keep. */
 static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const float *dlogprobs,
-                               const float *dentropies)
-{
+                               const float *dentropies) {
     struct grpo__machinery *w = g->machinery;
     float *to_entropies = w->exchange + pass->num_targets;
     int r, i;
@@ -3884,15 +3846,13 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const float *dlo
     return grpo__device_check(g);
 }
 
-static int grpo__need_stage(grpo *g, int stage, const char *what)
-{
+static int grpo__need_stage(grpo *g, int stage, const char *what) {
     if (g->machinery->stage >= stage) return GRPO_OK;
     return grpo__fail(g, GRPO_BAD_INPUT, "%s: call grpo_rollout(), grpo_score(), grpo_advantage() "
                       "first, in this order", what);
 }
 
-int grpo_forward(grpo *g, int model, float *logprobs, float *entropies)
-{
+int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
     int p, next, code = grpo__need_stage(g, GRPO__ROLLED, "grpo_forward");
     if (!code && model == GRPO_REFERENCE && !g->machinery->reference)
         code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
@@ -3903,8 +3863,7 @@ int grpo_forward(grpo *g, int model, float *logprobs, float *entropies)
     return code;
 }
 
-int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies)
-{
+int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies) {
     int p, next, code = grpo__need_stage(g, GRPO__ROLLED, "grpo_backward");
     grpo__weights policy = grpo__model(g, GRPO_POLICY);
     for (p = 0; p < g->batch.num_prompts && !code; p = next) {
@@ -3919,8 +3878,7 @@ int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies)
  * and their own numbers, so that no locale changes a reward. */
 
 int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
-                    float weight, void *user)
-{
+                    float weight, void *user) {
     grpo_reward *line;
     size_t length;
     if (!config) return GRPO_BAD_INPUT;
@@ -3946,21 +3904,18 @@ int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function 
 static int grpo__is_digit(char c) { return c >= '0' && c <= '9'; }
 static int grpo__is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-static const char *grpo__skip_blanks(const char *at)
-{
+static const char *grpo__skip_blanks(const char *at) {
     while (grpo__is_blank(*at)) at++;
     return at;
 }
 
-static const char *grpo__read_digits(const char *at, double *value)
-{
+static const char *grpo__read_digits(const char *at, double *value) {
     for (; grpo__is_digit(*at); at++) *value = *value * 10 + (*at - '0');
     return at;
 }
 
 /* A comma, three digits, and no fourth: one more group of a number such as 1,234,567. */
-static int grpo__is_group(const char *at)
-{
+static int grpo__is_group(const char *at) {
     return at[0] == ',' && grpo__is_digit(at[1]) && grpo__is_digit(at[2]) &&
            grpo__is_digit(at[3]) && !grpo__is_digit(at[4]);
 }
@@ -3968,8 +3923,7 @@ static int grpo__is_group(const char *at)
 /* "12", "3.14", ".5", "3." and, where groups are allowed, "1,234.5". Returns the end of it, or
  * NULL if there is no number at at. Up to 15 digits the value is rounded once, so it is the double
  * nearest to the text; fraction digits beyond that are dropped. Infinity if it is too large. */
-static const char *grpo__read_number(const char *at, int groups, double *value)
-{
+static const char *grpo__read_number(const char *at, int groups, double *value) {
     const char *start = at;
     double scale = 1;
     if (!grpo__is_digit(at[0]) && !(at[0] == '.' && grpo__is_digit(at[1]))) return NULL;
@@ -3988,15 +3942,13 @@ static const char *grpo__read_number(const char *at, int groups, double *value)
 }
 
 /* A minus or a leading point right after one of these is not part of a number: "5-3", "end.5". */
-static int grpo__is_joined(char c)
-{
+static int grpo__is_joined(char c) {
     return grpo__is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
            c == ')' || c == ']' || c == '}';
 }
 
 /* "72", "-3", "-$1,234.50", ".5" at this place of a text that begins at text; NULL if none. */
-static const char *grpo__read_signed(const char *text, const char *at, double *value)
-{
+static const char *grpo__read_signed(const char *text, const char *at, double *value) {
     char before = (char)(at > text ? at[-1] : ' ');
     int negative = *at == '-';
     if (negative || *at == '.')
@@ -4011,8 +3963,7 @@ static const char *grpo__read_signed(const char *text, const char *at, double *v
  *     "is 72." 72     "#### 1,234" 1234     "1,2" 2     "1,2345" 2345     "x = -3" -3     "5-3" 3
  *     "$-.50" -.5     "10%" 10              "1/2" 2     "v1.2.3" 3        "1e5" 5 (no exponents)
  * A list without blanks is taken for thousands where it looks so: "100,200" is 100200. */
-int grpo_last_number(const char *text, double *value)
-{
+int grpo_last_number(const char *text, double *value) {
     const char *at = text, *end;
     double number = 0;              /* untouched where there is none                              */
     int found = 0;
@@ -4026,15 +3977,13 @@ int grpo_last_number(const char *text, double *value)
 }
 
 /* Whole numbers (exact in a double up to 2^53) must be equal; others to 9 digits. */
-static int grpo__same_number(double a, double b)
-{
+static int grpo__same_number(double a, double b) {
     if (!grpo__finite(a) || !grpo__finite(b)) return 0;
     if (floor(a) == a && floor(b) == b) return a == b;
     return fabs(a - b) <= 1e-9 * fmax(fabs(a), fabs(b));
 }
 
-float grpo_reward_last_number(const grpo_sample *s, void *user)
-{
+float grpo_reward_last_number(const grpo_sample *s, void *user) {
     double answer = 0, number = 0;
     (void)user;
     if (!grpo_last_number(s->answer, &answer) || !grpo__finite(answer)) return (float)NAN;
@@ -4059,8 +4008,7 @@ typedef struct grpo__parser {
 
 static double grpo__parse_sum(grpo__parser *p);
 
-static double grpo__parse_number(grpo__parser *p)
-{
+static double grpo__parse_number(grpo__parser *p) {
     double value = 0;
     const char *end = grpo__read_number(p->at, 0, &value);
     if (!end || !grpo__finite(value)) p->failed = 1;
@@ -4071,8 +4019,7 @@ static double grpo__parse_number(grpo__parser *p)
     return value;
 }
 
-static double grpo__parse_factor(grpo__parser *p)
-{
+static double grpo__parse_factor(grpo__parser *p) {
     double value;
     char first = *(p->at = grpo__skip_blanks(p->at));
     if (first != '-' && first != '(') {
@@ -4090,8 +4037,7 @@ static double grpo__parse_factor(grpo__parser *p)
     return value;
 }
 
-static double grpo__parse_product(grpo__parser *p)
-{
+static double grpo__parse_product(grpo__parser *p) {
     double value = grpo__parse_factor(p);
     while (!p->failed && (*p->at == '*' || *p->at == '/')) {
         int divide = *p->at++ == '/';
@@ -4103,8 +4049,7 @@ static double grpo__parse_product(grpo__parser *p)
     return value;
 }
 
-static double grpo__parse_sum(grpo__parser *p)
-{
+static double grpo__parse_sum(grpo__parser *p) {
     double value = grpo__parse_product(p);
     while (!p->failed && (*p->at == '+' || *p->at == '-')) {
         int subtract = *p->at++ == '-';
@@ -4118,8 +4063,7 @@ static double grpo__parse_sum(grpo__parser *p)
 /* The expression that text begins with. Returns where it ends, blanks after it included, or NULL
  * if there is none, it divides by zero, overflows, or nests deeper than GRPO__MAX_NESTING. */
 static const char *grpo__evaluate(const char *text, double *value, double *numbers, int capacity,
-                                  int *count)
-{
+                                  int *count) {
     grpo__parser p = { text, 0, 0, numbers, capacity, 0 };
     if (!text) return NULL;
     *value = grpo__parse_sum(&p);
@@ -4128,8 +4072,7 @@ static const char *grpo__evaluate(const char *text, double *value, double *numbe
 }
 
 int grpo_evaluate_expression(const char *text, double *value, double *numbers, int capacity,
-                             int *count)
-{
+                             int *count) {
     double result = 0;
     int operands = 0;
     const char *end = grpo__evaluate(text, &result, numbers, capacity, &operands);
@@ -4141,8 +4084,7 @@ int grpo_evaluate_expression(const char *text, double *value, double *numbers, i
 
 /* "target: a b c": a number, a colon, 1 to GRPO__MAX_OPERANDS numbers without sign, blanks between
  * them. Returns how many, 0 if the text is not like that. */
-static int grpo__read_countdown(const char *text, double *target, double *given)
-{
+static int grpo__read_countdown(const char *text, double *target, double *given) {
     const char *at = text ? grpo__skip_blanks(text) : "", *end = grpo__read_signed(at, at, target);
     int n = 0;
     if (!end || *(end = grpo__skip_blanks(end)) != ':') return 0;
@@ -4155,8 +4097,7 @@ static int grpo__read_countdown(const char *text, double *target, double *given)
 }
 
 /* Are a and b the same numbers in some order? Each a[i] takes its partner from the rest of b. */
-static int grpo__same_numbers(const double *a, double *b, int n)
-{
+static int grpo__same_numbers(const double *a, double *b, int n) {
     int i, j;
     for (i = 0; i < n; i++) {
         for (j = i; j < n && b[j] != a[i]; ) j++;
@@ -4172,8 +4113,7 @@ static int grpo__same_numbers(const double *a, double *b, int n)
  * are the given numbers, each exactly as often as it was given. A unary minus is no operand: in
  * "6 - -4" they are 6 and 4; it can reach no positive target that is out of reach without it. Any
  * other text, a second "=" too, gives 0. An answer that is not "target: a b c" gives NaN. */
-float grpo_reward_countdown(const grpo_sample *s, void *user)
-{
+float grpo_reward_countdown(const grpo_sample *s, void *user) {
     double given[GRPO__MAX_OPERANDS], used[GRPO__MAX_OPERANDS], target = 0, value = 0;
     int count, num_used = 0, num_given = grpo__read_countdown(s->answer, &target, given);
     const char *end;
@@ -4191,16 +4131,14 @@ float grpo_reward_countdown(const grpo_sample *s, void *user)
 /* ---- text and length ---- */
 
 /* Drops the blanks at both ends: moves *text, returns the length of what remains. */
-static size_t grpo__trim(const char **text)
-{
+static size_t grpo__trim(const char **text) {
     size_t length = strlen(*text = grpo__skip_blanks(*text ? *text : ""));
     while (length > 0 && grpo__is_blank((*text)[length - 1])) length--;
     return length;
 }
 
 /* Without an answer: NaN. */
-float grpo_reward_exact_match(const grpo_sample *s, void *user)
-{
+float grpo_reward_exact_match(const grpo_sample *s, void *user) {
     const char *completion = s->completion, *answer = s->answer;
     size_t n = grpo__trim(&completion);
     (void)user;
@@ -4209,8 +4147,7 @@ float grpo_reward_exact_match(const grpo_sample *s, void *user)
 }
 
 /* Byte for byte, blanks too; prefix and suffix may not overlap. Without a format: NaN. */
-float grpo_reward_format(const grpo_sample *s, void *user)
-{
+float grpo_reward_format(const grpo_sample *s, void *user) {
     const grpo_format *format = (const grpo_format *)user;
     const char *text = s->completion ? s->completion : "";
     const char *prefix = format && format->prefix ? format->prefix : "";
@@ -4224,8 +4161,7 @@ float grpo_reward_format(const grpo_sample *s, void *user)
 /* DAPO (arXiv:2503.14476) eq. 13, with |y| = num_tokens, Lmax = max_completion_length:
  *     0  if |y| <= Lmax - Lc      ((Lmax - Lc) - |y|) / Lc  up to Lmax      -1  beyond
  * A completion cut off at Lmax gets -1. Lc <= 0: no soft part. Without Lc (user NULL): NaN. */
-float grpo_reward_overlong(const grpo_sample *s, void *user)
-{
+float grpo_reward_overlong(const grpo_sample *s, void *user) {
     const int *Lc = (const int *)user;
     double cache, free_length, y = s->num_tokens;
     if (!Lc) return (float)NAN;
@@ -4238,8 +4174,7 @@ float grpo_reward_overlong(const grpo_sample *s, void *user)
 
 /* Fewer than 3 tokens: 0. Compares every 3-gram with those before it, O(num_tokens^2): some
  * milliseconds for the few thousand tokens of a long completion, and no memory. */
-float grpo_reward_repetition(const grpo_sample *s, void *user)
-{
+float grpo_reward_repetition(const grpo_sample *s, void *user) {
     const int *t = s->tokens;
     int i, j, total = s->num_tokens - 2, repeated = 0;
     (void)user;
@@ -4259,8 +4194,7 @@ typedef struct grpo__statistics { int count, equal; double mean, std; } grpo__st
 
 /* Of the finite ones of x[n]. equal is an exact comparison: the float std of equal numbers need not
  * be 0, and would blow rounding errors up to advantages of order 1. */
-static grpo__statistics grpo__describe(const float *x, int n, int ddof)
-{
+static grpo__statistics grpo__describe(const float *x, int n, int ddof) {
     grpo__statistics s = { 0, 1, 0, 0 };
     double squares = 0;
     float first = 0;
@@ -4273,15 +4207,15 @@ static grpo__statistics grpo__describe(const float *x, int n, int ddof)
     }
     if (s.count) s.mean /= s.count;
     for (i = 0; i < n; i++)
-        if (grpo__finite((double)x[i])) squares += ((double)x[i] - s.mean) * ((double)x[i] - s.mean);
+        if (grpo__finite((double)x[i]))
+            squares += ((double)x[i] - s.mean) * ((double)x[i] - s.mean);
     if (s.count > ddof && !s.equal) s.std = sqrt(squares / (s.count - ddof));
     return s;
 }
 
 /* A of one reward r, given its group's statistics and the whole batch's std. */
 static double grpo__advantage_of(const grpo_objective *o, double r, const grpo__statistics *group,
-                                 double batch_std)
-{
+                                 double batch_std) {
     double eps = (double)o->advantage_eps, n = group->count;
     switch (o->advantage) {
     case GRPO_ADVANTAGE_MEAN:  return r - group->mean;
@@ -4292,8 +4226,7 @@ static double grpo__advantage_of(const grpo_objective *o, double r, const grpo__
 }
 
 int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
-                    float *advantages, unsigned char *equal)
-{
+                    float *advantages, unsigned char *equal) {
     double batch_std;
     int p, i;
     if (num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size)
@@ -4312,12 +4245,11 @@ int grpo_advantages(const grpo_objective *o, const float *rewards, int num_group
 }
 
 /* ------------------------------------------------------------------------------------ >>loss --
- * Advantages and log-probs -> loss and d(loss)/d(logprob). Every derivative stands beside its value. */
+ * Advantages and log-probs -> loss and d(loss)/d(logprob). Each derivative stands by its value. */
 
 /* One row a preset. Sources: T = TRL f2cd577, V = veRL 1dda039, else the paper. Where a paper is
  * silent (DeepSeekMath on eps, ddof and the clip range) TRL's value stands. */
-grpo_objective grpo_objective_preset(const char *name, int *found)
-{
+grpo_objective grpo_objective_preset(const char *name, int *found) {
     static const struct { const char *name; grpo_objective objective; } table[] = {
         /*   advantage, eps, ddof, equal groups, resamples, loss, average,
              epsilon, high, delta, dual, beta, kl, in reward, entropy, mask truncated, constant   */
@@ -4330,9 +4262,10 @@ grpo_objective grpo_objective_preset(const char *name, int *found)
         { "verl",           /* V core_algos.py 267, 1285: dual clip c = 3                         */
           { GRPO_ADVANTAGE_ZSCORE, 1e-6f, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
             GRPO_AVERAGE_TOKEN, .2f, .2f, 0, 3, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
-        { "dapo",           /* arXiv:2503.14476: clip-higher, token mean, dynamic sampling        */
+        { "dapo",           /* arXiv:2503.14476, table 1: clip-higher, token mean, dynamic
+                               sampling, overlong filtering                                       */
           { GRPO_ADVANTAGE_ZSCORE, 1e-6f, 1, GRPO_EQUAL_RESAMPLE, 4, GRPO_LOSS_CLIP,
-            GRPO_AVERAGE_TOKEN, .2f, .28f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
+            GRPO_AVERAGE_TOKEN, .2f, .28f, 0, 0, 0, GRPO_KL_K3, 0, 0, 1, 0 } },
         { "dr_grpo",        /* arXiv:2503.20783: no std, no length in the average                 */
           { GRPO_ADVANTAGE_MEAN, 0, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
             GRPO_AVERAGE_CONSTANT, .2f, .2f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
@@ -4344,7 +4277,7 @@ grpo_objective grpo_objective_preset(const char *name, int *found)
             GRPO_AVERAGE_TOKEN, .2f, .2f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } }
     };
     size_t i, n = sizeof table / sizeof *table;
-    for (i = 0; i < n && strcmp(table[i].name, name); i++) { }
+    for (i = 0; i < n && (!name || strcmp(table[i].name, name)); i++) { }
     if (found) *found = i < n;
     return table[i < n ? i : 0].objective;
 }
@@ -4352,8 +4285,7 @@ grpo_objective grpo_objective_preset(const char *name, int *found)
 /* What the averages divide by: counted over the whole optimizer step, never per micro-batch. */
 typedef struct grpo__normalizer { int num_sequences, num_tokens; } grpo__normalizer;
 
-static int grpo__counted(const unsigned char *mask, int from, int to)
-{
+static int grpo__counted(const unsigned char *mask, int from, int to) {
     int t, n = 0;
     if (!mask) return to - from;
     for (t = from; t < to; t++) n += mask[t] != 0;
@@ -4361,8 +4293,7 @@ static int grpo__counted(const unsigned char *mask, int from, int to)
 }
 
 static grpo__normalizer grpo__count(int num_sequences, const int *offsets,
-                                    const unsigned char *mask)
-{
+                                    const unsigned char *mask) {
     grpo__normalizer n = { 0, 0 };
     int i;
     for (i = 0; i < num_sequences; i++) {
@@ -4373,51 +4304,60 @@ static grpo__normalizer grpo__count(int num_sequences, const int *offsets,
     return n;
 }
 
-/* Weight of one token of a sequence in which so many count: loss = sum of weight * token's loss. */
-static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer *n, int tokens)
-{
+/* Weight of one token of a sequence in which so many count: loss = sum of weight * token's loss.
+ * A constant that was never set counts as 1 (TRL, too, keeps its denominators from 0). */
+static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer *n, int tokens) {
     switch (o->average) {
     case GRPO_AVERAGE_TOKEN:    return 1.0 / n->num_tokens;
-    case GRPO_AVERAGE_CONSTANT: return 1.0 / ((double)n->num_sequences * o->max_completion_length);
+    case GRPO_AVERAGE_CONSTANT: return 1.0 / ((double)n->num_sequences
+                                              * grpo__max(o->max_completion_length, 1));
     default:                    return 1.0 / ((double)n->num_sequences * tokens);
     }
 }
 
 /* x in [least, most]; NaN stays NaN. */
-static double grpo__clamp(double x, double least, double most)
-{
+static double grpo__clamp(double x, double least, double most) {
     return x < least ? least : x > most ? most : x;
 }
 
-/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: d/dlogp r = r, so -r A where the first
- * is the smaller, and 0 where the clip holds. Optional on top: r capped at delta before r A; for A < 0
- * the loss capped at -dual_clip A. */
-static double grpo__clip_loss(const grpo_objective *o, double r, double A, double *d)
-{
-    double capped = o->delta > 0 && r > (double)o->delta ? (double)o->delta : r;
+/* log r = log pi - log pi_old, kept within +-20 so that r stays finite (veRL). */
+static const double grpo__max_log_ratio = 20;
+
+static double grpo__ratio(double log_ratio) {
+    return exp(grpo__clamp(log_ratio, -grpo__max_log_ratio, grpo__max_log_ratio));
+}
+
+/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dlogp = r, so -r A where the first
+ * is the smaller (or as small), and 0 where a clip, a cap or the bound on log r holds. Optional on
+ * top: r capped at delta before r A; for A < 0 the loss capped at -dual_clip A. The comparisons are
+ * turned so that a NaN comes through in both the loss and its derivative. */
+static double grpo__clip_loss(const grpo_objective *o, double log_ratio, double A, double *d) {
+    double r = grpo__ratio(log_ratio), delta = (double)o->delta, c = (double)o->dual_clip;
+    double capped = delta > 0 && r > delta ? delta : r;
     double clipped = grpo__clamp(r, 1 - (double)o->epsilon, 1 + (double)o->epsilon_high);
-    double loss = capped * A <= clipped * A ? -capped * A : -clipped * A;
-    *d = capped * A <= clipped * A && capped == r ? -r * A : 0;
-    if (o->dual_clip > 0 && A < 0 && loss > -A * (double)o->dual_clip) {
-        loss = -A * (double)o->dual_clip;
+    int clips = capped * A > clipped * A;
+    double loss = clips ? -clipped * A : -capped * A;
+    int held = clips || capped < r || fabs(log_ratio) > grpo__max_log_ratio;
+    *d = (held ? 0 : r) * -A;
+    if (c > 0 && A < 0 && loss > -c * A) {
+        loss = -c * A;
         *d = 0;
     }
     return loss;
 }
 
 /* Estimates of KL(pi || ref) from one token, with x = log pi - log ref (Schulman 2020):
- * k1 = x, k2 = x^2 / 2, k3 = e^-x + x - 1; and d/dlogp. */
-static double grpo__kl(int kind, double x, double *d)
-{
+ * k1 = x, k2 = x^2 / 2, k3 = e^-x - 1 + x; and d/dlogp. expm1 keeps k3 from going below 0 by
+ * cancellation where x is tiny. */
+static double grpo__kl(int kind, double x, double *d) {
     switch (kind) {
     case GRPO_KL_K1: *d = 1; return x;
     case GRPO_KL_K2: *d = x; return 0.5 * x * x;
-    default:         *d = 1 - exp(-x); return exp(-x) + x - 1;
+    default:         *d = -expm1(-x); return expm1(-x) + x;
     }
 }
 
-float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative)
-{
+float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative) {
     double d, kl = grpo__kl(kind, (double)logprob - (double)ref_logprob, &d);
     if (derivative) *derivative = (float)d;
     return (float)kl;
@@ -4436,15 +4376,14 @@ typedef struct grpo__token {        /* what the loss needs to know of one token 
 
 /* Loss of one token, its derivative, and what is measured on the way. */
 static double grpo__token_loss(const grpo_objective *o, const grpo__token *t, double *d,
-                               grpo__loss_sums *s, int *low, int *high)
-{
-    double A = t->advantage, r = exp(grpo__clamp(t->logprob - t->old_logprob, -20, 20)), dkl, kl;
-    double loss = o->loss == GRPO_LOSS_REINFORCE ? -A * t->logprob : grpo__clip_loss(o, r, A, d);
+                               grpo__loss_sums *s, int *low, int *high) {
+    double A = t->advantage, x = t->logprob - t->old_logprob, r = grpo__ratio(x), dkl, kl;
+    double loss = o->loss == GRPO_LOSS_REINFORCE ? -A * t->logprob : grpo__clip_loss(o, x, A, d);
     if (o->loss == GRPO_LOSS_REINFORCE) *d = -A;
     *low += r < 1 - (double)o->epsilon && A < 0;
     *high += r > 1 + (double)o->epsilon_high && A > 0;
     s->ratio += r;
-    if (r > s->ratio_max) s->ratio_max = r;
+    if (r > s->ratio_max || r != r) s->ratio_max = r;         /* a NaN stays                     */
     if (!t->has_ref) return loss;
     kl = grpo__kl(o->kl, t->logprob - t->ref_logprob, &dkl);
     s->kl += kl;
@@ -4454,8 +4393,7 @@ static double grpo__token_loss(const grpo_objective *o, const grpo__token *t, do
 }
 
 /* The extremes over sequences of the share of their tokens that is clipped. */
-static void grpo__sequence_clipping(grpo__loss_sums *s, int tokens, int low, int high)
-{
+static void grpo__sequence_clipping(grpo__loss_sums *s, int tokens, int low, int high) {
     double low_share = (double)low / tokens, high_share = (double)high / tokens;
     if (!s->num_sequences++ || low_share < s->low_min) s->low_min = low_share;
     if (high_share > s->high_max) s->high_max = high_share;
@@ -4468,8 +4406,7 @@ static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n, 
                             const int *offsets, const float *logprobs, const float *old_logprobs,
                             const float *ref_logprobs, const float *advantages,
                             const unsigned char *mask, const float *entropies, float *dlogprobs,
-                            grpo__loss_sums *sums)
-{
+                            grpo__loss_sums *sums) {
     int i, t;
     for (i = 0; i < num_sequences; i++) {
         int tokens = grpo__counted(mask, offsets[i], offsets[i + 1]), low = 0, high = 0;
@@ -4489,9 +4426,9 @@ static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n, 
     }
 }
 
+/* policy_loss is the loss before the entropy bonus, KL included, as TRL logs it. */
 static grpo_loss_stats grpo__loss_finish(const grpo_objective *o, const grpo__normalizer *n,
-                                         const grpo__loss_sums *s)
-{
+                                         const grpo__loss_sums *s) {
     double tokens = n->num_tokens ? n->num_tokens : 1;
     grpo_loss_stats stats;
     memset(&stats, 0, sizeof stats);
@@ -4515,8 +4452,7 @@ static grpo_loss_stats grpo__loss_finish(const grpo_objective *o, const grpo__no
 double grpo_loss(const grpo_objective *o, int num_sequences, const int *offsets,
                  const float *logprobs, const float *old_logprobs, const float *ref_logprobs,
                  const float *advantages, const unsigned char *mask, const float *entropies,
-                 float *dlogprobs, grpo_loss_stats *stats)
-{
+                 float *dlogprobs, grpo_loss_stats *stats) {
     grpo__normalizer n = grpo__count(num_sequences, offsets, mask);
     grpo__loss_sums sums;
     grpo_loss_stats all;
@@ -4535,8 +4471,7 @@ double grpo_loss(const grpo_objective *o, int num_sequences, const int *offsets,
  * w = w (1 - lr decay) - lr m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) */
 void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
                 float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
-                float scale, int64_t step)
-{
+                float scale, int64_t step) {
     double correct1 = 1 - pow((double)beta1, (double)step);
     double correct2 = 1 - pow((double)beta2, (double)step);
     float rate = (float)((double)learning_rate / correct1);
@@ -4550,21 +4485,21 @@ void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_
     }
 }
 
-float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps)
-{
-    double progress;
+/* Warm-up from 0, then constant, linear or cosine to 0 at max_steps; 0 ever after (Hugging Face's
+ * cosine would rise again). */
+float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
+    double span = grpo__max(max_steps - warmup_steps, 1);
     if (step < warmup_steps) return (float)((double)step / warmup_steps);
     if (type == GRPO_SCHEDULE_CONSTANT) return 1.0f;
-    progress = grpo__clamp((double)(step - warmup_steps) / grpo__max(max_steps - warmup_steps, 1),
-                           0, 1);
-    if (type == GRPO_SCHEDULE_LINEAR) return (float)(1 - progress);
-    return (float)(0.5 * (1 + cos(3.141592653589793 * progress)));
+    if (step >= max_steps) return 0.0f;
+    if (type == GRPO_SCHEDULE_LINEAR) return (float)((double)(max_steps - step) / span);
+    return (float)(0.5 * (1 + cos(3.141592653589793 * (double)(step - warmup_steps) / span)));
 }
 
-double grpo_pass_at_k(int num_samples, int num_correct, int k)
-{
+double grpo_pass_at_k(int num_samples, int num_correct, int k) {
     double all_wrong = 1;           /* C(n-c, k) / C(n, k) as a product of k fractions */
     int i;
+    if (num_correct <= 0) return 0;
     if (num_samples - num_correct < k) return 1;
     for (i = 0; i < k; i++)
         all_wrong *= (double)(num_samples - num_correct - i) / (num_samples - i);
@@ -4757,16 +4692,14 @@ static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
  * The loop and its parts: rollout (above), score, compare, learn. */
 
 /* ---- score */
-static void grpo__missing_reward(grpo *g, int reward, int i, float value)
-{
+static void grpo__missing_reward(grpo *g, int reward, int i, float value) {
     grpo__warn(g, "reward \"%s\" is %g for completion %d of prompt %d: the sample is left out",
                g->config.rewards[reward].name, (double)value, i % g->batch.group_size,
                i / g->batch.group_size);
 }
 
 /* The rubric on sequences [first, end): each part, then the weighted sum. */
-static int grpo__reward_range(grpo *g, int first, int end)
-{
+static int grpo__reward_range(grpo *g, int first, int end) {
     grpo_batch *b = &g->batch;
     int r, i;
     for (i = first; i < end; i++) b->rewards[i] = 0;
@@ -4787,8 +4720,7 @@ static int grpo__reward_range(grpo *g, int first, int end)
     return GRPO_OK;
 }
 
-static int grpo__find_equal_groups(grpo *g, int *count)
-{
+static int grpo__find_equal_groups(grpo *g, int *count) {
     grpo_batch *b = &g->batch;
     int p;
     if (grpo_advantages(&g->config.objective, b->rewards, b->num_prompts, b->group_size,
@@ -4800,8 +4732,7 @@ static int grpo__find_equal_groups(grpo *g, int *count)
 }
 
 /* Dynamic sampling: groups that cannot teach anything are sampled and rewarded anew. */
-static int grpo__resample(grpo *g)
-{
+static int grpo__resample(grpo *g) {
     grpo_batch *b = &g->batch;
     grpo__draw d;
     int code = grpo__how_to_draw(g, &d, &g->machinery->sampling, 1), p, count = 0;
@@ -4822,8 +4753,7 @@ static int grpo__resample(grpo *g)
     return code;
 }
 
-int grpo_score(grpo *g)
-{
+int grpo_score(grpo *g) {
     int code = grpo__need_stage(g, GRPO__ROLLED, "grpo_score"), equal;
     if (!code && g->config.num_rewards == 0)
         code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
@@ -4840,8 +4770,7 @@ int grpo_score(grpo *g)
 /* ---- compare */
 
 /* r_i - beta sum_t KL_it, for objectives that put the KL into the reward. */
-static float grpo__penalised_reward(const grpo *g, int i)
-{
+static float grpo__penalised_reward(const grpo *g, int i) {
     const grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
     double kl = 0;
@@ -4853,16 +4782,14 @@ static float grpo__penalised_reward(const grpo *g, int i)
 }
 
 /* Does sequence i take part in the loss? */
-static int grpo__takes_part(const grpo *g, int i)
-{
+static int grpo__takes_part(const grpo *g, int i) {
     const grpo_objective *o = &g->config.objective;
     if (!grpo__finite((double)g->batch.rewards[i])) return 0;
     if (o->mask_truncated_completions && g->batch.truncated[i]) return 0;
     return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->equal[i / g->batch.group_size];
 }
 
-int grpo_advantage(grpo *g)
-{
+int grpo_advantage(grpo *g) {
     grpo_batch *b = &g->batch;
     float *rewards = g->machinery->exchange, *advantages;
     int i, t, code = grpo__need_stage(g, GRPO__SCORED, "grpo_advantage");
@@ -4881,8 +4808,7 @@ int grpo_advantage(grpo *g)
 }
 
 /* ---- learn */
-static void grpo__clear_gradient(grpo *g)
-{
+static void grpo__clear_gradient(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     w->backend->zero(w->context, w->gradient, g->num_parameters * sizeof(float));
     if (w->dembed)
@@ -4890,8 +4816,7 @@ static void grpo__clear_gradient(grpo *g)
 }
 
 /* The first tensor whose gradient is not finite. */
-static int grpo__name_culprit(grpo *g)
-{
+static int grpo__name_culprit(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int i;
     for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
@@ -4907,8 +4832,7 @@ static int grpo__name_culprit(grpo *g)
 
 /* AdamW on weights [at, at + n). */
 static void grpo__adamw_range(grpo *g, size_t at, size_t n, float learning_rate, float decay,
-                              float scale)
-{
+                              float scale) {
     struct grpo__machinery *w = g->machinery;
     const grpo_config *c = &g->config;
     w->backend->adamw(w->context, w->weights + at, w->gradient + at, w->adam_m + at,
@@ -4916,8 +4840,7 @@ static void grpo__adamw_range(grpo *g, size_t at, size_t n, float learning_rate,
                       c->adam_epsilon, decay, scale, g->state.adam_step);
 }
 
-int grpo_optimize(grpo *g, float learning_rate, double *grad_norm)
-{
+int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     struct grpo__machinery *w = g->machinery;
     size_t n = g->num_parameters, matrices = w->shape.first_vector;
     double norm, limit = (double)g->config.max_grad_norm;
@@ -4943,8 +4866,7 @@ int grpo_optimize(grpo *g, float learning_rate, double *grad_norm)
     return grpo__device_check(g);
 }
 
-static int grpo__first_not_finite(const float *x, int from, int to)
-{
+static int grpo__first_not_finite(const float *x, int from, int to) {
     for (; from < to; from++)
         if (!grpo__finite((double)x[from])) return from;
     return -1;
@@ -4952,8 +4874,7 @@ static int grpo__first_not_finite(const float *x, int from, int to)
 
 /* d(loss)/d(entropy) of each token that counts is the same constant. */
 static const float *grpo__entropy_gradient(grpo *g, const grpo_objective *o,
-                                           const grpo__normalizer *n, int from, int to)
-{
+                                           const grpo__normalizer *n, int from, int to) {
     const grpo_batch *b = &g->batch;
     float *d = g->machinery->new_entropies;
     int t;
@@ -4966,8 +4887,7 @@ static const float *grpo__entropy_gradient(grpo *g, const grpo_objective *o,
 /* The gradient of the loss on prompts [first, end), added up in micro-batches under one normaliser:
  * forward, loss, backward. */
 static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end,
-                            grpo_loss_stats *stats)
-{
+                            grpo_loss_stats *stats) {
     struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
     int G = b->group_size, p, next, code = GRPO_OK;
@@ -5000,8 +4920,7 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
 }
 
 /* ---- metrics */
-static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s)
-{
+static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s) {
     m->loss += s->loss;
     m->policy_loss += s->policy_loss;
     m->kl += s->kl;
@@ -5016,16 +4935,14 @@ static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s)
     m->num_updates++;
 }
 
-static void grpo__average_updates(grpo_metrics *m)
-{
+static void grpo__average_updates(grpo_metrics *m) {
     double n = m->num_updates ? m->num_updates : 1;
     m->loss /= n; m->policy_loss /= n; m->kl /= n; m->entropy /= n; m->grad_norm /= n;
     m->clip_ratio_low_mean /= n; m->clip_ratio_high_mean /= n; m->clip_ratio_region_mean /= n;
     m->clip_ratio_low_min /= n; m->clip_ratio_high_max /= n; m->ratio_mean /= n;
 }
 
-static void grpo__measure_lengths(const grpo *g, grpo_metrics *m)
-{
+static void grpo__measure_lengths(const grpo *g, grpo_metrics *m) {
     const grpo_batch *b = &g->batch;
     int i, ended = 0;
     for (i = 0; i < b->num_sequences; i++) {
@@ -5044,8 +4961,7 @@ static void grpo__measure_lengths(const grpo *g, grpo_metrics *m)
 }
 
 /* What can be said of the batch before learning from it. */
-static void grpo__measure_batch(const grpo *g, grpo_metrics *m)
-{
+static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
     const grpo_batch *b = &g->batch;
     grpo__statistics rewards;
     int r, p;
@@ -5071,8 +4987,7 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m)
 }
 
 /* One optimizer update on prompts [first, end). */
-static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m)
-{
+static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     const grpo_config *c = &g->config;
     grpo_loss_stats stats;
     double norm = 0;
@@ -5088,8 +5003,7 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m)
     return GRPO_OK;
 }
 
-int grpo_update(grpo *g, grpo_metrics *metrics)
-{
+int grpo_update(grpo *g, grpo_metrics *metrics) {
     const grpo_config *c = &g->config;
     grpo_metrics m;
     int pass, i, n, code = grpo__need_stage(g, GRPO__COMPARED, "grpo_update");
@@ -5112,8 +5026,7 @@ int grpo_update(grpo *g, grpo_metrics *metrics)
     return code;
 }
 
-int grpo_set_reference(grpo *g, float alpha)
-{
+int grpo_set_reference(grpo *g, float alpha) {
     struct grpo__machinery *w = g->machinery;
     if (!w->reference)
         return grpo__fail(g, GRPO_BAD_INPUT, "there is no reference policy: set objective.beta "
@@ -5123,8 +5036,7 @@ int grpo_set_reference(grpo *g, float alpha)
     return grpo__device_check(g);
 }
 
-int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics *metrics)
-{
+int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics *metrics) {
     grpo_metrics m;
     double start = grpo__seconds();
     int every = g->config.ref_model_sync_steps, code;
@@ -5143,8 +5055,7 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
 }
 
 /* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
-static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prompts)
-{
+static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
     int i, t, n, L = g->config.max_completion_length;
@@ -5172,8 +5083,7 @@ static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prom
 }
 
 int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
-             double *loss)
-{
+             double *loss) {
     grpo_objective likelihood;
     grpo_loss_stats stats;
     int code = grpo__answers_batch(g, prompts, num_prompts);
@@ -5188,8 +5098,7 @@ int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learnin
 
 /* ---- generate and evaluate */
 int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
-                  uint64_t seed, char *text, size_t capacity)
-{
+                  uint64_t seed, char *text, size_t capacity) {
     grpo__draw d;
     size_t n;
     int code = grpo__how_to_draw(g, &d, sampling, 0);
@@ -5209,8 +5118,7 @@ int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampl
 
 /* Sample and reward one chunk of an evaluation. */
 static int grpo__evaluate_chunk(grpo *g, const grpo__draw *d, const grpo_prompt *prompts,
-                                int num_prompts, int group_size)
-{
+                                int num_prompts, int group_size) {
     int code = grpo__begin_batch(g, prompts, num_prompts, group_size);
     if (!code) code = grpo__sample(g, d, 0, num_prompts);
     if (!code) code = grpo__finish_batch(g);
@@ -5225,8 +5133,7 @@ static int grpo__is_correct(const grpo *g, int i)             /* the first rewar
 }
 
 static int grpo__evaluate_greedy(grpo *g, const grpo_prompt *prompts, int num_prompts,
-                                 grpo_evaluation *e)
-{
+                                 grpo_evaluation *e) {
     grpo_sampling greedy = { 0, 0, 1, 0 };
     grpo__draw d;
     double correct = 0, reward = 0, length = 0;
@@ -5248,8 +5155,7 @@ static int grpo__evaluate_greedy(grpo *g, const grpo_prompt *prompts, int num_pr
 }
 
 static int grpo__evaluate_pass(grpo *g, const grpo_prompt *prompts, int num_prompts,
-                               grpo_evaluation *e)
-{
+                               grpo_evaluation *e) {
     grpo__draw d;
     double at_1 = 0, at_k = 0;
     int N = e->num_samples, first, n, i, c;
@@ -5271,8 +5177,7 @@ static int grpo__evaluate_pass(grpo *g, const grpo_prompt *prompts, int num_prom
 }
 
 int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples, int k,
-                  grpo_evaluation *evaluation)
-{
+                  grpo_evaluation *evaluation) {
     const struct grpo__machinery *w = g->machinery;
     int L = g->config.max_completion_length, code;
     int most = grpo__min(w->max_sequences, w->max_rows);
@@ -5301,31 +5206,32 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
  * is read and checked from end to end before the first weight changes. */
 
 /* ---- JSON, read forwards from memory. After a mistake, failed is set and nothing more is read. */
-typedef struct grpo__json { const char *at, *end; int failed; } grpo__json;
+typedef struct grpo__json { const char *start, *at, *end; int failed; } grpo__json;
+
+static grpo__json grpo__json_of(const char *text, size_t size) {
+    grpo__json j = { text, text, text + size, 0 };
+    return j;
+}
 
 /* The next character that is not blank, 0 at the end. */
-static char grpo__json_peek(grpo__json *j)
-{
+static char grpo__json_peek(grpo__json *j) {
     while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\t' || *j->at == '\r'))
         j->at++;
     return (char)(j->at < j->end && !j->failed ? *j->at : 0);
 }
 
-static int grpo__json_accept(grpo__json *j, char c)
-{
+static int grpo__json_accept(grpo__json *j, char c) {
     if (grpo__json_peek(j) != c) return 0;
     j->at++;
     return 1;
 }
 
-static void grpo__json_expect(grpo__json *j, char c)
-{
+static void grpo__json_expect(grpo__json *j, char c) {
     if (!grpo__json_accept(j, c)) j->failed = 1;
 }
 
 /* Four hexadecimal digits of a \u escape. */
-static unsigned grpo__json_hex(grpo__json *j)
-{
+static unsigned grpo__json_hex(grpo__json *j) {
     unsigned code = 0;
     int i;
     for (i = 0; i < 4; i++, j->at++) {
@@ -5338,8 +5244,7 @@ static unsigned grpo__json_hex(grpo__json *j)
 }
 
 /* One character behind a backslash. Those beyond ASCII become '?': no name that we look for has any. */
-static char grpo__json_escape(grpo__json *j)
-{
+static char grpo__json_escape(grpo__json *j) {
     static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
     char c = (char)(j->at < j->end ? *j->at++ : 0);
     const char *found = c ? strchr(names, c) : NULL;
@@ -5353,8 +5258,7 @@ static char grpo__json_escape(grpo__json *j)
 }
 
 /* A string; what does not fit into capacity is cut off, text may be NULL. */
-static void grpo__json_string(grpo__json *j, char *text, size_t capacity)
-{
+static void grpo__json_string(grpo__json *j, char *text, size_t capacity) {
     size_t n = 0;
     if (capacity) text[0] = 0;
     grpo__json_expect(j, '"');
@@ -5368,8 +5272,7 @@ static void grpo__json_string(grpo__json *j, char *text, size_t capacity)
 }
 
 /* A number, by our own reader of digits: strtod depends on the locale. */
-static double grpo__json_number(grpo__json *j)
-{
+static double grpo__json_number(grpo__json *j) {
     int negative = grpo__json_accept(j, '-'), exponent = 0, down = 0;
     double value = 0, power = 0;
     const char *start = j->at;
@@ -5390,8 +5293,7 @@ static double grpo__json_number(grpo__json *j)
 }
 
 /* "true", "false" or "null". */
-static int grpo__json_word(grpo__json *j, const char *word)
-{
+static int grpo__json_word(grpo__json *j, const char *word) {
     size_t n = strlen(word);
     if (grpo__json_peek(j) != *word || (size_t)(j->end - j->at) < n || memcmp(j->at, word, n))
         return 0;
@@ -5400,8 +5302,7 @@ static int grpo__json_word(grpo__json *j, const char *word)
 }
 
 /* Go through an object: *count is 0 before the first key. Returns 0 behind the last. */
-static int grpo__json_key(grpo__json *j, int *count, char *key, size_t capacity)
-{
+static int grpo__json_key(grpo__json *j, int *count, char *key, size_t capacity) {
     if (*count == 0) grpo__json_expect(j, '{');
     if (grpo__json_accept(j, '}')) return 0;
     if ((*count)++) grpo__json_expect(j, ',');
@@ -5411,16 +5312,14 @@ static int grpo__json_key(grpo__json *j, int *count, char *key, size_t capacity)
 }
 
 /* Go through an array likewise. */
-static int grpo__json_item(grpo__json *j, int *count)
-{
+static int grpo__json_item(grpo__json *j, int *count) {
     if (*count == 0) grpo__json_expect(j, '[');
     if (grpo__json_accept(j, ']')) return 0;
     if ((*count)++) grpo__json_expect(j, ',');
     return !j->failed;
 }
 
-static void grpo__json_skip(grpo__json *j, int depth)
-{
+static void grpo__json_skip(grpo__json *j, int depth) {
     char c = grpo__json_peek(j);
     int count = 0;
     if (depth == 0) j->failed = 1;
@@ -5431,19 +5330,27 @@ static void grpo__json_skip(grpo__json *j, int depth)
              && !grpo__json_word(j, "null")) grpo__json_number(j);
 }
 
-enum { GRPO__JSON_DEPTH = 32 };
+enum { GRPO__JSON_DEPTH = 32, GRPO__NUMBER = 40 };
+
+/* A number as JSON wants it: with a point in every locale, null if it is not finite. */
+static const char *grpo__number(char text[GRPO__NUMBER], double value) {
+    char *comma;
+    if (!grpo__finite(value)) return "null";
+    snprintf(text, GRPO__NUMBER, "%.9g", value);
+    comma = strchr(text, ',');
+    if (comma) *comma = '.';
+    return text;
+}
 
 /* ---- whole files */
-static int grpo__path(grpo_config *c, char path[1024], const char *folder, const char *name)
-{
+static int grpo__path(grpo_config *c, char path[1024], const char *folder, const char *name) {
     int n = snprintf(path, 1024, "%s/%s", folder, name);
     if (n > 0 && n < 1000) return GRPO_OK;
     return grpo__fail_config(c, GRPO_BAD_INPUT, "the path of the folder is too long");
 }
 
 /* The bytes of a file, from the allocator; NULL with *code set. */
-static char *grpo__read_file(grpo_config *c, const char *path, size_t *size, int *code)
-{
+static char *grpo__read_file(grpo_config *c, const char *path, size_t *size, int *code) {
     struct stat info;
     char *bytes = NULL;
     FILE *file = fopen(path, "rb");
@@ -5485,16 +5392,14 @@ static int grpo__writer_open(grpo__writer *w, grpo_config *c, const char *folder
     return grpo__fail_config(c, GRPO_IO, "%.180s: cannot be opened for writing", w->temporary);
 }
 
-static void grpo__write(grpo__writer *w, const void *bytes, size_t n)
-{
+static void grpo__write(grpo__writer *w, const void *bytes, size_t n) {
     w->count += n;
     if (w->file && !w->failed && fwrite(bytes, 1, n, w->file) != n) w->failed = 1;
 }
 
 static void grpo__print(grpo__writer *w, const char *format, ...) GRPO__PRINTF(2, 3);
-static void grpo__print(grpo__writer *w, const char *format, ...)
-{
-    char text[512];
+static void grpo__print(grpo__writer *w, const char *format, ...) {
+    char text[1024];
     va_list arguments;
     int n;
     va_start(arguments, format);
@@ -5505,8 +5410,7 @@ static void grpo__print(grpo__writer *w, const char *format, ...)
 }
 
 /* Flush, rename into place. code: a failure that was met on the way; then the old file stays. */
-static int grpo__writer_close(grpo__writer *w, int code)
-{
+static int grpo__writer_close(grpo__writer *w, int code) {
     if (fflush(w->file) || grpo__sync(w->file)) w->failed = 1;
     if (fclose(w->file)) w->failed = 1;
     if (!code && !w->failed && grpo__replace(w->temporary, w->path)) w->failed = 1;
@@ -5519,12 +5423,11 @@ static int grpo__writer_close(grpo__writer *w, int code)
 
 /* ---- config.json */
 typedef struct grpo__architecture {
-    const char *type, *name;
-    int bias, qk_norm, kv_heads, positions, head_dim;         /* what is meant where nothing is said */
+    char type[8], name[24];
+    int bias, qk_norm, kv_heads, positions, head_dim;         /* meant where nothing is said      */
 } grpo__architecture;
 
-static const grpo__architecture *grpo__architecture_of(const char *type)
-{
+static const grpo__architecture *grpo__architecture_of(const char *type) {
     static const grpo__architecture table[] = {
         { "llama", "LlamaForCausalLM", 0, 0, 0, 2048, 0 },
         { "qwen2", "Qwen2ForCausalLM", 1, 0, 32, 32768, 0 },
@@ -5535,104 +5438,102 @@ static const grpo__architecture *grpo__architecture_of(const char *type)
     return NULL;
 }
 
-/* rope_scaling or rope_parameters: only the plain kind. */
-static void grpo__json_rope(grpo__json *j, float *theta, const char **refused)
-{
-    char key[64], kind[64];
-    int count = 0;
+/* What config.json may say, and where it goes. OFF: must be false or null, since anything else would
+ * change the numbers; WORD: must be this word. */
+enum { GRPO__INT, GRPO__REAL, GRPO__BOOL, GRPO__TYPE, GRPO__OFF, GRPO__WORD, GRPO__ROPE };
+typedef struct grpo__field { const char *name; int kind; void *to; const char *word; } grpo__field;
+
+static int grpo__json_field(grpo__json *j, const grpo__field *fields, size_t n, const char *key,
+                            const char **refused);
+
+static void grpo__json_value(grpo__json *j, const grpo__field *f, const char **refused) {
+    const grpo__field rope[] = { { "rope_theta", GRPO__REAL, f->to, NULL },
+        { "rope_type", GRPO__WORD, NULL, "default" }, { "type", GRPO__WORD, NULL, "default" } };
+    char text[64];
+    double x;
+    int count = 0, yes = 0;
     if (grpo__json_word(j, "null")) return;
-    while (grpo__json_key(j, &count, key, sizeof key)) {
-        if (!strcmp(key, "rope_theta")) *theta = (float)grpo__json_number(j);
-        else if (!strcmp(key, "rope_type") || !strcmp(key, "type")) {
-            grpo__json_string(j, kind, sizeof kind);
-            if (strcmp(kind, "default")) *refused = "rope_scaling (only rope_type \"default\")";
-        } else grpo__json_skip(j, GRPO__JSON_DEPTH);
+    switch (f->kind) {
+    case GRPO__INT:
+        if (grpo__json_peek(j) == '[') { grpo__json_skip(j, GRPO__JSON_DEPTH); return; }
+        x = grpo__json_number(j);
+        if (!(x >= -1 && x < 1e9) || x != floor(x)) j->failed = 1;
+        else *(int *)f->to = (int)x;
+        break;
+    case GRPO__REAL:
+        *(float *)f->to = (float)grpo__json_number(j);
+        break;
+    case GRPO__TYPE: case GRPO__WORD:
+        grpo__json_string(j, text, sizeof text);
+        if (f->kind == GRPO__TYPE) memcpy(f->to, text, sizeof text);
+        else if (strcmp(text, f->word)) *refused = f->name;
+        break;
+    case GRPO__ROPE:
+        while (grpo__json_key(j, &count, text, sizeof text))
+            if (!grpo__json_field(j, rope, 3, text, refused)) *refused = f->name;
+        break;
+    default:                        /* BOOL, OFF */
+        if (grpo__json_word(j, "false")) break;
+        if (f->kind == GRPO__OFF) *refused = f->name;
+        yes = grpo__json_word(j, "true");
+        if (!yes && f->kind == GRPO__BOOL) j->failed = 1;
+        if (f->kind == GRPO__BOOL) *(int *)f->to = yes;
+        else if (!yes) grpo__json_skip(j, GRPO__JSON_DEPTH);
     }
 }
 
-/* A setting that must be off: what else would change the numbers. */
-static int grpo__json_refusal(grpo__json *j, const char *key, const char **refused)
-{
-    static const char *const off[] = { "mlp_bias", "use_sliding_window", "quantization_config",
-                                       "attention_bias" };
-    char act[32];
+/* Reads the value of key; returns 0 (and skips it) if it is none of the fields. */
+static int grpo__json_field(grpo__json *j, const grpo__field *fields, size_t n, const char *key,
+                            const char **refused) {
     size_t i;
-    if (!strcmp(key, "hidden_act")) {
-        grpo__json_string(j, act, sizeof act);
-        if (strcmp(act, "silu")) *refused = "hidden_act (only silu)";
-        return 1;
-    }
-    for (i = 0; i < 4; i++)
-        if (!strcmp(key, off[i])) {
-            if (grpo__json_word(j, "false") || grpo__json_word(j, "null")) return 1;
-            *refused = off[i];
-            grpo__json_skip(j, GRPO__JSON_DEPTH);
-            return 1;
-        }
-    return 0;
+    for (i = 0; i < n && strcmp(key, fields[i].name); i++) { }
+    if (i < n) grpo__json_value(j, &fields[i], refused);
+    else grpo__json_skip(j, GRPO__JSON_DEPTH);
+    return i < n;
 }
 
-/* A whole number of at most nine digits. */
-static int grpo__json_int(grpo__json *j)
-{
-    double x = grpo__json_number(j);
-    if (!(x >= -1 && x < 1e9) || x != floor(x)) j->failed = 1;
-    return j->failed ? 0 : (int)x;
-}
-
-/* The fields of the model that are plain numbers. Returns 1 if key was one of them. */
-static int grpo__json_field(grpo__json *j, const char *key, grpo_config *c)
-{
+static int grpo__parse_config(grpo_config *c, grpo__json *j, const char *path) {
     grpo_model_config *m = &c->model;
-    struct { const char *name; int *whole; float *real; } table[] = {
-        { "vocab_size", &m->vocab_size, NULL }, { "hidden_size", &m->hidden_size, NULL },
-        { "intermediate_size", &m->intermediate_size, NULL },
-        { "num_hidden_layers", &m->num_hidden_layers, NULL },
-        { "num_attention_heads", &m->num_attention_heads, NULL },
-        { "num_key_value_heads", &m->num_key_value_heads, NULL },
-        { "head_dim", &m->head_dim, NULL },
-        { "max_position_embeddings", &m->max_position_embeddings, NULL },
-        { "eos_token_id", &c->eos_token_id, NULL }, { "rope_theta", NULL, &m->rope_theta },
-        { "rms_norm_eps", NULL, &m->rms_norm_eps },
-        { "initializer_range", NULL, &m->initializer_range } };
-    size_t i;
-    for (i = 0; i < sizeof table / sizeof *table && strcmp(key, table[i].name); i++) { }
-    if (i == sizeof table / sizeof *table) return 0;
-    if (grpo__json_word(j, "null") || grpo__json_peek(j) == '[') grpo__json_skip(j, GRPO__JSON_DEPTH);
-    else if (table[i].whole) *table[i].whole = grpo__json_int(j);
-    else *table[i].real = (float)grpo__json_number(j);
-    return 1;
-}
-
-static int grpo__parse_config(grpo_config *c, grpo__json *j, const char *path)
-{
-    const grpo__architecture *kind = NULL;
-    grpo_model_config *m = &c->model;
-    const char *refused = NULL;
     char key[64], type[64] = "";
+    const grpo__field fields[] = {
+        { "model_type", GRPO__TYPE, type, NULL },
+        { "vocab_size", GRPO__INT, &m->vocab_size, NULL },
+        { "hidden_size", GRPO__INT, &m->hidden_size, NULL },
+        { "intermediate_size", GRPO__INT, &m->intermediate_size, NULL },
+        { "num_hidden_layers", GRPO__INT, &m->num_hidden_layers, NULL },
+        { "num_attention_heads", GRPO__INT, &m->num_attention_heads, NULL },
+        { "num_key_value_heads", GRPO__INT, &m->num_key_value_heads, NULL },
+        { "head_dim", GRPO__INT, &m->head_dim, NULL },
+        { "max_position_embeddings", GRPO__INT, &m->max_position_embeddings, NULL },
+        { "eos_token_id", GRPO__INT, &c->eos_token_id, NULL },
+        { "rope_theta", GRPO__REAL, &m->rope_theta, NULL },
+        { "rms_norm_eps", GRPO__REAL, &m->rms_norm_eps, NULL },
+        { "initializer_range", GRPO__REAL, &m->initializer_range, NULL },
+        { "tie_word_embeddings", GRPO__BOOL, &m->tie_word_embeddings, NULL },
+        { "hidden_act", GRPO__WORD, NULL, "silu" },
+        { "rope_scaling", GRPO__ROPE, &m->rope_theta, NULL },
+        { "rope_parameters", GRPO__ROPE, &m->rope_theta, NULL },
+        { "attention_bias", GRPO__OFF, NULL, NULL }, { "mlp_bias", GRPO__OFF, NULL, NULL },
+        { "use_sliding_window", GRPO__OFF, NULL, NULL },
+        { "quantization_config", GRPO__OFF, NULL, NULL } };
+    const grpo__architecture *kind;
+    const char *refused = NULL;
     int count = 0;
     memset(m, 0, sizeof *m);
     m->rope_theta = 10000.0f; m->rms_norm_eps = 1e-6f; m->initializer_range = 0.02f;
-    while (grpo__json_key(j, &count, key, sizeof key)) {
-        if (!strcmp(key, "model_type")) grpo__json_string(j, type, sizeof type);
-        else if (!strcmp(key, "rope_scaling") || !strcmp(key, "rope_parameters"))
-            grpo__json_rope(j, &m->rope_theta, &refused);
-        else if (!strcmp(key, "tie_word_embeddings")) {
-            m->tie_word_embeddings = grpo__json_word(j, "true");
-            if (!m->tie_word_embeddings && !grpo__json_word(j, "false")) j->failed = 1;
-        } else if (!grpo__json_refusal(j, key, &refused) && !grpo__json_field(j, key, c))
-            grpo__json_skip(j, GRPO__JSON_DEPTH);
-    }
-    if (j->failed || grpo__json_peek(j))
-        return grpo__fail_config(c, GRPO_BAD_FILE, "%.150s: not the JSON of a config.json, or a "
-                                 "number in it is out of range", path);
+    while (grpo__json_key(j, &count, key, sizeof key))
+        grpo__json_field(j, fields, sizeof fields / sizeof *fields, key, &refused);
+    if (j->failed || grpo__json_peek(j) || j->at < j->end)
+        return grpo__fail_config(c, GRPO_BAD_FILE, "%.150s: not the JSON of a config.json (at byte "
+                                 "%.0f), or a number there is out of range", path,
+                                 (double)(j->at - j->start));
     kind = grpo__architecture_of(type);
     if (!kind)
         return grpo__fail_config(c, GRPO_BAD_FILE, "%.150s: model_type is \"%.40s\"; llama, qwen2 "
                                  "and qwen3 are known", path, type);
     if (refused)
-        return grpo__fail_config(c, GRPO_BAD_FILE, "%.130s: %s is set, which this version does not "
-                                 "compute", path, refused);
+        return grpo__fail_config(c, GRPO_BAD_FILE, "%.130s: %s has a value that this version does "
+                                 "not compute", path, refused);
     m->attention_bias = kind->bias;
     m->qk_norm = kind->qk_norm;
     if (!m->num_key_value_heads) m->num_key_value_heads = kind->kv_heads;
@@ -5644,8 +5545,7 @@ static int grpo__parse_config(grpo_config *c, grpo__json *j, const char *path)
                              "num_hidden_layers or num_attention_heads is missing", path);
 }
 
-int grpo_load_config(grpo_config *config, const char *folder)
-{
+int grpo_load_config(grpo_config *config, const char *folder) {
     grpo_config c = *config;        /* only replaced if all is well */
     char path[1024], *bytes;
     grpo__json j;
@@ -5655,7 +5555,7 @@ int grpo_load_config(grpo_config *config, const char *folder)
     if (grpo__path(config, path, folder, "config.json")) return GRPO_BAD_INPUT;
     bytes = grpo__read_file(config, path, &size, &code);
     if (!bytes) return code;
-    j.at = bytes; j.end = bytes + size; j.failed = 0;
+    j = grpo__json_of(bytes, size);
     code = grpo__parse_config(&c, &j, path);
     grpo__release(config, bytes);
     if (code) memcpy(config->error, c.error, sizeof c.error);
@@ -5663,30 +5563,46 @@ int grpo_load_config(grpo_config *config, const char *folder)
     return code;
 }
 
-static int grpo__save_config(grpo *g, const char *folder, int flags)
-{
+/* What the shapes of the weights do not show must agree too, if there is a config.json. */
+static int grpo__same_config(grpo *g, const char *folder) {
+    const grpo_model_config *own = &g->config.model, *file;
+    grpo_config c = g->config;
+    int code;
+    c.log = NULL;
+    code = grpo_load_config(&c, folder);
+    file = &c.model;
+    if (code) return code == GRPO_IO ? GRPO_OK : grpo__fail(g, code, "%s", c.error);
+    if (file->num_attention_heads == own->num_attention_heads && file->rope_theta == own->rope_theta
+        && file->rms_norm_eps == own->rms_norm_eps) return GRPO_OK;
+    return grpo__fail(g, GRPO_BAD_FILE, "%.120s/config.json: num_attention_heads, rope_theta or "
+                      "rms_norm_eps differ; call grpo_load_config() before grpo_new()", folder);
+}
+
+static int grpo__save_config(grpo *g, const char *folder, int flags) {
     const grpo_model_config *m = &g->config.model;
-    const char *type = m->qk_norm ? "qwen3" : m->attention_bias ? "qwen2" : "llama";
+    const grpo__architecture *kind =
+        grpo__architecture_of(m->qk_norm ? "qwen3" : m->attention_bias ? "qwen2" : "llama");
+    char theta[GRPO__NUMBER], eps[GRPO__NUMBER], range[GRPO__NUMBER];
     grpo__writer w;
     int code = grpo__writer_open(&w, &g->config, folder, "config.json");
     if (code) return code;
-    grpo__print(&w, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n",
-                grpo__architecture_of(type)->name, type);
-    grpo__print(&w, "  \"vocab_size\": %d,\n  \"hidden_size\": %d,\n  \"intermediate_size\": %d,\n",
-                m->vocab_size, m->hidden_size, m->intermediate_size);
-    grpo__print(&w, "  \"num_hidden_layers\": %d,\n  \"num_attention_heads\": %d,\n",
+    grpo__print(&w, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n"
+                "  \"vocab_size\": %d,\n  \"hidden_size\": %d,\n  \"intermediate_size\": %d,\n"
+                "  \"num_hidden_layers\": %d,\n  \"num_attention_heads\": %d,\n",
+                kind->name, kind->type, m->vocab_size, m->hidden_size, m->intermediate_size,
                 m->num_hidden_layers, m->num_attention_heads);
-    grpo__print(&w, "  \"num_key_value_heads\": %d,\n  \"head_dim\": %d,\n",
-                m->num_key_value_heads, m->head_dim);
-    grpo__print(&w, "  \"max_position_embeddings\": %d,\n  \"rope_theta\": %.9g,\n",
-                m->max_position_embeddings, (double)m->rope_theta);
-    grpo__print(&w, "  \"rms_norm_eps\": %.9g,\n  \"initializer_range\": %.9g,\n",
-                (double)m->rms_norm_eps, (double)m->initializer_range);
-    grpo__print(&w, "  \"tie_word_embeddings\": %s,\n  \"hidden_act\": \"silu\",\n",
-                m->tie_word_embeddings ? "true" : "false");
-    grpo__print(&w, "  \"use_sliding_window\": false,\n  \"torch_dtype\": \"%s\",\n",
-                flags & GRPO_SAVE_BF16 ? "bfloat16" : "float32");
-    grpo__print(&w, "  \"bos_token_id\": null,\n  \"eos_token_id\": %d\n}\n", g->config.eos_token_id);
+    grpo__print(&w, "  \"num_key_value_heads\": %d,\n  \"head_dim\": %d,\n"
+                "  \"max_position_embeddings\": %d,\n  \"rope_theta\": %s,\n"
+                "  \"rms_norm_eps\": %s,\n  \"initializer_range\": %s,\n",
+                m->num_key_value_heads, m->head_dim, m->max_position_embeddings,
+                grpo__number(theta, (double)m->rope_theta),
+                grpo__number(eps, (double)m->rms_norm_eps),
+                grpo__number(range, (double)m->initializer_range));
+    grpo__print(&w, "  \"tie_word_embeddings\": %s,\n  \"hidden_act\": \"silu\",\n"
+                "  \"use_sliding_window\": false,\n  \"torch_dtype\": \"%s\",\n"
+                "  \"bos_token_id\": null,\n  \"eos_token_id\": %d\n}\n",
+                m->tie_word_embeddings ? "true" : "false",
+                flags & GRPO_SAVE_BF16 ? "bfloat16" : "float32", g->config.eos_token_id);
     return grpo__writer_close(&w, GRPO_OK);
 }
 
@@ -5695,27 +5611,23 @@ typedef struct grpo__section { const char *prefix; const float *array; } grpo__s
 
 enum { GRPO__STAGING = 1024 };      /* floats on their way between a file and the backend         */
 
-static uint32_t grpo__float_bits(float x)
-{
+static uint32_t grpo__float_bits(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-static void grpo__store(unsigned char *to, uint32_t bits, int bytes)
-{
+static void grpo__store(unsigned char *to, uint32_t bits, int bytes) {
     int i;
     for (i = 0; i < bytes; i++) to[i] = (unsigned char)(bits >> 8 * i & 255u);
 }
 
-static size_t grpo__tensor_size(const grpo__tensor *t)
-{
+static size_t grpo__tensor_size(const grpo__tensor *t) {
     return grpo__size(t->rows, t->cols ? t->cols : 1);
 }
 
 static void grpo__write_header(grpo__writer *w, grpo *g, const grpo__section *sections, int n,
-                               int bytes)
-{
+                               int bytes) {
     const grpo_state *s = &g->state;
     double at = 0;
     int i, k;
@@ -5739,8 +5651,7 @@ static void grpo__write_header(grpo__writer *w, grpo *g, const grpo__section *se
 
 /* fp32, or bf16 rounded to nearest, ties to even. */
 static int grpo__write_tensor(grpo__writer *w, grpo *g, const grpo__section *s,
-                              const grpo__tensor *t, int bytes)
-{
+                              const grpo__tensor *t, int bytes) {
     float staging[GRPO__STAGING];
     unsigned char encoded[4 * GRPO__STAGING];
     size_t n = grpo__tensor_size(t), at, count, i;
@@ -5762,8 +5673,7 @@ static int grpo__write_tensor(grpo__writer *w, grpo *g, const grpo__section *s,
 }
 
 static int grpo__save_sections(grpo *g, const char *folder, const char *name,
-                               const grpo__section *sections, int n, int bytes)
-{
+                               const grpo__section *sections, int n, int bytes) {
     grpo__writer w, counter;
     unsigned char length[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
     int i, k, code = grpo__writer_open(&w, &g->config, folder, name);
@@ -5782,8 +5692,7 @@ static int grpo__save_sections(grpo *g, const char *folder, const char *name,
 }
 
 /* The arrays of a trainer's state. Returns how many. */
-static int grpo__state_sections(const grpo *g, grpo__section sections[4])
-{
+static int grpo__state_sections(const grpo *g, grpo__section sections[4]) {
     const struct grpo__machinery *w = g->machinery;
     sections[0].prefix = "weights.";    sections[0].array = w->weights;
     sections[1].prefix = "exp_avg.";    sections[1].array = w->adam_m;
@@ -5792,8 +5701,7 @@ static int grpo__state_sections(const grpo *g, grpo__section sections[4])
     return w->reference ? 4 : 3;
 }
 
-int grpo_save(grpo *g, const char *folder, int flags)
-{
+int grpo_save(grpo *g, const char *folder, int flags) {
     grpo__section model = { "", NULL }, state[4];
     int code = grpo__device_check(g);
     if (!code && g->config.model.qk_norm && g->config.model.attention_bias)
@@ -5829,15 +5737,13 @@ typedef struct grpo__archive {
     int has_state;
 } grpo__archive;
 
-static int grpo__bad_archive(grpo__archive *a, const char *name, const char *what)
-{
+static int grpo__bad_archive(grpo__archive *a, const char *name, const char *what) {
     return grpo__fail_config(a->config, GRPO_BAD_FILE, "%.120s: %.60s%s%.90s; nothing was changed",
                              a->path, name, *name ? " " : "", what);
 }
 
 /* A text of digits; anything else fails. */
-static uint64_t grpo__json_digits(grpo__json *j)
-{
+static uint64_t grpo__json_digits(grpo__json *j) {
     char text[24];
     uint64_t value = 0;
     const char *at = text;
@@ -5847,8 +5753,7 @@ static uint64_t grpo__json_digits(grpo__json *j)
     return value;
 }
 
-static void grpo__read_metadata(grpo__json *j, grpo__archive *a)
-{
+static void grpo__read_metadata(grpo__json *j, grpo__archive *a) {
     char key[64];
     int count = 0;
     while (grpo__json_key(j, &count, key, sizeof key)) {
@@ -5861,8 +5766,7 @@ static void grpo__read_metadata(grpo__json *j, grpo__archive *a)
     }
 }
 
-static void grpo__read_entry(grpo__json *j, grpo__entry *e)
-{
+static void grpo__read_entry(grpo__json *j, grpo__entry *e) {
     char key[32];
     int count = 0, items = 0;
     memset(e->shape, 0, sizeof e->shape);
@@ -5887,8 +5791,7 @@ static void grpo__read_entry(grpo__json *j, grpo__entry *e)
 }
 
 /* Entries are counted first (entries NULL), then read. */
-static void grpo__read_entries(grpo__json j, grpo__archive *a, int *failed)
-{
+static void grpo__read_entries(grpo__json j, grpo__archive *a, int *failed) {
     char name[128];
     int count = 0;
     grpo__entry unused;
@@ -5903,28 +5806,24 @@ static void grpo__read_entries(grpo__json j, grpo__archive *a, int *failed)
     *failed = j.failed || grpo__json_peek(&j);
 }
 
-static int grpo__by_begin(const void *a, const void *b)
-{
+static int grpo__by_begin(const void *a, const void *b) {
     const grpo__entry *x = (const grpo__entry *)a, *y = (const grpo__entry *)b;
     if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
-static int grpo__by_name(const void *a, const void *b)
-{
+static int grpo__by_name(const void *a, const void *b) {
     return strcmp(((const grpo__entry *)a)->name, ((const grpo__entry *)b)->name);
 }
 
 /* Bytes of one number; 0 for a type that we cannot read. */
-static int grpo__dtype_size(const char *dtype)
-{
+static int grpo__dtype_size(const char *dtype) {
     return !strcmp(dtype, "F32") ? 4 : !strcmp(dtype, "BF16") || !strcmp(dtype, "F16") ? 2 : 0;
 }
 
 /* Every byte of the data belongs to exactly one tensor, and no name stands twice. Offsets are whole
  * doubles, exact up to 2^53. */
-static int grpo__check_entries(grpo__archive *a, double data_size)
-{
+static int grpo__check_entries(grpo__archive *a, double data_size) {
     double end = 0;
     size_t i;
     int d;
@@ -5951,14 +5850,12 @@ static int grpo__check_entries(grpo__archive *a, double data_size)
     return GRPO_OK;
 }
 
-static void grpo__close_archive(grpo__archive *a)
-{
+static void grpo__close_archive(grpo__archive *a) {
     grpo__release(a->config, a->entries);
     grpo__release(a->config, a->bytes);
 }
 
-static int grpo__open_archive(grpo__archive *a, grpo_config *c, const char *path)
-{
+static int grpo__open_archive(grpo__archive *a, grpo_config *c, const char *path) {
     const unsigned char *length;
     size_t header = 0;
     grpo__json j;
@@ -5973,7 +5870,7 @@ static int grpo__open_archive(grpo__archive *a, grpo_config *c, const char *path
         header = i < 4 ? header | (size_t)length[i] << 8 * i : length[i] ? SIZE_MAX : header;
     if (a->size < 10 || header > 100000000 || header > a->size - 8)
         return grpo__bad_archive(a, "", "is no safetensors file, or is cut off");
-    j.at = a->bytes + 8; j.end = j.at + header; j.failed = 0;
+    j = grpo__json_of(a->bytes + 8, header);
     a->data = length + 8 + header;
     grpo__read_entries(j, a, &failed);
     if (failed) return grpo__bad_archive(a, "", "has a header that is not as safetensors has it");
@@ -5985,8 +5882,7 @@ static int grpo__open_archive(grpo__archive *a, grpo_config *c, const char *path
 }
 
 /* Number i of an entry. */
-static float grpo__read_element(const unsigned char *at, const char *dtype)
-{
+static float grpo__read_element(const unsigned char *at, const char *dtype) {
     uint32_t bits = (uint32_t)at[0] | (uint32_t)at[1] << 8;
     float value;
     if (!strcmp(dtype, "F16")) {
@@ -6002,8 +5898,7 @@ static float grpo__read_element(const unsigned char *at, const char *dtype)
 
 /* The entry of a tensor, all its numbers checked; NULL if something is wrong, with *code set. */
 static grpo__entry *grpo__find_entry(grpo__archive *a, const char *prefix, const grpo__tensor *t,
-                                     int *code)
-{
+                                     int *code) {
     grpo__entry wanted, *e;
     size_t i, n = grpo__tensor_size(t);
     int bytes;
@@ -6027,8 +5922,7 @@ static grpo__entry *grpo__find_entry(grpo__archive *a, const char *prefix, const
 }
 
 static void grpo__upload_entry(grpo *g, const grpo__archive *a, const grpo__entry *e, float *array,
-                               size_t n)
-{
+                               size_t n) {
     float staging[GRPO__STAGING];
     size_t at, i, count, bytes = (size_t)grpo__dtype_size(e->dtype);
     const unsigned char *from = a->data + (size_t)e->begin;
@@ -6041,16 +5935,14 @@ static void grpo__upload_entry(grpo *g, const grpo__archive *a, const grpo__entr
 }
 
 /* Names that may stand in a file without being used. */
-static int grpo__may_ignore(const grpo *g, const char *name)
-{
+static int grpo__may_ignore(const grpo *g, const char *name) {
     if (g->config.model.tie_word_embeddings && !strcmp(name, "lm_head.weight")) return 1;
     if (!g->machinery->reference && !strncmp(name, "reference.", 10)) return 1;
     return strstr(name, "rotary_emb.inv_freq") != NULL;
 }
 
 /* Check all sections first, then upload them. */
-static int grpo__load_sections(grpo *g, grpo__archive *a, const grpo__section *sections, int n)
-{
+static int grpo__load_sections(grpo *g, grpo__archive *a, const grpo__section *sections, int n) {
     int i, k, upload, code = GRPO_OK;
     size_t e;
     for (upload = 0; upload < 2 && !code; upload++) {
@@ -6071,8 +5963,7 @@ static int grpo__load_sections(grpo *g, grpo__archive *a, const grpo__section *s
 
 /* Load these sections of folder/name; with a state, the counters too. */
 static int grpo__load_file(grpo *g, const char *folder, const char *name,
-                           const grpo__section *sections, int n, int with_state)
-{
+                           const grpo__section *sections, int n, int with_state) {
     grpo__archive a;
     char path[1024];
     int code = grpo__path(&g->config, path, folder, name);
@@ -6090,18 +5981,17 @@ static int grpo__load_file(grpo *g, const char *folder, const char *name,
     return code ? code : grpo__device_check(g);
 }
 
-int grpo_load(grpo *g, const char *folder)
-{
+int grpo_load(grpo *g, const char *folder) {
     grpo__section model = { "", NULL };
     int code;
     model.array = g->machinery->weights;
-    code = grpo__load_file(g, folder, "model.safetensors", &model, 1, 0);
+    code = grpo__same_config(g, folder);
+    if (!code) code = grpo__load_file(g, folder, "model.safetensors", &model, 1, 0);
     if (!code && g->machinery->reference) code = grpo_set_reference(g, 1.0f);
     return code;
 }
 
-int grpo_resume(grpo *g, const char *folder)
-{
+int grpo_resume(grpo *g, const char *folder) {
     grpo__section state[4];
     int code = grpo__load_file(g, folder, "trainer_state.safetensors", state,
                                grpo__state_sections(g, state), 1);
@@ -6112,27 +6002,24 @@ int grpo_resume(grpo *g, const char *folder)
 /* ---- metrics: one JSON object a line, under TRL's names */
 typedef struct grpo__text { char *text; size_t capacity, used; } grpo__text;
 
-static void grpo__append(grpo__text *t, const char *part)
-{
+static void grpo__append(grpo__text *t, const char *part) {
     for (; *part; part++, t->used++)
         if (t->used + 1 < t->capacity) t->text[t->used] = *part;
 }
 
-static void grpo__append_number(grpo__text *t, const char *name, double value)
-{
-    char number[40];
+static void grpo__append_number(grpo__text *t, const char *name, double value) {
+    char number[GRPO__NUMBER];
     const char *c;
     grpo__append(t, t->used ? ", \"" : "{\"");
     for (c = name; *c; c++) {       /* a reward may have any name */
         char one[3] = { '\\', *c, 0 };
         grpo__append(t, *c == '"' || *c == '\\' ? one : (unsigned char)*c < 32 ? "?" : one + 1);
     }
-    snprintf(number, sizeof number, "\": %.9g", value);
-    grpo__append(t, grpo__finite(value) ? number : "\": null");
+    grpo__append(t, "\": ");
+    grpo__append(t, grpo__number(number, value));
 }
 
-int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity)
-{
+int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
     const struct { const char *name; double value; } table[] = {
         { "step", (double)m->step }, { "num_tokens", m->num_tokens }, { "step_time", m->step_time },
         { "loss", m->loss }, { "policy_loss", m->policy_loss }, { "grad_norm", m->grad_norm },
@@ -6171,8 +6058,7 @@ int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity)
     return (int)t.used;
 }
 
-static int grpo__append_metrics(grpo *g, const grpo_metrics *m)
-{
+static int grpo__append_metrics(grpo *g, const grpo_metrics *m) {
     char line[4096];
     FILE *file = fopen(g->config.metrics_path, "ab");
     int failed = !file;

@@ -28,7 +28,7 @@ static int read_reference(grpo_config *c, const char *path, reference *r)
     int code, count = 0, i;
     bytes = grpo__read_file(c, path, &size, &code);
     if (!bytes) return 0;
-    j.at = bytes; j.end = bytes + size; j.failed = 0;
+    j = grpo__json_of(bytes, size);
     while (grpo__json_key(&j, &count, key, sizeof key)) {
         if (!strcmp(key, "tokens")) r->num_tokens = read_numbers(&j, tokens);
         else if (!strcmp(key, "logprobs")) read_numbers(&j, r->logprobs);
