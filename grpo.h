@@ -766,6 +766,7 @@ GRPO_API const grpo_backend *grpo_cpu(void);
 #error "grpo.h: -ffast-math (or -Ofast) breaks NaN detection and the promise of equal bits; drop it"
 #endif
 
+#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -918,9 +919,13 @@ static double grpo__seconds(void) {
 
 /* Files beyond ISO C: a folder, data on the disk, a name taken over. 0 on success. */
 #if defined(__unix__) || defined(__APPLE__)
-#if defined(__STRICT_ANSI__) && !defined(__cplusplus)
-int fsync(int descriptor);          /* hidden by -std=c99 */
+#if defined(__linux__) && defined(__STRICT_ANSI__) && !defined(__cplusplus)
+#ifndef fsync                       /* hidden by -std=c99 */
+int fsync(int descriptor);
+#endif
+#ifndef fileno
 int fileno(FILE *file);
+#endif
 #endif
 static void grpo__make_folder(const char *path) { mkdir(path, 0777); }
 static int grpo__sync(FILE *file) { return fsync(fileno(file)); }
@@ -4541,7 +4546,7 @@ static void grpo__mix_block(void *job, int task, int thread)
     float *y = t->weights + (size_t)task * GRPO__FLAT_BLOCK;
     const float *x = t->gradient + (size_t)task * GRPO__FLAT_BLOCK;
     (void)thread;
-    for (i = 0; i < n; i++) y[i] = t->a * y[i] + t->b * x[i];
+    for (i = 0; i < n; i++) y[i] = t->a == 0 ? t->b * x[i] : t->a * y[i] + t->b * x[i];
 }
 
 static int grpo__flat_blocks(size_t n)
@@ -5198,840 +5203,65 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
 }
 
 /* ----------------------------------------------------------------------------------- >>files --
- * Checkpoints as Hugging Face's folders: config.json and safetensors, which is
- *
- *     8 bytes n, little-endian | n bytes of JSON: name -> dtype, shape, data_offsets | the data
- *
- * A file is written beside its final name, flushed to disk, then renamed: whole or not at all. A file
- * is read and checked from end to end before the first weight changes. */
+ * Metrics, JSON, config.json, safetensors, checkpoints. A file is written whole or not at all: to
+ * NAME.tmp, forced to the disk, then renamed to NAME. It is read to its last byte and found good
+ * before the first weight moves. After a failure a code is set, and what follows does nothing. */
 
-/* ---- JSON, read forwards from memory. After a mistake, failed is set and nothing more is read. */
-typedef struct grpo__json { const char *start, *at, *end; int failed; } grpo__json;
+enum { GRPO__PATH = 1024, GRPO__NAME = 128 };
 
-static grpo__json grpo__json_of(const char *text, size_t size) {
-    grpo__json j = { text, text, text + size, 0 };
-    return j;
-}
+/* ---- text out: like snprintf, it counts what does not fit */
+typedef struct grpo__text { char *bytes; size_t capacity, length; } grpo__text;
 
-/* The next character that is not blank, 0 at the end. */
-static char grpo__json_peek(grpo__json *j) {
-    while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\t' || *j->at == '\r'))
-        j->at++;
-    return (char)(j->at < j->end && !j->failed ? *j->at : 0);
-}
-
-static int grpo__json_accept(grpo__json *j, char c) {
-    if (grpo__json_peek(j) != c) return 0;
-    j->at++;
-    return 1;
-}
-
-static void grpo__json_expect(grpo__json *j, char c) {
-    if (!grpo__json_accept(j, c)) j->failed = 1;
-}
-
-/* Four hexadecimal digits of a \u escape. */
-static unsigned grpo__json_hex(grpo__json *j) {
-    unsigned code = 0;
-    int i;
-    for (i = 0; i < 4; i++, j->at++) {
-        char c = (char)(j->at < j->end ? *j->at : 0);
-        if (grpo__is_digit(c)) code = code * 16 + (unsigned)(c - '0');
-        else if ((c | 32) >= 'a' && (c | 32) <= 'f') code = code * 16 + (unsigned)((c | 32) - 'a' + 10);
-        else { j->failed = 1; return 0; }
-    }
-    return code;
-}
-
-/* One character behind a backslash. Those beyond ASCII become '?': no name that we look for has any. */
-static char grpo__json_escape(grpo__json *j) {
-    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-    char c = (char)(j->at < j->end ? *j->at++ : 0);
-    const char *found = c ? strchr(names, c) : NULL;
-    if (found) return values[found - names];
-    if (c == 'u') {
-        unsigned code = grpo__json_hex(j);
-        return (char)(code > 0 && code < 128 ? code : '?');
-    }
-    j->failed = 1;
-    return 0;
-}
-
-/* A string; what does not fit into capacity is cut off, text may be NULL. */
-static void grpo__json_string(grpo__json *j, char *text, size_t capacity) {
-    size_t n = 0;
-    if (capacity) text[0] = 0;
-    grpo__json_expect(j, '"');
-    while (!j->failed) {
-        char c = (char)(j->at < j->end ? *j->at++ : 0);
-        if (c == '"') return;
-        if ((unsigned char)c < 32) { j->failed = 1; return; }
-        if (c == '\\') c = grpo__json_escape(j);
-        if (n + 1 < capacity) { text[n++] = c; text[n] = 0; }
-    }
-}
-
-/* A number, by our own reader of digits: strtod depends on the locale. */
-static double grpo__json_number(grpo__json *j) {
-    int negative = grpo__json_accept(j, '-'), exponent = 0, down = 0;
-    double value = 0, power = 0;
-    const char *start = j->at;
-    for (; j->at < j->end && grpo__is_digit(*j->at); j->at++) value = value * 10 + (*j->at - '0');
-    if (j->at == start) j->failed = 1;
-    if (j->at < j->end && *j->at == '.')
-        for (j->at++; j->at < j->end && grpo__is_digit(*j->at); j->at++, exponent--)
-            value = value * 10 + (*j->at - '0');
-    if (j->at < j->end && (*j->at | 32) == 'e') {
-        j->at++;
-        if (j->at < j->end && (*j->at == '-' || *j->at == '+')) down = *j->at++ == '-';
-        for (; j->at < j->end && grpo__is_digit(*j->at); j->at++)
-            if (power < 1000) power = power * 10 + (*j->at - '0');
-    }
-    power = (down ? -power : power) + exponent;
-    value = power < 0 ? value / pow(10, -power) : value * pow(10, power);
-    return negative ? -value : value;
-}
-
-/* "true", "false" or "null". */
-static int grpo__json_word(grpo__json *j, const char *word) {
-    size_t n = strlen(word);
-    if (grpo__json_peek(j) != *word || (size_t)(j->end - j->at) < n || memcmp(j->at, word, n))
-        return 0;
-    j->at += n;
-    return 1;
-}
-
-/* Go through an object: *count is 0 before the first key. Returns 0 behind the last. */
-static int grpo__json_key(grpo__json *j, int *count, char *key, size_t capacity) {
-    if (*count == 0) grpo__json_expect(j, '{');
-    if (grpo__json_accept(j, '}')) return 0;
-    if ((*count)++) grpo__json_expect(j, ',');
-    grpo__json_string(j, key, capacity);
-    grpo__json_expect(j, ':');
-    return !j->failed;
-}
-
-/* Go through an array likewise. */
-static int grpo__json_item(grpo__json *j, int *count) {
-    if (*count == 0) grpo__json_expect(j, '[');
-    if (grpo__json_accept(j, ']')) return 0;
-    if ((*count)++) grpo__json_expect(j, ',');
-    return !j->failed;
-}
-
-static void grpo__json_skip(grpo__json *j, int depth) {
-    char c = grpo__json_peek(j);
-    int count = 0;
-    if (depth == 0) j->failed = 1;
-    else if (c == '"') grpo__json_string(j, NULL, 0);
-    else if (c == '{') while (grpo__json_key(j, &count, NULL, 0)) grpo__json_skip(j, depth - 1);
-    else if (c == '[') while (grpo__json_item(j, &count)) grpo__json_skip(j, depth - 1);
-    else if (!grpo__json_word(j, "true") && !grpo__json_word(j, "false")
-             && !grpo__json_word(j, "null")) grpo__json_number(j);
-}
-
-enum { GRPO__JSON_DEPTH = 32, GRPO__NUMBER = 40 };
-
-/* A number as JSON wants it: with a point in every locale, null if it is not finite. */
-static const char *grpo__number(char text[GRPO__NUMBER], double value) {
-    char *comma;
-    if (!grpo__finite(value)) return "null";
-    snprintf(text, GRPO__NUMBER, "%.9g", value);
-    comma = strchr(text, ',');
-    if (comma) *comma = '.';
-    return text;
-}
-
-/* ---- whole files */
-static int grpo__path(grpo_config *c, char path[1024], const char *folder, const char *name) {
-    int n = snprintf(path, 1024, "%s/%s", folder, name);
-    if (n > 0 && n < 1000) return GRPO_OK;
-    return grpo__fail_config(c, GRPO_BAD_INPUT, "the path of the folder is too long");
-}
-
-/* The bytes of a file, from the allocator; NULL with *code set. */
-static char *grpo__read_file(grpo_config *c, const char *path, size_t *size, int *code) {
-    struct stat info;
-    char *bytes = NULL;
-    FILE *file = fopen(path, "rb");
-    *code = GRPO_OK;
-    if (!file || stat(path, &info) || info.st_size < 0) {
-        *code = grpo__fail_config(c, GRPO_IO, "%.180s: cannot be opened for reading", path);
-    } else {
-        *size = (size_t)info.st_size;
-        bytes = (char *)grpo__allocate(c, *size + 1);
-        if (!bytes)
-            *code = grpo__fail_config(c, GRPO_NO_MEMORY, "out of memory: %.0f bytes to read %.120s",
-                                      (double)*size, path);
-        else if (fread(bytes, 1, *size, file) != *size)
-            *code = grpo__fail_config(c, GRPO_IO, "%.180s: reading failed", path);
-    }
-    if (file) fclose(file);
-    if (!*code) return bytes;
-    grpo__release(c, bytes);
-    return NULL;
-}
-
-typedef struct grpo__writer {       /* file NULL: nothing is written, only counted               */
-    grpo_config *config;
-    FILE *file;
-    size_t count;
-    int failed;
-    char path[1024], temporary[1024];
-} grpo__writer;
-
-static int grpo__writer_open(grpo__writer *w, grpo_config *c, const char *folder, const char *name)
-{
-    memset(w, 0, sizeof *w);
-    w->config = c;
-    if (grpo__path(c, w->path, folder, name)) return GRPO_BAD_INPUT;
-    snprintf(w->temporary, sizeof w->temporary, "%.1018s.tmp", w->path);
-    grpo__make_folder(folder);
-    w->file = fopen(w->temporary, "wb");
-    if (w->file) return GRPO_OK;
-    return grpo__fail_config(c, GRPO_IO, "%.180s: cannot be opened for writing", w->temporary);
-}
-
-static void grpo__write(grpo__writer *w, const void *bytes, size_t n) {
-    w->count += n;
-    if (w->file && !w->failed && fwrite(bytes, 1, n, w->file) != n) w->failed = 1;
-}
-
-static void grpo__print(grpo__writer *w, const char *format, ...) GRPO__PRINTF(2, 3);
-static void grpo__print(grpo__writer *w, const char *format, ...) {
-    char text[1024];
+static void grpo__append(grpo__text *t, const char *format, ...) GRPO__PRINTF(2, 3);
+static void grpo__append(grpo__text *t, const char *format, ...) {
+    size_t room = t->length < t->capacity ? t->capacity - t->length : 0;
     va_list arguments;
     int n;
     va_start(arguments, format);
-    n = vsnprintf(text, sizeof text, format, arguments);
+    n = vsnprintf(room ? t->bytes + t->length : NULL, room, format, arguments);
     va_end(arguments);
-    if (n < 0 || n >= (int)sizeof text) w->failed = 1;
-    else grpo__write(w, text, (size_t)n);
+    if (n > 0) t->length += (size_t)n;
 }
 
-/* Flush, rename into place. code: a failure that was met on the way; then the old file stays. */
-static int grpo__writer_close(grpo__writer *w, int code) {
-    if (fflush(w->file) || grpo__sync(w->file)) w->failed = 1;
-    if (fclose(w->file)) w->failed = 1;
-    if (!code && !w->failed && grpo__replace(w->temporary, w->path)) w->failed = 1;
-    if (!code && w->failed)
-        code = grpo__fail_config(w->config, GRPO_IO, "%.180s: writing failed (is the disk full?); "
-                                 "what was there before is untouched", w->path);
-    if (code) remove(w->temporary);
-    return code;
+/* A number, with a point whatever the locale says; null if not finite. is_float: as few digits
+ * as make the same float again, and 1.0, not 1, for Python tells them apart. */
+static void grpo__append_number(grpo__text *t, double x, int digits, int is_float) {
+    char number[48];
+    size_t from, to = 0;
+    int n = is_float ? 6 : digits;
+    do snprintf(number, sizeof number, "%.*g", n, x);
+    while (n++ < digits && (float)strtod(number, NULL) != (float)x);
+    for (from = 0; number[from]; from++)
+        if (strchr("0123456789+-e", number[from])) number[to++] = number[from];
+        else if (to == 0 || number[to - 1] != '.') number[to++] = '.';
+    number[to] = 0;
+    grpo__append(t, "%s%s", grpo__finite(x) ? number : "null",
+                 is_float && !strpbrk(number, ".e") ? ".0" : "");
 }
 
-/* ---- config.json */
-typedef struct grpo__architecture {
-    char type[8], name[24];
-    int bias, qk_norm, kv_heads, positions, head_dim;         /* meant where nothing is said      */
-} grpo__architecture;
-
-static const grpo__architecture *grpo__architecture_of(const char *type) {
-    static const grpo__architecture table[] = {
-        { "llama", "LlamaForCausalLM", 0, 0, 0, 2048, 0 },
-        { "qwen2", "Qwen2ForCausalLM", 1, 0, 32, 32768, 0 },
-        { "qwen3", "Qwen3ForCausalLM", 0, 1, 32, 32768, 128 } };
-    size_t i;
-    for (i = 0; i < 3; i++)
-        if (!strcmp(type, table[i].type)) return &table[i];
-    return NULL;
-}
-
-/* What config.json may say, and where it goes. OFF: must be false or null, since anything else would
- * change the numbers; WORD: must be this word. */
-enum { GRPO__INT, GRPO__REAL, GRPO__BOOL, GRPO__TYPE, GRPO__OFF, GRPO__WORD, GRPO__ROPE };
-typedef struct grpo__field { const char *name; int kind; void *to; const char *word; } grpo__field;
-
-static int grpo__json_field(grpo__json *j, const grpo__field *fields, size_t n, const char *key,
-                            const char **refused);
-
-static void grpo__json_value(grpo__json *j, const grpo__field *f, const char **refused) {
-    const grpo__field rope[] = { { "rope_theta", GRPO__REAL, f->to, NULL },
-        { "rope_type", GRPO__WORD, NULL, "default" }, { "type", GRPO__WORD, NULL, "default" } };
-    char text[64];
-    double x;
-    int count = 0, yes = 0;
-    if (grpo__json_word(j, "null")) return;
-    switch (f->kind) {
-    case GRPO__INT:
-        if (grpo__json_peek(j) == '[') { grpo__json_skip(j, GRPO__JSON_DEPTH); return; }
-        x = grpo__json_number(j);
-        if (!(x >= -1 && x < 1e9) || x != floor(x)) j->failed = 1;
-        else *(int *)f->to = (int)x;
-        break;
-    case GRPO__REAL:
-        *(float *)f->to = (float)grpo__json_number(j);
-        break;
-    case GRPO__TYPE: case GRPO__WORD:
-        grpo__json_string(j, text, sizeof text);
-        if (f->kind == GRPO__TYPE) memcpy(f->to, text, sizeof text);
-        else if (strcmp(text, f->word)) *refused = f->name;
-        break;
-    case GRPO__ROPE:
-        while (grpo__json_key(j, &count, text, sizeof text))
-            if (!grpo__json_field(j, rope, 3, text, refused)) *refused = f->name;
-        break;
-    default:                        /* BOOL, OFF */
-        if (grpo__json_word(j, "false")) break;
-        if (f->kind == GRPO__OFF) *refused = f->name;
-        yes = grpo__json_word(j, "true");
-        if (!yes && f->kind == GRPO__BOOL) j->failed = 1;
-        if (f->kind == GRPO__BOOL) *(int *)f->to = yes;
-        else if (!yes) grpo__json_skip(j, GRPO__JSON_DEPTH);
-    }
-}
-
-/* Reads the value of key; returns 0 (and skips it) if it is none of the fields. */
-static int grpo__json_field(grpo__json *j, const grpo__field *fields, size_t n, const char *key,
-                            const char **refused) {
-    size_t i;
-    for (i = 0; i < n && strcmp(key, fields[i].name); i++) { }
-    if (i < n) grpo__json_value(j, &fields[i], refused);
-    else grpo__json_skip(j, GRPO__JSON_DEPTH);
-    return i < n;
-}
-
-static int grpo__parse_config(grpo_config *c, grpo__json *j, const char *path) {
-    grpo_model_config *m = &c->model;
-    char key[64], type[64] = "";
-    const grpo__field fields[] = {
-        { "model_type", GRPO__TYPE, type, NULL },
-        { "vocab_size", GRPO__INT, &m->vocab_size, NULL },
-        { "hidden_size", GRPO__INT, &m->hidden_size, NULL },
-        { "intermediate_size", GRPO__INT, &m->intermediate_size, NULL },
-        { "num_hidden_layers", GRPO__INT, &m->num_hidden_layers, NULL },
-        { "num_attention_heads", GRPO__INT, &m->num_attention_heads, NULL },
-        { "num_key_value_heads", GRPO__INT, &m->num_key_value_heads, NULL },
-        { "head_dim", GRPO__INT, &m->head_dim, NULL },
-        { "max_position_embeddings", GRPO__INT, &m->max_position_embeddings, NULL },
-        { "eos_token_id", GRPO__INT, &c->eos_token_id, NULL },
-        { "rope_theta", GRPO__REAL, &m->rope_theta, NULL },
-        { "rms_norm_eps", GRPO__REAL, &m->rms_norm_eps, NULL },
-        { "initializer_range", GRPO__REAL, &m->initializer_range, NULL },
-        { "tie_word_embeddings", GRPO__BOOL, &m->tie_word_embeddings, NULL },
-        { "hidden_act", GRPO__WORD, NULL, "silu" },
-        { "rope_scaling", GRPO__ROPE, &m->rope_theta, NULL },
-        { "rope_parameters", GRPO__ROPE, &m->rope_theta, NULL },
-        { "attention_bias", GRPO__OFF, NULL, NULL }, { "mlp_bias", GRPO__OFF, NULL, NULL },
-        { "use_sliding_window", GRPO__OFF, NULL, NULL },
-        { "quantization_config", GRPO__OFF, NULL, NULL } };
-    const grpo__architecture *kind;
-    const char *refused = NULL;
-    int count = 0;
-    memset(m, 0, sizeof *m);
-    m->rope_theta = 10000.0f; m->rms_norm_eps = 1e-6f; m->initializer_range = 0.02f;
-    while (grpo__json_key(j, &count, key, sizeof key))
-        grpo__json_field(j, fields, sizeof fields / sizeof *fields, key, &refused);
-    if (j->failed || grpo__json_peek(j) || j->at < j->end)
-        return grpo__fail_config(c, GRPO_BAD_FILE, "%.150s: not the JSON of a config.json (at byte "
-                                 "%.0f), or a number there is out of range", path,
-                                 (double)(j->at - j->start));
-    kind = grpo__architecture_of(type);
-    if (!kind)
-        return grpo__fail_config(c, GRPO_BAD_FILE, "%.150s: model_type is \"%.40s\"; llama, qwen2 "
-                                 "and qwen3 are known", path, type);
-    if (refused)
-        return grpo__fail_config(c, GRPO_BAD_FILE, "%.130s: %s has a value that this version does "
-                                 "not compute", path, refused);
-    m->attention_bias = kind->bias;
-    m->qk_norm = kind->qk_norm;
-    if (!m->num_key_value_heads) m->num_key_value_heads = kind->kv_heads;
-    if (!m->head_dim) m->head_dim = kind->head_dim;
-    if (!m->max_position_embeddings) m->max_position_embeddings = kind->positions;
-    if (m->vocab_size > 0 && m->hidden_size > 0 && m->intermediate_size > 0
-        && m->num_hidden_layers > 0 && m->num_attention_heads > 0) return GRPO_OK;
-    return grpo__fail_config(c, GRPO_BAD_FILE, "%.120s: vocab_size, hidden_size, intermediate_size, "
-                             "num_hidden_layers or num_attention_heads is missing", path);
-}
-
-int grpo_load_config(grpo_config *config, const char *folder) {
-    grpo_config c = *config;        /* only replaced if all is well */
-    char path[1024], *bytes;
-    grpo__json j;
-    size_t size;
-    int code;
-    config->error[0] = c.error[0] = 0;
-    if (grpo__path(config, path, folder, "config.json")) return GRPO_BAD_INPUT;
-    bytes = grpo__read_file(config, path, &size, &code);
-    if (!bytes) return code;
-    j = grpo__json_of(bytes, size);
-    code = grpo__parse_config(&c, &j, path);
-    grpo__release(config, bytes);
-    if (code) memcpy(config->error, c.error, sizeof c.error);
-    else *config = c;
-    return code;
-}
-
-/* What the shapes of the weights do not show must agree too, if there is a config.json. */
-static int grpo__same_config(grpo *g, const char *folder) {
-    const grpo_model_config *own = &g->config.model, *file;
-    grpo_config c = g->config;
-    int code;
-    c.log = NULL;
-    code = grpo_load_config(&c, folder);
-    file = &c.model;
-    if (code) return code == GRPO_IO ? GRPO_OK : grpo__fail(g, code, "%s", c.error);
-    if (file->num_attention_heads == own->num_attention_heads && file->rope_theta == own->rope_theta
-        && file->rms_norm_eps == own->rms_norm_eps) return GRPO_OK;
-    return grpo__fail(g, GRPO_BAD_FILE, "%.120s/config.json: num_attention_heads, rope_theta or "
-                      "rms_norm_eps differ; call grpo_load_config() before grpo_new()", folder);
-}
-
-static int grpo__save_config(grpo *g, const char *folder, int flags) {
-    const grpo_model_config *m = &g->config.model;
-    const grpo__architecture *kind =
-        grpo__architecture_of(m->qk_norm ? "qwen3" : m->attention_bias ? "qwen2" : "llama");
-    char theta[GRPO__NUMBER], eps[GRPO__NUMBER], range[GRPO__NUMBER];
-    grpo__writer w;
-    int code = grpo__writer_open(&w, &g->config, folder, "config.json");
-    if (code) return code;
-    grpo__print(&w, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n"
-                "  \"vocab_size\": %d,\n  \"hidden_size\": %d,\n  \"intermediate_size\": %d,\n"
-                "  \"num_hidden_layers\": %d,\n  \"num_attention_heads\": %d,\n",
-                kind->name, kind->type, m->vocab_size, m->hidden_size, m->intermediate_size,
-                m->num_hidden_layers, m->num_attention_heads);
-    grpo__print(&w, "  \"num_key_value_heads\": %d,\n  \"head_dim\": %d,\n"
-                "  \"max_position_embeddings\": %d,\n  \"rope_theta\": %s,\n"
-                "  \"rms_norm_eps\": %s,\n  \"initializer_range\": %s,\n",
-                m->num_key_value_heads, m->head_dim, m->max_position_embeddings,
-                grpo__number(theta, (double)m->rope_theta),
-                grpo__number(eps, (double)m->rms_norm_eps),
-                grpo__number(range, (double)m->initializer_range));
-    grpo__print(&w, "  \"tie_word_embeddings\": %s,\n  \"hidden_act\": \"silu\",\n"
-                "  \"use_sliding_window\": false,\n  \"torch_dtype\": \"%s\",\n"
-                "  \"bos_token_id\": null,\n  \"eos_token_id\": %d\n}\n",
-                m->tie_word_embeddings ? "true" : "false",
-                flags & GRPO_SAVE_BF16 ? "bfloat16" : "float32", g->config.eos_token_id);
-    return grpo__writer_close(&w, GRPO_OK);
-}
-
-/* ---- safetensors: writing. A file is a list of sections, each all tensors of one array. */
-typedef struct grpo__section { const char *prefix; const float *array; } grpo__section;   /* array: B */
-
-enum { GRPO__STAGING = 1024 };      /* floats on their way between a file and the backend         */
-
-static uint32_t grpo__float_bits(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-static void grpo__store(unsigned char *to, uint32_t bits, int bytes) {
-    int i;
-    for (i = 0; i < bytes; i++) to[i] = (unsigned char)(bits >> 8 * i & 255u);
-}
-
-static size_t grpo__tensor_size(const grpo__tensor *t) {
-    return grpo__size(t->rows, t->cols ? t->cols : 1);
-}
-
-static void grpo__write_header(grpo__writer *w, grpo *g, const grpo__section *sections, int n,
-                               int bytes) {
-    const grpo_state *s = &g->state;
-    double at = 0;
-    int i, k;
-    grpo__print(w, "{\"__metadata__\":{\"format\":\"pt\",\"seed\":\"%llu\",\"step\":\"%.0f\","
-                "\"optimizer_step\":\"%.0f\",\"adam_step\":\"%.0f\",\"num_tokens\":\"%.0f\"}",
-                (unsigned long long)g->config.seed, (double)s->step, (double)s->optimizer_step,
-                (double)s->adam_step, s->num_tokens);
-    for (k = 0; k < n; k++)
-        for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
-            grpo__tensor t = grpo__tensor_at(&g->config.model, i);
-            double end = at + (double)grpo__tensor_size(&t) * bytes;
-            grpo__print(w, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[%d", sections[k].prefix, t.name,
-                        bytes == 2 ? "BF16" : "F32", t.rows);
-            if (t.cols) grpo__print(w, ",%d", t.cols);
-            grpo__print(w, "],\"data_offsets\":[%.0f,%.0f]}", at, end);
-            at = end;
-        }
-    grpo__print(w, "}");
-    while (w->count % 8) grpo__print(w, " ");
-}
-
-/* fp32, or bf16 rounded to nearest, ties to even. */
-static int grpo__write_tensor(grpo__writer *w, grpo *g, const grpo__section *s,
-                              const grpo__tensor *t, int bytes) {
-    float staging[GRPO__STAGING];
-    unsigned char encoded[4 * GRPO__STAGING];
-    size_t n = grpo__tensor_size(t), at, count, i;
-    for (at = 0; at < n; at += count) {
-        count = n - at < GRPO__STAGING ? n - at : (size_t)GRPO__STAGING;
-        g->machinery->backend->download(g->machinery->context, staging, s->array + t->offset + at,
-                                        count * sizeof(float));
-        for (i = 0; i < count; i++) {
-            uint32_t bits = grpo__float_bits(staging[i]);
-            if (bytes == 2) bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
-            if ((bits >> 23 & 255u) == 255u)
-                return grpo__fail(g, GRPO_NONFINITE, "%s%s holds a number that is not finite: "
-                                  "nothing was saved", s->prefix, t->name);
-            grpo__store(encoded + i * (size_t)bytes, bytes == 2 ? bits >> 16 : bits, bytes);
-        }
-        grpo__write(w, encoded, count * (size_t)bytes);
-    }
-    return GRPO_OK;
-}
-
-static int grpo__save_sections(grpo *g, const char *folder, const char *name,
-                               const grpo__section *sections, int n, int bytes) {
-    grpo__writer w, counter;
-    unsigned char length[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
-    int i, k, code = grpo__writer_open(&w, &g->config, folder, name);
-    if (code) return code;
-    memset(&counter, 0, sizeof counter);
-    grpo__write_header(&counter, g, sections, n, bytes);
-    grpo__store(length, (uint32_t)counter.count, 4);
-    grpo__write(&w, length, 8);
-    grpo__write_header(&w, g, sections, n, bytes);
-    for (k = 0; k < n; k++)
-        for (i = 0; i < grpo__num_tensors(&g->config.model) && !code; i++) {
-            grpo__tensor t = grpo__tensor_at(&g->config.model, i);
-            code = grpo__write_tensor(&w, g, &sections[k], &t, bytes);
-        }
-    return grpo__writer_close(&w, code);
-}
-
-/* The arrays of a trainer's state. Returns how many. */
-static int grpo__state_sections(const grpo *g, grpo__section sections[4]) {
-    const struct grpo__machinery *w = g->machinery;
-    sections[0].prefix = "weights.";    sections[0].array = w->weights;
-    sections[1].prefix = "exp_avg.";    sections[1].array = w->adam_m;
-    sections[2].prefix = "exp_avg_sq."; sections[2].array = w->adam_v;
-    sections[3].prefix = "reference.";  sections[3].array = w->reference;
-    return w->reference ? 4 : 3;
-}
-
-int grpo_save(grpo *g, const char *folder, int flags) {
-    grpo__section model = { "", NULL }, state[4];
-    int code = grpo__device_check(g);
-    if (!code && g->config.model.qk_norm && g->config.model.attention_bias)
-        code = grpo__fail(g, GRPO_BAD_INPUT, "no architecture of Hugging Face has q/k norm and a "
-                          "bias on q, k, v alone: such a model cannot be saved");
-    model.array = g->machinery->weights;
-    if (!code) code = grpo__save_config(g, folder, flags);
-    if (!code) code = grpo__save_sections(g, folder, "model.safetensors", &model, 1,
-                                          flags & GRPO_SAVE_BF16 ? 2 : 4);
-    if (!code && flags & GRPO_SAVE_STATE)
-        code = grpo__save_sections(g, folder, "trainer_state.safetensors", state,
-                                   grpo__state_sections(g, state), 4);
-    return code;
-}
-
-/* ---- safetensors: reading */
-typedef struct grpo__entry {
-    char name[128];
-    char dtype[8];
-    double shape[4], begin, end;
-    int dims, used;
-} grpo__entry;
-
-typedef struct grpo__archive {
-    grpo_config *config;
-    const char *path;
-    char *bytes;
-    size_t size, num_entries;
-    const unsigned char *data;
-    grpo__entry *entries;           /* by name                                                   */
-    grpo_state state;               /* from the metadata, like the next two                      */
-    uint64_t seed;
-    int has_state;
-} grpo__archive;
-
-static int grpo__bad_archive(grpo__archive *a, const char *name, const char *what) {
-    return grpo__fail_config(a->config, GRPO_BAD_FILE, "%.120s: %.60s%s%.90s; nothing was changed",
-                             a->path, name, *name ? " " : "", what);
-}
-
-/* A text of digits; anything else fails. */
-static uint64_t grpo__json_digits(grpo__json *j) {
-    char text[24];
-    uint64_t value = 0;
-    const char *at = text;
-    grpo__json_string(j, text, sizeof text);
-    for (; grpo__is_digit(*at); at++) value = value * 10 + (uint64_t)(*at - '0');
-    if (*at || at == text) j->failed = 1;
-    return value;
-}
-
-static void grpo__read_metadata(grpo__json *j, grpo__archive *a) {
-    char key[64];
-    int count = 0;
-    while (grpo__json_key(j, &count, key, sizeof key)) {
-        if (!strcmp(key, "step")) { a->state.step = (int64_t)grpo__json_digits(j); a->has_state = 1; }
-        else if (!strcmp(key, "optimizer_step")) a->state.optimizer_step = (int64_t)grpo__json_digits(j);
-        else if (!strcmp(key, "adam_step")) a->state.adam_step = (int64_t)grpo__json_digits(j);
-        else if (!strcmp(key, "num_tokens")) a->state.num_tokens = (double)grpo__json_digits(j);
-        else if (!strcmp(key, "seed")) a->seed = grpo__json_digits(j);
-        else grpo__json_skip(j, GRPO__JSON_DEPTH);
-    }
-}
-
-static void grpo__read_entry(grpo__json *j, grpo__entry *e) {
-    char key[32];
-    int count = 0, items = 0;
-    memset(e->shape, 0, sizeof e->shape);
-    e->dims = e->used = 0;
-    e->dtype[0] = 0;
-    e->begin = e->end = -1;
-    while (grpo__json_key(j, &count, key, sizeof key)) {
-        items = 0;
-        if (!strcmp(key, "dtype")) grpo__json_string(j, e->dtype, sizeof e->dtype);
-        else if (!strcmp(key, "shape"))
-            while (grpo__json_item(j, &items)) {
-                if (e->dims == 4) { j->failed = 1; return; }
-                e->shape[e->dims++] = grpo__json_number(j);
-            }
-        else if (!strcmp(key, "data_offsets"))
-            while (grpo__json_item(j, &items)) {
-                if (items > 2) { j->failed = 1; return; }
-                *(items == 1 ? &e->begin : &e->end) = grpo__json_number(j);
-            }
-        else j->failed = 1;
-    }
-}
-
-/* Entries are counted first (entries NULL), then read. */
-static void grpo__read_entries(grpo__json j, grpo__archive *a, int *failed) {
-    char name[128];
-    int count = 0;
-    grpo__entry unused;
-    a->num_entries = 0;
-    while (grpo__json_key(&j, &count, name, sizeof name)) {
-        grpo__entry *e = a->entries ? &a->entries[a->num_entries] : &unused;
-        if (!strcmp(name, "__metadata__")) { grpo__read_metadata(&j, a); continue; }
-        memcpy(e->name, name, sizeof name);
-        grpo__read_entry(&j, e);
-        a->num_entries++;
-    }
-    *failed = j.failed || grpo__json_peek(&j);
-}
-
-static int grpo__by_begin(const void *a, const void *b) {
-    const grpo__entry *x = (const grpo__entry *)a, *y = (const grpo__entry *)b;
-    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
-    return x->end < y->end ? -1 : x->end > y->end;
-}
-
-static int grpo__by_name(const void *a, const void *b) {
-    return strcmp(((const grpo__entry *)a)->name, ((const grpo__entry *)b)->name);
-}
-
-/* Bytes of one number; 0 for a type that we cannot read. */
-static int grpo__dtype_size(const char *dtype) {
-    return !strcmp(dtype, "F32") ? 4 : !strcmp(dtype, "BF16") || !strcmp(dtype, "F16") ? 2 : 0;
-}
-
-/* Every byte of the data belongs to exactly one tensor, and no name stands twice. Offsets are whole
- * doubles, exact up to 2^53. */
-static int grpo__check_entries(grpo__archive *a, double data_size) {
-    double end = 0;
-    size_t i;
-    int d;
-    qsort(a->entries, a->num_entries, sizeof *a->entries, grpo__by_begin);
-    for (i = 0; i < a->num_entries; i++) {
-        const grpo__entry *e = &a->entries[i];
-        double count = 1;
-        for (d = 0; d < e->dims; d++) {
-            if (!(e->shape[d] >= 0 && e->shape[d] < 1e12) || e->shape[d] != floor(e->shape[d]))
-                return grpo__bad_archive(a, e->name, "has an impossible shape");
-            count *= e->shape[d];
-        }
-        if (e->begin != end || !(e->end >= e->begin) || e->end > data_size)
-            return grpo__bad_archive(a, e->name, "overlaps, leaves a hole or lies outside the file");
-        if (grpo__dtype_size(e->dtype) && count * grpo__dtype_size(e->dtype) != e->end - e->begin)
-            return grpo__bad_archive(a, e->name, "has a shape that does not match its bytes");
-        end = e->end;
-    }
-    if (end != data_size) return grpo__bad_archive(a, "", "holds bytes that belong to no tensor");
-    qsort(a->entries, a->num_entries, sizeof *a->entries, grpo__by_name);
-    for (i = 1; i < a->num_entries; i++)
-        if (!grpo__by_name(&a->entries[i - 1], &a->entries[i]))
-            return grpo__bad_archive(a, a->entries[i].name, "stands twice");
-    return GRPO_OK;
-}
-
-static void grpo__close_archive(grpo__archive *a) {
-    grpo__release(a->config, a->entries);
-    grpo__release(a->config, a->bytes);
-}
-
-static int grpo__open_archive(grpo__archive *a, grpo_config *c, const char *path) {
-    const unsigned char *length;
-    size_t header = 0;
-    grpo__json j;
-    int i, code, failed;
-    memset(a, 0, sizeof *a);
-    a->config = c;
-    a->path = path;
-    a->bytes = grpo__read_file(c, path, &a->size, &code);
-    if (!a->bytes) return code;
-    length = (const unsigned char *)a->bytes;
-    for (i = 0; i < 8 && a->size >= 8; i++)
-        header = i < 4 ? header | (size_t)length[i] << 8 * i : length[i] ? SIZE_MAX : header;
-    if (a->size < 10 || header > 100000000 || header > a->size - 8)
-        return grpo__bad_archive(a, "", "is no safetensors file, or is cut off");
-    j = grpo__json_of(a->bytes + 8, header);
-    a->data = length + 8 + header;
-    grpo__read_entries(j, a, &failed);
-    if (failed) return grpo__bad_archive(a, "", "has a header that is not as safetensors has it");
-    a->entries = (grpo__entry *)grpo__allocate(c, grpo__multiply(a->num_entries + 1,
-                                                                 sizeof *a->entries));
-    if (!a->entries) return grpo__fail_config(c, GRPO_NO_MEMORY, "out of memory for a header");
-    grpo__read_entries(j, a, &failed);
-    return grpo__check_entries(a, (double)(a->size - 8 - header));
-}
-
-/* Number i of an entry. */
-static float grpo__read_element(const unsigned char *at, const char *dtype) {
-    uint32_t bits = (uint32_t)at[0] | (uint32_t)at[1] << 8;
-    float value;
-    if (!strcmp(dtype, "F16")) {
-        int exponent = (int)(bits >> 10 & 31u), fraction = (int)(bits & 1023u);
-        double x = exponent == 31 ? HUGE_VAL : exponent ? ldexp(1024 + fraction, exponent - 25)
-                                             : ldexp(fraction, -24);
-        return (float)(bits & 0x8000u ? -x : x);
-    }
-    bits = !strcmp(dtype, "F32") ? bits | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24 : bits << 16;
-    memcpy(&value, &bits, sizeof bits);
-    return value;
-}
-
-/* The entry of a tensor, all its numbers checked; NULL if something is wrong, with *code set. */
-static grpo__entry *grpo__find_entry(grpo__archive *a, const char *prefix, const grpo__tensor *t,
-                                     int *code) {
-    grpo__entry wanted, *e;
-    size_t i, n = grpo__tensor_size(t);
+static void grpo__append_escaped(grpo__text *t, const char *s, int most) {
     int bytes;
-    snprintf(wanted.name, sizeof wanted.name, "%s%s", prefix, t->name);
-    e = (grpo__entry *)bsearch(&wanted, a->entries, a->num_entries, sizeof *e, grpo__by_name);
-    *code = GRPO_OK;
-    if (!e) *code = grpo__bad_archive(a, wanted.name, "is missing");
-    else if (e->dims != (t->cols ? 2 : 1) || e->shape[0] != t->rows || (t->cols && e->shape[1] != t->cols))
-        *code = grpo__bad_archive(a, wanted.name, "has another shape than this model's");
-    else if (!grpo__dtype_size(e->dtype))
-        *code = grpo__bad_archive(a, wanted.name, "is of a type other than F32, BF16 or F16");
-    if (*code) return NULL;
-    bytes = grpo__dtype_size(e->dtype);
-    for (i = 0; i < n; i++)
-        if (!grpo__finite((double)grpo__read_element(a->data + (size_t)e->begin + i * (size_t)bytes, e->dtype))) {
-            *code = grpo__bad_archive(a, wanted.name, "holds a number that is not finite");
-            return NULL;
-        }
-    e->used = 1;
-    return e;
-}
-
-static void grpo__upload_entry(grpo *g, const grpo__archive *a, const grpo__entry *e, float *array,
-                               size_t n) {
-    float staging[GRPO__STAGING];
-    size_t at, i, count, bytes = (size_t)grpo__dtype_size(e->dtype);
-    const unsigned char *from = a->data + (size_t)e->begin;
-    for (at = 0; at < n; at += count) {
-        count = n - at < GRPO__STAGING ? n - at : (size_t)GRPO__STAGING;
-        for (i = 0; i < count; i++) staging[i] = grpo__read_element(from + (at + i) * bytes, e->dtype);
-        g->machinery->backend->upload(g->machinery->context, array + at, staging,
-                                      count * sizeof(float));
+    for (; most > 0 && *s; most -= bytes, s += bytes) {
+        bytes = grpo__utf8_length(s);
+        if (bytes == 0 || bytes > most) { grpo__append(t, "?"); bytes = 1; }
+        else if (*s == '"' || *s == '\\') grpo__append(t, "\\%c", *s);
+        else if ((unsigned char)*s < 0x20) grpo__append(t, "\\u%04x", (unsigned)*s);
+        else grpo__append(t, "%.*s", bytes, s);
     }
 }
 
-/* Names that may stand in a file without being used. */
-static int grpo__may_ignore(const grpo *g, const char *name) {
-    if (g->config.model.tie_word_embeddings && !strcmp(name, "lm_head.weight")) return 1;
-    if (!g->machinery->reference && !strncmp(name, "reference.", 10)) return 1;
-    return strstr(name, "rotary_emb.inv_freq") != NULL;
-}
-
-/* Check all sections first, then upload them. */
-static int grpo__load_sections(grpo *g, grpo__archive *a, const grpo__section *sections, int n) {
-    int i, k, upload, code = GRPO_OK;
-    size_t e;
-    for (upload = 0; upload < 2 && !code; upload++) {
-        for (k = 0; k < n && !code; k++)
-            for (i = 0; i < grpo__num_tensors(&g->config.model) && !code; i++) {
-                grpo__tensor t = grpo__tensor_at(&g->config.model, i);
-                grpo__entry *entry = grpo__find_entry(a, sections[k].prefix, &t, &code);
-                if (entry && upload)
-                    grpo__upload_entry(g, a, entry, (float *)(uintptr_t)sections[k].array + t.offset,
-                                       grpo__tensor_size(&t));
-            }
-        for (e = 0; e < a->num_entries && !code; e++)
-            if (!a->entries[e].used && !grpo__may_ignore(g, a->entries[e].name))
-                code = grpo__bad_archive(a, a->entries[e].name, "is not part of this model");
-    }
-    return code;
-}
-
-/* Load these sections of folder/name; with a state, the counters too. */
-static int grpo__load_file(grpo *g, const char *folder, const char *name,
-                           const grpo__section *sections, int n, int with_state) {
-    grpo__archive a;
-    char path[1024];
-    int code = grpo__path(&g->config, path, folder, name);
-    if (code) return code;
-    code = grpo__open_archive(&a, &g->config, path);
-    if (!code && with_state && !a.has_state)
-        code = grpo__bad_archive(&a, "", "is not a trainer's state");
-    if (!code) code = grpo__load_sections(g, &a, sections, n);
-    if (!code) {
-        grpo__weights_changed(g, GRPO_POLICY);
-        g->machinery->stage = GRPO__EMPTY;
-        if (with_state) { g->state = a.state; g->config.seed = a.seed; }
-    }
-    grpo__close_archive(&a);
-    return code ? code : grpo__device_check(g);
-}
-
-int grpo_load(grpo *g, const char *folder) {
-    grpo__section model = { "", NULL };
-    int code;
-    model.array = g->machinery->weights;
-    code = grpo__same_config(g, folder);
-    if (!code) code = grpo__load_file(g, folder, "model.safetensors", &model, 1, 0);
-    if (!code && g->machinery->reference) code = grpo_set_reference(g, 1.0f);
-    return code;
-}
-
-int grpo_resume(grpo *g, const char *folder) {
-    grpo__section state[4];
-    int code = grpo__load_file(g, folder, "trainer_state.safetensors", state,
-                               grpo__state_sections(g, state), 1);
-    if (!code && g->machinery->reference) grpo__weights_changed(g, GRPO_REFERENCE);
-    return code;
-}
-
-/* ---- metrics: one JSON object a line, under TRL's names */
-typedef struct grpo__text { char *text; size_t capacity, used; } grpo__text;
-
-static void grpo__append(grpo__text *t, const char *part) {
-    for (; *part; part++, t->used++)
-        if (t->used + 1 < t->capacity) t->text[t->used] = *part;
-}
-
-static void grpo__append_number(grpo__text *t, const char *name, double value) {
-    char number[GRPO__NUMBER];
-    const char *c;
-    grpo__append(t, t->used ? ", \"" : "{\"");
-    for (c = name; *c; c++) {       /* a reward may have any name */
-        char one[3] = { '\\', *c, 0 };
-        grpo__append(t, *c == '"' || *c == '\\' ? one : (unsigned char)*c < 32 ? "?" : one + 1);
-    }
-    grpo__append(t, "\": ");
-    grpo__append(t, grpo__number(number, value));
-}
-
+/* ---- metrics: one object a line. TRL's names; the last two lines of the table are ours */
 int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
     const struct { const char *name; double value; } table[] = {
-        { "step", (double)m->step }, { "num_tokens", m->num_tokens }, { "step_time", m->step_time },
         { "loss", m->loss }, { "policy_loss", m->policy_loss }, { "grad_norm", m->grad_norm },
-        { "learning_rate", m->learning_rate }, { "reward", m->reward },
-        { "reward_std", m->reward_std }, { "frac_reward_zero_std", m->frac_reward_zero_std },
-        { "entropy", m->entropy }, { "kl", m->kl },
-        { "clip_ratio/low_mean", m->clip_ratio_low_mean },
+        { "learning_rate", m->learning_rate }, { "step_time", m->step_time },
+        { "reward", m->reward }, { "reward_std", m->reward_std },
+        { "frac_reward_zero_std", m->frac_reward_zero_std }, { "entropy", m->entropy },
+        { "kl", m->kl }, { "clip_ratio/low_mean", m->clip_ratio_low_mean },
         { "clip_ratio/high_mean", m->clip_ratio_high_mean },
         { "clip_ratio/region_mean", m->clip_ratio_region_mean },
         { "clip_ratio/low_min", m->clip_ratio_low_min },
         { "clip_ratio/high_max", m->clip_ratio_high_max },
-        { "ratio/mean", m->ratio_mean }, { "ratio/max", m->ratio_max },
         { "completions/mean_length", m->completions_mean_length },
         { "completions/min_length", m->completions_min_length },
         { "completions/max_length", m->completions_max_length },
@@ -6039,35 +5269,838 @@ int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
         { "completions/min_terminated_length", m->completions_min_terminated_length },
         { "completions/max_terminated_length", m->completions_max_terminated_length },
         { "completions/clipped_ratio", m->completions_clipped_ratio },
-        { "num_left_out", (double)m->num_left_out }, { "num_resampled", (double)m->num_resampled },
-        { "num_updates", (double)m->num_updates }, { "skipped", (double)m->skipped } };
-    grpo__text t = { text, capacity, 0 };
+        { "ratio/mean", m->ratio_mean }, { "ratio/max", m->ratio_max },
+        { "num_left_out", m->num_left_out + 0.0 }, { "num_resampled", m->num_resampled + 0.0 },
+        { "num_updates", m->num_updates + 0.0 }, { "skipped", m->skipped + 0.0 } };
+    grpo__text t = { NULL, 0, 0 };
     size_t i;
-    int r;
-    for (i = 0; i < sizeof table / sizeof *table; i++)
-        grpo__append_number(&t, table[i].name, table[i].value);
-    for (r = 0; r < m->num_rewards; r++) {
-        char name[GRPO_NAME_LENGTH + 16];
-        snprintf(name, sizeof name, "rewards/%.31s/mean", m->reward_names[r]);
-        grpo__append_number(&t, name, m->reward_means[r]);
-        snprintf(name, sizeof name, "rewards/%.31s/std", m->reward_names[r]);
-        grpo__append_number(&t, name, m->reward_stds[r]);
+    t.bytes = text;
+    t.capacity = capacity;
+    grpo__append(&t, "{\"step\":%d,\"num_tokens\":", m->step);
+    grpo__append_number(&t, m->num_tokens, 17, 0);            /* a count: all its digits         */
+    for (i = 0; i < sizeof table / sizeof *table; i++) {
+        grpo__append(&t, ",\"%s\":", table[i].name);
+        grpo__append_number(&t, table[i].value, 9, 0);
+    }
+    for (i = 0; (int)i < 2 * grpo__min(m->num_rewards, GRPO_MAX_REWARDS); i++) {
+        grpo__append(&t, ",\"rewards/");
+        grpo__append_escaped(&t, m->reward_names[i / 2], GRPO_NAME_LENGTH);
+        grpo__append(&t, i % 2 ? "/std\":" : "/mean\":");
+        grpo__append_number(&t, i % 2 ? m->reward_stds[i / 2] : m->reward_means[i / 2], 9, 0);
     }
     grpo__append(&t, "}");
-    if (capacity) text[t.used < capacity ? t.used : capacity - 1] = 0;
-    return (int)t.used;
+    return (int)t.length;
+}
+
+/* ---- JSON in; the text ends with a NUL. grpo__json_skip() judges what is JSON, the others walk
+ * over text that it has passed, and need not look twice. */
+enum { GRPO__JSON_DEPTH = 32 };
+
+static const char *grpo__blank(const char *at) {
+    while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r') at++;
+    return at;
+}
+
+/* What follows a backslash. Control and non-ASCII characters become '?': no name here has any. */
+static const char *grpo__json_escape(const char *at, char *c) {
+    static const char hex[] = "0123456789abcdef0123456789ABCDEF";
+    int i, code = 0;
+    *c = *at;
+    if (*at && strchr("\"\\/", *at)) return at + 1;
+    *c = '?';
+    if (*at && strchr("bfnrt", *at)) return at + 1;
+    if (*at++ != 'u') return NULL;
+    for (i = 0; i < 4; i++, at++) {
+        const char *digit = *at ? strchr(hex, *at) : NULL;
+        if (!digit) return NULL;
+        code = code * 16 + (int)(digit - hex) % 16;
+    }
+    if (code >= 0x20 && code < 0x7f) *c = (char)code;
+    return at;
+}
+
+/* The string at `at` into text[size], cut if it is longer. Returns its end; NULL if it is none. */
+static const char *grpo__json_string(const char *at, char *text, size_t size) {
+    size_t used = 0;
+    char c;
+    if (*at++ != '"') return NULL;
+    while (*at != '"') {
+        int bytes = grpo__utf8_length(at);
+        if (bytes == 0 || (unsigned char)*at < 0x20) return NULL;
+        for (; bytes > 0; bytes--) {
+            c = *at++;
+            if (c == '\\' && !(at = grpo__json_escape(at, &c))) return NULL;
+            if (used + 1 < size) text[used++] = c;
+        }
+    }
+    if (size) text[used] = 0;
+    return at + 1;
+}
+
+/* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?  Correctly rounded for 15 digits and powers of ten
+ * up to 10^22, so for any float printed with nine; strtod would depend on the locale. */
+static const char *grpo__json_number(const char *at, double *value) {
+    int negative = *at == '-', exponent = 0, power = 0, sign = 1, part;
+    const char *start;
+    double scale = 1;
+    at += negative;
+    *value = 0;
+    for (part = 0; part < 2; part++) {                        /* before and after the point      */
+        for (start = at; grpo__is_digit(*at); at++) {
+            *value = *value * 10 + (*at - '0');
+            exponent -= part;
+        }
+        if (at == start || (!part && *start == '0' && at > start + 1)) return NULL;
+        if (part || *at != '.') break;
+        at++;
+    }
+    if (*at == 'e' || *at == 'E') {
+        if (*++at == '-') sign = -1;
+        if (*at == '-' || *at == '+') at++;
+        for (start = at; grpo__is_digit(*at); at++)
+            if (power < 9999) power = power * 10 + (*at - '0');
+        if (at == start) return NULL;
+    }
+    exponent += sign * power;
+    for (part = abs(exponent); part > 0 && scale < 1e300; part--) scale *= 10;
+    if (*value > 0) *value = exponent < 0 ? *value / scale : *value * scale;
+    if (negative) *value = -*value;
+    return at;
+}
+
+/* The end of the value at `at`; NULL if it is not JSON or nested too deeply. */
+static const char *grpo__json_skip(const char *at, int depth) {
+    char close = *at == '{' ? '}' : ']';
+    double number;
+    if (*at == '"') return grpo__json_string(at, NULL, 0);
+    if (!strncmp(at, "true", 4) || !strncmp(at, "null", 4)) return at + 4;
+    if (!strncmp(at, "false", 5)) return at + 5;
+    if (*at != '{' && *at != '[') return grpo__json_number(at, &number);
+    if (depth == GRPO__JSON_DEPTH) return NULL;
+    at = grpo__blank(at + 1);
+    if (*at == close) return at + 1;
+    for (;; at = grpo__blank(at + 1)) {
+        if (close == '}') {
+            at = grpo__json_string(at, NULL, 0);
+            if (!at || *(at = grpo__blank(at)) != ':') return NULL;
+            at = grpo__blank(at + 1);
+        }
+        at = grpo__json_skip(at, depth + 1);
+        if (!at) return NULL;
+        at = grpo__blank(at);
+        if (*at == close) return at + 1;
+        if (*at != ',') return NULL;
+    }
+}
+
+/* The object that the text is, the whole text; NULL if it is none. */
+static const char *grpo__json_object(const char *text, size_t size) {
+    const char *start = grpo__blank(text), *end = *start == '{' ? grpo__json_skip(start, 0) : NULL;
+    return end && grpo__blank(end) == text + size ? start : NULL;
+}
+
+/* for (at = grpo__json_first(list); *at is not the closing bracket; at = grpo__json_next(value)) */
+static const char *grpo__json_first(const char *list) { return grpo__blank(list + 1); }
+static const char *grpo__json_next(const char *value) {
+    const char *at = grpo__blank(grpo__json_skip(value, 0));
+    return *at == ',' ? grpo__blank(at + 1) : at;
+}
+
+/* The value of the member at `at`, and its name. */
+static const char *grpo__json_member(const char *at, char *name, size_t size) {
+    return grpo__blank(grpo__blank(grpo__json_string(at, name, size)) + 1);
+}
+
+/* The value under a name, NULL if there is none. *times: how many there are. */
+static const char *grpo__json_find(const char *object, const char *name, int *times) {
+    const char *at, *value, *found = NULL;
+    char other[GRPO__NAME] = "";
+    *times = 0;
+    if (!object || *object != '{') return NULL;
+    for (at = grpo__json_first(object); *at != '}'; at = grpo__json_next(value)) {
+        value = grpo__json_member(at, other, sizeof other);
+        if (!strcmp(other, name)) { found = value; ++*times; }
+    }
+    return found;
+}
+
+/* Digits and nothing else, below 2^64. */
+static int grpo__json_integer(const char *at, uint64_t *value) {
+    const char *start = at;
+    for (*value = 0; grpo__is_digit(*at); at++) {
+        unsigned digit = (unsigned)(*at - '0');
+        if (*value > (UINT64_MAX - digit) / 10) return 0;
+        *value = *value * 10 + digit;
+    }
+    return at > start && !(*at && strchr(".eE", *at));
+}
+
+static int grpo__json_is(const char *value, const char *text) {
+    char other[GRPO__NAME] = "";
+    return value && grpo__json_string(value, other, sizeof other) && !strcmp(other, text);
+}
+
+/* ---- one file, open for reading or for writing */
+typedef struct grpo__file {
+    grpo_config *c;
+    FILE *file;
+    int code;                       /* of the first failure                                      */
+    char path[GRPO__PATH];
+} grpo__file;
+
+/* The sentence of the first failure: the (end of the) path, what, why. */
+static void grpo__fault(grpo__file *f, int code, const char *what, const char *why) {
+    size_t length = strlen(f->path);
+    const char *path = f->path + (length > 90 ? length - 90 : 0);
+    if (!f->code) f->code = grpo__fail_config(f->c, code, "%s: %.70s %s", path, what, why);
+}
+
+static void grpo__bad(grpo__file *f, const char *what, const char *why) {
+    grpo__fault(f, GRPO_BAD_FILE, what, why);
+}
+
+static void grpo__io(grpo__file *f, const char *what) {
+    grpo__fault(f, GRPO_IO, what, strerror(errno));
+}
+
+static void grpo__no_memory(grpo__file *f) {
+    grpo__fault(f, GRPO_NO_MEMORY, "cannot be handled:", "out of memory");
+}
+
+static void grpo__open(grpo__file *f, grpo_config *c, const char *folder, const char *name,
+                       const char *mode) {
+    int n = snprintf(f->path, GRPO__PATH, "%s/%s%s", folder ? folder : "", name,
+                     *mode == 'w' ? ".tmp" : "");
+    f->c = c;
+    f->file = NULL;
+    f->code = 0;
+    if (!folder || !*folder || n < 0 || n >= GRPO__PATH)
+        grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
+    else if (!(f->file = fopen(f->path, mode)))
+        grpo__io(f, "cannot be opened, does the folder exist?");
+}
+
+static void grpo__read(grpo__file *f, void *bytes, size_t size) {
+    if (f->code || fread(bytes, 1, size, f->file) == size) return;
+    if (ferror(f->file)) grpo__io(f, "cannot be read:");
+    grpo__bad(f, "the file", "ends too early: it was not copied completely");
+}
+
+static void grpo__write(grpo__file *f, const void *bytes, size_t size) {
+    if (!f->code && fwrite(bytes, 1, size, f->file) != size)
+        grpo__io(f, "cannot be written, is the disk full?");
+}
+
+/* What was written must reach the disk before the rename does, or a power cut leaves it empty. */
+static int grpo__close(grpo__file *f, int written) {
+    if (!f->file) return f->code;
+    if (written && !f->code && (fflush(f->file) || grpo__sync(f->file)))
+        grpo__io(f, "cannot be written, is the disk full?");
+    if (fclose(f->file)) grpo__io(f, "cannot be closed:");
+    if (written && f->code) remove(f->path);
+    return f->code;
 }
 
 static int grpo__append_metrics(grpo *g, const grpo_metrics *m) {
-    char line[4096];
+    char line[8192];                /* the longest, all names escaped, is under 6000             */
+    size_t n = (size_t)grpo_metrics_json(m, line, sizeof line - 1);
     FILE *file = fopen(g->config.metrics_path, "ab");
     int failed = !file;
-    grpo_metrics_json(m, line, sizeof line);
-    if (file) failed = fprintf(file, "%s\n", line) < 0;
-    if (file && fclose(file)) failed = 1;
+    line[n++] = '\n';
+    if (file) failed |= fwrite(line, 1, n, file) != n;
+    if (file) failed |= fclose(file) != 0;
     if (!failed) return GRPO_OK;
-    return grpo__fail(g, GRPO_IO, "%.180s: the step was done, but its metrics could not be "
-                      "appended", g->config.metrics_path);
+    return grpo__fail(g, GRPO_IO, "metrics_path %.90s cannot be appended to (%s): the step is done "
+                      "but not logged", g->config.metrics_path, strerror(errno));
+}
+
+/* ---- config.json in */
+enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__FAMILIES };
+
+static const char *grpo__family(int family, int architecture) {
+    static const char *const names[] = { "llama", "qwen2", "qwen3", "LlamaForCausalLM",
+                                         "Qwen2ForCausalLM", "Qwen3ForCausalLM" };
+    return names[family + (architecture ? GRPO__FAMILIES : 0)];
+}
+
+/* NULL if it is missing or null. */
+static const char *grpo__field(grpo__file *f, const char *object, const char *name) {
+    int times;
+    const char *value = grpo__json_find(object, name, &times);
+    if (times > 1) grpo__bad(f, name, "is there twice: remove one");
+    return value && *value != 'n' ? value : NULL;
+}
+
+static int grpo__int_field(grpo__file *f, const char *json, const char *name, int fallback) {
+    const char *value = grpo__field(f, json, name);
+    uint64_t x = 0;
+    if (value && (!grpo__json_integer(value, &x) || x < 1 || x > 1 << 28))
+        grpo__bad(f, name, "must be a whole number from 1 to 2^28");
+    if (!value && !fallback) grpo__bad(f, name, "is missing: is this a model?");
+    return value ? (int)x : fallback;
+}
+
+static float grpo__float_field(grpo__file *f, const char *json, const char *name, float fallback) {
+    const char *value = grpo__field(f, json, name);
+    double x = 0;
+    if (value && (!grpo__json_number(value, &x) || !(x >= 0 && x < 3e38)))
+        grpo__bad(f, name, "must be a number, and not negative");
+    return value ? (float)x : fallback;
+}
+
+static int grpo__bool_field(grpo__file *f, const char *json, const char *name) {
+    const char *value = grpo__field(f, json, name);
+    if (value && *value != 't' && *value != 'f') grpo__bad(f, name, "must be true or false");
+    return value && *value == 't';
+}
+
+/* architectures and model_type must agree, if both are there. */
+static int grpo__read_family(grpo__file *f, const char *json) {
+    const char *list = grpo__field(f, json, "architectures"), *name = NULL;
+    const char *type = grpo__field(f, json, "model_type");
+    int i;
+    if (list) name = *list == '[' ? grpo__json_first(list) : list;
+    for (i = 0; i < GRPO__FAMILIES; i++)
+        if ((name || type) && (!name || grpo__json_is(name, grpo__family(i, 1)))
+            && (!type || grpo__json_is(type, grpo__family(i, 0)))) return i;
+    grpo__bad(f, "architectures and model_type", "must be LlamaForCausalLM and llama, or likewise "
+              "Qwen2 or Qwen3: no other is supported");
+    return 0;
+}
+
+/* Only plain rotary positions: a theta, and the type "default". */
+static void grpo__check_rope(grpo__file *f, const char *json, const char *field) {
+    const char *at, *value, *rope = grpo__field(f, json, field);
+    char name[GRPO__NAME] = "";
+    if (rope && *rope != '{') grpo__bad(f, field, "must be an object");
+    if (f->code || !rope) return;
+    for (at = grpo__json_first(rope); *at != '}'; at = grpo__json_next(value)) {
+        value = grpo__json_member(at, name, sizeof name);
+        if (strcmp(name, "rope_theta") && ((strcmp(name, "rope_type") && strcmp(name, "type"))
+                                           || !grpo__json_is(value, "default")))
+            grpo__bad(f, field, "is not of type \"default\", the only one supported");
+    }
+}
+
+/* Refuse by name whatever would change the numbers. Llama's attention_bias also biases o_proj. */
+static void grpo__check_supported(grpo__file *f, const char *json, int llama) {
+    static const char *const off[] = { "mlp_bias", "use_sliding_window", "quantization_config",
+                                       "attention_bias" };
+    const char *value = grpo__field(f, json, "hidden_act");
+    int i;
+    if (value && !grpo__json_is(value, "silu")) grpo__bad(f, "hidden_act", "must be \"silu\"");
+    for (i = 0; i < 3 + llama; i++) {
+        value = grpo__field(f, json, off[i]);
+        if (value && *value != 'f') grpo__bad(f, off[i], "is not supported");
+    }
+    grpo__check_rope(f, json, "rope_scaling");
+    grpo__check_rope(f, json, "rope_parameters");
+}
+
+/* Fields that are missing get transformers' defaults. */
+static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
+    grpo_model_config m;
+    int family = grpo__read_family(f, json), llama = family == GRPO__LLAMA;
+    float theta = grpo__float_field(f, json, "rope_theta", 10000.0f);
+    const char *rope;
+    memset(&m, 0, sizeof m);
+    grpo__check_supported(f, json, llama);
+    m.vocab_size = grpo__int_field(f, json, "vocab_size", 0);
+    m.hidden_size = grpo__int_field(f, json, "hidden_size", 0);
+    m.intermediate_size = grpo__int_field(f, json, "intermediate_size", 0);
+    m.num_hidden_layers = grpo__int_field(f, json, "num_hidden_layers", 0);
+    m.num_attention_heads = grpo__int_field(f, json, "num_attention_heads", 0);
+    if (f->code) return m;
+    m.num_key_value_heads = grpo__int_field(f, json, "num_key_value_heads",
+                                            llama ? m.num_attention_heads : 32);
+    m.head_dim = grpo__int_field(f, json, "head_dim", family == GRPO__QWEN3 ? 128
+                                 : grpo__max(1, m.hidden_size / m.num_attention_heads));
+    m.max_position_embeddings = grpo__int_field(f, json, "max_position_embeddings",
+                                                llama ? 2048 : 32768);
+    rope = grpo__field(f, json, "rope_parameters");           /* where newer versions have it    */
+    m.rope_theta = grpo__float_field(f, rope, "rope_theta", theta);
+    m.rms_norm_eps = grpo__float_field(f, json, "rms_norm_eps", 1e-6f);
+    m.initializer_range = grpo__float_field(f, json, "initializer_range", 0.02f);
+    m.tie_word_embeddings = grpo__bool_field(f, json, "tie_word_embeddings");
+    m.attention_bias = family == GRPO__QWEN2 || grpo__bool_field(f, json, "attention_bias");
+    m.qk_norm = family == GRPO__QWEN3;
+    return m;
+}
+
+static int grpo__read_config(grpo_config *c, const char *folder, grpo_model_config *m) {
+    const size_t most = 1 << 20;
+    char *text = NULL;
+    const char *json;
+    size_t n;
+    grpo__file f;
+    grpo__open(&f, c, folder, "config.json", "rb");
+    if (!f.code) text = (char *)grpo__allocate(c, most);
+    if (!text) grpo__no_memory(&f);
+    if (text) {
+        n = fread(text, 1, most - 1, f.file);
+        text[n] = 0;
+        json = grpo__json_object(text, n);
+        if (ferror(f.file)) grpo__io(&f, "cannot be read:");
+        if (json) *m = grpo__read_model(&f, json);
+        else grpo__bad(&f, "this", "is not a JSON object, or not a complete one");
+    }
+    grpo__release(c, text);
+    return grpo__close(&f, 0);
+}
+
+int grpo_load_config(grpo_config *config, const char *folder) {
+    grpo_model_config m;
+    int code = grpo__read_config(config, folder, &m);
+    if (!code) config->model = m;
+    return code;
+}
+
+/* What the shapes of the weights cannot tell, config.json must confirm. */
+static int grpo__compare_config(grpo *g, const char *folder) {
+    const grpo_model_config *own = &g->config.model;
+    grpo_model_config m;
+    int code = grpo__read_config(&g->config, folder, &m);
+    if (code || (m.num_attention_heads == own->num_attention_heads
+                 && m.num_key_value_heads == own->num_key_value_heads
+                 && m.rope_theta == own->rope_theta && m.rms_norm_eps == own->rms_norm_eps
+                 && !m.tie_word_embeddings == !own->tie_word_embeddings)) return code;
+    return grpo__fail(g, GRPO_BAD_FILE, "%.90s/config.json: the heads, rope_theta, rms_norm_eps or "
+                      "tie_word_embeddings are not this model's: call grpo_load_config() before "
+                      "grpo_new()", folder);
+}
+
+/* ---- config.json out */
+static int grpo__write_config(grpo *g, const char *folder, int bf16) {
+    const grpo_model_config *m = &g->config.model;
+    int family = m->qk_norm ? GRPO__QWEN3 : m->attention_bias ? GRPO__QWEN2 : GRPO__LLAMA;
+    char text[2048];
+    grpo__text t = { NULL, sizeof text, 0 };
+    grpo__file f;
+    t.bytes = text;
+    grpo__append(&t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n"
+                 "  \"vocab_size\": %d,\n  \"hidden_size\": %d,\n  \"intermediate_size\": %d,\n"
+                 "  \"num_hidden_layers\": %d,\n  \"num_attention_heads\": %d,\n"
+                 "  \"num_key_value_heads\": %d,\n  \"head_dim\": %d,\n"
+                 "  \"max_position_embeddings\": %d,\n  \"rope_theta\": ",
+                 grpo__family(family, 1), grpo__family(family, 0), m->vocab_size, m->hidden_size,
+                 m->intermediate_size, m->num_hidden_layers, m->num_attention_heads,
+                 m->num_key_value_heads, m->head_dim, m->max_position_embeddings);
+    grpo__append_number(&t, (double)m->rope_theta, 9, 1);
+    grpo__append(&t, ",\n  \"rms_norm_eps\": ");
+    grpo__append_number(&t, (double)m->rms_norm_eps, 9, 1);
+    grpo__append(&t, ",\n  \"initializer_range\": ");
+    grpo__append_number(&t, (double)m->initializer_range, 9, 1);
+    if (family == GRPO__LLAMA) grpo__append(&t, ",\n  \"mlp_bias\": false");
+    else grpo__append(&t, ",\n  \"use_sliding_window\": false");
+    grpo__append(&t, ",\n  \"attention_bias\": %s,\n  \"tie_word_embeddings\": %s,\n",
+                 m->attention_bias ? "true" : "false", m->tie_word_embeddings ? "true" : "false");
+    grpo__append(&t, "  \"hidden_act\": \"silu\",\n  \"rope_scaling\": null,\n  \"torch_dtype\": "
+                 "\"%s\",\n  \"bos_token_id\": null,\n  \"eos_token_id\": %d\n}\n",
+                 bf16 ? "bfloat16" : "float32", g->config.eos_token_id);
+    grpo__open(&f, &g->config, folder, "config.json", "wb");
+    grpo__write(&f, text, t.length);
+    return grpo__close(&f, 1);
+}
+
+/* ---- safetensors: 8 bytes n, little-endian | n bytes of JSON, name -> dtype, shape, data_offsets
+ * | the numbers. A list of slots says what a file must and may hold, and where that goes. */
+enum { GRPO__REQUIRED,              /* read into place, written from place                       */
+       GRPO__IGNORED,               /* may be there: checked and dropped                         */
+       GRPO__ZEROS };               /* may be there, all zeros; written so                       */
+enum { GRPO__F32, GRPO__BF16, GRPO__F16, GRPO__DTYPES };
+enum { GRPO__CHUNK = 4096 };        /* numbers on their way between file and backend             */
+
+typedef struct grpo__slot {
+    char     name[GRPO__NAME];
+    int      kind, rows, cols;      /* cols 0: a vector                                          */
+    uint64_t count;                 /* of numbers                                                */
+    float   *place;                 /* [count] reading: on the host; writing: B                  */
+    int      found, dtype;          /* the rest as in the header                                 */
+    uint64_t begin, end;            /* bytes [begin, end) of what follows it                     */
+} grpo__slot;
+
+typedef struct grpo__archive {
+    grpo__file f;
+    grpo *g;
+    grpo__slot *slots;
+    int num_slots;
+    char *header;
+    float floats[GRPO__CHUNK];
+    unsigned char bytes[4 * GRPO__CHUNK];
+} grpo__archive;
+
+static void grpo__add_slot(grpo__archive *a, int kind, const char *prefix, const char *name,
+                           int rows, int cols, float *place) {
+    grpo__slot *s = &a->slots[a->num_slots++];
+    memset(s, 0, sizeof *s);
+    snprintf(s->name, sizeof s->name, "%s%s", prefix, name);
+    s->kind = kind;
+    s->rows = rows;
+    s->cols = cols;
+    s->count = (uint64_t)rows * (uint64_t)(cols ? cols : 1);
+    s->place = place;
+}
+
+/* What is not in every file. With attention_bias, transformers' Qwen3 also has a bias on o_proj: it
+ * is 0 here. Older checkpoints carry the rotary frequencies, and some tied ones their LM head. */
+static void grpo__add_extras(grpo__archive *a, int reading) {
+    const grpo_model_config *m = &a->g->config.model;
+    char name[64];
+    int i;
+    for (i = 0; i < m->num_hidden_layers; i++) {
+        snprintf(name, sizeof name, "model.layers.%d.self_attn.", i);
+        if (m->qk_norm && m->attention_bias)
+            grpo__add_slot(a, GRPO__ZEROS, name, "o_proj.bias", m->hidden_size, 0, NULL);
+        if (reading)
+            grpo__add_slot(a, GRPO__IGNORED, name, "rotary_emb.inv_freq", m->head_dim / 2, 0, NULL);
+    }
+    if (reading && m->tie_word_embeddings)
+        grpo__add_slot(a, GRPO__IGNORED, "", "lm_head.weight", m->vocab_size, m->hidden_size, NULL);
+}
+
+/* Open model.safetensors, or the trainer's state, with its list of slots. arrays[k][num_parameters]
+ * (NULL: none) are the weights, AdamW's m and v, and the reference; a model has only the first. */
+static void grpo__open_archive(grpo__archive *a, grpo *g, const char *folder, int state,
+                               float *const arrays[4], int reading) {
+    static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
+    const grpo_model_config *m = &g->config.model;
+    int i, k, n = grpo__num_tensors(m);
+    size_t most = 4 * (size_t)n + 2 * (size_t)m->num_hidden_layers + 1;
+    grpo__open(&a->f, &g->config, folder, state ? "trainer_state.safetensors" : "model.safetensors",
+               reading ? "rb" : "wb");
+    a->g = g;
+    a->num_slots = 0;
+    a->header = NULL;
+    a->slots = (grpo__slot *)grpo__allocate(&g->config, grpo__multiply(most, sizeof *a->slots));
+    if (!a->slots) { grpo__no_memory(&a->f); return; }
+    for (k = 0; k < (state ? 4 : 1); k++)
+        for (i = 0; i < n && (arrays[k] || reading); i++) {
+            grpo__tensor t = grpo__tensor_at(m, i);
+            grpo__add_slot(a, arrays[k] ? GRPO__REQUIRED : GRPO__IGNORED, state ? prefix[k] : "",
+                           t.name, t.rows, t.cols, arrays[k] ? arrays[k] + t.offset : NULL);
+        }
+    if (!state) grpo__add_extras(a, reading);
+}
+
+static int grpo__close_archive(grpo__archive *a, int written) {
+    grpo__release(a->f.c, a->header);
+    grpo__release(a->f.c, a->slots);
+    return grpo__close(&a->f, written);
+}
+
+/* ---- numbers to bytes and back, little-endian on any machine */
+static size_t grpo__dtype_size(int dtype) { return dtype == GRPO__F32 ? 4 : 2; }
+static const char *grpo__dtype_name(int dtype) {
+    return dtype == GRPO__F32 ? "F32" : dtype == GRPO__BF16 ? "BF16" : "F16";
+}
+
+/* Every F16 (1 sign, 5 exponent, 10 fraction bits) and BF16 (the upper half) is a float exactly. */
+static float grpo__decode_float(const unsigned char *b, int dtype) {
+    uint32_t bits = (uint32_t)b[0] | (uint32_t)b[1] << 8, exponent = bits >> 10 & 31;
+    float x;
+    if (dtype == GRPO__F32) bits |= (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+    else if (dtype == GRPO__BF16) bits <<= 16;
+    else if (exponent == 0) {       /* subnormal: fraction * 2^-24                               */
+        x = (float)(bits & 1023) * (1.0f / 16777216.0f);
+        return bits & 0x8000 ? -x : x;
+    } else                          /* the biases differ by 112; 31 stands for Inf and NaN       */
+        bits = (bits & 0x8000) << 16 | (exponent == 31 ? 255 : exponent + 112) << 23
+             | (bits & 1023) << 13;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+}
+
+/* F32, or BF16 rounded to nearest, ties to even. Returns 0 if the result is not finite. */
+static int grpo__encode_float(unsigned char *b, float x, int dtype) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (!grpo__finite((double)x)) return 0;
+    if (dtype == GRPO__BF16) bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    else { b[2] = (unsigned char)(bits >> 16); b[3] = (unsigned char)(bits >> 24); }
+    b[0] = (unsigned char)bits;
+    b[1] = (unsigned char)(bits >> 8);
+    return dtype == GRPO__F32 || (bits & 0x7f80) != 0x7f80;
+}
+
+/* ---- writing */
+static void grpo__append_header(grpo__text *t, const grpo__archive *a, int dtype,
+                                const char *metadata) {
+    unsigned long long at = 0, size;
+    int i;
+    grpo__append(t, "{\"__metadata__\":{%s}", metadata);
+    for (i = 0; i < a->num_slots; i++, at += size) {
+        const grpo__slot *s = &a->slots[i];
+        size = s->count * grpo__dtype_size(dtype);
+        grpo__append(t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name,
+                     grpo__dtype_name(dtype), s->rows);
+        if (s->cols) grpo__append(t, ",%d", s->cols);
+        grpo__append(t, "],\"data_offsets\":[%llu,%llu]}", at, at + size);
+    }
+    grpo__append(t, "}");
+    while (t->length % 8) grpo__append(t, " ");
+}
+
+static void grpo__write_header(grpo__archive *a, int dtype, const char *metadata) {
+    grpo__text t = { NULL, 0, 0 };
+    unsigned char size[8];
+    int i;
+    grpo__append_header(&t, a, dtype, metadata);              /* once to measure, once to write  */
+    a->header = (char *)grpo__allocate(a->f.c, t.length + 1);
+    if (!a->header) { grpo__no_memory(&a->f); return; }
+    t.bytes = a->header;
+    t.capacity = t.length + 1;
+    t.length = 0;
+    grpo__append_header(&t, a, dtype, metadata);
+    for (i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)t.length >> 8 * i);
+    grpo__write(&a->f, size, 8);
+    grpo__write(&a->f, a->header, t.length);
+}
+
+static void grpo__write_slot(grpo__archive *a, const grpo__slot *s, int dtype) {
+    const struct grpo__machinery *w = a->g->machinery;
+    size_t size = grpo__dtype_size(dtype), n, i;
+    uint64_t at;
+    for (at = 0; at < s->count && !a->f.code; at += n) {
+        n = s->count - at < GRPO__CHUNK ? (size_t)(s->count - at) : (size_t)GRPO__CHUNK;
+        memset(a->floats, 0, n * sizeof(float));
+        if (s->place) w->backend->download(w->context, a->floats, s->place + at, n * sizeof(float));
+        for (i = 0; i < n; i++)
+            if (!grpo__encode_float(a->bytes + i * size, a->floats[i], dtype))
+                grpo__fault(&a->f, GRPO_NONFINITE, s->name, dtype == GRPO__F32
+                            ? "holds a number that is not finite" : "is not finite in BF16");
+        grpo__write(&a->f, a->bytes, n * size);
+    }
+}
+
+/* Leaves a complete NAME.tmp, or none. */
+static int grpo__write_archive(grpo *g, const char *folder, int state, int dtype) {
+    struct grpo__machinery *w = g->machinery;
+    float *const arrays[4] = { w->weights, w->adam_m, w->adam_v, w->reference };
+    char metadata[512] = "\"format\":\"pt\"";                 /* transformers asks for that      */
+    grpo__archive a;
+    int i;
+    if (state)
+        snprintf(metadata, sizeof metadata, "\"grpo_format_version\":\"1\",\"step\":\"%lld\","
+                 "\"optimizer_step\":\"%lld\",\"adam_step\":\"%lld\",\"num_tokens\":\"%.0f\","
+                 "\"seed\":\"%llu\"", (long long)g->state.step, (long long)g->state.optimizer_step,
+                 (long long)g->state.adam_step, g->state.num_tokens,
+                 (unsigned long long)g->config.seed);
+    grpo__open_archive(&a, g, folder, state, arrays, 0);
+    if (!a.f.code) grpo__write_header(&a, dtype, metadata);
+    for (i = 0; i < a.num_slots; i++) grpo__write_slot(&a, &a.slots[i], dtype);
+    if (!a.f.code) a.f.code = grpo__device_check(g);          /* were those really the weights?  */
+    return grpo__close_archive(&a, 1);
+}
+
+/* ---- reading */
+static void grpo__read_header(grpo__archive *a) {
+    unsigned char bytes[8] = { 0 };
+    uint64_t size = 0;
+    int i;
+    grpo__read(&a->f, bytes, 8);
+    for (i = 0; i < 8; i++) size |= (uint64_t)bytes[i] << 8 * i;
+    if (size < 2 || size > 100000000)                         /* upstream's limit                */
+        grpo__bad(&a->f, "the header", "cannot be that long: no safetensors file");
+    if (a->f.code) return;
+    a->header = (char *)grpo__allocate(a->f.c, (size_t)size + 1);
+    if (!a->header) { grpo__no_memory(&a->f); return; }
+    grpo__read(&a->f, a->header, (size_t)size);
+    if (a->f.code) return;
+    a->header[size] = 0;
+    if (*a->header != '{' || !grpo__json_object(a->header, (size_t)size))
+        grpo__bad(&a->f, "the header", "is not a JSON object: the file is damaged");
+}
+
+/* Is this a list of exactly so many whole numbers? */
+static int grpo__json_numbers(const char *list, uint64_t *numbers, int count) {
+    int i;
+    if (*list != '[') return 0;
+    list = grpo__json_first(list);
+    for (i = 0; i < count; i++, list = grpo__json_next(list))
+        if (*list == ']' || !grpo__json_integer(list, &numbers[i])) return 0;
+    return *list == ']';
+}
+
+/* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}. The shape is known, so that no size
+ * has to be computed from what the file claims. */
+static void grpo__read_entry(grpo__archive *a, const char *entry, grpo__slot *s) {
+    uint64_t shape[2] = { 0, 0 }, offsets[2] = { 0, 0 };
+    int d, n, m;
+    const char *dtype = grpo__json_find(entry, "dtype", &d), *why = NULL;
+    const char *list = grpo__json_find(entry, "shape", &n);
+    const char *place = grpo__json_find(entry, "data_offsets", &m);
+    if (d != 1 || n != 1 || m != 1) why = "needs one dtype, shape and data_offsets";
+    for (s->dtype = 0; !why && s->dtype < GRPO__DTYPES; s->dtype++)
+        if (grpo__json_is(dtype, grpo__dtype_name(s->dtype))) break;
+    if (s->found++) why = "is there twice";
+    else if (why) { }
+    else if (s->dtype == GRPO__DTYPES) why = "has a dtype other than F32, BF16 and F16: convert it";
+    else if (!grpo__json_numbers(list, shape, s->cols ? 2 : 1) || shape[0] != (uint64_t)s->rows
+             || shape[1] != (uint64_t)s->cols)
+        why = "has another shape than in this model: call grpo_load_config() before grpo_new()";
+    else if (!grpo__json_numbers(place, offsets, 2) || offsets[0] > offsets[1]
+             || offsets[1] - offsets[0] != s->count * grpo__dtype_size(s->dtype))
+        why = "has data_offsets that do not fit its shape and dtype";
+    if (why) grpo__bad(&a->f, s->name, why);
+    s->begin = offsets[0];
+    s->end = offsets[1];
+}
+
+/* Every entry of the header into its slot. The search for a slot begins at the last one found. */
+static void grpo__read_entries(grpo__archive *a) {
+    char name[GRPO__NAME] = "";
+    const char *at, *value, *text;
+    int i, last = 0, metadata = 0;
+    for (at = grpo__json_first(a->header); *at != '}' && !a->f.code; at = grpo__json_next(value)) {
+        value = grpo__json_member(at, name, sizeof name);
+        if (!strcmp(name, "__metadata__")) {
+            if (*value != '{' || metadata++) grpo__bad(&a->f, name, "is malformed");
+            else for (text = grpo__json_first(value); *text != '}'; text = grpo__json_next(text))
+                if (*(text = grpo__json_member(text, NULL, 0)) != '"')
+                    grpo__bad(&a->f, name, "may hold nothing but strings");
+            continue;
+        }
+        for (i = 0; i < a->num_slots && strcmp(name, a->slots[last].name); i++)
+            last = (last + 1) % a->num_slots;
+        if (i < a->num_slots) grpo__read_entry(a, value, &a->slots[last]);
+        else grpo__bad(&a->f, name, "is not part of this model: call grpo_load_config() before "
+                       "grpo_new()");
+    }
+    for (i = 0; i < a->num_slots; i++)
+        if (!a->slots[i].found && a->slots[i].kind == GRPO__REQUIRED)
+            grpo__bad(&a->f, a->slots[i].name, strncmp(a->slots[i].name, "reference.", 10)
+                      ? "is missing: call grpo_load_config() before grpo_new()"
+                      : "is missing: it was saved with objective.beta 0, so set that here too");
+}
+
+static int grpo__by_begin(const void *a, const void *b) {
+    uint64_t x = ((const grpo__slot *)a)->begin, y = ((const grpo__slot *)b)->begin;
+    return x < y ? -1 : x > y;
+}
+
+/* Into the order of the file, without slots that are not in it: no overlaps, no holes. */
+static void grpo__order_slots(grpo__archive *a) {
+    uint64_t at = 0;
+    int i, found = 0;
+    for (i = 0; i < a->num_slots; i++)
+        if (a->slots[i].found) a->slots[found++] = a->slots[i];
+    a->num_slots = found;
+    qsort(a->slots, (size_t)found, sizeof *a->slots, grpo__by_begin);
+    for (i = 0; i < found; at = a->slots[i++].end)
+        if (a->slots[i].begin != at)
+            grpo__bad(&a->f, a->slots[i].name, "overlaps the tensor before it, or leaves a hole");
+}
+
+static void grpo__read_slot(grpo__archive *a, const grpo__slot *s) {
+    size_t size = grpo__dtype_size(s->dtype), n, i;
+    uint64_t at;
+    for (at = 0; at < s->count && !a->f.code; at += n) {
+        n = s->count - at < GRPO__CHUNK ? (size_t)(s->count - at) : (size_t)GRPO__CHUNK;
+        grpo__read(&a->f, a->bytes, n * size);
+        for (i = 0; i < n && !a->f.code; i++) {
+            a->floats[i] = grpo__decode_float(a->bytes + i * size, s->dtype);
+            if (!grpo__finite((double)a->floats[i]))
+                grpo__bad(&a->f, s->name, "holds a number that is not finite");
+            if (s->kind == GRPO__ZEROS && a->floats[i] != 0)
+                grpo__bad(&a->f, s->name, "is not zero, which is not supported");
+        }
+        if (s->place && !a->f.code) memcpy(s->place + at, a->floats, n * sizeof(float));
+    }
+}
+
+static void grpo__read_archive(grpo__archive *a) {
+    int i;
+    if (!a->f.code) grpo__read_entries(a);
+    if (!a->f.code) grpo__order_slots(a);
+    for (i = 0; i < a->num_slots; i++) grpo__read_slot(a, &a->slots[i]);
+    if (!a->f.code && fread(a->bytes, 1, 1, a->f.file))
+        grpo__bad(&a->f, "the file", "goes on after its last tensor: it is damaged");
+    if (!a->f.code && ferror(a->f.file)) grpo__io(&a->f, "cannot be read:");
+}
+
+/* ---- checkpoints */
+
+/* A counter: digits, as a string of __metadata__. */
+static uint64_t grpo__counter(grpo__archive *a, const char *name, uint64_t most) {
+    char digits[32] = "";
+    uint64_t value = 0;
+    int times;
+    const char *at = grpo__json_find(a->header, "__metadata__", &times);
+    at = grpo__json_find(at, name, &times);
+    if (times != 1 || !grpo__json_string(at, digits, sizeof digits)
+        || !grpo__json_integer(digits, &value) || strspn(digits, "0123456789") != strlen(digits)
+        || value > most)
+        grpo__bad(&a->f, name, "is not in __metadata__ as grpo_save() writes it");
+    return value;
+}
+
+static void grpo__read_counters(grpo__archive *a, grpo_state *state, uint64_t *seed) {
+    if (!a->f.code && grpo__counter(a, "grpo_format_version", 1) == 1) {
+        state->step = (int64_t)grpo__counter(a, "step", INT64_MAX);
+        state->optimizer_step = (int64_t)grpo__counter(a, "optimizer_step", INT64_MAX);
+        state->adam_step = (int64_t)grpo__counter(a, "adam_step", INT64_MAX);
+        state->num_tokens = (double)grpo__counter(a, "num_tokens", UINT64_C(1) << 53);
+        *seed = grpo__counter(a, "seed", UINT64_MAX);
+    } else grpo__bad(&a->f, "grpo_format_version", "is not 1");
+}
+
+/* A model, or all of the state: into memory, whole and checked, and only then to the backend. */
+static int grpo__load(grpo *g, const char *folder, int state) {
+    struct grpo__machinery *w = g->machinery;
+    float *const to[4] = { w->weights, w->adam_m, w->adam_v, w->reference };
+    size_t n = g->num_parameters, k, images = !state ? 1 : w->reference ? 4 : 3;
+    float *from[4] = { NULL, NULL, NULL, NULL };
+    float *x = (float *)grpo__allocate(&g->config, grpo__multiply(images, n * sizeof(float)));
+    grpo_state counters = g->state;
+    uint64_t seed = g->config.seed;
+    grpo__archive a;
+    int code;
+    if (!x) return grpo__fail(g, GRPO_NO_MEMORY, "out of memory for the weights on the host");
+    for (k = 0; k < images; k++) from[k] = x + k * n;
+    grpo__open_archive(&a, g, folder, state, from, 1);
+    if (!a.f.code) grpo__read_header(&a);
+    if (!a.f.code && state) grpo__read_counters(&a, &counters, &seed);
+    grpo__read_archive(&a);
+    code = grpo__close_archive(&a, 0);
+    if (!state) from[3] = x;                                  /* the reference: the same         */
+    for (k = 0; k < 4 && !code; k++)
+        if (to[k] && from[k]) w->backend->upload(w->context, to[k], from[k], n * sizeof(float));
+    grpo__release(&g->config, x);
+    if (code) return code;
+    grpo__weights_changed(g, GRPO_POLICY);
+    if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);
+    w->stage = GRPO__EMPTY;                                   /* the batch was another model's   */
+    g->state = counters;
+    g->config.seed = seed;
+    return grpo__device_check(g);
+}
+
+int grpo_load(grpo *g, const char *folder) {
+    int code = grpo__compare_config(g, folder);
+    return code ? code : grpo__load(g, folder, 0);
+}
+
+int grpo_resume(grpo *g, const char *folder) { return grpo__load(g, folder, 1); }
+
+/* All files first as NAME.tmp: if one cannot be written, the old ones are still as they were. */
+int grpo_save(grpo *g, const char *folder, int flags) {
+    static const char *const names[] = { "model.safetensors", "config.json",
+                                         "trainer_state.safetensors" };
+    int bf16 = (flags & GRPO_SAVE_BF16) != 0, state = (flags & GRPO_SAVE_STATE) != 0, i, code;
+    char from[GRPO__PATH], to[GRPO__PATH];
+    if (folder && *folder) grpo__make_folder(folder);
+    code = grpo__write_archive(g, folder, 0, bf16 ? GRPO__BF16 : GRPO__F32);
+    if (!code) code = grpo__write_config(g, folder, bf16);
+    if (!code && state) code = grpo__write_archive(g, folder, 1, GRPO__F32);
+    for (i = 0; i < 2 + state && code != GRPO_BAD_INPUT; i++) {
+        snprintf(to, sizeof to, "%s/%s", folder, names[i]);
+        snprintf(from, sizeof from, "%s/%s.tmp", folder, names[i]);
+        if (!code && grpo__replace(from, to))
+            code = grpo__fail(g, GRPO_IO, "%.90s/%s cannot be replaced: %s", folder, names[i],
+                              strerror(errno));
+        if (code) remove(from);
+    }
+    return code;
 }
 
 /* -------------------------------------------------------------------------------- >>selftest --

@@ -3,8 +3,9 @@
  *     cc -O2 -I.. 02_unrolled.c -o unrolled -lm && ./unrolled
  *
  * grpo_step() is here taken apart into the lines of Algorithm 1 of the DeepSeekMath paper
- * (arXiv:2402.03300), its symbols beside them; the weights come out the same, bit for bit. The task is sums with one digit, "3+4=" -> "7",
- * after a short supervised warm-up that leaves the policy right now and then.
+ * (arXiv:2402.03300), its symbols beside them; what comes out is the same, bit for bit. The task is
+ * sums with one digit, "3+4=" -> "7", after a short supervised warm-up that leaves the policy right
+ * now and then.
  *
  * What to see: in the first pass over a batch the policy is still the one that sampled it, so the
  * ratio is 1, exactly, and nothing can be clipped. In the second pass it has moved: ratios spread
@@ -66,8 +67,8 @@ static double one_step(grpo *g, int step, int print)
         check(g, grpo_forward(g, GRPO_POLICY, logprobs, NULL));        /* log pi_theta(o_it)     */
 
         /* loss = -1/G sum_i 1/|o_i| sum_t { min(w A, clip(w, 1-eps, 1+eps) A) - beta KL }, where
-         * w = pi_theta / pi_old and KL = pi_ref/pi_theta - log(pi_ref/pi_theta) - 1;
-         * dlogprobs = d(loss) / d(log pi_theta(o_it)) */
+         * w = pi_theta / pi_old and KL = pi_ref/pi_theta - log(pi_ref/pi_theta) - 1, and the mean
+         * of that over all q;  dlogprobs = d(loss) / d(log pi_theta(o_it)) */
         grpo_loss(o, b->num_sequences, b->offsets, logprobs, b->logprobs, b->ref_logprobs,
                   b->advantages, b->mask, NULL, dlogprobs, &s);
 

@@ -111,7 +111,8 @@ static void print_answer(int number)
 {
     int k = offsets[(number - 1) * GROUP];
     printf("   %d =", number);
-    for (; k < offsets[(number - 1) * GROUP + 1] && tokens[k] != END; k++) printf(" %d", tokens[k]);
+    for (; k < offsets[(number - 1) * GROUP + 1]; k++)
+        if (tokens[k] != END) printf(" %d", tokens[k]);
 }
 
 static void print_step(int step)
@@ -133,7 +134,8 @@ int main(void)
     grpo_objective o = grpo_objective_preset("trl", NULL);    /* beta is 0: no reference needed  */
     int step, i, k, update = 0;
     o.entropy_coef = 0.02f;
-    for (k = 0; k < WEIGHTS; k++) theta[k] = 0.6f * (grpo_uniform(SEED, 0, 0, 0, (uint64_t)k) - 0.5f);
+    for (k = 0; k < WEIGHTS; k++)
+        theta[k] = 0.6f * (grpo_uniform(SEED, 0, 0, 0, (uint64_t)k) - 0.5f);
     printf("step  |1        10      18| right\n");
     for (step = 1; step <= STEPS; step++) {
         rollout(step);

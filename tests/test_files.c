@@ -58,7 +58,10 @@ static int test_rename(const char *from, const char *to)
 #define rename test_rename
 #if defined(__unix__) || defined(__APPLE__)
 static int test_fsync(int descriptor);
-static int test_mkdir(const char *path, mode_t mode) { return fails("mkdir") ? -1 : mkdir(path, mode); }
+static int test_mkdir(const char *path, mode_t mode)
+{
+    return fails("mkdir") ? -1 : mkdir(path, mode);
+}
 #define fsync test_fsync
 #define mkdir test_mkdir
 #endif
@@ -129,11 +132,15 @@ static void write_bytes(const char *path, const void *bytes, size_t size)
     fclose(f);
 }
 
-static int same_blob(blob a, blob b) { return a.size == b.size && !memcmp(a.bytes, b.bytes, a.size); }
+static int same_blob(blob a, blob b)
+{
+    return a.size == b.size && !memcmp(a.bytes, b.bytes, a.size);
+}
 
 static void remove_folder(const char *folder)
 {
-    static const char *const names[] = { MODEL, CONFIG, STATE, MODEL ".tmp", CONFIG ".tmp", STATE ".tmp" };
+    static const char *const names[] = { MODEL, CONFIG, STATE, MODEL ".tmp", CONFIG ".tmp",
+        STATE ".tmp" };
     char path[128];
     size_t i;
     for (i = 0; i < 6; i++) {
@@ -172,7 +179,8 @@ static grpo *make(grpo_config *c)
 
 static void download(grpo *g, const float *from, float *to)
 {
-    g->machinery->backend->download(g->machinery->context, to, from, g->num_parameters * sizeof(float));
+    g->machinery->backend->download(g->machinery->context, to, from,
+                                    g->num_parameters * sizeof(float));
 }
 
 static void upload(grpo *g, const float *from)
@@ -249,7 +257,8 @@ static void test_round_trip(int bias, int qk_norm, int tied)
     float *w, *rounded;
     size_t i;
     blob text;
-    const char *family = qk_norm ? "Qwen3ForCausalLM" : bias ? "Qwen2ForCausalLM" : "LlamaForCausalLM";
+    const char *family = qk_norm ? "Qwen3ForCausalLM"
+                       : bias ? "Qwen2ForCausalLM" : "LlamaForCausalLM";
     c.model.attention_bias = bias;
     c.model.qk_norm = qk_norm;
     c.model.tie_word_embeddings = tied;
@@ -268,7 +277,8 @@ static void test_round_trip(int bias, int qk_norm, int tied)
     CHECK(!grpo_save(a, FOLDER, 0), "%s: %s", family, grpo_error(a));
     CHECK(!grpo_load(b, FOLDER) && has_weights(b, w), "fp32 differs: %s", grpo_error(b));
     download(b, b->machinery->reference, rounded);
-    CHECK(!memcmp(w, rounded, b->num_parameters * sizeof(float)), "the reference is not the policy");
+    CHECK(!memcmp(w, rounded, b->num_parameters * sizeof(float)),
+          "the reference is not the policy");
     for (i = 0; i < a->num_parameters; i++) rounded[i] = nearest_bf16(w[i]);
     for (i = 0; i < a->num_parameters; i++)                   /* what rounds to Inf is refused   */
         if ((to_bits(rounded[i]) & 0x7f800000u) == 0x7f800000u) rounded[i] = w[i] = 1;
@@ -280,7 +290,8 @@ static void test_round_trip(int bias, int qk_norm, int tied)
 
     read = grpo_defaults();
     CHECK(!grpo_load_config(&read, FOLDER), "%s", read.error);
-    CHECK(!memcmp(&read.model, &a->config.model, sizeof read.model), "%s: config.json differs", family);
+    CHECK(!memcmp(&read.model, &a->config.model, sizeof read.model), "%s: config.json differs",
+          family);
     text = read_blob(FOLDER CONFIG);
     CHECK(strstr(text.bytes, family) && strstr(text.bytes, "\"bfloat16\"")
           && strstr(text.bytes, "\"eos_token_id\": 12"), "%s", text.bytes);
@@ -329,8 +340,14 @@ static void test_unwritable(void)
 
 /* ---- safetensors made here, entry by entry */
 enum { MOST_ENTRIES = 40 };
-typedef struct entry { char name[100], dtype[24], shape[64]; char begin[32], end[32]; int skip; } entry;
-typedef struct archive { entry e[MOST_ENTRIES]; int n; const char *first, *last; char *data; size_t size; } archive;
+typedef struct entry { char name[100], dtype[24], shape[64], begin[32], end[32]; int skip; } entry;
+typedef struct archive {
+    entry e[MOST_ENTRIES];
+    int n;
+    const char *first, *last;       /* of the header, around the entries                         */
+    char *data;
+    size_t size;
+} archive;
 
 /* A good file with the weights w, in 4 or 2 bytes a number. */
 static archive good_archive(grpo *g, const float *w, const char *dtype)
@@ -416,8 +433,10 @@ static void refused(grpo *g, const float *w, const char *what, const char *word)
     int blocks = living, code;
     g->config.error[0] = 0;
     code = grpo_load(g, FOLDER);
-    CHECK(code == GRPO_BAD_FILE || code == GRPO_IO || code == GRPO_NO_MEMORY, "%s: code %d", what, code);
-    CHECK(strlen(grpo_error(g)) > 20 && strstr(grpo_error(g), word), "%s: \"%s\" lacks \"%s\"", what,
+    CHECK(code == GRPO_BAD_FILE || code == GRPO_IO || code == GRPO_NO_MEMORY, "%s: code %d", what,
+          code);
+    CHECK(strlen(grpo_error(g)) > 20 && strstr(grpo_error(g), word), "%s: \"%s\" lacks \"%s\"",
+          what,
           grpo_error(g), word);
     CHECK(has_weights(g, w), "%s: the weights have changed", what);
     if (!code) upload(g, w);
@@ -437,17 +456,23 @@ static void test_fields(grpo *g, const float *before, const float *w)
         { "q_proj", 0, "\"F64\"" }, { "q_proj", 0, "\"f32\"" }, { "q_proj", 0, "\"I32\"" },
         { "q_proj", 0, "\"F16\"" }, { "q_proj", 0, "\"BF16\"" }, { "q_proj", 0, "32" },
         { "q_proj", 0, "null" }, { "q_proj", 0, "\"F32\", \"dtype\":\"F32\"" }, { "q_proj", 0, "" },
-        { "q_proj", 1, "[4294967296,4294967296]" }, { "q_proj", 1, "[4,4,1]" }, { "q_proj", 1, "[16]" },
+        { "q_proj", 1, "[4294967296,4294967296]" }, { "q_proj", 1, "[4,4,1]" },
+        { "q_proj", 1, "[16]" },
         { "q_proj", 1, "[]" }, { "q_proj", 1, "[0,0]" }, { "q_proj", 1, "[2,8]" },
         { "q_proj", 1, "[-4,-4]" }, { "q_proj", 1, "[4.5,4]" }, { "q_proj", 1, "\"4,4\"" },
-        { "q_proj", 1, "[[4],4]" }, { "q_proj", 1, "[18446744073709551620,4]" }, { "q_proj", 1, "4" },
-        { "q_proj", 1, "{}" }, { "embed", 1, "[4,13]" }, { "embed", 1, "[13]" }, { "q_proj", 1, "[4,4" },
+        { "q_proj", 1, "[[4],4]" }, { "q_proj", 1, "[18446744073709551620,4]" },
+        { "q_proj", 1, "4" },
+        { "q_proj", 1, "{}" }, { "embed", 1, "[4,13]" }, { "embed", 1, "[13]" },
+        { "q_proj", 1, "[4,4" },
         { "model.norm", 1, "[4,1]" }, { "model.norm", 1, "[]" }, { "model.norm", 1, "[5]" },
         { "q_proj", 2, "4" }, { "q_proj", 2, "-4" }, { "q_proj", 2, "0" }, { "q_proj", 2, "1e2" },
-        { "q_proj", 2, "999999999999999999999999" }, { "q_proj", 2, "00" }, { "q_proj", 2, "\"0\"" },
-        { "q_proj", 2, "18446744073709551615" }, { "q_proj", 2, "+208" }, { "q_proj", 2, "208,208" },
+        { "q_proj", 2, "999999999999999999999999" }, { "q_proj", 2, "00" },
+        { "q_proj", 2, "\"0\"" },
+        { "q_proj", 2, "18446744073709551615" }, { "q_proj", 2, "+208" },
+        { "q_proj", 2, "208,208" },
         { "q_proj", 3, "4" }, { "q_proj", 3, "99999999" }, { "q_proj", 3, "18446744073709551616" },
-        { "q_proj", 3, "272.5" }, { "q_proj", 3, "NaN" }, { "q_proj", 3, "" }, { "q_proj", 3, "272,9" },
+        { "q_proj", 3, "272.5" }, { "q_proj", 3, "NaN" }, { "q_proj", 3, "" },
+        { "q_proj", 3, "272,9" },
         { "model.norm", 3, "9223372036854775807" }, { "model.norm", 2, "9223372036854775000" }
     };
     size_t i;
@@ -455,7 +480,8 @@ static void test_fields(grpo *g, const float *before, const float *w)
         archive a = good_archive(g, w, "F32");
         entry *e = find(&a, cases[i].tensor);
         char what[128];
-        snprintf(what, sizeof what, "%s field %d = %s", cases[i].tensor, cases[i].field, cases[i].value);
+        snprintf(what, sizeof what, "%s field %d = %s", cases[i].tensor, cases[i].field,
+                 cases[i].value);
         if (cases[i].field == 0) snprintf(e->dtype, sizeof e->dtype, "%s", cases[i].value);
         if (cases[i].field == 1) snprintf(e->shape, sizeof e->shape, "%s", cases[i].value);
         if (cases[i].field == 2) snprintf(e->begin, sizeof e->begin, "%s", cases[i].value);
@@ -525,18 +551,26 @@ static void test_json(grpo *g, const float *before, const float *w)
     static const struct { int good; const char *first, *last; } cases[] = {
         { 1, "{\"__metadata__\":{\"format\":\"pt\"},", "}   " }, { 1, "{ \n\t\r", " } \n" },
         { 1, "{\"__metadata__\":{},", "}" },
-        { 1, "{\"__metadata__\":{\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\":\"\xc3\xa9\"},", "}" },
+        { 1, "{\"__metadata__\":{\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\":"
+             "\"\xc3\xa9\"},", "}" },
         { 0, "{\"__metadata__\":{\"a\":1},", "}" }, { 0, "{\"__metadata__\":[],", "}" },
         { 0, "{\"__metadata__\":{\"a\":{}},", "}" }, { 0, "{\"__metadata__\":null,", "}" },
         { 0, "{\"__metadata__\":{},\"__metadata__\":{},", "}" },
-        { 0, "{", "},", }, { 0, "{", "" }, { 0, "{", "}}" }, { 0, "{", ",}" }, { 0, "{,", "}" }, { 0, "", "" },
-        { 0, "[", "]" }, { 0, "{", "} x" }, { 0, "{", "}{}" }, { 0, "\xef\xbb\xbf{", "}" }, { 0, "{'a':1,", "}" },
+        { 0, "{", "},", }, { 0, "{", "" }, { 0, "{", "}}" }, { 0, "{", ",}" }, { 0, "{,", "}" },
+        { 0, "", "" },
+        { 0, "[", "]" }, { 0, "{", "} x" }, { 0, "{", "}{}" }, { 0, "\xef\xbb\xbf{", "}" },
+        { 0, "{'a':1,", "}" },
         { 0, "{\"a\\x\":1,", "}" }, { 0, "{\"a\\u12\":1,", "}" }, { 0, "{\"a\\u12g4\":1,", "}" },
-        { 0, "{\"a\n\":1,", "}" }, { 0, "{\"a\xff\":1,", "}" }, { 0, "{\"a\xc3\":1,", "}" }, { 0, "{\"a", "}" },
-        { 0, "{/* */", "}" }, { 0, "{\"a\" 1,", "}" }, { 0, "{1:1,", "}" }, { 0, "{\"a\":tru,", "}" },
-        { 0, "{\"a\":nulll,", "}" }, { 0, "{\"a\":01,", "}" }, { 0, "{\"a\":1.,", "}" }, { 0, "{\"a\":.5,", "}" },
-        { 0, "{\"a\":-,", "}" }, { 0, "{\"a\":1e,", "}" }, { 0, "{\"a\":1e+,", "}" }, { 0, "{\"a\":,", "}" },
-        { 0, "{\"a\":[1,],", "}" }, { 0, "{\"a\":[1 2],", "}" }, { 0, "{\"a\":[1},", "}" }, { 0, "{\"a\":\"", "}" },
+        { 0, "{\"a\n\":1,", "}" }, { 0, "{\"a\xff\":1,", "}" }, { 0, "{\"a\xc3\":1,", "}" },
+        { 0, "{\"a", "}" },
+        { 0, "{/* */", "}" }, { 0, "{\"a\" 1,", "}" }, { 0, "{1:1,", "}" },
+        { 0, "{\"a\":tru,", "}" },
+        { 0, "{\"a\":nulll,", "}" }, { 0, "{\"a\":01,", "}" }, { 0, "{\"a\":1.,", "}" },
+        { 0, "{\"a\":.5,", "}" },
+        { 0, "{\"a\":-,", "}" }, { 0, "{\"a\":1e,", "}" }, { 0, "{\"a\":1e+,", "}" },
+        { 0, "{\"a\":,", "}" },
+        { 0, "{\"a\":[1,],", "}" }, { 0, "{\"a\":[1 2],", "}" }, { 0, "{\"a\":[1},", "}" },
+        { 0, "{\"a\":\"", "}" },
         { 0, "{\"a\":\"\\", "}" }, { 0, "{\"a\":\"\\u", "}" }, { 0, "{\"a\":{\"b\"},", "}" }
     };
     static const char *const nests[] = { "[", "{\"a\":", "[{\"a\":" };
@@ -584,7 +618,8 @@ static void test_json(grpo *g, const float *before, const float *w)
 /* The first eight bytes, and the file cut at every length. */
 static void test_sizes(grpo *g, const float *before, const float *w)
 {
-    static const uint64_t claims[] = { 0, 1, 2, 7, 100000000, 100000001, UINT64_C(1) << 31, UINT64_C(1) << 32,
+    static const uint64_t claims[] = { 0, 1, 2, 7, 100000000, 100000001, UINT64_C(1) << 31,
+        UINT64_C(1) << 32,
         UINT64_C(1) << 62, UINT64_C(1) << 63, UINT64_MAX - 8, UINT64_MAX };
     static char header[1 << 16];
     archive a = good_archive(g, w, "F32");
@@ -615,10 +650,10 @@ static void test_sizes(grpo *g, const float *before, const float *w)
 static void test_flips(grpo *g, const float *before)
 {
     blob whole = read_blob(FOLDER MODEL);
-    size_t end = 8 + (size_t)(unsigned char)whole.bytes[0] + 256 * (size_t)(unsigned char)whole.bytes[1];
-    size_t i;
+    size_t end = 8, i;
     int bit, bad = 0, passed = 0;
     float *loaded;
+    end += (unsigned char)whole.bytes[0] + 256u * (unsigned char)whole.bytes[1];
     CHECK(!grpo_load(g, FOLDER), "%s", grpo_error(g));
     loaded = weights_of(g);
     upload(g, before);
@@ -644,7 +679,8 @@ static void test_flips(grpo *g, const float *before)
 
 static void test_nonfinite(grpo *g, const float *before, float *w)
 {
-    static const uint32_t odd[] = { 0x7f800000u, 0xff800000u, 0x7fc00000u, 0xffc00001u, 0x7f800001u };
+    static const uint32_t odd[] = { 0x7f800000u, 0xff800000u, 0x7fc00000u, 0xffc00001u,
+        0x7f800001u };
     static const char *const types[] = { "F32", "BF16", "F16" };
     int t, d, i;
     for (t = 0; t < grpo__num_tensors(&g->config.model); t++) {
@@ -702,7 +738,7 @@ static void test_damage(void)
     CHECK(living == 0, "%d blocks leak", living);
 }
 
-/* A tied model's LM head and the rotary frequencies are passed over; an untied one needs its head. */
+/* A tied model's LM head and rotary frequencies are passed over; an untied one needs its head. */
 static void test_optional(int tied)
 {
     grpo_config c = tiny();
@@ -793,8 +829,8 @@ static void test_half(void)
 }
 
 /* ---- config.json */
-#define SIZES "\"vocab_size\":7,\"hidden_size\":8,\"intermediate_size\":9,\"num_hidden_layers\":2," \
-              "\"num_attention_heads\":4"
+#define SIZES "\"vocab_size\":7,\"hidden_size\":8,\"intermediate_size\":9," \
+              "\"num_hidden_layers\":2,\"num_attention_heads\":4"
 #define LLAMA "{\"model_type\":\"llama\"," SIZES
 
 static int config_code(const char *text, grpo_config *c)
@@ -808,22 +844,28 @@ static int config_code(const char *text, grpo_config *c)
 static void test_config(void)
 {
     static const struct { const char *text, *word; } bad[] = {
-        { "", "config.json" }, { "{", "config.json" }, { "[]", "config.json" }, { "{}", "config.json" },
+        { "", "config.json" }, { "{", "config.json" }, { "[]", "config.json" },
+        { "{}", "config.json" },
         { "{" SIZES "}", "config.json" }, { LLAMA, "config.json" }, { LLAMA "}}", "config.json" },
         { "{\"model_type\":\"mistral\"," SIZES "}", "llama" },
         { "{\"model_type\":3," SIZES "}", "config.json" },
-        { "{\"architectures\":[\"LlamaForSequenceClassification\"],\"model_type\":\"llama\"," SIZES "}", "architectures" },
+        { "{\"architectures\":[\"LlamaForSequenceClassification\"],\"model_type\":\"llama\","
+          SIZES "}", "architectures" },
         { LLAMA ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}", "rope_scaling" },
         { LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", "rope_scaling" },
         { LLAMA ",\"rope_parameters\":{\"rope_type\":\"yarn\",\"rope_theta\":5}}", "rope" },
-        { LLAMA ",\"hidden_act\":\"gelu\"}", "hidden_act" }, { LLAMA ",\"mlp_bias\":true}", "mlp_bias" },
+        { LLAMA ",\"hidden_act\":\"gelu\"}", "hidden_act" },
+        { LLAMA ",\"mlp_bias\":true}", "mlp_bias" },
         { LLAMA ",\"attention_bias\":true}", "attention_bias" },
-        { "{\"model_type\":\"qwen2\"," SIZES ",\"use_sliding_window\":true}", "use_sliding_window" },
+        { "{\"model_type\":\"qwen2\"," SIZES ",\"use_sliding_window\":true}",
+            "use_sliding_window" },
         { LLAMA ",\"quantization_config\":{\"bits\":4}}", "quantization_config" },
         { LLAMA ",\"head_dim\":0}", "head_dim" }, { LLAMA ",\"head_dim\":-4}", "head_dim" },
         { LLAMA ",\"head_dim\":2.5}", "head_dim" }, { LLAMA ",\"head_dim\":\"2\"}", "head_dim" },
-        { LLAMA ",\"head_dim\":99999999999999999999}", "head_dim" }, { LLAMA ",\"rope_theta\":\"x\"}", "rope_theta" },
-        { LLAMA ",\"rope_theta\":1e400}", "rope_theta" }, { LLAMA ",\"rms_norm_eps\":-1}", "rms_norm_eps" },
+        { LLAMA ",\"head_dim\":99999999999999999999}", "head_dim" },
+        { LLAMA ",\"rope_theta\":\"x\"}", "rope_theta" },
+        { LLAMA ",\"rope_theta\":1e400}", "rope_theta" },
+        { LLAMA ",\"rms_norm_eps\":-1}", "rms_norm_eps" },
         { LLAMA ",\"tie_word_embeddings\":1}", "tie_word_embeddings" },
         { LLAMA ",\"vocab_size\":8}", "vocab_size" },
         { "{\"model_type\":\"llama\",\"hidden_size\":8}", "vocab_size" }
@@ -842,27 +884,36 @@ static void test_config(void)
     }
     CHECK(!config_code(LLAMA "}", &c), "%s", c.error);
     m = c.model;
-    CHECK(m.vocab_size == 7 && m.hidden_size == 8 && m.intermediate_size == 9 && m.num_hidden_layers == 2
+    CHECK(m.vocab_size == 7 && m.hidden_size == 8 && m.intermediate_size == 9
+          && m.num_hidden_layers == 2
           && m.num_attention_heads == 4 && m.max_position_embeddings == 2048
           && m.rope_theta == 10000.0f && m.rms_norm_eps == 1e-6f && !m.tie_word_embeddings
           && !m.attention_bias && !m.qk_norm && m.initializer_range == 0.02f, "Llama's defaults");
-    CHECK((m.num_key_value_heads == 4 || !m.num_key_value_heads) && (m.head_dim == 2 || !m.head_dim), "heads");
-    CHECK(!config_code("{\"architectures\":[\"Qwen3ForCausalLM\"],\"model_type\":\"qwen3\"," SIZES "}", &c), "%s", c.error);
+    CHECK((m.num_key_value_heads == 4 || !m.num_key_value_heads)
+          && (m.head_dim == 2 || !m.head_dim), "heads");
+    CHECK(!config_code("{\"architectures\":[\"Qwen3ForCausalLM\"],\"model_type\":\"qwen3\","
+                       SIZES "}", &c), "%s", c.error);
     CHECK(c.model.qk_norm && !c.model.attention_bias && c.model.head_dim == 128
-          && c.model.num_key_value_heads == 32 && c.model.max_position_embeddings == 32768, "Qwen3's defaults");
-    CHECK(!config_code("{\"model_type\":\"qwen2\"," SIZES ",\"num_key_value_heads\":2,\"head_dim\":null,"
-                       "\"sliding_window\":4096,\"use_sliding_window\":false,\"eos_token_id\":[1,2]}", &c), "%s", c.error);
-    CHECK(c.model.attention_bias && !c.model.qk_norm && c.model.num_key_value_heads == 2, "Qwen2's defaults");
+          && c.model.num_key_value_heads == 32 && c.model.max_position_embeddings == 32768,
+          "Qwen3's defaults");
+    CHECK(!config_code("{\"model_type\":\"qwen2\"," SIZES ",\"num_key_value_heads\":2,"
+                       "\"head_dim\":null,\"sliding_window\":4096,\"use_sliding_window\":false,"
+                       "\"eos_token_id\":[1,2]}", &c), "%s", c.error);
+    CHECK(c.model.attention_bias && !c.model.qk_norm && c.model.num_key_value_heads == 2,
+          "Qwen2's defaults");
     CHECK(!config_code(LLAMA ",\"dtype\":\"bfloat16\",\"rope_parameters\":{\"rope_theta\":500000.0,"
-                       "\"rope_type\":\"default\"},\"x\":{\"y\":[1,-2.5e-3,{}]}, \"rope_scaling\" : null }\n", &c), "%s", c.error);
+                       "\"rope_type\":\"default\"},\"x\":{\"y\":[1,-2.5e-3,{}]}, "
+                       "\"rope_scaling\" : null }\n", &c), "%s", c.error);
     CHECK(c.model.rope_theta == 500000.0f, "theta %g", (double)c.model.rope_theta);
     CHECK(!config_code("{\"model_type\":\"qwen3\"," SIZES ",\"attention_bias\":true}", &c)
           && c.model.attention_bias && c.model.qk_norm, "Qwen3 with bias: %s", c.error);
     /* a config.json that says what the weights cannot */
-    CHECK(!config_code("{\"model_type\":\"llama\",\"vocab_size\":13,\"hidden_size\":4,\"intermediate_size\":6,"
-                       "\"num_hidden_layers\":1,\"num_attention_heads\":2,\"num_key_value_heads\":1,"
+    CHECK(!config_code("{\"model_type\":\"llama\",\"vocab_size\":13,\"hidden_size\":4,"
+                       "\"intermediate_size\":6,\"num_hidden_layers\":1,"
+                       "\"num_attention_heads\":2,\"num_key_value_heads\":1,"
                        "\"tie_word_embeddings\":true,\"rope_theta\":77}", &c), "%s", c.error);
-    CHECK(grpo_load(g, OTHER) == GRPO_BAD_FILE && strstr(grpo_error(g), "rope_theta"), "%s", grpo_error(g));
+    CHECK(grpo_load(g, OTHER) == GRPO_BAD_FILE && strstr(grpo_error(g), "rope_theta"), "%s",
+          grpo_error(g));
     remove(OTHER CONFIG);
     CHECK(grpo_load_config(&c, OTHER) == GRPO_IO && strstr(c.error, "config.json"), "%s", c.error);
     grpo_free(g);
@@ -872,16 +923,22 @@ static void test_config(void)
 /* Numbers have points, whatever the locale. */
 static void test_locale(void)
 {
-    static const char *const names[] = { "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8", "ru_RU.UTF-8" };
+    static const char *const names[] = { "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8",
+        "ru_RU.UTF-8" };
     size_t i = 0;
     while (i < 5 && !setlocale(LC_ALL, names[i])) i++;
-    if (i == 5 || *localeconv()->decimal_point == '.') printf("skipped: no locale with a decimal comma\n");
+    if (i == 5 || *localeconv()->decimal_point == '.')
+        printf("skipped: no locale with a decimal comma\n");
     else test_round_trip(0, 1, 1);
     setlocale(LC_ALL, "C");
 }
 
 /* ---- the trainer's state */
-static float reward(const grpo_sample *s, void *user) { (void)user; return (float)(s->tokens[0] % 3); }
+static float reward(const grpo_sample *s, void *user)
+{
+    (void)user;
+    return (float)(s->tokens[0] % 3);
+}
 
 static grpo *trained(grpo_config *c, int steps)
 {
@@ -924,7 +981,8 @@ static int same_everything(grpo *g, const char *expected)
 
 static void test_state(void)
 {
-    static const char *const counters[] = { "\"step\":\"", "\"optimizer_step\":\"", "\"adam_step\":\"",
+    static const char *const counters[] = { "\"step\":\"", "\"optimizer_step\":\"",
+        "\"adam_step\":\"",
                                             "\"num_tokens\":\"", "\"seed\":\"" };
     static const char wrong[] = "x-. \"";
     grpo_config c = tiny();
@@ -974,7 +1032,8 @@ static void test_state(void)
     before = everything(b, &size);
     CHECK(grpo_resume(b, FOLDER) == GRPO_BAD_FILE && strstr(grpo_error(b), "reference.")
           && same_everything(b, before), "without a reference: %s", grpo_error(b));
-    CHECK(!grpo_load(b, FOLDER) && b->state.step == a->state.step, "load leaves the counters: %s", grpo_error(b));
+    CHECK(!grpo_load(b, FOLDER) && b->state.step == a->state.step, "load leaves the counters: %s",
+          grpo_error(b));
     free(saved);
     free(before);
     free(file.bytes);
@@ -1013,7 +1072,8 @@ static void check_files(const blob *was, const blob *fresh, const char *what, in
     for (i = 0; i < 3; i++) {
         FILE *left;
         old += same_blob(now[i], was[i]);
-        CHECK(same_blob(now[i], was[i]) || same_blob(now[i], fresh[i]), "%s %d: %s is neither old nor new",
+        CHECK(same_blob(now[i], was[i]) || same_blob(now[i], fresh[i]),
+              "%s %d: %s is neither old nor new",
               what, n, paths[i]);
         snprintf(path, sizeof path, "%s%s.tmp", FOLDER, paths[i]);
         left = fopen(path, "rb");
@@ -1040,9 +1100,14 @@ static void test_failing_save(grpo *old, grpo *fresh)
         fresh->config.error[0] = 0;
         code = grpo_save(fresh, FOLDER, GRPO_SAVE_STATE);
         file_fail_at = -1;
-        if (!strcmp(file_failed, "mkdir")) { free_all(was); code = -1; continue; }  /* it is there */
+        if (!strcmp(file_failed, "mkdir")) {                  /* the folder is there already     */
+            free_all(was);
+            code = -1;
+            continue;
+        }
         if (strcmp(file_failed, "nothing")) {
-            CHECK(code == GRPO_IO && strlen(grpo_error(fresh)) > 20, "%s (call %d): %d \"%s\"", file_failed, n,
+            CHECK(code == GRPO_IO && strlen(grpo_error(fresh)) > 20, "%s (call %d): %d \"%s\"",
+                  file_failed, n,
                   code, grpo_error(fresh));
             check_files(was, now, file_failed, n);
         }
@@ -1077,11 +1142,15 @@ static void test_failing_load(grpo *g)
                 before = everything(g, &size);
                 break;
             }
-            CHECK(code < 0 || !strcmp(file_failed, "fclose"), "load %d, %s (call %d): goes unnoticed", which,
+            CHECK(code < 0 || !strcmp(file_failed, "fclose"),
+                  "load %d, %s (call %d): goes unnoticed", which,
                   file_failed, n);
-            CHECK(!code || strlen(which ? grpo_error(g) : c.error) > 20, "load %d: no sentence", which);
-            CHECK(!code || (c.model.vocab_size == 99 && same_everything(g, before)), "load %d: changed", which);
-            CHECK(living == blocks && files_open == 0, "load %d, %s (call %d) leaks", which, file_failed, n);
+            CHECK(!code || strlen(which ? grpo_error(g) : c.error) > 20, "load %d: no sentence",
+                  which);
+            CHECK(!code || (c.model.vocab_size == 99 && same_everything(g, before)),
+                  "load %d: changed", which);
+            CHECK(living == blocks && files_open == 0, "load %d, %s (call %d) leaks", which,
+                  file_failed, n);
         }
     free(before);
 }
@@ -1096,12 +1165,13 @@ static void test_failing_memory(grpo *g)
             int blocks = living, code;
             allocations = 0;
             fail_allocation = n;
-            code = which == 0 ? grpo_save(g, FOLDER, GRPO_SAVE_STATE) : which == 1 ? grpo_resume(g, FOLDER)
-                                                                                  : grpo_load(g, FOLDER);
+            code = which == 0 ? grpo_save(g, FOLDER, GRPO_SAVE_STATE)
+                 : which == 1 ? grpo_resume(g, FOLDER) : grpo_load(g, FOLDER);
             fail_allocation = -1;
             CHECK(living == blocks && files_open == 0, "allocation %d leaks", n);
             if (allocations <= n) { CHECK(!code, "%s", grpo_error(g)); break; }
-            CHECK(code == GRPO_NO_MEMORY && same_everything(g, before), "allocation %d: %d \"%s\"", n, code,
+            CHECK(code == GRPO_NO_MEMORY && same_everything(g, before), "allocation %d: %d \"%s\"",
+                  n, code,
                   grpo_error(g));
         }
     free(before);
@@ -1142,12 +1212,14 @@ static const char *value_of(const char *line, const char *name)
 
 static void test_metrics_json(void)
 {
-    static const char *const names[] = { "loss", "grad_norm", "learning_rate", "num_tokens", "step_time",
+    static const char *const names[] = { "loss", "grad_norm", "learning_rate", "num_tokens",
+        "step_time",
         "completions/mean_length", "completions/min_length", "completions/max_length",
         "completions/mean_terminated_length", "completions/min_terminated_length",
         "completions/max_terminated_length", "completions/clipped_ratio", "reward", "reward_std",
         "frac_reward_zero_std", "policy_loss", "entropy", "kl", "clip_ratio/low_mean",
-        "clip_ratio/high_mean", "clip_ratio/region_mean", "clip_ratio/low_min", "clip_ratio/high_max",
+        "clip_ratio/high_mean", "clip_ratio/region_mean", "clip_ratio/low_min",
+            "clip_ratio/high_max",
         "rewards/correct/mean", "rewards/correct/std", "step", "ratio/mean", "ratio/max",
         "num_left_out", "num_resampled", "num_updates", "skipped" };
     grpo_metrics m;
@@ -1166,13 +1238,15 @@ static void test_metrics_json(void)
     memset(m.reward_names[2], '"', GRPO_NAME_LENGTH);         /* no NUL at all                   */
     m.reward_means[0] = 0.25;
     n = grpo_metrics_json(&m, line, sizeof line);
-    CHECK(n == (int)strlen(line) && line[0] == '{' && line[n - 1] == '}' && !strchr(line, '\n'), "%s", line);
+    CHECK(n == (int)strlen(line) && line[0] == '{' && line[n - 1] == '}' && !strchr(line, '\n'),
+          "%s", line);
     for (i = 0; i < sizeof names / sizeof *names; i++)
         CHECK(value_of(line, names[i]) != NULL, "%s is missing or there twice", names[i]);
     CHECK_CLOSE(strtod(value_of(line, "num_tokens"), NULL), 12345678901234.0, 0);
     CHECK_CLOSE((float)strtod(value_of(line, "loss"), NULL), -0.1f, 0);
     CHECK_CLOSE(strtod(value_of(line, "rewards/correct/mean"), NULL), 0.25, 0);
-    CHECK(!strncmp(value_of(line, "kl"), "null", 4) && !strncmp(value_of(line, "grad_norm"), "null", 4), "%s", line);
+    CHECK(!strncmp(value_of(line, "kl"), "null", 4)
+          && !strncmp(value_of(line, "grad_norm"), "null", 4), "%s", line);
     CHECK(strstr(line, "rewards/a\\\"b\\\\c") != NULL, "%s", line);
     {                               /* the library's own reader takes it                         */
         char text[9000];
@@ -1205,7 +1279,8 @@ static void test_metrics_file(void)
     g = trained(&c, 2);
     b = read_blob("test_files.jsonl");
     second = strchr(b.bytes, '\n');
-    CHECK(second && second[1] == '{' && strchr(second + 1, '\n') == b.bytes + b.size - 1, "%s", b.bytes);
+    CHECK(second && second[1] == '{' && strchr(second + 1, '\n') == b.bytes + b.size - 1, "%s",
+          b.bytes);
     if (second) {
         *second = 0;
         CHECK(value_of(b.bytes, "step") && *value_of(b.bytes, "step") == '1'
@@ -1245,7 +1320,8 @@ static void test_real(const char *name)
     g = make(&c);
     CHECK(!grpo_load(g, folder), "%s", grpo_error(g));
     w = weights_of(g);
-    CHECK(!grpo_save(g, FOLDER, 0) && !grpo_load(g, FOLDER) && has_weights(g, w), "%s", grpo_error(g));
+    CHECK(!grpo_save(g, FOLDER, 0) && !grpo_load(g, FOLDER) && has_weights(g, w), "%s",
+          grpo_error(g));
     free(w);
     grpo_free(g);
     remove_folder(FOLDER);
@@ -1254,7 +1330,8 @@ static void test_real(const char *name)
 int main(void)
 {
     int variant;
-    for (variant = 0; variant < 8; variant++) test_round_trip(variant & 1, variant >> 1 & 1, variant >> 2);
+    for (variant = 0; variant < 8; variant++)
+        test_round_trip(variant & 1, variant >> 1 & 1, variant >> 2);
     test_unwritable();
     test_damage();
     test_optional(1);

@@ -1,0 +1,239 @@
+/* 03 arithmetic: the main job. A transformer with random weights learns to add two numbers below 100,
+ * "47+85=" -> "231", "07+12=" -> "91": the digits of the sum, units first.
+ *
+ *     cc -O2 -I.. 03_arithmetic.c -o arithmetic -lm && ./arithmetic        (or: make run)
+ *
+ * 1. Warm-up. GRPO can only reward what is sometimes said. A few hundred supervised steps teach the
+ *    form, and a seventh of the sums; they stop as soon as a probe says so.
+ * 2. GRPO. From here on nobody shows an answer: a function says right or wrong of each of the 8
+ *    attempts at each of 64 questions, and the group decides which attempts were better than expected.
+ * 3. A tenth of all 10,000 questions is never trained on, in neither phase: accuracy is measured there.
+ *
+ * What to see: the loss means nothing, the reward everything. pass@8 leads and pass@1 follows: GRPO
+ * makes reliable what the policy could already do now and then. An entropy bonus keeps it curious. */
+#define GRPO_IMPLEMENTATION
+#include "grpo.h"
+#include "show.h"
+
+enum { PROMPTS = 64, GROUP = 8, HELD_OUT = 1100, EVALUATE_EVERY = 25, PROBE = 300 };
+
+typedef struct options {
+    uint64_t seed;
+    int seeds, steps, threads, quiet;
+    const char *log, *svg, *preset;
+} options;
+
+typedef struct question { char text[16], answer[8]; } question;
+
+typedef struct run {                /* everything of one training run */
+    const options *o;
+    grpo *g;
+    uint64_t asked;                 /* training questions drawn so far */
+    question train[PROMPTS * GROUP], held_out[HELD_OUT];
+    grpo_prompt prompts[PROMPTS * GROUP], test[HELD_OUT];
+    show_curve reward, accuracy;
+    int num_test, steps, warmup_steps;
+    double start, seconds;
+    grpo_evaluation before, after;
+} run;
+
+/* The same tenth for every run. */
+static int is_held_out(int a, int b) { return grpo_uniform(2024, 0, 0, (uint64_t)a, (uint64_t)b) < 0.1f; }
+
+/* The sum is written units first, as one adds by hand: each digit then needs only what is already there.
+ * (Tens first, the first digit must guess the carry; that is learnt too, but not within a minute.) */
+static grpo_prompt ask(question *q, int a, int b) {
+    int sum = a + b, n = 0;
+    snprintf(q->text, sizeof q->text, "%02d+%02d=", a, b);
+    do q->answer[n++] = (char)('0' + sum % 10); while (sum /= 10);
+    q->answer[n] = 0;
+    return grpo_question(q->text, q->answer);
+}
+
+static void draw_questions(run *r, int n) {
+    int i;
+    for (i = 0; i < n; r->asked++) {
+        int a = (int)(100 * grpo_uniform(r->o->seed, 1, r->asked, 0, 0));
+        int b = (int)(100 * grpo_uniform(r->o->seed, 1, r->asked, 0, 1));
+        if (is_held_out(a, b)) continue;
+        r->prompts[i] = ask(&r->train[i], a, b);
+        i++;
+    }
+}
+
+/* All held-out questions, in an order that has nothing to do with their sums. */
+static void collect_held_out(run *r) {
+    int i;
+    for (i = 0; i < 10000 && r->num_test < HELD_OUT; i++) {
+        int k = i * 7919 % 10000, n = r->num_test;
+        if (!is_held_out(k / 100, k % 100)) continue;
+        r->test[n] = ask(&r->held_out[n], k / 100, k % 100);
+        r->num_test++;
+    }
+}
+
+static void on_message(const char *message, void *user) {
+    (void)user;
+    fprintf(stderr, "%s\n", message);
+}
+
+static grpo *make_policy(const options *o) {
+    grpo_config c = grpo_defaults();
+    grpo *g;
+    int found = 1;
+    c.seed = o->seed;
+    c.threads = o->threads;
+    c.log = on_message;
+    c.metrics_path = o->log;
+    c.vocabulary = "0123456789+=";
+    c.max_prompt_length = 6;        /* "99+99=" */
+    c.max_completion_length = 4;    /* "891" and end-of-text */
+    c.num_prompts = PROMPTS;
+    c.num_generations = GROUP;
+    c.objective = grpo_objective_preset(o->preset, &found);
+    if (!found) { fprintf(stderr, "there is no preset \"%s\"\n", o->preset); return NULL; }
+    c.objective.beta = 0;           /* no reference to stay near: the warm-up is far from the goal */
+    c.objective.entropy_coef = 0.01f;
+    c.model.initializer_range = 0.1f;
+    grpo_add_reward(&c, "correct", grpo_reward_exact_match, 1.0f, NULL);
+    g = grpo_new(&c);
+    return g;                       /* NULL: on_message has said why */
+}
+
+static double accuracy_on(run *r, int n) {
+    grpo_evaluation e;
+    return grpo_evaluate(r->g, r->test, n, 0, 0, &e) ? -1 : (double)e.accuracy;
+}
+
+/* Supervised steps until a seventh of the probe is right. */
+static int warm_up(run *r) {
+    double loss, accuracy = 0;
+    while (accuracy < 0.15 && r->warmup_steps < 2000) {
+        draw_questions(r, 256);
+        if (grpo_sft(r->g, r->prompts, 256, 3e-3f, &loss)) return -1;
+        if (++r->warmup_steps % 5 == 0 && (accuracy = accuracy_on(r, PROBE)) < 0) return -1;
+    }
+    return 0;
+}
+
+/* One group: attempts, rewards, advantages. */
+static void print_group(const grpo_batch *b, int group) {
+    int i;
+    printf("    %s  ", b->samples[group * b->group_size].prompt);
+    for (i = group * b->group_size; i < (group + 1) * b->group_size; i++)
+        printf(" %s%s", b->samples[i].completion, b->rewards[i] > 0 ? "*" : "");
+    printf("\n    A     ");
+    for (i = group * b->group_size; i < (group + 1) * b->group_size; i++)
+        printf(" %+.1f", (double)b->advantages[b->offsets[i]]);
+    printf("\n");
+}
+
+static void show_progress(run *r, const grpo_metrics *m, double accuracy) {
+    static const char clear[] = "\033[15A\033[J";
+    if (r->o->quiet) return;
+    if (show_is_terminal() && r->steps > EVALUATE_EVERY) fputs(clear, stdout);
+    if (show_is_terminal()) show_plot(&r->reward, &r->accuracy, r->steps);
+    printf("step %4d  reward %.2f  held-out %.3f  entropy %.2f  dead groups %.2f  length %.1f  "
+           "%3.0f ms/step\n", m->step, m->reward, accuracy, m->entropy, m->frac_reward_zero_std,
+           m->completions_mean_length, 1e3 * m->step_time);
+    if (show_is_terminal()) printf("\n");
+    fflush(stdout);
+}
+
+static int train(run *r) {
+    grpo_metrics m;
+    while (r->steps < r->o->steps) {
+        double accuracy;
+        draw_questions(r, PROMPTS);
+        if (grpo_step(r->g, r->prompts, PROMPTS, &m)) return -1;
+        show_add(&r->reward, ++r->steps, m.reward);
+        if (r->steps == 1 && !r->o->quiet) {
+            printf("\nA group at the first step (* is right):\n");
+            print_group(&r->g->batch, 0);
+            printf("\n");
+        }
+        if (r->steps % EVALUATE_EVERY) continue;
+        if ((accuracy = accuracy_on(r, r->num_test)) < 0) return -1;
+        show_add(&r->accuracy, r->steps, accuracy);
+        show_progress(r, &m, accuracy);
+        if (accuracy >= 0.97) break;
+    }
+    return 0;
+}
+
+/* Warm-up, GRPO, verdict. Returns the final accuracy, negative on failure. */
+static double train_once(run *r, const options *o) {
+    memset(r, 0, sizeof *r);
+    r->o = o;
+    r->reward.name = "reward";
+    r->reward.color = "#8ab4d8";
+    r->accuracy.name = "held-out accuracy";
+    r->accuracy.color = "#d9622b";
+    r->start = grpo__seconds();
+    r->g = make_policy(o);
+    if (!r->g) return -1;
+    collect_held_out(r);
+    if (warm_up(r) || grpo_evaluate(r->g, r->test, r->num_test, 8, 8, &r->before)) return -1;
+    show_add(&r->accuracy, 0, (double)r->before.accuracy);
+    if (!o->quiet)
+        printf("%.0f parameters. After %d supervised steps, %.1f s: held-out accuracy %.3f, pass@1 "
+               "%.3f, pass@8 %.3f\n", (double)r->g->num_parameters, r->warmup_steps,
+               grpo__seconds() - r->start, (double)r->before.accuracy,
+               (double)r->before.pass_at_1, (double)r->before.pass_at_k);
+    if (train(r) || grpo_evaluate(r->g, r->test, r->num_test, 8, 8, &r->after)) return -1;
+    r->seconds = grpo__seconds() - r->start;
+    return (double)r->after.accuracy;
+}
+
+static int parse(options *o, int argc, char **argv) {
+    int i;
+    for (i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (!strcmp(argv[i], "--quiet")) { o->quiet = 1; continue; }
+        if (!strcmp(argv[i], "--help") || !value) break;
+        if (!strcmp(argv[i], "--seed")) o->seed = strtoull(value, NULL, 10);
+        else if (!strcmp(argv[i], "--seeds")) o->seeds = atoi(value);
+        else if (!strcmp(argv[i], "--steps")) o->steps = atoi(value);
+        else if (!strcmp(argv[i], "--threads")) o->threads = atoi(value);
+        else if (!strcmp(argv[i], "--log")) o->log = value;
+        else if (!strcmp(argv[i], "--svg")) o->svg = value;
+        else if (!strcmp(argv[i], "--preset")) o->preset = value;
+        else break;
+        i++;
+    }
+    if (i >= argc) return 0;
+    fprintf(stderr, "%s is not understood, or has no value. Options:\n"
+            "  --seed N      of weights and samples (1)\n  --seeds N     run that many, from --seed on\n"
+            "  --steps N     most GRPO steps (2500)\n  --threads N   0: one per core\n"
+            "  --preset P    deepseekmath, trl, dr_grpo, dapo, verl, rloo, reinforce (%s)\n"
+            "  --log FILE    one JSON object a step\n  --svg FILE    the learning curve\n"
+            "  --quiet       the verdict alone\n", argv[i], o->preset);
+    return -1;
+}
+
+int main(int argc, char **argv) {
+    static run r;
+    static options o = { 1, 1, 2500, 0, 0, NULL, NULL, "trl" };
+    const show_curve *curves[2];
+    int failed = 0, i;
+    if (parse(&o, argc, argv)) return 2;
+    for (i = 0; i < o.seeds; i++, o.seed++) {
+        double accuracy = train_once(&r, &o);
+        if (accuracy < 0) { if (r.g) fprintf(stderr, "%s\n", grpo_error(r.g)); return 1; }
+        printf("%sseed %d: held-out accuracy %.3f -> %.3f, pass@1 %.3f -> %.3f, pass@8 %.3f -> %.3f; "
+               "%d steps, %.1f s, %.0f tokens/s\n", o.quiet ? "" : "\n", (int)o.seed,
+               (double)r.before.accuracy, accuracy, (double)r.before.pass_at_1,
+               (double)r.after.pass_at_1, (double)r.before.pass_at_k, (double)r.after.pass_at_k,
+               r.steps, r.seconds, r.g->state.num_tokens / r.seconds);
+        fflush(stdout);
+        failed += accuracy < 0.95 || r.before.accuracy > 0.35f;
+        curves[0] = &r.reward;
+        curves[1] = &r.accuracy;
+        if (o.svg && show_svg(o.svg, "Two-digit addition, from random weights by GRPO", curves, 2, r.steps)) {
+            fprintf(stderr, "%s cannot be written\n", o.svg);
+            failed++;
+        }
+        grpo_free(r.g);
+    }
+    return failed != 0;
+}

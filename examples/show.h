@@ -1,0 +1,106 @@
+/* show.h: what the examples show with: a curve in the terminal, a group's table, an SVG chart. */
+#ifndef SHOW_H
+#define SHOW_H
+
+#include <stdio.h>
+#include <string.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+static int show_is_terminal(void) { return isatty(1); }
+#else
+static int show_is_terminal(void) { return 0; }
+#endif
+
+enum { SHOW_POINTS = 8192, SHOW_COLUMNS = 64, SHOW_ROWS = 10 };
+
+typedef struct show_curve {         /* y over x, both growing from 0; y up to 1 */
+    const char *name, *color;
+    int count;
+    double x[SHOW_POINTS], y[SHOW_POINTS];
+} show_curve;
+
+static void show_add(show_curve *c, double x, double y) {
+    if (c->count == SHOW_POINTS) return;
+    c->x[c->count] = x;
+    c->y[c->count++] = y;
+}
+
+/* Mean of the points that fall into one of `columns` equal parts of [0, end]; -1 if none do. */
+static double show_column(const show_curve *c, int column, int columns, double end) {
+    double sum = 0;
+    int i, n = 0;
+    for (i = 0; i < c->count; i++)
+        if ((int)(c->x[i] / end * (columns - 1) + 0.5) == column) { sum += c->y[i]; n++; }
+    return n ? sum / n : -1;
+}
+
+/* Two curves in the terminal, '.' and 'o', in SHOW_ROWS + 3 lines. */
+static void show_plot(const show_curve *a, const show_curve *b, double end) {
+    int row, column;
+    for (row = SHOW_ROWS; row >= 0; row--) {
+        char line[SHOW_COLUMNS + 1];
+        memset(line, ' ', SHOW_COLUMNS);
+        line[SHOW_COLUMNS] = 0;
+        for (column = 0; column < SHOW_COLUMNS; column++) {
+            double ya = show_column(a, column, SHOW_COLUMNS, end);
+            double yb = show_column(b, column, SHOW_COLUMNS, end);
+            if (ya >= 0 && (int)(ya * SHOW_ROWS + 0.5) == row) line[column] = '.';
+            if (yb >= 0 && (int)(yb * SHOW_ROWS + 0.5) == row) line[column] = 'o';
+        }
+        if (row % 5 == 0) printf("  %3.1f |%s\n", (double)row / SHOW_ROWS, line);
+        else printf("      |%s\n", line);
+    }
+    printf("      +----------------------------------------------------------------\n");
+    printf("       . %s   o %s   steps 0 to %.0f\n", a->name, b->name, end);
+}
+
+/* ---- an SVG chart of any number of curves, readable on light and on dark pages */
+enum { SHOW_LEFT = 60, SHOW_TOP = 50, SHOW_WIDTH = 640, SHOW_HEIGHT = 260 };
+
+static void show_svg_axes(FILE *f, const char *title, double end) {
+    int i;
+    fprintf(f, "<text x='%d' y='24' font-size='15' font-weight='bold'>%s</text>\n", SHOW_LEFT, title);
+    for (i = 0; i <= 4; i++) {
+        int y = SHOW_TOP + SHOW_HEIGHT - i * SHOW_HEIGHT / 4, x = SHOW_LEFT + i * SHOW_WIDTH / 4;
+        fprintf(f, "<path d='M%d %dh%d' stroke='#888' stroke-opacity='.3'/>\n", SHOW_LEFT, y, SHOW_WIDTH);
+        fprintf(f, "<text x='%d' y='%d' text-anchor='end'>%.2f</text>\n", SHOW_LEFT - 8, y + 4, i / 4.0);
+        fprintf(f, "<text x='%d' y='%d' text-anchor='middle'>%.0f</text>\n", x,
+                SHOW_TOP + SHOW_HEIGHT + 20, end * i / 4);
+    }
+    fprintf(f, "<text x='%d' y='%d' text-anchor='middle'>GRPO steps</text>\n",
+            SHOW_LEFT + SHOW_WIDTH / 2, SHOW_TOP + SHOW_HEIGHT + 40);
+}
+
+static void show_svg_curve(FILE *f, const show_curve *c, double end, int index) {
+    enum { COLUMNS = 200 };
+    int columns = c->count < COLUMNS ? c->count : COLUMNS, i, y = SHOW_TOP + 20 + 20 * index;
+    char command = 'M';
+    fprintf(f, "<path fill='none' stroke='%s' stroke-width='2' stroke-linejoin='round' d='", c->color);
+    for (i = 0; i < columns; i++) {
+        double value = show_column(c, i, columns, end);
+        if (value < 0) continue;
+        fprintf(f, "%c%.1f %.1f", command, SHOW_LEFT + (double)i / (columns - 1) * SHOW_WIDTH,
+                SHOW_TOP + SHOW_HEIGHT * (1 - value));
+        command = 'L';
+    }
+    fprintf(f, "'/>\n<path d='M%d %dh24' stroke='%s' stroke-width='3'/>", SHOW_LEFT + SHOW_WIDTH - 200,
+            SHOW_TOP + SHOW_HEIGHT - 70 + y - SHOW_TOP, c->color);
+    fprintf(f, "<text x='%d' y='%d'>%s</text>\n", SHOW_LEFT + SHOW_WIDTH - 168,
+            SHOW_TOP + SHOW_HEIGHT - 66 + y - SHOW_TOP, c->name);
+}
+
+/* Returns 0, or -1 if the file could not be written. */
+static int show_svg(const char *path, const char *title, const show_curve *const *curves, int n,
+                    double end) {
+    FILE *f = fopen(path, "w");
+    int i, failed;
+    if (!f) return -1;
+    fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' font-family='sans-serif' "
+            "font-size='12' fill='#777'>\n", SHOW_LEFT + SHOW_WIDTH + 30, SHOW_TOP + SHOW_HEIGHT + 60);
+    show_svg_axes(f, title, end);
+    for (i = 0; i < n; i++) show_svg_curve(f, curves[i], end, i);
+    failed = fprintf(f, "</svg>\n") < 0;
+    return fclose(f) || failed ? -1 : 0;
+}
+
+#endif
