@@ -17,15 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static float says_four(const grpo_sample *s, void *user)
-{
+static float says_four(const grpo_sample *s, void *user) {
     (void)user;
     return strcmp(s->completion, "4") == 0 && !s->truncated;
 }
 
 /* How often sample i occurs in the group; 0 if it was counted already, at an earlier one. */
-static int times(const grpo_batch *b, int i)
-{
+static int times(const grpo_batch *b, int i) {
     int j, n = 0;
     for (j = 0; j < b->group_size; j++) {
         const grpo_sample *x = &b->samples[i], *y = &b->samples[j];
@@ -37,8 +35,7 @@ static int times(const grpo_batch *b, int i)
 }
 
 /* The group, best first: what it was, what it earned, and how far that is from the mean. */
-static void print_group(const grpo_batch *b)
-{
+static void print_group(const grpo_batch *b) {
     char text[64];
     int i, n, right, rows = 0, left = b->group_size;
     for (right = 1; right >= 0; right--)
@@ -54,14 +51,12 @@ static void print_group(const grpo_batch *b)
     if (left > 0) printf("    %2d others\n", left);
 }
 
-static void print_step(const grpo_metrics *m, const char *remark)
-{
+static void print_step(const grpo_metrics *m, const char *remark) {
     printf("step %3d  reward %.2f |%.*s%s\n", m->step, m->reward, (int)(40 * m->reward),
            "########################################", remark);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     grpo_prompt question = grpo_question("What is 2+2?", "4");
     grpo_config config = grpo_defaults();
     grpo_metrics m;

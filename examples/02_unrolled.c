@@ -21,8 +21,7 @@ enum { SUMS = 55, BATCH = 16, GROUP = 16, LENGTH = 2, STEPS = 200 };
 
 static grpo_prompt sums[SUMS];                                /* all a + b < 10                  */
 
-static void make_sums(void)
-{
+static void make_sums(void) {
     static char text[SUMS][8], answer[SUMS][8];
     int a, b, n = 0;
     for (a = 0; a < 10; a++)
@@ -34,16 +33,14 @@ static void make_sums(void)
 }
 
 /* These functions return 0, or an error whose reason grpo_error() has. */
-static void check(grpo *g, int code)
-{
+static void check(grpo *g, int code) {
     if (!code) return;
     fprintf(stderr, "%s\n", grpo_error(g));
     exit(1);
 }
 
 /* One step of Algorithm 1. Returns the mean reward. */
-static double one_step(grpo *g, int step, int print)
-{
+static double one_step(grpo *g, int step, int print) {
     static float logprobs[BATCH * GROUP * LENGTH], dlogprobs[BATCH * GROUP * LENGTH];
     const grpo_objective *o = &g->config.objective;           /* epsilon, beta, ...              */
     const grpo_batch *b = &g->batch;
@@ -82,15 +79,13 @@ static double one_step(grpo *g, int step, int print)
     return mean;
 }
 
-static double accuracy(grpo *g)
-{
+static double accuracy(grpo *g) {
     grpo_evaluation e;
     check(g, grpo_evaluate(g, sums, SUMS, 0, 0, &e));
     return (double)e.accuracy;
 }
 
-int main(void)
-{
+int main(void) {
     grpo_config config = grpo_defaults();
     double first = 0, last = 0, before;
     grpo *g;

@@ -156,7 +156,7 @@ static int train(run *r) {
         if ((accuracy = accuracy_on(r, r->num_test)) < 0) return -1;
         show_add(&r->accuracy, r->steps, accuracy);
         show_progress(r, &m, accuracy);
-        if (accuracy >= 0.97) break;
+        if (accuracy >= 0.96) break;
     }
     return 0;
 }

@@ -30,8 +30,7 @@ static int in(int i, int j)  { return i * HIDDEN + j; }       /* where in theta 
 static int out(int v, int j) { return (INPUTS + v) * HIDDEN + j; }
 static int seen(int token, int position) { return NUMBERS + position * VOCAB + token; }
 
-static void forward(int number, const int *tokens, int t, float *hidden, float *logits)
-{
+static void forward(int number, const int *tokens, int t, float *hidden, float *logits) {
     int i, j, v;
     for (j = 0; j < HIDDEN; j++) {
         float x = theta[in(number - 1, j)];
@@ -43,8 +42,7 @@ static void forward(int number, const int *tokens, int t, float *hidden, float *
 }
 
 static void backward(int number, const int *tokens, int t, const float *hidden,
-                     const float *dlogits)
-{
+                     const float *dlogits) {
     int i, j, v;
     for (j = 0; j < HIDDEN; j++) {
         float dx = 0;
@@ -66,8 +64,7 @@ static float hidden[TOKENS][HIDDEN], logits[TOKENS][VOCAB];
 
 static int number_of(int sequence) { return 1 + sequence / GROUP; }
 
-static void rollout(int step)
-{
+static void rollout(int step) {
     int i, t, k = 0, token = 0;
     for (i = 0; i < SEQUENCES; i++) {
         int left = number_of(i);
@@ -85,8 +82,7 @@ static void rollout(int step)
     offsets[SEQUENCES] = k;
 }
 
-static void learn(const grpo_objective *o, int update)
-{
+static void learn(const grpo_objective *o, int update) {
     float dentropy = -o->entropy_coef / (float)offsets[SEQUENCES];
     int i, k;
     for (i = 0; i < SEQUENCES; i++)
@@ -107,16 +103,14 @@ static void learn(const grpo_objective *o, int update)
 }
 
 /* ---- what was learnt: the share of right answers to each number, and an answer to two of them */
-static void print_answer(int number)
-{
+static void print_answer(int number) {
     int k = offsets[(number - 1) * GROUP];
     printf("   %d =", number);
     for (; k < offsets[(number - 1) * GROUP + 1]; k++)
         if (tokens[k] != END) printf(" %d", tokens[k]);
 }
 
-static void print_step(int step)
-{
+static void print_step(int step) {
     int n, i, right, all = 0;
     printf("%4d  |", step);
     for (n = 0; n < NUMBERS; n++, all += right) {
@@ -129,8 +123,7 @@ static void print_step(int step)
     printf("\n");
 }
 
-int main(void)
-{
+int main(void) {
     grpo_objective o = grpo_objective_preset("trl", NULL);    /* beta is 0: no reference needed  */
     int step, i, k, update = 0;
     o.entropy_coef = 0.02f;

@@ -31,23 +31,20 @@ typedef struct run {
     int wait, climb;                /* steps up to the first hit; from there to 64 right of 64   */
 } run;
 
-static float exact(const grpo_sample *s, void *user)
-{
+static float exact(const grpo_sample *s, void *user) {
     (void)user;
     return strcmp(s->completion, s->answer) == 0;
 }
 
 /* The share of the answer's characters up to the first wrong one. */
-static float partly(const grpo_sample *s, void *user)
-{
+static float partly(const grpo_sample *s, void *user) {
     int n = (int)strlen(s->answer), right = 0;
     (void)user;
     while (right < n && s->completion[right] == s->answer[right]) right++;
     return (float)right / (float)n;
 }
 
-static grpo *new_policy(const task *t, int seed)
-{
+static grpo *new_policy(const task *t, int seed) {
     grpo_config config = grpo_defaults();
     grpo *g;
     config.model.hidden_size = 16;
@@ -70,8 +67,7 @@ static grpo *new_policy(const task *t, int seed)
 }
 
 /* Train until every completion of a group is right. */
-static run train(const task *t, int seed)
-{
+static run train(const task *t, int seed) {
     grpo *g = new_policy(t, seed);
     grpo_prompt prompt = grpo_question("0", t->answer);
     run r = { 0, 0, 0 };
@@ -89,8 +85,7 @@ static run train(const task *t, int seed)
 }
 
 /* One line of the table: means over all seeds. */
-static void try_task(const task *t)
-{
+static void try_task(const task *t) {
     double first = 0, wait = 0, climb = 0, chance = pow(5, (double)strlen(t->answer));
     int seed, hits = 0;
     for (seed = 1; seed <= SEEDS; seed++) {
@@ -108,8 +103,7 @@ static void try_task(const task *t)
     fflush(stdout);
 }
 
-int main(void)
-{
+int main(void) {
     static const task tasks[] = {   /* possible, greedy, partial                                 */
         { "21",        "five tokens, two places", 1, 0, 0 },
         { "213",       "three places",            1, 0, 0 },
