@@ -5,8 +5,9 @@
  *       #define GRPO_IMPLEMENTATION
  *       #include "grpo.h"
  *
- *   in one C or C++ file; include it without the #define everywhere else. Link with -lm. That is all:
- *   no library, no build system, no global state, no exit(). Public domain or MIT (see the end).
+ *   in one C or C++ file; include it without the #define everywhere else. Link with -lm. That
+ *   is all: no library, no build system, no global state, no exit(). Public domain or MIT (see
+ *   the end).
  *
  * CONTENTS   (search for the >>tag)
  *
@@ -24,10 +25,10 @@
  *
  * GRPO ON ONE PAGE   (DeepSeekMath, arXiv:2402.03300)
  *
- *   PPO trains a policy with three helpers: a reference policy, a reward model and a value model that
- *   predicts each reward, so that one can say whether an answer was better than expected. GRPO drops
- *   the value model: ask each question q several times, and compare every answer with its group.
- *   It drops the reward model too where a function can verify the answer.
+ *   PPO trains a policy with three helpers: a reference policy, a reward model and a value
+ *   model that predicts each reward, so that one can say whether an answer was better than
+ *   expected. GRPO drops the value model: ask each question q several times, and compare every
+ *   answer with its group. It drops the reward model too where a function can verify the answer.
  *
  *   1. Sample   G completions o_1 ... o_G of q from pi_old                          grpo_rollout
  *   2. Reward   r_i = what your function says of o_i                                grpo_score
@@ -61,9 +62,10 @@
  *
  * THE WORKED EXAMPLE   (tests/test_maths.c checks every digit)
  *
- *   "2+2=" is sampled four times and rewarded 1, 0, 1, 0. The mean is .5. The population std (numpy's)
- *   is .5, which would give A = +1, -1, +1, -1; the sample std (torch's, and ours by default:
- *   advantage_ddof 1) is .577, which gives +-.866. Go on with A = +1, beta = .04, eps = .2:
+ *   "2+2=" is sampled four times and rewarded 1, 0, 1, 0. The mean is .5. The population std
+ *   (numpy's) is .5, which would give A = +1, -1, +1, -1; the sample std (torch's, and ours by
+ *   default: advantage_ddof 1) is .577, which gives +-.866. Go on with A = +1, beta = .04,
+ *   eps = .2:
  *
  *   The token "4" had pi_old = pi_ref = .40 and has pi = .44: r = 1.10, not clipped.
  *       d(loss)/d(log pi) = -1.10 + .04 (1 - .40/.44) = -1.096     pull it up
@@ -117,43 +119,48 @@
  * WHAT IT PROMISES
  *
  *   The sampler's log-probs equal the trainer's bit for bit: the first ratio is exactly 1. The same
- *   bits for any number of threads, any micro-batch, any place in the batch. No padding; a prompt is
- *   computed once per group. Logits never all in memory. A step allocates nothing. Failures are a code
- *   and a sentence, and leave the weights as they were. Each promise is a test.
+ *   bits for any number of threads, any micro-batch, any place in the batch. No padding; a
+ *   prompt is computed once per group. Logits never all in memory. A step allocates nothing.
+ *   Failures are a code and a sentence, and leave the weights as they were. Each promise is a test.
  *
  * WHAT IT DOES NOT DO
  *
  *   Other architectures than Llama / Qwen2 / Qwen3 decoders, mixture of experts, images, several
- *   machines, quantised training, tool calls. It reads no tokenizer files: bring your own two hooks.
+ *   machines, quantised training, tool calls. It reads no tokenizer files: bring your own two
+ *   hooks.
  *
  * DEVIATIONS FROM THE PAPER
  *
- *   - std(r) has 1e-4 added and divides by n-1 (the paper says neither; TRL does both), and a group of
- *     equal rewards has A = 0 exactly.
- *   - The last token of a completion that is cut off at max_completion_length counts like any other;
- *     set mask_truncated_completions to leave such completions out.
+ *   - std(r) has 1e-4 added and divides by n-1 (the paper says neither; TRL does both), and a
+ *     group of equal rewards has A = 0 exactly.
+ *   - The last token of a completion that is cut off at max_completion_length counts like any
+ *     other; set mask_truncated_completions to leave such completions out.
  *   - A sequence of which no token counts is not counted in averages either.
  *   - Dynamic sampling (DAPO) samples the same prompt anew instead of drawing another.
- *   - Under top-k, top-p, min-p and temperature, the distribution trained is the one sampled from: the
- *     ratio, KL and entropy are of the probabilities renormalised over the tokens that were kept.
+ *   - Under top-k, top-p, min-p and temperature, the distribution trained is the one sampled
+ *     from: the ratio, KL and entropy are of the probabilities renormalised over the tokens
+ *     that were kept.
  *
  * QUESTIONS EVERYBODY ASKS
  *
- *   Why is the loss 0 at the start?  With mu = 1 the ratio is 1, so the loss is -mean(A) + beta KL, and
- *     advantages of a group sum to 0. The gradient is not 0: it is that of -A log pi. Watch the reward.
- *   Why is the ratio always 1?  Because you learn once from each rollout (mu = 1, one minibatch). Raise
- *     num_iterations or steps_per_generation and it moves; only then does the clip matter.
- *   Why divide by the std, and when not?  It gives every question the same weight, however rare success
- *     is; Dr. GRPO objects that it overweights questions that are nearly always or never solved.
+ *   Why is the loss 0 at the start?  With mu = 1 the ratio is 1, so the loss is -mean(A) + beta KL,
+ *     and the advantages of a group sum to 0. The gradient is not 0: it is that of -A log pi.
+ *     Watch the reward.
+ *   Why is the ratio always 1?  Because you learn once from each rollout (mu = 1, one minibatch).
+ *     Raise num_iterations or steps_per_generation and it moves; only then does the clip matter.
+ *   Why divide by the std, and when not?  It gives every question the same weight, however rare
+ *     success is; Dr. GRPO objects that this overweights questions nearly always or never solved.
  *   Is the ratio per token or per sequence?  Per token, as in the paper and PPO.
  *   Which KL is this, and does its gradient match?  The value of k3 is an unbiased estimate of
- *     KL(pi || pi_ref). Its gradient on fresh samples is that of KL(pi_ref || pi): it keeps pi wide.
- *   Why does the reward not move?  frac_reward_zero_std tells: if every reward of a group is equal, the
- *     group teaches nothing. Larger G, easier questions, a warm-up (grpo_sft), or partial rewards.
- *   Why is completions/clipped_ratio 1?  No completion ever ends: end-of-text is never sampled. It is a
- *     token to be learnt like any other; reward short answers, or warm up.
- *   Why do two machines differ?  Vector units with and without fused multiply-add round differently. On
- *     one machine the bits are always the same.
+ *     KL(pi || pi_ref). Its gradient on fresh samples is that of KL(pi_ref || pi): pi stays wide.
+ *   Why does the reward not move?  frac_reward_zero_std tells: if every reward of a group is equal,
+ *     the group teaches nothing. Larger G, easier questions, a warm-up (grpo_sft), partial rewards.
+ *   Keep or skip groups of equal rewards?  Kept, they let AdamW's momentum move the weights on
+ *     after a rare hit; skipped, they freeze them. Neither is always faster.
+ *   Why is completions/clipped_ratio 1?  No completion ever ends: end-of-text is never sampled. It
+ *     is a token to be learnt like any other; reward short answers, or warm up.
+ *   Why do two machines differ?  Vector units with and without fused multiply-add round
+ *     differently. On one machine the bits are always the same.
  *
  * MACROS
  *
@@ -197,7 +204,7 @@ enum {
     GRPO_NO_MEMORY = -2,      /* the allocator returned NULL */
     GRPO_IO        = -3,      /* a file could not be opened, read, written or renamed */
     GRPO_BAD_FILE  = -4,      /* a file is there but is not what it should be */
-    GRPO_NONFINITE = -5,      /* NaN or Inf appeared: the step was skipped, the weights are as before */
+    GRPO_NONFINITE = -5,  /* NaN or Inf appeared: the step was skipped, the weights are as before */
     GRPO_DEVICE    = -6,      /* the backend reported an error */
     GRPO_CALLBACK  = -7       /* one of the caller's own functions returned a failure */
 };
@@ -483,7 +490,7 @@ GRPO_API const char *grpo_error(const grpo *g);
 GRPO_API int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts,
                        grpo_metrics *metrics);
 
-/* --------------------------------------------------------------------------- its lines, in order */
+/* -------------------------------------------------------------------------- its lines, in order */
 GRPO_API int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts);
 GRPO_API int grpo_score(grpo *g);         /* rewards of the batch, and the reference's log-probs */
 GRPO_API int grpo_advantage(grpo *g);     /* rewards -> advantages and mask                      */
@@ -496,8 +503,10 @@ enum { GRPO_POLICY, GRPO_REFERENCE };
 /* Log-probs (and entropies, may be NULL) of the batch's tokens under a model, renormalised over
  * the set of tokens that each was sampled from. [offsets[num_sequences]] each. */
 GRPO_API int grpo_forward(grpo *g, int model, float *logprobs, float *entropies);
-/* Adds to the gradient of the weights: sum over tokens of dlogprobs * dlogprob/dweights +
- * dentropies * dentropy/dweights; dentropies may be NULL. [offsets[num_sequences]] each. */
+/* Runs the forward again, then adds to the gradient of the weights: sum over tokens of
+ * dlogprobs * dlogprob/dweights + dentropies * dentropy/dweights; dentropies may be NULL (an
+ * entropy bonus has the constant -entropy_coef / number of tokens that count).
+ * [offsets[num_sequences]] each. */
 GRPO_API int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies);
 /* Clip the gradient, let AdamW move the weights, clear the gradient. GRPO_NONFINITE: the gradient
  * was not finite, it was cleared and nothing moved. grad_norm (before clipping) may be NULL. */
@@ -527,7 +536,7 @@ GRPO_API int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text,
 enum { GRPO_SAVE_STATE = 1,         /* also write trainer_state.safetensors                      */
        GRPO_SAVE_BF16  = 2 };       /* model.safetensors in bf16 instead of fp32                 */
 GRPO_API int grpo_save(grpo *g, const char *folder, int flags);
-GRPO_API int grpo_load(grpo *g, const char *folder);          /* weights (and reference = them)  */
+GRPO_API int grpo_load(grpo *g, const char *folder);          /* weights (reference = them) alone */
 GRPO_API int grpo_resume(grpo *g, const char *folder);        /* everything                      */
 /* Fill config->model from folder/config.json, before grpo_new(). The reason of a failure is in
  * config->error. */
@@ -546,7 +555,7 @@ GRPO_API float grpo_reward_countdown(const grpo_sample *s, void *user);    /* us
                                        value that uses each number exactly once -> 1, else 0     */
 GRPO_API float grpo_reward_format(const grpo_sample *s, void *user);       /* user = grpo_format *:
                                        completion begins and ends so -> 1, else 0                */
-GRPO_API float grpo_reward_overlong(const grpo_sample *s, void *user);     /* user = const int *, Lc:
+GRPO_API float grpo_reward_overlong(const grpo_sample *s, void *user);   /* user = const int *, Lc:
                                        soft penalty of DAPO, 0 to -1 over the last Lc tokens     */
 GRPO_API float grpo_reward_repetition(const grpo_sample *s, void *user);   /* user unused: -(1 -
                                        unique/total token 3-grams)                               */
@@ -563,7 +572,9 @@ GRPO_API int grpo_last_number(const char *text, double *value);
  * No model, no allocation, no state: usable with anyone's policy. */
 
 /* "deepseekmath", "trl", "dr_grpo", "dapo", "verl", "rloo", "reinforce". *found (may be NULL) is 0
- * for a name that is none of these, and the answer is then deepseekmath's. */
+ * for a name that is none of these (or NULL), and the answer is then deepseekmath's. "dr_grpo"
+ * leaves max_completion_length, the constant it divides by, for you to set; grpo_new() sets it
+ * itself. */
 GRPO_API grpo_objective grpo_objective_preset(const char *name, int *found);
 /* rewards, advantages [num_groups * group_size]. A NaN reward is left out of its group's statistics
  * and gets advantage 0. equal (may be NULL) [num_groups]: 1 if the group's rewards are all equal,
@@ -588,7 +599,8 @@ GRPO_API float grpo_kl(int kind, float logprob, float ref_logprob, float *deriva
 GRPO_API void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
                          float learning_rate, float beta1, float beta2, float epsilon,
                          float weight_decay, float scale, int64_t step);
-/* The factor 0..1 on the learning rate of optimizer step 0, 1, ... as in Hugging Face's schedules. */
+/* The factor 0..1 on the learning rate of optimizer step 0, 1, ... as in Hugging Face's
+ * schedules. */
 GRPO_API float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps);
 /* 1 - C(n-c, k) / C(n, k): the chance that k of n samples, c of them correct, hold a correct one.
  * Unbiased (Chen et al. 2021, arXiv:2107.03374). */
@@ -681,7 +693,7 @@ typedef struct grpo_backend {
     size_t (*operand_size)(int rows, int cols);
     void   (*prepare)(void *context, const grpo_matrix *w);
 
-    /* x[r] = table[tokens[r]];  dtable[tokens[r]] += dx[r], rows in order.  x E[n, H] table F[V, H] */
+    /* x[r] = table[tokens[r]];  dtable[tokens[r]] += dx[r], rows in order.  x E[n, H], table F */
     void (*embed)(void *context, void *x, const float *table, const int *tokens, int n, int hidden);
     void (*embed_backward)(void *context, float *dtable, const void *dx, const int *tokens,
                            int n, int hidden);
@@ -808,8 +820,9 @@ GRPO_API const grpo_backend *grpo_cpu(void);
 #endif
 
 /* a*b + c must round twice wherever it is written so: whether a loop gets a fused instruction is
- * the compiler's choice, and may differ between the body and the tail of one loop. (The other two only
- * give up floating-point exception flags and errno, so that loops with sqrtf or a choice vectorise.) */
+ * the compiler's choice, and may differ between the body and the tail of one loop. (The other
+ * two only give up floating-point exception flags and errno, so that loops with sqrtf or a
+ * choice vectorise.) */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
@@ -1136,8 +1149,7 @@ typedef struct grpo__cpu {
     grpo__pool pool;
 } grpo__cpu;
 
-static float *grpo__scratch(grpo__cpu *cpu, int thread)
-{
+static float *grpo__scratch(grpo__cpu *cpu, int thread) {
     return cpu->scratch + (size_t)thread * cpu->scratch_floats;
 }
 
@@ -1226,17 +1238,14 @@ static void grpo__tile_plain(int rows, int k, const float *a, const float *b, fl
         for (i = 0; i < rows; i++)
             for (j = 0; j < 8; j++) c[(size_t)i * ldc + (size_t)j] += a[i] * b[j];
 }
-static void grpo__tile_plain_4(int k, const float *a, const float *b, float *c, size_t ldc)
-{
+static void grpo__tile_plain_4(int k, const float *a, const float *b, float *c, size_t ldc) {
     grpo__tile_plain(4, k, a, b, c, ldc);
 }
-static void grpo__tile_plain_1(int k, const float *a, const float *b, float *c, size_t ldc)
-{
+static void grpo__tile_plain_1(int k, const float *a, const float *b, float *c, size_t ldc) {
     grpo__tile_plain(1, k, a, b, c, ldc);
 }
 
-static grpo__kernel grpo__choose_kernel(void)
-{
+static grpo__kernel grpo__choose_kernel(void) {
     grpo__kernel plain = { 8, { 4, 1, 1, 1 }, { grpo__tile_plain_4, grpo__tile_plain_1,
                                                 grpo__tile_plain_1, grpo__tile_plain_1 } };
 #ifdef GRPO__X86
@@ -1253,20 +1262,17 @@ static grpo__kernel grpo__choose_kernel(void)
 /* A matrix of which element (i, j) is at [i * down + j * across]. */
 typedef struct grpo__view { const float *at; size_t down, across; } grpo__view;
 
-static grpo__view grpo__row_major(const void *x, int columns)
-{
+static grpo__view grpo__row_major(const void *x, int columns) {
     grpo__view v = { (const float *)x, (size_t)columns, 1 };
     return v;
 }
-static grpo__view grpo__transposed(const void *x, int columns)
-{
+static grpo__view grpo__transposed(const void *x, int columns) {
     grpo__view v = { (const float *)x, 1, (size_t)columns };
     return v;
 }
 
 /* panel[p][i] = x[i][p] for i < rows (zero from there to width), p < depth. */
-static void grpo__pack(float *panel, grpo__view x, int rows, int width, int depth)
-{
+static void grpo__pack(float *panel, grpo__view x, int rows, int width, int depth) {
     int i, p;
     for (i = 0; i < rows; i++) {
         const float *from = x.at + (size_t)i * x.down;
@@ -1290,8 +1296,7 @@ typedef struct grpo__gemm {
 } grpo__gemm;
 
 /* C's rows [i0, i1), columns [j0, j1) before the products: residual + bias. */
-static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1)
-{
+static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1) {
     int i, j;
     for (i = i0; i < i1; i++) {
         float *c = g->c + (size_t)i * (size_t)g->n;
@@ -1305,8 +1310,7 @@ static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1
 
 /* A tile that sticks out of C is computed in a copy. */
 static void grpo__gemm_edge(grpo__tile_function tile, int k, const float *a, const float *b,
-                            float *c, size_t ldc, int rows, int columns, int width)
-{
+                            float *c, size_t ldc, int rows, int columns, int width) {
     float copy[14 * 32];
     int i;
     memset(copy, 0, sizeof copy);
@@ -1319,8 +1323,7 @@ static void grpo__gemm_edge(grpo__tile_function tile, int k, const float *a, con
 
 /* Multiply rows [i0, i1) of A, packed here tile by tile, with column panels [j0, j1) at depth p. */
 static void grpo__gemm_rows(const grpo__gemm *g, float *a, const float *b, size_t b_step,
-                            int i0, int i1, int j0, int j1, int p, int depth)
-{
+                            int i0, int i1, int j0, int j1, int p, int depth) {
     const grpo__kernel *kernel = &g->cpu->kernel;
     int i, j, which = 0, width = kernel->columns;
     size_t n = (size_t)g->n;
@@ -1342,8 +1345,7 @@ static void grpo__gemm_rows(const grpo__gemm *g, float *a, const float *b, size_
 }
 
 /* One block of C, whole depth. */
-static void grpo__gemm_block(void *job, int task, int thread)
-{
+static void grpo__gemm_block(void *job, int task, int thread) {
     const grpo__gemm *g = (const grpo__gemm *)job;
     int width = g->cpu->kernel.columns, p, j;
     int i0 = task / g->column_blocks * GRPO__BLOCK_ROWS;
@@ -1369,8 +1371,7 @@ static void grpo__gemm_block(void *job, int task, int thread)
     }
 }
 
-static void grpo__gemm_run(grpo__gemm *g)
-{
+static void grpo__gemm_run(grpo__gemm *g) {
     int row_blocks = grpo__blocks(g->m, GRPO__BLOCK_ROWS);
     g->column_blocks = grpo__blocks(g->n, GRPO__BLOCK_COLUMNS);
     grpo__parallel(&g->cpu->pool, row_blocks * g->column_blocks,
@@ -1378,8 +1379,7 @@ static void grpo__gemm_run(grpo__gemm *g)
 }
 
 /* The operand of a matrix is its panels, [out / columns][in][columns]. */
-static size_t grpo__cpu_operand_size(int rows, int cols)
-{
+static size_t grpo__cpu_operand_size(int rows, int cols) {
     int width = grpo__choose_kernel().columns;
     return grpo__multiply(grpo__size(grpo__blocks(rows, width), width),
                           grpo__multiply((size_t)cols, sizeof(float)));
@@ -1387,8 +1387,7 @@ static size_t grpo__cpu_operand_size(int rows, int cols)
 
 typedef struct grpo__prepare_job { const grpo_matrix *w; int width; } grpo__prepare_job;
 
-static void grpo__prepare_panel(void *job, int task, int thread)
-{
+static void grpo__prepare_panel(void *job, int task, int thread) {
     const grpo__prepare_job *t = (const grpo__prepare_job *)job;
     const grpo_matrix *w = t->w;
     grpo__view from = grpo__row_major(w->weights, w->cols);
@@ -1398,8 +1397,7 @@ static void grpo__prepare_panel(void *job, int task, int thread)
                grpo__min(t->width, w->rows - task * t->width), t->width, w->cols);
 }
 
-static void grpo__cpu_prepare(void *context, const grpo_matrix *w)
-{
+static void grpo__cpu_prepare(void *context, const grpo_matrix *w) {
     grpo__cpu *cpu = (grpo__cpu *)context;
     grpo__prepare_job job = { w, cpu->kernel.columns };
     grpo__parallel(&cpu->pool, grpo__blocks(w->rows, job.width), (double)w->rows * w->cols,
@@ -1408,8 +1406,7 @@ static void grpo__cpu_prepare(void *context, const grpo_matrix *w)
 
 /* y[n, out] = x[n, in] W^T + bias + residual */
 static void grpo__cpu_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
-                             const float *bias, const void *residual, int n)
-{
+                             const float *bias, const void *residual, int n) {
     grpo__gemm g;
     memset(&g, 0, sizeof g);
     g.cpu = (grpo__cpu *)context;
@@ -1424,8 +1421,7 @@ static void grpo__cpu_matmul(void *context, void *y, const void *x, const grpo_m
 
 /* y = x W^T   =>   dx[n, in] = dy[n, out] W */
 static void grpo__cpu_matmul_dx(void *context, void *dx, const void *dy, const grpo_matrix *w,
-                                int n)
-{
+                                int n) {
     grpo__gemm g;
     memset(&g, 0, sizeof g);
     g.cpu = (grpo__cpu *)context;
@@ -1438,19 +1434,17 @@ static void grpo__cpu_matmul_dx(void *context, void *dx, const void *dy, const g
 
 typedef struct grpo__bias_job { float *dbias; const float *dy; int n, width; } grpo__bias_job;
 
-static void grpo__bias_columns(void *job, int task, int thread)
-{
+static void grpo__bias_columns(void *job, int task, int thread) {
     const grpo__bias_job *t = (const grpo__bias_job *)job;
     int r, j, end = grpo__min(t->width, (task + 1) * 64);
     (void)thread;
     for (r = 0; r < t->n; r++)
-        for (j = task * 64; j < end; j++) t->dbias[j] += t->dy[(size_t)r * (size_t)t->width + (size_t)j];
+        for (j = task * 64; j < end; j++) t->dbias[j] += t->dy[grpo__size(r, t->width) + (size_t)j];
 }
 
 /* y = x W^T + bias   =>   dW[out, in] += dy^T x,  dbias[out] += sum of dy, rows in order */
 static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const void *dy,
-                                const void *x, const grpo_matrix *w, int n)
-{
+                                const void *x, const grpo_matrix *w, int n) {
     grpo__gemm g;
     memset(&g, 0, sizeof g);
     g.cpu = (grpo__cpu *)context;
@@ -1471,9 +1465,9 @@ static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const vo
  * Each layer forward and, right under it, its derivative. A job is a task's arguments; a task is a
  * block of rows (or, where rows are summed, of columns: then rows stay in order). */
 
-/* A loop written once, compiled for each vector unit, chosen at run time: name(...) runs name_plain(...)
- * as the compiler sees it for that unit. No instruction fuses or reorders anything, so the bits are the
- * same on all of them. */
+/* A loop written once, compiled for each vector unit, chosen at run time: name(...) runs
+ * name_plain(...) as the compiler sees it for that unit. No instruction fuses or reorders
+ * anything, so the bits are the same on all of them. */
 #if defined(__GNUC__)
 #define GRPO__INLINE static inline __attribute__((always_inline))
 #else
@@ -1497,8 +1491,7 @@ static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const vo
 #endif
 
 /* Sum of a[i] b[i], in an order set by n alone: eight partial sums, then those. */
-GRPO__INLINE float grpo__dot(const float *a, const float *b, int n)
-{
+GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
     float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
     int i, j;
     for (i = 0; i + 8 <= n; i += 8)
@@ -1508,8 +1501,7 @@ GRPO__INLINE float grpo__dot(const float *a, const float *b, int n)
 }
 
 /* y += s x */
-GRPO__INLINE void grpo__axpy(float *y, float s, const float *x, int n)
-{
+GRPO__INLINE void grpo__axpy(float *y, float s, const float *x, int n) {
     int i;
     for (i = 0; i < n; i++) y[i] += s * x[i];
 }
@@ -1518,10 +1510,12 @@ GRPO__INLINE void grpo__axpy(float *y, float s, const float *x, int n)
  * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. Below -87 it
  * stays at e^-87 = 1.6e-38, above 88 at e^88; NaN stays NaN. */
 #ifdef GRPO_NO_SIMD
-GRPO__INLINE float grpo__exp(float x) { return expf(x < 88.0f ? (x > -87.0f ? x : x == x ? -87.0f : x) : 88.0f); }
+GRPO__INLINE float grpo__exp(float x) {
+    float t = x > -87.0f ? x : -87.0f;
+    return x == x ? expf(t < 88.0f ? t : 88.0f) : x;
+}
 #else
-GRPO__INLINE float grpo__exp(float x)
-{
+GRPO__INLINE float grpo__exp(float x) {
     float t = x > -87.0f ? x : -87.0f;
     float n, r, p;
     union { uint32_t bits; float value; } power;
@@ -1546,8 +1540,7 @@ GRPO__INLINE float grpo__exp(float x)
 #endif
 
 /* x[i] = e^(scale (x[i] - shift)), in blocks whose length the compiler knows. */
-GRPO__INLINE void grpo__exp_all_plain(float *x, int n, float shift, float scale)
-{
+GRPO__INLINE void grpo__exp_all_plain(float *x, int n, float shift, float scale) {
     int i, j;
     for (i = 0; i + 16 <= n; i += 16)
         for (j = 0; j < 16; j++) x[i + j] = grpo__exp((x[i + j] - shift) * scale);
@@ -1562,8 +1555,7 @@ typedef struct grpo__embed_job {
     int n, hidden;
 } grpo__embed_job;
 
-static void grpo__embed_columns(void *job, int task, int thread)
-{
+static void grpo__embed_columns(void *job, int task, int thread) {
     const grpo__embed_job *t = (const grpo__embed_job *)job;
     int r, begin = task * 64, width = grpo__min(64, t->hidden - begin);
     (void)thread;
@@ -1573,8 +1565,7 @@ static void grpo__embed_columns(void *job, int task, int thread)
 }
 
 static void grpo__cpu_embed(void *context, void *x, const float *table, const int *tokens, int n,
-                            int hidden)
-{
+                            int hidden) {
     int r;
     (void)context;
     for (r = 0; r < n; r++)
@@ -1583,16 +1574,14 @@ static void grpo__cpu_embed(void *context, void *x, const float *table, const in
 }
 
 static void grpo__cpu_embed_backward(void *context, float *dtable, const void *dx,
-                                     const int *tokens, int n, int hidden)
-{
+                                     const int *tokens, int n, int hidden) {
     grpo__embed_job job = { (float *)(uintptr_t)dx, dtable, tokens, n, hidden };
     grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(hidden, 64), (double)n * hidden,
                    grpo__embed_columns, &job);
 }
 
 /* ---- RMSNorm (Zhang & Sennrich 2019): y = x * rstd * gain, rstd = 1 / sqrt(mean(x^2) + eps) */
-static float grpo__rms(float *y, const float *x, const float *gain, int n, float eps)
-{
+static float grpo__rms(float *y, const float *x, const float *gain, int n, float eps) {
     float rstd = 1.0f / sqrtf(grpo__dot(x, x, n) / (float)n + eps);
     int i;
     for (i = 0; i < n; i++) y[i] = x[i] * rstd * gain[i];
@@ -1601,8 +1590,7 @@ static float grpo__rms(float *y, const float *x, const float *gain, int n, float
 
 /* With g = dy * gain:   dx = rstd * (g - x * rstd^2 * mean(g x)).  Adds to dx. */
 static void grpo__rms_backward(float *dx, const float *dy, const float *x, const float *gain,
-                               float rstd, int n)
-{
+                               float rstd, int n) {
     float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 }, mean;
     int i;
     for (i = 0; i < n; i++) s[i & 7] += dy[i] * gain[i] * x[i];
@@ -1619,8 +1607,7 @@ typedef struct grpo__norm_job {
     float eps;
 } grpo__norm_job;
 
-static void grpo__norm_rows(void *job, int task, int thread)
-{
+static void grpo__norm_rows(void *job, int task, int thread) {
     const grpo__norm_job *t = (const grpo__norm_job *)job;
     int r, end = grpo__min(t->n, (task + 1) * GRPO__ROW_BLOCK);
     (void)thread;
@@ -1633,8 +1620,7 @@ static void grpo__norm_rows(void *job, int task, int thread)
     }
 }
 
-static void grpo__norm_columns(void *job, int task, int thread)
-{
+static void grpo__norm_columns(void *job, int task, int thread) {
     const grpo__norm_job *t = (const grpo__norm_job *)job;
     int r, j, end = grpo__min(t->hidden, (task + 1) * 64);
     (void)thread;
@@ -1646,8 +1632,7 @@ static void grpo__norm_columns(void *job, int task, int thread)
 }
 
 static void grpo__cpu_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
-                              const float *gain, int n, int hidden, float eps)
-{
+                              const float *gain, int n, int hidden, float eps) {
     grpo__norm_job job = { (float *)y, NULL, NULL, rstd, (const float *)x, NULL, gain, NULL, rows,
                            n, hidden, eps };
     grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(n, GRPO__ROW_BLOCK),
@@ -1656,8 +1641,7 @@ static void grpo__cpu_rmsnorm(void *context, void *y, float *rstd, const void *x
 
 static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, const void *dy,
                                        const void *x, const float *rstd, const int *rows,
-                                       const float *gain, int n, int hidden)
-{
+                                       const float *gain, int n, int hidden) {
     grpo__norm_job job = { NULL, (float *)dx, dgain, NULL, (const float *)x, (const float *)dy,
                            gain, rstd, rows, n, hidden, 0 };
     grpo__pool *pool = &((grpo__cpu *)context)->pool;
@@ -1667,8 +1651,7 @@ static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, co
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
  * x[i + half]) is turned by the angle position * theta^(-2i / head_dim). turns[i] = {cos, sin} */
-static void grpo__turn(float *x, const float *turns, int half)
-{
+static void grpo__turn(float *x, const float *turns, int half) {
     int i;
     for (i = 0; i < half; i++) {
         float a = x[i], b = x[i + half], c = turns[2 * i], s = turns[2 * i + 1];
@@ -1678,8 +1661,7 @@ static void grpo__turn(float *x, const float *turns, int half)
 }
 
 /* A rotation's transpose turns the other way. */
-static void grpo__turn_back(float *dx, const float *turns, int half)
-{
+static void grpo__turn_back(float *dx, const float *turns, int half) {
     int i;
     for (i = 0; i < half; i++) {
         float a = dx[i], b = dx[i + half], c = turns[2 * i], s = turns[2 * i + 1];
@@ -1700,8 +1682,7 @@ typedef struct grpo__rotate_job {
 
 /* One head of q or k: y = turn(norm(x)). */
 static void grpo__rotate_head(float *y, const float *x, const float *gain, const float *turns,
-                              float eps, int d)
-{
+                              float eps, int d) {
     if (gain) grpo__rms(y, x, gain, d, eps);
     else memcpy(y, x, (size_t)d * sizeof *y);
     grpo__turn(y, turns, d / 2);
@@ -1709,16 +1690,14 @@ static void grpo__rotate_head(float *y, const float *x, const float *gain, const
 
 /* dx from dy, which it turns back in place: it is then the gradient of the norm's output. */
 static void grpo__rotate_head_backward(float *dx, float *dy, const float *x, const float *gain,
-                                       const float *turns, float eps, int d)
-{
+                                       const float *turns, float eps, int d) {
     grpo__turn_back(dy, turns, d / 2);
     if (!gain) { memcpy(dx, dy, (size_t)d * sizeof *dx); return; }
     memset(dx, 0, (size_t)d * sizeof *dx);
     grpo__rms_backward(dx, dy, x, gain, 1.0f / sqrtf(grpo__dot(x, x, d) / (float)d + eps), d);
 }
 
-static void grpo__rotate_rows(void *job, int task, int thread)
-{
+static void grpo__rotate_rows(void *job, int task, int thread) {
     const grpo__rotate_job *t = (const grpo__rotate_job *)job;
     const grpo_heads *s = t->heads;
     int d = s->head_dim, h, r, end = grpo__min(t->rows->num_rows, (task + 1) * GRPO__ROW_BLOCK);
@@ -1726,7 +1705,8 @@ static void grpo__rotate_rows(void *job, int task, int thread)
     (void)thread;
     for (r = task * GRPO__ROW_BLOCK; r < end; r++) {
         float *q = t->q + grpo__size(r, s->num_heads * d);
-        float *k = t->k + (size_t)t->rows->slots[r] * kv, *v = t->v + (size_t)t->rows->slots[r] * kv;
+        float *k = t->k + (size_t)t->rows->slots[r] * kv,
+                *v = t->v + (size_t)t->rows->slots[r] * kv;
         float *qkv = t->qkv + (size_t)r * (grpo__size(s->num_heads, d) + 2 * kv);
         float *qkv_k = qkv + grpo__size(s->num_heads, d);
         const float *turns = t->turns + grpo__size(t->rows->positions[r], d);
@@ -1734,7 +1714,8 @@ static void grpo__rotate_rows(void *job, int task, int thread)
         const float *x_k = t->input ? t->input + (qkv_k - t->qkv) : NULL;
         for (h = 0; h < s->num_heads; h++, q += dim, qkv += dim)
             if (!x) grpo__rotate_head(q, qkv, t->q_gain, turns, t->eps, d);
-            else grpo__rotate_head_backward(qkv, q, x + grpo__size(h, d), t->q_gain, turns, t->eps, d);
+            else grpo__rotate_head_backward(qkv, q, x + grpo__size(h, d), t->q_gain, turns,
+                    t->eps, d);
         for (h = 0; h < s->num_kv_heads; h++, k += dim)
             if (!x) grpo__rotate_head(k, qkv_k + grpo__size(h, d), t->k_gain, turns, t->eps, d);
             else grpo__rotate_head_backward(qkv_k + grpo__size(h, d), k, x_k + grpo__size(h, d),
@@ -1746,8 +1727,7 @@ static void grpo__rotate_rows(void *job, int task, int thread)
 
 static void grpo__cpu_rotate(void *context, void *q, void *k, void *v, const void *qkv,
                              const float *turns, const float *q_gain, const float *k_gain,
-                             float eps, const grpo_rows *rows, const grpo_heads *heads)
-{
+                             float eps, const grpo_rows *rows, const grpo_heads *heads) {
     grpo__rotate_job job = { (float *)q, (float *)k, (float *)v, (float *)(uintptr_t)qkv, NULL,
                              NULL, NULL, turns, q_gain, k_gain, eps, rows, heads };
     grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(rows->num_rows, GRPO__ROW_BLOCK),
@@ -1756,15 +1736,13 @@ static void grpo__cpu_rotate(void *context, void *q, void *k, void *v, const voi
 }
 
 /* dgain += dy * x * rstd for every row and head in order; dy is as rotate_head_backward left it. */
-static void grpo__rotate_gain(float *dgain, const float *dy, const float *x, int n, float eps)
-{
+static void grpo__rotate_gain(float *dgain, const float *dy, const float *x, int n, float eps) {
     float rstd = 1.0f / sqrtf(grpo__dot(x, x, n) / (float)n + eps);
     int i;
     for (i = 0; i < n; i++) dgain[i] += dy[i] * x[i] * rstd;
 }
 
-static void grpo__rotate_gains(void *job, int task, int thread)
-{
+static void grpo__rotate_gains(void *job, int task, int thread) {
     const grpo__rotate_job *t = (const grpo__rotate_job *)job;
     int d = t->heads->head_dim, q_heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
     int r, h, heads = task ? kv_heads : q_heads;
@@ -1783,8 +1761,7 @@ static void grpo__rotate_gains(void *job, int task, int thread)
 static void grpo__cpu_rotate_backward(void *context, void *dqkv, float *dq_gain, float *dk_gain,
                                       void *dq, void *dk, void *dv, const void *qkv,
                                       const float *turns, const float *q_gain, const float *k_gain,
-                                      float eps, const grpo_rows *rows, const grpo_heads *heads)
-{
+                                      float eps, const grpo_rows *rows, const grpo_heads *heads) {
     grpo__rotate_job job = { (float *)dq, (float *)dk, (float *)dv, (float *)dqkv,
                              (const float *)qkv, dq_gain, dk_gain, turns, q_gain, k_gain, eps,
                              rows, heads };
@@ -1796,7 +1773,7 @@ static void grpo__cpu_rotate_backward(void *context, void *dqkv, float *dq_gain,
 }
 
 /* ---- attention. Query row r of head h sees keys j = 0, 1, ...: the prefix, then its own:
- *     s_j = q k_j / sqrt(d),   p_j = exp(s_j - lse),   y = sum_j p_j v_j,   lse = log sum_j e^s_j */
+ *     s_j = q k_j / sqrt(d),  p_j = exp(s_j - lse),  y = sum_j p_j v_j,  lse = log sum_j e^s_j */
 typedef struct grpo__attention_job {
     float *y, *lse_out;
     float *dq, *dk, *dv;
@@ -1807,15 +1784,13 @@ typedef struct grpo__attention_job {
 } grpo__attention_job;
 
 /* The slot of key j. */
-static int grpo__key(const grpo_segment *s, int j)
-{
+static int grpo__key(const grpo_segment *s, int j) {
     return j < s->prefix_length ? s->prefix + j : s->own + (j - s->prefix_length);
 }
 
 GRPO__INLINE void grpo__attend_plain(float *y, float *lse, float *p, const float *q,
                                      const float *k, const float *v, const grpo_segment *segment,
-                                     int keys, size_t stride, int d)
-{
+                                     int keys, size_t stride, int d) {
     float scale = 1.0f / sqrtf((float)d), top = -FLT_MAX, sum = 0;
     int j;
     for (j = 0; j < keys; j++) {
@@ -1837,8 +1812,7 @@ GRPO__FOR_EACH_UNIT(grpo__attend, (float *y, float *lse, float *p, const float *
                     (y, lse, p, q, k, v, segment, keys, stride, d))
 
 /* One segment, one head. */
-static void grpo__attention_segment(void *job, int task, int thread)
-{
+static void grpo__attention_segment(void *job, int task, int thread) {
     const grpo__attention_job *t = (const grpo__attention_job *)job;
     const grpo_heads *s = t->heads;
     const grpo_segment *segment = t->rows->segments + task / s->num_heads;
@@ -1853,14 +1827,12 @@ static void grpo__attention_segment(void *job, int task, int thread)
     }
 }
 
-static double grpo__attention_work(const grpo_rows *rows, const grpo_heads *heads)
-{
+static double grpo__attention_work(const grpo_rows *rows, const grpo_heads *heads) {
     return 64.0 * rows->num_rows * heads->num_heads * heads->head_dim;
 }
 
 static void grpo__cpu_attention(void *context, void *y, float *lse, const void *q, const void *k,
-                                const void *v, const grpo_rows *rows, const grpo_heads *heads)
-{
+                                const void *v, const grpo_rows *rows, const grpo_heads *heads) {
     grpo__attention_job job;
     memset(&job, 0, sizeof job);
     job.cpu = (grpo__cpu *)context;
@@ -1878,8 +1850,7 @@ GRPO__INLINE void grpo__attend_backward_plain(float *dq, float *dk, float *dv, c
                                               const float *y, float lse, const float *q,
                                               const float *k, const float *v,
                                               const grpo_segment *segment, int keys,
-                                              size_t stride, int d)
-{
+                                              size_t stride, int d) {
     float scale = 1.0f / sqrtf((float)d), D = grpo__dot(dy, y, d);
     int j;
     memset(dq, 0, (size_t)d * sizeof *dq);
@@ -1900,8 +1871,7 @@ GRPO__FOR_EACH_UNIT(grpo__attend_backward, (float *dq, float *dk, float *dv, con
                     (dq, dk, dv, dy, y, lse, q, k, v, segment, keys, stride, d))
 
 /* One group of segments (they share a prefix, and so dk and dv), one head of k and v. */
-static void grpo__attention_group(void *job, int task, int thread)
-{
+static void grpo__attention_group(void *job, int task, int thread) {
     const grpo__attention_job *t = (const grpo__attention_job *)job;
     const grpo_heads *s = t->heads;
     int d = s->head_dim, shared = s->num_heads / s->num_kv_heads, group = task / s->num_kv_heads;
@@ -1933,8 +1903,7 @@ static void grpo__attention_group(void *job, int task, int thread)
 static void grpo__cpu_attention_backward(void *context, void *dq, void *dk, void *dv,
                                          const void *dy, const void *y, const float *lse,
                                          const void *q, const void *k, const void *v,
-                                         const grpo_rows *rows, const grpo_heads *heads)
-{
+                                         const grpo_rows *rows, const grpo_heads *heads) {
     grpo__attention_job job;
     memset(&job, 0, sizeof job);
     job.cpu = (grpo__cpu *)context;
@@ -1953,8 +1922,7 @@ typedef struct grpo__swiglu_job {
     int n, width;
 } grpo__swiglu_job;
 
-GRPO__INLINE void grpo__swiglu_row_plain(float *y, const float *gate, const float *up, int n)
-{
+GRPO__INLINE void grpo__swiglu_row_plain(float *y, const float *gate, const float *up, int n) {
     int i;
     for (i = 0; i < n; i++) y[i] = gate[i] / (1.0f + grpo__exp(-gate[i])) * up[i];
 }
@@ -1963,8 +1931,7 @@ GRPO__FOR_EACH_UNIT(grpo__swiglu_row, (float *y, const float *gate, const float 
 
 /* silu'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
 GRPO__INLINE void grpo__swiglu_row_backward_plain(float *dgate, float *dup, const float *dy,
-                                                  const float *gate, const float *up, int n)
-{
+                                                  const float *gate, const float *up, int n) {
     int i;
     for (i = 0; i < n; i++) {
         float s = 1.0f / (1.0f + grpo__exp(-gate[i]));
@@ -1976,8 +1943,7 @@ GRPO__FOR_EACH_UNIT(grpo__swiglu_row_backward, (float *dgate, float *dup, const 
                                                 const float *gate, const float *up, int n),
                     (dgate, dup, dy, gate, up, n))
 
-static void grpo__swiglu_rows(void *job, int task, int thread)
-{
+static void grpo__swiglu_rows(void *job, int task, int thread) {
     const grpo__swiglu_job *t = (const grpo__swiglu_job *)job;
     int r, end = grpo__min(t->n, (task + 1) * GRPO__ROW_BLOCK);
     (void)thread;
@@ -1990,16 +1956,14 @@ static void grpo__swiglu_rows(void *job, int task, int thread)
     }
 }
 
-static void grpo__cpu_swiglu(void *context, void *y, const void *gate_up, int n, int width)
-{
+static void grpo__cpu_swiglu(void *context, void *y, const void *gate_up, int n, int width) {
     grpo__swiglu_job job = { (float *)y, NULL, (const float *)gate_up, NULL, n, width };
     grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(n, GRPO__ROW_BLOCK),
                    8.0 * n * width, grpo__swiglu_rows, &job);
 }
 
 static void grpo__cpu_swiglu_backward(void *context, void *dgate_up, const void *dy,
-                                      const void *gate_up, int n, int width)
-{
+                                      const void *gate_up, int n, int width) {
     grpo__swiglu_job job = { NULL, (float *)dgate_up, (const float *)gate_up, (const float *)dy,
                              n, width };
     grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(n, GRPO__ROW_BLOCK),
@@ -2042,8 +2006,8 @@ static int grpo__find_character(const char *vocabulary, const char *character, i
     return -1;
 }
 
-/* The text of one token. Returns its number of bytes: 0 for end-of-text, for no token at all, and for
- * byte 0, which would end a C string early and hide what follows from a verifier. */
+/* The text of one token. Returns its number of bytes: 0 for end-of-text, for no token at all,
+ * and for byte 0, which would end a C string early and hide what follows from a verifier. */
 static int grpo__token_text(const char *vocabulary, int token, char text[4]) {
     int length;
     if (!vocabulary) {
@@ -2114,7 +2078,7 @@ static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_
  * other, so that one product computes all of them and files still see the usual names. */
 typedef struct grpo__shape {
     int H, F, V, Q, KV, QKV;        /* widths; Q = heads * head_dim, KV likewise, QKV = Q + 2 KV */
-    size_t qkv, out, gate_up, down, layer_matrices;           /* offsets within a layer's matrices */
+    size_t qkv, out, gate_up, down, layer_matrices;  /* offsets within a layer's matrices */
     size_t norm1, norm2, bias, q_gain, k_gain, layer_vectors; /* ... and within its vectors      */
     size_t matrices, head, first_vector, final_norm, total;   /* of the whole array              */
 } grpo__shape;
@@ -2312,29 +2276,29 @@ static void grpo__weights_changed(grpo *g, int model) {
     }
 }
 
-/* Weights from the seed: matrices N(0, initializer_range), with the two that write into the residual
- * stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. */
-static float grpo__initial_weight(const grpo *g, const grpo__tensor *t, size_t i) {
-    float range = g->config.model.initializer_range;
-    if (t->cols == 0) return strstr(t->name, "bias") ? 0.0f : 1.0f;
+/* Weights from the seed: matrices N(0, initializer_range), with the two that write into the
+ * residual stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. */
+static void grpo__initialize_tensor(grpo *g, const grpo__tensor *t) {
+    const struct grpo__machinery *w = g->machinery;
+    float staging[1024], range = g->config.model.initializer_range;
+    float constant = strstr(t->name, "bias") ? 0.0f : 1.0f;
+    size_t n = grpo__size(t->rows, t->cols ? t->cols : 1), at, count, i;
     if (strstr(t->name, "o_proj") || strstr(t->name, "down_proj"))
         range /= sqrtf(2.0f * (float)g->config.model.num_hidden_layers);
-    return range * grpo__normal(g->config.seed, t->offset + i);
+    for (at = 0; at < n; at += count) {
+        count = n - at < 1024 ? n - at : 1024;
+        for (i = 0; i < count; i++)
+            staging[i] = !t->cols ? constant
+                       : range * grpo__normal(g->config.seed, t->offset + at + i);
+        w->backend->upload(w->context, w->weights + t->offset + at, staging, count * sizeof(float));
+    }
 }
 
 static void grpo__initialize(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    float staging[1024];
     int i;
     for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
         grpo__tensor t = grpo__tensor_at(&g->config.model, i);
-        size_t n = grpo__size(t.rows, t.cols ? t.cols : 1), at, j;
-        for (at = 0; at < n; at += 1024) {
-            size_t count = n - at < 1024 ? n - at : 1024;
-            for (j = 0; j < count; j++) staging[j] = grpo__initial_weight(g, &t, at + j);
-            w->backend->upload(w->context, w->weights + t.offset + at, staging,
-                               count * sizeof *staging);
-        }
+        grpo__initialize_tensor(g, &t);
     }
     grpo__weights_changed(g, GRPO_POLICY);
 }
@@ -2385,7 +2349,8 @@ static void *grpo__element(const grpo *g, void *array, size_t i) {
     return (char *)array + i * g->machinery->backend->element_size;
 }
 
-/* Everything that one layer's forward and backward name: its weights, and where its gradients go. */
+/* Everything that one layer's forward and backward name: its weights, and where its gradients
+ * go. */
 typedef struct grpo__layer {
     grpo_matrix qkv, out, gate_up, down;
     const float *norm1, *norm2, *bias, *q_gain, *k_gain;      /* B; NULL where there is none      */
@@ -2413,7 +2378,8 @@ static grpo__layer grpo__layer_of(const grpo *g, const grpo__weights *w, int lay
 }
 
 /* x [R, H] of this layer -> x of the next. If nothing is kept, both are the same memory. */
-static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer, const grpo__pass *pass) {
+static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer,
+        const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     grpo__layer l = grpo__layer_of(g, w, layer);
@@ -2450,7 +2416,8 @@ static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     b->swiglu_backward(c, d.gate_up, d.act, a.gate_up, n, s->F);
     b->matmul_dw(c, l.dmatrices + s->gate_up, NULL, d.gate_up, a.norm2, &l.gate_up, n);
     b->matmul_dx(c, d.norm2, d.gate_up, &l.gate_up, n);
-    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm2, d.norm2, a.mid, a.rstd2, NULL, l.norm2, n, s->H);
+    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm2, d.norm2, a.mid, a.rstd2, NULL, l.norm2,
+            n, s->H);
     /* mid = x + y out^T */
     b->matmul_dw(c, l.dmatrices + s->out, NULL, m->dx, a.y, &l.out, n);
     b->matmul_dx(c, d.y, m->dx, &l.out, n);
@@ -2458,9 +2425,11 @@ static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     b->rotate_backward(c, d.qkv, l.q_gain ? l.dvectors + s->q_gain : NULL,
                        l.k_gain ? l.dvectors + s->k_gain : NULL, d.q, d.k, d.v, a.qkv, m->turns,
                        l.q_gain, l.k_gain, g->config.model.rms_norm_eps, &pass->rows, &m->heads);
-    b->matmul_dw(c, l.dmatrices + s->qkv, l.bias ? l.dvectors + s->bias : NULL, d.qkv, a.norm1, &l.qkv, n);
+    b->matmul_dw(c, l.dmatrices + s->qkv, l.bias ? l.dvectors + s->bias : NULL, d.qkv, a.norm1,
+            &l.qkv, n);
     b->matmul_dx(c, d.norm1, d.qkv, &l.qkv, n);
-    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm1, d.norm1, a.x, a.rstd1, NULL, l.norm1, n, s->H);
+    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm1, d.norm1, a.x, a.rstd1, NULL, l.norm1, n,
+            s->H);
 }
 
 /* Tokens -> hidden [head rows, H], the normed last state of the rows that go through the head. */
@@ -2689,7 +2658,8 @@ static int grpo__check(grpo_config *c) {
     for (i = 0; i < c->num_rewards; i++)
         if (!c->rewards[i].function == !c->rewards[i].batch
             || !grpo__finite((double)c->rewards[i].weight))
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "reward %d (\"%.31s\"): set either function "
+            return grpo__fail_config(c, GRPO_BAD_INPUT,
+                    "reward %d (\"%.31s\"): set either function "
                                      "or batch, and a finite weight", i, c->rewards[i].name);
     if (!c->encode != !c->decode || !c->allocate != !c->release)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "hooks come in pairs: set both encode and "
@@ -2705,8 +2675,9 @@ static int grpo__prepare_config(grpo_config *c) {
     return code ? code : grpo__check(c);
 }
 
-/* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence that is
- * sampled at one time; K and V have S slots: rollout_batch_prompts groups of full length. */
+/* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence
+ * that is sampled at one time; K and V have S slots: rollout_batch_prompts groups of full
+ * length. */
 static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
     int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts, rows, slots, head;
@@ -2782,7 +2753,7 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
     d->norm1 = d->norm2 = grpo__take_elements(w, a, R, n->H);
     d->gate_up = grpo__take_elements(w, a, R, 2 * n->F);
     d->act = grpo__take_elements(w, a, R, n->F);
-    qkv = grpo__take_elements(w, a, R, n->QKV);               /* shared by layers without q/k norm */
+    qkv = grpo__take_elements(w, a, R, n->QKV);  /* shared by layers without q/k norm */
     for (layer = 0; layer < layers; layer++) {
         grpo__layer_state *s = w->layers ? &w->layers[layer] : &unused;
         grpo__lay_out_layer(c, w, a, s);
@@ -2934,7 +2905,8 @@ int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
 /* All is well with the backend, or not. */
 static int grpo__device_check(grpo *g) {
     const char *error = g->machinery->backend->error(g->machinery->context);
-    return error ? grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error) : GRPO_OK;
+    if (!error) return GRPO_OK;
+    return grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error);
 }
 
 static int grpo__allocate_arenas(grpo *g) {
@@ -3026,20 +2998,18 @@ void grpo_free(grpo *g) {
  *
  *     p_v = exp(z_v / T) / sum_{K} exp(z / T)  for v in K, else 0;    H = -sum_K p log p
  *
- * Sampling and training both call this code with the same K, so their log-probs are the same bits. */
+ * Sampling and training both call this code with the same K, so their log-probs are the same
+ * bits. */
 
-static int grpo__is_kept(const uint32_t *kept, int token)
-{
+static int grpo__is_kept(const uint32_t *kept, int token) {
     return !kept || (kept[token >> 5] >> (token & 31) & 1u);
 }
 
-static float grpo__inverse_temperature(float temperature)
-{
+static float grpo__inverse_temperature(float temperature) {
     return temperature > 0 ? 1.0f / temperature : 1.0f;
 }
 
-static float grpo__largest(const float *z, int vocab, const uint32_t *kept)
-{
+static float grpo__largest(const float *z, int vocab, const uint32_t *kept) {
     float top = -FLT_MAX;
     int v;
     for (v = 0; v < vocab; v++)
@@ -3051,8 +3021,7 @@ enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many
 
 /* e[j] = exp((z[j] - top) / T) of the 16 tokens from v on, 0 where not kept or past the end. */
 static void grpo__exp_lane(float *e, const float *z, int vocab, const uint32_t *kept, float top,
-                           float inverse, int v)
-{
+                           float inverse, int v) {
     uint32_t bits = kept ? kept[v >> 5] >> (v & 31) : 0xffffu;
     float copy[GRPO__LANE];
     const float *from = z + v;
@@ -3067,8 +3036,7 @@ static void grpo__exp_lane(float *e, const float *z, int vocab, const uint32_t *
         for (j = 0; j < GRPO__LANE; j++) e[j] = bits >> j & 1u ? e[j] : 0.0f;
 }
 
-static double grpo__add_lane(const float *s)
-{
+static double grpo__add_lane(const float *s) {
     double sum = 0;
     int j;
     for (j = 0; j < GRPO__LANE; j++) sum += (double)s[j];
@@ -3077,8 +3045,7 @@ static double grpo__add_lane(const float *s)
 
 /* sum over K of exp((z - top) / T) */
 static double grpo__partition(const float *z, int vocab, const uint32_t *kept, float top,
-                              float inverse)
-{
+                              float inverse) {
     float s[GRPO__LANE] = { 0 }, e[GRPO__LANE];
     int v, j;
     for (v = 0; v < vocab; v += GRPO__LANE) {
@@ -3090,8 +3057,7 @@ static double grpo__partition(const float *z, int vocab, const uint32_t *kept, f
 
 /* H = log S - 1/S sum_K e^x x,  x = (z - top) / T,  S = sum_K e^x */
 static float grpo__entropy(const float *z, int vocab, const uint32_t *kept, float top,
-                           float inverse, double partition)
-{
+                           float inverse, double partition) {
     float s[GRPO__LANE] = { 0 }, e[GRPO__LANE];
     int v, j;
     for (v = 0; v < vocab; v += GRPO__LANE) {
@@ -3104,9 +3070,9 @@ static float grpo__entropy(const float *z, int vocab, const uint32_t *kept, floa
 }
 
 float grpo_logprob(const float *logits, int vocab, float temperature, const uint32_t *kept,
-                   int token, float *entropy)
-{
-    float inverse = grpo__inverse_temperature(temperature), top = grpo__largest(logits, vocab, kept);
+                   int token, float *entropy) {
+    float inverse = grpo__inverse_temperature(temperature);
+    float top = grpo__largest(logits, vocab, kept);
     double partition = grpo__partition(logits, vocab, kept, top, inverse);
     if (entropy) *entropy = grpo__entropy(logits, vocab, kept, top, inverse, partition);
     return (float)((double)((logits[token] - top) * inverse) - log(partition));
@@ -3115,9 +3081,9 @@ float grpo_logprob(const float *logits, int vocab, float temperature, const uint
 /* dlogp_i / dz_v = ([v = token_i] - p_v) / T     and     dH / dz_v = -p_v (log p_v + H) / T */
 void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *kept,
                            int num_targets, const int *targets, const float *dlogprobs,
-                           float dentropy)
-{
-    float inverse = grpo__inverse_temperature(temperature), top = grpo__largest(logits, vocab, kept);
+                           float dentropy) {
+    float inverse = grpo__inverse_temperature(temperature);
+    float top = grpo__largest(logits, vocab, kept);
     double partition = grpo__partition(logits, vocab, kept, top, inverse);
     float entropy = 0, log_partition = (float)log(partition), total = 0, e[GRPO__LANE];
     float share = (float)(1.0 / partition);
@@ -3139,9 +3105,9 @@ void grpo_logprob_backward(float *logits, int vocab, float temperature, const ui
 }
 
 int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *kept,
-                      float uniform)
-{
-    float inverse = grpo__inverse_temperature(temperature), top = grpo__largest(logits, vocab, kept);
+                      float uniform) {
+    float inverse = grpo__inverse_temperature(temperature);
+    float top = grpo__largest(logits, vocab, kept);
     double left = (double)uniform * grpo__partition(logits, vocab, kept, top, inverse);
     float e[GRPO__LANE];
     int v, j, last = 0;
@@ -3171,24 +3137,20 @@ typedef struct grpo__cut {
     double above;                   /* measure of what is larger than high                       */
 } grpo__cut;
 
-static double grpo__measure(const grpo__cut *c, int v)
-{
+static double grpo__measure(const grpo__cut *c, int v) {
     return c->by_mass ? (double)grpo__exp((c->z[v] - c->top) * c->inverse) : 1.0;
 }
 
-static int grpo__bin(const grpo__cut *c, int v)
-{
+static int grpo__bin(const grpo__cut *c, int v) {
     double width = (double)c->high - (double)c->low;
     return (int)(255.0 * (((double)c->z[v] - (double)c->low) / width));
 }
 
-static int grpo__is_candidate(const grpo__cut *c, int v)
-{
+static int grpo__is_candidate(const grpo__cut *c, int v) {
     return grpo__is_kept(c->kept, v) && c->z[v] >= c->low && c->z[v] <= c->high;
 }
 
-static void grpo__narrow(grpo__cut *c, double goal)
-{
+static void grpo__narrow(grpo__cut *c, double goal) {
     double bins[256];
     float low = FLT_MAX, high = -FLT_MAX;
     int v, b;
@@ -3207,8 +3169,7 @@ static void grpo__narrow(grpo__cut *c, double goal)
 
 /* Keep the fewest of the kept tokens whose measure reaches goal; of equal logits the first ones. */
 static void grpo__keep_most(const grpo_sampling *s, const float *z, int vocab, uint32_t *kept,
-                            int by_mass, double goal)
-{
+                            int by_mass, double goal) {
     grpo__cut c;
     int v;
     c.z = z; c.vocab = vocab; c.kept = kept; c.by_mass = by_mass;
@@ -3224,8 +3185,7 @@ static void grpo__keep_most(const grpo_sampling *s, const float *z, int vocab, u
     }
 }
 
-void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept)
-{
+void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept) {
     int v, words = grpo__blocks(vocab, 32), top_k = s->temperature == 0 ? 1 : s->top_k;
     for (v = 0; v < words; v++) kept[v] = 0xffffffffu;
     if (vocab & 31) kept[words - 1] = (1u << (vocab & 31)) - 1;
@@ -3252,13 +3212,11 @@ typedef struct grpo__vocab_job {
     int *tokens;
 } grpo__vocab_job;
 
-static const uint32_t *grpo__kept_of(const grpo_targets *t, int vocab, int row)
-{
+static const uint32_t *grpo__kept_of(const grpo_targets *t, int vocab, int row) {
     return t->kept ? t->kept + grpo__size(t->kept_rows[row], grpo__blocks(vocab, 32)) : NULL;
 }
 
-static void grpo__logprobs_row(void *job, int r, int thread)
-{
+static void grpo__logprobs_row(void *job, int r, int thread) {
     const grpo__vocab_job *t = (const grpo__vocab_job *)job;
     const grpo_targets *targets = t->targets;
     int i;
@@ -3269,8 +3227,7 @@ static void grpo__logprobs_row(void *job, int r, int thread)
                                       targets->tokens[i], &t->entropies[r]);
 }
 
-static void grpo__logprobs_row_backward(void *job, int r, int thread)
-{
+static void grpo__logprobs_row_backward(void *job, int r, int thread) {
     const grpo__vocab_job *t = (const grpo__vocab_job *)job;
     const grpo_targets *targets = t->targets;
     int first = targets->offsets[r];
@@ -3281,8 +3238,7 @@ static void grpo__logprobs_row_backward(void *job, int r, int thread)
                           t->dentropies ? t->dentropies[r] : 0.0f);
 }
 
-static void grpo__sample_row(void *job, int r, int thread)
-{
+static void grpo__sample_row(void *job, int r, int thread) {
     const grpo__vocab_job *t = (const grpo__vocab_job *)job;
     const grpo_targets *targets = t->targets;
     const float *z = t->logits + grpo__size(r, t->vocab);
@@ -3300,15 +3256,13 @@ static void grpo__sample_row(void *job, int r, int thread)
     }
 }
 
-static void grpo__cpu_vocab(void *context, grpo__vocab_job *job, grpo__task run)
-{
+static void grpo__cpu_vocab(void *context, grpo__vocab_job *job, grpo__task run) {
     grpo__parallel(&((grpo__cpu *)context)->pool, job->targets->num_rows,
                    20.0 * job->targets->num_rows * job->vocab, run, job);
 }
 
 static void grpo__cpu_logprobs(void *context, float *logprobs, float *entropies,
-                               const void *logits, int vocab, const grpo_targets *targets)
-{
+                               const void *logits, int vocab, const grpo_targets *targets) {
     grpo__vocab_job job;
     memset(&job, 0, sizeof job);
     job.logits = (float *)(uintptr_t)logits; job.vocab = vocab; job.targets = targets;
@@ -3318,8 +3272,7 @@ static void grpo__cpu_logprobs(void *context, float *logprobs, float *entropies,
 
 static void grpo__cpu_logprobs_backward(void *context, void *logits, const float *dlogprobs,
                                         const float *dentropies, int vocab,
-                                        const grpo_targets *targets)
-{
+                                        const grpo_targets *targets) {
     grpo__vocab_job job;
     memset(&job, 0, sizeof job);
     job.logits = (float *)logits; job.vocab = vocab; job.targets = targets;
@@ -3329,8 +3282,7 @@ static void grpo__cpu_logprobs_backward(void *context, void *logits, const float
 
 static void grpo__cpu_sample(void *context, int *tokens, float *logprobs, float *entropies,
                              uint32_t *kept, const void *logits, const float *uniforms, int vocab,
-                             const grpo_sampling *sampling, const grpo_targets *targets)
-{
+                             const grpo_sampling *sampling, const grpo_targets *targets) {
     grpo__vocab_job job;
     memset(&job, 0, sizeof job);
     job.logits = (float *)(uintptr_t)logits; job.vocab = vocab; job.targets = targets;
@@ -3365,8 +3317,8 @@ int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
                           n, capacity);
     for (i = 0; i < n; i++)
         if (tokens[i] < 0 || tokens[i] >= g->config.model.vocab_size)
-            return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\": token %d is %d, not in a vocabulary of "
-                              "%d", text, i, tokens[i], g->config.model.vocab_size);
+            return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\": token %d is %d, not in a "
+                              "vocabulary of %d", text, i, tokens[i], g->config.model.vocab_size);
     return n;
 }
 
@@ -3404,14 +3356,15 @@ static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i) {
             b->prompt_tokens[start + t] = prompt->tokens[t];
         }
     }
-    if (n < 1) return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d is empty; one token is the least", i);
+    if (n < 1) return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d is empty; one token is the least",
+            i);
     b->prompt_offsets[i + 1] = start + n;
     g->machinery->prompts[i] = *prompt;
     return GRPO_OK;
 }
 
-/* A prompt's random numbers are keyed by its tokens and by how many equal prompts came before it, so
- * they do not depend on where in the batch it stands. */
+/* A prompt's random numbers are keyed by its tokens and by how many equal prompts came before
+ * it, so they do not depend on where in the batch it stands. */
 static void grpo__key_prompts(grpo *g) {
     const grpo_batch *b = &g->batch;
     uint64_t *keys = g->machinery->keys;
@@ -3598,8 +3551,8 @@ static int grpo__draw_tokens(grpo *g, const grpo__draw *d, const grpo__pass *pas
     return code ? code : grpo__record(g, pass);
 }
 
-/* Prompts [first, *end): their rows, and the first token of each of their completions. Takes as many
- * prompts as fit in one pass and sets *end accordingly. */
+/* Prompts [first, *end): their rows, and the first token of each of their completions. Takes as
+ * many prompts as fit in one pass and sets *end accordingly. */
 static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
     const grpo_batch *b = &g->batch;
     int p, c, rows = 0, last = first, L = g->config.max_completion_length;
@@ -4523,14 +4476,12 @@ typedef struct grpo__flat_job {
     int64_t step;
 } grpo__flat_job;
 
-static size_t grpo__flat_size(const grpo__flat_job *t, int task)
-{
+static size_t grpo__flat_size(const grpo__flat_job *t, int task) {
     size_t left = t->n - (size_t)task * GRPO__FLAT_BLOCK;
     return left < GRPO__FLAT_BLOCK ? left : (size_t)GRPO__FLAT_BLOCK;
 }
 
-static void grpo__adamw_block(void *job, int task, int thread)
-{
+static void grpo__adamw_block(void *job, int task, int thread) {
     const grpo__flat_job *t = (const grpo__flat_job *)job;
     size_t at = (size_t)task * GRPO__FLAT_BLOCK;
     (void)thread;
@@ -4539,8 +4490,7 @@ static void grpo__adamw_block(void *job, int task, int thread)
                t->step);
 }
 
-static void grpo__mix_block(void *job, int task, int thread)
-{
+static void grpo__mix_block(void *job, int task, int thread) {
     const grpo__flat_job *t = (const grpo__flat_job *)job;
     size_t i, n = grpo__flat_size(t, task);
     float *y = t->weights + (size_t)task * GRPO__FLAT_BLOCK;
@@ -4549,15 +4499,13 @@ static void grpo__mix_block(void *job, int task, int thread)
     for (i = 0; i < n; i++) y[i] = t->a == 0 ? t->b * x[i] : t->a * y[i] + t->b * x[i];
 }
 
-static int grpo__flat_blocks(size_t n)
-{
+static int grpo__flat_blocks(size_t n) {
     return (int)(n / GRPO__FLAT_BLOCK + (n % GRPO__FLAT_BLOCK != 0));
 }
 
 static void grpo__cpu_adamw(void *context, float *weights, const float *gradient, float *m,
                             float *v, size_t n, float learning_rate, float beta1, float beta2,
-                            float epsilon, float weight_decay, float scale, int64_t step)
-{
+                            float epsilon, float weight_decay, float scale, int64_t step) {
     grpo__flat_job job;
     memset(&job, 0, sizeof job);
     job.weights = weights; job.gradient = gradient; job.m = m; job.v = v; job.n = n;
@@ -4567,8 +4515,7 @@ static void grpo__cpu_adamw(void *context, float *weights, const float *gradient
                    grpo__adamw_block, &job);
 }
 
-static void grpo__cpu_mix(void *context, float *y, const float *x, float a, float b, size_t n)
-{
+static void grpo__cpu_mix(void *context, float *y, const float *x, float a, float b, size_t n) {
     grpo__flat_job job;
     memset(&job, 0, sizeof job);
     job.weights = y; job.gradient = x; job.n = n; job.a = a; job.b = b;
@@ -4577,8 +4524,7 @@ static void grpo__cpu_mix(void *context, float *y, const float *x, float a, floa
 }
 
 /* Block sums (in threads), then their sum in order: the same for any number of threads. */
-static void grpo__squares_block(void *job, int task, int thread)
-{
+static void grpo__squares_block(void *job, int task, int thread) {
     const grpo__flat_job *t = (const grpo__flat_job *)job;
     const float *x = t->gradient + (size_t)task * GRPO__FLAT_BLOCK;
     size_t i, n = grpo__flat_size(t, task);
@@ -4588,8 +4534,7 @@ static void grpo__squares_block(void *job, int task, int thread)
     t->sums[task] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
-static double grpo__cpu_sum_of_squares(void *context, const float *x, size_t n)
-{
+static double grpo__cpu_sum_of_squares(void *context, const float *x, size_t n) {
     enum { CHUNK = 256 };           /* block sums held at a time */
     double sums[CHUNK], sum = 0;
     size_t at;
@@ -4608,8 +4553,7 @@ static double grpo__cpu_sum_of_squares(void *context, const float *x, size_t n)
 }
 
 /* ---- the CPU's life, memory and table */
-static void grpo__cpu_close(void *context)
-{
+static void grpo__cpu_close(void *context) {
     grpo__cpu *cpu = (grpo__cpu *)context;
     grpo_config memory = cpu->memory;
     grpo__pool_stop(&cpu->pool);
@@ -4618,26 +4562,22 @@ static void grpo__cpu_close(void *context)
 }
 
 /* Per thread: panels for one block of a product, or the scores of one row of attention. */
-static size_t grpo__scratch_floats(const grpo_config *c)
-{
+static size_t grpo__scratch_floats(const grpo_config *c) {
     size_t panels = 14 * GRPO__BLOCK_DEPTH + (size_t)GRPO__BLOCK_DEPTH * GRPO__BLOCK_COLUMNS;
     size_t keys = (size_t)c->max_prompt_length + (size_t)c->max_completion_length;
     return (keys > panels ? keys : panels) + 64;
 }
 
-static size_t grpo__scratch_size(const grpo_config *c)
-{
+static size_t grpo__scratch_size(const grpo_config *c) {
     return grpo__multiply((size_t)grpo__num_threads(c->threads) * sizeof(float),
                           grpo__scratch_floats(c));
 }
 
-static size_t grpo__cpu_context_size(const grpo_config *c)
-{
+static size_t grpo__cpu_context_size(const grpo_config *c) {
     return grpo__add(sizeof(grpo__cpu), grpo__scratch_size(c));
 }
 
-static void *grpo__cpu_open(const grpo_config *config, char *error)
-{
+static void *grpo__cpu_open(const grpo_config *config, char *error) {
     grpo__cpu *cpu = (grpo__cpu *)grpo__allocate(config, sizeof *cpu);
     if (cpu) {
         memset(cpu, 0, sizeof *cpu);
@@ -4654,27 +4594,22 @@ static void *grpo__cpu_open(const grpo_config *config, char *error)
 }
 
 static const char *grpo__cpu_error(void *context) { (void)context; return NULL; }
-static void *grpo__cpu_allocate(void *context, size_t size)
-{
+static void *grpo__cpu_allocate(void *context, size_t size) {
     return grpo__allocate(&((grpo__cpu *)context)->memory, size);
 }
-static void grpo__cpu_release(void *context, void *memory)
-{
+static void grpo__cpu_release(void *context, void *memory) {
     grpo__release(&((grpo__cpu *)context)->memory, memory);
 }
-static void grpo__cpu_copy(void *context, void *to, const void *from, size_t size)
-{
+static void grpo__cpu_copy(void *context, void *to, const void *from, size_t size) {
     (void)context;
     if (size) memcpy(to, from, size);
 }
-static void grpo__cpu_zero(void *context, void *memory, size_t size)
-{
+static void grpo__cpu_zero(void *context, void *memory, size_t size) {
     (void)context;
     if (size) memset(memory, 0, size);
 }
 
-const grpo_backend *grpo_cpu(void)
-{
+const grpo_backend *grpo_cpu(void) {
     static const grpo_backend table = {
         "cpu", sizeof(float),
         grpo__cpu_context_size, grpo__cpu_open, grpo__cpu_close, grpo__cpu_error,
@@ -4713,7 +4648,8 @@ static int grpo__reward_range(grpo *g, int first, int end) {
         float *part = b->reward_parts + grpo__size(r, b->num_sequences);
         if (reward->batch) {
             if (reward->batch(b->samples + first, end - first, part + first, reward->user))
-                return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
+                return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure",
+                        reward->name);
         } else {
             for (i = first; i < end; i++) part[i] = reward->function(&b->samples[i], reward->user);
         }
@@ -4742,7 +4678,8 @@ static int grpo__resample(grpo *g) {
     grpo__draw d;
     int code = grpo__how_to_draw(g, &d, &g->machinery->sampling, 1), p, count = 0;
     d.step = (uint64_t)(g->state.step - 1);
-    for (d.attempt = 1; !code && d.attempt <= (uint64_t)g->config.objective.max_resamples; d.attempt++) {
+    for (d.attempt = 1; !code
+            && d.attempt <= (uint64_t)g->config.objective.max_resamples; d.attempt++) {
         code = grpo__find_equal_groups(g, &count);
         if (code || !count) break;
         for (p = 0; p < b->num_prompts && !code; p++)
@@ -4994,12 +4931,15 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
 /* One optimizer update on prompts [first, end). */
 static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     const grpo_config *c = &g->config;
+    const grpo_batch *b = &g->batch;
     grpo_loss_stats stats;
     double norm = 0;
-    int code = grpo__accumulate(g, &c->objective, first, end, &stats);
+    int code, G = b->group_size;
     m->learning_rate = (double)(c->learning_rate
-        * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps, c->max_steps));
-    if (!code && stats.num_tokens == 0) { grpo__clear_gradient(g); return GRPO_OK; }
+        * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps,
+                c->max_steps));
+    if (!grpo__counted(b->mask, b->offsets[first * G], b->offsets[end * G])) return GRPO_OK;
+    code = grpo__accumulate(g, &c->objective, first, end, &stats);
     if (!code) code = grpo_optimize(g, (float)m->learning_rate, &norm);
     if (code) { m->skipped = 1; return code; }
     g->state.optimizer_step++;
@@ -5115,8 +5055,8 @@ int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampl
     if (code) return code;
     n = strlen(g->machinery->text);
     if (n >= capacity)
-        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_generate: the text has %.0f bytes, there is room "
-                          "for %.0f", (double)n, (double)capacity - 1);
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_generate: the text has %.0f bytes, there is "
+                          "room for %.0f", (double)n, (double)capacity - 1);
     memcpy(text, g->machinery->text, n + 1);
     return (int)n;
 }
@@ -6122,7 +6062,8 @@ typedef struct grpo__trial {
     grpo_targets targets;
 } grpo__trial;
 
-/* The shapes all trials share: two prompts (3 and 2 tokens), with completions of 2, 1 and 3 rows. */
+/* The shapes all trials share: two prompts (3 and 2 tokens), with completions of 2, 1 and 3
+ * rows. */
 enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37 };
 
 typedef struct grpo__operation {
@@ -6132,23 +6073,19 @@ typedef struct grpo__operation {
     void (*backward)(grpo__trial *t);                         /* dout -> din, which starts zeroed */
 } grpo__operation;
 
-static void grpo__try_embed(grpo__trial *t)
-{
+static void grpo__try_embed(grpo__trial *t) {
     t->b->embed(t->context, t->out, t->in, t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
-static void grpo__try_embed_backward(grpo__trial *t)
-{
+static void grpo__try_embed_backward(grpo__trial *t) {
     t->b->embed_backward(t->context, t->din, t->dout, t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: x [rows, width], gain [width]; rows are taken in the order of targets.kept_rows */
-static void grpo__try_norm(grpo__trial *t)
-{
+static void grpo__try_norm(grpo__trial *t) {
     t->b->rmsnorm(t->context, t->out, t->rstd, t->in, t->targets.kept_rows,
                   t->in + GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_ROWS, GRPO__T_WIDTH, 1e-5f);
 }
-static void grpo__try_norm_backward(grpo__trial *t)
-{
+static void grpo__try_norm_backward(grpo__trial *t) {
     int n = GRPO__T_ROWS * GRPO__T_WIDTH;
     grpo__try_norm(t);
     t->b->rmsnorm_backward(t->context, t->din, t->din + n, t->dout, t->in, t->rstd,
@@ -6156,21 +6093,20 @@ static void grpo__try_norm_backward(grpo__trial *t)
 }
 
 /* in: x [rows, width], W [vocab, width], bias [vocab], residual [rows, vocab] */
-enum { GRPO__T_W = GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_B = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
-       GRPO__T_R = GRPO__T_B + GRPO__T_VOCAB, GRPO__T_END = GRPO__T_R + GRPO__T_ROWS * GRPO__T_VOCAB };
-static grpo_matrix grpo__try_matrix(grpo__trial *t)
-{
+enum { GRPO__T_W = GRPO__T_ROWS * GRPO__T_WIDTH,
+        GRPO__T_B = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
+       GRPO__T_R = GRPO__T_B + GRPO__T_VOCAB,
+               GRPO__T_END = GRPO__T_R + GRPO__T_ROWS * GRPO__T_VOCAB };
+static grpo_matrix grpo__try_matrix(grpo__trial *t) {
     grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH };
     return w;
 }
-static void grpo__try_matmul(grpo__trial *t)
-{
+static void grpo__try_matmul(grpo__trial *t) {
     grpo_matrix w = grpo__try_matrix(t);
     t->b->prepare(t->context, &w);
     t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_B, t->in + GRPO__T_R, GRPO__T_ROWS);
 }
-static void grpo__try_matmul_backward(grpo__trial *t)
-{
+static void grpo__try_matmul_backward(grpo__trial *t) {
     grpo_matrix w = grpo__try_matrix(t);
     t->b->prepare(t->context, &w);
     t->b->matmul_dx(t->context, t->din, t->dout, &w, GRPO__T_ROWS);
@@ -6182,14 +6118,12 @@ static void grpo__try_matmul_backward(grpo__trial *t)
 /* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: q [rows, 16], k, v [rows, 8] */
 enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_KV = GRPO__T_Q / 2,
        GRPO__T_QKV = GRPO__T_Q + 2 * GRPO__T_KV };
-static void grpo__try_rotate(grpo__trial *t)
-{
+static void grpo__try_rotate(grpo__trial *t) {
     t->b->rotate(t->context, t->out, t->out + GRPO__T_Q, t->out + GRPO__T_Q + GRPO__T_KV, t->in,
                  t->turns, t->in + GRPO__T_QKV, t->in + GRPO__T_QKV + GRPO__T_HEAD, 1e-5f, &t->rows,
                  &t->heads);
 }
-static void grpo__try_rotate_backward(grpo__trial *t)
-{
+static void grpo__try_rotate_backward(grpo__trial *t) {
     float *dgain = t->din + GRPO__T_QKV;
     t->b->rotate_backward(t->context, t->din, dgain, dgain + GRPO__T_HEAD, t->dout,
                           t->dout + GRPO__T_Q, t->dout + GRPO__T_Q + GRPO__T_KV, t->in, t->turns,
@@ -6198,43 +6132,37 @@ static void grpo__try_rotate_backward(grpo__trial *t)
 }
 
 /* in: q, k, v; out: y [rows, 16] */
-static void grpo__try_attention(grpo__trial *t)
-{
+static void grpo__try_attention(grpo__trial *t) {
     t->b->attention(t->context, t->out, t->rstd, t->in, t->in + GRPO__T_Q,
                     t->in + GRPO__T_Q + GRPO__T_KV, &t->rows, &t->heads);
 }
-static void grpo__try_attention_backward(grpo__trial *t)
-{
+static void grpo__try_attention_backward(grpo__trial *t) {
     grpo__try_attention(t);
     t->b->attention_backward(t->context, t->din, t->din + GRPO__T_Q,
                              t->din + GRPO__T_Q + GRPO__T_KV, t->dout, t->out, t->rstd, t->in,
-                             t->in + GRPO__T_Q, t->in + GRPO__T_Q + GRPO__T_KV, &t->rows, &t->heads);
+                             t->in + GRPO__T_Q, t->in + GRPO__T_Q + GRPO__T_KV, &t->rows,
+                                     &t->heads);
 }
 
-static void grpo__try_swiglu(grpo__trial *t)
-{
+static void grpo__try_swiglu(grpo__trial *t) {
     t->b->swiglu(t->context, t->out, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
-static void grpo__try_swiglu_backward(grpo__trial *t)
-{
+static void grpo__try_swiglu_backward(grpo__trial *t) {
     t->b->swiglu_backward(t->context, t->din, t->dout, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: logits [rows, vocab]; out: log-probs [rows + 1] (row 0 has two targets), entropies [rows] */
-static void grpo__try_logprobs(grpo__trial *t)
-{
+static void grpo__try_logprobs(grpo__trial *t) {
     t->b->logprobs(t->context, t->out, t->out + GRPO__T_ROWS + 1, t->in, GRPO__T_VOCAB,
                    &t->targets);
 }
-static void grpo__try_logprobs_backward(grpo__trial *t)
-{
+static void grpo__try_logprobs_backward(grpo__trial *t) {
     t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
     t->b->logprobs_backward(t->context, t->din, t->dout, t->dout + GRPO__T_ROWS + 1,
                             GRPO__T_VOCAB, &t->targets);
 }
 
-static double grpo__trial_loss(grpo__trial *t, const grpo__operation *o)
-{
+static double grpo__trial_loss(grpo__trial *t, const grpo__operation *o) {
     float out[2048];
     double loss = 0;
     int i;
@@ -6245,17 +6173,16 @@ static double grpo__trial_loss(grpo__trial *t, const grpo__operation *o)
     return loss;
 }
 
-static void grpo__report(grpo__trial *t, const char *what, double error)
-{
+static void grpo__report(grpo__trial *t, const char *what, double error) {
     char text[GRPO_ERROR_LENGTH];
     int ok = error <= t->tolerance;
     t->failures += !ok;
-    snprintf(text, sizeof text, "%s %-44s worst relative error %.1e", ok ? "ok  " : "FAIL", what, error);
+    snprintf(text, sizeof text, "%s %-44s worst relative error %.1e", ok ? "ok  " : "FAIL", what,
+            error);
     if (t->log) t->log(text, t->user);
 }
 
-static void grpo__try_operation(grpo__trial *t, const grpo__operation *o)
-{
+static void grpo__try_operation(grpo__trial *t, const grpo__operation *o) {
     double worst = 0, scale = 0;
     int i;
     for (i = 0; i < o->num_inputs; i++) t->host[i] = grpo__normal(1, (uint64_t)i);
@@ -6274,15 +6201,15 @@ static void grpo__try_operation(grpo__trial *t, const grpo__operation *o)
         t->host[i] = down;
         below = grpo__trial_loss(t, o);
         t->host[i] = x;
-        error = fabs((above - below) / ((double)up - (double)down) - (double)t->gradient[i]) / scale;
+        error = fabs((above - below) / ((double)up - (double)down) - (double)t->gradient[i]) / scale
+                ;
         if (!(error <= worst)) worst = error;
     }
     grpo__report(t, o->name, worst);
 }
 
 /* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. */
-static void grpo__trial_rows(grpo__trial *t)
-{
+static void grpo__trial_rows(grpo__trial *t) {
     static const int segments[5][6] = { { 0, 3, 0, 0, 0, 0 }, { 3, 2, 0, 3, 3, 0 },
         { 5, 1, 0, 3, 5, 0 }, { 6, 2, 0, 0, 6, 0 }, { 8, 3, 6, 2, 8, 0 } };
     static const int groups[3] = { 0, 3, 5 };
@@ -6320,8 +6247,7 @@ static void grpo__trial_rows(grpo__trial *t)
     t->targets.temperature = 0.7f;
 }
 
-static int grpo__try_operations(grpo__trial *t)
-{
+static int grpo__try_operations(grpo__trial *t) {
     static const grpo__operation table[7] = {
         { "embedding", 7 * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH, grpo__try_embed,
           grpo__try_embed_backward },
@@ -6359,15 +6285,13 @@ static int grpo__try_operations(grpo__trial *t)
 /* ---- the whole graph: every tensor of a small policy moved along two directions, its own gradient
  * and a random one, under an objective. The policy has left the one that sampled, so that ratios
  * are not 1, and the reference. */
-static float grpo__try_reward(const grpo_sample *s, void *user)
-{
+static float grpo__try_reward(const grpo_sample *s, void *user) {
     (void)user;
     return (float)(s->num_tokens * 7 % 5) + 0.1f * (float)s->completion_index;
 }
 
-static grpo_config grpo__trial_config(const grpo__trial *t, int variant)
-{
-    static const char *presets[3] = { "deepseekmath", "dr_grpo", "dapo" };
+static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
+    static const char *const presets[3] = { "deepseekmath", "dr_grpo", "dapo" };
     grpo_config c = grpo_defaults();
     c.backend = t->b;
     c.vocabulary = "0123456789";
@@ -6396,8 +6320,7 @@ static grpo_config grpo__trial_config(const grpo__trial *t, int variant)
     return c;
 }
 
-static double grpo__graph_loss(grpo *g)
-{
+static double grpo__graph_loss(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     if (grpo_forward(g, GRPO_POLICY, w->new_logprobs, w->new_entropies)) return NAN;
@@ -6408,8 +6331,7 @@ static double grpo__graph_loss(grpo *g)
 
 /* weights[tensor] = original + s * direction */
 static void grpo__graph_move(grpo *g, const grpo__tensor *t, size_t n, const float *original,
-                             const float *direction, double s)
-{
+                             const float *direction, double s) {
     struct grpo__machinery *w = g->machinery;
     float moved[1024];
     size_t i;
@@ -6419,8 +6341,7 @@ static void grpo__graph_move(grpo *g, const grpo__tensor *t, size_t n, const flo
 }
 
 /* |finite difference - gradient . direction| over the tensor's gradient norm, the worse of two. */
-static double grpo__graph_tensor(grpo *g, const grpo__trial *t, const grpo__tensor *tensor)
-{
+static double grpo__graph_tensor(grpo *g, const grpo__trial *t, const grpo__tensor *tensor) {
     struct grpo__machinery *w = g->machinery;
     size_t n = grpo__size(tensor->rows, tensor->cols ? tensor->cols : 1), i;
     float original[1024], gradient[1024], direction[1024];
@@ -6449,8 +6370,7 @@ static double grpo__graph_tensor(grpo *g, const grpo__trial *t, const grpo__tens
     return worst;
 }
 
-static int grpo__try_graph(grpo__trial *t, int variant)
-{
+static int grpo__try_graph(grpo__trial *t, int variant) {
     grpo_config c = grpo__trial_config(t, variant);
     grpo_prompt prompts[2];
     grpo_loss_stats stats;
@@ -6488,8 +6408,7 @@ static int grpo__try_graph(grpo__trial *t, int variant)
     return code;
 }
 
-int grpo_selftest(const grpo_backend *backend, grpo_log_function log, void *user)
-{
+int grpo_selftest(const grpo_backend *backend, grpo_log_function log, void *user) {
     grpo_config c = grpo_defaults();
     grpo__trial *t = (grpo__trial *)malloc(sizeof *t);
     int i, code;

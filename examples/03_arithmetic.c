@@ -93,7 +93,8 @@ static grpo *make_policy(const options *o) {
     c.objective = grpo_objective_preset(o->preset, &found);
     if (!found) { fprintf(stderr, "there is no preset \"%s\"\n", o->preset); return NULL; }
     c.objective.beta = 0;           /* no reference to stay near: the warm-up is far from the goal */
-    c.objective.entropy_coef = 0.01f;
+    c.objective.entropy_coef = 0.015f;
+    c.learning_rate = 1.5e-3f;
     c.model.initializer_range = 0.1f;
     grpo_add_reward(&c, "correct", grpo_reward_exact_match, 1.0f, NULL);
     g = grpo_new(&c);

@@ -34,6 +34,8 @@ static double show_column(const show_curve *c, int column, int columns, double e
     return n ? sum / n : -1;
 }
 
+static int show_row(double y) { return (int)(y * (double)SHOW_ROWS + 0.5); }
+
 /* Two curves in the terminal, '.' and 'o', in SHOW_ROWS + 3 lines. */
 static void show_plot(const show_curve *a, const show_curve *b, double end) {
     int row, column;
@@ -44,10 +46,10 @@ static void show_plot(const show_curve *a, const show_curve *b, double end) {
         for (column = 0; column < SHOW_COLUMNS; column++) {
             double ya = show_column(a, column, SHOW_COLUMNS, end);
             double yb = show_column(b, column, SHOW_COLUMNS, end);
-            if (ya >= 0 && (int)(ya * SHOW_ROWS + 0.5) == row) line[column] = '.';
-            if (yb >= 0 && (int)(yb * SHOW_ROWS + 0.5) == row) line[column] = 'o';
+            if (ya >= 0 && show_row(ya) == row) line[column] = '.';
+            if (yb >= 0 && show_row(yb) == row) line[column] = 'o';
         }
-        if (row % 5 == 0) printf("  %3.1f |%s\n", (double)row / SHOW_ROWS, line);
+        if (row % 5 == 0) printf("  %3.1f |%s\n", (double)row / (double)SHOW_ROWS, line);
         else printf("      |%s\n", line);
     }
     printf("      +----------------------------------------------------------------\n");
@@ -79,8 +81,8 @@ static void show_svg_curve(FILE *f, const show_curve *c, double end, int index) 
     for (i = 0; i < columns; i++) {
         double value = show_column(c, i, columns, end);
         if (value < 0) continue;
-        fprintf(f, "%c%.1f %.1f", command, SHOW_LEFT + (double)i / (columns - 1) * SHOW_WIDTH,
-                SHOW_TOP + SHOW_HEIGHT * (1 - value));
+        fprintf(f, "%c%.1f %.1f", command, (double)SHOW_LEFT + (double)i / (columns - 1) * (double)SHOW_WIDTH,
+                (double)SHOW_TOP + (double)SHOW_HEIGHT * (1 - value));
         command = 'L';
     }
     fprintf(f, "'/>\n<path d='M%d %dh24' stroke='%s' stroke-width='3'/>", SHOW_LEFT + SHOW_WIDTH - 200,
