@@ -122,6 +122,7 @@
  *   bits for any number of threads, any micro-batch, any place in the batch. No padding; a
  *   prompt is computed once per group. Logits never all in memory. A step allocates nothing.
  *   Failures are a code and a sentence, and leave the weights as they were. Each promise is a test.
+ *   (32-bit x86: compile with -msse2 -mfpmath=sse; x87 rounds when the compiler spills.)
  *
  * WHAT IT DOES NOT DO
  *
@@ -1008,7 +1009,7 @@ typedef struct grpo__worker { struct grpo__pool *pool; int thread; pthread_t han
 
 typedef struct grpo__pool {
     int num_threads;                /* the caller's thread included                              */
-    uint64_t ticket;
+    uint64_t ticket __attribute__((aligned(8)));
     grpo__task run;
     void *job;
     int num_tasks, pending, sleepers, quit;

@@ -23,7 +23,7 @@ for c in gcc clang; do
     try $c -std=c99 -O3 -march=native $warn -I. -c "$dir/header.c" -o "$dir/header.o"
     if echo 'int main(void){return 0;}' | $c -m32 -x c - -o "$dir/m32" 2> /dev/null; then
         try $c -m32 -std=c99 -O2 $warn -I. -c "$dir/header.c" -o "$dir/header32.o"
-        try $c -m32 -std=c99 -O2 $warn -I. tests/test_exact.c -o "$dir/exact32" -lm
+        try $c -m32 -msse2 -mfpmath=sse -std=c99 -O2 $warn -I. tests/test_exact.c -o "$dir/exact32" -lm
         try "$dir/exact32"
     else echo "skipped: $c -m32 has no libraries here"; fi
 done
