@@ -2249,8 +2249,9 @@ static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i)
     grpo_matrix m;
     m.rows = head ? s->V : table[which].rows;
     m.cols = head ? s->H : table[which].cols;
-    m.weights = w->weights + (head ? s->head : s->matrices + (size_t)layer * s->layer_matrices
-                                               + table[which].at);
+    m.weights = w->weights;         /* NULL while only the shape is asked for                    */
+    if (m.weights) m.weights += head ? s->head : s->matrices + (size_t)layer * s->layer_matrices
+                                                 + table[which].at;
     m.operand = w->operands ? w->operands + g->machinery->operand_offsets[i] : NULL;
     return m;
 }
@@ -5558,7 +5559,8 @@ static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
                                  : grpo__max(1, m.hidden_size / m.num_attention_heads));
     m.max_position_embeddings = grpo__int_field(f, json, "max_position_embeddings",
                                                 llama ? 2048 : 32768);
-    rope = grpo__field(f, json, "rope_parameters");           /* where newer versions have it    */
+    rope = grpo__field(f, json, "rope_scaling");              /* where newer versions have it    */
+    if (!rope) rope = grpo__field(f, json, "rope_parameters");
     m.rope_theta = grpo__float_field(f, rope, "rope_theta", theta);
     m.rms_norm_eps = grpo__float_field(f, json, "rms_norm_eps", 1e-6f);
     m.initializer_range = grpo__float_field(f, json, "initializer_range", 0.02f);
@@ -6029,11 +6031,13 @@ int grpo_save(grpo *g, const char *folder, int flags) {
                                          "trainer_state.safetensors" };
     int bf16 = (flags & GRPO_SAVE_BF16) != 0, state = (flags & GRPO_SAVE_STATE) != 0, i, code;
     char from[GRPO__PATH], to[GRPO__PATH];
-    if (folder && *folder) grpo__make_folder(folder);
+    if (!folder || !*folder || strlen(folder) > GRPO__PATH - 32)
+        return grpo__fail(g, GRPO_BAD_INPUT, "the name of the folder is empty or too long");
+    grpo__make_folder(folder);
     code = grpo__write_archive(g, folder, 0, bf16 ? GRPO__BF16 : GRPO__F32);
     if (!code) code = grpo__write_config(g, folder, bf16);
     if (!code && state) code = grpo__write_archive(g, folder, 1, GRPO__F32);
-    for (i = 0; i < 2 + state && code != GRPO_BAD_INPUT; i++) {
+    for (i = 0; i < 2 + state; i++) {
         snprintf(to, sizeof to, "%s/%s", folder, names[i]);
         snprintf(from, sizeof from, "%s/%s.tmp", folder, names[i]);
         if (!code && grpo__replace(from, to))
