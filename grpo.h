@@ -1138,7 +1138,7 @@ typedef void (*grpo__tile_function)(int k, const float *a, const float *b, float
 
 typedef struct grpo__kernel {       /* the vector unit's way to multiply one tile                */
     int columns;                    /* of a tile                                                 */
-    int rows[4];                    /* of the tiles there are, falling; the last is 1            */
+    int rows[4];                    /* of the tiles there are, falling to 1; 0: no more          */
     grpo__tile_function tile[4];
 } grpo__kernel;
 
@@ -1154,9 +1154,70 @@ static float *grpo__scratch(grpo__cpu *cpu, int thread) {
     return cpu->scratch + (size_t)thread * cpu->scratch_floats;
 }
 
-/* Rows are handed out in blocks of this many. */
-enum { GRPO__ROW_BLOCK = 8 };
+/* The arguments of an operation, for its tasks. Each operation fills what it needs. */
+typedef struct grpo__job {
+    grpo__cpu *cpu;
+    int n, width;                   /* rows, and their length                                    */
+    void (*row)(const struct grpo__job *t, int r);            /* what to do to row r             */
+    void (*columns)(const struct grpo__job *t, int r, int begin, int end); /* or with part */
+    const grpo_matrix *w;
+    const int *tokens, *picked;     /* [n] embed's tokens; rmsnorm's rows, or NULL               */
+    const grpo_rows *rows;
+    const grpo_heads *heads;
+    float eps;
+    const float *x, *q, *k, *v, *gain, *k_gain, *turns;       /* read                            */
+    const float *dy, *rstd, *lse;   /* read by backward; attention's y is its x                  */
+    float *y, *q_out, *k_out, *v_out, *rstd_out, *lse_out;    /* written by forward              */
+    float *dx, *dq, *dk, *dv, *dgain, *dk_gain;               /* written by backward             */
+} grpo__job;
+
+static grpo__job grpo__new_job(void *context, int n, int width) {
+    grpo__job job;
+    memset(&job, 0, sizeof job);
+    job.cpu = (grpo__cpu *)context;
+    job.n = n; job.width = width;
+    return job;
+}
+
+/* Tasks are blocks of rows; where rows are summed, of columns, so that rows stay in order. */
+enum { GRPO__ROW_BLOCK = 8, GRPO__COLUMN_BLOCK = 64 };
 static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
+
+static void grpo__row_block(void *job, int task, int thread) {
+    const grpo__job *t = (const grpo__job *)job;
+    int r, end = grpo__min(t->n, (task + 1) * GRPO__ROW_BLOCK);
+    (void)thread;
+    for (r = task * GRPO__ROW_BLOCK; r < end; r++) t->row(t, r);
+}
+
+static void grpo__column_block(void *job, int task, int thread) {
+    const grpo__job *t = (const grpo__job *)job;
+    int r, begin = task * GRPO__COLUMN_BLOCK, end = grpo__min(t->width, begin + GRPO__COLUMN_BLOCK);
+    (void)thread;
+    for (r = 0; r < t->n; r++) t->columns(t, r, begin, end);
+}
+
+/* cost: operations for one element */
+static void grpo__each_row(grpo__job *job, double cost, void (*row)(const grpo__job *, int)) {
+    job->row = row;
+    grpo__parallel(&job->cpu->pool, grpo__blocks(job->n, GRPO__ROW_BLOCK),
+                   cost * job->n * job->width, grpo__row_block, job);
+}
+
+static void grpo__each_column(grpo__job *job, void (*columns)(const grpo__job *, int, int, int)) {
+    job->columns = columns;
+    grpo__parallel(&job->cpu->pool, grpo__blocks(job->width, GRPO__COLUMN_BLOCK),
+                   (double)job->n * job->width, grpo__column_block, job);
+}
+
+/* dx[tokens ? tokens[r] : 0] += dy[r]: the gradient of a table of rows, or of one row (a bias) */
+static void grpo__add_row(const grpo__job *t, int r, int begin, int end) {
+    size_t width = (size_t)t->width;
+    float *dx = t->dx + (t->tokens ? (size_t)t->tokens[r] * width : 0);
+    const float *dy = t->dy + (size_t)r * width;
+    int j;
+    for (j = begin; j < end; j++) dx[j] += dy[j];
+}
 
 /* ---------------------------------------------------------------------------------- >>matmul --
  * C[m, n] = init + A[m, k] B[k, n], any strides. The definition is
@@ -1169,112 +1230,84 @@ static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
  * (Without a fused instruction, c = c + A B with two roundings, equally for all.) */
 enum { GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 256, GRPO__BLOCK_DEPTH = 256 };
 
-/* Tiles. a: panel [k][rows], b: panel [k][columns], c: [rows][ldc]. */
-#define GRPO__TILE_ROWS1(X) X(0)
-#define GRPO__TILE_ROWS4(X) X(0) X(1) X(2) X(3)
-#define GRPO__TILE_ROWS6(X) GRPO__TILE_ROWS4(X) X(4) X(5)
-#define GRPO__TILE_ROWS8(X) GRPO__TILE_ROWS6(X) X(6) X(7)
-#define GRPO__TILE_ROWS14(X) GRPO__TILE_ROWS8(X) X(8) X(9) X(10) X(11) X(12) X(13)
-
+/* Tiles. a: panel [k][rows], b: panel [k][columns], c: [rows][ldc]. On x86 a tile is two vectors
+ * wide, and row i of it lives in two registers: ci_left, ci_right. mm is the unit's prefix. */
 #ifdef GRPO__X86
-#define GRPO__LOAD_ROW(i)  GRPO__V c##i##a = GRPO__GET(c + i * ldc),                            \
-                                   c##i##b = GRPO__GET(c + i * ldc + GRPO__LANES);
-#define GRPO__FMA_ROW(i)   { GRPO__V s = GRPO__ALL(a[i]);                                       \
-                             c##i##a = GRPO__FMA(s, b0, c##i##a);                               \
-                             c##i##b = GRPO__FMA(s, b1, c##i##b); }
-#define GRPO__STORE_ROW(i) GRPO__PUT(c + i * ldc, c##i##a);                                     \
-                           GRPO__PUT(c + i * ldc + GRPO__LANES, c##i##b);
-#define GRPO__TILE(name, target_isa, count, ROWS)                                               \
-    __attribute__((target(target_isa)))                                                         \
-    static void name(int k, const float *a, const float *b, float *c, size_t ldc)               \
-    {                                                                                           \
+#define GRPO__LOAD_ROW(i, mm)  vector c##i##_left = mm##_loadu_ps(c + i * ldc),                 \
+                                      c##i##_right = mm##_loadu_ps(c + i * ldc + lanes);
+#define GRPO__FMA_ROW(i, mm)   { vector s = mm##_set1_ps(a[i]);                                 \
+                                 c##i##_left = mm##_fmadd_ps(s, left, c##i##_left);             \
+                                 c##i##_right = mm##_fmadd_ps(s, right, c##i##_right); }
+#define GRPO__STORE_ROW(i, mm) mm##_storeu_ps(c + i * ldc, c##i##_left);                        \
+                               mm##_storeu_ps(c + i * ldc + lanes, c##i##_right);
+#define GRPO__ROWS_1(X, mm)  X(0, mm)
+#define GRPO__ROWS_4(X, mm)  X(0, mm) X(1, mm) X(2, mm) X(3, mm)
+#define GRPO__ROWS_6(X, mm)  GRPO__ROWS_4(X, mm) X(4, mm) X(5, mm)
+#define GRPO__ROWS_8(X, mm)  GRPO__ROWS_6(X, mm) X(6, mm) X(7, mm)
+#define GRPO__ROWS_14(X, mm) GRPO__ROWS_8(X, mm) X(8, mm) X(9, mm) X(10, mm) X(11, mm)          \
+                             X(12, mm) X(13, mm)
+#define GRPO__TILE(unit, instructions, type, mm, rows)                                          \
+    __attribute__((target(instructions)))                                                       \
+    static void grpo__tile_##unit##_##rows(int k, const float *a, const float *b, float *c,     \
+                                           size_t ldc) {                                        \
+        typedef type vector;                                                                    \
+        enum { lanes = sizeof(vector) / sizeof(float) };                                        \
         int p;                                                                                  \
-        (void)ldc;                                                                              \
-        ROWS(GRPO__LOAD_ROW)                                                                    \
-        for (p = 0; p < k; p++, a += count, b += 2 * GRPO__LANES) {                             \
-            GRPO__V b0 = GRPO__GET(b), b1 = GRPO__GET(b + GRPO__LANES);                         \
-            ROWS(GRPO__FMA_ROW)                                                                 \
+        GRPO__ROWS_##rows(GRPO__LOAD_ROW, mm)                                                   \
+        for (p = 0; p < k; p++, a += rows, b += 2 * lanes) {                                    \
+            vector left = mm##_loadu_ps(b), right = mm##_loadu_ps(b + lanes);                   \
+            GRPO__ROWS_##rows(GRPO__FMA_ROW, mm)                                                \
         }                                                                                       \
-        ROWS(GRPO__STORE_ROW)                                                                   \
+        GRPO__ROWS_##rows(GRPO__STORE_ROW, mm)                                                  \
     }
-
-#define GRPO__LANES 16
-#define GRPO__V     __m512
-#define GRPO__GET   _mm512_loadu_ps
-#define GRPO__PUT   _mm512_storeu_ps
-#define GRPO__ALL   _mm512_set1_ps
-#define GRPO__FMA   _mm512_fmadd_ps
-GRPO__TILE(grpo__tile_avx512_14, "avx512f", 14, GRPO__TILE_ROWS14)
-GRPO__TILE(grpo__tile_avx512_8, "avx512f", 8, GRPO__TILE_ROWS8)
-GRPO__TILE(grpo__tile_avx512_4, "avx512f", 4, GRPO__TILE_ROWS4)
-GRPO__TILE(grpo__tile_avx512_1, "avx512f", 1, GRPO__TILE_ROWS1)
-#undef GRPO__LANES
-#undef GRPO__V
-#undef GRPO__GET
-#undef GRPO__PUT
-#undef GRPO__ALL
-#undef GRPO__FMA
-
-#define GRPO__LANES 8
-#define GRPO__V     __m256
-#define GRPO__GET   _mm256_loadu_ps
-#define GRPO__PUT   _mm256_storeu_ps
-#define GRPO__ALL   _mm256_set1_ps
-#define GRPO__FMA   _mm256_fmadd_ps
-GRPO__TILE(grpo__tile_avx2_6, "avx2,fma", 6, GRPO__TILE_ROWS6)
-GRPO__TILE(grpo__tile_avx2_4, "avx2,fma", 4, GRPO__TILE_ROWS4)
-GRPO__TILE(grpo__tile_avx2_1, "avx2,fma", 1, GRPO__TILE_ROWS1)
-#undef GRPO__LANES
-#undef GRPO__V
-#undef GRPO__GET
-#undef GRPO__PUT
-#undef GRPO__ALL
-#undef GRPO__FMA
+GRPO__TILE(avx512, "avx512f", __m512, _mm512, 14)
+GRPO__TILE(avx512, "avx512f", __m512, _mm512, 8)
+GRPO__TILE(avx512, "avx512f", __m512, _mm512, 4)
+GRPO__TILE(avx512, "avx512f", __m512, _mm512, 1)
+GRPO__TILE(avx2, "avx2,fma", __m256, _mm256, 6)
+GRPO__TILE(avx2, "avx2,fma", __m256, _mm256, 4)
+GRPO__TILE(avx2, "avx2,fma", __m256, _mm256, 1)
 #endif /* GRPO__X86 */
 
-static void grpo__tile_plain(int rows, int k, const float *a, const float *b, float *c, size_t ldc)
-{
+static void grpo__tile_any(int rows, int k, const float *a, const float *b, float *c, size_t ldc) {
     int p, i, j;
     for (p = 0; p < k; p++, a += rows, b += 8)
         for (i = 0; i < rows; i++)
             for (j = 0; j < 8; j++) c[(size_t)i * ldc + (size_t)j] += a[i] * b[j];
 }
-static void grpo__tile_plain_4(int k, const float *a, const float *b, float *c, size_t ldc) {
-    grpo__tile_plain(4, k, a, b, c, ldc);
+static void grpo__tile_any_4(int k, const float *a, const float *b, float *c, size_t ldc) {
+    grpo__tile_any(4, k, a, b, c, ldc);
 }
-static void grpo__tile_plain_1(int k, const float *a, const float *b, float *c, size_t ldc) {
-    grpo__tile_plain(1, k, a, b, c, ldc);
+static void grpo__tile_any_1(int k, const float *a, const float *b, float *c, size_t ldc) {
+    grpo__tile_any(1, k, a, b, c, ldc);
 }
 
 static grpo__kernel grpo__choose_kernel(void) {
-    grpo__kernel plain = { 8, { 4, 1, 1, 1 }, { grpo__tile_plain_4, grpo__tile_plain_1,
-                                                grpo__tile_plain_1, grpo__tile_plain_1 } };
+    grpo__kernel any = { 8, { 4, 1, 0, 0 }, { grpo__tile_any_4, grpo__tile_any_1, NULL, NULL } };
 #ifdef GRPO__X86
     grpo__kernel avx512 = { 32, { 14, 8, 4, 1 }, { grpo__tile_avx512_14, grpo__tile_avx512_8,
                                                    grpo__tile_avx512_4, grpo__tile_avx512_1 } };
-    grpo__kernel avx2 = { 16, { 6, 4, 1, 1 }, { grpo__tile_avx2_6, grpo__tile_avx2_4,
-                                                grpo__tile_avx2_1, grpo__tile_avx2_1 } };
+    grpo__kernel avx2 = { 16, { 6, 4, 1, 0 }, { grpo__tile_avx2_6, grpo__tile_avx2_4,
+                                                grpo__tile_avx2_1, NULL } };
     if (__builtin_cpu_supports("avx512f")) return avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2;
 #endif
-    return plain;
+    return any;
 }
 
 /* A matrix of which element (i, j) is at [i * down + j * across]. */
 typedef struct grpo__view { const float *at; size_t down, across; } grpo__view;
 
-static grpo__view grpo__row_major(const void *x, int columns) {
-    grpo__view v = { (const float *)x, (size_t)columns, 1 };
-    return v;
-}
-static grpo__view grpo__transposed(const void *x, int columns) {
-    grpo__view v = { (const float *)x, 1, (size_t)columns };
+static grpo__view grpo__view_of(const void *x, int down, int across) {
+    grpo__view v = { (const float *)x, (size_t)down, (size_t)across };
     return v;
 }
 
-/* panel[p][i] = x[i][p] for i < rows (zero from there to width), p < depth. */
-static void grpo__pack(float *panel, grpo__view x, int rows, int width, int depth) {
+/* panel[p][i] = x[first + i][depth0 + p] for i < rows (zero from there to width), p < depth. */
+static void grpo__pack(float *panel, grpo__view x, int first, int depth0, int rows, int width,
+                       int depth) {
     int i, p;
+    x.at += (size_t)first * x.down + (size_t)depth0 * x.across;
     for (i = 0; i < rows; i++) {
         const float *from = x.at + (size_t)i * x.down;
         float *to = panel + i;
@@ -1293,7 +1326,6 @@ typedef struct grpo__gemm {
     float *c;                       /* [m, n] row-major                                          */
     const float *bias;              /* [n], or NULL                                              */
     const float *init;              /* [m, n], or NULL for zero; c itself to add to it           */
-    int column_blocks;
 } grpo__gemm;
 
 /* C's rows [i0, i1), columns [j0, j1) before the products: residual + bias. */
@@ -1309,48 +1341,42 @@ static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1
     }
 }
 
-/* A tile that sticks out of C is computed in a copy. */
-static void grpo__gemm_edge(grpo__tile_function tile, int k, const float *a, const float *b,
-                            float *c, size_t ldc, int rows, int columns, int width) {
+/* c[rows][columns] += a's panel * b's. Where a tile would stick out of C, a copy is computed. */
+static void grpo__gemm_tile(const grpo__kernel *kernel, int which, int k, const float *a,
+                            const float *b, float *c, size_t ldc, int rows, int columns) {
     float copy[14 * 32];
-    int i;
+    size_t i, width = (size_t)kernel->columns, size = (size_t)columns * sizeof *c;
+    if (rows == kernel->rows[which] && columns == kernel->columns) {
+        kernel->tile[which](k, a, b, c, ldc);
+        return;
+    }
     memset(copy, 0, sizeof copy);
-    for (i = 0; i < rows; i++)
-        memcpy(copy + i * width, c + (size_t)i * ldc, (size_t)columns * sizeof *c);
-    tile(k, a, b, copy, (size_t)width);
-    for (i = 0; i < rows; i++)
-        memcpy(c + (size_t)i * ldc, copy + i * width, (size_t)columns * sizeof *c);
+    for (i = 0; i < (size_t)rows; i++) memcpy(copy + i * width, c + i * ldc, size);
+    kernel->tile[which](k, a, b, copy, width);
+    for (i = 0; i < (size_t)rows; i++) memcpy(c + i * ldc, copy + i * width, size);
 }
 
 /* Multiply rows [i0, i1) of A, packed here tile by tile, with column panels [j0, j1) at depth p. */
 static void grpo__gemm_rows(const grpo__gemm *g, float *a, const float *b, size_t b_step,
                             int i0, int i1, int j0, int j1, int p, int depth) {
     const grpo__kernel *kernel = &g->cpu->kernel;
-    int i, j, which = 0, width = kernel->columns;
+    int i, j, rows, which = 0, width = kernel->columns;
     size_t n = (size_t)g->n;
-    for (i = i0; i < i1; i += kernel->rows[which]) {
-        grpo__view from = g->a;
+    for (i = i0; i < i1; i += rows) {
         while (which < 3 && kernel->rows[which + 1] >= i1 - i) which++;
-        from.at += (size_t)i * from.down + (size_t)p * from.across;
-        grpo__pack(a, from, grpo__min(i1 - i, kernel->rows[which]), kernel->rows[which], depth);
-        for (j = j0; j < j1; j += width) {
-            const float *panel = b + (size_t)((j - j0) / width) * b_step;
-            float *c = g->c + (size_t)i * n + (size_t)j;
-            int rows = grpo__min(i1 - i, kernel->rows[which]), columns = grpo__min(j1 - j, width);
-            if (rows == kernel->rows[which] && columns == width)
-                kernel->tile[which](depth, a, panel, c, n);
-            else
-                grpo__gemm_edge(kernel->tile[which], depth, a, panel, c, n, rows, columns, width);
-        }
+        rows = grpo__min(i1 - i, kernel->rows[which]);
+        grpo__pack(a, g->a, i, p, rows, kernel->rows[which], depth);
+        for (j = j0; j < j1; j += width)
+            grpo__gemm_tile(kernel, which, depth, a, b + (size_t)((j - j0) / width) * b_step,
+                            g->c + (size_t)i * n + (size_t)j, n, rows, grpo__min(j1 - j, width));
     }
 }
 
 /* One block of C, whole depth. */
 static void grpo__gemm_block(void *job, int task, int thread) {
     const grpo__gemm *g = (const grpo__gemm *)job;
-    int width = g->cpu->kernel.columns, p, j;
-    int i0 = task / g->column_blocks * GRPO__BLOCK_ROWS;
-    int j0 = task % g->column_blocks * GRPO__BLOCK_COLUMNS;
+    int width = g->cpu->kernel.columns, blocks = grpo__blocks(g->n, GRPO__BLOCK_COLUMNS), p, j;
+    int i0 = task / blocks * GRPO__BLOCK_ROWS, j0 = task % blocks * GRPO__BLOCK_COLUMNS;
     int i1 = grpo__min(g->m, i0 + GRPO__BLOCK_ROWS);
     int j1 = grpo__min(g->n, j0 + GRPO__BLOCK_COLUMNS);
     float *a = grpo__scratch(g->cpu, thread), *b = a + 14 * GRPO__BLOCK_DEPTH;
@@ -1358,24 +1384,26 @@ static void grpo__gemm_block(void *job, int task, int thread) {
     for (p = 0; p < g->k; p += GRPO__BLOCK_DEPTH) {
         int depth = grpo__min(g->k - p, GRPO__BLOCK_DEPTH);
         const float *panels = b;
-        size_t step = (size_t)depth * (size_t)width;
-        if (g->panels) {
-            step = (size_t)g->k * (size_t)width;
-            panels = g->panels + (size_t)(j0 / width) * step + (size_t)p * (size_t)width;
-        } else for (j = j0; j < j1; j += width) {
-            grpo__view from = g->b;
-            from.at += (size_t)j * from.down + (size_t)p * from.across;
-            grpo__pack(b + (size_t)((j - j0) / width) * step, from, grpo__min(j1 - j, width),
+        size_t step = (size_t)(g->panels ? g->k : depth) * (size_t)width;
+        if (g->panels) panels = g->panels + (size_t)(j0 / width) * step + (size_t)p * (size_t)width;
+        else for (j = j0; j < j1; j += width)
+            grpo__pack(b + (size_t)((j - j0) / width) * step, g->b, j, p, grpo__min(j1 - j, width),
                        width, depth);
-        }
         grpo__gemm_rows(g, a, panels, step, i0, i1, j0, j1, p, depth);
     }
 }
 
+static grpo__gemm grpo__new_gemm(void *context, int m, int n, int k, grpo__view a, void *c) {
+    grpo__gemm g;
+    memset(&g, 0, sizeof g);
+    g.cpu = (grpo__cpu *)context;
+    g.m = m; g.n = n; g.k = k; g.a = a; g.c = (float *)c;
+    return g;
+}
+
 static void grpo__gemm_run(grpo__gemm *g) {
-    int row_blocks = grpo__blocks(g->m, GRPO__BLOCK_ROWS);
-    g->column_blocks = grpo__blocks(g->n, GRPO__BLOCK_COLUMNS);
-    grpo__parallel(&g->cpu->pool, row_blocks * g->column_blocks,
+    grpo__parallel(&g->cpu->pool, grpo__blocks(g->m, GRPO__BLOCK_ROWS)
+                                * grpo__blocks(g->n, GRPO__BLOCK_COLUMNS),
                    0.1 * (double)g->m * (double)g->n * (double)g->k, grpo__gemm_block, g);
 }
 
@@ -1386,89 +1414,60 @@ static size_t grpo__cpu_operand_size(int rows, int cols) {
                           grpo__multiply((size_t)cols, sizeof(float)));
 }
 
-typedef struct grpo__prepare_job { const grpo_matrix *w; int width; } grpo__prepare_job;
-
 static void grpo__prepare_panel(void *job, int task, int thread) {
-    const grpo__prepare_job *t = (const grpo__prepare_job *)job;
-    const grpo_matrix *w = t->w;
-    grpo__view from = grpo__row_major(w->weights, w->cols);
+    const grpo__job *t = (const grpo__job *)job;
+    int first = task * t->width, rows = t->w->rows, cols = t->w->cols;
     (void)thread;
-    from.at += (size_t)task * (size_t)t->width * (size_t)w->cols;
-    grpo__pack((float *)w->operand + (size_t)task * (size_t)t->width * (size_t)w->cols, from,
-               grpo__min(t->width, w->rows - task * t->width), t->width, w->cols);
+    grpo__pack((float *)t->w->operand + (size_t)first * (size_t)cols,
+               grpo__view_of(t->w->weights, cols, 1), first, 0, grpo__min(t->width, rows - first),
+               t->width, cols);
 }
 
 static void grpo__cpu_prepare(void *context, const grpo_matrix *w) {
-    grpo__cpu *cpu = (grpo__cpu *)context;
-    grpo__prepare_job job = { w, cpu->kernel.columns };
-    grpo__parallel(&cpu->pool, grpo__blocks(w->rows, job.width), (double)w->rows * w->cols,
+    grpo__job job = grpo__new_job(context, w->rows, ((grpo__cpu *)context)->kernel.columns);
+    job.w = w;
+    grpo__parallel(&job.cpu->pool, grpo__blocks(w->rows, job.width), (double)w->rows * w->cols,
                    grpo__prepare_panel, &job);
 }
 
 /* y[n, out] = x[n, in] W^T + bias + residual */
 static void grpo__cpu_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
                              const float *bias, const void *residual, int n) {
-    grpo__gemm g;
-    memset(&g, 0, sizeof g);
-    g.cpu = (grpo__cpu *)context;
-    g.m = n; g.n = w->rows; g.k = w->cols;
-    g.a = grpo__row_major(x, w->cols);
+    grpo__view a = grpo__view_of(x, w->cols, 1);
+    grpo__gemm g = grpo__new_gemm(context, n, w->rows, w->cols, a, y);
     g.panels = (const float *)w->operand;
-    g.c = (float *)y;
-    g.bias = bias;
-    g.init = (const float *)residual;
+    g.bias = bias; g.init = (const float *)residual;
     grpo__gemm_run(&g);
 }
 
 /* y = x W^T   =>   dx[n, in] = dy[n, out] W */
 static void grpo__cpu_matmul_dx(void *context, void *dx, const void *dy, const grpo_matrix *w,
                                 int n) {
-    grpo__gemm g;
-    memset(&g, 0, sizeof g);
-    g.cpu = (grpo__cpu *)context;
-    g.m = n; g.n = w->cols; g.k = w->rows;
-    g.a = grpo__row_major(dy, w->rows);
-    g.b = grpo__transposed(w->weights, w->cols);
-    g.c = (float *)dx;
+    grpo__view a = grpo__view_of(dy, w->rows, 1);
+    grpo__gemm g = grpo__new_gemm(context, n, w->cols, w->rows, a, dx);
+    g.b = grpo__view_of(w->weights, 1, w->cols);
     grpo__gemm_run(&g);
-}
-
-typedef struct grpo__bias_job { float *dbias; const float *dy; int n, width; } grpo__bias_job;
-
-static void grpo__bias_columns(void *job, int task, int thread) {
-    const grpo__bias_job *t = (const grpo__bias_job *)job;
-    int r, j, end = grpo__min(t->width, (task + 1) * 64);
-    (void)thread;
-    for (r = 0; r < t->n; r++)
-        for (j = task * 64; j < end; j++) t->dbias[j] += t->dy[grpo__size(r, t->width) + (size_t)j];
 }
 
 /* y = x W^T + bias   =>   dW[out, in] += dy^T x,  dbias[out] += sum of dy, rows in order */
 static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const void *dy,
                                 const void *x, const grpo_matrix *w, int n) {
-    grpo__gemm g;
-    memset(&g, 0, sizeof g);
-    g.cpu = (grpo__cpu *)context;
-    g.m = w->rows; g.n = w->cols; g.k = n;
-    g.a = grpo__transposed(dy, w->rows);
-    g.b = grpo__transposed(x, w->cols);
-    g.c = dw;
+    grpo__view a = grpo__view_of(dy, 1, w->rows);
+    grpo__gemm g = grpo__new_gemm(context, w->rows, w->cols, n, a, dw);
+    grpo__job bias = grpo__new_job(context, n, w->rows);
+    g.b = grpo__view_of(x, 1, w->cols);
     g.init = dw;
     grpo__gemm_run(&g);
-    if (dbias) {
-        grpo__bias_job job = { dbias, (const float *)dy, n, w->rows };
-        grpo__parallel(&g.cpu->pool, grpo__blocks(w->rows, 64), (double)n * w->rows,
-                       grpo__bias_columns, &job);
-    }
+    bias.dx = dbias; bias.dy = (const float *)dy;
+    if (dbias) grpo__each_column(&bias, grpo__add_row);
 }
 
 /* ---------------------------------------------------------------------------------- >>layers --
- * Each layer forward and, right under it, its derivative. A job is a task's arguments; a task is a
- * block of rows (or, where rows are summed, of columns: then rows stay in order). */
-
-/* A loop written once, compiled for each vector unit, chosen at run time: name(...) runs
- * name_plain(...) as the compiler sees it for that unit. No instruction fuses or reorders
- * anything, so the bits are the same on all of them. */
+ * Each layer forward and, right under it, its derivative. First the arithmetic they share.
+ *
+ * A loop written once, compiled for each vector unit, chosen at run time: name(...) runs
+ * name_plain(...) as the compiler sees it for that unit. No instruction fuses or reorders anything,
+ * so the bits are the same on all of them. */
 #if defined(__GNUC__)
 #define GRPO__INLINE static inline __attribute__((always_inline))
 #else
@@ -1476,7 +1475,7 @@ static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const vo
 #endif
 #ifdef GRPO__X86
 #define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
-    __attribute__((target("avx512f,avx512dq")))                         \
+    __attribute__((target("avx512f,avx512dq")))                                                 \
     static void name##_avx512 parameters { name##_plain arguments; }                            \
     __attribute__((target("avx2")))                                                             \
     static void name##_avx2 parameters { name##_plain arguments; }                              \
@@ -1491,6 +1490,10 @@ static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const vo
     static void name parameters { name##_plain arguments; }
 #endif
 
+GRPO__INLINE float grpo__add_eight(const float *s) {
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
 /* Sum of a[i] b[i], in an order set by n alone: eight partial sums, then those. */
 GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
     float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
@@ -1498,7 +1501,7 @@ GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
     for (i = 0; i + 8 <= n; i += 8)
         for (j = 0; j < 8; j++) s[j] += a[i + j] * b[i + j];
     for (j = 0; i < n; i++, j++) s[j] += a[i] * b[i];
-    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+    return grpo__add_eight(s);
 }
 
 /* y += s x */
@@ -1510,35 +1513,26 @@ GRPO__INLINE void grpo__axpy(float *y, float s, const float *x, int n) {
 /* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
  * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. Below -87 it
  * stays at e^-87 = 1.6e-38, above 88 at e^88; NaN stays NaN. */
+GRPO__INLINE float grpo__exp(float x) {
 #ifdef GRPO_NO_SIMD
-GRPO__INLINE float grpo__exp(float x) {
-    float t = x > -87.0f ? x : -87.0f;
-    return x == x ? expf(t < 88.0f ? t : 88.0f) : x;
-}
+    return expf(x < 88.0f ? (x > -87.0f ? x : x == x ? -87.0f : x) : 88.0f);
 #else
-GRPO__INLINE float grpo__exp(float x) {
-    float t = x > -87.0f ? x : -87.0f;
-    float n, r, p;
+    float t = x > -87.0f ? x : -87.0f, n, r, p;
     union { uint32_t bits; float value; } power;
     int exponent;
     t = t < 88.0f ? t : 88.0f;
     n = t * 1.44269504f + 12582912.0f;                        /* 1.5 * 2^23: rounds to a whole   */
-    power.value = n;                                          /*     number, seen in the low bits */
+    power.value = n;                                          /*     number, in the low bits     */
     exponent = (int)(power.bits & 0x7fffffu) - 0x400000;
     n -= 12582912.0f;
     r = (t - n * 0.693359375f) + n * 2.12194440e-4f;          /* ln 2 in two parts               */
     p = 1.0f / 5040;
-    p = p * r + 1.0f / 720;
-    p = p * r + 1.0f / 120;
-    p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
+    p = p * r + 1.0f / 720;  p = p * r + 1.0f / 120;  p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;    p = p * r + 0.5f;        p = p * r + 1.0f;       p = p * r + 1.0f;
     power.bits = (uint32_t)(exponent + 127) << 23;
     return x == x ? p * power.value : x;
-}
 #endif
+}
 
 /* x[i] = e^(scale (x[i] - shift)), in blocks whose length the compiler knows. */
 GRPO__INLINE void grpo__exp_all_plain(float *x, int n, float shift, float scale) {
@@ -1548,23 +1542,7 @@ GRPO__INLINE void grpo__exp_all_plain(float *x, int n, float shift, float scale)
     for (; i < n; i++) x[i] = grpo__exp((x[i] - shift) * scale);
 }
 
-/* ---- embedding */
-typedef struct grpo__embed_job {
-    float *x;
-    float *table;
-    const int *tokens;
-    int n, hidden;
-} grpo__embed_job;
-
-static void grpo__embed_columns(void *job, int task, int thread) {
-    const grpo__embed_job *t = (const grpo__embed_job *)job;
-    int r, begin = task * 64, width = grpo__min(64, t->hidden - begin);
-    (void)thread;
-    for (r = 0; r < t->n; r++)      /* dtable[token] += dx[r] */
-        grpo__axpy(t->table + grpo__size(t->tokens[r], t->hidden) + begin, 1.0f,
-                   t->x + grpo__size(r, t->hidden) + begin, width);
-}
-
+/* ---- embedding: x[r] = table[tokens[r]] */
 static void grpo__cpu_embed(void *context, void *x, const float *table, const int *tokens, int n,
                             int hidden) {
     int r;
@@ -1576,287 +1554,242 @@ static void grpo__cpu_embed(void *context, void *x, const float *table, const in
 
 static void grpo__cpu_embed_backward(void *context, float *dtable, const void *dx,
                                      const int *tokens, int n, int hidden) {
-    grpo__embed_job job = { (float *)(uintptr_t)dx, dtable, tokens, n, hidden };
-    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(hidden, 64), (double)n * hidden,
-                   grpo__embed_columns, &job);
+    grpo__job job = grpo__new_job(context, n, hidden);
+    job.dx = dtable; job.dy = (const float *)dx; job.tokens = tokens;
+    grpo__each_column(&job, grpo__add_row);
 }
 
 /* ---- RMSNorm (Zhang & Sennrich 2019): y = x * rstd * gain, rstd = 1 / sqrt(mean(x^2) + eps) */
+static float grpo__rstd(const float *x, int n, float eps) {
+    return 1.0f / sqrtf(grpo__dot(x, x, n) / (float)n + eps);
+}
+
 static float grpo__rms(float *y, const float *x, const float *gain, int n, float eps) {
-    float rstd = 1.0f / sqrtf(grpo__dot(x, x, n) / (float)n + eps);
+    float rstd = grpo__rstd(x, n, eps);
     int i;
     for (i = 0; i < n; i++) y[i] = x[i] * rstd * gain[i];
     return rstd;
 }
 
-/* With g = dy * gain:   dx = rstd * (g - x * rstd^2 * mean(g x)).  Adds to dx. */
+/* With g = dy * gain:   dx += rstd * (g - x * rstd^2 * mean(g x)) */
 static void grpo__rms_backward(float *dx, const float *dy, const float *x, const float *gain,
                                float rstd, int n) {
     float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 }, mean;
     int i;
     for (i = 0; i < n; i++) s[i & 7] += dy[i] * gain[i] * x[i];
-    mean = (((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))) / (float)n;
+    mean = grpo__add_eight(s) / (float)n;
     mean *= rstd * rstd;
     for (i = 0; i < n; i++) dx[i] += rstd * (dy[i] * gain[i] - x[i] * mean);
 }
 
-typedef struct grpo__norm_job {
-    float *y, *dx, *dgain, *rstd_out;
-    const float *x, *dy, *gain, *rstd;
-    const int *rows;
-    int n, hidden;
-    float eps;
-} grpo__norm_job;
-
-static void grpo__norm_rows(void *job, int task, int thread) {
-    const grpo__norm_job *t = (const grpo__norm_job *)job;
-    int r, end = grpo__min(t->n, (task + 1) * GRPO__ROW_BLOCK);
-    (void)thread;
-    for (r = task * GRPO__ROW_BLOCK; r < end; r++) {
-        size_t from = grpo__size(t->rows ? t->rows[r] : r, t->hidden);
-        size_t to = grpo__size(r, t->hidden);
-        if (t->y) t->rstd_out[r] = grpo__rms(t->y + to, t->x + from, t->gain, t->hidden, t->eps);
-        else grpo__rms_backward(t->dx + from, t->dy + to, t->x + from, t->gain, t->rstd[r],
-                                t->hidden);
-    }
+/* dgain += dy * x * rstd */
+static void grpo__rms_gain(float *dgain, const float *dy, const float *x, float rstd, int n) {
+    int i;
+    for (i = 0; i < n; i++) dgain[i] += dy[i] * x[i] * rstd;
 }
 
-static void grpo__norm_columns(void *job, int task, int thread) {
-    const grpo__norm_job *t = (const grpo__norm_job *)job;
-    int r, j, end = grpo__min(t->hidden, (task + 1) * 64);
-    (void)thread;
-    for (r = 0; r < t->n; r++) {    /* dgain += dy * x * rstd */
-        const float *x = t->x + grpo__size(t->rows ? t->rows[r] : r, t->hidden);
-        const float *dy = t->dy + grpo__size(r, t->hidden);
-        for (j = task * 64; j < end; j++) t->dgain[j] += dy[j] * x[j] * t->rstd[r];
-    }
+static void grpo__norm_row(const grpo__job *t, int r) {
+    size_t from = grpo__size(t->picked ? t->picked[r] : r, t->width), at = grpo__size(r, t->width);
+    t->rstd_out[r] = grpo__rms(t->y + at, t->x + from, t->gain, t->width, t->eps);
+}
+
+static void grpo__norm_row_backward(const grpo__job *t, int r) {
+    size_t from = grpo__size(t->picked ? t->picked[r] : r, t->width), at = grpo__size(r, t->width);
+    grpo__rms_backward(t->dx + from, t->dy + at, t->x + from, t->gain, t->rstd[r], t->width);
+}
+
+static void grpo__norm_columns(const grpo__job *t, int r, int begin, int end) {
+    const float *x = t->x + grpo__size(t->picked ? t->picked[r] : r, t->width) + begin;
+    const float *dy = t->dy + grpo__size(r, t->width) + begin;
+    grpo__rms_gain(t->dgain + begin, dy, x, t->rstd[r], end - begin);
 }
 
 static void grpo__cpu_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
                               const float *gain, int n, int hidden, float eps) {
-    grpo__norm_job job = { (float *)y, NULL, NULL, rstd, (const float *)x, NULL, gain, NULL, rows,
-                           n, hidden, eps };
-    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(n, GRPO__ROW_BLOCK),
-                   (double)n * hidden, grpo__norm_rows, &job);
+    grpo__job job = grpo__new_job(context, n, hidden);
+    job.y = (float *)y; job.rstd_out = rstd;
+    job.x = (const float *)x; job.picked = rows; job.gain = gain; job.eps = eps;
+    grpo__each_row(&job, 1, grpo__norm_row);
 }
 
 static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, const void *dy,
                                        const void *x, const float *rstd, const int *rows,
                                        const float *gain, int n, int hidden) {
-    grpo__norm_job job = { NULL, (float *)dx, dgain, NULL, (const float *)x, (const float *)dy,
-                           gain, rstd, rows, n, hidden, 0 };
-    grpo__pool *pool = &((grpo__cpu *)context)->pool;
-    grpo__parallel(pool, grpo__blocks(n, GRPO__ROW_BLOCK), 2.0 * n * hidden, grpo__norm_rows, &job);
-    grpo__parallel(pool, grpo__blocks(hidden, 64), (double)n * hidden, grpo__norm_columns, &job);
+    grpo__job job = grpo__new_job(context, n, hidden);
+    job.dx = (float *)dx; job.dgain = dgain; job.dy = (const float *)dy;
+    job.x = (const float *)x; job.rstd = rstd; job.picked = rows; job.gain = gain;
+    grpo__each_row(&job, 2, grpo__norm_row_backward);
+    grpo__each_column(&job, grpo__norm_columns);
 }
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
- * x[i + half]) is turned by the angle position * theta^(-2i / head_dim). turns[i] = {cos, sin} */
-static void grpo__turn(float *x, const float *turns, int half) {
-    int i;
+ * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns[i] = {cos, sin};
+ * direction -1 turns back: it is the transpose, and so the derivative. */
+static void grpo__turn(float *x, const float *turns, float direction, int d) {
+    int i, half = d / 2;
     for (i = 0; i < half; i++) {
-        float a = x[i], b = x[i + half], c = turns[2 * i], s = turns[2 * i + 1];
+        float a = x[i], b = x[i + half], c = turns[2 * i], s = direction * turns[2 * i + 1];
         x[i] = a * c - b * s;
         x[i + half] = b * c + a * s;
     }
 }
 
-/* A rotation's transpose turns the other way. */
-static void grpo__turn_back(float *dx, const float *turns, int half) {
-    int i;
-    for (i = 0; i < half; i++) {
-        float a = dx[i], b = dx[i + half], c = turns[2 * i], s = turns[2 * i + 1];
-        dx[i] = a * c + b * s;
-        dx[i + half] = b * c - a * s;
+/* Heads of q or k, side by side: y = turn(norm(x)). gain NULL: no norm. */
+static void grpo__rotate_heads(float *y, const float *x, int heads, const float *gain,
+                               const float *turns, float eps, int d) {
+    for (; heads > 0; heads--, x += d, y += d) {
+        if (gain) grpo__rms(y, x, gain, d, eps);
+        else memcpy(y, x, (size_t)d * sizeof *y);
+        grpo__turn(y, turns, 1, d);
     }
-}
-
-typedef struct grpo__rotate_job {
-    float *q, *k, *v, *qkv;         /* forward: qkv in; backward: q, k, v are gradients, qkv out */
-    const float *input;             /* backward: qkv as it was                                   */
-    float *dq_gain, *dk_gain;
-    const float *turns, *q_gain, *k_gain;
-    float eps;
-    const grpo_rows *rows;
-    const grpo_heads *heads;
-} grpo__rotate_job;
-
-/* One head of q or k: y = turn(norm(x)). */
-static void grpo__rotate_head(float *y, const float *x, const float *gain, const float *turns,
-                              float eps, int d) {
-    if (gain) grpo__rms(y, x, gain, d, eps);
-    else memcpy(y, x, (size_t)d * sizeof *y);
-    grpo__turn(y, turns, d / 2);
 }
 
 /* dx from dy, which it turns back in place: it is then the gradient of the norm's output. */
-static void grpo__rotate_head_backward(float *dx, float *dy, const float *x, const float *gain,
-                                       const float *turns, float eps, int d) {
-    grpo__turn_back(dy, turns, d / 2);
-    if (!gain) { memcpy(dx, dy, (size_t)d * sizeof *dx); return; }
-    memset(dx, 0, (size_t)d * sizeof *dx);
-    grpo__rms_backward(dx, dy, x, gain, 1.0f / sqrtf(grpo__dot(x, x, d) / (float)d + eps), d);
+static void grpo__rotate_heads_backward(float *dx, float *dy, const float *x, int heads,
+                                        const float *gain, const float *turns, float eps, int d) {
+    for (; heads > 0; heads--, x += d, dx += d, dy += d) {
+        grpo__turn(dy, turns, -1, d);
+        if (!gain) { memcpy(dx, dy, (size_t)d * sizeof *dx); continue; }
+        memset(dx, 0, (size_t)d * sizeof *dx);
+        grpo__rms_backward(dx, dy, x, gain, grpo__rstd(x, d, eps), d);
+    }
 }
 
-static void grpo__rotate_rows(void *job, int task, int thread) {
-    const grpo__rotate_job *t = (const grpo__rotate_job *)job;
-    const grpo_heads *s = t->heads;
-    int d = s->head_dim, h, r, end = grpo__min(t->rows->num_rows, (task + 1) * GRPO__ROW_BLOCK);
-    size_t kv = grpo__size(s->num_kv_heads, d), dim = (size_t)d;
+static void grpo__rotate_row(const grpo__job *t, int r) {
+    int d = t->heads->head_dim, heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
+    size_t q = grpo__size(heads, d), kv = grpo__size(kv_heads, d);
+    size_t slot = (size_t)t->rows->slots[r] * kv;
+    const float *turns = t->turns + grpo__size(t->rows->positions[r], d);
+    const float *x = t->x + (size_t)r * (q + 2 * kv);
+    grpo__rotate_heads(t->q_out + (size_t)r * q, x, heads, t->gain, turns, t->eps, d);
+    grpo__rotate_heads(t->k_out + slot, x + q, kv_heads, t->k_gain, turns, t->eps, d);
+    memcpy(t->v_out + slot, x + q + kv, kv * sizeof *x);
+}
+
+static void grpo__rotate_row_backward(const grpo__job *t, int r) {
+    int d = t->heads->head_dim, heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
+    size_t q = grpo__size(heads, d), kv = grpo__size(kv_heads, d);
+    size_t slot = (size_t)t->rows->slots[r] * kv, at = (size_t)r * (q + 2 * kv);
+    const float *turns = t->turns + grpo__size(t->rows->positions[r], d), *x = t->x + at;
+    float *dx = t->dx + at, *dq = t->dq + (size_t)r * q, *dk = t->dk + slot;
+    grpo__rotate_heads_backward(dx, dq, x, heads, t->gain, turns, t->eps, d);
+    grpo__rotate_heads_backward(dx + q, dk, x + q, kv_heads, t->k_gain, turns, t->eps, d);
+    memcpy(dx + q + kv, t->dv + slot, kv * sizeof *dx);
+}
+
+/* The gain of q (task 0) or k (task 1), over rows and heads in order, after the rows' backward. */
+static void grpo__rotate_gain(void *job, int task, int thread) {
+    const grpo__job *t = (const grpo__job *)job;
+    int d = t->heads->head_dim, q = t->heads->num_heads, kv = t->heads->num_kv_heads, r, h;
     (void)thread;
-    for (r = task * GRPO__ROW_BLOCK; r < end; r++) {
-        float *q = t->q + grpo__size(r, s->num_heads * d);
-        float *k = t->k + (size_t)t->rows->slots[r] * kv,
-                *v = t->v + (size_t)t->rows->slots[r] * kv;
-        float *qkv = t->qkv + (size_t)r * (grpo__size(s->num_heads, d) + 2 * kv);
-        float *qkv_k = qkv + grpo__size(s->num_heads, d);
-        const float *turns = t->turns + grpo__size(t->rows->positions[r], d);
-        const float *x = t->input ? t->input + (qkv - t->qkv) : NULL;
-        const float *x_k = t->input ? t->input + (qkv_k - t->qkv) : NULL;
-        for (h = 0; h < s->num_heads; h++, q += dim, qkv += dim)
-            if (!x) grpo__rotate_head(q, qkv, t->q_gain, turns, t->eps, d);
-            else grpo__rotate_head_backward(qkv, q, x + grpo__size(h, d), t->q_gain, turns,
-                    t->eps, d);
-        for (h = 0; h < s->num_kv_heads; h++, k += dim)
-            if (!x) grpo__rotate_head(k, qkv_k + grpo__size(h, d), t->k_gain, turns, t->eps, d);
-            else grpo__rotate_head_backward(qkv_k + grpo__size(h, d), k, x_k + grpo__size(h, d),
-                                            t->k_gain, turns, t->eps, d);
-        if (!x) memcpy(v, qkv_k + kv, kv * sizeof *v);
-        else memcpy(qkv_k + kv, v, kv * sizeof *v);
+    for (r = 0; r < t->n; r++) {
+        const float *x = t->x + grpo__size(r, (q + 2 * kv) * d) + (task ? grpo__size(q, d) : 0);
+        const float *dy = task ? t->dk + grpo__size(t->rows->slots[r], kv * d)
+                               : t->dq + grpo__size(r, q * d);
+        for (h = 0; h < (task ? kv : q); h++, x += d, dy += d)
+            grpo__rms_gain(task ? t->dk_gain : t->dgain, dy, x, grpo__rstd(x, d, t->eps), d);
     }
+}
+
+static grpo__job grpo__heads_job(void *context, const grpo_rows *rows, const grpo_heads *heads) {
+    grpo__job job = grpo__new_job(context, rows->num_rows, heads->num_heads * heads->head_dim);
+    job.rows = rows; job.heads = heads;
+    return job;
 }
 
 static void grpo__cpu_rotate(void *context, void *q, void *k, void *v, const void *qkv,
                              const float *turns, const float *q_gain, const float *k_gain,
                              float eps, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__rotate_job job = { (float *)q, (float *)k, (float *)v, (float *)(uintptr_t)qkv, NULL,
-                             NULL, NULL, turns, q_gain, k_gain, eps, rows, heads };
-    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(rows->num_rows, GRPO__ROW_BLOCK),
-                   4.0 * rows->num_rows * heads->num_heads * heads->head_dim, grpo__rotate_rows,
-                   &job);
-}
-
-/* dgain += dy * x * rstd for every row and head in order; dy is as rotate_head_backward left it. */
-static void grpo__rotate_gain(float *dgain, const float *dy, const float *x, int n, float eps) {
-    float rstd = 1.0f / sqrtf(grpo__dot(x, x, n) / (float)n + eps);
-    int i;
-    for (i = 0; i < n; i++) dgain[i] += dy[i] * x[i] * rstd;
-}
-
-static void grpo__rotate_gains(void *job, int task, int thread) {
-    const grpo__rotate_job *t = (const grpo__rotate_job *)job;
-    int d = t->heads->head_dim, q_heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
-    int r, h, heads = task ? kv_heads : q_heads;
-    (void)thread;
-    for (r = 0; r < t->rows->num_rows; r++) {
-        const float *x = t->input + grpo__size(r, (q_heads + 2 * kv_heads) * d)
-                       + (task ? grpo__size(q_heads, d) : 0);
-        const float *dy = task ? t->k + grpo__size(t->rows->slots[r], kv_heads * d)
-                               : t->q + grpo__size(r, q_heads * d);
-        for (h = 0; h < heads; h++)
-            grpo__rotate_gain(task ? t->dk_gain : t->dq_gain, dy + grpo__size(h, d),
-                              x + grpo__size(h, d), d, t->eps);
-    }
+    grpo__job job = grpo__heads_job(context, rows, heads);
+    job.q_out = (float *)q; job.k_out = (float *)k; job.v_out = (float *)v;
+    job.x = (const float *)qkv; job.turns = turns;
+    job.gain = q_gain; job.k_gain = k_gain; job.eps = eps;
+    grpo__each_row(&job, 4, grpo__rotate_row);
 }
 
 static void grpo__cpu_rotate_backward(void *context, void *dqkv, float *dq_gain, float *dk_gain,
                                       void *dq, void *dk, void *dv, const void *qkv,
                                       const float *turns, const float *q_gain, const float *k_gain,
                                       float eps, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__rotate_job job = { (float *)dq, (float *)dk, (float *)dv, (float *)dqkv,
-                             (const float *)qkv, dq_gain, dk_gain, turns, q_gain, k_gain, eps,
-                             rows, heads };
-    double work = 4.0 * rows->num_rows * heads->num_heads * heads->head_dim;
-    grpo__pool *pool = &((grpo__cpu *)context)->pool;
-    grpo__parallel(pool, grpo__blocks(rows->num_rows, GRPO__ROW_BLOCK), work, grpo__rotate_rows,
-                   &job);
-    if (q_gain) grpo__parallel(pool, 2, work, grpo__rotate_gains, &job);
+    grpo__job job = grpo__heads_job(context, rows, heads);
+    job.dx = (float *)dqkv; job.dgain = dq_gain; job.dk_gain = dk_gain;
+    job.dq = (float *)dq; job.dk = (float *)dk; job.dv = (float *)dv;
+    job.x = (const float *)qkv; job.turns = turns;
+    job.gain = q_gain; job.k_gain = k_gain; job.eps = eps;
+    grpo__each_row(&job, 4, grpo__rotate_row_backward);
+    if (q_gain) grpo__parallel(&job.cpu->pool, 2, 4.0 * job.n * job.width, grpo__rotate_gain, &job);
 }
 
 /* ---- attention. Query row r of head h sees keys j = 0, 1, ...: the prefix, then its own:
  *     s_j = q k_j / sqrt(d),  p_j = exp(s_j - lse),  y = sum_j p_j v_j,  lse = log sum_j e^s_j */
-typedef struct grpo__attention_job {
-    float *y, *lse_out;
-    float *dq, *dk, *dv;
-    const float *q, *k, *v, *dy, *y_in, *lse;
-    const grpo_rows *rows;
-    const grpo_heads *heads;
-    grpo__cpu *cpu;
-} grpo__attention_job;
+typedef struct grpo__query {        /* one row of a segment, one head                            */
+    const grpo_segment *segment;
+    int num_keys, d;
+    size_t at, stride, head;        /* in [rows, heads]; floats of a slot; where the head's begin */
+} grpo__query;
 
-/* The slot of key j. */
-static int grpo__key(const grpo_segment *s, int j) {
-    return j < s->prefix_length ? s->prefix + j : s->own + (j - s->prefix_length);
+GRPO__INLINE grpo__query grpo__query_of(const grpo__job *t, const grpo_segment *s, int i, int h) {
+    const grpo_heads *heads = t->heads;
+    grpo__query u;
+    u.segment = s;
+    u.num_keys = s->prefix_length + s->start + i + 1;
+    u.d = heads->head_dim;
+    u.at = (size_t)(s->row + i) * (size_t)heads->num_heads + (size_t)h;
+    u.stride = (size_t)heads->num_kv_heads * (size_t)u.d;
+    u.head = (size_t)(h / (heads->num_heads / heads->num_kv_heads)) * (size_t)u.d;
+    return u;
 }
 
-GRPO__INLINE void grpo__attend_plain(float *y, float *lse, float *p, const float *q,
-                                     const float *k, const float *v, const grpo_segment *segment,
-                                     int keys, size_t stride, int d) {
+/* Where key j is in k, and its value in v. */
+GRPO__INLINE size_t grpo__key(const grpo__query *u, int j) {
+    const grpo_segment *s = u->segment;
+    int slot = j < s->prefix_length ? s->prefix + j : s->own + (j - s->prefix_length);
+    return (size_t)slot * u->stride + u->head;
+}
+
+/* p: room for num_keys floats */
+GRPO__INLINE void grpo__attend(const grpo__job *t, grpo__query u, float *p) {
+    int d = u.d, keys = u.num_keys, j;
+    const float *q = t->q + u.at * (size_t)d, *k = t->k, *v = t->v;
+    float *y = t->y + u.at * (size_t)d;
     float scale = 1.0f / sqrtf((float)d), top = -FLT_MAX, sum = 0;
-    int j;
     for (j = 0; j < keys; j++) {
-        p[j] = scale * grpo__dot(q, k + (size_t)grpo__key(segment, j) * stride, d);
+        p[j] = scale * grpo__dot(q, k + grpo__key(&u, j), d);
         if (!(p[j] <= top)) top = p[j];
     }
     memset(y, 0, (size_t)d * sizeof *y);
     grpo__exp_all_plain(p, keys, top, 1.0f);
     for (j = 0; j < keys; j++) {
         sum += p[j];
-        grpo__axpy(y, p[j], v + (size_t)grpo__key(segment, j) * stride, d);
+        grpo__axpy(y, p[j], v + grpo__key(&u, j), d);
     }
     for (j = 0; j < d; j++) y[j] /= sum;
-    *lse = top + logf(sum);
+    t->lse_out[u.at] = top + logf(sum);
 }
-GRPO__FOR_EACH_UNIT(grpo__attend, (float *y, float *lse, float *p, const float *q, const float *k,
-                                   const float *v, const grpo_segment *segment, int keys,
-                                   size_t stride, int d),
-                    (y, lse, p, q, k, v, segment, keys, stride, d))
 
 /* One segment, one head. */
-static void grpo__attention_segment(void *job, int task, int thread) {
-    const grpo__attention_job *t = (const grpo__attention_job *)job;
-    const grpo_heads *s = t->heads;
-    const grpo_segment *segment = t->rows->segments + task / s->num_heads;
-    int h = task % s->num_heads, d = s->head_dim, i;
-    size_t stride = grpo__size(s->num_kv_heads, d);
-    size_t kv = grpo__size(h / (s->num_heads / s->num_kv_heads), d);
-    for (i = 0; i < segment->num_rows; i++) {
-        size_t at = grpo__size(segment->row + i, s->num_heads) + (size_t)h;
-        grpo__attend(t->y + at * (size_t)d, t->lse_out + at, grpo__scratch(t->cpu, thread),
-                     t->q + at * (size_t)d, t->k + kv, t->v + kv, segment,
-                     segment->prefix_length + segment->start + i + 1, stride, d);
-    }
+GRPO__INLINE void grpo__attention_segment_plain(void *job, int task, int thread) {
+    const grpo__job *t = (const grpo__job *)job;
+    const grpo_segment *s = t->rows->segments + task / t->heads->num_heads;
+    float *p = grpo__scratch(t->cpu, thread);
+    int i;
+    for (i = 0; i < s->num_rows; i++)
+        grpo__attend(t, grpo__query_of(t, s, i, task % t->heads->num_heads), p);
 }
-
-static double grpo__attention_work(const grpo_rows *rows, const grpo_heads *heads) {
-    return 64.0 * rows->num_rows * heads->num_heads * heads->head_dim;
-}
-
-static void grpo__cpu_attention(void *context, void *y, float *lse, const void *q, const void *k,
-                                const void *v, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__attention_job job;
-    memset(&job, 0, sizeof job);
-    job.cpu = (grpo__cpu *)context;
-    job.y = (float *)y; job.lse_out = lse;
-    job.q = (const float *)q; job.k = (const float *)k; job.v = (const float *)v;
-    job.rows = rows; job.heads = heads;
-    grpo__parallel(&job.cpu->pool, rows->num_segments * heads->num_heads,
-                   grpo__attention_work(rows, heads), grpo__attention_segment, &job);
-}
+GRPO__FOR_EACH_UNIT(grpo__attention_segment, (void *job, int task, int thread), (job, task, thread))
 
 /* For one query row, with D = dy . y:
  *     dp_j = dy . v_j,   ds_j = p_j (dp_j - D),   dq = scale sum_j ds_j k_j,
  *     dk_j += scale ds_j q,   dv_j += p_j dy */
-GRPO__INLINE void grpo__attend_backward_plain(float *dq, float *dk, float *dv, const float *dy,
-                                              const float *y, float lse, const float *q,
-                                              const float *k, const float *v,
-                                              const grpo_segment *segment, int keys,
-                                              size_t stride, int d) {
-    float scale = 1.0f / sqrtf((float)d), D = grpo__dot(dy, y, d);
-    int j;
+GRPO__INLINE void grpo__attend_backward(const grpo__job *t, grpo__query u) {
+    int d = u.d, keys = u.num_keys, j;
+    size_t row = u.at * (size_t)d;
+    const float *q = t->q + row, *k = t->k, *v = t->v, *dy = t->dy + row;
+    float *dq = t->dq + row, *dk = t->dk, *dv = t->dv;
+    float scale = 1.0f / sqrtf((float)d), D = grpo__dot(dy, t->x + row, d), lse = t->lse[u.at];
     memset(dq, 0, (size_t)d * sizeof *dq);
     for (j = 0; j < keys; j++) {
-        size_t at = (size_t)grpo__key(segment, j) * stride;
+        size_t at = grpo__key(&u, j);
         float p = grpo__exp(scale * grpo__dot(q, k + at, d) - lse);
         float ds = scale * p * (grpo__dot(dy, v + at, d) - D);
         grpo__axpy(dq, ds, k + at, d);
@@ -1864,111 +1797,86 @@ GRPO__INLINE void grpo__attend_backward_plain(float *dq, float *dk, float *dv, c
         grpo__axpy(dv + at, p, dy, d);
     }
 }
-GRPO__FOR_EACH_UNIT(grpo__attend_backward, (float *dq, float *dk, float *dv, const float *dy,
-                                            const float *y, float lse, const float *q,
-                                            const float *k, const float *v,
-                                            const grpo_segment *segment, int keys, size_t stride,
-                                            int d),
-                    (dq, dk, dv, dy, y, lse, q, k, v, segment, keys, stride, d))
 
 /* One group of segments (they share a prefix, and so dk and dv), one head of k and v. */
-static void grpo__attention_group(void *job, int task, int thread) {
-    const grpo__attention_job *t = (const grpo__attention_job *)job;
-    const grpo_heads *s = t->heads;
-    int d = s->head_dim, shared = s->num_heads / s->num_kv_heads, group = task / s->num_kv_heads;
-    int kv_head = task % s->num_kv_heads, i, h, which;
-    size_t stride = grpo__size(s->num_kv_heads, d), kv = grpo__size(kv_head, d);
+GRPO__INLINE void grpo__attention_group_plain(void *job, int task, int thread) {
+    const grpo__job *t = (const grpo__job *)job;
+    int kv_heads = t->heads->num_kv_heads, shared = t->heads->num_heads / kv_heads;
+    int first = task % kv_heads * shared, d = t->heads->head_dim, i, h;
+    const int *group = t->rows->groups + task / kv_heads;
+    const grpo_segment *s, *begin = t->rows->segments + group[0];
+    const grpo_segment *end = t->rows->segments + group[1];
     (void)thread;
-    for (which = t->rows->groups[group]; which < t->rows->groups[group + 1]; which++) {
-        const grpo_segment *segment = t->rows->segments + which;
-        for (i = 0; i < segment->num_rows; i++) {
-            size_t slot = (size_t)t->rows->slots[segment->row + i] * stride + kv;
-            memset(t->dk + slot, 0, (size_t)d * sizeof(float));
-            memset(t->dv + slot, 0, (size_t)d * sizeof(float));
+    for (s = begin; s < end; s++)
+        for (i = 0; i < s->num_rows; i++) {
+            size_t slot = (size_t)t->rows->slots[s->row + i];
+            size_t at = (slot * (size_t)kv_heads + (size_t)(task % kv_heads)) * (size_t)d;
+            memset(t->dk + at, 0, (size_t)d * sizeof(float));
+            memset(t->dv + at, 0, (size_t)d * sizeof(float));
         }
-    }
-    for (which = t->rows->groups[group]; which < t->rows->groups[group + 1]; which++) {
-        const grpo_segment *segment = t->rows->segments + which;
-        for (i = 0; i < segment->num_rows; i++)
-            for (h = kv_head * shared; h < (kv_head + 1) * shared; h++) {
-                size_t row = grpo__size(segment->row + i, s->num_heads) + (size_t)h;
-                size_t at = row * (size_t)d;
-                grpo__attend_backward(t->dq + at, t->dk + kv, t->dv + kv, t->dy + at,
-                                      t->y_in + at, t->lse[row], t->q + at, t->k + kv, t->v + kv,
-                                      segment, segment->prefix_length + segment->start + i + 1,
-                                      stride, d);
-            }
-    }
+    for (s = begin; s < end; s++)
+        for (i = 0; i < s->num_rows; i++)
+            for (h = first; h < first + shared; h++)
+                grpo__attend_backward(t, grpo__query_of(t, s, i, h));
+}
+GRPO__FOR_EACH_UNIT(grpo__attention_group, (void *job, int task, int thread), (job, task, thread))
+
+static void grpo__cpu_attention(void *context, void *y, float *lse, const void *q, const void *k,
+                                const void *v, const grpo_rows *rows, const grpo_heads *heads) {
+    grpo__job job = grpo__heads_job(context, rows, heads);
+    job.q = (const float *)q; job.k = (const float *)k; job.v = (const float *)v;
+    job.y = (float *)y; job.lse_out = lse;
+    grpo__parallel(&job.cpu->pool, rows->num_segments * heads->num_heads,
+                   64.0 * job.n * job.width, grpo__attention_segment, &job);
 }
 
 static void grpo__cpu_attention_backward(void *context, void *dq, void *dk, void *dv,
                                          const void *dy, const void *y, const float *lse,
                                          const void *q, const void *k, const void *v,
                                          const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__attention_job job;
-    memset(&job, 0, sizeof job);
-    job.cpu = (grpo__cpu *)context;
-    job.dq = (float *)dq; job.dk = (float *)dk; job.dv = (float *)dv;
+    grpo__job job = grpo__heads_job(context, rows, heads);
     job.q = (const float *)q; job.k = (const float *)k; job.v = (const float *)v;
-    job.dy = (const float *)dy; job.y_in = (const float *)y; job.lse = lse;
-    job.rows = rows; job.heads = heads;
+    job.dq = (float *)dq; job.dk = (float *)dk; job.dv = (float *)dv;
+    job.dy = (const float *)dy; job.x = (const float *)y; job.lse = lse;
     grpo__parallel(&job.cpu->pool, rows->num_groups * heads->num_kv_heads,
-                   grpo__attention_work(rows, heads), grpo__attention_group, &job);
+                   64.0 * job.n * job.width, grpo__attention_group, &job);
 }
 
 /* ---- SwiGLU (Shazeer 2020): y = silu(gate) * up, silu(x) = x sigmoid(x) */
-typedef struct grpo__swiglu_job {
-    float *y, *dgate_up;
-    const float *gate_up, *dy;
-    int n, width;
-} grpo__swiglu_job;
-
-GRPO__INLINE void grpo__swiglu_row_plain(float *y, const float *gate, const float *up, int n) {
-    int i;
+GRPO__INLINE void grpo__swiglu_row_plain(const grpo__job *t, int r) {
+    int i, n = t->width;
+    size_t at = grpo__size(r, n);
+    const float *gate = t->x + 2 * at, *up = gate + n;
+    float *y = t->y + at;
     for (i = 0; i < n; i++) y[i] = gate[i] / (1.0f + grpo__exp(-gate[i])) * up[i];
 }
-GRPO__FOR_EACH_UNIT(grpo__swiglu_row, (float *y, const float *gate, const float *up, int n),
-                    (y, gate, up, n))
+GRPO__FOR_EACH_UNIT(grpo__swiglu_row, (const grpo__job *t, int r), (t, r))
 
 /* silu'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
-GRPO__INLINE void grpo__swiglu_row_backward_plain(float *dgate, float *dup, const float *dy,
-                                                  const float *gate, const float *up, int n) {
-    int i;
+GRPO__INLINE void grpo__swiglu_row_backward_plain(const grpo__job *t, int r) {
+    int i, n = t->width;
+    size_t at = grpo__size(r, n);
+    const float *gate = t->x + 2 * at, *up = gate + n, *dy = t->dy + at;
+    float *dgate = t->dx + 2 * at, *dup = dgate + n;
     for (i = 0; i < n; i++) {
         float s = 1.0f / (1.0f + grpo__exp(-gate[i]));
         dup[i] = dy[i] * gate[i] * s;
         dgate[i] = dy[i] * up[i] * s * (1.0f + gate[i] * (1.0f - s));
     }
 }
-GRPO__FOR_EACH_UNIT(grpo__swiglu_row_backward, (float *dgate, float *dup, const float *dy,
-                                                const float *gate, const float *up, int n),
-                    (dgate, dup, dy, gate, up, n))
-
-static void grpo__swiglu_rows(void *job, int task, int thread) {
-    const grpo__swiglu_job *t = (const grpo__swiglu_job *)job;
-    int r, end = grpo__min(t->n, (task + 1) * GRPO__ROW_BLOCK);
-    (void)thread;
-    for (r = task * GRPO__ROW_BLOCK; r < end; r++) {
-        size_t at = grpo__size(r, t->width);
-        const float *gate = t->gate_up + 2 * at, *up = gate + t->width;
-        if (t->y) grpo__swiglu_row(t->y + at, gate, up, t->width);
-        else grpo__swiglu_row_backward(t->dgate_up + 2 * at, t->dgate_up + 2 * at + t->width,
-                                       t->dy + at, gate, up, t->width);
-    }
-}
+GRPO__FOR_EACH_UNIT(grpo__swiglu_row_backward, (const grpo__job *t, int r), (t, r))
 
 static void grpo__cpu_swiglu(void *context, void *y, const void *gate_up, int n, int width) {
-    grpo__swiglu_job job = { (float *)y, NULL, (const float *)gate_up, NULL, n, width };
-    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(n, GRPO__ROW_BLOCK),
-                   8.0 * n * width, grpo__swiglu_rows, &job);
+    grpo__job job = grpo__new_job(context, n, width);
+    job.y = (float *)y; job.x = (const float *)gate_up;
+    grpo__each_row(&job, 8, grpo__swiglu_row);
 }
 
 static void grpo__cpu_swiglu_backward(void *context, void *dgate_up, const void *dy,
                                       const void *gate_up, int n, int width) {
-    grpo__swiglu_job job = { NULL, (float *)dgate_up, (const float *)gate_up, (const float *)dy,
-                             n, width };
-    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__blocks(n, GRPO__ROW_BLOCK),
-                   12.0 * n * width, grpo__swiglu_rows, &job);
+    grpo__job job = grpo__new_job(context, n, width);
+    job.dx = (float *)dgate_up; job.dy = (const float *)dy; job.x = (const float *)gate_up;
+    grpo__each_row(&job, 12, grpo__swiglu_row_backward);
 }
 
 /* ------------------------------------------------------------------------------------ >>text --
@@ -2996,41 +2904,46 @@ void grpo_free(grpo *g) {
 
 /* --------------------------------------------------------------------------------- >>sampling --
  * One row of logits z[vocab] -> filter -> token -> log-prob, and back. With K the tokens that the
- * filters keep and T the temperature:
+ * filters keep, T the temperature and x_v = (z_v - max_K z) / T:
  *
- *     p_v = exp(z_v / T) / sum_{K} exp(z / T)  for v in K, else 0;    H = -sum_K p log p
+ *     S = sum_K e^x,     p_v = e^x_v / S  for v in K, else 0,     H = -sum_K p log p
  *
- * Sampling and training both call this code with the same K, so their log-probs are the same
- * bits. */
-
+ * Sampling and training call this code with the same K, so their log-probs are the same bits. */
 static int grpo__is_kept(const uint32_t *kept, int token) {
     return !kept || (kept[token >> 5] >> (token & 31) & 1u);
 }
 
-static float grpo__inverse_temperature(float temperature) {
-    return temperature > 0 ? 1.0f / temperature : 1.0f;
-}
+static void grpo__drop(uint32_t *kept, int token) { kept[token >> 5] &= ~(1u << (token & 31)); }
 
-static float grpo__largest(const float *z, int vocab, const uint32_t *kept) {
-    float top = -FLT_MAX;
+typedef struct grpo__softmax {
+    const float *z;                 /* [vocab]                                                   */
+    int vocab;
+    const uint32_t *kept;           /* K, one bit each; NULL: all                                */
+    float top, inverse;             /* max_K z, 1 / T                                            */
+} grpo__softmax;
+
+static grpo__softmax grpo__softmax_of(const float *z, int vocab, float temperature,
+                                      const uint32_t *kept) {
+    grpo__softmax s = { z, vocab, kept, -FLT_MAX, temperature > 0 ? 1.0f / temperature : 1.0f };
     int v;
     for (v = 0; v < vocab; v++)
-        if (grpo__is_kept(kept, v) && !(z[v] <= top)) top = z[v];
-    return top;
+        if (grpo__is_kept(kept, v) && !(z[v] <= s.top)) s.top = z[v];
+    return s;
 }
+
+static float grpo__scaled(const grpo__softmax *s, int v) { return (s->z[v] - s->top) * s->inverse; }
 
 enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
 
-/* e[j] = exp((z[j] - top) / T) of the 16 tokens from v on, 0 where not kept or past the end. */
-static void grpo__exp_lane(float *e, const float *z, int vocab, const uint32_t *kept, float top,
-                           float inverse, int v) {
-    uint32_t bits = kept ? kept[v >> 5] >> (v & 31) : 0xffffu;
-    float copy[GRPO__LANE];
-    const float *from = z + v;
-    int j;
-    if (vocab - v < GRPO__LANE) {
-        for (j = 0; j < GRPO__LANE; j++) copy[j] = j < vocab - v ? z[v + j] : top;
-        bits &= (1u << (vocab - v)) - 1;
+/* e[j] = e^x of the 16 tokens from v on, 0 where not kept or past the end. */
+static void grpo__exp_lane(float *e, const grpo__softmax *s, int v) {
+    uint32_t bits = s->kept ? s->kept[v >> 5] >> (v & 31) : 0xffffu;
+    float copy[GRPO__LANE], top = s->top, inverse = s->inverse;
+    const float *from = s->z + v;
+    int j, left = s->vocab - v;
+    if (left < GRPO__LANE) {
+        for (j = 0; j < GRPO__LANE; j++) copy[j] = j < left ? s->z[v + j] : top;
+        bits &= (1u << left) - 1;
         from = copy;
     }
     for (j = 0; j < GRPO__LANE; j++) e[j] = grpo__exp((from[j] - top) * inverse);
@@ -3038,65 +2951,51 @@ static void grpo__exp_lane(float *e, const float *z, int vocab, const uint32_t *
         for (j = 0; j < GRPO__LANE; j++) e[j] = bits >> j & 1u ? e[j] : 0.0f;
 }
 
-static double grpo__add_lane(const float *s) {
+/* sum_K e^x, or sum_K e^x x */
+static double grpo__sum(const grpo__softmax *s, int times_x) {
+    float sums[GRPO__LANE] = { 0 }, e[GRPO__LANE];
     double sum = 0;
-    int j;
-    for (j = 0; j < GRPO__LANE; j++) sum += (double)s[j];
+    int v, j;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        grpo__exp_lane(e, s, v);
+        for (j = 0; j < GRPO__LANE && times_x; j++)
+            if (e[j] > 0) e[j] *= grpo__scaled(s, v + j);
+        for (j = 0; j < GRPO__LANE; j++) sums[j] += e[j];
+    }
+    for (j = 0; j < GRPO__LANE; j++) sum += (double)sums[j];
     return sum;
 }
 
-/* sum over K of exp((z - top) / T) */
-static double grpo__partition(const float *z, int vocab, const uint32_t *kept, float top,
-                              float inverse) {
-    float s[GRPO__LANE] = { 0 }, e[GRPO__LANE];
-    int v, j;
-    for (v = 0; v < vocab; v += GRPO__LANE) {
-        grpo__exp_lane(e, z, vocab, kept, top, inverse, v);
-        for (j = 0; j < GRPO__LANE; j++) s[j] += e[j];
-    }
-    return grpo__add_lane(s);
-}
+static double grpo__partition(const grpo__softmax *s) { return grpo__sum(s, 0); }
 
-/* H = log S - 1/S sum_K e^x x,  x = (z - top) / T,  S = sum_K e^x */
-static float grpo__entropy(const float *z, int vocab, const uint32_t *kept, float top,
-                           float inverse, double partition) {
-    float s[GRPO__LANE] = { 0 }, e[GRPO__LANE];
-    int v, j;
-    for (v = 0; v < vocab; v += GRPO__LANE) {
-        int n = grpo__min(GRPO__LANE, vocab - v);
-        grpo__exp_lane(e, z, vocab, kept, top, inverse, v);
-        for (j = 0; j < n; j++)
-            if (e[j] > 0) s[j] += e[j] * ((z[v + j] - top) * inverse);
-    }
-    return (float)(log(partition) - grpo__add_lane(s) / partition);
+/* H = log S - 1/S sum_K e^x x */
+static float grpo__entropy(const grpo__softmax *s, double partition) {
+    return (float)(log(partition) - grpo__sum(s, 1) / partition);
 }
 
 float grpo_logprob(const float *logits, int vocab, float temperature, const uint32_t *kept,
                    int token, float *entropy) {
-    float inverse = grpo__inverse_temperature(temperature);
-    float top = grpo__largest(logits, vocab, kept);
-    double partition = grpo__partition(logits, vocab, kept, top, inverse);
-    if (entropy) *entropy = grpo__entropy(logits, vocab, kept, top, inverse, partition);
-    return (float)((double)((logits[token] - top) * inverse) - log(partition));
+    grpo__softmax s = grpo__softmax_of(logits, vocab, temperature, kept);
+    double partition = grpo__partition(&s);
+    if (entropy) *entropy = grpo__entropy(&s, partition);
+    return (float)((double)grpo__scaled(&s, token) - log(partition));
 }
 
 /* dlogp_i / dz_v = ([v = token_i] - p_v) / T     and     dH / dz_v = -p_v (log p_v + H) / T */
 void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *kept,
                            int num_targets, const int *targets, const float *dlogprobs,
                            float dentropy) {
-    float inverse = grpo__inverse_temperature(temperature);
-    float top = grpo__largest(logits, vocab, kept);
-    double partition = grpo__partition(logits, vocab, kept, top, inverse);
-    float entropy = 0, log_partition = (float)log(partition), total = 0, e[GRPO__LANE];
-    float share = (float)(1.0 / partition);
+    grpo__softmax s = grpo__softmax_of(logits, vocab, temperature, kept);
+    double partition = grpo__partition(&s);
+    float entropy = dentropy != 0 ? grpo__entropy(&s, partition) : 0.0f;
+    float top = s.top, inverse = s.inverse, e[GRPO__LANE], total = 0;
+    float share = (float)(1.0 / partition), log_partition = (float)log(partition);
     int v, i, j;
-    if (dentropy != 0)
-        entropy = grpo__entropy(logits, vocab, kept, top, inverse, partition);
     for (i = 0; i < num_targets; i++) total += dlogprobs[i];
     for (v = 0; v < vocab; v += GRPO__LANE) {
         int n = grpo__min(GRPO__LANE, vocab - v);
         float *z = logits + v;
-        grpo__exp_lane(e, logits, vocab, kept, top, inverse, v);
+        grpo__exp_lane(e, &s, v);
         for (j = 0; j < n; j++) {
             float logp = (z[j] - top) * inverse - log_partition;
             float weight = total + (dentropy != 0 ? dentropy * (logp + entropy) : 0.0f);
@@ -3108,14 +3007,13 @@ void grpo_logprob_backward(float *logits, int vocab, float temperature, const ui
 
 int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *kept,
                       float uniform) {
-    float inverse = grpo__inverse_temperature(temperature);
-    float top = grpo__largest(logits, vocab, kept);
-    double left = (double)uniform * grpo__partition(logits, vocab, kept, top, inverse);
+    grpo__softmax s = grpo__softmax_of(logits, vocab, temperature, kept);
+    double left = (double)uniform * grpo__partition(&s);
     float e[GRPO__LANE];
     int v, j, last = 0;
     for (v = 0; v < vocab; v += GRPO__LANE) {
-        grpo__exp_lane(e, logits, vocab, kept, top, inverse, v);
-        for (j = 0; j < GRPO__LANE && v + j < vocab; j++) {
+        grpo__exp_lane(e, &s, v);                             /* 0 past the end                  */
+        for (j = 0; j < GRPO__LANE; j++) {
             if (!(e[j] > 0)) continue;
             last = v + j;
             left -= (double)e[j];
@@ -3130,75 +3028,65 @@ int grpo_sample_token(const float *logits, int vocab, float temperature, const u
  * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
  * closer at that bin alone, until only equal logits are left. */
 typedef struct grpo__cut {
-    const float *z;
-    int vocab;
-    const uint32_t *kept;
-    float top, inverse;
-    int by_mass;                    /* measure: exp((z - top) / T), or else 1                    */
-    float low, high;                /* the candidates                                            */
+    grpo__softmax s;
+    int by_mass;                    /* measure: e^x, or else 1                                   */
+    float low, high;                /* the candidates' logits                                    */
     double above;                   /* measure of what is larger than high                       */
 } grpo__cut;
 
 static double grpo__measure(const grpo__cut *c, int v) {
-    return c->by_mass ? (double)grpo__exp((c->z[v] - c->top) * c->inverse) : 1.0;
+    return c->by_mass ? (double)grpo__exp(grpo__scaled(&c->s, v)) : 1.0;
 }
 
+/* The bin that the token falls into; -1: it is no candidate. */
 static int grpo__bin(const grpo__cut *c, int v) {
-    double width = (double)c->high - (double)c->low;
-    return (int)(255.0 * (((double)c->z[v] - (double)c->low) / width));
-}
-
-static int grpo__is_candidate(const grpo__cut *c, int v) {
-    return grpo__is_kept(c->kept, v) && c->z[v] >= c->low && c->z[v] <= c->high;
+    double z = (double)c->s.z[v], low = (double)c->low, high = (double)c->high;
+    if (!grpo__is_kept(c->s.kept, v) || !(z >= low && z <= high)) return -1;
+    return (int)(255.0 * ((z - low) / (high - low)));
 }
 
 static void grpo__narrow(grpo__cut *c, double goal) {
-    double bins[256];
+    double bins[256] = { 0 };
     float low = FLT_MAX, high = -FLT_MAX;
     int v, b;
-    memset(bins, 0, sizeof bins);
-    for (v = 0; v < c->vocab; v++)
-        if (grpo__is_candidate(c, v)) bins[grpo__bin(c, v)] += grpo__measure(c, v);
+    for (v = 0; v < c->s.vocab; v++)
+        if ((b = grpo__bin(c, v)) >= 0) bins[b] += grpo__measure(c, v);
     for (b = 255; b > 0 && c->above + bins[b] < goal; b--) c->above += bins[b];
-    for (v = 0; v < c->vocab; v++)
-        if (grpo__is_candidate(c, v) && grpo__bin(c, v) == b) {
-            if (c->z[v] < low) low = c->z[v];
-            if (c->z[v] > high) high = c->z[v];
+    for (v = 0; v < c->s.vocab; v++)
+        if (grpo__bin(c, v) == b) {
+            if (c->s.z[v] < low) low = c->s.z[v];
+            if (c->s.z[v] > high) high = c->s.z[v];
         }
     c->low = low;
     c->high = high;
 }
 
 /* Keep the fewest of the kept tokens whose measure reaches goal; of equal logits the first ones. */
-static void grpo__keep_most(const grpo_sampling *s, const float *z, int vocab, uint32_t *kept,
+static void grpo__keep_most(const float *z, int vocab, float temperature, uint32_t *kept,
                             int by_mass, double goal) {
-    grpo__cut c;
+    grpo__cut c = { grpo__softmax_of(z, vocab, temperature, kept), by_mass, -FLT_MAX, FLT_MAX, 0 };
     int v;
-    c.z = z; c.vocab = vocab; c.kept = kept; c.by_mass = by_mass;
-    c.top = grpo__largest(z, vocab, kept);
-    c.inverse = grpo__inverse_temperature(s->temperature);
-    c.low = -FLT_MAX; c.high = FLT_MAX; c.above = 0;
-    if (by_mass) goal *= grpo__partition(z, vocab, kept, c.top, c.inverse);
+    if (by_mass) goal *= grpo__partition(&c.s);
     do grpo__narrow(&c, goal); while (c.low < c.high);
     for (v = 0; v < vocab; v++) {
         int keep = grpo__is_kept(kept, v) && (z[v] > c.low || (z[v] == c.low && c.above < goal));
         if (keep && z[v] == c.low) c.above += grpo__measure(&c, v);
-        if (!keep) kept[v >> 5] &= ~(1u << (v & 31));
+        if (!keep) grpo__drop(kept, v);
     }
 }
 
 void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept) {
-    int v, words = grpo__blocks(vocab, 32), top_k = s->temperature == 0 ? 1 : s->top_k;
+    float T = s->temperature;
+    int v, words = grpo__blocks(vocab, 32), top_k = T == 0 ? 1 : s->top_k;
     for (v = 0; v < words; v++) kept[v] = 0xffffffffu;
     if (vocab & 31) kept[words - 1] = (1u << (vocab & 31)) - 1;
-    if (top_k > 0 && top_k < vocab) grpo__keep_most(s, logits, vocab, kept, 0, top_k);
-    if (s->top_p < 1) grpo__keep_most(s, logits, vocab, kept, 1, (double)s->top_p);
+    if (top_k > 0 && top_k < vocab) grpo__keep_most(logits, vocab, T, kept, 0, top_k);
+    if (s->top_p < 1) grpo__keep_most(logits, vocab, T, kept, 1, (double)s->top_p);
     if (s->min_p > 0) {             /* p_v >= min_p p_max */
-        float inverse = grpo__inverse_temperature(s->temperature);
-        float top = grpo__largest(logits, vocab, kept);
+        grpo__softmax row = grpo__softmax_of(logits, vocab, T, kept);
         for (v = 0; v < vocab; v++)
-            if (logits[v] < top && !(grpo__exp((logits[v] - top) * inverse) >= s->min_p))
-                kept[v >> 5] &= ~(1u << (v & 31));
+            if (logits[v] < row.top && !(grpo__exp(grpo__scaled(&row, v)) >= s->min_p))
+                grpo__drop(kept, v);
     }
 }
 
@@ -3207,90 +3095,75 @@ typedef struct grpo__vocab_job {
     float *logits;                  /* [rows, vocab]                                             */
     int vocab;
     const grpo_targets *targets;
+    uint32_t *kept;                 /* the sets, indexed by targets->kept_rows; NULL: all        */
     float *logprobs, *entropies;
-    const float *dlogprobs, *dentropies, *uniforms;
-    const grpo_sampling *sampling;
-    uint32_t *kept;
+    const grpo_sampling *sampling;  /* sample: filter into the sets, draw into tokens            */
+    const float *uniforms;
     int *tokens;
+    const float *dlogprobs, *dentropies;                      /* if set: backward                */
 } grpo__vocab_job;
 
-static const uint32_t *grpo__kept_of(const grpo_targets *t, int vocab, int row) {
-    return t->kept ? t->kept + grpo__size(t->kept_rows[row], grpo__blocks(vocab, 32)) : NULL;
-}
-
-static void grpo__logprobs_row(void *job, int r, int thread) {
-    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
-    const grpo_targets *targets = t->targets;
+static void grpo__logprobs_row(const grpo__vocab_job *t, int r, float *z, uint32_t *kept) {
+    float temperature = t->targets->temperature;
+    const int *tokens = t->tokens ? t->tokens : t->targets->tokens;
     int i;
-    (void)thread;
-    for (i = targets->offsets[r]; i < targets->offsets[r + 1]; i++)
-        t->logprobs[i] = grpo_logprob(t->logits + grpo__size(r, t->vocab), t->vocab,
-                                      targets->temperature, grpo__kept_of(targets, t->vocab, r),
-                                      targets->tokens[i], &t->entropies[r]);
-}
-
-static void grpo__logprobs_row_backward(void *job, int r, int thread) {
-    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
-    const grpo_targets *targets = t->targets;
-    int first = targets->offsets[r];
-    (void)thread;
-    grpo_logprob_backward(t->logits + grpo__size(r, t->vocab), t->vocab, targets->temperature,
-                          grpo__kept_of(targets, t->vocab, r), targets->offsets[r + 1] - first,
-                          targets->tokens + first, t->dlogprobs + first,
-                          t->dentropies ? t->dentropies[r] : 0.0f);
-}
-
-static void grpo__sample_row(void *job, int r, int thread) {
-    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
-    const grpo_targets *targets = t->targets;
-    const float *z = t->logits + grpo__size(r, t->vocab);
-    uint32_t *kept = NULL;
-    int i;
-    (void)thread;
-    if (t->kept) {
-        kept = t->kept + grpo__size(targets->kept_rows[r], grpo__blocks(t->vocab, 32));
-        grpo_filter(t->sampling, z, t->vocab, kept);
-    }
-    for (i = targets->offsets[r]; i < targets->offsets[r + 1]; i++) {
-        t->tokens[i] = grpo_sample_token(z, t->vocab, targets->temperature, kept, t->uniforms[i]);
-        t->logprobs[i] = grpo_logprob(z, t->vocab, targets->temperature, kept, t->tokens[i],
-                                      &t->entropies[r]);
+    if (t->sampling && kept) grpo_filter(t->sampling, z, t->vocab, kept);
+    for (i = t->targets->offsets[r]; i < t->targets->offsets[r + 1]; i++) {
+        if (t->tokens)
+            t->tokens[i] = grpo_sample_token(z, t->vocab, temperature, kept, t->uniforms[i]);
+        t->logprobs[i] = grpo_logprob(z, t->vocab, temperature, kept, tokens[i], &t->entropies[r]);
     }
 }
 
-static void grpo__cpu_vocab(void *context, grpo__vocab_job *job, grpo__task run) {
+static void grpo__vocab_row(void *job, int r, int thread) {
+    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
+    const grpo_targets *to = t->targets;
+    float *z = t->logits + grpo__size(r, t->vocab);
+    int first = to->offsets[r], words = grpo__blocks(t->vocab, 32);
+    uint32_t *kept = t->kept ? t->kept + grpo__size(to->kept_rows[r], words) : NULL;
+    (void)thread;
+    if (!t->dlogprobs) grpo__logprobs_row(t, r, z, kept);
+    else grpo_logprob_backward(z, t->vocab, to->temperature, kept, to->offsets[r + 1] - first,
+                               to->tokens + first, t->dlogprobs + first,
+                               t->dentropies ? t->dentropies[r] : 0.0f);
+}
+
+static void grpo__cpu_vocab(void *context, grpo__vocab_job *job) {
     grpo__parallel(&((grpo__cpu *)context)->pool, job->targets->num_rows,
-                   20.0 * job->targets->num_rows * job->vocab, run, job);
+                   20.0 * job->targets->num_rows * job->vocab, grpo__vocab_row, job);
+}
+
+static grpo__vocab_job grpo__vocab_job_of(const void *logits, int vocab, const uint32_t *kept,
+                                          const grpo_targets *targets) {
+    grpo__vocab_job job;
+    memset(&job, 0, sizeof job);
+    job.logits = (float *)(uintptr_t)logits; job.vocab = vocab; job.targets = targets;
+    job.kept = (uint32_t *)(uintptr_t)kept;
+    return job;
 }
 
 static void grpo__cpu_logprobs(void *context, float *logprobs, float *entropies,
                                const void *logits, int vocab, const grpo_targets *targets) {
-    grpo__vocab_job job;
-    memset(&job, 0, sizeof job);
-    job.logits = (float *)(uintptr_t)logits; job.vocab = vocab; job.targets = targets;
+    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, targets->kept, targets);
     job.logprobs = logprobs; job.entropies = entropies;
-    grpo__cpu_vocab(context, &job, grpo__logprobs_row);
+    grpo__cpu_vocab(context, &job);
 }
 
 static void grpo__cpu_logprobs_backward(void *context, void *logits, const float *dlogprobs,
                                         const float *dentropies, int vocab,
                                         const grpo_targets *targets) {
-    grpo__vocab_job job;
-    memset(&job, 0, sizeof job);
-    job.logits = (float *)logits; job.vocab = vocab; job.targets = targets;
+    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, targets->kept, targets);
     job.dlogprobs = dlogprobs; job.dentropies = dentropies;
-    grpo__cpu_vocab(context, &job, grpo__logprobs_row_backward);
+    grpo__cpu_vocab(context, &job);
 }
 
 static void grpo__cpu_sample(void *context, int *tokens, float *logprobs, float *entropies,
                              uint32_t *kept, const void *logits, const float *uniforms, int vocab,
                              const grpo_sampling *sampling, const grpo_targets *targets) {
-    grpo__vocab_job job;
-    memset(&job, 0, sizeof job);
-    job.logits = (float *)(uintptr_t)logits; job.vocab = vocab; job.targets = targets;
-    job.tokens = tokens; job.logprobs = logprobs; job.entropies = entropies; job.kept = kept;
+    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, kept, targets);
+    job.tokens = tokens; job.logprobs = logprobs; job.entropies = entropies;
     job.uniforms = uniforms; job.sampling = sampling;
-    grpo__cpu_vocab(context, &job, grpo__sample_row);
+    grpo__cpu_vocab(context, &job);
 }
 
 /* --------------------------------------------------------------------------------- >>rollout --
