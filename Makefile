@@ -8,6 +8,7 @@
 
 CC      ?= cc
 CFLAGS  ?= -O3
+TESTFLAGS ?= -O1
 WARN     = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 BUILD    = build
 HEADER   = grpo.h
@@ -37,7 +38,7 @@ $(BUILD)/%: examples/%.c $(HEADER) examples/show.h | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h | $(BUILD)
-	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
+	$(CC) $(TESTFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD):
 	mkdir -p $(BUILD)

@@ -15,7 +15,7 @@ for c in gcc clang; do
     command -v $c > /dev/null || { echo "skipped: no $c"; continue; }
     for std in c99 gnu99 c11; do
         for o in -O0 -O3; do try $c -std=$std $o $warn -I. -c "$dir/header.c" -o "$dir/header.o"; done
-        for e in examples/*.c; do try $c -std=$std -O1 $warn -I. -c "$e" -o "$dir/example.o"; done
+        for e in examples/*.c; do try $c -std=$std -O0 $warn -I. -c "$e" -o "$dir/example.o"; done
     done
     for macro in GRPO_NO_THREADS GRPO_NO_SIMD GRPO_STATIC; do
         try $c -std=c99 -O2 $warn -D$macro -I. -c "$dir/header.c" -o "$dir/header.o"
@@ -31,7 +31,7 @@ for c in g++ clang++; do
     command -v $c > /dev/null || { echo "skipped: no $c"; continue; }
     for std in c++11 c++20; do
         try $c -std=$std -O2 $warn -I. -c "$dir/header.cc" -o "$dir/header.o"
-        for e in examples/*.c; do try $c -x c++ -std=$std -O1 $warn -I. -c "$e" -o "$dir/example.o"; done
+        for e in examples/*.c; do try $c -x c++ -std=$std -O0 $warn -I. -c "$e" -o "$dir/example.o"; done
     done
 done
 # The same bits without threads, with another compiler and with -march=native: one test each.
