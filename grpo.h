@@ -650,7 +650,8 @@ typedef struct grpo_rows {          /* the rows of one pass; arrays in backend m
     const int *tokens, *positions;  /* [num_rows]                                                */
     const int *slots;               /* [num_rows] where a row's K and V are kept                 */
     const grpo_segment *segments;   /* [num_segments]                                            */
-    const int *groups;              /* [num_groups + 1] first segment of each prompt's group     */
+    const int *groups;              /* [num_groups + 1] first segment of each group: a prompt,   */
+                                    /*     and the completions that share it, one after another  */
 } grpo_rows;
 
 typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]                   */
@@ -716,7 +717,8 @@ typedef struct grpo_backend {
                       const grpo_matrix *w, int n);
 
     /* qkv E[n, (heads + 2 kv_heads) head_dim] -> q E[n, heads * head_dim], and k, v into their
-     * slots E[slots, kv_heads * head_dim]; q and k are normalised per head if the gains F[head_dim]
+     * slots E[slots, kv_heads * head_dim], slots a multiple of 32; in which order they lie within k
+     * and v is the backend's affair, while dk and dv are rows. q and k are normalised per head if the gains F[head_dim]
      * are not NULL, then rotated by turns F[positions, head_dim / 2, {cos, sin}];
      * backward uses up dq and dk */
     void (*rotate)(void *context, void *q, void *k, void *v, const void *qkv, const float *turns,
@@ -1134,18 +1136,20 @@ static void grpo__parallel(grpo__pool *p, int num_tasks, double work, grpo__task
 }
 
 /* The CPU backend: its memory is the host's, its elements are floats. */
-typedef void (*grpo__tile_function)(int k, const float *a, const float *b, float *c, size_t ldc);
+typedef void (*grpo__tile_function)(int k, const float *a, size_t a_row, size_t a_depth,
+                                    const float *b, size_t b_depth, float *c, size_t c_row);
 
 typedef struct grpo__kernel {       /* the vector unit's way to multiply one tile                */
-    int columns;                    /* of a tile                                                 */
-    int rows[4];                    /* of the tiles there are, falling to 1; 0: no more          */
-    grpo__tile_function tile[4];
+    int columns;                    /* of a wide tile; a narrow one has half                     */
+    int rows[5];                    /* of the tiles there are, falling to 1                      */
+    grpo__tile_function tile[5][2]; /* narrow, wide                                              */
 } grpo__kernel;
 
 typedef struct grpo__cpu {
     grpo_config memory;             /* for its allocator                                         */
     grpo__kernel kernel;
     float *scratch;                 /* [threads][scratch_floats]                                 */
+    float *panels;                  /* [BLOCK_DEPTH, SHARED_COLUMNS] of the product at hand      */
     size_t scratch_floats;
     grpo__pool pool;
 } grpo__cpu;
@@ -1224,75 +1228,102 @@ static void grpo__add_row(const grpo__job *t, int r, int begin, int end) {
  *
  *     for i < m, j < n:   c = init[i][j];   for p < k:   c = fma(A[i][p], B[p][j], c)
  *
- * The fast way computes tiles of C in registers, with A and B copied into panels so that the inner
- * loop reads memory in a line. A tile loads C, adds its products in the order of p, and stores C:
+ * The fast way computes tiles of C in registers, from A where it is and from B in panels
+ * [k][columns of a tile], which the inner loop reads in a line. A tile loads C, adds its products in the order of p, and stores C:
  * so every element sees the same roundings as in the definition, however the work is cut.
- * (Without a fused instruction, c = c + A B with two roundings, equally for all.) */
-enum { GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 256, GRPO__BLOCK_DEPTH = 256 };
+ * (Without a fused instruction, c = c + A B with two roundings, equally for all.)
+ *
+ * What it costs: a tile of 14 rows does 14 * 32 products for 14 + 32 numbers read, so that the
+ * multipliers and not the caches are the limit. A block of depth 256 keeps A's 14 rows and one of
+ * B's panels in 48 KB of L1; 512 columns of it stay in L2. */
+enum { GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 256,
+       GRPO__SHARED_COLUMNS = 2048 };         /* of B's panels that all threads share             */
 
-/* Tiles. a: panel [k][rows], b: panel [k][columns], c: [rows][ldc]. On x86 a tile is two vectors
- * wide, and row i of it lives in two registers: ci_left, ci_right. mm is the unit's prefix. */
+/* Tiles: c[i][j] += sum_p a[i * a_row + p * a_depth] b[p * b_depth + j]. On x86 a tile is one or
+ * two vectors wide; row i of it lives in the registers ci_left, ci_right. mm is the unit's prefix. */
 #ifdef GRPO__X86
-#define GRPO__LOAD_ROW(i, mm)  vector c##i##_left = mm##_loadu_ps(c + i * ldc),                 \
-                                      c##i##_right = mm##_loadu_ps(c + i * ldc + lanes);
-#define GRPO__FMA_ROW(i, mm)   { vector s = mm##_set1_ps(a[i]);                                 \
-                                 c##i##_left = mm##_fmadd_ps(s, left, c##i##_left);             \
-                                 c##i##_right = mm##_fmadd_ps(s, right, c##i##_right); }
-#define GRPO__STORE_ROW(i, mm) mm##_storeu_ps(c + i * ldc, c##i##_left);                        \
-                               mm##_storeu_ps(c + i * ldc + lanes, c##i##_right);
+#define GRPO__LOAD_2(i, mm)  vector c##i##_left = mm##_loadu_ps(c + i * c_row),                 \
+                                    c##i##_right = mm##_loadu_ps(c + i * c_row + lanes);
+#define GRPO__FMA_2(i, mm)   { vector s = mm##_set1_ps(a[i * a_row]);                           \
+                               c##i##_left = mm##_fmadd_ps(s, left, c##i##_left);               \
+                               c##i##_right = mm##_fmadd_ps(s, right, c##i##_right); }
+#define GRPO__STORE_2(i, mm) mm##_storeu_ps(c + i * c_row, c##i##_left);                        \
+                             mm##_storeu_ps(c + i * c_row + lanes, c##i##_right);
+#define GRPO__LOAD_1(i, mm)  vector c##i##_left = mm##_loadu_ps(c + i * c_row);
+#define GRPO__FMA_1(i, mm)   c##i##_left = mm##_fmadd_ps(mm##_set1_ps(a[i * a_row]), left,      \
+                                                         c##i##_left);
+#define GRPO__STORE_1(i, mm) mm##_storeu_ps(c + i * c_row, c##i##_left);
+#define GRPO__B_2(mm)        vector left = mm##_loadu_ps(b), right = mm##_loadu_ps(b + lanes);
+#define GRPO__B_1(mm)        vector left = mm##_loadu_ps(b);
 #define GRPO__ROWS_1(X, mm)  X(0, mm)
-#define GRPO__ROWS_4(X, mm)  X(0, mm) X(1, mm) X(2, mm) X(3, mm)
+#define GRPO__ROWS_2(X, mm)  X(0, mm) X(1, mm)
+#define GRPO__ROWS_4(X, mm)  GRPO__ROWS_2(X, mm) X(2, mm) X(3, mm)
 #define GRPO__ROWS_6(X, mm)  GRPO__ROWS_4(X, mm) X(4, mm) X(5, mm)
 #define GRPO__ROWS_8(X, mm)  GRPO__ROWS_6(X, mm) X(6, mm) X(7, mm)
 #define GRPO__ROWS_14(X, mm) GRPO__ROWS_8(X, mm) X(8, mm) X(9, mm) X(10, mm) X(11, mm)          \
                              X(12, mm) X(13, mm)
-#define GRPO__TILE(unit, instructions, type, mm, rows)                                          \
+#define GRPO__TILE(unit, instructions, type, mm, rows, wide)                                    \
     __attribute__((target(instructions)))                                                       \
-    static void grpo__tile_##unit##_##rows(int k, const float *a, const float *b, float *c,     \
-                                           size_t ldc) {                                        \
+    static void grpo__tile_##unit##_##rows##_##wide(int k, const float *a, size_t a_row,        \
+            size_t a_depth, const float *b, size_t b_depth, float *c, size_t c_row) {           \
         typedef type vector;                                                                    \
         enum { lanes = sizeof(vector) / sizeof(float) };                                        \
         int p;                                                                                  \
-        GRPO__ROWS_##rows(GRPO__LOAD_ROW, mm)                                                   \
-        for (p = 0; p < k; p++, a += rows, b += 2 * lanes) {                                    \
-            vector left = mm##_loadu_ps(b), right = mm##_loadu_ps(b + lanes);                   \
-            GRPO__ROWS_##rows(GRPO__FMA_ROW, mm)                                                \
+        GRPO__ROWS_##rows(GRPO__LOAD_##wide, mm)                                                \
+        for (p = 0; p < k; p++, a += a_depth, b += b_depth) {                                   \
+            GRPO__B_##wide(mm)                                                                  \
+            GRPO__ROWS_##rows(GRPO__FMA_##wide, mm)                                             \
         }                                                                                       \
-        GRPO__ROWS_##rows(GRPO__STORE_ROW, mm)                                                  \
+        GRPO__ROWS_##rows(GRPO__STORE_##wide, mm)                                               \
     }
-GRPO__TILE(avx512, "avx512f", __m512, _mm512, 14)
-GRPO__TILE(avx512, "avx512f", __m512, _mm512, 8)
-GRPO__TILE(avx512, "avx512f", __m512, _mm512, 4)
-GRPO__TILE(avx512, "avx512f", __m512, _mm512, 1)
-GRPO__TILE(avx2, "avx2,fma", __m256, _mm256, 6)
-GRPO__TILE(avx2, "avx2,fma", __m256, _mm256, 4)
-GRPO__TILE(avx2, "avx2,fma", __m256, _mm256, 1)
+#define GRPO__TILES(unit, instructions, type, mm, rows)                                         \
+    GRPO__TILE(unit, instructions, type, mm, rows, 1)                                           \
+    GRPO__TILE(unit, instructions, type, mm, rows, 2)
+GRPO__TILES(avx512, "avx512f", __m512, _mm512, 14)
+GRPO__TILES(avx512, "avx512f", __m512, _mm512, 8)
+GRPO__TILES(avx512, "avx512f", __m512, _mm512, 4)
+GRPO__TILES(avx512, "avx512f", __m512, _mm512, 2)
+GRPO__TILES(avx512, "avx512f", __m512, _mm512, 1)
+GRPO__TILES(avx2, "avx2,fma", __m256, _mm256, 6)
+GRPO__TILES(avx2, "avx2,fma", __m256, _mm256, 4)
+GRPO__TILES(avx2, "avx2,fma", __m256, _mm256, 2)
+GRPO__TILES(avx2, "avx2,fma", __m256, _mm256, 1)
 #endif /* GRPO__X86 */
 
-static void grpo__tile_any(int rows, int k, const float *a, const float *b, float *c, size_t ldc) {
-    int p, i, j;
-    for (p = 0; p < k; p++, a += rows, b += 8)
-        for (i = 0; i < rows; i++)
-            for (j = 0; j < 8; j++) c[(size_t)i * ldc + (size_t)j] += a[i] * b[j];
-}
-static void grpo__tile_any_4(int k, const float *a, const float *b, float *c, size_t ldc) {
-    grpo__tile_any(4, k, a, b, c, ldc);
-}
-static void grpo__tile_any_1(int k, const float *a, const float *b, float *c, size_t ldc) {
-    grpo__tile_any(1, k, a, b, c, ldc);
-}
+#define GRPO__TILE_PLAIN(rows, columns)                                                         \
+    static void grpo__tile_plain_##rows##_##columns(int k, const float *a, size_t a_row,        \
+            size_t a_depth, const float *b, size_t b_depth, float *c, size_t c_row) {           \
+        int p;                                                                                  \
+        size_t i, j;                                                                            \
+        for (p = 0; p < k; p++, a += a_depth, b += b_depth)                                     \
+            for (i = 0; i < rows; i++)                                                          \
+                for (j = 0; j < columns; j++) c[i * c_row + j] += a[i * a_row] * b[j];          \
+    }
+GRPO__TILE_PLAIN(4, 4)
+GRPO__TILE_PLAIN(4, 8)
+GRPO__TILE_PLAIN(1, 4)
+GRPO__TILE_PLAIN(1, 8)
 
 static grpo__kernel grpo__choose_kernel(void) {
-    grpo__kernel any = { 8, { 4, 1, 0, 0 }, { grpo__tile_any_4, grpo__tile_any_1, NULL, NULL } };
+    grpo__kernel plain = { 8, { 4, 1, 0, 0, 0 }, {
+        { grpo__tile_plain_4_4, grpo__tile_plain_4_8 },
+        { grpo__tile_plain_1_4, grpo__tile_plain_1_8 } } };
 #ifdef GRPO__X86
-    grpo__kernel avx512 = { 32, { 14, 8, 4, 1 }, { grpo__tile_avx512_14, grpo__tile_avx512_8,
-                                                   grpo__tile_avx512_4, grpo__tile_avx512_1 } };
-    grpo__kernel avx2 = { 16, { 6, 4, 1, 0 }, { grpo__tile_avx2_6, grpo__tile_avx2_4,
-                                                grpo__tile_avx2_1, NULL } };
+    grpo__kernel avx512 = { 32, { 14, 8, 4, 2, 1 }, {
+        { grpo__tile_avx512_14_1, grpo__tile_avx512_14_2 },
+        { grpo__tile_avx512_8_1, grpo__tile_avx512_8_2 },
+        { grpo__tile_avx512_4_1, grpo__tile_avx512_4_2 },
+        { grpo__tile_avx512_2_1, grpo__tile_avx512_2_2 },
+        { grpo__tile_avx512_1_1, grpo__tile_avx512_1_2 } } };
+    grpo__kernel avx2 = { 16, { 6, 4, 2, 1, 0 }, {
+        { grpo__tile_avx2_6_1, grpo__tile_avx2_6_2 },
+        { grpo__tile_avx2_4_1, grpo__tile_avx2_4_2 },
+        { grpo__tile_avx2_2_1, grpo__tile_avx2_2_2 },
+        { grpo__tile_avx2_1_1, grpo__tile_avx2_1_2 } } };
     if (__builtin_cpu_supports("avx512f")) return avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2;
 #endif
-    return any;
+    return plain;
 }
 
 /* A matrix of which element (i, j) is at [i * down + j * across]. */
@@ -1303,29 +1334,77 @@ static grpo__view grpo__view_of(const void *x, int down, int across) {
     return v;
 }
 
-/* panel[p][i] = x[first + i][depth0 + p] for i < rows (zero from there to width), p < depth. */
-static void grpo__pack(float *panel, grpo__view x, int first, int depth0, int rows, int width,
-                       int depth) {
-    int i, p;
-    x.at += (size_t)first * x.down + (size_t)depth0 * x.across;
-    for (i = 0; i < rows; i++) {
-        const float *from = x.at + (size_t)i * x.down;
-        float *to = panel + i;
-        for (p = 0; p < depth; p++, from += x.across, to += width) *to = *from;
+static grpo__view grpo__part(grpo__view v, int i, int j) {
+    v.at += (size_t)i * v.down + (size_t)j * v.across;
+    return v;
+}
+
+/* panel[p][i] = x[i][p] for i < rows (zero from there to width), p < depth. */
+static void grpo__pack(float *panel, grpo__view x, int rows, int width, int depth) {
+    size_t i, p, n = (size_t)rows, w = (size_t)width, d = (size_t)depth;
+    for (p = 0; p < d && n < w; p++) memset(panel + p * w + n, 0, (w - n) * sizeof *panel);
+    if (x.down == 1) {
+        for (p = 0; p < d; p++) memcpy(panel + p * w, x.at + p * x.across, n * sizeof *panel);
+        return;
     }
-    for (; i < width; i++)
-        for (p = 0; p < depth; p++) panel[(size_t)p * (size_t)width + (size_t)i] = 0;
+    i = 0;
+#ifdef GRPO__X86
+    for (; x.across == 1 && i + 4 <= n; i += 4)               /* four by four, in registers      */
+        for (p = 0; p + 4 <= d; p += 4) {
+            const float *from = x.at + i * x.down + p;
+            float *to = panel + p * w + i;
+            __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + x.down);
+            __m128 c = _mm_loadu_ps(from + 2 * x.down), e = _mm_loadu_ps(from + 3 * x.down);
+            _MM_TRANSPOSE4_PS(a, b, c, e);
+            _mm_storeu_ps(to, a);
+            _mm_storeu_ps(to + w, b);
+            _mm_storeu_ps(to + 2 * w, c);
+            _mm_storeu_ps(to + 3 * w, e);
+        }
+    for (p = d & ~(size_t)3; p < d; p++) {
+        size_t j;
+        for (j = 0; j < i; j++) panel[p * w + j] = x.at[j * x.down + p];
+    }
+#endif
+    for (; i < n; i++)
+        for (p = 0; p < d; p++) panel[p * w + i] = x.at[i * x.down + p * x.across];
+}
+
+/* c[rows][columns] += a b, columns at most those of a tile. b is read over the whole width; where a
+ * tile would stick out of C, a copy is computed. */
+static void grpo__strip(const grpo__kernel *kernel, grpo__view a, const float *b, size_t b_depth,
+                        int k, float *c, size_t c_row, int rows, int columns) {
+    float copy[14 * 32];
+    int which = 0, done, i, wide = columns > kernel->columns / 2;
+    int width = wide ? kernel->columns : kernel->columns / 2;
+    size_t size = (size_t)columns * sizeof *c;
+    if (rows > kernel->rows[0] && rows <= 2 * kernel->rows[1]) which = 1;     /* 16 = 8 + 8       */
+    for (; rows > 0; rows -= done) {
+        while (kernel->rows[which] > rows) which++;
+        done = kernel->rows[which];
+        if (columns == width) {
+            kernel->tile[which][wide](k, a.at, a.down, a.across, b, b_depth, c, c_row);
+        } else {
+            memset(copy, 0, sizeof copy);
+            for (i = 0; i < done; i++) memcpy(copy + i * width, c + (size_t)i * c_row, size);
+            kernel->tile[which][wide](k, a.at, a.down, a.across, b, b_depth, copy, (size_t)width);
+            for (i = 0; i < done; i++) memcpy(c + (size_t)i * c_row, copy + i * width, size);
+        }
+        a.at += (size_t)done * a.down;
+        c += (size_t)done * c_row;
+    }
 }
 
 typedef struct grpo__gemm {
     grpo__cpu *cpu;
     int m, n, k;
-    grpo__view a;                   /* A[i][p]                                                   */
-    grpo__view b;                   /* B's transpose, [j][p]; or                                 */
+    grpo__view a, b;                /* A[i][p], B[p][j]; or                                      */
     const float *panels;            /* ... B packed already, [n / columns][k][columns]           */
     float *c;                       /* [m, n] row-major                                          */
     const float *bias;              /* [n], or NULL                                              */
     const float *init;              /* [m, n], or NULL for zero; c itself to add to it           */
+    int rows, columns;              /* of C for one task                                         */
+    int j0, j1, p0, p1;             /* columns and depth that are being worked on                */
 } grpo__gemm;
 
 /* C's rows [i0, i1), columns [j0, j1) before the products: residual + bias. */
@@ -1341,55 +1420,73 @@ static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1
     }
 }
 
-/* c[rows][columns] += a's panel * b's. Where a tile would stick out of C, a copy is computed. */
-static void grpo__gemm_tile(const grpo__kernel *kernel, int which, int k, const float *a,
-                            const float *b, float *c, size_t ldc, int rows, int columns) {
-    float copy[14 * 32];
-    size_t i, width = (size_t)kernel->columns, size = (size_t)columns * sizeof *c;
-    if (rows == kernel->rows[which] && columns == kernel->columns) {
-        kernel->tile[which](k, a, b, c, ldc);
-        return;
-    }
-    memset(copy, 0, sizeof copy);
-    for (i = 0; i < (size_t)rows; i++) memcpy(copy + i * width, c + i * ldc, size);
-    kernel->tile[which](k, a, b, copy, width);
-    for (i = 0; i < (size_t)rows; i++) memcpy(c + i * ldc, copy + i * width, size);
-}
-
-/* Multiply rows [i0, i1) of A, packed here tile by tile, with column panels [j0, j1) at depth p. */
-static void grpo__gemm_rows(const grpo__gemm *g, float *a, const float *b, size_t b_step,
-                            int i0, int i1, int j0, int j1, int p, int depth) {
+/* Rows [i0, i1) of A times the panels of columns [j0, j1), at depth [p0, p1). */
+static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1, int p0, int p1) {
     const grpo__kernel *kernel = &g->cpu->kernel;
-    int i, j, rows, which = 0, width = kernel->columns;
-    size_t n = (size_t)g->n;
+    int width = kernel->columns, most = kernel->rows[0], rows, i, j;
+    size_t n = (size_t)g->n, depth = (size_t)(g->panels ? g->k : g->p1 - g->p0);
+    const float *b = g->panels ? g->panels : g->cpu->panels;
+    b += (size_t)(j0 - (g->panels ? 0 : g->j0)) * depth;
+    b += (size_t)(p0 - (g->panels ? 0 : g->p0)) * (size_t)width;
     for (i = i0; i < i1; i += rows) {
-        while (which < 3 && kernel->rows[which + 1] >= i1 - i) which++;
-        rows = grpo__min(i1 - i, kernel->rows[which]);
-        grpo__pack(a, g->a, i, p, rows, kernel->rows[which], depth);
+        grpo__view a = grpo__part(g->a, i, p0);
+        rows = grpo__min(i1 - i, most);
+        if (i1 - i > most && i1 - i <= 2 * kernel->rows[1]) rows = i1 - i;
         for (j = j0; j < j1; j += width)
-            grpo__gemm_tile(kernel, which, depth, a, b + (size_t)((j - j0) / width) * b_step,
-                            g->c + (size_t)i * n + (size_t)j, n, rows, grpo__min(j1 - j, width));
+            grpo__strip(kernel, a, b + (size_t)(j - j0) * depth, (size_t)width, p1 - p0,
+                        g->c + (size_t)i * n + (size_t)j, n, rows, grpo__min(j1 - j, width));
     }
 }
 
-/* One block of C, whole depth. */
 static void grpo__gemm_block(void *job, int task, int thread) {
     const grpo__gemm *g = (const grpo__gemm *)job;
-    int width = g->cpu->kernel.columns, blocks = grpo__blocks(g->n, GRPO__BLOCK_COLUMNS), p, j;
-    int i0 = task / blocks * GRPO__BLOCK_ROWS, j0 = task % blocks * GRPO__BLOCK_COLUMNS;
-    int i1 = grpo__min(g->m, i0 + GRPO__BLOCK_ROWS);
-    int j1 = grpo__min(g->n, j0 + GRPO__BLOCK_COLUMNS);
-    float *a = grpo__scratch(g->cpu, thread), *b = a + 14 * GRPO__BLOCK_DEPTH;
-    grpo__gemm_begin(g, i0, i1, j0, j1);
-    for (p = 0; p < g->k; p += GRPO__BLOCK_DEPTH) {
-        int depth = grpo__min(g->k - p, GRPO__BLOCK_DEPTH);
-        const float *panels = b;
-        size_t step = (size_t)(g->panels ? g->k : depth) * (size_t)width;
-        if (g->panels) panels = g->panels + (size_t)(j0 / width) * step + (size_t)p * (size_t)width;
-        else for (j = j0; j < j1; j += width)
-            grpo__pack(b + (size_t)((j - j0) / width) * step, g->b, j, p, grpo__min(j1 - j, width),
-                       width, depth);
-        grpo__gemm_rows(g, a, panels, step, i0, i1, j0, j1, p, depth);
+    int blocks = grpo__blocks(g->j1 - g->j0, g->columns), p;
+    int i0 = task / blocks * g->rows, j0 = g->j0 + task % blocks * g->columns;
+    int i1 = grpo__min(g->m, i0 + g->rows), j1 = grpo__min(g->j1, j0 + g->columns);
+    (void)thread;
+    if (g->p0 == 0) grpo__gemm_begin(g, i0, i1, j0, j1);
+    for (p = g->p0; p < g->p1; p += GRPO__BLOCK_DEPTH)
+        grpo__gemm_rows(g, i0, i1, j0, j1, p, grpo__min(g->p1, p + GRPO__BLOCK_DEPTH));
+}
+
+static void grpo__gemm_pack(void *job, int task, int thread) {
+    const grpo__gemm *g = (const grpo__gemm *)job;
+    int width = g->cpu->kernel.columns, j = g->j0 + task * width, depth = g->p1 - g->p0;
+    grpo__view b = grpo__part(g->b, g->p0, j), transposed = { b.at, b.across, b.down };
+    (void)thread;
+    grpo__pack(g->cpu->panels + grpo__size(task * width, depth), transposed,
+               grpo__min(width, g->j1 - j), width, depth);
+}
+
+/* The size of equal pieces, in whole units and at most so many at once. */
+static int grpo__piece(int total, int pieces, int unit, int most) {
+    int size = grpo__blocks(grpo__blocks(total, pieces), unit) * unit;
+    return grpo__min(size, most);
+}
+
+static void grpo__gemm_part(grpo__gemm *g) {
+    grpo__pool *pool = &g->cpu->pool;
+    int n = g->j1 - g->j0, depth = g->p1 - g->p0, width = g->cpu->kernel.columns;
+    int tasks = 6 * pool->num_threads, row_blocks;
+    g->rows = grpo__piece(g->m, tasks, 2 * g->cpu->kernel.rows[0], GRPO__BLOCK_ROWS);
+    row_blocks = grpo__blocks(g->m, g->rows);
+    g->columns = grpo__piece(n, grpo__blocks(tasks, row_blocks), 2 * width, GRPO__BLOCK_COLUMNS);
+    if (!g->panels)
+        grpo__parallel(pool, grpo__blocks(n, width), 0.5 * (double)n * depth, grpo__gemm_pack, g);
+    grpo__parallel(pool, row_blocks * grpo__blocks(n, g->columns),
+                   0.1 * (double)g->m * (double)n * (double)depth, grpo__gemm_block, g);
+}
+
+static void grpo__gemm_run(grpo__gemm *g) {
+    g->j1 = g->n;
+    g->p1 = g->k;
+    if (g->panels) { grpo__gemm_part(g); return; }
+    for (g->j0 = 0; g->j0 < g->n; g->j0 = g->j1) {            /* B's panels in shared scratch    */
+        g->j1 = grpo__min(g->n, g->j0 + GRPO__SHARED_COLUMNS);
+        for (g->p0 = 0; g->p0 < g->k; g->p0 = g->p1) {
+            g->p1 = grpo__min(g->k, g->p0 + GRPO__BLOCK_DEPTH);
+            grpo__gemm_part(g);
+        }
     }
 }
 
@@ -1399,12 +1496,6 @@ static grpo__gemm grpo__new_gemm(void *context, int m, int n, int k, grpo__view 
     g.cpu = (grpo__cpu *)context;
     g.m = m; g.n = n; g.k = k; g.a = a; g.c = (float *)c;
     return g;
-}
-
-static void grpo__gemm_run(grpo__gemm *g) {
-    grpo__parallel(&g->cpu->pool, grpo__blocks(g->m, GRPO__BLOCK_ROWS)
-                                * grpo__blocks(g->n, GRPO__BLOCK_COLUMNS),
-                   0.1 * (double)g->m * (double)g->n * (double)g->k, grpo__gemm_block, g);
 }
 
 /* The operand of a matrix is its panels, [out / columns][in][columns]. */
@@ -1419,8 +1510,8 @@ static void grpo__prepare_panel(void *job, int task, int thread) {
     int first = task * t->width, rows = t->w->rows, cols = t->w->cols;
     (void)thread;
     grpo__pack((float *)t->w->operand + (size_t)first * (size_t)cols,
-               grpo__view_of(t->w->weights, cols, 1), first, 0, grpo__min(t->width, rows - first),
-               t->width, cols);
+               grpo__part(grpo__view_of(t->w->weights, cols, 1), first, 0),
+               grpo__min(t->width, rows - first), t->width, cols);
 }
 
 static void grpo__cpu_prepare(void *context, const grpo_matrix *w) {
@@ -1445,7 +1536,7 @@ static void grpo__cpu_matmul_dx(void *context, void *dx, const void *dy, const g
                                 int n) {
     grpo__view a = grpo__view_of(dy, w->rows, 1);
     grpo__gemm g = grpo__new_gemm(context, n, w->cols, w->rows, a, dx);
-    g.b = grpo__view_of(w->weights, 1, w->cols);
+    g.b = grpo__view_of(w->weights, w->cols, 1);
     grpo__gemm_run(&g);
 }
 
@@ -1455,7 +1546,7 @@ static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const vo
     grpo__view a = grpo__view_of(dy, 1, w->rows);
     grpo__gemm g = grpo__new_gemm(context, w->rows, w->cols, n, a, dw);
     grpo__job bias = grpo__new_job(context, n, w->rows);
-    g.b = grpo__view_of(x, 1, w->cols);
+    g.b = grpo__view_of(x, w->cols, 1);
     g.init = dw;
     grpo__gemm_run(&g);
     bias.dx = dbias; bias.dy = (const float *)dy;
@@ -1504,12 +1595,6 @@ GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
     return grpo__add_eight(s);
 }
 
-/* y += s x */
-GRPO__INLINE void grpo__axpy(float *y, float s, const float *x, int n) {
-    int i;
-    for (i = 0; i < n; i++) y[i] += s * x[i];
-}
-
 /* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
  * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. Below -87 it
  * stays at e^-87 = 1.6e-38, above 88 at e^88; NaN stays NaN. */
@@ -1532,14 +1617,6 @@ GRPO__INLINE float grpo__exp(float x) {
     power.bits = (uint32_t)(exponent + 127) << 23;
     return x == x ? p * power.value : x;
 #endif
-}
-
-/* x[i] = e^(scale (x[i] - shift)), in blocks whose length the compiler knows. */
-GRPO__INLINE void grpo__exp_all_plain(float *x, int n, float shift, float scale) {
-    int i, j;
-    for (i = 0; i + 16 <= n; i += 16)
-        for (j = 0; j < 16; j++) x[i + j] = grpo__exp((x[i + j] - shift) * scale);
-    for (; i < n; i++) x[i] = grpo__exp((x[i] - shift) * scale);
 }
 
 /* ---- embedding: x[r] = table[tokens[r]] */
@@ -1622,6 +1699,9 @@ static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, co
     grpo__each_column(&job, grpo__norm_columns);
 }
 
+/* K is kept in panels [slots / 32][kv_heads * head_dim][32]: the columns of q k^T. */
+enum { GRPO__PANEL = 32 };
+
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
  * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns[i] = {cos, sin};
  * direction -1 turns back: it is the transpose, and so the derivative. */
@@ -1658,12 +1738,15 @@ static void grpo__rotate_heads_backward(float *dx, float *dy, const float *x, in
 static void grpo__rotate_row(const grpo__job *t, int r) {
     int d = t->heads->head_dim, heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
     size_t q = grpo__size(heads, d), kv = grpo__size(kv_heads, d);
-    size_t slot = (size_t)t->rows->slots[r] * kv;
+    size_t slot = (size_t)t->rows->slots[r], i;
     const float *turns = t->turns + grpo__size(t->rows->positions[r], d);
     const float *x = t->x + (size_t)r * (q + 2 * kv);
+    float *v = t->v_out + slot * kv;
+    float *k = t->k_out + slot / GRPO__PANEL * kv * GRPO__PANEL + slot % GRPO__PANEL;
     grpo__rotate_heads(t->q_out + (size_t)r * q, x, heads, t->gain, turns, t->eps, d);
-    grpo__rotate_heads(t->k_out + slot, x + q, kv_heads, t->k_gain, turns, t->eps, d);
-    memcpy(t->v_out + slot, x + q + kv, kv * sizeof *x);
+    grpo__rotate_heads(v, x + q, kv_heads, t->k_gain, turns, t->eps, d);    /* on its way to k   */
+    for (i = 0; i < kv; i++) k[i * GRPO__PANEL] = v[i];
+    memcpy(v, x + q + kv, kv * sizeof *x);
 }
 
 static void grpo__rotate_row_backward(const grpo__job *t, int r) {
@@ -1721,113 +1804,364 @@ static void grpo__cpu_rotate_backward(void *context, void *dqkv, float *dq_gain,
 }
 
 /* ---- attention. Query row r of head h sees keys j = 0, 1, ...: the prefix, then its own:
- *     s_j = q k_j / sqrt(d),  p_j = exp(s_j - lse),  y = sum_j p_j v_j,  lse = log sum_j e^s_j */
-typedef struct grpo__query {        /* one row of a segment, one head                            */
-    const grpo_segment *segment;
-    int num_keys, d;
-    size_t at, stride, head;        /* in [rows, heads]; floats of a slot; where the head's begin */
-} grpo__query;
+ *     s_j = q k_j / sqrt(d),  p_j = exp(s_j - lse),  y = sum_j p_j v_j,  lse = log sum_j e^s_j
+ *
+ * Rows that share a prefix are taken in blocks, so that all products are of matrices, in the tiles
+ * of >>matmul. Scores of a block lie in scratch S[row][column]: first the prefix, then the own keys
+ * of each row's segment, each beginning where its slot lies in a panel of K. Every sum over keys
+ * runs in the order of the keys, so a row's result does not depend on the rows beside it. */
+typedef struct grpo__keys {         /* consecutive slots, and where their scores are in S        */
+    int slot, count, column;
+} grpo__keys;
 
-GRPO__INLINE grpo__query grpo__query_of(const grpo__job *t, const grpo_segment *s, int i, int h) {
+typedef struct grpo__block {        /* rows of a pass that share a prefix, and one query head    */
+    const grpo__job *t;
+    const grpo_segment *segments;   /* the block begins at row `skip` of the first of them       */
+    int skip, row, rows;
+    int d, head, kv_head;
+    grpo__keys prefix;
+    int own, stride;                /* S: first column of own keys; of a row                     */
+    float *S;
+} grpo__block;
+
+enum { GRPO__QUERY_BLOCK = 28 };    /* rows: two tiles                                           */
+
+/* Columns of S for this many keys: they may begin anywhere in a panel, and loops end on 16. An odd
+ * number of cache lines, so that the rows of a tile do not fight for the same lines of L1. */
+static int grpo__columns_for(int keys) {
+    return grpo__blocks(keys, GRPO__PANEL) * GRPO__PANEL + 2 * GRPO__PANEL;
+}
+
+/* The part of a block that belongs to one segment. */
+typedef struct grpo__run { int first, rows, keys; grpo__keys own; } grpo__run;
+
+/* The run after the one given; first call with run->rows 0 and *s = b->segments. The row at
+ * `first + i` sees own keys [0, keys + i]. */
+static int grpo__next_run(const grpo__block *b, const grpo_segment **s, grpo__run *run) {
+    int from = run->rows ? 0 : b->skip;
+    if (run->rows) (*s)++;
+    else run->first = 0;
+    run->first += run->rows;
+    if (run->first >= b->rows) return 0;
+    run->rows = grpo__min((*s)->num_rows - from, b->rows - run->first);
+    run->keys = (*s)->start + from;
+    run->own.slot = (*s)->own;
+    run->own.count = run->keys + run->rows;
+    run->own.column = b->own + (*s)->own % GRPO__PANEL;
+    return 1;
+}
+
+static grpo__block grpo__block_of(const grpo__job *t, const grpo_segment *segments, int skip,
+                                  int rows, int head, float *S) {
+    grpo__block b;
+    grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
+    const grpo_segment *s = segments;
     const grpo_heads *heads = t->heads;
-    grpo__query u;
-    u.segment = s;
-    u.num_keys = s->prefix_length + s->start + i + 1;
-    u.d = heads->head_dim;
-    u.at = (size_t)(s->row + i) * (size_t)heads->num_heads + (size_t)h;
-    u.stride = (size_t)heads->num_kv_heads * (size_t)u.d;
-    u.head = (size_t)(h / (heads->num_heads / heads->num_kv_heads)) * (size_t)u.d;
-    return u;
+    b.t = t; b.segments = segments; b.skip = skip; b.rows = rows;
+    b.row = segments->row + skip;
+    b.d = heads->head_dim;
+    b.head = head;
+    b.kv_head = head / (heads->num_heads / heads->num_kv_heads);
+    b.prefix.slot = segments->prefix;
+    b.prefix.count = segments->prefix_length;
+    b.prefix.column = segments->prefix % GRPO__PANEL;
+    b.own = b.prefix.count ? grpo__columns_for(b.prefix.count) : 0;
+    b.S = S;
+    for (b.stride = 0; grpo__next_run(&b, &s, &run); )
+        b.stride = grpo__max(b.stride, (b.own + grpo__columns_for(run.own.count)) | 16);
+    return b;
 }
 
-/* Where key j is in k, and its value in v. */
-GRPO__INLINE size_t grpo__key(const grpo__query *u, int j) {
-    const grpo_segment *s = u->segment;
-    int slot = j < s->prefix_length ? s->prefix + j : s->own + (j - s->prefix_length);
-    return (size_t)slot * u->stride + u->head;
-}
-
-/* p: room for num_keys floats */
-GRPO__INLINE void grpo__attend(const grpo__job *t, grpo__query u, float *p) {
-    int d = u.d, keys = u.num_keys, j;
-    const float *q = t->q + u.at * (size_t)d, *k = t->k, *v = t->v;
-    float *y = t->y + u.at * (size_t)d;
-    float scale = 1.0f / sqrtf((float)d), top = -FLT_MAX, sum = 0;
-    for (j = 0; j < keys; j++) {
-        p[j] = scale * grpo__dot(q, k + grpo__key(&u, j), d);
-        if (!(p[j] <= top)) top = p[j];
+/* S[i][column + j] += a[i] . column j of panels, for the given keys. panels: [.. / 32][d][32], of
+ * which the first holds the first key; step: floats from one panel to the next. */
+static void grpo__scores(const grpo__block *b, grpo__view a, int rows, const float *panels,
+                         size_t step, grpo__keys keys, float *S) {
+    const grpo__kernel *kernel = &b->t->cpu->kernel;
+    int wide = kernel->columns, narrow = wide / 2, lead = keys.slot % GRPO__PANEL, c, width;
+    for (c = lead - lead % narrow; c < lead + keys.count; c += width) {
+        width = c % wide || lead + keys.count - c <= narrow ? narrow : wide;
+        grpo__strip(kernel, a, panels + (size_t)(c / GRPO__PANEL) * step + c % GRPO__PANEL,
+                    GRPO__PANEL, b->d, S + keys.column - lead + c, (size_t)b->stride, rows, width);
     }
-    memset(y, 0, (size_t)d * sizeof *y);
-    grpo__exp_all_plain(p, keys, top, 1.0f);
-    for (j = 0; j < keys; j++) {
-        sum += p[j];
-        grpo__axpy(y, p[j], v + grpo__key(&u, j), d);
-    }
-    for (j = 0; j < d; j++) y[j] /= sum;
-    t->lse_out[u.at] = top + logf(sum);
 }
 
-/* One segment, one head. */
-GRPO__INLINE void grpo__attention_segment_plain(void *job, int task, int thread) {
+/* c[rows][d] += a b: b natural rows of floats */
+static void grpo__product(const grpo__kernel *kernel, grpo__view a, int rows, const float *b,
+                          size_t b_row, int k, float *c, size_t c_row, int d) {
+    int j, width = kernel->columns;
+    for (j = 0; j < d; j += width)
+        grpo__strip(kernel, a, b + j, b_row, k, c + j, c_row, rows, grpo__min(d - j, width));
+}
+
+static size_t grpo__kv_width(const grpo__block *b) {
+    return (size_t)b->t->heads->num_kv_heads * (size_t)b->d;
+}
+
+/* The panel of K that holds a slot, for the block's head. */
+static const float *grpo__key_panel(const grpo__block *b, int slot) {
+    size_t KV = grpo__kv_width(b);
+    return b->t->k + ((size_t)(slot / GRPO__PANEL) * KV + (size_t)b->kv_head * (size_t)b->d)
+                   * GRPO__PANEL;
+}
+
+/* Where the block's head begins in [rows, heads, d], and in [slots, kv_heads, d]. */
+static size_t grpo__at_row(const grpo__block *b, int i) {
+    return (grpo__size(b->row + i, b->t->heads->num_heads) + (size_t)b->head) * (size_t)b->d;
+}
+static size_t grpo__at_slot(const grpo__block *b, int slot) {
+    return (size_t)slot * grpo__kv_width(b) + (size_t)b->kv_head * (size_t)b->d;
+}
+
+/* S = q k^T over all that the block's rows see (and a little beyond, which is masked later) */
+static void grpo__query_scores(const grpo__block *b) {
+    const grpo_segment *s = b->segments;
+    grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
+    int Q = b->t->heads->num_heads * b->d;
+    size_t step = grpo__kv_width(b) * GRPO__PANEL;
+    memset(b->S, 0, grpo__size(b->rows, b->stride) * sizeof(float));
+    if (b->prefix.count)
+        grpo__scores(b, grpo__view_of(b->t->q + grpo__at_row(b, 0), Q, 1), b->rows,
+                     grpo__key_panel(b, b->prefix.slot), step, b->prefix, b->S);
+    while (grpo__next_run(b, &s, &run))
+        grpo__scores(b, grpo__view_of(b->t->q + grpo__at_row(b, run.first), Q, 1), run.rows,
+                     grpo__key_panel(b, run.own.slot), step, run.own,
+                     b->S + grpo__size(run.first, b->stride));
+}
+
+/* x = e^(scale x - shift) for n numbers, added up in 16 lanes; 0 from there to end. */
+GRPO__INLINE void grpo__exp_keys(float *x, int n, int end, float scale, float shift, float *sums) {
+    int i, j;
+    for (i = 0; i < n; i += 16) {
+        for (j = 0; j < 16; j++) x[i + j] = grpo__exp(scale * x[i + j] - shift);
+        if (n - i < 16) for (j = n - i; j < 16; j++) x[i + j] = 0;
+        for (j = 0; j < 16; j++) sums[j] += x[i + j];
+    }
+    for (; i < end; i++) x[i] = 0;
+}
+
+GRPO__INLINE void grpo__most_of_keys(const float *x, int n, float *most) {
+    int i, j;
+    for (i = 0; i + 16 <= n; i += 16)
+        for (j = 0; j < 16; j++) most[j] = x[i + j] > most[j] ? x[i + j] : most[j];
+    for (j = 0; i < n; i++, j++) most[j] = x[i] > most[j] ? x[i] : most[j];
+}
+
+/* Scores of one row -> e^(score - the largest), and their sum. Returns log sum e^score. */
+GRPO__INLINE void grpo__softmax_keys_plain(float *prefix, int prefix_count, float *own, int count,
+                                           int end, float scale, float *sum, float *lse) {
+    float most[16], sums[16], top, total;
+    int j;
+    for (j = 0; j < 16; j++) { most[j] = -FLT_MAX; sums[j] = 0; }
+    grpo__most_of_keys(prefix, prefix_count, most);
+    grpo__most_of_keys(own, count, most);
+    for (top = most[0], j = 1; j < 16; j++) top = most[j] > top ? most[j] : top;
+    top *= scale;
+    grpo__exp_keys(prefix, prefix_count, 0, scale, top, sums);
+    grpo__exp_keys(own, count, end, scale, top, sums);
+    total = grpo__add_eight(sums) + grpo__add_eight(sums + 8);
+    *sum = total;
+    *lse = top + logf(total);
+}
+GRPO__FOR_EACH_UNIT(grpo__softmax_keys, (float *prefix, int prefix_count, float *own, int count,
+                    int end, float scale, float *sum, float *lse),
+                    (prefix, prefix_count, own, count, end, scale, sum, lse))
+
+static float *grpo__prefix_scores(const grpo__block *b, int i) {
+    return b->S + grpo__size(i, b->stride) + b->prefix.column;
+}
+
+/* y = p v for the rows of a block, from their scores */
+static void grpo__attend(const grpo__block *b) {
+    const grpo_segment *s = b->segments;
+    const grpo__kernel *kernel = &b->t->cpu->kernel;
+    const float *v = b->t->v;
+    float scale = 1.0f / sqrtf((float)b->d), sums[GRPO__QUERY_BLOCK], *y = b->t->y;
+    grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
+    size_t KV = grpo__kv_width(b), Q = (size_t)b->t->heads->num_heads * (size_t)b->d;
+    int i, j;
+    grpo__query_scores(b);
+    while (grpo__next_run(b, &s, &run))
+        for (i = run.first; i < run.first + run.rows; i++) {
+            float *own = b->S + grpo__size(i, b->stride) + run.own.column;
+            grpo__softmax_keys(grpo__prefix_scores(b, i), b->prefix.count, own,
+                               run.keys + i - run.first + 1, run.own.count, scale, &sums[i],
+                               &b->t->lse_out[grpo__at_row(b, i) / (size_t)b->d]);
+            memset(y + grpo__at_row(b, i), 0, (size_t)b->d * sizeof *y);
+        }
+    if (b->prefix.count)
+        grpo__product(kernel, grpo__view_of(grpo__prefix_scores(b, 0), b->stride, 1), b->rows,
+                      v + grpo__at_slot(b, b->prefix.slot), KV, b->prefix.count,
+                      y + grpo__at_row(b, 0), Q, b->d);
+    for (s = b->segments, run.rows = 0; grpo__next_run(b, &s, &run); )
+        grpo__product(kernel, grpo__view_of(b->S + grpo__size(run.first, b->stride)
+                      + run.own.column, b->stride, 1), run.rows,
+                      v + grpo__at_slot(b, run.own.slot), KV, run.own.count,
+                      y + grpo__at_row(b, run.first), Q, b->d);
+    for (i = 0; i < b->rows; i++)
+        for (j = 0; j < b->d; j++) y[grpo__at_row(b, i) + (size_t)j] *= 1.0f / sums[i];
+}
+
+/* One group, one query head: the prompt's rows, then all completions' rows stacked. */
+static void grpo__attention_task(void *job, int task, int thread) {
     const grpo__job *t = (const grpo__job *)job;
-    const grpo_segment *s = t->rows->segments + task / t->heads->num_heads;
-    float *p = grpo__scratch(t->cpu, thread);
-    int i;
-    for (i = 0; i < s->num_rows; i++)
-        grpo__attend(t, grpo__query_of(t, s, i, task % t->heads->num_heads), p);
-}
-GRPO__FOR_EACH_UNIT(grpo__attention_segment, (void *job, int task, int thread), (job, task, thread))
-
-/* For one query row, with D = dy . y:
- *     dp_j = dy . v_j,   ds_j = p_j (dp_j - D),   dq = scale sum_j ds_j k_j,
- *     dk_j += scale ds_j q,   dv_j += p_j dy */
-GRPO__INLINE void grpo__attend_backward(const grpo__job *t, grpo__query u) {
-    int d = u.d, keys = u.num_keys, j;
-    size_t row = u.at * (size_t)d;
-    const float *q = t->q + row, *k = t->k, *v = t->v, *dy = t->dy + row;
-    float *dq = t->dq + row, *dk = t->dk, *dv = t->dv;
-    float scale = 1.0f / sqrtf((float)d), D = grpo__dot(dy, t->x + row, d), lse = t->lse[u.at];
-    memset(dq, 0, (size_t)d * sizeof *dq);
-    for (j = 0; j < keys; j++) {
-        size_t at = grpo__key(&u, j);
-        float p = grpo__exp(scale * grpo__dot(q, k + at, d) - lse);
-        float ds = scale * p * (grpo__dot(dy, v + at, d) - D);
-        grpo__axpy(dq, ds, k + at, d);
-        grpo__axpy(dk + at, ds, q, d);
-        grpo__axpy(dv + at, p, dy, d);
+    const int *group = t->rows->groups + task / t->heads->num_heads;
+    const grpo_segment *s = t->rows->segments + group[0], *e;
+    const grpo_segment *end = t->rows->segments + group[1];
+    int skip = 0, rows;
+    while (s < end) {
+        grpo__block b;
+        for (rows = s->num_rows - skip, e = s + 1; rows < GRPO__QUERY_BLOCK && e < end
+             && e->prefix_length && e->prefix_length == s->prefix_length; e++) rows += e->num_rows;
+        rows = grpo__min(rows, GRPO__QUERY_BLOCK);
+        b = grpo__block_of(t, s, skip, rows, task % t->heads->num_heads,
+                           grpo__scratch(t->cpu, thread));
+        grpo__attend(&b);
+        for (skip += rows; s < end && skip >= s->num_rows; s++) skip -= s->num_rows;
     }
+}
+
+/* ---- backward. For the rows of a block, with D = dy . y:
+ *     dp_j = dy . v_j,   ds_j = p_j (dp_j - D),   dq = scale sum_j ds_j k_j,
+ *     dk_j += scale ds_j q,   dv_j += p_j dy
+ * which needs V by columns and K by rows: the other way round than they are kept. */
+typedef struct grpo__turned { float *k, *v; } grpo__turned;  /* [keys][d], [keys / 32][d][32]     */
+
+static void grpo__turn_keys(const grpo__block *b, int slot, int count, grpo__turned to) {
+    size_t KV = grpo__kv_width(b), d = (size_t)b->d;
+    int j, n;
+    for (j = 0; j < count; j += n) {                          /* V -> panels of its own          */
+        grpo__view v = { b->t->v + grpo__at_slot(b, slot + j), KV, 1 };
+        n = grpo__min(count - j, GRPO__PANEL);
+        grpo__pack(to.v + (size_t)j * d, v, n, GRPO__PANEL, b->d);
+    }
+    for (j = 0; j < count; j += n) {                          /* panels of K -> rows             */
+        int at = (slot + j) % GRPO__PANEL;
+        grpo__view k = { grpo__key_panel(b, slot + j) + at, GRPO__PANEL, 1 };
+        n = grpo__min(count - j, GRPO__PANEL - at);
+        grpo__pack(to.k + (size_t)j * d, k, b->d, b->d, n);
+    }
+}
+
+/* Scores S -> p, and dp -> scale ds, for n keys; 0 from there to end. */
+GRPO__INLINE void grpo__softmax_keys_backward_plain(float *p, float *dp, int n, int end,
+                                                    float scale, float lse, float D) {
+    float unused[16] = { 0 };
+    int i, j;
+    grpo__exp_keys(p, n, end, scale, lse, unused);
+    for (i = 0; i < n; i += 16)
+        for (j = 0; j < 16; j++) dp[i + j] = scale * p[i + j] * (dp[i + j] - D);
+    for (i = n; i < end; i++) dp[i] = 0;
+}
+GRPO__FOR_EACH_UNIT(grpo__softmax_keys_backward, (float *p, float *dp, int n, int end, float scale,
+                    float lse, float D), (p, dp, n, end, scale, lse, D))
+
+/* dq, dk, dv from p and ds of the run's keys; S and dS point at the keys' first column. */
+static void grpo__keys_backward(const grpo__block *b, int row, int rows, const float *S,
+                                const float *dS, grpo__keys keys, const float *turned_k) {
+    const grpo__job *t = b->t;
+    const grpo__kernel *kernel = &t->cpu->kernel;
+    size_t Q = (size_t)t->heads->num_heads * (size_t)b->d, KV = grpo__kv_width(b);
+    size_t at = grpo__at_row(b, row), slot = grpo__at_slot(b, keys.slot);
+    grpo__product(kernel, grpo__view_of(dS, b->stride, 1), rows, turned_k, (size_t)b->d, keys.count,
+                  t->dq + at, Q, b->d);
+    grpo__product(kernel, grpo__view_of(dS, 1, b->stride), keys.count, t->q + at, Q, rows,
+                  t->dk + slot, KV, b->d);
+    grpo__product(kernel, grpo__view_of(S, 1, b->stride), keys.count, t->dy + at, Q, rows,
+                  t->dv + slot, KV, b->d);
+}
+
+/* A block within one segment. */
+static void grpo__attend_backward(const grpo__block *b, float *dS, grpo__turned prefix,
+                                  grpo__turned turned) {
+    const grpo__job *t = b->t;
+    const grpo_segment *s = b->segments;
+    grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
+    grpo__keys keys;
+    int i, Q = t->heads->num_heads * b->d;
+    grpo__view dy = grpo__view_of(t->dy + grpo__at_row(b, 0), Q, 1);
+    float scale = 1.0f / sqrtf((float)b->d);
+    size_t step = (size_t)b->d * GRPO__PANEL;
+    grpo__query_scores(b);
+    grpo__next_run(b, &s, &run);
+    memset(dS, 0, grpo__size(b->rows, b->stride) * sizeof *dS);
+    keys = b->prefix;
+    keys.slot = 0;
+    if (keys.count) grpo__scores(b, dy, b->rows, prefix.v, step, keys, dS);
+    keys = run.own;
+    keys.slot = 0;
+    grpo__scores(b, dy, b->rows, turned.v, step, keys, dS);
+    for (i = 0; i < b->rows; i++) {
+        size_t at = grpo__at_row(b, i), row = grpo__size(i, b->stride);
+        float D = grpo__dot(t->dy + at, t->x + at, b->d), lse = t->lse[at / (size_t)b->d];
+        grpo__softmax_keys_backward(grpo__prefix_scores(b, i), dS + row + b->prefix.column,
+                                    b->prefix.count, b->prefix.count, scale, lse, D);
+        grpo__softmax_keys_backward(b->S + row + run.own.column, dS + row + run.own.column,
+                                    run.keys + i + 1, run.own.count, scale, lse, D);
+        memset(t->dq + at, 0, (size_t)b->d * sizeof(float));
+    }
+    if (b->prefix.count)
+        grpo__keys_backward(b, 0, b->rows, b->S + b->prefix.column, dS + b->prefix.column,
+                            b->prefix, prefix.k);
+    grpo__keys_backward(b, 0, b->rows, b->S + run.own.column, dS + run.own.column, run.own,
+                        turned.k);
+}
+
+/* Scratch of a thread: S and dS, then K and V turned, of a prefix and of own keys. */
+static size_t grpo__prefix_columns(const grpo_config *c) {
+    return (size_t)grpo__columns_for(c->max_prompt_length);
+}
+static size_t grpo__own_columns(const grpo_config *c) {
+    return (size_t)grpo__columns_for(grpo__max(c->max_prompt_length, c->max_completion_length));
+}
+static size_t grpo__score_floats(const grpo_config *c) {
+    return GRPO__QUERY_BLOCK * (grpo__prefix_columns(c) + grpo__own_columns(c) + 16);
+}
+static size_t grpo__attention_floats(const grpo_config *c) {
+    size_t keys = grpo__prefix_columns(c) + grpo__own_columns(c);
+    return 2 * (grpo__score_floats(c) + keys * (size_t)c->model.head_dim);
 }
 
 /* One group of segments (they share a prefix, and so dk and dv), one head of k and v. */
-GRPO__INLINE void grpo__attention_group_plain(void *job, int task, int thread) {
+static void grpo__attention_task_backward(void *job, int task, int thread) {
     const grpo__job *t = (const grpo__job *)job;
     int kv_heads = t->heads->num_kv_heads, shared = t->heads->num_heads / kv_heads;
-    int first = task % kv_heads * shared, d = t->heads->head_dim, i, h;
+    int kv_head = task % kv_heads, d = t->heads->head_dim, i, h;
     const int *group = t->rows->groups + task / kv_heads;
-    const grpo_segment *s, *begin = t->rows->segments + group[0];
+    const grpo_segment *s = t->rows->segments + group[0];
     const grpo_segment *end = t->rows->segments + group[1];
-    (void)thread;
-    for (s = begin; s < end; s++)
+    const grpo_config *c = &t->cpu->memory;
+    float *S = grpo__scratch(t->cpu, thread), *dS = S + grpo__score_floats(c);
+    grpo__turned prefix, own;
+    int has_prefix = 0;
+    prefix.k = dS + grpo__score_floats(c);
+    prefix.v = prefix.k + grpo__prefix_columns(c) * (size_t)d;
+    own.k = prefix.v + grpo__prefix_columns(c) * (size_t)d;
+    own.v = own.k + grpo__own_columns(c) * (size_t)d;
+    for (; s < end; s++) {
+        grpo__block b = grpo__block_of(t, s, 0, s->num_rows, kv_head * shared, S);
         for (i = 0; i < s->num_rows; i++) {
-            size_t slot = (size_t)t->rows->slots[s->row + i];
-            size_t at = (slot * (size_t)kv_heads + (size_t)(task % kv_heads)) * (size_t)d;
-            memset(t->dk + at, 0, (size_t)d * sizeof(float));
-            memset(t->dv + at, 0, (size_t)d * sizeof(float));
+            memset(t->dk + grpo__at_slot(&b, s->own + s->start + i), 0, (size_t)d * sizeof(float));
+            memset(t->dv + grpo__at_slot(&b, s->own + s->start + i), 0, (size_t)d * sizeof(float));
         }
-    for (s = begin; s < end; s++)
-        for (i = 0; i < s->num_rows; i++)
-            for (h = first; h < first + shared; h++)
-                grpo__attend_backward(t, grpo__query_of(t, s, i, h));
+        if (b.prefix.count && !has_prefix)
+            grpo__turn_keys(&b, b.prefix.slot, b.prefix.count, prefix);
+        has_prefix = b.prefix.count > 0;
+        grpo__turn_keys(&b, s->own, s->start + s->num_rows, own);
+        for (i = 0; i < s->num_rows; i += GRPO__QUERY_BLOCK)
+            for (h = kv_head * shared; h < (kv_head + 1) * shared; h++) {
+                b = grpo__block_of(t, s, i, grpo__min(GRPO__QUERY_BLOCK, s->num_rows - i), h, S);
+                grpo__attend_backward(&b, dS, prefix, own);
+            }
+    }
 }
-GRPO__FOR_EACH_UNIT(grpo__attention_group, (void *job, int task, int thread), (job, task, thread))
 
 static void grpo__cpu_attention(void *context, void *y, float *lse, const void *q, const void *k,
                                 const void *v, const grpo_rows *rows, const grpo_heads *heads) {
     grpo__job job = grpo__heads_job(context, rows, heads);
     job.q = (const float *)q; job.k = (const float *)k; job.v = (const float *)v;
     job.y = (float *)y; job.lse_out = lse;
-    grpo__parallel(&job.cpu->pool, rows->num_segments * heads->num_heads,
-                   64.0 * job.n * job.width, grpo__attention_segment, &job);
+    grpo__parallel(&job.cpu->pool, rows->num_groups * heads->num_heads,
+                   64.0 * job.n * job.width, grpo__attention_task, &job);
 }
 
 static void grpo__cpu_attention_backward(void *context, void *dq, void *dk, void *dv,
@@ -1839,7 +2173,8 @@ static void grpo__cpu_attention_backward(void *context, void *dq, void *dk, void
     job.dq = (float *)dq; job.dk = (float *)dk; job.dv = (float *)dv;
     job.dy = (const float *)dy; job.x = (const float *)y; job.lse = lse;
     grpo__parallel(&job.cpu->pool, rows->num_groups * heads->num_kv_heads,
-                   64.0 * job.n * job.width, grpo__attention_group, &job);
+                   64.0 * job.n * job.width,
+                   grpo__attention_task_backward, &job);
 }
 
 /* ---- SwiGLU (Shazeer 2020): y = silu(gate) * up, silu(x) = x sigmoid(x) */
@@ -2604,7 +2939,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     head = (1 << 20) / c->model.vocab_size;                   /* about 4 MB of logits at a time  */
     if (head < 16) head = 16;
     w->max_rows = (int)rows;
-    w->max_slots = (int)slots;
+    w->max_slots = (int)((slots + 31) / 32 * 32);
     w->max_sequences = (int)(c->num_prompts * G);
     w->max_length = (int)(P + L);
     w->head_rows = (int)(head < rows ? head : rows);
@@ -3435,10 +3770,11 @@ static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
     grpo__pass pass;
     while (last < *end && rows + grpo__prompt_length(b, last) <= g->machinery->max_rows)
         rows += grpo__prompt_length(b, last++);
-    build = grpo__begin_pass(g, rows, last - first, 0, (last - first) * b->group_size);
+    build = grpo__begin_pass(g, rows, last - first, last - first, (last - first) * b->group_size);
     for (p = first; p < last; p++) {
         grpo__add_segment(&build, b->prompt_tokens + b->prompt_offsets[p],
                           grpo__prompt_length(b, p), 0, 0, g->machinery->slots[p], 0);
+        build.groups[++build.num_groups] = build.num_segments;
         grpo__add_head_row(&build, build.num_rows - 1,
                            d->remember ? p * b->group_size * L : build.num_head_rows);
         for (c = 0; c < b->group_size; c++) {
@@ -3456,12 +3792,14 @@ static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     int i, L = g->config.max_completion_length;
-    grpo__builder build = grpo__begin_pass(g, num_active, num_active, 0, num_active);
+    grpo__builder build = grpo__begin_pass(g, num_active, num_active, num_active, num_active);
     grpo__pass pass;
     for (i = 0; i < num_active; i++) {
         int sequence = w->active[i], p = sequence / b->group_size, t = w->lengths[sequence];
         grpo__add_segment(&build, w->drawn_tokens + grpo__size(sequence, L) + t - 1, 1, w->slots[p],
                           grpo__prompt_length(b, p), grpo__own_slot(g, sequence), t - 1);
+        if (i == 0 || p != w->active[i - 1] / b->group_size) build.num_groups++;
+        build.groups[build.num_groups] = build.num_segments;
         grpo__add_head_row(&build, i, d->remember ? sequence * L + t : i);
         grpo__add_target(g, &build, 0, sequence);
     }
@@ -4436,16 +4774,11 @@ static void grpo__cpu_close(void *context) {
     grpo__release(&memory, cpu);
 }
 
-/* Per thread: panels for one block of a product, or the scores of one row of attention. */
-static size_t grpo__scratch_floats(const grpo_config *c) {
-    size_t panels = 14 * GRPO__BLOCK_DEPTH + (size_t)GRPO__BLOCK_DEPTH * GRPO__BLOCK_COLUMNS;
-    size_t keys = (size_t)c->max_prompt_length + (size_t)c->max_completion_length;
-    return (keys > panels ? keys : panels) + 64;
-}
 
 static size_t grpo__scratch_size(const grpo_config *c) {
-    return grpo__multiply((size_t)grpo__num_threads(c->threads) * sizeof(float),
-                          grpo__scratch_floats(c));
+    size_t each = grpo__multiply((size_t)grpo__num_threads(c->threads), grpo__attention_floats(c));
+    size_t shared = (size_t)GRPO__BLOCK_DEPTH * GRPO__SHARED_COLUMNS + 16;
+    return grpo__multiply(grpo__add(each, shared), sizeof(float));
 }
 
 static size_t grpo__cpu_context_size(const grpo_config *c) {
@@ -4458,8 +4791,10 @@ static void *grpo__cpu_open(const grpo_config *config, char *error) {
         memset(cpu, 0, sizeof *cpu);
         cpu->memory = *config;
         cpu->kernel = grpo__choose_kernel();
-        cpu->scratch_floats = grpo__scratch_floats(config);
+        cpu->scratch_floats = grpo__attention_floats(config);
         cpu->scratch = (float *)grpo__allocate(config, grpo__scratch_size(config));
+        cpu->panels = cpu->scratch
+                    + (size_t)grpo__num_threads(config->threads) * cpu->scratch_floats;
         grpo__pool_start(&cpu->pool, cpu->scratch ? grpo__num_threads(config->threads) : 1);
         if (cpu->scratch) return cpu;
         grpo__cpu_close(cpu);
@@ -5993,33 +6328,26 @@ static void grpo__try_matmul_backward(grpo__trial *t) {
     t->b->mix(t->context, t->din + GRPO__T_R, t->dout, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
 }
 
-/* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: q [rows, 16], k, v [rows, 8] */
-enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_KV = GRPO__T_Q / 2,
-       GRPO__T_QKV = GRPO__T_Q + 2 * GRPO__T_KV };
-static void grpo__try_rotate(grpo__trial *t) {
-    t->b->rotate(t->context, t->out, t->out + GRPO__T_Q, t->out + GRPO__T_Q + GRPO__T_KV, t->in,
-                 t->turns, t->in + GRPO__T_QKV, t->in + GRPO__T_QKV + GRPO__T_HEAD, 1e-5f, &t->rows,
-                 &t->heads);
-}
-static void grpo__try_rotate_backward(grpo__trial *t) {
-    float *dgain = t->din + GRPO__T_QKV;
-    t->b->rotate_backward(t->context, t->din, dgain, dgain + GRPO__T_HEAD, t->dout,
-                          t->dout + GRPO__T_Q, t->dout + GRPO__T_Q + GRPO__T_KV, t->in, t->turns,
-                          t->in + GRPO__T_QKV, t->in + GRPO__T_QKV + GRPO__T_HEAD, 1e-5f, &t->rows,
-                          &t->heads);
-}
-
-/* in: q, k, v; out: y [rows, 16] */
+/* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: y [rows, 16]. q, k, v and their gradients
+ * lie in scratch. Slots begin at 25, so that a group crosses a multiple of 32. */
+enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q,
+       GRPO__T_SLOT = 25 };
 static void grpo__try_attention(grpo__trial *t) {
-    t->b->attention(t->context, t->out, t->rstd, t->in, t->in + GRPO__T_Q,
-                    t->in + GRPO__T_Q + GRPO__T_KV, &t->rows, &t->heads);
+    const float *gain = t->in + GRPO__T_QKV;
+    float *q = t->scratch, *k = q + 1024, *v = q + 2048;
+    t->b->rotate(t->context, q, k, v, t->in, t->turns, gain, gain + GRPO__T_HEAD, 1e-5f, &t->rows,
+                 &t->heads);
+    t->b->attention(t->context, t->out, t->rstd, q, k, v, &t->rows, &t->heads);
 }
 static void grpo__try_attention_backward(grpo__trial *t) {
+    const float *gain = t->in + GRPO__T_QKV;
+    float *q = t->scratch, *k = q + 1024, *v = q + 2048, *dq = q + 3072, *dk = q + 4096;
+    float *dv = q + 5120, *dgain = t->din + GRPO__T_QKV;
     grpo__try_attention(t);
-    t->b->attention_backward(t->context, t->din, t->din + GRPO__T_Q,
-                             t->din + GRPO__T_Q + GRPO__T_KV, t->dout, t->out, t->rstd, t->in,
-                             t->in + GRPO__T_Q, t->in + GRPO__T_Q + GRPO__T_KV, &t->rows,
-                                     &t->heads);
+    t->b->attention_backward(t->context, dq, dk, dv, t->dout, t->out, t->rstd, q, k, v, &t->rows,
+                             &t->heads);
+    t->b->rotate_backward(t->context, t->din, dgain, dgain + GRPO__T_HEAD, dq, dk, dv, t->in,
+                          t->turns, gain, gain + GRPO__T_HEAD, 1e-5f, &t->rows, &t->heads);
 }
 
 static void grpo__try_swiglu(grpo__trial *t) {
@@ -6088,8 +6416,9 @@ static void grpo__try_operation(grpo__trial *t, const grpo__operation *o) {
 
 /* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. */
 static void grpo__trial_rows(grpo__trial *t) {
-    static const int segments[5][6] = { { 0, 3, 0, 0, 0, 0 }, { 3, 2, 0, 3, 3, 0 },
-        { 5, 1, 0, 3, 5, 0 }, { 6, 2, 0, 0, 6, 0 }, { 8, 3, 6, 2, 8, 0 } };
+    enum { S = GRPO__T_SLOT };
+    static const int segments[5][6] = { { 0, 3, 0, 0, S, 0 }, { 3, 2, S, 3, S + 3, 0 },
+        { 5, 1, S, 3, S + 5, 0 }, { 6, 2, 0, 0, S + 6, 0 }, { 8, 3, S + 6, 2, S + 8, 0 } };
     static const int groups[3] = { 0, 3, 5 };
     int host[256], i, s;
     float turns[GRPO__T_ROWS * GRPO__T_HEAD];
@@ -6100,7 +6429,7 @@ static void grpo__trial_rows(grpo__trial *t) {
             host[16 + segments[s][0] + i] = segments[s][3] + i;          /* positions            */
     for (i = 0; i < GRPO__T_ROWS; i++) {
         host[i] = i * 5 % 7;                                             /* tokens, some twice   */
-        host[32 + i] = i;                                                /* slots                */
+        host[32 + i] = S + i;                                            /* slots                */
         host[48 + i + 1] = i + 2;                                        /* target offsets       */
         host[80 + i] = GRPO__T_ROWS - 1 - i;                             /* head or kept rows    */
     }
@@ -6126,17 +6455,15 @@ static void grpo__trial_rows(grpo__trial *t) {
 }
 
 static int grpo__try_operations(grpo__trial *t) {
-    static const grpo__operation table[7] = {
+    static const grpo__operation table[6] = {
         { "embedding", 7 * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH, grpo__try_embed,
           grpo__try_embed_backward },
         { "RMSNorm", (GRPO__T_ROWS + 1) * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
           grpo__try_norm, grpo__try_norm_backward },
         { "matrix product, bias, residual", GRPO__T_END, GRPO__T_ROWS * GRPO__T_VOCAB,
           grpo__try_matmul, grpo__try_matmul_backward },
-        { "q/k norm and rotary positions", GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_QKV,
-          grpo__try_rotate, grpo__try_rotate_backward },
-        { "attention over a shared prompt", GRPO__T_QKV, GRPO__T_Q, grpo__try_attention,
-          grpo__try_attention_backward },
+        { "q/k norm, rotary positions, attention", GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_Q,
+          grpo__try_attention, grpo__try_attention_backward },
         { "SwiGLU", 2 * GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
           grpo__try_swiglu, grpo__try_swiglu_backward },
         { "log-probs and entropy of kept sets", GRPO__T_ROWS * GRPO__T_VOCAB, 2 * GRPO__T_ROWS + 1,
@@ -6155,7 +6482,7 @@ static int grpo__try_operations(grpo__trial *t) {
     t->ints = (int *)(void *)(memory + 7 * part);
     t->b->zero(t->context, memory, 8 * part);
     grpo__trial_rows(t);
-    for (i = 0; i < 7; i++) grpo__try_operation(t, &table[i]);
+    for (i = 0; i < 6; i++) grpo__try_operation(t, &table[i]);
     t->b->release(t->context, memory);
     return GRPO_OK;
 }
