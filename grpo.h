@@ -356,6 +356,7 @@ typedef struct grpo_metrics {
     double reward_means[GRPO_MAX_REWARDS], reward_stds[GRPO_MAX_REWARDS];
     int    num_left_out;            /* samples whose reward was not a number                     */
     int    num_resampled;           /* groups sampled anew because their rewards were all equal  */
+    int    num_idle;                /* groups without any gradient, for which no work was done   */
     int    num_updates;             /* optimizer updates of this step                            */
     int    skipped;                 /* 1: an update was skipped because something was not finite */
 } grpo_metrics;
@@ -387,7 +388,10 @@ typedef struct grpo_config {
     int   num_iterations;           /* mu, passes over each rollout                              */
     int   steps_per_generation;     /* optimizer steps (minibatches of prompts) in each pass     */
     int   rollout_batch_prompts;    /* prompts sampled together; 0: all                          */
-    int   micro_batch_prompts;      /* prompts trained together; 0: all. Memory, not results     */
+    int   micro_batch_prompts;      /* prompts trained together; 0: some 2,000 rows. Memory, not
+                                       results                                                   */
+    size_t memory_budget;           /* bytes; 0: any. Within it, what sampling computed is kept for
+                                       training; beyond it, computed again. Speed, not results   */
 
     grpo_sampling  sampling;
     grpo_reward    rewards[GRPO_MAX_REWARDS];                 /* grpo_add_reward() appends       */
@@ -694,6 +698,9 @@ typedef struct grpo_backend {
     /* weights: bytes of an operand, and making it anew after the weights have moved */
     size_t (*operand_size)(int rows, int cols);
     void   (*prepare)(void *context, const grpo_matrix *w);
+
+    /* y[r] = x[rows[r]], rows of size bytes */
+    void (*gather)(void *context, void *y, const void *x, const int *rows, int n, size_t size);
 
     /* x[r] = table[tokens[r]];  dtable[tokens[r]] += dx[r], rows in order.  x E[n, H], table F */
     void (*embed)(void *context, void *x, const float *table, const int *tokens, int n, int hidden);
@@ -1619,14 +1626,22 @@ GRPO__INLINE float grpo__exp(float x) {
 #endif
 }
 
-/* ---- embedding: x[r] = table[tokens[r]] */
+/* ---- rows picked from a table; the embedding: x[r] = table[tokens[r]] */
+static void grpo__gather_row(const grpo__job *t, int r) {
+    size_t size = (size_t)t->width;
+    memcpy((char *)t->y + (size_t)r * size, (const char *)t->x + (size_t)t->picked[r] * size, size);
+}
+
+static void grpo__cpu_gather(void *context, void *y, const void *x, const int *rows, int n,
+                             size_t size) {
+    grpo__job job = grpo__new_job(context, n, (int)size);
+    job.y = (float *)y; job.x = (const float *)x; job.picked = rows;
+    grpo__each_row(&job, 0.25, grpo__gather_row);
+}
+
 static void grpo__cpu_embed(void *context, void *x, const float *table, const int *tokens, int n,
                             int hidden) {
-    int r;
-    (void)context;
-    for (r = 0; r < n; r++)
-        memcpy((float *)x + grpo__size(r, hidden), table + grpo__size(tokens[r], hidden),
-               (size_t)hidden * sizeof(float));
+    grpo__cpu_gather(context, x, table, tokens, n, grpo__size(hidden, sizeof(float)));
 }
 
 static void grpo__cpu_embed_backward(void *context, float *dtable, const void *dx,
@@ -2417,11 +2432,15 @@ static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index) {
 }
 
 /* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
-typedef struct grpo__layer_state {  /* what backward needs of one layer, each [R, width]          */
-    void *x, *norm1, *qkv, *q, *y, *mid, *norm2, *gate_up, *act;
-    float *rstd1, *lse, *rstd2;
+typedef struct grpo__layer_state {  /* what backward needs of one layer, each [rows, width]       */
+    void *x, *qkv, *q, *y, *mid, *gate_up;                    /* qkv only if q and k are normed  */
+    float *lse;
     void *k, *v;                    /* [S, KV], the KV cache                                     */
 } grpo__layer_state;
+
+typedef struct grpo__gradients {    /* of one layer, each [R, width]; dk and dv [S, KV]          */
+    void *qkv, *q, *k, *v, *y, *norm, *gate_up, *act;
+} grpo__gradients;
 
 typedef struct grpo__weights {      /* one model: the policy or the reference                    */
     float *weights;                 /* B [num_parameters]                                        */
@@ -2436,6 +2455,10 @@ struct grpo__machinery {
     void *device, *host;            /* the two arenas                                            */
     int max_rows;                   /* R, rows of one pass                                       */
     int max_slots;                  /* S, rows of K and V                                        */
+    int kept_rows;                  /* rows whose activations are kept: a pass's or the batch's  */
+    int keeps_batch;                /* 1: while sampling, so that training need not compute them */
+    int kept_used;                  /* rows kept so far                                          */
+    int kept_valid;                 /* 1: the batch's, by the weights as they are                */
     int max_sequences;              /* of a batch                                                */
     int max_length;                 /* of a prompt and its completion                            */
     int head_rows;                  /* rows whose logits exist at one time                       */
@@ -2447,10 +2470,12 @@ struct grpo__machinery {
     float *gradient, *adam_m, *adam_v;                        /* B [num_parameters]              */
     float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: kept
                                        apart so that the order of sums is that of the rows       */
-    grpo__layer_state *layers;      /* [num_hidden_layers + 1]; the last has only x              */
-    grpo__layer_state scratch;      /* one layer's gradients                                     */
+    grpo__layer_state *layers;      /* [num_hidden_layers + 1], of kept_rows; the last has only x */
+    grpo__layer_state once;         /* [R] of the layer at hand, where nothing is kept           */
+    grpo__gradients d;
+    void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward computes them anew */
     void  *dx, *hidden, *dhidden;   /* B [R, H] residual's gradient; final norm's output; its    */
-    float *rstd;                    /* B [R] of the final norm                                   */
+    float *rstd;                    /* B [R] of the last norm                                    */
     void  *logits;                  /* B [head_rows, V]                                          */
     float *turns;                   /* B [max_length, head_dim / 2, {cos, sin}]                  */
     uint32_t *kept;                 /* B [max_sequences, L, words] sets sampled from, or NULL    */
@@ -2470,11 +2495,14 @@ struct grpo__machinery {
     grpo_prompt *prompts;           /* [max_sequences]                                           */
     uint64_t *keys;                 /* [max_sequences] of a prompt's random numbers              */
     int   *slots;                   /* [max_sequences] first slot of a prompt while sampling     */
+    int   *prompt_rows;             /* [max_sequences] first kept row of a prompt                */
+    int   *token_rows;              /* [max_sequences, L] kept row of a completion's token       */
     int   *active;                  /* [max_sequences] sequences still being sampled             */
     int   *lengths, *drawn_tokens;  /* [max_sequences]; [max_sequences, L], as sampled           */
     float *drawn_logprobs, *drawn_entropies;                  /* [max_sequences, L]              */
     float *new_logprobs, *new_entropies, *new_dlogprobs;      /* [max_sequences, L], packed      */
     unsigned char *equal;           /* [max_sequences] groups whose rewards are all equal        */
+    unsigned char *idle;            /* [max_sequences] groups without any gradient               */
     char  *text, *prompt_text;      /* [max_sequences] completions; prompts given as tokens      */
     size_t text_stride, prompt_text_stride;
 };
@@ -2515,6 +2543,7 @@ static grpo__weights grpo__model(const grpo *g, int model) {
 static void grpo__weights_changed(grpo *g, int model) {
     grpo__weights w = grpo__model(g, model);
     int i;
+    if (model == GRPO_POLICY) g->machinery->kept_valid = 0;
     for (i = 0; i < grpo__num_matrices(g); i++) {
         grpo_matrix m = grpo__matrix_at(g, &w, i);
         g->machinery->backend->prepare(g->machinery->context, &m);
@@ -2570,8 +2599,14 @@ typedef struct grpo__pass {
     const int *head_rows;           /* B [targets.num_rows] the rows that go through the head    */
     int num_targets;
     const int *target_offsets;      /* host copy of targets.offsets                              */
-    int keep;                       /* 1: keep every layer's activations, for backward           */
+    int what;                       /* GRPO__SCORE ...: what is kept of it                       */
+    int first_kept;                 /* GRPO__KEEP: where its rows go among the kept ones         */
+    const int *kept;                /* B [num_rows] kept rows of a pass already computed, or NULL */
 } grpo__pass;
+
+enum { GRPO__SCORE,                 /* nothing                                                   */
+       GRPO__SAMPLE,                /* K and V in the cache, for the tokens to come              */
+       GRPO__KEEP };                /* K, V and what backward needs                              */
 
 static int *grpo__index(grpo *g, int count) {
     int *at = g->machinery->index_host + g->machinery->index_used;
@@ -2622,26 +2657,71 @@ static grpo__layer grpo__layer_of(const grpo *g, const grpo__weights *w, int lay
     return l;
 }
 
+/* Layer's activations from a row on. */
+static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *layer, int row) {
+    const grpo__shape *n = &g->machinery->shape;
+    grpo__layer_state a = *layer;
+    a.x = grpo__element(g, a.x, grpo__size(row, n->H));
+    a.q = grpo__element(g, a.q, grpo__size(row, n->Q));
+    a.y = grpo__element(g, a.y, grpo__size(row, n->Q));
+    a.mid = grpo__element(g, a.mid, grpo__size(row, n->H));
+    a.gate_up = grpo__element(g, a.gate_up, grpo__size(row, 2 * n->F));
+    a.lse += grpo__size(row, g->machinery->heads.num_heads);
+    if (g->config.model.qk_norm) a.qkv = grpo__element(g, a.qkv, grpo__size(row, n->QKV));
+    return a;
+}
+
+/* The residual stream [R, H] that enters a layer; after the last layer, that leaves it. */
+static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
+    const struct grpo__machinery *m = g->machinery;
+    if (pass->what != GRPO__KEEP) return m->once.x;
+    return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_kept, m->shape.H));
+}
+
 /* x [R, H] of this layer -> x of the next. If nothing is kept, both are the same memory. */
 static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer,
-        const grpo__pass *pass) {
+                                const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     grpo__layer l = grpo__layer_of(g, w, layer);
-    grpo__layer_state a = m->layers[pass->keep ? layer : 0];
-    void *next = m->layers[pass->keep ? layer + 1 : 0].x;
-    void *c = m->context, *k = m->layers[layer].k, *v = m->layers[layer].v;
+    grpo__layer_state a = m->once;
+    void *next = grpo__stream(g, pass, layer + 1), *c = m->context;
     float eps = g->config.model.rms_norm_eps;
     int n = pass->rows.num_rows, H = m->shape.H;
-    b->rmsnorm(c, a.norm1, a.rstd1, a.x, NULL, l.norm1, n, H, eps);
-    b->matmul(c, a.qkv, a.norm1, &l.qkv, l.bias, NULL, n);
-    b->rotate(c, a.q, k, v, a.qkv, m->turns, l.q_gain, l.k_gain, eps, &pass->rows, &m->heads);
-    b->attention(c, a.y, a.lse, a.q, k, v, &pass->rows, &m->heads);
+    if (pass->what == GRPO__KEEP) a = grpo__from_row(g, &m->layers[layer], pass->first_kept);
+    if (pass->what != GRPO__SCORE) { a.k = m->layers[layer].k; a.v = m->layers[layer].v; }
+    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l.norm1, n, H, eps);
+    b->matmul(c, a.qkv, m->norm, &l.qkv, l.bias, NULL, n);
+    b->rotate(c, a.q, a.k, a.v, a.qkv, m->turns, l.q_gain, l.k_gain, eps, &pass->rows, &m->heads);
+    b->attention(c, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
     b->matmul(c, a.mid, a.y, &l.out, NULL, a.x, n);
-    b->rmsnorm(c, a.norm2, a.rstd2, a.mid, NULL, l.norm2, n, H, eps);
-    b->matmul(c, a.gate_up, a.norm2, &l.gate_up, NULL, NULL, n);
-    b->swiglu(c, a.act, a.gate_up, n, m->shape.F);
-    b->matmul(c, next, a.act, &l.down, NULL, a.mid, n);
+    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, l.norm2, n, H, eps);
+    b->matmul(c, a.gate_up, m->norm, &l.gate_up, NULL, NULL, n);
+    b->swiglu(c, m->act, a.gate_up, n, m->shape.F);
+    b->matmul(c, next, m->act, &l.down, NULL, a.mid, n);
+}
+
+/* A layer's activations, rows in the order of the pass. */
+static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    const grpo__shape *s = &m->shape;
+    const grpo__layer_state *from = &m->layers[layer];
+    grpo__layer_state to = m->once;
+    size_t size = b->element_size;
+    int n = pass->rows.num_rows;
+    if (!pass->kept) return *from;
+    to.k = from->k; to.v = from->v;
+    b->gather(m->context, to.x, from->x, pass->kept, n, (size_t)s->H * size);
+    b->gather(m->context, to.q, from->q, pass->kept, n, (size_t)s->Q * size);
+    b->gather(m->context, to.y, from->y, pass->kept, n, (size_t)s->Q * size);
+    b->gather(m->context, to.mid, from->mid, pass->kept, n, (size_t)s->H * size);
+    b->gather(m->context, to.gate_up, from->gate_up, pass->kept, n, 2 * (size_t)s->F * size);
+    b->gather(m->context, to.lse, from->lse, pass->kept, n,
+              (size_t)m->heads.num_heads * sizeof(float));
+    if (g->config.model.qk_norm)
+        b->gather(m->context, to.qkv, from->qkv, pass->kept, n, (size_t)s->QKV * size);
+    return to;
 }
 
 /* The same nine lines backwards. dx [R, H] holds the gradient of the layer's output and leaves with
@@ -2652,41 +2732,63 @@ static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     const grpo__shape *s = &m->shape;
     grpo__weights w = grpo__model(g, GRPO_POLICY);
     grpo__layer l = grpo__layer_of(g, &w, layer);
-    grpo__layer_state a = m->layers[layer], d = m->scratch;
+    grpo__layer_state a = grpo__recall(g, layer, pass);
+    grpo__gradients d = m->d;
     void *c = m->context;
+    float eps = g->config.model.rms_norm_eps;
     int n = pass->rows.num_rows;
     /* next = mid + act down^T */
-    b->matmul_dw(c, l.dmatrices + s->down, NULL, m->dx, a.act, &l.down, n);
+    b->swiglu(c, m->act, a.gate_up, n, s->F);
+    b->matmul_dw(c, l.dmatrices + s->down, NULL, m->dx, m->act, &l.down, n);
     b->matmul_dx(c, d.act, m->dx, &l.down, n);
     b->swiglu_backward(c, d.gate_up, d.act, a.gate_up, n, s->F);
-    b->matmul_dw(c, l.dmatrices + s->gate_up, NULL, d.gate_up, a.norm2, &l.gate_up, n);
-    b->matmul_dx(c, d.norm2, d.gate_up, &l.gate_up, n);
-    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm2, d.norm2, a.mid, a.rstd2, NULL, l.norm2,
-            n, s->H);
+    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, l.norm2, n, s->H, eps);
+    b->matmul_dw(c, l.dmatrices + s->gate_up, NULL, d.gate_up, m->norm, &l.gate_up, n);
+    b->matmul_dx(c, d.norm, d.gate_up, &l.gate_up, n);
+    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm2, d.norm, a.mid, m->rstd, NULL, l.norm2,
+                        n, s->H);
     /* mid = x + y out^T */
     b->matmul_dw(c, l.dmatrices + s->out, NULL, m->dx, a.y, &l.out, n);
     b->matmul_dx(c, d.y, m->dx, &l.out, n);
     b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
     b->rotate_backward(c, d.qkv, l.q_gain ? l.dvectors + s->q_gain : NULL,
                        l.k_gain ? l.dvectors + s->k_gain : NULL, d.q, d.k, d.v, a.qkv, m->turns,
-                       l.q_gain, l.k_gain, g->config.model.rms_norm_eps, &pass->rows, &m->heads);
-    b->matmul_dw(c, l.dmatrices + s->qkv, l.bias ? l.dvectors + s->bias : NULL, d.qkv, a.norm1,
-            &l.qkv, n);
-    b->matmul_dx(c, d.norm1, d.qkv, &l.qkv, n);
-    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm1, d.norm1, a.x, a.rstd1, NULL, l.norm1, n,
-            s->H);
+                       l.q_gain, l.k_gain, eps, &pass->rows, &m->heads);
+    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l.norm1, n, s->H, eps);
+    b->matmul_dw(c, l.dmatrices + s->qkv, l.bias ? l.dvectors + s->bias : NULL, d.qkv, m->norm,
+                 &l.qkv, n);
+    b->matmul_dx(c, d.norm, d.qkv, &l.qkv, n);
+    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm1, d.norm, a.x, m->rstd, NULL, l.norm1, n,
+                        s->H);
 }
 
-/* Tokens -> hidden [head rows, H], the normed last state of the rows that go through the head. */
+/* x -> hidden [head rows, H], the normed last state of the rows that go through the head. */
+static void grpo__final_norm(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+                             const void *x) {
+    const struct grpo__machinery *m = g->machinery;
+    m->backend->rmsnorm(m->context, m->hidden, m->rstd, x, pass->head_rows,
+                        w->weights + m->shape.final_norm, pass->targets.num_rows, m->shape.H,
+                        g->config.model.rms_norm_eps);
+}
+
+/* Tokens -> hidden */
 static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     int layer, layers = g->config.model.num_hidden_layers;
-    m->backend->embed(m->context, m->layers[0].x, w->weights, pass->rows.tokens,
+    m->backend->embed(m->context, grpo__stream(g, pass, 0), w->weights, pass->rows.tokens,
                       pass->rows.num_rows, m->shape.H);
     for (layer = 0; layer < layers; layer++) grpo__layer_forward(g, w, layer, pass);
-    m->backend->rmsnorm(m->context, m->hidden, m->rstd, m->layers[pass->keep ? layers : 0].x,
-                        pass->head_rows, w->weights + m->shape.final_norm, pass->targets.num_rows,
-                        m->shape.H, g->config.model.rms_norm_eps);
+    grpo__final_norm(g, w, pass, grpo__stream(g, pass, layers));
+}
+
+/* hidden again, of a pass that sampling computed */
+static void grpo__recall_hidden(grpo *g, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    m->backend->gather(m->context, m->once.x, m->layers[g->config.model.num_hidden_layers].x,
+                       pass->kept, pass->rows.num_rows,
+                       (size_t)m->shape.H * m->backend->element_size);
+    grpo__final_norm(g, &w, pass, m->once.x);
 }
 
 /* dhidden [head rows, H] -> gradient of every weight below the head. */
@@ -2696,7 +2798,7 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
     int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
     b->zero(m->context, m->dx, grpo__size(n, m->shape.H) * b->element_size);
     b->rmsnorm_backward(m->context, m->dx, m->gradient + m->shape.final_norm, m->dhidden,
-                        m->layers[layers].x, m->rstd, pass->head_rows,
+                        pass->kept ? m->once.x : m->layers[layers].x, m->rstd, pass->head_rows,
                         m->weights + m->shape.final_norm, pass->targets.num_rows, m->shape.H);
     for (layer = layers; layer-- > 0; ) grpo__layer_backward(g, layer, pass);
     b->embed_backward(m->context, m->dembed ? m->dembed : m->gradient, m->dx, pass->rows.tokens,
@@ -2923,23 +3025,29 @@ static int grpo__prepare_config(grpo_config *c) {
 /* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence
  * that is sampled at one time; K and V have S slots: rollout_batch_prompts groups of full
  * length. */
+enum { GRPO__PASS_ROWS = 2048 };    /* unless one group has more: enough for full speed          */
+
 static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
     int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts, rows, slots, head;
-    if (!micro || micro > c->num_prompts) micro = c->num_prompts;
     if (!together || together > c->num_prompts) together = c->num_prompts;
     if (L > 1 << 24 || P > 1 << 24 || G > 1 << 20 || c->num_prompts > 1 << 20
         || c->num_prompts * G * (P + L) > INT32_MAX / 16)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
                                  "length + max_completion_length) must stay below 2^27");
+    if (!micro) micro = 1 + GRPO__PASS_ROWS / (P + G * (L - 1));
+    if (micro > c->num_prompts) micro = c->num_prompts;
     rows = micro * (P + G * (L - 1));
     if (rows < together * G) rows = together * G;
     slots = together * (P + G * L);
     if (slots < rows) slots = rows;
-    head = (1 << 20) / c->model.vocab_size;                   /* about 4 MB of logits at a time  */
-    if (head < 16) head = 16;
+    head = (1 << 22) / c->model.vocab_size;                   /* about 16 MB of logits at a time */
+    if (head < 64) head = 64;
     w->max_rows = (int)rows;
     w->max_slots = (int)((slots + 31) / 32 * 32);
+    w->keeps_batch = together == c->num_prompts;
+    w->kept_rows = w->keeps_batch ? (int)(together * (P + G * (L - 1))) : w->max_rows;
+    if (w->kept_rows < w->max_rows) w->kept_rows = w->max_rows;
     w->max_sequences = (int)(c->num_prompts * G);
     w->max_length = (int)(P + L);
     w->head_rows = (int)(head < rows ? head : rows);
@@ -2948,7 +3056,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     w->heads.num_heads = c->model.num_attention_heads;
     w->heads.num_kv_heads = c->model.num_key_value_heads;
     w->heads.head_dim = c->model.head_dim;
-    /* three integers a row, five a target, and segments of six */
+    /* five integers a row, five a target, and segments of six */
     w->index_size = 16 * w->max_rows + 16 * w->max_sequences + 1024;
     return GRPO_OK;
 }
@@ -2963,49 +3071,52 @@ static void *grpo__take_elements(const struct grpo__machinery *w, grpo__arena *a
     return grpo__take(a, rows, grpo__multiply((size_t)width, w->backend->element_size));
 }
 
-/* The activations of one layer [R, width]. Backward needs x, y, ... of each layer; qkv before
- * norm and rotation only if there is a norm to differentiate. */
+/* The activations of one layer [rows, width]. Backward needs qkv before norm and rotation only if
+ * there is a norm to differentiate. */
 static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machinery *w,
-                                grpo__arena *a, grpo__layer_state *s) {
-    size_t R = (size_t)w->max_rows;
+                                grpo__arena *a, size_t rows, grpo__layer_state *s) {
     const grpo__shape *n = &w->shape;
-    s->x = grpo__take_elements(w, a, R, n->H);
-    s->norm1 = grpo__take_elements(w, a, R, n->H);
-    s->qkv = c->model.qk_norm ? grpo__take_elements(w, a, R, n->QKV) : NULL;
-    s->q = grpo__take_elements(w, a, R, n->Q);
-    s->y = grpo__take_elements(w, a, R, n->Q);
-    s->mid = grpo__take_elements(w, a, R, n->H);
-    s->norm2 = grpo__take_elements(w, a, R, n->H);
-    s->gate_up = grpo__take_elements(w, a, R, 2 * n->F);
-    s->act = grpo__take_elements(w, a, R, n->F);
-    s->rstd1 = grpo__take_floats(a, R);
-    s->rstd2 = grpo__take_floats(a, R);
-    s->lse = grpo__take_floats(a, grpo__multiply(R, (size_t)w->heads.num_heads));
+    s->x = grpo__take_elements(w, a, rows, n->H);
+    if (s != &w->once)
+        s->qkv = c->model.qk_norm ? grpo__take_elements(w, a, rows, n->QKV) : w->once.qkv;
+    s->q = grpo__take_elements(w, a, rows, n->Q);
+    s->y = grpo__take_elements(w, a, rows, n->Q);
+    s->mid = grpo__take_elements(w, a, rows, n->H);
+    s->gate_up = grpo__take_elements(w, a, rows, 2 * n->F);
+    s->lse = grpo__take_floats(a, grpo__multiply(rows, (size_t)w->heads.num_heads));
+}
+
+static void grpo__lay_out_gradients(struct grpo__machinery *w, grpo__arena *a) {
+    size_t R = (size_t)w->max_rows, S = (size_t)w->max_slots;
+    const grpo__shape *n = &w->shape;
+    grpo__gradients *d = &w->d;
+    d->qkv = grpo__take_elements(w, a, R, n->QKV);
+    d->q = grpo__take_elements(w, a, R, n->Q);
+    d->k = grpo__take_elements(w, a, S, n->KV);
+    d->v = grpo__take_elements(w, a, S, n->KV);
+    d->y = grpo__take_elements(w, a, R, n->Q);
+    d->norm = grpo__take_elements(w, a, R, n->H);
+    d->gate_up = grpo__take_elements(w, a, R, 2 * n->F);
+    d->act = grpo__take_elements(w, a, R, n->F);
 }
 
 static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machinery *w,
                                       grpo__arena *a) {
-    size_t R = (size_t)w->max_rows, targets = grpo__max_targets(w);
+    size_t R = (size_t)w->max_rows, K = (size_t)w->kept_rows, targets = grpo__max_targets(w);
     const grpo__shape *n = &w->shape;
-    grpo__layer_state *d = &w->scratch, unused;
+    grpo__layer_state unused;
     int layer, layers = c->model.num_hidden_layers;
-    void *qkv;
-    d->qkv = grpo__take_elements(w, a, R, n->QKV);
-    d->q = grpo__take_elements(w, a, R, n->Q);
-    d->k = grpo__take_elements(w, a, R, n->KV);
-    d->v = grpo__take_elements(w, a, R, n->KV);
-    d->y = grpo__take_elements(w, a, R, n->Q);
-    d->norm1 = d->norm2 = grpo__take_elements(w, a, R, n->H);
-    d->gate_up = grpo__take_elements(w, a, R, 2 * n->F);
-    d->act = grpo__take_elements(w, a, R, n->F);
-    qkv = grpo__take_elements(w, a, R, n->QKV);  /* shared by layers without q/k norm */
-    for (layer = 0; layer < layers; layer++) {
-        grpo__layer_state *s = w->layers ? &w->layers[layer] : &unused;
-        grpo__lay_out_layer(c, w, a, s);
-        if (!c->model.qk_norm) s->qkv = qkv;
-    }
-    unused.x = grpo__take_elements(w, a, R, n->H);
+    grpo__lay_out_gradients(w, a);
+    w->once.qkv = grpo__take_elements(w, a, R, n->QKV);
+    grpo__lay_out_layer(c, w, a, R, &w->once);
+    w->once.k = w->d.k;             /* forward and backward are never at work together           */
+    w->once.v = w->d.v;
+    for (layer = 0; layer < layers; layer++)
+        grpo__lay_out_layer(c, w, a, K, w->layers ? &w->layers[layer] : &unused);
+    unused.x = grpo__take_elements(w, a, K, n->H);
     if (w->layers) w->layers[layers].x = unused.x;
+    w->norm = grpo__take_elements(w, a, R, n->H);
+    w->act = grpo__take_elements(w, a, R, n->F);
     w->dx = grpo__take_elements(w, a, R, n->H);
     w->hidden = grpo__take_elements(w, a, R, n->H);
     w->dhidden = grpo__take_elements(w, a, R, n->H);
@@ -3104,6 +3215,8 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
     w->prompts = (grpo_prompt *)grpo__take(a, n, sizeof(grpo_prompt));
     w->keys = (uint64_t *)grpo__take(a, n, sizeof(uint64_t));
     w->slots = grpo__take_ints(a, n);
+    w->prompt_rows = grpo__take_ints(a, n);
+    w->token_rows = grpo__take_ints(a, all);
     w->active = grpo__take_ints(a, n);
     w->lengths = grpo__take_ints(a, n);
     w->drawn_tokens = grpo__take_ints(a, all);
@@ -3113,6 +3226,7 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
     w->new_entropies = grpo__take_floats(a, all);
     w->new_dlogprobs = grpo__take_floats(a, all);
     w->equal = (unsigned char *)grpo__take(a, n, 1);
+    w->idle = (unsigned char *)grpo__take(a, n, 1);
     w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
     w->prompt_text_stride = grpo__size(c->max_prompt_length, c->max_token_bytes) + 1;
     w->text = (char *)grpo__take(a, n, w->text_stride);
@@ -3134,15 +3248,30 @@ static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w
     memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
 }
 
+/* Limits that keep to the budget: first the batch's activations go, then passes of several groups. */
+static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *memory,
+                     size_t *device) {
+    int code = grpo__limits(c, w);
+    if (code) return code;
+    grpo__measure_memory(c, w, memory, device);
+    if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
+    w->keeps_batch = 0;
+    w->kept_rows = w->max_rows;
+    grpo__measure_memory(c, w, memory, device);
+    if (memory->total <= c->memory_budget) return GRPO_OK;
+    return grpo__fail_config(c, GRPO_NO_MEMORY, "%.1f MB are needed at least, memory_budget is %.1f"
+                             " MB; lower micro_batch_prompts, rollout_batch_prompts or the lengths",
+                             (double)memory->total / 1e6, (double)c->memory_budget / 1e6);
+}
+
 int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
     struct grpo__machinery w;
     grpo_config c = *config;
     size_t device;
     int code = grpo__prepare_config(&c);
     memset(&w, 0, sizeof w);
-    if (!code) code = grpo__limits(&c, &w);
     w.backend = c.backend;
-    if (!code) grpo__measure_memory(&c, &w, needed, &device);
+    if (!code) code = grpo__fit(&c, &w, needed, &device);
     memcpy(config->error, c.error, sizeof c.error);
     return code;
 }
@@ -3154,12 +3283,10 @@ static int grpo__device_check(grpo *g) {
     return grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error);
 }
 
-static int grpo__allocate_arenas(grpo *g) {
+static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t device_size) {
     struct grpo__machinery *w = g->machinery;
     grpo__arena host = { NULL, 0 }, device = { NULL, 0 };
-    grpo_memory memory;
-    size_t device_size;
-    grpo__measure_memory(&g->config, w, &memory, &device_size);
+    grpo_memory memory = *needed;
     w->layers = NULL;
     w->operand_offsets = NULL;
     w->host = grpo__allocate(&g->config, memory.host);
@@ -3184,12 +3311,14 @@ static int grpo__allocate_arenas(grpo *g) {
 
 static int grpo__start(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    int code = grpo__limits(&g->config, w);
-    if (code) return code;
+    grpo_memory memory;
+    size_t device;
+    int code;
     w->backend = g->config.backend;
+    if ((code = grpo__fit(&g->config, w, &memory, &device)) < 0) return code;
     w->context = w->backend->open(&g->config, g->config.error);
     if (!w->context) return GRPO_DEVICE;
-    if ((code = grpo__allocate_arenas(g)) < 0) return code;
+    if ((code = grpo__allocate_arenas(g, &memory, device)) < 0) return code;
     g->num_parameters = w->shape.total;
     grpo__initialize_turns(g);
     grpo__initialize(g);
@@ -3250,112 +3379,161 @@ static int grpo__is_kept(const uint32_t *kept, int token) {
 
 static void grpo__drop(uint32_t *kept, int token) { kept[token >> 5] &= ~(1u << (token & 31)); }
 
+enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
+
 typedef struct grpo__softmax {
     const float *z;                 /* [vocab]                                                   */
     int vocab;
     const uint32_t *kept;           /* K, one bit each; NULL: all                                */
     float top, inverse;             /* max_K z, 1 / T                                            */
+    double partition, weighted;     /* S = sum_K e^x, and sum_K e^x x                            */
 } grpo__softmax;
-
-static grpo__softmax grpo__softmax_of(const float *z, int vocab, float temperature,
-                                      const uint32_t *kept) {
-    grpo__softmax s = { z, vocab, kept, -FLT_MAX, temperature > 0 ? 1.0f / temperature : 1.0f };
-    int v;
-    for (v = 0; v < vocab; v++)
-        if (grpo__is_kept(kept, v) && !(z[v] <= s.top)) s.top = z[v];
-    return s;
-}
 
 static float grpo__scaled(const grpo__softmax *s, int v) { return (s->z[v] - s->top) * s->inverse; }
 
-enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
-
-/* e[j] = e^x of the 16 tokens from v on, 0 where not kept or past the end. */
-static void grpo__exp_lane(float *e, const grpo__softmax *s, int v) {
+/* The 16 logits from v on; least where not kept or past the end. */
+GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v, float least) {
     uint32_t bits = s->kept ? s->kept[v >> 5] >> (v & 31) : 0xffffu;
-    float copy[GRPO__LANE], top = s->top, inverse = s->inverse;
-    const float *from = s->z + v;
     int j, left = s->vocab - v;
     if (left < GRPO__LANE) {
-        for (j = 0; j < GRPO__LANE; j++) copy[j] = j < left ? s->z[v + j] : top;
-        bits &= (1u << left) - 1;
-        from = copy;
+        for (j = 0; j < GRPO__LANE; j++) z[j] = j < left && (bits >> j & 1u) ? s->z[v + j] : least;
+        return;
     }
-    for (j = 0; j < GRPO__LANE; j++) e[j] = grpo__exp((from[j] - top) * inverse);
-    if ((bits & 0xffffu) != 0xffffu)
-        for (j = 0; j < GRPO__LANE; j++) e[j] = bits >> j & 1u ? e[j] : 0.0f;
+    for (j = 0; j < GRPO__LANE; j++) z[j] = s->z[v + j];
+    if ((bits & 0xffffu) == 0xffffu) return;
+    for (j = 0; j < GRPO__LANE; j++) z[j] = bits >> j & 1u ? z[j] : least;
 }
 
-/* sum_K e^x, or sum_K e^x x */
-static double grpo__sum(const grpo__softmax *s, int times_x) {
-    float sums[GRPO__LANE] = { 0 }, e[GRPO__LANE];
-    double sum = 0;
+/* e[j] = e^x of the 16 tokens from v on, 0 where not kept or past the end; and x. */
+GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int v) {
+    float top = s->top, inverse = s->inverse;
+    int j;
+    grpo__load_lane(x, s, v, -FLT_MAX);
+    for (j = 0; j < GRPO__LANE; j++) {
+        float z = x[j];
+        x[j] = (z - top) * inverse;
+        e[j] = grpo__exp(x[j]);
+        e[j] = z == -FLT_MAX ? 0.0f : e[j];
+    }
+}
+
+/* max_K z: NaN is passed by, and found in the sum. */
+GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
+    float most[GRPO__LANE], z[GRPO__LANE];
     int v, j;
+    for (j = 0; j < GRPO__LANE; j++) most[j] = -FLT_MAX;
     for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        grpo__exp_lane(e, s, v);
-        for (j = 0; j < GRPO__LANE && times_x; j++)
-            if (e[j] > 0) e[j] *= grpo__scaled(s, v + j);
-        for (j = 0; j < GRPO__LANE; j++) sums[j] += e[j];
+        grpo__load_lane(z, s, v, -FLT_MAX);
+        for (j = 0; j < GRPO__LANE; j++) most[j] = z[j] > most[j] ? z[j] : most[j];
     }
-    for (j = 0; j < GRPO__LANE; j++) sum += (double)sums[j];
-    return sum;
+    for (s->top = most[0], j = 1; j < GRPO__LANE; j++) s->top = most[j] > s->top ? most[j] : s->top;
 }
+GRPO__FOR_EACH_UNIT(grpo__find_top, (grpo__softmax *s), (s))
 
-static double grpo__partition(const grpo__softmax *s) { return grpo__sum(s, 0); }
+/* Both sums in one pass; e^x x is 0 where e^x is. */
+GRPO__INLINE void grpo__find_sums_plain(grpo__softmax *s) {
+    float sums[GRPO__LANE], weighted[GRPO__LANE], e[GRPO__LANE], x[GRPO__LANE];
+    int v, j;
+    for (j = 0; j < GRPO__LANE; j++) sums[j] = weighted[j] = 0;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        grpo__exp_lane(e, x, s, v);
+        for (j = 0; j < GRPO__LANE; j++) sums[j] += e[j];
+        for (j = 0; j < GRPO__LANE; j++) weighted[j] += e[j] != 0.0f ? e[j] * x[j] : 0.0f;
+    }
+    s->partition = s->weighted = 0;
+    for (j = 0; j < GRPO__LANE; j++) s->partition += (double)sums[j];
+    for (j = 0; j < GRPO__LANE; j++) s->weighted += (double)weighted[j];
+}
+GRPO__FOR_EACH_UNIT(grpo__find_sums, (grpo__softmax *s), (s))
+
+static grpo__softmax grpo__softmax_of(const float *z, int vocab, float temperature,
+                                      const uint32_t *kept) {
+    grpo__softmax s = { z, vocab, kept, 0, temperature > 0 ? 1.0f / temperature : 1.0f, 0, 0 };
+    grpo__find_top(&s);
+    grpo__find_sums(&s);
+    return s;
+}
 
 /* H = log S - 1/S sum_K e^x x */
-static float grpo__entropy(const grpo__softmax *s, double partition) {
-    return (float)(log(partition) - grpo__sum(s, 1) / partition);
+static float grpo__entropy(const grpo__softmax *s) {
+    return (float)(log(s->partition) - s->weighted / s->partition);
+}
+
+static float grpo__logprob(const grpo__softmax *s, int token) {
+    return (float)((double)grpo__scaled(s, token) - log(s->partition));
 }
 
 float grpo_logprob(const float *logits, int vocab, float temperature, const uint32_t *kept,
                    int token, float *entropy) {
     grpo__softmax s = grpo__softmax_of(logits, vocab, temperature, kept);
-    double partition = grpo__partition(&s);
-    if (entropy) *entropy = grpo__entropy(&s, partition);
-    return (float)((double)grpo__scaled(&s, token) - log(partition));
+    if (entropy) *entropy = grpo__entropy(&s);
+    return grpo__logprob(&s, token);
 }
+
+/* z_v = -(p_v / T) (total + dentropy (log p_v + H)), the part of the gradient that all tokens have */
+GRPO__INLINE void grpo__softmax_backward_plain(float *logits, const grpo__softmax *s, float total,
+                                               float dentropy, float entropy) {
+    float e[GRPO__LANE], x[GRPO__LANE], share = (float)(1.0 / s->partition), inverse = s->inverse;
+    float log_partition = (float)log(s->partition);
+    int v, j;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        int n = grpo__min(GRPO__LANE, s->vocab - v);
+        grpo__exp_lane(e, x, s, v);
+        for (j = 0; j < GRPO__LANE; j++) {
+            float weight = total + (dentropy != 0 ? dentropy * (x[j] - log_partition + entropy) : 0);
+            e[j] = e[j] != 0.0f ? -inverse * (e[j] * share) * weight : 0.0f;
+        }
+        if (n == GRPO__LANE) memcpy(logits + v, e, sizeof e);
+        else memcpy(logits + v, e, (size_t)n * sizeof *e);
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__softmax_backward, (float *logits, const grpo__softmax *s, float total,
+                    float dentropy, float entropy), (logits, s, total, dentropy, entropy))
 
 /* dlogp_i / dz_v = ([v = token_i] - p_v) / T     and     dH / dz_v = -p_v (log p_v + H) / T */
 void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *kept,
                            int num_targets, const int *targets, const float *dlogprobs,
                            float dentropy) {
     grpo__softmax s = grpo__softmax_of(logits, vocab, temperature, kept);
-    double partition = grpo__partition(&s);
-    float entropy = dentropy != 0 ? grpo__entropy(&s, partition) : 0.0f;
-    float top = s.top, inverse = s.inverse, e[GRPO__LANE], total = 0;
-    float share = (float)(1.0 / partition), log_partition = (float)log(partition);
-    int v, i, j;
+    float total = 0;
+    int i;
     for (i = 0; i < num_targets; i++) total += dlogprobs[i];
-    for (v = 0; v < vocab; v += GRPO__LANE) {
-        int n = grpo__min(GRPO__LANE, vocab - v);
-        float *z = logits + v;
-        grpo__exp_lane(e, &s, v);
-        for (j = 0; j < n; j++) {
-            float logp = (z[j] - top) * inverse - log_partition;
-            float weight = total + (dentropy != 0 ? dentropy * (logp + entropy) : 0.0f);
-            z[j] = e[j] > 0 ? -inverse * (e[j] * share) * weight : 0.0f;
-        }
-    }
-    for (i = 0; i < num_targets; i++) logits[targets[i]] += inverse * dlogprobs[i];
+    grpo__softmax_backward(logits, &s, total, dentropy, grpo__entropy(&s));
+    for (i = 0; i < num_targets; i++) logits[targets[i]] += s.inverse * dlogprobs[i];
 }
+
+/* The first token at which the sum of e^x passes uniform * S: by sixteens, then one by one. */
+GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *token) {
+    double left = (double)uniform * s->partition;
+    float e[GRPO__LANE], x[GRPO__LANE];
+    int v, j;
+    *token = 0;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        float sum;
+        grpo__exp_lane(e, x, s, v);
+        sum = grpo__add_eight(e) + grpo__add_eight(e + 8);
+        if (!(sum > 0)) continue;
+        for (j = GRPO__LANE - 1; !(e[j] > 0); j--) { }
+        *token = v + j;             /* if rounding leaves a crumb, the last kept token gets it   */
+        if (left >= (double)sum) { left -= (double)sum; continue; }
+        for (j = 0; j < GRPO__LANE; j++) {
+            if (!(e[j] > 0)) continue;
+            *token = v + j;
+            left -= (double)e[j];
+            if (left < 0) return;
+        }
+        left = 0;
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__walk, (const grpo__softmax *s, float uniform, int *token),
+                    (s, uniform, token))
 
 int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *kept,
                       float uniform) {
     grpo__softmax s = grpo__softmax_of(logits, vocab, temperature, kept);
-    double left = (double)uniform * grpo__partition(&s);
-    float e[GRPO__LANE];
-    int v, j, last = 0;
-    for (v = 0; v < vocab; v += GRPO__LANE) {
-        grpo__exp_lane(e, &s, v);                             /* 0 past the end                  */
-        for (j = 0; j < GRPO__LANE; j++) {
-            if (!(e[j] > 0)) continue;
-            last = v + j;
-            left -= (double)e[j];
-            if (left < 0) return last;
-        }
-    }
-    return last;                    /* rounding left a crumb: it goes to the last kept token     */
+    int token;
+    grpo__walk(&s, uniform, &token);
+    return token;
 }
 
 /* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
@@ -3401,7 +3579,7 @@ static void grpo__keep_most(const float *z, int vocab, float temperature, uint32
                             int by_mass, double goal) {
     grpo__cut c = { grpo__softmax_of(z, vocab, temperature, kept), by_mass, -FLT_MAX, FLT_MAX, 0 };
     int v;
-    if (by_mass) goal *= grpo__partition(&c.s);
+    if (by_mass) goal *= c.s.partition;
     do grpo__narrow(&c, goal); while (c.low < c.high);
     for (v = 0; v < vocab; v++) {
         int keep = grpo__is_kept(kept, v) && (z[v] > c.low || (z[v] == c.low && c.above < goal));
@@ -3439,14 +3617,15 @@ typedef struct grpo__vocab_job {
 } grpo__vocab_job;
 
 static void grpo__logprobs_row(const grpo__vocab_job *t, int r, float *z, uint32_t *kept) {
-    float temperature = t->targets->temperature;
     const int *tokens = t->tokens ? t->tokens : t->targets->tokens;
+    grpo__softmax s;
     int i;
     if (t->sampling && kept) grpo_filter(t->sampling, z, t->vocab, kept);
+    s = grpo__softmax_of(z, t->vocab, t->targets->temperature, kept);
+    t->entropies[r] = grpo__entropy(&s);
     for (i = t->targets->offsets[r]; i < t->targets->offsets[r + 1]; i++) {
-        if (t->tokens)
-            t->tokens[i] = grpo_sample_token(z, t->vocab, temperature, kept, t->uniforms[i]);
-        t->logprobs[i] = grpo_logprob(z, t->vocab, temperature, kept, tokens[i], &t->entropies[r]);
+        if (t->tokens) grpo__walk(&s, t->uniforms[i], &t->tokens[i]);
+        t->logprobs[i] = grpo__logprob(&s, tokens[i]);
     }
 }
 
@@ -3596,6 +3775,7 @@ static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompt
     grpo_batch *b = &g->batch;
     int i, code;
     g->machinery->stage = GRPO__EMPTY;
+    g->machinery->kept_used = g->machinery->kept_valid = 0;
     if (num_prompts < 1 || num_prompts > g->machinery->max_sequences / group_size)
         return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts; 1 to %d fit with %d completions each",
                           num_prompts, g->machinery->max_sequences / group_size, group_size);
@@ -3618,6 +3798,7 @@ typedef struct grpo__draw {         /* what the random numbers are for          
     grpo_sampling sampling;
     uint32_t *kept;                 /* B where the filtered sets go; NULL if nothing filters     */
     int remember;                   /* 1: kept is the batch's, 0: scratch                        */
+    int what;                       /* GRPO__SAMPLE or GRPO__KEEP                                */
 } grpo__draw;
 
 static int grpo__prompt_length(const grpo_batch *b, int prompt) {
@@ -3635,8 +3816,9 @@ static int grpo__own_slot(const grpo *g, int sequence) {
 typedef struct grpo__builder {      /* the integers of a pass while it is built, on the host     */
     int *tokens, *positions, *slots, *groups;
     grpo_segment *segments;
-    int *head_rows, *target_offsets, *targets, *kept_rows;
+    int *head_rows, *target_offsets, *targets, *kept_rows, *kept;
     int num_rows, num_segments, num_groups, num_head_rows, num_targets;
+    int recalled;                   /* 1: the rows are among those that sampling kept            */
 } grpo__builder;
 
 static grpo__builder grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
@@ -3650,6 +3832,7 @@ static grpo__builder grpo__begin_pass(grpo *g, int rows, int segments, int group
     b.groups = grpo__index(g, groups + 1);
     b.head_rows = grpo__index(g, rows);
     b.kept_rows = grpo__index(g, rows);
+    b.kept = grpo__index(g, rows);
     b.target_offsets = grpo__index(g, rows + 1);
     b.targets = grpo__index(g, targets);
     b.target_offsets[0] = 0;
@@ -3686,7 +3869,7 @@ static void grpo__add_target(grpo *g, grpo__builder *b, int token, int index) {
 }
 
 static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sampling *sampling,
-                                 const uint32_t *kept, int keep) {
+                                 const uint32_t *kept, int what) {
     grpo__pass p;
     grpo__send_index(g);
     memset(&p, 0, sizeof p);
@@ -3708,7 +3891,8 @@ static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sam
     p.targets.temperature = sampling->temperature;
     p.target_offsets = b->target_offsets;
     p.num_targets = b->num_targets;
-    p.keep = keep;
+    p.what = what;
+    if (b->recalled) p.kept = grpo__on_device(g, b->kept);
     return p;
 }
 
@@ -3735,7 +3919,7 @@ static int grpo__record(grpo *g, const grpo__pass *pass) {
 }
 
 /* Rows -> one new token for every target. */
-static int grpo__draw_tokens(grpo *g, const grpo__draw *d, const grpo__pass *pass) {
+static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
     grpo__weights policy = grpo__model(g, GRPO_POLICY);
@@ -3745,6 +3929,8 @@ static int grpo__draw_tokens(grpo *g, const grpo__draw *d, const grpo__pass *pas
                                       w->keys[w->map[i] / G] + grpo__mix(d->attempt),
                                       (uint64_t)(w->map[i] % G), (uint64_t)w->lengths[w->map[i]]);
     b->upload(w->context, w->uniforms, w->exchange, (size_t)targets * sizeof(float));
+    pass->first_kept = w->kept_used;
+    if (d->what == GRPO__KEEP) w->kept_used += pass->rows.num_rows;
     grpo__body_forward(g, &policy, pass);
     for (first = 0; first < pass->targets.num_rows; first += n) {
         grpo_targets t;
@@ -3772,6 +3958,7 @@ static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
         rows += grpo__prompt_length(b, last++);
     build = grpo__begin_pass(g, rows, last - first, last - first, (last - first) * b->group_size);
     for (p = first; p < last; p++) {
+        g->machinery->prompt_rows[p] = g->machinery->kept_used + build.num_rows;
         grpo__add_segment(&build, b->prompt_tokens + b->prompt_offsets[p],
                           grpo__prompt_length(b, p), 0, 0, g->machinery->slots[p], 0);
         build.groups[++build.num_groups] = build.num_segments;
@@ -3783,7 +3970,7 @@ static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
         }
     }
     *end = last;
-    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, 0);
+    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
     return grpo__draw_tokens(g, d, &pass);
 }
 
@@ -3800,10 +3987,11 @@ static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
                           grpo__prompt_length(b, p), grpo__own_slot(g, sequence), t - 1);
         if (i == 0 || p != w->active[i - 1] / b->group_size) build.num_groups++;
         build.groups[build.num_groups] = build.num_segments;
+        w->token_rows[grpo__size(sequence, L) + (size_t)(t - 1)] = w->kept_used + i;
         grpo__add_head_row(&build, i, d->remember ? sequence * L + t : i);
         grpo__add_target(g, &build, 0, sequence);
     }
-    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, 0);
+    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
     return grpo__draw_tokens(g, d, &pass);
 }
 
@@ -3908,6 +4096,7 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
         return grpo__fail(g, GRPO_BAD_INPUT, "sampling was changed to use a filter, and the sets "
                           "it keeps need memory: set top_k, top_p, min_p before grpo_new()");
     if (grpo__filters(sampling)) d->kept = remember ? w->kept : w->kept_scratch;
+    d->what = GRPO__SAMPLE;
     return GRPO_OK;
 }
 
@@ -3917,6 +4106,7 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     int code = grpo__how_to_draw(g, &d, &g->config.sampling, 1), p;
     if (code) return code;
     d.step = (uint64_t)g->state.step;
+    if (g->machinery->keeps_batch) d.what = GRPO__KEEP;
     if (num_prompts > g->config.num_prompts)
         return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
                           num_prompts, g->config.num_prompts);
@@ -3924,6 +4114,7 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     if (!code) code = grpo__sample(g, &d, 0, num_prompts);
     if (!code) code = grpo__finish_batch(g);
     if (code) return code;
+    g->machinery->kept_valid = g->machinery->keeps_batch;
     g->state.step++;
     for (p = 0; p < num_prompts; p++)
         g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
@@ -3940,38 +4131,52 @@ static int grpo__rows_of_group(const grpo_batch *b, int p) {
 }
 
 static void grpo__add_group(grpo *g, grpo__builder *build, int p) {
+    const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
-    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i, t;
+    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i, t, L;
     int first = p * b->group_size, last = first + b->group_size;
+    L = g->config.max_completion_length;
+    for (t = 0; t < P; t++) build->kept[prefix + t] = w->prompt_rows[p] + t;
+    if (build->recalled) prefix = w->slots[p];
     grpo__add_segment(build, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
-    grpo__add_head_row(build, build->num_rows - 1, first * g->config.max_completion_length);
+    grpo__add_head_row(build, build->num_rows - 1, first * L);
     for (i = first; i < last; i++)
         grpo__add_target(g, build, b->tokens[b->offsets[i]], b->offsets[i]);
     for (i = first; i < last; i++) {
         int from = b->offsets[i], rows = b->offsets[i + 1] - from - 1, row = build->num_rows;
         if (rows == 0) continue;
-        grpo__add_segment(build, b->tokens + from, rows, prefix, P, row, 0);
+        grpo__add_segment(build, b->tokens + from, rows, prefix, P,
+                          build->recalled ? grpo__own_slot(g, i) : row, 0);
         for (t = 0; t < rows; t++) {
-            grpo__add_head_row(build, row + t, i * g->config.max_completion_length + t + 1);
+            build->kept[row + t] = w->token_rows[grpo__size(i, L) + (size_t)t];
+            grpo__add_head_row(build, row + t, i * L + t + 1);
             grpo__add_target(g, build, b->tokens[from + t + 1], from + t + 1);
         }
     }
     build->groups[++build->num_groups] = build->num_segments;
 }
 
-static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int keep) {
+/* The groups from prompt first on, up to *next. skip [prompts]: those to leave out, or NULL. Where
+ * sampling kept the rows, backward may recall them. */
+static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int what, int recall,
+                                    const unsigned char *skip) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     grpo__builder build;
-    int p, rows = 0, last = first;
-    while (last < end && rows + grpo__rows_of_group(b, last) <= w->max_rows)
-        rows += grpo__rows_of_group(b, last++);
+    int p, rows = 0, last;
+    for (last = first; last < end; last++) {
+        int n = skip && skip[last] ? 0 : grpo__rows_of_group(b, last);
+        if (rows + n > w->max_rows) break;
+        rows += n;
+    }
     build = grpo__begin_pass(g, rows, (last - first) * (b->group_size + 1), last - first,
                              rows + (last - first) * b->group_size);
-    for (p = first; p < last; p++) grpo__add_group(g, &build, p);
+    build.recalled = recall;
+    for (p = first; p < last; p++)
+        if (!skip || !skip[p]) grpo__add_group(g, &build, p);
     *next = last;
     return grpo__end_pass(g, &build, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL,
-                          keep);
+                          what);
 }
 
 /* Log-probs and entropies of a pass's targets, to their places in packed arrays. */
@@ -4012,6 +4217,7 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const float *dlo
                        (size_t)pass->num_targets * sizeof(float));
     w->backend->upload(w->context, w->dentropies, to_entropies,
                        (size_t)pass->targets.num_rows * sizeof(float));
+    if (pass->kept) grpo__recall_hidden(g, pass);
     grpo__head_backward(g, pass, dentropies != NULL);
     grpo__body_backward(g, pass);
     return grpo__device_check(g);
@@ -4028,7 +4234,8 @@ int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
     if (!code && model == GRPO_REFERENCE && !g->machinery->reference)
         code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
     for (p = 0; p < g->batch.num_prompts && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, 0);
+        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, GRPO__SCORE, 0,
+                                            NULL);
         code = grpo__pass_forward(g, model, &pass, logprobs, entropies);
     }
     return code;
@@ -4036,10 +4243,12 @@ int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
 
 int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies) {
     int p, next, code = grpo__need_stage(g, GRPO__ROLLED, "grpo_backward");
+    int recall = g->machinery->kept_valid;
     grpo__weights policy = grpo__model(g, GRPO_POLICY);
     for (p = 0; p < g->batch.num_prompts && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, 1);
-        grpo__body_forward(g, &policy, &pass);
+        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, GRPO__KEEP, recall,
+                                            NULL);
+        if (!recall) grpo__body_forward(g, &policy, &pass);
         code = grpo__pass_backward(g, &pass, dlogprobs, dentropies);
     }
     return code;
@@ -4825,7 +5034,7 @@ const grpo_backend *grpo_cpu(void) {
         grpo__cpu_context_size, grpo__cpu_open, grpo__cpu_close, grpo__cpu_error,
         grpo__cpu_allocate, grpo__cpu_release, grpo__cpu_copy, grpo__cpu_copy, grpo__cpu_zero,
         grpo__cpu_operand_size, grpo__cpu_prepare,
-        grpo__cpu_embed, grpo__cpu_embed_backward,
+        grpo__cpu_gather, grpo__cpu_embed, grpo__cpu_embed_backward,
         grpo__cpu_rmsnorm, grpo__cpu_rmsnorm_backward,
         grpo__cpu_matmul, grpo__cpu_matmul_dx, grpo__cpu_matmul_dw,
         grpo__cpu_rotate, grpo__cpu_rotate_backward,
@@ -4894,6 +5103,7 @@ static int grpo__resample(grpo *g) {
         if (code || !count) break;
         for (p = 0; p < b->num_prompts && !code; p++)
             if (g->machinery->equal[p]) {
+                g->machinery->kept_valid = 0;                 /* its K and V are overwritten     */
                 code = grpo__sample(g, &d, p, p + 1);
                 b->resampled[p]++;
             }
@@ -5036,33 +5246,68 @@ static const float *grpo__entropy_gradient(grpo *g, const grpo_objective *o,
     return d;
 }
 
-/* The gradient of the loss on prompts [first, end), added up in micro-batches under one normaliser:
- * forward, loss, backward. */
+/* Is the gradient of every token of a group 0? Then there is no work to do for it. */
+static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
+    const grpo_batch *b = &g->batch;
+    int t, end = b->offsets[(p + 1) * b->group_size];
+    int pulled = o->entropy_coef != 0 || (o->beta > 0 && !o->kl_in_reward);
+    for (t = b->offsets[p * b->group_size]; t < end; t++)
+        if (b->mask[t] && (pulled || b->advantages[t] != 0)) return 0;
+    return 1;
+}
+
+/* What sampling found for the tokens of prompts [first, end): what a forward pass would find now, if
+ * the weights have not moved. */
+static void grpo__recall_logprobs(grpo *g, int first, int end) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    int i, L = g->config.max_completion_length;
+    for (i = first * b->group_size; i < end * b->group_size; i++) {
+        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i];
+        size_t size = (size_t)(b->offsets[i + 1] - b->offsets[i]) * sizeof(float);
+        memcpy(w->new_logprobs + to, w->drawn_logprobs + from, size);
+        memcpy(w->new_entropies + to, w->drawn_entropies + from, size);
+    }
+}
+
+/* One micro-batch, prompts [p, *next): forward (unless sampling kept it), loss, backward. The tokens
+ * of idle groups count in the loss with the log-probs they were sampled with. */
+static int grpo__accumulate_part(grpo *g, const grpo_objective *o, const grpo__normalizer *n,
+                                 int p, int end, int *next, grpo__loss_sums *sums) {
+    struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int recall = w->kept_valid, G = b->group_size, from = b->offsets[p * G], to, bad, code;
+    grpo__pass pass = grpo__groups_pass(g, p, end, next, GRPO__KEEP, recall, w->idle);
+    to = b->offsets[*next * G];
+    grpo__recall_logprobs(g, p, *next);
+    if (!recall && pass.num_targets) {
+        code = grpo__pass_forward(g, GRPO_POLICY, &pass, w->new_logprobs, w->new_entropies);
+        if (code) return code;
+    }
+    if ((bad = grpo__first_not_finite(w->new_logprobs, from, to)) >= 0)
+        return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of the batch is not "
+                          "finite: the update was skipped, the weights are as before", bad);
+    grpo__loss_part(o, n, (*next - p) * G, b->offsets + p * G, w->new_logprobs, b->logprobs,
+                    b->ref_logprobs, b->advantages, b->mask, w->new_entropies, w->new_dlogprobs,
+                    sums);
+    if (!pass.num_targets) return GRPO_OK;
+    return grpo__pass_backward(g, &pass, w->new_dlogprobs,
+                               grpo__entropy_gradient(g, o, n, from, to));
+}
+
+/* The gradient of the loss on prompts [first, end), added up in micro-batches under one
+ * normaliser. */
 static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end,
                             grpo_loss_stats *stats) {
-    struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
     int G = b->group_size, p, next, code = GRPO_OK;
     grpo__normalizer n = grpo__count((end - first) * G, b->offsets + first * G, b->mask);
     grpo__loss_sums sums;
     memset(&sums, 0, sizeof sums);
-    for (p = first; p < end && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, end, &next, 1);
-        const int *offsets = b->offsets + p * G;
-        int from = offsets[0], to = b->offsets[next * G], bad;
-        code = grpo__pass_forward(g, GRPO_POLICY, &pass, w->new_logprobs, w->new_entropies);
-        if (code) break;
-        if ((bad = grpo__first_not_finite(w->new_logprobs, from, to)) >= 0) {
-            code = grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of the batch is not "
-                              "finite: the update was skipped, the weights are as before", bad);
-            break;
-        }
-        grpo__loss_part(o, &n, (next - p) * G, offsets, w->new_logprobs, b->logprobs,
-                        b->ref_logprobs, b->advantages, b->mask, w->new_entropies,
-                        w->new_dlogprobs, &sums);
-        code = grpo__pass_backward(g, &pass, w->new_dlogprobs,
-                                   grpo__entropy_gradient(g, o, &n, from, to));
-    }
+    for (p = first; p < end; p++)
+        g->machinery->idle[p] = (unsigned char)grpo__is_idle(g, o, p);
+    for (p = first; p < end && !code; p = next)
+        code = grpo__accumulate_part(g, o, &n, p, end, &next, &sums);
     *stats = grpo__loss_finish(o, &n, &sums);
     if (!code && !grpo__finite(stats->loss))
         code = grpo__fail(g, GRPO_NONFINITE, "the loss is not finite: the update was skipped, the "
@@ -5144,7 +5389,7 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     const grpo_batch *b = &g->batch;
     grpo_loss_stats stats;
     double norm = 0;
-    int code, G = b->group_size;
+    int code, G = b->group_size, p;
     m->learning_rate = (double)(c->learning_rate
         * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps,
                 c->max_steps));
@@ -5153,6 +5398,7 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     if (!code) code = grpo_optimize(g, (float)m->learning_rate, &norm);
     if (code) { m->skipped = 1; return code; }
     g->state.optimizer_step++;
+    for (p = first; p < end; p++) m->num_idle += g->machinery->idle[p];
     m->grad_norm += norm;
     grpo__add_loss_stats(m, &stats);
     return GRPO_OK;
@@ -5421,6 +5667,7 @@ int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
         { "completions/clipped_ratio", m->completions_clipped_ratio },
         { "ratio/mean", m->ratio_mean }, { "ratio/max", m->ratio_max },
         { "num_left_out", m->num_left_out + 0.0 }, { "num_resampled", m->num_resampled + 0.0 },
+        { "num_idle", m->num_idle + 0.0 },
         { "num_updates", m->num_updates + 0.0 }, { "skipped", m->skipped + 0.0 } };
     grpo__text t = { NULL, 0, 0 };
     size_t i;

@@ -51,6 +51,10 @@ static void far_prepare(void *c, const grpo_matrix *w)
     grpo_matrix m = near_matrix(w);
     cpu()->prepare(c, &m);
 }
+static void far_gather(void *c, void *y, const void *x, const int *rows, int n, size_t size)
+{
+    cpu()->gather(c, near_(y), near_(x), neari(rows), n, size);
+}
 static void far_embed(void *c, void *x, const float *table, const int *tokens, int n, int hidden)
 {
     cpu()->embed(c, near_(x), nearf(table), neari(tokens), n, hidden);
@@ -167,7 +171,7 @@ static grpo_backend far_backend(void)
     grpo_backend b = *grpo_cpu();
     b.name = "far";
     b.allocate = far_allocate; b.release = far_release; b.upload = far_upload;
-    b.download = far_download; b.zero = far_zero; b.prepare = far_prepare; b.embed = far_embed;
+    b.download = far_download; b.zero = far_zero; b.prepare = far_prepare; b.gather = far_gather; b.embed = far_embed;
     b.embed_backward = far_embed_backward; b.rmsnorm = far_rmsnorm;
     b.rmsnorm_backward = far_rmsnorm_backward; b.matmul = far_matmul; b.matmul_dx = far_matmul_dx;
     b.matmul_dw = far_matmul_dw; b.rotate = far_rotate; b.rotate_backward = far_rotate_backward;

@@ -1221,7 +1221,7 @@ static void test_metrics_json(void)
         "clip_ratio/high_mean", "clip_ratio/region_mean", "clip_ratio/low_min",
             "clip_ratio/high_max",
         "rewards/correct/mean", "rewards/correct/std", "step", "ratio/mean", "ratio/max",
-        "num_left_out", "num_resampled", "num_updates", "skipped" };
+        "num_left_out", "num_resampled", "num_idle", "num_updates", "skipped" };
     grpo_metrics m;
     char line[8192], small[64];
     size_t i;
