@@ -652,6 +652,7 @@ typedef struct grpo_segment {       /* consecutive tokens of one sequence       
 typedef struct grpo_rows {          /* the rows of one pass; arrays in backend memory            */
     int num_rows, num_segments, num_groups;
     const int *tokens, *positions;  /* [num_rows]                                                */
+    int num_slots;                  /* of k and v, a multiple of 32                              */
     const int *slots;               /* [num_rows] where a row's K and V are kept                 */
     const grpo_segment *segments;   /* [num_segments]                                            */
     const int *groups;              /* [num_groups + 1] first segment of each group: a prompt,   */
@@ -724,8 +725,8 @@ typedef struct grpo_backend {
                       const grpo_matrix *w, int n);
 
     /* qkv E[n, (heads + 2 kv_heads) head_dim] -> q E[n, heads * head_dim], and k, v into their
-     * slots E[slots, kv_heads * head_dim], slots a multiple of 32; in which order they lie within k
-     * and v is the backend's affair, while dk and dv are rows. q and k are normalised per head if the gains F[head_dim]
+     * slots E[num_slots, kv_heads * head_dim]; in which order they lie within k and v is the
+     * backend's affair, while dk and dv are rows. q and k are normalised per head if the gains F[head_dim]
      * are not NULL, then rotated by turns F[positions, head_dim / 2, {cos, sin}];
      * backward uses up dq and dk */
     void (*rotate)(void *context, void *q, void *k, void *v, const void *qkv, const float *turns,
@@ -1144,7 +1145,8 @@ static void grpo__parallel(grpo__pool *p, int num_tasks, double work, grpo__task
 
 /* The CPU backend: its memory is the host's, its elements are floats. */
 typedef void (*grpo__tile_function)(int k, const float *a, size_t a_row, size_t a_depth,
-                                    const float *b, size_t b_depth, float *c, size_t c_row);
+                                    const float *b, size_t b_depth, const float *from, float *c,
+                                    size_t c_row);
 
 typedef struct grpo__kernel {       /* the vector unit's way to multiply one tile                */
     int columns;                    /* of a wide tile; a narrow one has half                     */
@@ -1246,22 +1248,31 @@ static void grpo__add_row(const grpo__job *t, int r, int begin, int end) {
 enum { GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 256,
        GRPO__SHARED_COLUMNS = 2048 };         /* of B's panels that all threads share             */
 
-/* Tiles: c[i][j] += sum_p a[i * a_row + p * a_depth] b[p * b_depth + j]. On x86 a tile is one or
- * two vectors wide; row i of it lives in the registers ci_left, ci_right. mm is the unit's prefix. */
+/* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j], where from has
+ * c's rows, and NULL is zero. On x86 a tile is one or
+ * two vectors wide; row i of it lives in the registers ci_left, ci_right. mm is the unit's prefix.
+ * Weights that come from memory are asked for one panel of a block ahead. */
+enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
 #ifdef GRPO__X86
-#define GRPO__LOAD_2(i, mm)  vector c##i##_left = mm##_loadu_ps(c + i * c_row),                 \
-                                    c##i##_right = mm##_loadu_ps(c + i * c_row + lanes);
+#define GRPO__ZERO_2(i, mm)  vector c##i##_left = mm##_setzero_ps(),                            \
+                                    c##i##_right = mm##_setzero_ps();
+#define GRPO__LOAD_2(i, mm)  c##i##_left = mm##_loadu_ps(from + i * c_row);                     \
+                             c##i##_right = mm##_loadu_ps(from + i * c_row + lanes);
 #define GRPO__FMA_2(i, mm)   { vector s = mm##_set1_ps(a[i * a_row]);                           \
                                c##i##_left = mm##_fmadd_ps(s, left, c##i##_left);               \
                                c##i##_right = mm##_fmadd_ps(s, right, c##i##_right); }
 #define GRPO__STORE_2(i, mm) mm##_storeu_ps(c + i * c_row, c##i##_left);                        \
                              mm##_storeu_ps(c + i * c_row + lanes, c##i##_right);
-#define GRPO__LOAD_1(i, mm)  vector c##i##_left = mm##_loadu_ps(c + i * c_row);
+#define GRPO__ZERO_1(i, mm)  vector c##i##_left = mm##_setzero_ps();
+#define GRPO__LOAD_1(i, mm)  c##i##_left = mm##_loadu_ps(from + i * c_row);
 #define GRPO__FMA_1(i, mm)   c##i##_left = mm##_fmadd_ps(mm##_set1_ps(a[i * a_row]), left,      \
                                                          c##i##_left);
 #define GRPO__STORE_1(i, mm) mm##_storeu_ps(c + i * c_row, c##i##_left);
 #define GRPO__B_2(mm)        vector left = mm##_loadu_ps(b), right = mm##_loadu_ps(b + lanes);
 #define GRPO__B_1(mm)        vector left = mm##_loadu_ps(b);
+#define GRPO__AHEAD_1(b)
+#define GRPO__AHEAD_2(b)     _mm_prefetch((const char *)(b + GRPO__AHEAD), _MM_HINT_T1);        \
+                             _mm_prefetch((const char *)(b + GRPO__AHEAD + lanes), _MM_HINT_T1);
 #define GRPO__ROWS_1(X, mm)  X(0, mm)
 #define GRPO__ROWS_2(X, mm)  X(0, mm) X(1, mm)
 #define GRPO__ROWS_4(X, mm)  GRPO__ROWS_2(X, mm) X(2, mm) X(3, mm)
@@ -1272,13 +1283,16 @@ enum { GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 25
 #define GRPO__TILE(unit, instructions, type, mm, rows, wide)                                    \
     __attribute__((target(instructions)))                                                       \
     static void grpo__tile_##unit##_##rows##_##wide(int k, const float *a, size_t a_row,        \
-            size_t a_depth, const float *b, size_t b_depth, float *c, size_t c_row) {           \
+            size_t a_depth, const float *b, size_t b_depth, const float *from, float *c,        \
+            size_t c_row) {                                                                     \
         typedef type vector;                                                                    \
         enum { lanes = sizeof(vector) / sizeof(float) };                                        \
         int p;                                                                                  \
-        GRPO__ROWS_##rows(GRPO__LOAD_##wide, mm)                                                \
+        GRPO__ROWS_##rows(GRPO__ZERO_##wide, mm)                                                \
+        if (from) { GRPO__ROWS_##rows(GRPO__LOAD_##wide, mm) }                                  \
         for (p = 0; p < k; p++, a += a_depth, b += b_depth) {                                   \
             GRPO__B_##wide(mm)                                                                  \
+            GRPO__AHEAD_##wide(b)                                                               \
             GRPO__ROWS_##rows(GRPO__FMA_##wide, mm)                                             \
         }                                                                                       \
         GRPO__ROWS_##rows(GRPO__STORE_##wide, mm)                                               \
@@ -1299,9 +1313,12 @@ GRPO__TILES(avx2, "avx2,fma", __m256, _mm256, 1)
 
 #define GRPO__TILE_PLAIN(rows, columns)                                                         \
     static void grpo__tile_plain_##rows##_##columns(int k, const float *a, size_t a_row,        \
-            size_t a_depth, const float *b, size_t b_depth, float *c, size_t c_row) {           \
+            size_t a_depth, const float *b, size_t b_depth, const float *from, float *c,        \
+            size_t c_row) {                                                                     \
         int p;                                                                                  \
         size_t i, j;                                                                            \
+        for (i = 0; i < rows; i++)                                                              \
+            for (j = 0; j < columns; j++) c[i * c_row + j] = from ? from[i * c_row + j] : 0;    \
         for (p = 0; p < k; p++, a += a_depth, b += b_depth)                                     \
             for (i = 0; i < rows; i++)                                                          \
                 for (j = 0; j < columns; j++) c[i * c_row + j] += a[i * a_row] * b[j];          \
@@ -1377,28 +1394,32 @@ static void grpo__pack(float *panel, grpo__view x, int rows, int width, int dept
         for (p = 0; p < d; p++) panel[p * w + i] = x.at[i * x.down + p * x.across];
 }
 
-/* c[rows][columns] += a b, columns at most those of a tile. b is read over the whole width; where a
- * tile would stick out of C, a copy is computed. */
+/* c[rows][columns] = from + a b, columns at most those of a tile. from: like c, or NULL for zero. b
+ * is read over the whole width; where a tile would stick out of C, a copy is computed. */
 static void grpo__strip(const grpo__kernel *kernel, grpo__view a, const float *b, size_t b_depth,
-                        int k, float *c, size_t c_row, int rows, int columns) {
+                        int k, const float *from, float *c, size_t c_row, int rows, int columns) {
     float copy[14 * 32];
     int which = 0, done, i, wide = columns > kernel->columns / 2;
     int width = wide ? kernel->columns : kernel->columns / 2;
     size_t size = (size_t)columns * sizeof *c;
     if (rows > kernel->rows[0] && rows <= 2 * kernel->rows[1]) which = 1;     /* 16 = 8 + 8       */
     for (; rows > 0; rows -= done) {
+        grpo__tile_function tile;
         while (kernel->rows[which] > rows) which++;
         done = kernel->rows[which];
+        tile = kernel->tile[which][wide];
         if (columns == width) {
-            kernel->tile[which][wide](k, a.at, a.down, a.across, b, b_depth, c, c_row);
+            tile(k, a.at, a.down, a.across, b, b_depth, from, c, c_row);
         } else {
             memset(copy, 0, sizeof copy);
-            for (i = 0; i < done; i++) memcpy(copy + i * width, c + (size_t)i * c_row, size);
-            kernel->tile[which][wide](k, a.at, a.down, a.across, b, b_depth, copy, (size_t)width);
+            for (i = 0; from && i < done; i++)
+                memcpy(copy + i * width, from + (size_t)i * c_row, size);
+            tile(k, a.at, a.down, a.across, b, b_depth, copy, copy, (size_t)width);
             for (i = 0; i < done; i++) memcpy(c + (size_t)i * c_row, copy + i * width, size);
         }
         a.at += (size_t)done * a.down;
         c += (size_t)done * c_row;
+        if (from) from += (size_t)done * c_row;
     }
 }
 
@@ -1414,16 +1435,13 @@ typedef struct grpo__gemm {
     int j0, j1, p0, p1;             /* columns and depth that are being worked on                */
 } grpo__gemm;
 
-/* C's rows [i0, i1), columns [j0, j1) before the products: residual + bias. */
+/* With a bias, C's rows [i0, i1), columns [j0, j1) before the products: init + bias. */
 static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1) {
     int i, j;
     for (i = i0; i < i1; i++) {
         float *c = g->c + (size_t)i * (size_t)g->n;
         const float *init = g->init ? g->init + (size_t)i * (size_t)g->n : NULL;
-        if (!init) memset(c + j0, 0, (size_t)(j1 - j0) * sizeof *c);
-        else if (init != c) memcpy(c + j0, init + j0, (size_t)(j1 - j0) * sizeof *c);
-        if (g->bias)
-            for (j = j0; j < j1; j++) c[j] += g->bias[j];
+        for (j = j0; j < j1; j++) c[j] = (init ? init[j] : 0.0f) + g->bias[j];
     }
 }
 
@@ -1433,27 +1451,34 @@ static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1,
     int width = kernel->columns, most = kernel->rows[0], rows, i, j;
     size_t n = (size_t)g->n, depth = (size_t)(g->panels ? g->k : g->p1 - g->p0);
     const float *b = g->panels ? g->panels : g->cpu->panels;
+    const float *from = p0 || g->bias ? g->c : g->init;
     b += (size_t)(j0 - (g->panels ? 0 : g->j0)) * depth;
     b += (size_t)(p0 - (g->panels ? 0 : g->p0)) * (size_t)width;
     for (i = i0; i < i1; i += rows) {
         grpo__view a = grpo__part(g->a, i, p0);
         rows = grpo__min(i1 - i, most);
         if (i1 - i > most && i1 - i <= 2 * kernel->rows[1]) rows = i1 - i;
-        for (j = j0; j < j1; j += width)
+        for (j = j0; j < j1; j += width) {
+            size_t at = (size_t)i * n + (size_t)j;
             grpo__strip(kernel, a, b + (size_t)(j - j0) * depth, (size_t)width, p1 - p0,
-                        g->c + (size_t)i * n + (size_t)j, n, rows, grpo__min(j1 - j, width));
+                        from ? from + at : NULL, g->c + at, n, rows, grpo__min(j1 - j, width));
+        }
     }
 }
 
 static void grpo__gemm_block(void *job, int task, int thread) {
     const grpo__gemm *g = (const grpo__gemm *)job;
-    int blocks = grpo__blocks(g->j1 - g->j0, g->columns), p;
+    const grpo__kernel *kernel = &g->cpu->kernel;
+    int blocks = grpo__blocks(g->j1 - g->j0, g->columns), p, j, step;
     int i0 = task / blocks * g->rows, j0 = g->j0 + task % blocks * g->columns;
     int i1 = grpo__min(g->m, i0 + g->rows), j1 = grpo__min(g->j1, j0 + g->columns);
     (void)thread;
-    if (g->p0 == 0) grpo__gemm_begin(g, i0, i1, j0, j1);
-    for (p = g->p0; p < g->p1; p += GRPO__BLOCK_DEPTH)
-        grpo__gemm_rows(g, i0, i1, j0, j1, p, grpo__min(g->p1, p + GRPO__BLOCK_DEPTH));
+    if (g->p0 == 0 && g->bias) grpo__gemm_begin(g, i0, i1, j0, j1);
+    step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0;      /* few rows: B in line */
+    for (j = j0; j < j1; j += step)
+        for (p = g->p0; p < g->p1; p += GRPO__BLOCK_DEPTH)
+            grpo__gemm_rows(g, i0, i1, j, grpo__min(j1, j + step), p,
+                            grpo__min(g->p1, p + GRPO__BLOCK_DEPTH));
 }
 
 static void grpo__gemm_pack(void *job, int task, int thread) {
@@ -1714,7 +1739,8 @@ static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, co
     grpo__each_column(&job, grpo__norm_columns);
 }
 
-/* K is kept in panels [slots / 32][kv_heads * head_dim][32]: the columns of q k^T. */
+/* K is kept as [kv_heads][slots / 32][head_dim][32], panels of the columns of q k^T, and V as
+ * [kv_heads][slots][head_dim]: what one head reads of a sequence lies in a line. */
 enum { GRPO__PANEL = 32 };
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
@@ -1752,16 +1778,19 @@ static void grpo__rotate_heads_backward(float *dx, float *dy, const float *x, in
 
 static void grpo__rotate_row(const grpo__job *t, int r) {
     int d = t->heads->head_dim, heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
+    int h, i;
     size_t q = grpo__size(heads, d), kv = grpo__size(kv_heads, d);
-    size_t slot = (size_t)t->rows->slots[r], i;
+    size_t slot = (size_t)t->rows->slots[r];
     const float *turns = t->turns + grpo__size(t->rows->positions[r], d);
     const float *x = t->x + (size_t)r * (q + 2 * kv);
-    float *v = t->v_out + slot * kv;
-    float *k = t->k_out + slot / GRPO__PANEL * kv * GRPO__PANEL + slot % GRPO__PANEL;
+    size_t in = slot % GRPO__PANEL, next = grpo__size(t->rows->num_slots, d);
+    float *k = t->k_out + (slot - in) * (size_t)d + in, *v = t->v_out + slot * (size_t)d;
     grpo__rotate_heads(t->q_out + (size_t)r * q, x, heads, t->gain, turns, t->eps, d);
-    grpo__rotate_heads(v, x + q, kv_heads, t->k_gain, turns, t->eps, d);    /* on its way to k   */
-    for (i = 0; i < kv; i++) k[i * GRPO__PANEL] = v[i];
-    memcpy(v, x + q + kv, kv * sizeof *x);
+    for (x += q, h = 0; h < kv_heads; h++, x += d, k += next, v += next) {
+        grpo__rotate_heads(v, x, 1, t->k_gain, turns, t->eps, d);           /* on its way to k   */
+        for (i = 0; i < d; i++) k[i * GRPO__PANEL] = v[i];
+        memcpy(v, x + kv, (size_t)d * sizeof *x);
+    }
 }
 
 static void grpo__rotate_row_backward(const grpo__job *t, int r) {
@@ -1887,36 +1916,53 @@ static grpo__block grpo__block_of(const grpo__job *t, const grpo_segment *segmen
     return b;
 }
 
-/* S[i][column + j] += a[i] . column j of panels, for the given keys. panels: [.. / 32][d][32], of
- * which the first holds the first key; step: floats from one panel to the next. */
+/* S[i][column + j] = a[i] . column j of panels, for the given keys. panels: [.. / 32][d][32], of
+ * which the first holds the first key. */
 static void grpo__scores(const grpo__block *b, grpo__view a, int rows, const float *panels,
-                         size_t step, grpo__keys keys, float *S) {
+                         grpo__keys keys, float *S) {
     const grpo__kernel *kernel = &b->t->cpu->kernel;
     int wide = kernel->columns, narrow = wide / 2, lead = keys.slot % GRPO__PANEL, c, width;
     for (c = lead - lead % narrow; c < lead + keys.count; c += width) {
         width = c % wide || lead + keys.count - c <= narrow ? narrow : wide;
-        grpo__strip(kernel, a, panels + (size_t)(c / GRPO__PANEL) * step + c % GRPO__PANEL,
-                    GRPO__PANEL, b->d, S + keys.column - lead + c, (size_t)b->stride, rows, width);
+        grpo__strip(kernel, a, panels + grpo__size(c - c % GRPO__PANEL, b->d) + c % GRPO__PANEL,
+                    GRPO__PANEL, b->d, NULL, S + keys.column - lead + c, (size_t)b->stride, rows, width);
     }
 }
 
-/* c[rows][d] += a b: b natural rows of floats */
+/* c[rows][d] = from + a b, b having rows of d floats; d may be any, so b is not read beyond it */
 static void grpo__product(const grpo__kernel *kernel, grpo__view a, int rows, const float *b,
-                          size_t b_row, int k, float *c, size_t c_row, int d) {
-    int j, width = kernel->columns;
-    for (j = 0; j < d; j += width)
-        grpo__strip(kernel, a, b + j, b_row, k, c + j, c_row, rows, grpo__min(d - j, width));
+                          size_t b_row, int k, const float *from, float *c, size_t c_row, int d) {
+    float copy[64 * 32];
+    int j, p, n, width = kernel->columns, narrow = width / 2;
+    for (j = 0; j < d; j += width) {
+        int columns = grpo__min(d - j, width);
+        if (columns % narrow == 0) {
+            grpo__strip(kernel, a, b + j, b_row, k, from ? from + j : NULL, c + j, c_row, rows,
+                        columns);
+            continue;
+        }
+        for (p = 0; p < k; p += n) {                          /* an odd head: B with zeros beside */
+            n = grpo__min(k - p, 64);
+            grpo__pack(copy, grpo__part(grpo__view_of(b + j, 1, (int)b_row), 0, p), columns, width,
+                       n);
+            grpo__strip(kernel, grpo__part(a, 0, p), copy, (size_t)width, n,
+                        p ? c + j : from ? from + j : NULL, c + j, c_row, rows, columns);
+        }
+    }
 }
 
 static size_t grpo__kv_width(const grpo__block *b) {
     return (size_t)b->t->heads->num_kv_heads * (size_t)b->d;
 }
 
-/* The panel of K that holds a slot, for the block's head. */
+/* Where the panel of a slot begins in k, and the slot in v, for the block's head. */
 static const float *grpo__key_panel(const grpo__block *b, int slot) {
-    size_t KV = grpo__kv_width(b);
-    return b->t->k + ((size_t)(slot / GRPO__PANEL) * KV + (size_t)b->kv_head * (size_t)b->d)
-                   * GRPO__PANEL;
+    size_t at = grpo__size(b->kv_head, b->t->rows->num_slots) + (size_t)(slot - slot % GRPO__PANEL);
+    return b->t->k + at * (size_t)b->d;
+}
+static const float *grpo__value(const grpo__block *b, int slot) {
+    size_t at = grpo__size(b->kv_head, b->t->rows->num_slots) + (size_t)slot;
+    return b->t->v + at * (size_t)b->d;
 }
 
 /* Where the block's head begins in [rows, heads, d], and in [slots, kv_heads, d]. */
@@ -1932,14 +1978,12 @@ static void grpo__query_scores(const grpo__block *b) {
     const grpo_segment *s = b->segments;
     grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
     int Q = b->t->heads->num_heads * b->d;
-    size_t step = grpo__kv_width(b) * GRPO__PANEL;
-    memset(b->S, 0, grpo__size(b->rows, b->stride) * sizeof(float));
     if (b->prefix.count)
         grpo__scores(b, grpo__view_of(b->t->q + grpo__at_row(b, 0), Q, 1), b->rows,
-                     grpo__key_panel(b, b->prefix.slot), step, b->prefix, b->S);
+                     grpo__key_panel(b, b->prefix.slot), b->prefix, b->S);
     while (grpo__next_run(b, &s, &run))
         grpo__scores(b, grpo__view_of(b->t->q + grpo__at_row(b, run.first), Q, 1), run.rows,
-                     grpo__key_panel(b, run.own.slot), step, run.own,
+                     grpo__key_panel(b, run.own.slot), run.own,
                      b->S + grpo__size(run.first, b->stride));
 }
 
@@ -1981,6 +2025,16 @@ GRPO__FOR_EACH_UNIT(grpo__softmax_keys, (float *prefix, int prefix_count, float 
                     int end, float scale, float *sum, float *lse),
                     (prefix, prefix_count, own, count, end, scale, sum, lse))
 
+/* y[rows] = p v over the prefix, then += p v over own keys; p is S from the given row on */
+static void grpo__add_values(const grpo__block *b, int row, int rows, grpo__keys keys) {
+    const float *p = b->S + grpo__size(row, b->stride) + keys.column;
+    const float *from = b->prefix.count && keys.slot != b->prefix.slot ? b->t->y
+                      + grpo__at_row(b, row) : NULL;
+    grpo__product(&b->t->cpu->kernel, grpo__view_of(p, b->stride, 1), rows,
+                  grpo__value(b, keys.slot), (size_t)b->d, keys.count, from,
+                  b->t->y + grpo__at_row(b, row), (size_t)b->t->heads->num_heads * (size_t)b->d, b->d);
+}
+
 static float *grpo__prefix_scores(const grpo__block *b, int i) {
     return b->S + grpo__size(i, b->stride) + b->prefix.column;
 }
@@ -1988,11 +2042,8 @@ static float *grpo__prefix_scores(const grpo__block *b, int i) {
 /* y = p v for the rows of a block, from their scores */
 static void grpo__attend(const grpo__block *b) {
     const grpo_segment *s = b->segments;
-    const grpo__kernel *kernel = &b->t->cpu->kernel;
-    const float *v = b->t->v;
     float scale = 1.0f / sqrtf((float)b->d), sums[GRPO__QUERY_BLOCK], *y = b->t->y;
     grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
-    size_t KV = grpo__kv_width(b), Q = (size_t)b->t->heads->num_heads * (size_t)b->d;
     int i, j;
     grpo__query_scores(b);
     while (grpo__next_run(b, &s, &run))
@@ -2001,17 +2052,10 @@ static void grpo__attend(const grpo__block *b) {
             grpo__softmax_keys(grpo__prefix_scores(b, i), b->prefix.count, own,
                                run.keys + i - run.first + 1, run.own.count, scale, &sums[i],
                                &b->t->lse_out[grpo__at_row(b, i) / (size_t)b->d]);
-            memset(y + grpo__at_row(b, i), 0, (size_t)b->d * sizeof *y);
         }
-    if (b->prefix.count)
-        grpo__product(kernel, grpo__view_of(grpo__prefix_scores(b, 0), b->stride, 1), b->rows,
-                      v + grpo__at_slot(b, b->prefix.slot), KV, b->prefix.count,
-                      y + grpo__at_row(b, 0), Q, b->d);
+    if (b->prefix.count) grpo__add_values(b, 0, b->rows, b->prefix);
     for (s = b->segments, run.rows = 0; grpo__next_run(b, &s, &run); )
-        grpo__product(kernel, grpo__view_of(b->S + grpo__size(run.first, b->stride)
-                      + run.own.column, b->stride, 1), run.rows,
-                      v + grpo__at_slot(b, run.own.slot), KV, run.own.count,
-                      y + grpo__at_row(b, run.first), Q, b->d);
+        grpo__add_values(b, run.first, run.rows, run.own);
     for (i = 0; i < b->rows; i++)
         for (j = 0; j < b->d; j++) y[grpo__at_row(b, i) + (size_t)j] *= 1.0f / sums[i];
 }
@@ -2042,18 +2086,16 @@ static void grpo__attention_task(void *job, int task, int thread) {
 typedef struct grpo__turned { float *k, *v; } grpo__turned;  /* [keys][d], [keys / 32][d][32]     */
 
 static void grpo__turn_keys(const grpo__block *b, int slot, int count, grpo__turned to) {
-    size_t KV = grpo__kv_width(b), d = (size_t)b->d;
+    size_t d = (size_t)b->d;
     int j, n;
-    for (j = 0; j < count; j += n) {                          /* V -> panels of its own          */
-        grpo__view v = { b->t->v + grpo__at_slot(b, slot + j), KV, 1 };
-        n = grpo__min(count - j, GRPO__PANEL);
-        grpo__pack(to.v + (size_t)j * d, v, n, GRPO__PANEL, b->d);
-    }
-    for (j = 0; j < count; j += n) {                          /* panels of K -> rows             */
-        int at = (slot + j) % GRPO__PANEL;
-        grpo__view k = { grpo__key_panel(b, slot + j) + at, GRPO__PANEL, 1 };
-        n = grpo__min(count - j, GRPO__PANEL - at);
+    for (j = 0; j < count; j += n) {
+        int in = (slot + j) % GRPO__PANEL, c = slot % GRPO__PANEL + j;
+        grpo__view k = { grpo__key_panel(b, slot + j) + in, GRPO__PANEL, 1 };
+        grpo__view v = { grpo__value(b, slot + j), d, 1 };
+        n = grpo__min(count - j, GRPO__PANEL - in);
         grpo__pack(to.k + (size_t)j * d, k, b->d, b->d, n);
+        grpo__pack(to.v + (size_t)(c / GRPO__PANEL) * d * GRPO__PANEL + in, v, n, GRPO__PANEL,
+                   b->d);
     }
 }
 
@@ -2077,12 +2119,14 @@ static void grpo__keys_backward(const grpo__block *b, int row, int rows, const f
     const grpo__kernel *kernel = &t->cpu->kernel;
     size_t Q = (size_t)t->heads->num_heads * (size_t)b->d, KV = grpo__kv_width(b);
     size_t at = grpo__at_row(b, row), slot = grpo__at_slot(b, keys.slot);
+    float *dk = t->dk + slot, *dv = t->dv + slot;
+    const float *from = b->prefix.count && keys.slot != b->prefix.slot ? t->dq + at : NULL;
     grpo__product(kernel, grpo__view_of(dS, b->stride, 1), rows, turned_k, (size_t)b->d, keys.count,
-                  t->dq + at, Q, b->d);
+                  from, t->dq + at, Q, b->d);
     grpo__product(kernel, grpo__view_of(dS, 1, b->stride), keys.count, t->q + at, Q, rows,
-                  t->dk + slot, KV, b->d);
+                  dk, dk, KV, b->d);
     grpo__product(kernel, grpo__view_of(S, 1, b->stride), keys.count, t->dy + at, Q, rows,
-                  t->dv + slot, KV, b->d);
+                  dv, dv, KV, b->d);
 }
 
 /* A block within one segment. */
@@ -2091,20 +2135,13 @@ static void grpo__attend_backward(const grpo__block *b, float *dS, grpo__turned 
     const grpo__job *t = b->t;
     const grpo_segment *s = b->segments;
     grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
-    grpo__keys keys;
     int i, Q = t->heads->num_heads * b->d;
     grpo__view dy = grpo__view_of(t->dy + grpo__at_row(b, 0), Q, 1);
     float scale = 1.0f / sqrtf((float)b->d);
-    size_t step = (size_t)b->d * GRPO__PANEL;
     grpo__query_scores(b);
     grpo__next_run(b, &s, &run);
-    memset(dS, 0, grpo__size(b->rows, b->stride) * sizeof *dS);
-    keys = b->prefix;
-    keys.slot = 0;
-    if (keys.count) grpo__scores(b, dy, b->rows, prefix.v, step, keys, dS);
-    keys = run.own;
-    keys.slot = 0;
-    grpo__scores(b, dy, b->rows, turned.v, step, keys, dS);
+    if (b->prefix.count) grpo__scores(b, dy, b->rows, prefix.v, b->prefix, dS);
+    grpo__scores(b, dy, b->rows, turned.v, run.own, dS);
     for (i = 0; i < b->rows; i++) {
         size_t at = grpo__at_row(b, i), row = grpo__size(i, b->stride);
         float D = grpo__dot(t->dy + at, t->x + at, b->d), lse = t->lse[at / (size_t)b->d];
@@ -2112,7 +2149,6 @@ static void grpo__attend_backward(const grpo__block *b, float *dS, grpo__turned 
                                     b->prefix.count, b->prefix.count, scale, lse, D);
         grpo__softmax_keys_backward(b->S + row + run.own.column, dS + row + run.own.column,
                                     run.keys + i + 1, run.own.count, scale, lse, D);
-        memset(t->dq + at, 0, (size_t)b->d * sizeof(float));
     }
     if (b->prefix.count)
         grpo__keys_backward(b, 0, b->rows, b->S + b->prefix.column, dS + b->prefix.column,
@@ -3875,6 +3911,7 @@ static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sam
     memset(&p, 0, sizeof p);
     p.rows.num_rows = b->num_rows;
     p.rows.num_segments = b->num_segments;
+    p.rows.num_slots = g->machinery->max_slots;
     p.rows.num_groups = b->num_groups;
     p.rows.tokens = grpo__on_device(g, b->tokens);
     p.rows.positions = grpo__on_device(g, b->positions);
@@ -6690,7 +6727,7 @@ static void grpo__trial_rows(grpo__trial *t) {
         turns[i] = (float)(i % 2 ? sin(0.3 * (i / 2)) : cos(0.3 * (i / 2)));
     t->b->upload(t->context, t->turns, turns, sizeof turns);
     t->b->upload(t->context, t->ints, host, sizeof host);
-    t->rows.num_rows = GRPO__T_ROWS; t->rows.num_segments = 5; t->rows.num_groups = 2;
+    t->rows.num_rows = GRPO__T_ROWS; t->rows.num_slots = 64; t->rows.num_segments = 5; t->rows.num_groups = 2;
     t->rows.tokens = ints; t->rows.positions = ints + 16; t->rows.slots = ints + 32;
     t->rows.segments = (const grpo_segment *)(const void *)(ints + 96);
     t->rows.groups = ints + 128;
