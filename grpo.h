@@ -727,7 +727,7 @@ typedef struct grpo_backend {
     /* qkv E[n, (heads + 2 kv_heads) head_dim] -> q E[n, heads * head_dim], and k, v into their
      * slots E[num_slots, kv_heads * head_dim]; in which order they lie within k and v is the
      * backend's affair, while dk and dv are rows. q and k are normalised per head if the gains F[head_dim]
-     * are not NULL, then rotated by turns F[positions, head_dim / 2, {cos, sin}];
+     * are not NULL, then rotated by turns F[positions, {cos, sin}, head_dim / 2];
      * backward uses up dq and dk */
     void (*rotate)(void *context, void *q, void *k, void *v, const void *qkv, const float *turns,
                    const float *q_gain, const float *k_gain, float eps, const grpo_rows *rows,
@@ -1223,14 +1223,40 @@ static void grpo__each_column(grpo__job *job, void (*columns)(const grpo__job *,
                    (double)job->n * job->width, grpo__column_block, job);
 }
 
+/* A loop written once, compiled for each vector unit, chosen at run time: name(...) runs
+ * name_plain(...) as the compiler sees it for that unit. No instruction fuses or reorders anything,
+ * so the bits are the same on all of them. */
+#if defined(__GNUC__)
+#define GRPO__INLINE static inline __attribute__((always_inline))
+#else
+#define GRPO__INLINE static
+#endif
+#ifdef GRPO__X86
+#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
+    __attribute__((target("avx512f,avx512dq")))                                                 \
+    static void name##_avx512 parameters { name##_plain arguments; }                            \
+    __attribute__((target("avx2")))                                                             \
+    static void name##_avx2 parameters { name##_plain arguments; }                              \
+    static void name##_sse2 parameters { name##_plain arguments; }                              \
+    static void name parameters {                                                               \
+        if (__builtin_cpu_supports("avx512dq")) name##_avx512 arguments;                        \
+        else if (__builtin_cpu_supports("avx2")) name##_avx2 arguments;                         \
+        else name##_sse2 arguments;                                                             \
+    }
+#else
+#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
+    static void name parameters { name##_plain arguments; }
+#endif
+
 /* dx[tokens ? tokens[r] : 0] += dy[r]: the gradient of a table of rows, or of one row (a bias) */
-static void grpo__add_row(const grpo__job *t, int r, int begin, int end) {
+GRPO__INLINE void grpo__add_row_plain(const grpo__job *t, int r, int begin, int end) {
     size_t width = (size_t)t->width;
     float *dx = t->dx + (t->tokens ? (size_t)t->tokens[r] * width : 0);
     const float *dy = t->dy + (size_t)r * width;
     int j;
     for (j = begin; j < end; j++) dx[j] += dy[j];
 }
+GRPO__FOR_EACH_UNIT(grpo__add_row, (const grpo__job *t, int r, int begin, int end), (t, r, begin, end))
 
 /* ---------------------------------------------------------------------------------- >>matmul --
  * C[m, n] = init + A[m, k] B[k, n], any strides. The definition is
@@ -1586,33 +1612,7 @@ static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const vo
 }
 
 /* ---------------------------------------------------------------------------------- >>layers --
- * Each layer forward and, right under it, its derivative. First the arithmetic they share.
- *
- * A loop written once, compiled for each vector unit, chosen at run time: name(...) runs
- * name_plain(...) as the compiler sees it for that unit. No instruction fuses or reorders anything,
- * so the bits are the same on all of them. */
-#if defined(__GNUC__)
-#define GRPO__INLINE static inline __attribute__((always_inline))
-#else
-#define GRPO__INLINE static
-#endif
-#ifdef GRPO__X86
-#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
-    __attribute__((target("avx512f,avx512dq")))                                                 \
-    static void name##_avx512 parameters { name##_plain arguments; }                            \
-    __attribute__((target("avx2")))                                                             \
-    static void name##_avx2 parameters { name##_plain arguments; }                              \
-    static void name##_sse2 parameters { name##_plain arguments; }                              \
-    static void name parameters {                                                               \
-        if (__builtin_cpu_supports("avx512dq")) name##_avx512 arguments;                        \
-        else if (__builtin_cpu_supports("avx2")) name##_avx2 arguments;                         \
-        else name##_sse2 arguments;                                                             \
-    }
-#else
-#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
-    static void name parameters { name##_plain arguments; }
-#endif
-
+ * Each layer forward and, right under it, its derivative. First the arithmetic they share. */
 GRPO__INLINE float grpo__add_eight(const float *s) {
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
@@ -1677,11 +1677,11 @@ static void grpo__cpu_embed_backward(void *context, float *dtable, const void *d
 }
 
 /* ---- RMSNorm (Zhang & Sennrich 2019): y = x * rstd * gain, rstd = 1 / sqrt(mean(x^2) + eps) */
-static float grpo__rstd(const float *x, int n, float eps) {
+GRPO__INLINE float grpo__rstd(const float *x, int n, float eps) {
     return 1.0f / sqrtf(grpo__dot(x, x, n) / (float)n + eps);
 }
 
-static float grpo__rms(float *y, const float *x, const float *gain, int n, float eps) {
+GRPO__INLINE float grpo__rms(float *y, const float *x, const float *gain, int n, float eps) {
     float rstd = grpo__rstd(x, n, eps);
     int i;
     for (i = 0; i < n; i++) y[i] = x[i] * rstd * gain[i];
@@ -1689,37 +1689,42 @@ static float grpo__rms(float *y, const float *x, const float *gain, int n, float
 }
 
 /* With g = dy * gain:   dx += rstd * (g - x * rstd^2 * mean(g x)) */
-static void grpo__rms_backward(float *dx, const float *dy, const float *x, const float *gain,
+GRPO__INLINE void grpo__rms_backward(float *dx, const float *dy, const float *x, const float *gain,
                                float rstd, int n) {
     float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 }, mean;
-    int i;
-    for (i = 0; i < n; i++) s[i & 7] += dy[i] * gain[i] * x[i];
+    int i, j;
+    for (i = 0; i + 8 <= n; i += 8)
+        for (j = 0; j < 8; j++) s[j] += dy[i + j] * gain[i + j] * x[i + j];
+    for (j = 0; i < n; i++, j++) s[j] += dy[i] * gain[i] * x[i];
     mean = grpo__add_eight(s) / (float)n;
     mean *= rstd * rstd;
     for (i = 0; i < n; i++) dx[i] += rstd * (dy[i] * gain[i] - x[i] * mean);
 }
 
 /* dgain += dy * x * rstd */
-static void grpo__rms_gain(float *dgain, const float *dy, const float *x, float rstd, int n) {
+GRPO__INLINE void grpo__rms_gain(float *dgain, const float *dy, const float *x, float rstd, int n) {
     int i;
     for (i = 0; i < n; i++) dgain[i] += dy[i] * x[i] * rstd;
 }
 
-static void grpo__norm_row(const grpo__job *t, int r) {
+GRPO__INLINE void grpo__norm_row_plain(const grpo__job *t, int r) {
     size_t from = grpo__size(t->picked ? t->picked[r] : r, t->width), at = grpo__size(r, t->width);
     t->rstd_out[r] = grpo__rms(t->y + at, t->x + from, t->gain, t->width, t->eps);
 }
+GRPO__FOR_EACH_UNIT(grpo__norm_row, (const grpo__job *t, int r), (t, r))
 
-static void grpo__norm_row_backward(const grpo__job *t, int r) {
+GRPO__INLINE void grpo__norm_row_backward_plain(const grpo__job *t, int r) {
     size_t from = grpo__size(t->picked ? t->picked[r] : r, t->width), at = grpo__size(r, t->width);
     grpo__rms_backward(t->dx + from, t->dy + at, t->x + from, t->gain, t->rstd[r], t->width);
 }
+GRPO__FOR_EACH_UNIT(grpo__norm_row_backward, (const grpo__job *t, int r), (t, r))
 
-static void grpo__norm_columns(const grpo__job *t, int r, int begin, int end) {
+GRPO__INLINE void grpo__norm_columns_plain(const grpo__job *t, int r, int begin, int end) {
     const float *x = t->x + grpo__size(t->picked ? t->picked[r] : r, t->width) + begin;
     const float *dy = t->dy + grpo__size(r, t->width) + begin;
     grpo__rms_gain(t->dgain + begin, dy, x, t->rstd[r], end - begin);
 }
+GRPO__FOR_EACH_UNIT(grpo__norm_columns, (const grpo__job *t, int r, int begin, int end), (t, r, begin, end))
 
 static void grpo__cpu_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
                               const float *gain, int n, int hidden, float eps) {
@@ -1744,19 +1749,19 @@ static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, co
 enum { GRPO__PANEL = 32 };
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
- * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns[i] = {cos, sin};
+ * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines;
  * direction -1 turns back: it is the transpose, and so the derivative. */
-static void grpo__turn(float *x, const float *turns, float direction, int d) {
+GRPO__INLINE void grpo__turn(float *x, const float *turns, float direction, int d) {
     int i, half = d / 2;
     for (i = 0; i < half; i++) {
-        float a = x[i], b = x[i + half], c = turns[2 * i], s = direction * turns[2 * i + 1];
+        float a = x[i], b = x[i + half], c = turns[i], s = direction * turns[half + i];
         x[i] = a * c - b * s;
         x[i + half] = b * c + a * s;
     }
 }
 
 /* Heads of q or k, side by side: y = turn(norm(x)). gain NULL: no norm. */
-static void grpo__rotate_heads(float *y, const float *x, int heads, const float *gain,
+GRPO__INLINE void grpo__rotate_heads(float *y, const float *x, int heads, const float *gain,
                                const float *turns, float eps, int d) {
     for (; heads > 0; heads--, x += d, y += d) {
         if (gain) grpo__rms(y, x, gain, d, eps);
@@ -1766,7 +1771,7 @@ static void grpo__rotate_heads(float *y, const float *x, int heads, const float 
 }
 
 /* dx from dy, which it turns back in place: it is then the gradient of the norm's output. */
-static void grpo__rotate_heads_backward(float *dx, float *dy, const float *x, int heads,
+GRPO__INLINE void grpo__rotate_heads_backward(float *dx, float *dy, const float *x, int heads,
                                         const float *gain, const float *turns, float eps, int d) {
     for (; heads > 0; heads--, x += d, dx += d, dy += d) {
         grpo__turn(dy, turns, -1, d);
@@ -1776,7 +1781,7 @@ static void grpo__rotate_heads_backward(float *dx, float *dy, const float *x, in
     }
 }
 
-static void grpo__rotate_row(const grpo__job *t, int r) {
+GRPO__INLINE void grpo__rotate_row_plain(const grpo__job *t, int r) {
     int d = t->heads->head_dim, heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
     int h, i;
     size_t q = grpo__size(heads, d), kv = grpo__size(kv_heads, d);
@@ -1792,8 +1797,9 @@ static void grpo__rotate_row(const grpo__job *t, int r) {
         memcpy(v, x + kv, (size_t)d * sizeof *x);
     }
 }
+GRPO__FOR_EACH_UNIT(grpo__rotate_row, (const grpo__job *t, int r), (t, r))
 
-static void grpo__rotate_row_backward(const grpo__job *t, int r) {
+GRPO__INLINE void grpo__rotate_row_backward_plain(const grpo__job *t, int r) {
     int d = t->heads->head_dim, heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
     size_t q = grpo__size(heads, d), kv = grpo__size(kv_heads, d);
     size_t slot = (size_t)t->rows->slots[r] * kv, at = (size_t)r * (q + 2 * kv);
@@ -1803,9 +1809,10 @@ static void grpo__rotate_row_backward(const grpo__job *t, int r) {
     grpo__rotate_heads_backward(dx + q, dk, x + q, kv_heads, t->k_gain, turns, t->eps, d);
     memcpy(dx + q + kv, t->dv + slot, kv * sizeof *dx);
 }
+GRPO__FOR_EACH_UNIT(grpo__rotate_row_backward, (const grpo__job *t, int r), (t, r))
 
 /* The gain of q (task 0) or k (task 1), over rows and heads in order, after the rows' backward. */
-static void grpo__rotate_gain(void *job, int task, int thread) {
+GRPO__INLINE void grpo__rotate_gain_plain(void *job, int task, int thread) {
     const grpo__job *t = (const grpo__job *)job;
     int d = t->heads->head_dim, q = t->heads->num_heads, kv = t->heads->num_kv_heads, r, h;
     (void)thread;
@@ -1817,6 +1824,7 @@ static void grpo__rotate_gain(void *job, int task, int thread) {
             grpo__rms_gain(task ? t->dk_gain : t->dgain, dy, x, grpo__rstd(x, d, t->eps), d);
     }
 }
+GRPO__FOR_EACH_UNIT(grpo__rotate_gain, (void *job, int task, int thread), (job, task, thread))
 
 static grpo__job grpo__heads_job(void *context, const grpo_rows *rows, const grpo_heads *heads) {
     grpo__job job = grpo__new_job(context, rows->num_rows, heads->num_heads * heads->head_dim);
@@ -2039,12 +2047,18 @@ static float *grpo__prefix_scores(const grpo__block *b, int i) {
     return b->S + grpo__size(i, b->stride) + b->prefix.column;
 }
 
+GRPO__INLINE void grpo__scale_plain(float *y, float s, int n) {
+    int i;
+    for (i = 0; i < n; i++) y[i] *= s;
+}
+GRPO__FOR_EACH_UNIT(grpo__scale, (float *y, float s, int n), (y, s, n))
+
 /* y = p v for the rows of a block, from their scores */
 static void grpo__attend(const grpo__block *b) {
     const grpo_segment *s = b->segments;
-    float scale = 1.0f / sqrtf((float)b->d), sums[GRPO__QUERY_BLOCK], *y = b->t->y;
+    float scale = 1.0f / sqrtf((float)b->d), sums[GRPO__QUERY_BLOCK];
     grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
-    int i, j;
+    int i;
     grpo__query_scores(b);
     while (grpo__next_run(b, &s, &run))
         for (i = run.first; i < run.first + run.rows; i++) {
@@ -2057,7 +2071,7 @@ static void grpo__attend(const grpo__block *b) {
     for (s = b->segments, run.rows = 0; grpo__next_run(b, &s, &run); )
         grpo__add_values(b, run.first, run.rows, run.own);
     for (i = 0; i < b->rows; i++)
-        for (j = 0; j < b->d; j++) y[grpo__at_row(b, i) + (size_t)j] *= 1.0f / sums[i];
+        grpo__scale(b->t->y + grpo__at_row(b, i), 1.0f / sums[i], b->d);
 }
 
 /* One group, one query head: the prompt's rows, then all completions' rows stacked. */
@@ -2100,8 +2114,8 @@ static void grpo__turn_keys(const grpo__block *b, int slot, int count, grpo__tur
 }
 
 /* Scores S -> p, and dp -> scale ds, for n keys; 0 from there to end. */
-GRPO__INLINE void grpo__softmax_keys_backward_plain(float *p, float *dp, int n, int end,
-                                                    float scale, float lse, float D) {
+GRPO__INLINE void grpo__keys_softmax_backward(float *p, float *dp, int n, int end, float scale,
+                                              float lse, float D) {
     float unused[16] = { 0 };
     int i, j;
     grpo__exp_keys(p, n, end, scale, lse, unused);
@@ -2109,8 +2123,21 @@ GRPO__INLINE void grpo__softmax_keys_backward_plain(float *p, float *dp, int n, 
         for (j = 0; j < 16; j++) dp[i + j] = scale * p[i + j] * (dp[i + j] - D);
     for (i = n; i < end; i++) dp[i] = 0;
 }
-GRPO__FOR_EACH_UNIT(grpo__softmax_keys_backward, (float *p, float *dp, int n, int end, float scale,
-                    float lse, float D), (p, dp, n, end, scale, lse, D))
+
+/* Row i of a block within one segment, D = dy . y */
+GRPO__INLINE void grpo__softmax_row_backward_plain(const grpo__block *b, const grpo__run *run,
+                                                   float *dS, int i) {
+    const grpo__job *t = b->t;
+    size_t at = grpo__at_row(b, i), row = grpo__size(i, b->stride);
+    float D = grpo__dot(t->dy + at, t->x + at, b->d), lse = t->lse[at / (size_t)b->d];
+    float scale = 1.0f / sqrtf((float)b->d), *p = b->S + row, *dp = dS + row;
+    grpo__keys_softmax_backward(p + b->prefix.column, dp + b->prefix.column, b->prefix.count,
+                                b->prefix.count, scale, lse, D);
+    grpo__keys_softmax_backward(p + run->own.column, dp + run->own.column, run->keys + i + 1,
+                                run->own.count, scale, lse, D);
+}
+GRPO__FOR_EACH_UNIT(grpo__softmax_row_backward, (const grpo__block *b, const grpo__run *run,
+                    float *dS, int i), (b, run, dS, i))
 
 /* dq, dk, dv from p and ds of the run's keys; S and dS point at the keys' first column. */
 static void grpo__keys_backward(const grpo__block *b, int row, int rows, const float *S,
@@ -2137,19 +2164,11 @@ static void grpo__attend_backward(const grpo__block *b, float *dS, grpo__turned 
     grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
     int i, Q = t->heads->num_heads * b->d;
     grpo__view dy = grpo__view_of(t->dy + grpo__at_row(b, 0), Q, 1);
-    float scale = 1.0f / sqrtf((float)b->d);
     grpo__query_scores(b);
     grpo__next_run(b, &s, &run);
     if (b->prefix.count) grpo__scores(b, dy, b->rows, prefix.v, b->prefix, dS);
     grpo__scores(b, dy, b->rows, turned.v, run.own, dS);
-    for (i = 0; i < b->rows; i++) {
-        size_t at = grpo__at_row(b, i), row = grpo__size(i, b->stride);
-        float D = grpo__dot(t->dy + at, t->x + at, b->d), lse = t->lse[at / (size_t)b->d];
-        grpo__softmax_keys_backward(grpo__prefix_scores(b, i), dS + row + b->prefix.column,
-                                    b->prefix.count, b->prefix.count, scale, lse, D);
-        grpo__softmax_keys_backward(b->S + row + run.own.column, dS + row + run.own.column,
-                                    run.keys + i + 1, run.own.count, scale, lse, D);
-    }
+    for (i = 0; i < b->rows; i++) grpo__softmax_row_backward(b, &run, dS, i);
     if (b->prefix.count)
         grpo__keys_backward(b, 0, b->rows, b->S + b->prefix.column, dS + b->prefix.column,
                             b->prefix, prefix.k);
@@ -2513,7 +2532,7 @@ struct grpo__machinery {
     void  *dx, *hidden, *dhidden;   /* B [R, H] residual's gradient; final norm's output; its    */
     float *rstd;                    /* B [R] of the last norm                                    */
     void  *logits;                  /* B [head_rows, V]                                          */
-    float *turns;                   /* B [max_length, head_dim / 2, {cos, sin}]                  */
+    float *turns;                   /* B [max_length, {cos, sin}, head_dim / 2]                  */
     uint32_t *kept;                 /* B [max_sequences, L, words] sets sampled from, or NULL    */
     uint32_t *kept_scratch;         /* B [R, words] where they need not be remembered            */
     float *logprobs, *dlogprobs, *uniforms;                   /* B [targets]                     */
@@ -2613,18 +2632,17 @@ static void grpo__initialize(grpo *g) {
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
-/* turns[position][i] = {cos, sin} of position * theta^(-2 i / head_dim) */
+/* turns[position] = cosines and sines of position * theta^(-2 i / head_dim) */
 static void grpo__initialize_turns(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int d = g->config.model.head_dim, position, i;
     for (position = 0; position < w->max_length; position++)
         for (i = 0; i < d / 2; i++) {
             double angle = position * pow((double)g->config.model.rope_theta, -2.0 * i / d);
-            float pair[2];
-            pair[0] = (float)cos(angle);
-            pair[1] = (float)sin(angle);
-            w->backend->upload(w->context, w->turns + grpo__size(position, d) + 2 * i, pair,
-                               sizeof pair);
+            float c = (float)cos(angle), s = (float)sin(angle), *to = w->turns;
+            to += grpo__size(position, d) + (size_t)i;
+            w->backend->upload(w->context, to, &c, sizeof c);
+            w->backend->upload(w->context, to + d / 2, &s, sizeof s);
         }
 }
 
@@ -4884,6 +4902,22 @@ double grpo_loss(const grpo_objective *o, int num_sequences, const int *offsets,
 /* ----------------------------------------------------------------------------------- >>adamw --
  * Gradients -> weights, and the numbers that judge a run. */
 
+GRPO__INLINE void grpo__adamw_loop_plain(float *weights, const float *gradient, float *m, float *v,
+                                         size_t n, float beta1, float beta2, float epsilon,
+                                         float scale, float rate, float root, float keep) {
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float g = scale * gradient[i];
+        m[i] = beta1 * m[i] + (1.0f - beta1) * g;
+        v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
+        weights[i] = keep * weights[i] - rate * m[i] / (sqrtf(v[i]) * root + epsilon);
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__adamw_loop, (float *weights, const float *gradient, float *m, float *v,
+                    size_t n, float beta1, float beta2, float epsilon, float scale, float rate,
+                    float root, float keep), (weights, gradient, m, v, n, beta1, beta2, epsilon,
+                    scale, rate, root, keep))
+
 /* m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
  * w = w (1 - lr decay) - lr m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) */
 void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
@@ -4893,13 +4927,7 @@ void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_
     double correct2 = 1 - pow((double)beta2, (double)step);
     float rate = (float)((double)learning_rate / correct1);
     float root = (float)(1 / sqrt(correct2)), keep = 1.0f - learning_rate * weight_decay;
-    size_t i;
-    for (i = 0; i < n; i++) {
-        float g = scale * gradient[i];
-        m[i] = beta1 * m[i] + (1.0f - beta1) * g;
-        v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
-        weights[i] = keep * weights[i] - rate * m[i] / (sqrtf(v[i]) * root + epsilon);
-    }
+    grpo__adamw_loop(weights, gradient, m, v, n, beta1, beta2, epsilon, scale, rate, root, keep);
 }
 
 /* Warm-up from 0, then constant, linear or cosine to 0 at max_steps; 0 ever after (Hugging Face's
@@ -4949,7 +4977,7 @@ static void grpo__adamw_block(void *job, int task, int thread) {
                t->step);
 }
 
-static void grpo__mix_block(void *job, int task, int thread) {
+GRPO__INLINE void grpo__mix_block_plain(void *job, int task, int thread) {
     const grpo__flat_job *t = (const grpo__flat_job *)job;
     size_t i, n = grpo__flat_size(t, task);
     float *y = t->weights + (size_t)task * GRPO__FLAT_BLOCK;
@@ -4957,6 +4985,7 @@ static void grpo__mix_block(void *job, int task, int thread) {
     (void)thread;
     for (i = 0; i < n; i++) y[i] = t->a == 0 ? t->b * x[i] : t->a * y[i] + t->b * x[i];
 }
+GRPO__FOR_EACH_UNIT(grpo__mix_block, (void *job, int task, int thread), (job, task, thread))
 
 static int grpo__flat_blocks(size_t n) {
     return (int)(n / GRPO__FLAT_BLOCK + (n % GRPO__FLAT_BLOCK != 0));
@@ -4983,15 +5012,18 @@ static void grpo__cpu_mix(void *context, float *y, const float *x, float a, floa
 }
 
 /* Block sums (in threads), then their sum in order: the same for any number of threads. */
-static void grpo__squares_block(void *job, int task, int thread) {
+GRPO__INLINE void grpo__squares_block_plain(void *job, int task, int thread) {
     const grpo__flat_job *t = (const grpo__flat_job *)job;
     const float *x = t->gradient + (size_t)task * GRPO__FLAT_BLOCK;
-    size_t i, n = grpo__flat_size(t, task);
+    size_t i, j, n = grpo__flat_size(t, task);
     double s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
     (void)thread;
-    for (i = 0; i < n; i++) s[i & 7] += (double)x[i] * (double)x[i];
+    for (i = 0; i + 8 <= n; i += 8)
+        for (j = 0; j < 8; j++) s[j] += (double)x[i + j] * (double)x[i + j];
+    for (j = 0; i < n; i++, j++) s[j] += (double)x[i] * (double)x[i];
     t->sums[task] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
+GRPO__FOR_EACH_UNIT(grpo__squares_block, (void *job, int task, int thread), (job, task, thread))
 
 static double grpo__cpu_sum_of_squares(void *context, const float *x, size_t n) {
     enum { CHUNK = 256 };           /* block sums held at a time */
