@@ -1012,7 +1012,15 @@ enum { GRPO__MAX_THREADS = 64 };
 #define GRPO__LOAD(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define GRPO__STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define GRPO__PLUS(p, v)  __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
-enum { GRPO__SPINS = 4000 };        /* some 20 microseconds before a waiting thread blocks       */
+enum { GRPO__SPINS = 2000 };        /* some 50 microseconds before a waiting thread blocks       */
+
+static void grpo__pause(void) {     /* lets the other half of the core work                      */
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 
 struct grpo__pool;
 typedef struct grpo__worker { struct grpo__pool *pool; int thread; pthread_t handle; } grpo__worker;
@@ -1057,6 +1065,7 @@ static void *grpo__pool_work(void *argument) {
     while (!GRPO__LOAD(&p->quit)) {
         uint64_t generation = GRPO__LOAD(&p->ticket) >> 32;
         if (generation == seen) {
+            grpo__pause();
             if (++spins < GRPO__SPINS) continue;
             grpo__pool_sleep(p, seen);
         } else {
@@ -1119,6 +1128,7 @@ static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *j
     while (grpo__pool_take(p, generation & 0xffffffffu, 0)) { }
     while (GRPO__LOAD(&p->pending))
         if (++spins > GRPO__SPINS) sched_yield();
+        else grpo__pause();
 }
 #else
 typedef struct grpo__pool { int num_threads; } grpo__pool;
@@ -1751,13 +1761,21 @@ enum { GRPO__PANEL = 32 };
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
  * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines;
  * direction -1 turns back: it is the transpose, and so the derivative. */
-GRPO__INLINE void grpo__turn(float *x, const float *turns, float direction, int d) {
-    int i, half = d / 2;
-    for (i = 0; i < half; i++) {
-        float a = x[i], b = x[i + half], c = turns[i], s = direction * turns[half + i];
-        x[i] = a * c - b * s;
-        x[i + half] = b * c + a * s;
+GRPO__INLINE void grpo__turn_pairs(float *x, float *y, const float *c, const float *s,
+                                   float direction, int n) {
+    int i;
+    for (i = 0; i < n; i++) {
+        float a = x[i], b = y[i], sine = direction * s[i];
+        x[i] = a * c[i] - b * sine;
+        y[i] = b * c[i] + a * sine;
     }
+}
+
+GRPO__INLINE void grpo__turn(float *x, const float *turns, float direction, int d) {
+    int i = 0, half = d / 2;
+    for (; i + 8 <= half; i += 8)
+        grpo__turn_pairs(x + i, x + half + i, turns + i, turns + half + i, direction, 8);
+    grpo__turn_pairs(x + i, x + half + i, turns + i, turns + half + i, direction, half - i);
 }
 
 /* Heads of q or k, side by side: y = turn(norm(x)). gain NULL: no norm. */
@@ -4902,6 +4920,25 @@ double grpo_loss(const grpo_objective *o, int num_sequences, const int *offsets,
 /* ----------------------------------------------------------------------------------- >>adamw --
  * Gradients -> weights, and the numbers that judge a run. */
 
+/* The square root to 1 unit in the last place, by Newton's method. (Compilers take sqrtf one by one,
+ * in case a number is negative and errno must be set.) */
+GRPO__INLINE float grpo__root(float x) {
+#ifdef GRPO_NO_SIMD
+    return sqrtf(x);
+#else
+    union { uint32_t bits; float value; } r;
+    float y, half = 0.5f * x;
+    r.value = x;
+    r.bits = 0x5f375a86u - (r.bits >> 1);                     /* 1 / sqrt(x), to 4 %             */
+    y = r.value;
+    y *= 1.5f - half * y * y;
+    y *= 1.5f - half * y * y;
+    y *= 1.5f - half * y * y;
+    x *= y;
+    return x + (half - 0.5f * x * x) * y;
+#endif
+}
+
 GRPO__INLINE void grpo__adamw_loop_plain(float *weights, const float *gradient, float *m, float *v,
                                          size_t n, float beta1, float beta2, float epsilon,
                                          float scale, float rate, float root, float keep) {
@@ -4910,7 +4947,7 @@ GRPO__INLINE void grpo__adamw_loop_plain(float *weights, const float *gradient, 
         float g = scale * gradient[i];
         m[i] = beta1 * m[i] + (1.0f - beta1) * g;
         v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
-        weights[i] = keep * weights[i] - rate * m[i] / (sqrtf(v[i]) * root + epsilon);
+        weights[i] = keep * weights[i] - rate * m[i] / (grpo__root(v[i]) * root + epsilon);
     }
 }
 GRPO__FOR_EACH_UNIT(grpo__adamw_loop, (float *weights, const float *gradient, float *m, float *v,
