@@ -810,7 +810,7 @@ GRPO_API const grpo_backend *grpo_cpu(void);
 #include <time.h>
 #endif
 
-/* Threads: libc's own, where the C library holds them and the compiler has atomics. */
+/* Threads: Windows' own, or libc's where the C library holds them and the compiler has atomics. */
 #if !defined(GRPO_NO_THREADS) && defined(__GNUC__) && (defined(__unix__) || defined(__APPLE__))
 #if defined(__GLIBC__) && !defined(_REENTRANT)
 #if __GLIBC_PREREQ(2, 34)           /* before 2.34 they need -pthread, which defines _REENTRANT  */
@@ -822,12 +822,17 @@ GRPO_API const grpo_backend *grpo_cpu(void);
 #endif
 #ifdef GRPO__THREADS
 #include <pthread.h>
+#elif !defined(GRPO_NO_THREADS) && defined(_WIN32)
+#define GRPO__THREADS
 #endif
 
-/* Vector instructions: chosen at run time, so plain `cc -O2` is fast. */
+/* Vector instructions: on x86 chosen at run time, so plain `cc -O2` is fast. */
 #if !defined(GRPO_NO_SIMD) && defined(__GNUC__) && defined(__x86_64__)
 #define GRPO__X86
 #include <immintrin.h>
+#elif !defined(GRPO_NO_SIMD) && defined(__GNUC__) && defined(__aarch64__)
+#define GRPO__NEON
+#include <arm_neon.h>
 #endif
 
 /* a*b + c must round twice wherever it is written so: whether a loop gets a fused instruction is
@@ -1009,63 +1014,100 @@ typedef void (*grpo__task)(void *job, int task, int thread);
 enum { GRPO__MAX_THREADS = 64 };
 
 #ifdef GRPO__THREADS
-#define GRPO__LOAD(p)     __atomic_load_n((p), __ATOMIC_SEQ_CST)
-#define GRPO__STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
-#define GRPO__PLUS(p, v)  __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
 enum { GRPO__SPINS = 2000 };        /* some 50 microseconds before a waiting thread blocks       */
 
-static void grpo__pause(void) {     /* lets the other half of the core work                      */
+#ifdef _WIN32
+typedef LONG grpo__int;
+typedef LONG64 grpo__ticket;
+#define GRPO__LOAD(p)          InterlockedOr((p), 0)
+#define GRPO__STORE(p, v)      (void)InterlockedExchange((p), (v))
+#define GRPO__PLUS(p, v)       (void)InterlockedExchangeAdd((p), (v))
+#define GRPO__LOAD_TICKET(p)   (uint64_t)InterlockedCompareExchange64((p), 0, 0)
+#define GRPO__STORE_TICKET(p, v) (void)InterlockedExchange64((p), (LONG64)(v))
+#define GRPO__SWAP_TICKET(p, old, v) \
+    (InterlockedCompareExchange64((p), (LONG64)(v), (LONG64)(old)) == (LONG64)(old))
+#define GRPO__PAUSE()          YieldProcessor()
+#define GRPO__YIELD()          SwitchToThread()
+#define GRPO__LOCK(p)          AcquireSRWLockExclusive(&(p)->lock)
+#define GRPO__UNLOCK(p)        ReleaseSRWLockExclusive(&(p)->lock)
+#define GRPO__WAIT(p)          SleepConditionVariableSRW(&(p)->wake, &(p)->lock, INFINITE, 0)
+#define GRPO__WAKE(p)          WakeAllConditionVariable(&(p)->wake)
+typedef SRWLOCK grpo__lock;
+typedef CONDITION_VARIABLE grpo__wake;
+typedef HANDLE grpo__thread;
+#define GRPO__THREAD_MAIN(name) DWORD WINAPI name(LPVOID argument)
+#define GRPO__THREAD_END       return 0
+#else
+typedef int grpo__int;
+typedef uint64_t grpo__ticket __attribute__((aligned(8)));
+#define GRPO__LOAD(p)          __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define GRPO__STORE(p, v)      __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define GRPO__PLUS(p, v)       (void)__atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
+#define GRPO__LOAD_TICKET(p)   GRPO__LOAD(p)
+#define GRPO__STORE_TICKET(p, v) GRPO__STORE(p, v)
+#define GRPO__SWAP_TICKET(p, old, v) \
+    __atomic_compare_exchange_n((p), &(old), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 #if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
+#define GRPO__PAUSE()          __builtin_ia32_pause()         /* the core's other half may work   */
+#else
+#define GRPO__PAUSE()          (void)0
 #endif
-}
+#define GRPO__YIELD()          sched_yield()
+#define GRPO__LOCK(p)          pthread_mutex_lock(&(p)->lock)
+#define GRPO__UNLOCK(p)        pthread_mutex_unlock(&(p)->lock)
+#define GRPO__WAIT(p)          pthread_cond_wait(&(p)->wake, &(p)->lock)
+#define GRPO__WAKE(p)          pthread_cond_broadcast(&(p)->wake)
+typedef pthread_mutex_t grpo__lock;
+typedef pthread_cond_t grpo__wake;
+typedef pthread_t grpo__thread;
+#define GRPO__THREAD_MAIN(name) void *name(void *argument)
+#define GRPO__THREAD_END       return NULL
+#endif
 
 struct grpo__pool;
-typedef struct grpo__worker { struct grpo__pool *pool; int thread; pthread_t handle; } grpo__worker;
+typedef struct grpo__worker { struct grpo__pool *pool; int thread; grpo__thread handle; } grpo__worker;
 
 typedef struct grpo__pool {
     int num_threads;                /* the caller's thread included                              */
-    uint64_t ticket __attribute__((aligned(8)));
+    grpo__ticket ticket;
     grpo__task run;
     void *job;
-    int num_tasks, pending, sleepers, quit;
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
+    int num_tasks;
+    grpo__int pending, sleepers, quit;
+    grpo__lock lock;
+    grpo__wake wake;
     grpo__worker workers[GRPO__MAX_THREADS];
 } grpo__pool;
 
 /* Take one task of the given generation. Returns 0 when none is left. */
 static int grpo__pool_take(grpo__pool *p, uint64_t generation, int thread) {
-    uint64_t ticket = GRPO__LOAD(&p->ticket);
+    uint64_t ticket;
     do {
+        ticket = GRPO__LOAD_TICKET(&p->ticket);
         if (ticket >> 32 != generation || !(ticket & 0xffffffffu)) return 0;
-    } while (!__atomic_compare_exchange_n(&p->ticket, &ticket, ticket - 1, 0, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_SEQ_CST));
+    } while (!GRPO__SWAP_TICKET(&p->ticket, ticket, ticket - 1));
     p->run(p->job, p->num_tasks - (int)(ticket & 0xffffffffu), thread);
     GRPO__PLUS(&p->pending, -1);
     return 1;
 }
 
 static void grpo__pool_sleep(grpo__pool *p, uint64_t seen) {
-    pthread_mutex_lock(&p->mutex);
+    GRPO__LOCK(p);
     GRPO__PLUS(&p->sleepers, 1);
-    while (GRPO__LOAD(&p->ticket) >> 32 == seen && !GRPO__LOAD(&p->quit))
-        pthread_cond_wait(&p->wake, &p->mutex);
+    while (GRPO__LOAD_TICKET(&p->ticket) >> 32 == seen && !GRPO__LOAD(&p->quit)) GRPO__WAIT(p);
     GRPO__PLUS(&p->sleepers, -1);
-    pthread_mutex_unlock(&p->mutex);
+    GRPO__UNLOCK(p);
 }
 
-static void *grpo__pool_work(void *argument) {
+static GRPO__THREAD_MAIN(grpo__pool_work) {
     grpo__worker *w = (grpo__worker *)argument;
     grpo__pool *p = w->pool;
     uint64_t seen = 0;
     int spins = 0;
     while (!GRPO__LOAD(&p->quit)) {
-        uint64_t generation = GRPO__LOAD(&p->ticket) >> 32;
+        uint64_t generation = GRPO__LOAD_TICKET(&p->ticket) >> 32;
         if (generation == seen) {
-            grpo__pause();
+            GRPO__PAUSE();
             if (++spins < GRPO__SPINS) continue;
             grpo__pool_sleep(p, seen);
         } else {
@@ -1074,20 +1116,49 @@ static void *grpo__pool_work(void *argument) {
         }
         spins = 0;
     }
-    return NULL;
+    GRPO__THREAD_END;
 }
 
 static void grpo__pool_wake(grpo__pool *p) {
     if (!GRPO__LOAD(&p->sleepers)) return;
-    pthread_mutex_lock(&p->mutex);
-    pthread_cond_broadcast(&p->wake);
-    pthread_mutex_unlock(&p->mutex);
+    GRPO__LOCK(p);
+    GRPO__WAKE(p);
+    GRPO__UNLOCK(p);
+}
+
+static int grpo__num_cores(void) {
+#ifdef _WIN32
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    return (int)info.dwNumberOfProcessors;
+#else
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+#endif
 }
 
 /* How many threads a config asks for; 0 means one per core. */
 static int grpo__num_threads(int asked) {
-    if (asked == 0) asked = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    if (asked == 0) asked = grpo__num_cores();
     return grpo__min(grpo__max(asked, 1), GRPO__MAX_THREADS);
+}
+
+/* 0 if the thread runs. */
+static int grpo__start_worker(grpo__worker *w) {
+#ifdef _WIN32
+    w->handle = CreateThread(NULL, 0, grpo__pool_work, w, 0, NULL);
+    return w->handle == NULL;
+#else
+    return pthread_create(&w->handle, NULL, grpo__pool_work, w);
+#endif
+}
+
+static void grpo__join_worker(grpo__worker *w) {
+#ifdef _WIN32
+    WaitForSingleObject(w->handle, INFINITE);
+    CloseHandle(w->handle);
+#else
+    pthread_join(w->handle, NULL);
+#endif
 }
 
 /* Fewer threads than asked for is no error: the results are the same. */
@@ -1095,40 +1166,47 @@ static void grpo__pool_start(grpo__pool *p, int num_threads) {
     int i;
     memset(p, 0, sizeof *p);
     p->num_threads = 1;
-    pthread_mutex_init(&p->mutex, NULL);
+#ifdef _WIN32
+    InitializeSRWLock(&p->lock);
+    InitializeConditionVariable(&p->wake);
+#else
+    pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
+#endif
     for (i = 1; i < num_threads; i++) {
         p->workers[i].pool = p;
         p->workers[i].thread = i;
-        if (pthread_create(&p->workers[i].handle, NULL, grpo__pool_work, &p->workers[i])) break;
+        if (grpo__start_worker(&p->workers[i])) break;
         p->num_threads = i + 1;
     }
 }
 
 static void grpo__pool_stop(grpo__pool *p) {
     int i;
-    pthread_mutex_lock(&p->mutex);
+    GRPO__LOCK(p);
     GRPO__STORE(&p->quit, 1);
-    pthread_cond_broadcast(&p->wake);
-    pthread_mutex_unlock(&p->mutex);
-    for (i = 1; i < p->num_threads; i++) pthread_join(p->workers[i].handle, NULL);
+    GRPO__WAKE(p);
+    GRPO__UNLOCK(p);
+    for (i = 1; i < p->num_threads; i++) grpo__join_worker(&p->workers[i]);
+#ifndef _WIN32
     pthread_cond_destroy(&p->wake);
-    pthread_mutex_destroy(&p->mutex);
+    pthread_mutex_destroy(&p->lock);
+#endif
 }
 
 static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job) {
-    uint64_t generation = (p->ticket >> 32) + 1;
+    uint64_t generation = ((GRPO__LOAD_TICKET(&p->ticket) >> 32) + 1) & 0xffffffffu;
     int spins = 0;
     p->run = run;
     p->job = job;
     p->num_tasks = num_tasks;
     GRPO__STORE(&p->pending, num_tasks);
-    GRPO__STORE(&p->ticket, (generation & 0xffffffffu) << 32 | (uint64_t)num_tasks);
+    GRPO__STORE_TICKET(&p->ticket, generation << 32 | (uint64_t)num_tasks);
     grpo__pool_wake(p);
-    while (grpo__pool_take(p, generation & 0xffffffffu, 0)) { }
+    while (grpo__pool_take(p, generation, 0)) { }
     while (GRPO__LOAD(&p->pending))
-        if (++spins > GRPO__SPINS) sched_yield();
-        else grpo__pause();
+        if (++spins > GRPO__SPINS) GRPO__YIELD();
+        else GRPO__PAUSE();
 }
 #else
 typedef struct grpo__pool { int num_threads; } grpo__pool;
@@ -1281,7 +1359,7 @@ GRPO__FOR_EACH_UNIT(grpo__add_row, (const grpo__job *t, int r, int begin, int en
  * What it costs: a tile of 14 rows does 14 * 32 products for 14 + 32 numbers read, so that the
  * multipliers and not the caches are the limit. A block of depth 256 keeps A's 14 rows and one of
  * B's panels in 48 KB of L1; 512 columns of it stay in L2. */
-enum { GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 256,
+enum { GRPO__WIDEST = 32, GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 256,
        GRPO__SHARED_COLUMNS = 2048 };         /* of B's panels that all threads share             */
 
 /* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j], where from has
@@ -1289,7 +1367,7 @@ enum { GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 25
  * two vectors wide; row i of it lives in the registers ci_left, ci_right. mm is the unit's prefix.
  * Weights that come from memory are asked for one panel of a block ahead. */
 enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
-#ifdef GRPO__X86
+#if defined(GRPO__X86) || defined(GRPO__NEON)
 #define GRPO__ZERO_2(i, mm)  vector c##i##_left = mm##_setzero_ps(),                            \
                                     c##i##_right = mm##_setzero_ps();
 #define GRPO__LOAD_2(i, mm)  c##i##_left = mm##_loadu_ps(from + i * c_row);                     \
@@ -1307,17 +1385,17 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
 #define GRPO__B_2(mm)        vector left = mm##_loadu_ps(b), right = mm##_loadu_ps(b + lanes);
 #define GRPO__B_1(mm)        vector left = mm##_loadu_ps(b);
 #define GRPO__AHEAD_1(b)
-#define GRPO__AHEAD_2(b)     _mm_prefetch((const char *)(b + GRPO__AHEAD), _MM_HINT_T1);        \
-                             _mm_prefetch((const char *)(b + GRPO__AHEAD + lanes), _MM_HINT_T1);
+#define GRPO__AHEAD_2(b)     __builtin_prefetch(b + GRPO__AHEAD, 0, 2);                         \
+                             __builtin_prefetch(b + GRPO__AHEAD + lanes, 0, 2);
 #define GRPO__ROWS_1(X, mm)  X(0, mm)
 #define GRPO__ROWS_2(X, mm)  X(0, mm) X(1, mm)
 #define GRPO__ROWS_4(X, mm)  GRPO__ROWS_2(X, mm) X(2, mm) X(3, mm)
 #define GRPO__ROWS_6(X, mm)  GRPO__ROWS_4(X, mm) X(4, mm) X(5, mm)
 #define GRPO__ROWS_8(X, mm)  GRPO__ROWS_6(X, mm) X(6, mm) X(7, mm)
-#define GRPO__ROWS_14(X, mm) GRPO__ROWS_8(X, mm) X(8, mm) X(9, mm) X(10, mm) X(11, mm)          \
-                             X(12, mm) X(13, mm)
-#define GRPO__TILE(unit, instructions, type, mm, rows, wide)                                    \
-    __attribute__((target(instructions)))                                                       \
+#define GRPO__ROWS_12(X, mm) GRPO__ROWS_8(X, mm) X(8, mm) X(9, mm) X(10, mm) X(11, mm)
+#define GRPO__ROWS_14(X, mm) GRPO__ROWS_12(X, mm) X(12, mm) X(13, mm)
+#define GRPO__TILE(unit, target, type, mm, rows, wide)                                          \
+    target                                                                                      \
     static void grpo__tile_##unit##_##rows##_##wide(int k, const float *a, size_t a_row,        \
             size_t a_depth, const float *b, size_t b_depth, const float *from, float *c,        \
             size_t c_row) {                                                                     \
@@ -1333,20 +1411,36 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
         }                                                                                       \
         GRPO__ROWS_##rows(GRPO__STORE_##wide, mm)                                               \
     }
-#define GRPO__TILES(unit, instructions, type, mm, rows)                                         \
-    GRPO__TILE(unit, instructions, type, mm, rows, 1)                                           \
-    GRPO__TILE(unit, instructions, type, mm, rows, 2)
-GRPO__TILES(avx512, "avx512f", __m512, _mm512, 14)
-GRPO__TILES(avx512, "avx512f", __m512, _mm512, 8)
-GRPO__TILES(avx512, "avx512f", __m512, _mm512, 4)
-GRPO__TILES(avx512, "avx512f", __m512, _mm512, 2)
-GRPO__TILES(avx512, "avx512f", __m512, _mm512, 1)
-GRPO__TILES(avx2, "avx2,fma", __m256, _mm256, 6)
-GRPO__TILES(avx2, "avx2,fma", __m256, _mm256, 4)
-GRPO__TILES(avx2, "avx2,fma", __m256, _mm256, 2)
-GRPO__TILES(avx2, "avx2,fma", __m256, _mm256, 1)
-#endif /* GRPO__X86 */
+#define GRPO__TILES(unit, target, type, mm, rows)                                               \
+    GRPO__TILE(unit, target, type, mm, rows, 1)                                                 \
+    GRPO__TILE(unit, target, type, mm, rows, 2)
+#endif
+#ifdef GRPO__X86
+#define GRPO__AVX512 __attribute__((target("avx512f")))
+#define GRPO__AVX2 __attribute__((target("avx2,fma")))
+GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 14)
+GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 8)
+GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 4)
+GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 2)
+GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 1)
+GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 6)
+GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 4)
+GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 2)
+GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 1)
+#elif defined(GRPO__NEON)
+#define grpo__neon_loadu_ps(p) vld1q_f32(p)
+#define grpo__neon_storeu_ps(p, x) vst1q_f32(p, x)
+#define grpo__neon_set1_ps(x) vdupq_n_f32(x)
+#define grpo__neon_setzero_ps() vdupq_n_f32(0)
+#define grpo__neon_fmadd_ps(x, y, z) vfmaq_f32(z, x, y)
+GRPO__TILES(neon, , float32x4_t, grpo__neon, 12)
+GRPO__TILES(neon, , float32x4_t, grpo__neon, 8)
+GRPO__TILES(neon, , float32x4_t, grpo__neon, 4)
+GRPO__TILES(neon, , float32x4_t, grpo__neon, 2)
+GRPO__TILES(neon, , float32x4_t, grpo__neon, 1)
+#endif
 
+#ifndef GRPO__NEON
 #define GRPO__TILE_PLAIN(rows, columns)                                                         \
     static void grpo__tile_plain_##rows##_##columns(int k, const float *a, size_t a_row,        \
             size_t a_depth, const float *b, size_t b_depth, const float *from, float *c,        \
@@ -1363,28 +1457,39 @@ GRPO__TILE_PLAIN(4, 4)
 GRPO__TILE_PLAIN(4, 8)
 GRPO__TILE_PLAIN(1, 4)
 GRPO__TILE_PLAIN(1, 8)
+#endif
 
-static grpo__kernel grpo__choose_kernel(void) {
-    grpo__kernel plain = { 8, { 4, 1, 0, 0, 0 }, {
-        { grpo__tile_plain_4_4, grpo__tile_plain_4_8 },
-        { grpo__tile_plain_1_4, grpo__tile_plain_1_8 } } };
+#define GRPO__BOTH(unit, rows) { grpo__tile_##unit##_##rows##_1, grpo__tile_##unit##_##rows##_2 }
+/* The best there is, of tiles up to so many columns wide. */
+static grpo__kernel grpo__choose_kernel(int widest) {
 #ifdef GRPO__X86
     grpo__kernel avx512 = { 32, { 14, 8, 4, 2, 1 }, {
-        { grpo__tile_avx512_14_1, grpo__tile_avx512_14_2 },
-        { grpo__tile_avx512_8_1, grpo__tile_avx512_8_2 },
-        { grpo__tile_avx512_4_1, grpo__tile_avx512_4_2 },
-        { grpo__tile_avx512_2_1, grpo__tile_avx512_2_2 },
-        { grpo__tile_avx512_1_1, grpo__tile_avx512_1_2 } } };
+        GRPO__BOTH(avx512, 14), GRPO__BOTH(avx512, 8), GRPO__BOTH(avx512, 4), GRPO__BOTH(avx512, 2),
+        GRPO__BOTH(avx512, 1) } };
     grpo__kernel avx2 = { 16, { 6, 4, 2, 1, 0 }, {
-        { grpo__tile_avx2_6_1, grpo__tile_avx2_6_2 },
-        { grpo__tile_avx2_4_1, grpo__tile_avx2_4_2 },
-        { grpo__tile_avx2_2_1, grpo__tile_avx2_2_2 },
-        { grpo__tile_avx2_1_1, grpo__tile_avx2_1_2 } } };
-    if (__builtin_cpu_supports("avx512f")) return avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2;
+        GRPO__BOTH(avx2, 6), GRPO__BOTH(avx2, 4), GRPO__BOTH(avx2, 2), GRPO__BOTH(avx2, 1) } };
+    if (widest >= 32 && __builtin_cpu_supports("avx512f")) return avx512;
+    if (widest >= 16 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2;
 #endif
-    return plain;
+#ifdef GRPO__NEON
+    {
+        grpo__kernel neon = { 8, { 12, 8, 4, 2, 1 }, {
+            GRPO__BOTH(neon, 12), GRPO__BOTH(neon, 8), GRPO__BOTH(neon, 4), GRPO__BOTH(neon, 2),
+            GRPO__BOTH(neon, 1) } };
+        (void)widest;
+        return neon;
+    }
+#else
+    {
+        grpo__kernel plain = { 8, { 4, 1, 0, 0, 0 }, {
+            { grpo__tile_plain_4_4, grpo__tile_plain_4_8 },
+            { grpo__tile_plain_1_4, grpo__tile_plain_1_8 } } };
+        (void)widest;
+        return plain;
+    }
+#endif
 }
+#undef GRPO__BOTH
 
 /* A matrix of which element (i, j) is at [i * down + j * across]. */
 typedef struct grpo__view { const float *at; size_t down, across; } grpo__view;
@@ -1568,7 +1673,7 @@ static grpo__gemm grpo__new_gemm(void *context, int m, int n, int k, grpo__view 
 
 /* The operand of a matrix is its panels, [out / columns][in][columns]. */
 static size_t grpo__cpu_operand_size(int rows, int cols) {
-    int width = grpo__choose_kernel().columns;
+    int width = grpo__choose_kernel(GRPO__WIDEST).columns;
     return grpo__multiply(grpo__size(grpo__blocks(rows, width), width),
                           grpo__multiply((size_t)cols, sizeof(float)));
 }
@@ -5105,7 +5210,7 @@ static void *grpo__cpu_open(const grpo_config *config, char *error) {
     if (cpu) {
         memset(cpu, 0, sizeof *cpu);
         cpu->memory = *config;
-        cpu->kernel = grpo__choose_kernel();
+        cpu->kernel = grpo__choose_kernel(GRPO__WIDEST);
         cpu->scratch_floats = grpo__attention_floats(config);
         cpu->scratch = (float *)grpo__allocate(config, grpo__scratch_size(config));
         cpu->panels = cpu->scratch
@@ -6751,7 +6856,8 @@ static void grpo__try_operation(grpo__trial *t, const grpo__operation *o) {
     t->b->zero(t->context, t->din, (size_t)o->num_inputs * sizeof(float));
     o->backward(t);
     t->b->download(t->context, t->gradient, t->din, (size_t)o->num_inputs * sizeof(float));
-    for (i = 0; i < o->num_inputs; i++) scale = fmax(scale, fabs((double)t->gradient[i]));
+    for (i = 0; i < o->num_inputs; i++)
+        if (fabs((double)t->gradient[i]) > scale) scale = fabs((double)t->gradient[i]);
     for (i = 0; i < o->num_inputs; i++) {
         float x = t->host[i], up = x + (float)t->step, down = x - (float)t->step;
         double above, below, error;

@@ -7,6 +7,7 @@
  * Every share is of a limit measured in the same process: a loop of fused multiply-adds, and a loop
  * that reads memory. FLOPs are the model's necessary ones: a prompt once per group, completions
  * forward once while sampling, the reference once, backward once. Times are the best of several. */
+#define _XOPEN_SOURCE 700           /* popen */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 
@@ -107,7 +108,7 @@ static double best_of(grpo__pool *pool, int n, grpo__task run, load *l) {
 static void measure_machine(void) {
     static grpo__pool pool;
     static load l;
-    int lanes = grpo__choose_kernel().columns / 2, n = grpo__num_threads(threads), all;
+    int lanes = grpo__choose_kernel(GRPO__WIDEST).columns / 2, n = grpo__num_threads(threads), all;
     double flops = 2.0 * 10 * FMA_STEPS * (lanes == 4 ? 8 : lanes);
     l.memory = (float *)calloc(READ_FLOATS, sizeof(float));
     if (!l.memory) { puts("bench: no memory"); exit(1); }

@@ -124,6 +124,100 @@ static void test_splits(void)
     }
 }
 
+/* Within a memory budget activations are computed again instead of kept: less memory, equal bits. */
+static void test_budget(void)
+{
+    grpo_config a = small_config(), b = a;
+    grpo_memory all, least, needed;
+    CHECK(!grpo_memory_needed(&a, &all), "%s", a.error);
+    b.memory_budget = 1;
+    b.micro_batch_prompts = 1;
+    CHECK(grpo_memory_needed(&b, &least) == GRPO_NO_MEMORY && strstr(b.error, "memory_budget"),
+          "a budget of one byte: %s", b.error);
+    CHECK(!grpo_new(&b), "a policy within one byte");
+    b.memory_budget = least.total;
+    CHECK(!grpo_memory_needed(&b, &needed) && needed.total == least.total
+          && least.total < all.total, "least %.0f, needed %.0f, all %.0f", (double)least.total,
+          (double)needed.total, (double)all.total);
+    same_run(&a, &b, "memory budget");
+    b.memory_budget = all.total;
+    b.micro_batch_prompts = 0;
+    CHECK(!grpo_memory_needed(&b, &needed) && needed.total == all.total, "a budget that suffices");
+}
+
+/* Equal rewards and no KL: the group has no gradient and is left out, and the gradient is the one
+ * that all groups give. */
+static float not_nine(const grpo_sample *s, void *user)
+{
+    return strcmp(s->prompt, "9") ? digit_sum(s, user) : 1.0f;
+}
+
+static void test_idle(void)
+{
+    int kept;
+    for (kept = 0; kept < 2; kept++) {
+        grpo_config c = small_config();
+        grpo_prompt prompts[PROMPTS];
+        grpo_loss_stats stats;
+        grpo_metrics m;
+        grpo *g;
+        size_t i, bad = 0;
+        float *gradient;
+        c.objective.beta = 0;
+        c.rewards[0].function = not_nine;
+        if (!kept) c.rollout_batch_prompts = 2;
+        g = grpo_new(&c);
+        make_prompts(prompts, NULL);
+        CHECK(g && !grpo_sft(g, prompts, PROMPTS, 0.01f, NULL), "%s", c.error);
+        if (!g) return;
+        CHECK(!grpo_rollout(g, prompts, PROMPTS) && !grpo_score(g) && !grpo_advantage(g), "%s",
+              grpo_error(g));
+        CHECK(g->machinery->kept_valid == kept, "kept %d", kept);
+        gradient = (float *)calloc(g->num_parameters, sizeof(float));
+        CHECK(!grpo__accumulate(g, &g->config.objective, 0, PROMPTS, &stats), "%s", grpo_error(g));
+        CHECK(g->machinery->idle[2] == 1, "the group of equal rewards is not idle");
+        memcpy(gradient, g->machinery->gradient, g->num_parameters * sizeof(float));
+        grpo__clear_gradient(g);
+        CHECK(!grpo_backward(g, g->machinery->new_dlogprobs, NULL), "%s", grpo_error(g));
+        for (i = 0; i < g->num_parameters; i++) bad += gradient[i] != g->machinery->gradient[i];
+        CHECK(!bad, "kept %d: %d elements of the gradient differ", kept, (int)bad);
+        grpo__clear_gradient(g);
+        CHECK(!grpo_update(g, &m) && m.num_idle >= 1, "num_idle %d", m.num_idle);
+        free(gradient);
+        grpo_free(g);
+    }
+}
+
+/* AVX-512 and AVX2 add up the same products in the same order. */
+static void test_units(void)
+{
+    int widest;
+    float *first = NULL;
+    for (widest = 32; widest >= 16; widest /= 2) {
+        grpo_config c = small_config();
+        grpo_prompt prompts[PROMPTS];
+        grpo *g = grpo_new(&c);
+        float *weights;
+        int i, code = 0;
+        make_prompts(prompts, NULL);
+        CHECK(g != NULL, "%s", c.error);
+        if (!g) return;
+        ((grpo__cpu *)g->machinery->context)->kernel = grpo__choose_kernel(widest);
+        grpo__weights_changed(g, GRPO_POLICY);
+        grpo__weights_changed(g, GRPO_REFERENCE);
+        for (i = 0; i < 4 && !code; i++) code = grpo_step(g, prompts, PROMPTS, NULL);
+        CHECK(!code, "%s", grpo_error(g));
+        weights = (float *)malloc(g->num_parameters * sizeof(float));
+        download_weights(g, weights);
+        if (first && grpo__choose_kernel(16).rows[0] > 4)     /* fused like the widest           */
+            CHECK(!memcmp(first, weights, g->num_parameters * sizeof(float)), "units differ");
+        if (first) free(weights);
+        else first = weights;
+        grpo_free(g);
+    }
+    free(first);
+}
+
 /* Under every sampling setting: training log-probs == sampling log-probs, ratio 1, KL 0. */
 static void test_sampler_is_trainer(void)
 {
@@ -273,11 +367,13 @@ static void test_resume(void)
     rmdir("test_exact_checkpoint");
 }
 
-/* The matrix product against its definition, and its two derivatives. */
-static void test_matmul(void)
+/* The matrix product against its definition, and its two derivatives: on one of the vector units
+ * that this machine has. */
+static void test_matmul(int widest)
 {
     static const int shapes[][3] = { { 1, 1, 1 }, { 1, 33, 7 }, { 3, 32, 64 }, { 13, 31, 5 },
-        { 14, 64, 300 }, { 29, 65, 257 }, { 170, 40, 259 }, { 37, 300, 515 }, { 8, 1, 1000 } };
+        { 14, 64, 300 }, { 29, 65, 257 }, { 170, 40, 259 }, { 37, 300, 515 }, { 8, 1, 1000 },
+        { 16, 70, 600 }, { 2, 2100, 33 } };
     grpo_config c = grpo_defaults();
     char error[GRPO_ERROR_LENGTH];
     size_t s;
@@ -286,9 +382,10 @@ static void test_matmul(void)
     cpu = (grpo__cpu *)grpo_cpu()->open(&c, error);
     CHECK(cpu != NULL, "%s", error);
     if (!cpu) return;
+    cpu->kernel = grpo__choose_kernel(widest);
     for (s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         int m = shapes[s][0], n = shapes[s][1], k = shapes[s][2], i, j, p, bad = 0, bad_dx = 0, bad_dw = 0;
-        int fused = cpu->kernel.columns > 8;
+        int fused = cpu->kernel.rows[0] > 4;
         float *x = (float *)malloc(sizeof(float) * (size_t)(m * k)), *y = (float *)malloc(sizeof(float) * (size_t)(m * n));
         float *r = (float *)malloc(sizeof(float) * (size_t)(m * n)), *dw = (float *)calloc((size_t)(n * k), sizeof(float));
         float *dx = (float *)malloc(sizeof(float) * (size_t)(m * k));
@@ -376,11 +473,15 @@ static void test_memory(void)
 
 int main(void)
 {
-    test_matmul();
+    int widest;
+    for (widest = 32; widest >= 8; widest /= 2) test_matmul(widest);
     test_sampler_is_trainer();
     test_order_and_replay();
     test_unrolled();
     test_splits();
+    test_budget();
+    test_idle();
+    test_units();
     test_memory();
     test_resume();
     return check_finish();
