@@ -1,9 +1,10 @@
 # grpo.h needs no building: these targets build and run its examples and tests.
 #
-#   make run       train the main example from random weights (under a minute)
+#   make run       train the main example from random weights (under half a minute)
 #   make test      prove the header (needs a C compiler, nothing else)
 #   make hello     the smallest program
 #   make picture   the learning curve of the README, from a real run
+#   make bench     how close each part comes to the machine's limits, and PyTorch beside it
 #   make check     what .ci/run adds: every compiler and standard, sanitizers, valgrind
 
 CC      ?= cc
@@ -16,7 +17,7 @@ EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
            test_double test_learning test_models
 
-all: $(EXAMPLES:%=$(BUILD)/%)
+all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench
 
 run: $(BUILD)/03_arithmetic
 	./$(BUILD)/03_arithmetic
@@ -30,12 +31,18 @@ picture: $(BUILD)/03_arithmetic
 test: $(TESTS:%=$(BUILD)/%) all
 	@CC="$(CC)" BUILD="$(BUILD)" sh tests/run.sh $(TESTS)
 
+bench: $(BUILD)/bench
+	./$(BUILD)/bench
+
 check: all
 	sh tests/compilers.sh
 	sh tests/sanitizers.sh
 
 $(BUILD)/%: examples/%.c $(HEADER) examples/show.h | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
+
+$(BUILD)/bench: bench/bench.c $(HEADER) | $(BUILD)
+	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h | $(BUILD)
 	$(CC) $(TESTFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
@@ -46,4 +53,4 @@ $(BUILD):
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run hello picture test check clean
+.PHONY: all run hello picture test bench check clean

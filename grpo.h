@@ -3218,7 +3218,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     if (rows < together * G) rows = together * G;
     slots = together * (P + G * L);
     if (slots < rows) slots = rows;
-    head = (1 << 22) / c->model.vocab_size;                   /* about 16 MB of logits at a time */
+    head = (1 << 23) / c->model.vocab_size;                   /* about 32 MB of logits at a time */
     if (head < 64) head = 64;
     w->max_rows = (int)rows;
     w->max_slots = (int)((slots + 31) / 32 * 32);

@@ -1,12 +1,13 @@
 /* bench - how fast grpo.h is on this machine, and how far that is from what the machine can do.
  *
  *   make bench                              everything, some minutes
- *   build/bench [part ...]                  parts: machine product memory decode step prompt scaling torch
+ *   build/bench [part ...]                  parts: product memory decode step prompt scaling torch
  *   --threads N  --sizes toy,small,mid
  *
  * Every share is of a limit measured in the same process: a loop of fused multiply-adds, and a loop
  * that reads memory. FLOPs are the model's necessary ones: a prompt once per group, completions
- * forward once while sampling, the reference once, backward once. Times are the best of several. */
+ * forward once while sampling, the reference once, backward once. Steps are medians, after one to
+ * warm up; the parts' times are the best of several. */
 #define _XOPEN_SOURCE 700           /* popen */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
@@ -293,29 +294,37 @@ static void check_code(const grpo *g, int code) {
     if (code < 0) { printf("bench: %s\n", grpo_error(g)); exit(1); }
 }
 
-/* The best step of some; parts of that step. */
+static int by_step(const void *a, const void *b) {
+    double x = ((const times *)a)->step, y = ((const times *)b)->step;
+    return (x > y) - (x < y);
+}
+
+/* The median step, after one that is not counted, and its parts. */
 static times time_steps(const size *s, grpo_config *c, int same, double seconds) {
+    enum { MOST = 400 };
+    static times all[MOST];
     grpo *g = policy_of(c);
     grpo_prompt *p = prompts_of(s, same);
-    times best = { 0, 0, 0, 1e9, { 0, 0, 0, 0, 0, 0, 0, 0, 0 } }, t = best;
     double begin = grpo__seconds();
     int i;
-    for (i = 0; i < 3 || grpo__seconds() - begin < seconds; i++) {
+    for (i = 0; i < 4 || (i < MOST && grpo__seconds() - begin < seconds); i++) {
+        times *t = &all[i ? i - 1 : 0];
         double start = grpo__seconds();
         check_code(g, grpo_rollout(g, p, s->prompts));
-        t.rollout = grpo__seconds() - start;
+        t->rollout = grpo__seconds() - start;
         check_code(g, grpo_score(g));
         check_code(g, grpo_advantage(g));
-        t.score = grpo__seconds() - start - t.rollout;
+        t->score = grpo__seconds() - start - t->rollout;
         check_code(g, grpo_update(g, NULL));
-        t.step = grpo__seconds() - start;
-        t.update = t.step - t.score - t.rollout;
-        if (t.step < best.step) best = t;
+        t->step = grpo__seconds() - start;
+        t->update = t->step - t->score - t->rollout;
     }
-    grpo_memory_needed(c, &best.memory);
+    qsort(all, (size_t)(i - 1), sizeof *all, by_step);
+    all[0] = all[(i - 1) / 2];
+    grpo_memory_needed(c, &all[0].memory);
     free_prompts(p);
     grpo_free(g);
-    return best;
+    return all[0];
 }
 
 /* Necessary operations of one forward pass over the batch. */
@@ -473,7 +482,7 @@ static void scaling(void) {
 }
 
 /* ---- PyTorch beside it */
-static void torch_line(const char *line) {
+static void torch_line(const char *line, const char *how) {
     char name[16];
     int n, i, at;
     double all, rollout, reference, update, gb;
@@ -483,11 +492,11 @@ static void torch_line(const char *line) {
     for (i = 0; i < 3; i++) {
         const times *t = &steps[i][at];
         if (strcmp(name, sizes[i].name) || t->step == 0) continue;
-        printf("torch        %-5s %d thread%s: PyTorch %.4f s = %.4f + %.4f + %.4f; grpo.h is %.2fx "
-               "as fast\n             (rollout %.2fx, reference %.2fx, update %.2fx), memory %.2f GB "
-               "to %.2f GB\n", name, n, n > 1 ? "s" : " ", all, rollout, reference, update,
-               all / t->step, rollout / t->rollout, reference / t->score, update / t->update, gb,
-               (double)t->memory.total / 1e9);
+        printf("torch        %-5s %d thread%s, PyTorch %s: %.4f s = %.4f + %.4f + %.4f, %.2f GB\n"
+               "             grpo.h is %.2fx as fast (rollout %.2fx, reference %.2fx, update %.2fx) "
+               "in %.2fx the memory\n", name, n, n > 1 ? "s" : " ", how, all, rollout, reference,
+               update, gb, all / t->step, rollout / t->rollout, reference / t->score,
+               update / t->update, (double)t->memory.total / 1e9 / gb);
     }
 }
 
@@ -496,16 +505,20 @@ static void torch(const char *list) {
     int i, all, n = grpo__num_threads(threads);
     for (i = 0; i < 3; i++)
         for (all = 0; all < (n > 1 ? 2 : 1) && wanted(list, sizes[i].name); all++) {
-            char command[160], line[256];
-            FILE *pipe;
-            snprintf(command, sizeof command, "python3 bench/torch_grpo.py --size %s --threads %d "
-                     "2>&1", sizes[i].name, all ? n : 1);
-            pipe = popen(command, "r");
-            while (pipe && fgets(line, sizeof line, pipe)) {
-                if (strncmp(line, "torch ", 6)) printf("             %s", line);
-                torch_line(line);
+            int stock;
+            for (stock = 0; stock < 2; stock++) {
+                char command[160], line[256];
+                FILE *pipe;
+                snprintf(command, sizeof command, "python3 bench/torch_grpo.py --size %s --threads "
+                         "%d %s 2>&1", sizes[i].name, all ? n : 1, stock ? "--stock" : "");
+                fflush(stdout);
+                pipe = popen(command, "r");
+                while (pipe && fgets(line, sizeof line, pipe)) {
+                    if (strncmp(line, "torch ", 6)) printf("             %s", line);
+                    torch_line(line, stock ? "as it comes" : "tuned");
+                }
+                if (pipe) pclose(pipe);
             }
-            if (pipe) pclose(pipe);
         }
 #else
     (void)list;
