@@ -137,6 +137,8 @@
  *   - The last token of a completion that is cut off at max_completion_length counts like any
  *     other; set mask_truncated_completions to leave such completions out.
  *   - A sequence of which no token counts is not counted in averages either.
+ *   - A group without any gradient (equal rewards, no KL in the loss) is not computed: its tokens
+ *     count in the metrics with the log-probs they were sampled with.
  *   - Dynamic sampling (DAPO) samples the same prompt anew instead of drawing another.
  *   - Under top-k, top-p, min-p and temperature, the distribution trained is the one sampled
  *     from: the ratio, KL and entropy are of the probabilities renormalised over the tokens
@@ -1258,7 +1260,7 @@ static float *grpo__scratch(grpo__cpu *cpu, int thread) {
 /* The arguments of an operation, for its tasks. Each operation fills what it needs. */
 typedef struct grpo__job {
     grpo__cpu *cpu;
-    int n, width;                   /* rows, and their length                                    */
+    int n, width, block;            /* rows, their length, rows of a task                        */
     void (*row)(const struct grpo__job *t, int r);            /* what to do to row r             */
     void (*columns)(const struct grpo__job *t, int r, int begin, int end); /* or with part */
     const grpo_matrix *w;
@@ -1280,15 +1282,19 @@ static grpo__job grpo__new_job(void *context, int n, int width) {
     return job;
 }
 
-/* Tasks are blocks of rows; where rows are summed, of columns, so that rows stay in order. */
-enum { GRPO__ROW_BLOCK = 8, GRPO__COLUMN_BLOCK = 64 };
+/* Tasks are blocks of rows; where rows are summed, of columns, so that rows stay in order. Blocks of
+ * rows are few and large: neighbours may share cache lines of K, and a ticket has its price. */
+enum { GRPO__COLUMN_BLOCK = 64 };
 static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
+static int grpo__row_block_size(const grpo__cpu *cpu, int n) {
+    return grpo__max(grpo__blocks(n, 8 * cpu->pool.num_threads), 8);
+}
 
 static void grpo__row_block(void *job, int task, int thread) {
     const grpo__job *t = (const grpo__job *)job;
-    int r, end = grpo__min(t->n, (task + 1) * GRPO__ROW_BLOCK);
+    int r, end = grpo__min(t->n, (task + 1) * t->block);
     (void)thread;
-    for (r = task * GRPO__ROW_BLOCK; r < end; r++) t->row(t, r);
+    for (r = task * t->block; r < end; r++) t->row(t, r);
 }
 
 static void grpo__column_block(void *job, int task, int thread) {
@@ -1301,7 +1307,8 @@ static void grpo__column_block(void *job, int task, int thread) {
 /* cost: operations for one element */
 static void grpo__each_row(grpo__job *job, double cost, void (*row)(const grpo__job *, int)) {
     job->row = row;
-    grpo__parallel(&job->cpu->pool, grpo__blocks(job->n, GRPO__ROW_BLOCK),
+    job->block = grpo__row_block_size(job->cpu, job->n);
+    grpo__parallel(&job->cpu->pool, grpo__blocks(job->n, job->block),
                    cost * job->n * job->width, grpo__row_block, job);
 }
 
@@ -2001,8 +2008,7 @@ typedef struct grpo__block {        /* rows of a pass that share a prefix, and o
 
 enum { GRPO__QUERY_BLOCK = 28 };    /* rows: two tiles                                           */
 
-/* Columns of S for this many keys: they may begin anywhere in a panel, and loops end on 16. An odd
- * number of cache lines, so that the rows of a tile do not fight for the same lines of L1. */
+/* Columns of S for this many keys: they may begin anywhere in a panel, and loops end on 16. */
 static int grpo__columns_for(int keys) {
     return grpo__blocks(keys, GRPO__PANEL) * GRPO__PANEL + 2 * GRPO__PANEL;
 }
@@ -2042,6 +2048,7 @@ static grpo__block grpo__block_of(const grpo__job *t, const grpo_segment *segmen
     b.prefix.column = segments->prefix % GRPO__PANEL;
     b.own = b.prefix.count ? grpo__columns_for(b.prefix.count) : 0;
     b.S = S;
+    /* an odd number of cache lines: the rows of a tile do not fight for the same lines of L1 */
     for (b.stride = 0; grpo__next_run(&b, &s, &run); )
         b.stride = grpo__max(b.stride, (b.own + grpo__columns_for(run.own.count)) | 16);
     return b;
@@ -3783,7 +3790,7 @@ void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_
 /* ---- the same over rows, for the CPU's table */
 typedef struct grpo__vocab_job {
     float *logits;                  /* [rows, vocab]                                             */
-    int vocab;
+    int vocab, block;               /* block: rows of a task                                     */
     const grpo_targets *targets;
     uint32_t *kept;                 /* the sets, indexed by targets->kept_rows; NULL: all        */
     float *logprobs, *entropies;
@@ -3806,22 +3813,30 @@ static void grpo__logprobs_row(const grpo__vocab_job *t, int r, float *z, uint32
     }
 }
 
-static void grpo__vocab_row(void *job, int r, int thread) {
-    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
+static void grpo__vocab_row(const grpo__vocab_job *t, int r) {
     const grpo_targets *to = t->targets;
     float *z = t->logits + grpo__size(r, t->vocab);
     int first = to->offsets[r], words = grpo__blocks(t->vocab, 32);
     uint32_t *kept = t->kept ? t->kept + grpo__size(to->kept_rows[r], words) : NULL;
-    (void)thread;
     if (!t->dlogprobs) grpo__logprobs_row(t, r, z, kept);
     else grpo_logprob_backward(z, t->vocab, to->temperature, kept, to->offsets[r + 1] - first,
                                to->tokens + first, t->dlogprobs + first,
                                t->dentropies ? t->dentropies[r] : 0.0f);
 }
 
+static void grpo__vocab_block(void *job, int task, int thread) {
+    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
+    int r, end = grpo__min(t->targets->num_rows, (task + 1) * t->block);
+    (void)thread;
+    for (r = task * t->block; r < end; r++) grpo__vocab_row(t, r);
+}
+
 static void grpo__cpu_vocab(void *context, grpo__vocab_job *job) {
-    grpo__parallel(&((grpo__cpu *)context)->pool, job->targets->num_rows,
-                   20.0 * job->targets->num_rows * job->vocab, grpo__vocab_row, job);
+    grpo__pool *pool = &((grpo__cpu *)context)->pool;
+    int rows = job->targets->num_rows;
+    job->block = grpo__blocks(rows, 8 * pool->num_threads);
+    if (rows) grpo__parallel(pool, grpo__blocks(rows, job->block), 20.0 * rows * job->vocab,
+                             grpo__vocab_block, job);
 }
 
 static grpo__vocab_job grpo__vocab_job_of(const void *logits, int vocab, const uint32_t *kept,

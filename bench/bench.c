@@ -80,16 +80,26 @@ static void run_fma(void *job, int task, int thread) {
     fma_plain(sink, 0.7f, 0.3f, FMA_STEPS);
 }
 
-static void run_read(void *job, int task, int thread) {
-    load *l = (load *)job;
-    const float *x = l->memory + (size_t)task * l->each;
-    float sum[64] = { 0 };
+GRPO__INLINE void read_loop_plain(const float *x, size_t n, float *sum) {
+    float s[64] = { 0 };
     size_t i;
     int j;
+    for (i = 0; i + 64 <= n; i += 64) {
+#ifdef __GNUC__
+        for (j = 0; j < 64; j += 16) __builtin_prefetch(x + i + 2048 + j, 0, 2);
+#endif
+        for (j = 0; j < 64; j++) s[j] += x[i + (size_t)j];
+    }
+    for (j = 0; j < 64; j++) *sum += s[j];
+}
+GRPO__FOR_EACH_UNIT(read_loop, (const float *x, size_t n, float *sum), (x, n, sum))
+
+static void run_read(void *job, int task, int thread) {
+    load *l = (load *)job;
+    float sum = 0;
     (void)thread;
-    for (i = 0; i + 64 <= l->each; i += 64)
-        for (j = 0; j < 64; j++) sum[j] += x[i + (size_t)j];
-    for (j = 0; j < 64; j++) l->sinks[8 * task] += (double)sum[j];
+    read_loop(l->memory + (size_t)task * l->each, l->each, &sum);
+    l->sinks[8 * task] += (double)sum;
 }
 
 /* Best seconds of some runs of n tasks on as many threads. */
