@@ -1661,10 +1661,12 @@ static void grpo__gemm_run(grpo__gemm *g) {
     g->j1 = g->n;
     g->p1 = g->k;
     if (g->panels) { grpo__gemm_part(g); return; }
-    for (g->j0 = 0; g->j0 < g->n; g->j0 = g->j1) {            /* B's panels in shared scratch    */
+    for (g->j0 = 0; g->j0 < g->n; g->j0 = g->j1) {            /* B's panels in shared scratch,   */
+        int depth, width = g->cpu->kernel.columns;            /*     as deep as they fit         */
         g->j1 = grpo__min(g->n, g->j0 + GRPO__SHARED_COLUMNS);
+        depth = GRPO__SHARED_COLUMNS / (grpo__blocks(g->j1 - g->j0, width) * width);
         for (g->p0 = 0; g->p0 < g->k; g->p0 = g->p1) {
-            g->p1 = grpo__min(g->k, g->p0 + GRPO__BLOCK_DEPTH);
+            g->p1 = grpo__min(g->k, g->p0 + depth * GRPO__BLOCK_DEPTH);
             grpo__gemm_part(g);
         }
     }
