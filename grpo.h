@@ -1006,9 +1006,11 @@ static float grpo__normal(uint64_t seed, uint64_t index) {
     return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
 }
 
-/* ---- threads: a pool that hands out task numbers from one atomic ticket -----------------------
+/* ---- threads: a pool that hands out task numbers from atomic tickets ---------------------------
  *
- * ticket = generation << 32 | tasks not yet taken. A worker takes a task by lowering the count; it
+ * Every thread has a share of the tasks, always the same part of them, so that rows stay in the
+ * cache of the core that wrote them; when its own is done it takes from the others'. A share's
+ * ticket = generation << 32 | tasks not yet taken. A thread takes a task by lowering the count; it
  * looks at the job only after that, when the job cannot end before its task does. So a worker that
  * was asleep through a whole job does no harm, and nobody waits for it. */
 typedef void (*grpo__task)(void *job, int task, int thread);
@@ -1067,36 +1069,54 @@ typedef pthread_t grpo__thread;
 #endif
 
 struct grpo__pool;
-typedef struct grpo__worker { struct grpo__pool *pool; int thread; grpo__thread handle; } grpo__worker;
+typedef struct grpo__worker {       /* in cache lines of its own                                 */
+    grpo__ticket ticket;
+    struct grpo__pool *pool;
+    int thread;
+    grpo__thread handle;
+    char unused[128];
+} grpo__worker;
 
 typedef struct grpo__pool {
     int num_threads;                /* the caller's thread included                              */
-    grpo__ticket ticket;
+    grpo__int generation, pending, sleepers, quit;
     grpo__task run;
     void *job;
     int num_tasks;
-    grpo__int pending, sleepers, quit;
     grpo__lock lock;
     grpo__wake wake;
     grpo__worker workers[GRPO__MAX_THREADS];
 } grpo__pool;
 
-/* Take one task of the given generation. Returns 0 when none is left. */
-static int grpo__pool_take(grpo__pool *p, uint64_t generation, int thread) {
+/* The first task of a thread's share; that of thread num_threads is the end. */
+static int grpo__pool_share(const grpo__pool *p, int thread) {
+    return (int)((int64_t)p->num_tasks * thread / p->num_threads);
+}
+
+/* Do one task of a share, in the given generation. Returns 0 when none is left. */
+static int grpo__pool_take(grpo__pool *p, int generation, int share, int thread) {
+    grpo__ticket *from = &p->workers[share].ticket;
     uint64_t ticket;
     do {
-        ticket = GRPO__LOAD_TICKET(&p->ticket);
-        if (ticket >> 32 != generation || !(ticket & 0xffffffffu)) return 0;
-    } while (!GRPO__SWAP_TICKET(&p->ticket, ticket, ticket - 1));
-    p->run(p->job, p->num_tasks - (int)(ticket & 0xffffffffu), thread);
-    GRPO__PLUS(&p->pending, -1);
+        ticket = GRPO__LOAD_TICKET(from);
+        if (ticket >> 32 != (uint32_t)generation || !(ticket & 0xffffffffu)) return 0;
+    } while (!GRPO__SWAP_TICKET(from, ticket, ticket - 1));
+    p->run(p->job, grpo__pool_share(p, share + 1) - (int)(ticket & 0xffffffffu), thread);
     return 1;
 }
 
-static void grpo__pool_sleep(grpo__pool *p, uint64_t seen) {
+/* The tasks of a generation as far as there are any: one's own, then those of the others. */
+static void grpo__pool_do(grpo__pool *p, int generation, int thread) {
+    int i, n = p->num_threads, done = 0;
+    for (i = 0; i < n; i++)
+        while (grpo__pool_take(p, generation, (thread + i) % n, thread)) done++;
+    if (done) GRPO__PLUS(&p->pending, -done);
+}
+
+static void grpo__pool_sleep(grpo__pool *p, int seen) {
     GRPO__LOCK(p);
     GRPO__PLUS(&p->sleepers, 1);
-    while (GRPO__LOAD_TICKET(&p->ticket) >> 32 == seen && !GRPO__LOAD(&p->quit)) GRPO__WAIT(p);
+    while (GRPO__LOAD(&p->generation) == seen && !GRPO__LOAD(&p->quit)) GRPO__WAIT(p);
     GRPO__PLUS(&p->sleepers, -1);
     GRPO__UNLOCK(p);
 }
@@ -1104,16 +1124,15 @@ static void grpo__pool_sleep(grpo__pool *p, uint64_t seen) {
 static GRPO__THREAD_MAIN(grpo__pool_work) {
     grpo__worker *w = (grpo__worker *)argument;
     grpo__pool *p = w->pool;
-    uint64_t seen = 0;
-    int spins = 0;
+    int seen = 0, spins = 0;
     while (!GRPO__LOAD(&p->quit)) {
-        uint64_t generation = GRPO__LOAD_TICKET(&p->ticket) >> 32;
+        int generation = GRPO__LOAD(&p->generation);
         if (generation == seen) {
             GRPO__PAUSE();
             if (++spins < GRPO__SPINS) continue;
             grpo__pool_sleep(p, seen);
         } else {
-            while (grpo__pool_take(p, generation, w->thread)) { }
+            grpo__pool_do(p, generation, w->thread);
             seen = generation;
         }
         spins = 0;
@@ -1197,15 +1216,18 @@ static void grpo__pool_stop(grpo__pool *p) {
 }
 
 static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job) {
-    uint64_t generation = ((GRPO__LOAD_TICKET(&p->ticket) >> 32) + 1) & 0xffffffffu;
-    int spins = 0;
+    int generation = (GRPO__LOAD(&p->generation) + 1) & 0x7fffffff, spins = 0, i;
     p->run = run;
     p->job = job;
     p->num_tasks = num_tasks;
     GRPO__STORE(&p->pending, num_tasks);
-    GRPO__STORE_TICKET(&p->ticket, generation << 32 | (uint64_t)num_tasks);
+    for (i = 0; i < p->num_threads; i++) {
+        int tasks = grpo__pool_share(p, i + 1) - grpo__pool_share(p, i);
+        GRPO__STORE_TICKET(&p->workers[i].ticket, (uint64_t)generation << 32 | (uint64_t)tasks);
+    }
+    GRPO__STORE(&p->generation, generation);
     grpo__pool_wake(p);
-    while (grpo__pool_take(p, generation, 0)) { }
+    grpo__pool_do(p, generation, 0);
     while (GRPO__LOAD(&p->pending))
         if (++spins > GRPO__SPINS) GRPO__YIELD();
         else GRPO__PAUSE();
