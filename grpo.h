@@ -15,7 +15,7 @@
  *   II   INTERFACE        config, samples and rewards, objective, trainer, pure maths, backend
  *   III  IMPLEMENTATION   in the order in which a batch lives its life:
  *        >>base  >>matmul  >>layers  >>text  >>policy  >>sampling  >>rollout  >>reward
- *        >>advantage  >>loss  >>adamw  >>step  >>files  >>selftest
+ *        >>advantage  >>loss  >>adamw  >>step  >>ppo  >>files  >>selftest
  *
  * ============================================================================================
  *
@@ -230,6 +230,9 @@ typedef struct grpo_model_config {
     int   tie_word_embeddings;      /* 1: the LM head is the embedding matrix                    */
     int   attention_bias;           /* 1: q, k and v have a bias (Qwen2)                         */
     int   qk_norm;                  /* 1: q and k are RMS-normalised per head (Qwen3)            */
+    int   num_labels;               /* 1: a scalar head instead of the LM head: a value or reward
+                                       model (LlamaForSequenceClassification)                    */
+    int   value_head;               /* 1: a scalar head beside it: PPO with shared weights       */
     float initializer_range;        /* std of the random initial weights                         */
 } grpo_model_config;
 
@@ -260,11 +263,19 @@ typedef float (*grpo_reward_function)(const grpo_sample *sample, void *user);
 typedef int (*grpo_reward_batch_function)(const grpo_sample *samples, int n, float *rewards,
                                           void *user);
 
-typedef struct grpo_reward {        /* one line of the rubric; set either function or batch      */
+/* Process supervision: the rewards of a completion's steps. Step j ends with token ends[j] (counted
+ * from 0, growing) and gets rewards[j]. Returns how many there are, at most capacity (then fill no
+ * more), or a negative number to make grpo_score() fail with GRPO_CALLBACK. */
+typedef int (*grpo_reward_steps_function)(const grpo_sample *sample, int *ends, float *rewards,
+                                          int capacity, void *user);
+
+typedef struct grpo_reward {        /* one line of the rubric; set one of the three functions    */
     char  name[GRPO_NAME_LENGTH];   /* logged as rewards/NAME/mean and rewards/NAME/std          */
     float weight;
     grpo_reward_function       function;
     grpo_reward_batch_function batch;
+    grpo_reward_steps_function steps;         /* teaches through the advantages of its tokens;   */
+                                              /*     not part of the completion's reward         */
     void *user;
 } grpo_reward;
 
@@ -290,47 +301,108 @@ typedef struct grpo_sampling {
  *   J = 1/G sum_i 1/|o_i| sum_t { min(r_it A_it, clip(r_it, 1-eps, 1+eps) A_it) - beta KL_it }
  *
  * and loss = -J. Each field below swaps one part of that line; presets fill them all. */
-enum {
-    GRPO_ADVANTAGE_ZSCORE,          /* A = (r - mean) / (std + eps), of the group (the paper)    */
-    GRPO_ADVANTAGE_MEAN,            /* A = r - mean                   (Dr. GRPO)                 */
-    GRPO_ADVANTAGE_BATCH,           /* A = (r - mean) / (std of the whole batch + eps)           */
-    GRPO_ADVANTAGE_RLOO             /* A = r - mean of the others     (leave one out)            */
+enum {                              /* A of a completion with reward r                           */
+    GRPO_ADVANTAGE_ZSCORE,          /* (r - mean) / (std + eps), of the group (the paper)        */
+    GRPO_ADVANTAGE_MEAN,            /* r - mean                       (Dr. GRPO)                 */
+    GRPO_ADVANTAGE_BATCH,           /* (r - mean) / (std of the whole batch + eps)               */
+    GRPO_ADVANTAGE_RLOO,            /* r - mean of the others         (leave one out)            */
+    GRPO_ADVANTAGE_OPO,             /* r - mean weighted by length    (OPO)                      */
+    GRPO_ADVANTAGE_GPG,             /* (r - mean) * rewards / rewards that are not 0  (GPG)      */
+    GRPO_ADVANTAGE_PASS_K,          /* the group's best: (r - second best) / (std + eps); else 0 */
+    GRPO_ADVANTAGE_MAX_RL,          /* (r - mean) / mean; 0 where the mean is not above 0        */
+    GRPO_ADVANTAGE_RETURN,          /* what is still to come, gamma-discounted: no baseline      */
+    GRPO_ADVANTAGE_GAE              /* the same, less what the value model expected (PPO)        */
 };
-enum { GRPO_LOSS_CLIP,              /* -min(r A, clip(r) A)           (PPO, the paper)           */
-       GRPO_LOSS_REINFORCE };       /* -A log pi: no ratio, no clip                              */
+enum { GRPO_COMBINE_REWARDS,        /* several rewards: weighted sum first, then A               */
+       GRPO_COMBINE_ADVANTAGES };   /* A of each, weighted sum, then over the batch's std (GDPO) */
+enum {
+    GRPO_LOSS_CLIP,                 /* -min(r A, clip(r) A)           (PPO, the paper)           */
+    GRPO_LOSS_REINFORCE,            /* -A log pi: no ratio, no clip                              */
+    GRPO_LOSS_CISPO,                /* -sg(clip(r)) A log pi; sg: a constant for the derivative  */
+    GRPO_LOSS_SAPO,                 /* -sigmoid(tau (r - 1)) 4 / tau A: a soft clip              */
+    GRPO_LOSS_GEOMETRIC,            /* -A geometric mean of clipped r (GMPO; eps on log r)       */
+    GRPO_LOSS_VESPO,                /* -sg(phi(r of the sequence)) A log pi                      */
+    GRPO_LOSS_DPPO_TV,              /* -sg(r) A log pi, but not where pi has left pi_old by more */
+    GRPO_LOSS_DPPO_KL,              /*     than epsilon: in probability; in binary KL            */
+    GRPO_LOSS_DRO                   /* -A log pi + dro_beta / 2 (log r)^2                        */
+};
+enum { GRPO_RATIO_TOKEN,            /* r = pi / pi_old of the token (the paper)                  */
+       GRPO_RATIO_SEQUENCE,         /* of the sequence, to the power 1 / its length (GSPO)       */
+       GRPO_RATIO_SUM };            /* of the sequence (RLOO in TRL)                             */
 enum { GRPO_AVERAGE_SEQUENCE,       /* mean over sequences of each one's token mean (the paper)  */
        GRPO_AVERAGE_TOKEN,          /* mean over all tokens of the step (DAPO)                   */
-       GRPO_AVERAGE_CONSTANT };     /* sum / (sequences * max_completion_length) (Dr. GRPO)      */
+       GRPO_AVERAGE_CONSTANT,       /* sum / (sequences * max_completion_length) (Dr. GRPO)      */
+       GRPO_AVERAGE_SEQUENCE_SUM,   /* mean over sequences of each one's token sum (LUSPO)       */
+       GRPO_AVERAGE_SUM };          /* sum over all tokens                                       */
 enum { GRPO_KL_K1,                  /* log(pi/ref)                                               */
        GRPO_KL_K2,                  /* 1/2 log(pi/ref)^2                                         */
-       GRPO_KL_K3 };                /* ref/pi - log(ref/pi) - 1       (the paper)                */
+       GRPO_KL_K3,                  /* ref/pi - log(ref/pi) - 1       (the paper)                */
+       GRPO_KL_ABS,                 /* |log(pi/ref)|                                             */
+       GRPO_KL_FULL };              /* exact: sum over the vocabulary of pi log(pi/ref)          */
+enum { GRPO_KL_ESTIMATORS = 4 };    /* those that need the token's log-probs alone               */
 enum { GRPO_EQUAL_KEEP,             /* a group whose rewards are all equal stays: A = 0, KL acts */
        GRPO_EQUAL_SKIP,             /* ... takes no part in the loss and its averages            */
        GRPO_EQUAL_RESAMPLE };       /* ... is sampled anew up to max_resamples times, then skipped
                                            (DAPO's dynamic sampling, on the same prompt)         */
+enum { GRPO_IMPORTANCE_NONE,        /* for tokens that something other than pi_old has drawn: no */
+       GRPO_IMPORTANCE_TOKEN,       /*     correction; times pi_old / pi_sampling, at most cap;  */
+       GRPO_IMPORTANCE_TOKEN_MASK,  /*     that, and 0 above cap; the same                       */
+       GRPO_IMPORTANCE_SEQUENCE,    /*     with the ratio of the whole sequence                  */
+       GRPO_IMPORTANCE_SEQUENCE_MASK };
 
 typedef struct grpo_objective {
+    /* rewards -> advantages */
     int   advantage;                /* GRPO_ADVANTAGE_*                                          */
     float advantage_eps;            /* added to the std                                          */
     int   advantage_ddof;           /* 1: sample std (torch), 0: population std (numpy)          */
+    int   combine;                  /* GRPO_COMBINE_*                                            */
+    int   whiten;                   /* 1: last, all tokens' A get mean 0 and std 1               */
+    float gamma, lam;               /* discount, and GAE's lambda (_RETURN, _GAE)                */
     int   equal_rewards;            /* GRPO_EQUAL_*                                              */
     int   max_resamples;            /* bound of GRPO_EQUAL_RESAMPLE                              */
+    int   mask_truncated_completions;  /* 1: completions without end-of-text do not train        */
+
+    /* advantages -> policy loss */
     int   loss;                     /* GRPO_LOSS_*                                               */
+    int   ratio;                    /* GRPO_RATIO_*                                              */
     int   average;                  /* GRPO_AVERAGE_*                                            */
+    int   max_completion_length;    /* the constant of GRPO_AVERAGE_CONSTANT                     */
     float epsilon, epsilon_high;    /* the clip range is [1 - epsilon, 1 + epsilon_high]         */
     float delta;                    /* two-sided: r is capped here before r A; 0: off (TRL)      */
     float dual_clip;                /* for A < 0 the loss is at most -dual_clip A; 0: off (veRL) */
+    float sapo_temperature_pos, sapo_temperature_neg;         /* tau where A > 0, and elsewhere  */
+    float dro_beta;
+
+    /* tokens without policy loss (KL and entropy still act on them) */
+    float top_entropy_quantile;     /* train this share of tokens, the most uncertain; 1: all    */
+    float off_policy_mask_threshold;  /* where A < 0: not sequences whose mean of
+                                       log pi_sampling - log pi is above this; 0: all train      */
+    int   importance;               /* GRPO_IMPORTANCE_*                                         */
+    float importance_cap;
+
+    /* KL to the reference policy */
     float beta;                     /* weight of the KL term; 0: no reference policy in memory   */
     int   kl;                       /* GRPO_KL_*                                                 */
-    int   kl_in_reward;             /* 1: beta * sum of KL is taken from the reward instead      */
+    int   kl_straight_through;      /* 1: kl's value with the gradient of k2 (veRL's "+")        */
+    int   kl_in_reward;             /* 1: beta * KL is taken from the reward instead             */
+    float kl_target, kl_horizon;    /* beta moves so that KL nears kl_target; 0: beta stays      */
+
+    /* entropy */
     float entropy_coef;             /* loss -= entropy_coef * token mean of the entropy          */
-    int   mask_truncated_completions;  /* 1: completions without end-of-text do not train        */
-    int   max_completion_length;    /* the constant of GRPO_AVERAGE_CONSTANT                     */
+    float entropy_target;           /* entropy_coef moves by entropy_step a step so that the     */
+    float entropy_step;             /*     entropy nears this; 0: it stays                       */
+
+    /* PPO's value model */
+    float vf_coef;                  /* weight of its loss, if it shares the policy's weights     */
+    float cliprange_value;          /* V stays this close to its value at sampling; 0: anywhere  */
 } grpo_objective;
 
 /* What the loss saw, in TRL's terms. Means are over the tokens that count. */
 typedef struct grpo_loss_stats {
     double loss, policy_loss, kl, entropy;
+    double kl_estimates[GRPO_KL_ESTIMATORS];                  /* of GRPO_KL_K1 ..., to compare   */
+    double sampling_difference_mean, sampling_difference_max; /* |log pi_old - log pi_sampling|  */
+    double importance_min, importance_mean, importance_max;   /* pi_old / pi_sampling, capped    */
     double ratio_mean, ratio_max;
     double clip_low_mean, clip_high_mean, clip_region_mean;   /* share of tokens that are clipped */
     double clip_low_min, clip_high_max;                       /* of the per-sequence shares       */
@@ -344,9 +416,13 @@ typedef struct grpo_metrics {
     double num_tokens;              /* prompt and completion tokens seen since the start         */
     double step_time;               /* seconds                                                   */
     double loss, policy_loss, grad_norm, learning_rate;
+    double vf_loss, vf_clipfrac, vf_explained_var;            /* of the value model (PPO)        */
     double reward, reward_std;      /* mean and sample std over the whole batch                  */
     double frac_reward_zero_std;    /* share of groups whose rewards are all equal               */
-    double entropy, kl;
+    double entropy, kl, beta, entropy_coef;                   /* the last two as this step had them */
+    double kl_estimates[GRPO_KL_ESTIMATORS];                  /* beside kl, to compare           */
+    double sampling_difference_mean, sampling_difference_max; /* after grpo_adopt(), as in       */
+    double importance_min, importance_mean, importance_max;   /*     grpo_loss_stats             */
     double clip_ratio_low_mean, clip_ratio_high_mean, clip_ratio_region_mean;
     double clip_ratio_low_min, clip_ratio_high_max;
     double ratio_mean, ratio_max;
@@ -401,6 +477,10 @@ typedef struct grpo_config {
     float          success_reward;  /* grpo_evaluate(): correct if rewards[0] gives at least this */
     grpo_objective objective;
 
+    /* PPO: the value model of GRPO_ADVANTAGE_GAE; NULL: the policy has a value_head itself. It may be
+     * set after grpo_new() too, and must have room for the same batch: grpo_critic_config(). */
+    grpo         *critic;
+
     /* AdamW and its schedule */
     float learning_rate, adam_beta1, adam_beta2, adam_epsilon;
     float weight_decay;             /* on matrices, never on norms and biases                    */
@@ -439,8 +519,12 @@ typedef struct grpo_batch {
     float        *logprobs;         /* log pi_old, written by the sampler                        */
     float        *entropies;        /* of the sampling distribution                              */
     float        *ref_logprobs;     /* log pi_ref; NULL when beta is 0                           */
+    float        *kl;               /* exact KL when sampled; NULL unless it is GRPO_KL_FULL     */
+    float        *sampling_logprobs;  /* after grpo_adopt(): of whatever drew the tokens         */
+    float        *process;          /* advantages of process supervision; NULL without it        */
+    float        *values, *returns; /* of the value model; NULL unless it is GRPO_ADVANTAGE_GAE  */
     float        *advantages;       /* A                                                         */
-    unsigned char *mask;            /* 1: the token takes part in the loss                       */
+    unsigned char *mask;            /* takes part in the loss: 0 no, 1 yes, 2 without policy loss */
     unsigned char *truncated;       /* [num_sequences]                                           */
     float        *rewards;          /* [num_sequences] weighted sum of the rubric                */
     float        *reward_parts;     /* [num_rewards][num_sequences]                              */
@@ -461,6 +545,20 @@ typedef struct grpo_memory {        /* bytes, exactly as grpo_new() will ask for
     size_t host;                                              /* batch, text, indices            */
     size_t total;                                             /* with the backend's own scratch  */
 } grpo_memory;
+
+/* A completion that was not sampled here. */
+typedef struct grpo_completion {
+    const char  *text;              /* end-of-text is added, unless truncated; or tokens         */
+    const int   *tokens;            /* if not NULL, used as they are                             */
+    int          num_tokens;
+    const float *logprobs;          /* [num_tokens] log pi_sampling; NULL: drawn by this policy  */
+    int          truncated;         /* 1: text was cut off before end-of-text                    */
+} grpo_completion;
+
+typedef struct grpo_preference {    /* two answers of which people prefer the first              */
+    grpo_prompt prompt;
+    grpo_completion chosen, rejected;
+} grpo_preference;
 
 typedef struct grpo_evaluation {
     int   num_prompts, num_samples, k;
@@ -504,6 +602,11 @@ GRPO_API int grpo_advantage(grpo *g);     /* rewards -> advantages and mask     
 GRPO_API int grpo_update(grpo *g, grpo_metrics *metrics);     /* mu passes of minibatch updates  */
 /* ref = alpha * policy + (1 - alpha) * ref, weight by weight; alpha = 1 copies. */
 GRPO_API int grpo_set_reference(grpo *g, float alpha);
+/* Instead of grpo_rollout(): completions [num_prompts * num_generations], a group after another, that
+ * were not sampled here (yesterday's, a teacher's, another engine's). Their log-probs under the policy
+ * are computed; with objective.importance the loss corrects for who drew them. */
+GRPO_API int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
+                        const grpo_completion *completions);
 
 /* ------------------------------------------------------------------------------------ policy */
 enum { GRPO_POLICY, GRPO_REFERENCE };
@@ -529,6 +632,27 @@ GRPO_API int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, floa
  * prompts. Draws its own random numbers: training goes on as if it had not been called. */
 GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples,
                            int k, grpo_evaluation *evaluation);
+
+/* The batch as grpo_loss() takes it, with these log-probs of the policy as it is now. */
+struct grpo_sequences;
+GRPO_API struct grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs);
+
+/* ------------------------------------------------------------------- what GRPO took away: PPO, RLHF
+ * A value or reward model is an object of its own with model.num_labels 1: the same body, a scalar
+ * head, its own AdamW. PPO's four models are the policy, its reference, a critic and a reward model. */
+
+/* The config of a value or reward model that has room for this policy's batches. */
+GRPO_API grpo_config grpo_critic_config(const grpo_config *policy);
+/* Copy every tensor that both have, by name: a critic starts as the policy or the reward model. */
+GRPO_API int grpo_copy_weights(grpo *to, const grpo *from);
+/* V before each token of g's batch [offsets[num_sequences]]; critic may be g if it has a value_head. */
+GRPO_API int grpo_values(grpo *critic, const grpo *g, float *values);
+/* One step of a reward model on pairs (Bradley-Terry): loss -log sigmoid(s_chosen - s_rejected).
+ * loss and accuracy (share of pairs in the right order, before the step) may be NULL. */
+GRPO_API int grpo_train_preferences(grpo *model, const grpo_preference *pairs, int num_pairs,
+                                    float learning_rate, double *loss, double *accuracy);
+/* A batch reward: the score that the reward model (user, a grpo *) gives each completion. */
+GRPO_API int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *user);
 
 /* -------------------------------------------------------------------------------------- text */
 GRPO_API grpo_prompt grpo_question(const char *text, const char *answer);
@@ -578,29 +702,90 @@ GRPO_API int grpo_last_number(const char *text, double *value);
 /* --------------------------------------------------------------------- pure maths, plain arrays --
  * No model, no allocation, no state: usable with anyone's policy. */
 
-/* "deepseekmath", "trl", "dr_grpo", "dapo", "verl", "rloo", "reinforce". *found (may be NULL) is 0
- * for a name that is none of these (or NULL), and the answer is then deepseekmath's. "dr_grpo"
- * leaves max_completion_length, the constant it divides by, for you to set; grpo_new() sets it
- * itself. */
+/* The objective of a name: "deepseekmath", "trl", "dapo", "gspo", "ppo" ...; the table of presets in
+ * >>loss has them all, each with its source. *found (may be NULL) is 0 for a name that is none of
+ * these (or NULL), and the answer is then deepseekmath's. Presets with GRPO_AVERAGE_CONSTANT leave
+ * max_completion_length for you to set; grpo_new() sets it itself. */
 GRPO_API grpo_objective grpo_objective_preset(const char *name, int *found);
+/* Change fields in words: "dapo beta=0.01 kl=k1" is that preset with two changes; without a preset's
+ * name o itself is changed. Numbers, or for enums the end of their names in small letters. Returns
+ * GRPO_BAD_INPUT for what it does not know, with the reason in error[GRPO_ERROR_LENGTH] (may be
+ * NULL); o is then as it was. */
+GRPO_API int grpo_objective_set(grpo_objective *o, const char *settings, char *error);
+/* The name of preset i and where it comes from (either may be NULL); 0 beyond the last. */
+GRPO_API int grpo_objective_name(int i, const char **name, const char **source);
 /* rewards, advantages [num_groups * group_size]. A NaN reward is left out of its group's statistics
- * and gets advantage 0. equal (may be NULL) [num_groups]: 1 if the group's rewards are all equal,
- * by exact comparison; its advantages are then exactly 0. */
+ * and gets advantage 0. lengths (tokens of each, for GRPO_ADVANTAGE_OPO; NULL: all alike). equal
+ * (may be NULL) [num_groups]: 1 if the group's rewards are all equal, by exact comparison; its
+ * advantages are then exactly 0, unless nothing is compared (_RETURN and _GAE: A = r). */
 GRPO_API int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups,
-                             int group_size, float *advantages, unsigned char *equal);
-/* The loss -J over packed sequences and d(loss)/d(logprob), all [offsets[num_sequences]]:
- * ref_logprobs may be NULL when beta is 0; advantages, one per token; mask (NULL: all count);
- * entropies (NULL unless entropy_coef is used; their gradient is the constant
- * -entropy_coef / number of tokens). dlogprobs and stats may be NULL. Returns the loss. Sequences
- * without a single token that counts are not counted in the averages.
+                             int group_size, const int *lengths, float *advantages,
+                             unsigned char *equal);
+/* GRPO_COMBINE_ADVANTAGES: of several rewards, parts [num_rewards][num_groups * group_size], the
+ * weighted sum of each one's advantages, z-scored over the batch (GDPO, arXiv:2601.05242, as in
+ * TRL). */
+GRPO_API int grpo_combine_advantages(const grpo_objective *o, const float *parts,
+                                     const float *weights, int num_rewards, int num_groups,
+                                     int group_size, const int *lengths, float *advantages);
+/* Process supervision (DeepSeekMath 4.1.3): step j of sequence i, step_offsets[i] <= j <
+ * step_offsets[i + 1], ends with its token step_ends[j] and has step_rewards[j]. These are z-scored
+ * over all steps of the group, and a token's advantage is the sum over the steps that end with it or
+ * later: one per token, [offsets[num_groups * group_size]]. */
+GRPO_API int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_size,
+                                     const int *step_offsets, const int *step_ends,
+                                     const float *step_rewards, const int *offsets,
+                                     float *advantages);
+/* x -> (x - mean) / sqrt(variance + 1e-8) over the n numbers that count (mask NULL: all), with the
+ * sample variance; the others become 0 (veRL). */
+GRPO_API void grpo_whiten(float *x, const unsigned char *mask, int n);
+
+/* Packed sequences, and what the loss needs to know of their tokens, [offsets[num_sequences]]. Clear
+ * it first: what is NULL is not there. */
+typedef struct grpo_sequences {
+    int num_sequences;
+    const int   *offsets;           /* [num_sequences + 1]                                       */
+    const float *logprobs;          /* log pi, of the policy as it is now                        */
+    const float *old_logprobs;      /* log pi_old, of the policy that drew the tokens            */
+    const float *advantages;        /* A, one per token                                          */
+    const float *ref_logprobs;      /* log pi_ref; NULL: no KL                                   */
+    const float *kl;                /* exact KL, for GRPO_KL_FULL                                */
+    const float *sampling_logprobs; /* NULL, or of whatever drew the tokens, if not pi_old       */
+    const float *entropies;         /* NULL unless they are to be measured or entropy_coef is set */
+    const unsigned char *mask;      /* NULL: all count. 0: does not count, 1: does, 2: does, but
+                                       has no policy loss                                        */
+} grpo_sequences;
+
+/* The loss -J and its derivatives, one per token (either may be NULL): dlogprobs, and dkl for
+ * GRPO_KL_FULL, whose KL is not a function of the token's log-prob. The gradient of entropies is the
+ * constant -entropy_coef / number of tokens. stats may be NULL. Sequences without a single token
+ * that counts are not counted in the averages.
  * DeepSeekMath eq. 3 (arXiv:2402.03300); variants: see the table of presets. */
-GRPO_API double grpo_loss(const grpo_objective *o, int num_sequences, const int *offsets,
-                          const float *logprobs, const float *old_logprobs,
-                          const float *ref_logprobs, const float *advantages,
-                          const unsigned char *mask, const float *entropies, float *dlogprobs,
-                          grpo_loss_stats *stats);
-/* The KL estimate of one token (GRPO_KL_*), and d(kl)/d(logprob) if derivative is not NULL. */
+GRPO_API double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs,
+                          float *dkl, grpo_loss_stats *stats);
+/* The KL estimate of one token (GRPO_KL_K1 to _ABS), and d(kl)/d(logprob) if derivative is not NULL. */
 GRPO_API float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative);
+/* Exact KL(pi || ref) of one row of logits over the kept tokens (NULL: all), renormalised; gradient
+ * (may be NULL) [vocab] gets d(KL)/d(logits). */
+GRPO_API float grpo_full_kl(const float *logits, const float *ref_logits, int vocab,
+                            float temperature, const uint32_t *kept, float *gradient);
+/* beta after a step over num_samples completions with this KL, on its way to target: times
+ * 1 + clip(kl / target - 1, +-0.2) num_samples / horizon (Ziegler et al. 2019, as in veRL). */
+GRPO_API float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples);
+/* Generalised advantage estimation (Schulman et al. 2016): delta_t = r_t + gamma V_t+1 - V_t,
+ * A_t = delta_t + gamma lam A_t+1 within each sequence, returns = A + V. values NULL: 0; returns may
+ * be NULL. All per token, [offsets[num_sequences]]. */
+GRPO_API void grpo_gae(int num_sequences, const int *offsets, const float *rewards,
+                       const float *values, float gamma, float lam, float *advantages,
+                       float *returns);
+/* mean over tokens that count of 1/2 max((V - R)^2, (V' - R)^2), V' = V clipped to old_values +- clip
+ * (0: not clipped), and d(loss)/dV (may be NULL). clipfrac (may be NULL): share of tokens where the
+ * clip holds. mask NULL: all count (PPO as in veRL and TRL). */
+GRPO_API double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
+                                const float *returns, const unsigned char *mask, float clip,
+                                float *dvalues, double *clipfrac);
+/* Bradley-Terry over pairs, scores [num_pairs][chosen, rejected]: mean of -log sigmoid(chosen -
+ * rejected), and d(loss)/d(scores) (may be NULL). */
+GRPO_API double grpo_preference_loss(int num_pairs, const float *scores, float *dscores);
 /* Decoupled AdamW (Loshchilov & Hutter 2019) as PyTorch computes it: gradient is first multiplied
  * by scale; step counts from 1. All arrays [n]; m and v start as zeros. */
 GRPO_API void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
@@ -753,16 +938,28 @@ typedef struct grpo_backend {
                             int n, int width);
 
     /* logits E[rows, vocab].  logprobs F[targets], entropies F[rows].
-     * backward turns logits into their gradient in place; dentropies F[rows] may be NULL
+     * backward turns logits into their gradient in place; dentropies F[rows] may be NULL; more
+     *     E[rows, vocab] (may be NULL) is added to it
+     * kl: exact KL to ref_logits E[rows, vocab] of each row, F[rows]; backward turns ref_logits into
+     *     the gradient of sum dkl kl with respect to logits
      * sample: filters each row into kept[kept_rows[r]], then draws the row's targets with
      *     uniforms F[targets] into tokens I[targets], with their log-probs */
     void (*logprobs)(void *context, float *logprobs, float *entropies, const void *logits,
                      int vocab, const grpo_targets *targets);
     void (*logprobs_backward)(void *context, void *logits, const float *dlogprobs,
-                              const float *dentropies, int vocab, const grpo_targets *targets);
+                              const float *dentropies, const void *more, int vocab,
+                              const grpo_targets *targets);
+    void (*kl)(void *context, float *kl, const void *logits, const void *ref_logits, int vocab,
+               const grpo_targets *targets);
+    void (*kl_backward)(void *context, void *ref_logits, const void *logits, const float *dkl,
+                        int vocab, const grpo_targets *targets);
     void (*sample)(void *context, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
                    const void *logits, const float *uniforms, int vocab,
                    const grpo_sampling *sampling, const grpo_targets *targets);
+
+    /* elements E[n] as floats F[n], and back */
+    void (*to_floats)(void *context, float *to, const void *from, size_t n);
+    void (*from_floats)(void *context, void *to, const float *from, size_t n);
 
     /* the optimizer, on F arrays */
     void   (*adamw)(void *context, float *weights, const float *gradient, float *m, float *v,
@@ -2548,8 +2745,15 @@ typedef struct grpo__shape {
     int H, F, V, Q, KV, QKV;        /* widths; Q = heads * head_dim, KV likewise, QKV = Q + 2 KV */
     size_t qkv, out, gate_up, down, layer_matrices;  /* offsets within a layer's matrices */
     size_t norm1, norm2, bias, q_gain, k_gain, layer_vectors; /* ... and within its vectors      */
-    size_t matrices, head, first_vector, final_norm, total;   /* of the whole array              */
+    size_t matrices, head, score, first_vector, final_norm, total;            /* of the whole array */
 } grpo__shape;
+
+/* Which heads a model has. */
+static int grpo__has_lm_head(const grpo_model_config *m) { return !m->num_labels; }
+static int grpo__has_score(const grpo_model_config *m) { return m->num_labels || m->value_head; }
+static int grpo__has_own_lm_head(const grpo_model_config *m) {
+    return grpo__has_lm_head(m) && !m->tie_word_embeddings;
+}
 
 static grpo__shape grpo__shape_of(const grpo_model_config *m) {
     grpo__shape s;
@@ -2569,9 +2773,9 @@ static grpo__shape grpo__shape_of(const grpo_model_config *m) {
     s.k_gain = s.q_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
     s.layer_vectors = s.k_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
     s.matrices = grpo__size(s.V, s.H);                        /* after the embedding             */
-    s.head = m->tie_word_embeddings ? 0 : s.matrices + layers * s.layer_matrices;
-    s.first_vector = s.matrices + layers * s.layer_matrices
-                   + (m->tie_word_embeddings ? 0 : grpo__size(s.V, s.H));
+    s.score = s.matrices + layers * s.layer_matrices;
+    if (grpo__has_own_lm_head(m)) { s.head = s.score; s.score += grpo__size(s.V, s.H); }
+    s.first_vector = s.score + (grpo__has_score(m) ? H : 0);
     s.final_norm = s.first_vector + layers * s.layer_vectors;
     s.total = s.final_norm + H;
     return s;
@@ -2585,7 +2789,8 @@ static int grpo__tensors_per_layer(const grpo_model_config *m) {
 }
 
 static int grpo__num_tensors(const grpo_model_config *m) {
-    return 2 + !m->tie_word_embeddings + m->num_hidden_layers * grpo__tensors_per_layer(m);
+    return 2 + grpo__has_own_lm_head(m) + grpo__has_score(m)
+         + m->num_hidden_layers * grpo__tensors_per_layer(m);
 }
 
 static grpo__tensor grpo__tensor_of(const char *name, size_t offset, int rows, int cols) {
@@ -2637,7 +2842,9 @@ static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index) {
         return grpo__layer_tensor(m, (index - 1) / per_layer, (index - 1) % per_layer);
     if (index == in_layers + 1)
         return grpo__tensor_of("model.norm.weight", s.final_norm, s.H, 0);
-    return grpo__tensor_of("lm_head.weight", s.head, s.V, s.H);
+    if (index == in_layers + 2 && grpo__has_own_lm_head(m))
+        return grpo__tensor_of("lm_head.weight", s.head, s.V, s.H);
+    return grpo__tensor_of("score.weight", s.score, 1, s.H);
 }
 
 /* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
@@ -2686,6 +2893,9 @@ struct grpo__machinery {
     void  *dx, *hidden, *dhidden;   /* B [R, H] residual's gradient; final norm's output; its    */
     float *rstd;                    /* B [R] of the last norm                                    */
     void  *logits;                  /* B [head_rows, V]                                          */
+    void  *ref_hidden, *ref_logits; /* B [R, H], [head_rows, V] of the reference, for exact KL   */
+    float *kl, *dkl;                /* B [R], for the same; or NULL                              */
+    float *values;                  /* B [R] of the scalar head, then their gradient             */
     float *turns;                   /* B [max_length, {cos, sin}, head_dim / 2]                  */
     uint32_t *kept;                 /* B [max_sequences, L, words] sets sampled from, or NULL    */
     uint32_t *kept_scratch;         /* B [R, words] where they need not be remembered            */
@@ -2710,6 +2920,11 @@ struct grpo__machinery {
     int   *lengths, *drawn_tokens;  /* [max_sequences]; [max_sequences, L], as sampled           */
     float *drawn_logprobs, *drawn_entropies;                  /* [max_sequences, L]              */
     float *new_logprobs, *new_entropies, *new_dlogprobs;      /* [max_sequences, L], packed      */
+    float *drawn_elsewhere;         /* the same; log pi_sampling after grpo_adopt()              */
+    float *new_kl, *new_dkl;        /* the same, for exact KL; or NULL                           */
+    float *new_values, *new_dvalues;                          /* the same, for a scalar head     */
+    int   *step_offsets, *step_ends;                          /* [max_sequences + 1]; [.., L]    */
+    float *step_rewards;            /* [max_sequences, L] for process supervision; or NULL       */
     unsigned char *equal;           /* [max_sequences] groups whose rewards are all equal        */
     unsigned char *idle;            /* [max_sequences] groups without any gradient               */
     char  *text, *prompt_text;      /* [max_sequences] completions; prompts given as tokens      */
@@ -2718,26 +2933,36 @@ struct grpo__machinery {
 
 enum { GRPO__MATRICES_PER_LAYER = 4 };
 
-/* Matrix i: four per layer, then the LM head (which may be the embedding). */
+/* Matrix i: four per layer; then the LM head (which may be the embedding); then the scalar head as a
+ * row, and the same numbers as a column, for its backward. */
 static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i) {
     const grpo__shape *s = &g->machinery->shape;
-    const struct { size_t at; int rows, cols; } table[GRPO__MATRICES_PER_LAYER] = {
+    const struct { size_t at; int rows, cols; } table[GRPO__MATRICES_PER_LAYER + 3] = {
         { s->qkv, s->QKV, s->H }, { s->out, s->H, s->Q },
-        { s->gate_up, 2 * s->F, s->H }, { s->down, s->H, s->F } };
+        { s->gate_up, 2 * s->F, s->H }, { s->down, s->H, s->F },
+        { s->head, s->V, s->H }, { s->score, 1, s->H }, { s->score, s->H, 1 } };
     int layer = i / GRPO__MATRICES_PER_LAYER, which = i % GRPO__MATRICES_PER_LAYER;
-    int head = layer == g->config.model.num_hidden_layers;
     grpo_matrix m;
-    m.rows = head ? s->V : table[which].rows;
-    m.cols = head ? s->H : table[which].cols;
+    if (layer >= g->config.model.num_hidden_layers)
+        which = i - GRPO__MATRICES_PER_LAYER * (g->config.model.num_hidden_layers - 1)
+              + !grpo__has_lm_head(&g->config.model);
+    m.rows = table[which].rows;
+    m.cols = table[which].cols;
     m.weights = w->weights;         /* NULL while only the shape is asked for                    */
-    if (m.weights) m.weights += head ? s->head : s->matrices + (size_t)layer * s->layer_matrices
-                                                 + table[which].at;
+    if (m.weights) m.weights += table[which].at;
+    if (m.weights && which < GRPO__MATRICES_PER_LAYER)
+        m.weights += s->matrices + (size_t)layer * s->layer_matrices;
     m.operand = w->operands ? w->operands + g->machinery->operand_offsets[i] : NULL;
     return m;
 }
 
 static int grpo__num_matrices(const grpo *g) {
-    return g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER + 1;
+    return g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER
+         + grpo__has_lm_head(&g->config.model) + 2 * grpo__has_score(&g->config.model);
+}
+
+static grpo_matrix grpo__lm_head(const grpo *g, const grpo__weights *w) {
+    return grpo__matrix_at(g, w, g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER);
 }
 
 static grpo__weights grpo__model(const grpo *g, int model) {
@@ -2972,21 +3197,22 @@ static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
 
 /* x -> hidden [head rows, H], the normed last state of the rows that go through the head. */
 static void grpo__final_norm(grpo *g, const grpo__weights *w, const grpo__pass *pass,
-                             const void *x) {
+                             const void *x, void *hidden) {
     const struct grpo__machinery *m = g->machinery;
-    m->backend->rmsnorm(m->context, m->hidden, m->rstd, x, pass->head_rows,
+    m->backend->rmsnorm(m->context, hidden, m->rstd, x, pass->head_rows,
                         w->weights + m->shape.final_norm, pass->targets.num_rows, m->shape.H,
                         g->config.model.rms_norm_eps);
 }
 
 /* Tokens -> hidden */
-static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass) {
+static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+                               void *hidden) {
     const struct grpo__machinery *m = g->machinery;
     int layer, layers = g->config.model.num_hidden_layers;
     m->backend->embed(m->context, grpo__stream(g, pass, 0), w->weights, pass->rows.tokens,
                       pass->rows.num_rows, m->shape.H);
     for (layer = 0; layer < layers; layer++) grpo__layer_forward(g, w, layer, pass);
-    grpo__final_norm(g, w, pass, grpo__stream(g, pass, layers));
+    grpo__final_norm(g, w, pass, grpo__stream(g, pass, layers), hidden);
 }
 
 /* hidden again, of a pass that sampling computed */
@@ -2996,7 +3222,7 @@ static void grpo__recall_hidden(grpo *g, const grpo__pass *pass) {
     m->backend->gather(m->context, m->once.x, m->layers[g->config.model.num_hidden_layers].x,
                        pass->kept, pass->rows.num_rows,
                        (size_t)m->shape.H * m->backend->element_size);
-    grpo__final_norm(g, &w, pass, m->once.x);
+    grpo__final_norm(g, &w, pass, m->once.x, m->hidden);
 }
 
 /* dhidden [head rows, H] -> gradient of every weight below the head. */
@@ -3017,7 +3243,7 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
 static grpo_targets grpo__head_block(grpo *g, const grpo__weights *w, const grpo__pass *pass,
                                      int first, int n) {
     const struct grpo__machinery *m = g->machinery;
-    grpo_matrix head = grpo__matrix_at(g, w, grpo__num_matrices(g) - 1);
+    grpo_matrix head = grpo__lm_head(g, w);
     grpo_targets t = pass->targets;
     m->backend->matmul(m->context, m->logits,
                        grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &head, NULL,
@@ -3028,9 +3254,20 @@ static grpo_targets grpo__head_block(grpo *g, const grpo__weights *w, const grpo
     return t;
 }
 
-/* Hidden states -> log-probs [targets] and entropies [head rows], in blocks of rows: all logits
- * never exist at once. */
-static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass) {
+/* The reference's logits of the same rows, from its hidden states. */
+static void grpo__reference_block(grpo *g, int first, int n) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo__weights reference = grpo__model(g, GRPO_REFERENCE);
+    grpo_matrix head = grpo__lm_head(g, &reference);
+    m->backend->matmul(m->context, m->ref_logits,
+                       grpo__element(g, m->ref_hidden, grpo__size(first, m->shape.H)), &head, NULL,
+                       NULL, n);
+}
+
+/* Hidden states -> log-probs [targets], entropies [head rows] and, if asked for, exact KL [head rows],
+ * in blocks of rows: all logits never exist at once. */
+static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+                               int with_kl) {
     const struct grpo__machinery *m = g->machinery;
     int first, n;
     for (first = 0; first < pass->targets.num_rows; first += n) {
@@ -3039,27 +3276,71 @@ static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass
         t = grpo__head_block(g, w, pass, first, n);
         m->backend->logprobs(m->context, m->logprobs, m->entropies + first, m->logits,
                              m->shape.V, &t);
+        if (!with_kl) continue;
+        grpo__reference_block(g, first, n);
+        m->backend->kl(m->context, m->kl + first, m->logits, m->ref_logits, m->shape.V, &t);
     }
 }
 
-/* d(loss)/d(logprobs) [targets] and d(loss)/d(entropies) [head rows] (or not) -> dhidden, and the
- * head's gradient. The logits are computed again, then become their own gradient in place. */
-static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy) {
+/* d(loss)/d(logprobs) [targets] and, where asked for, d(loss)/d(entropies) and d(loss)/d(kl) [head
+ * rows] -> dhidden, and the head's gradient. The logits are computed again, then become their own
+ * gradient in place. */
+static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy, int with_kl) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo_matrix head = grpo__matrix_at(g, &w, grpo__num_matrices(g) - 1);
+    grpo_matrix head = grpo__lm_head(g, &w);
     int first, n;
     for (first = 0; first < pass->targets.num_rows; first += n) {
         size_t at = grpo__size(first, m->shape.H);
         grpo_targets t;
         n = grpo__min(m->head_rows, pass->targets.num_rows - first);
         t = grpo__head_block(g, &w, pass, first, n);
+        if (with_kl) {
+            grpo__reference_block(g, first, n);
+            b->kl_backward(m->context, m->ref_logits, m->logits, m->dkl + first, m->shape.V, &t);
+        }
         b->logprobs_backward(m->context, m->logits, m->dlogprobs,
-                             with_entropy ? m->dentropies + first : NULL, m->shape.V, &t);
+                             with_entropy ? m->dentropies + first : NULL,
+                             with_kl ? m->ref_logits : NULL, m->shape.V, &t);
         b->matmul_dw(m->context, m->gradient + m->shape.head, NULL, m->logits,
                      grpo__element(g, m->hidden, at), &head, n);
         b->matmul_dx(m->context, grpo__element(g, m->dhidden, at), m->logits, &head, n);
+    }
+}
+
+/* The scalar head: hidden -> values [head rows]. */
+static void grpo__score_forward(grpo *g, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_matrices(g) - 2);
+    int first, n;
+    for (first = 0; first < pass->targets.num_rows; first += n) {
+        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
+        m->backend->matmul(m->context, m->logits,
+                           grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &score, NULL,
+                           NULL, n);
+        m->backend->to_floats(m->context, m->values + first, m->logits, (size_t)n);
+    }
+}
+
+/* d(loss)/d(values) [head rows] -> the head's gradient, and dhidden: added to what the LM head left
+ * there, if there is one. */
+static void grpo__score_backward(grpo *g, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_matrices(g) - 2);
+    grpo_matrix column = grpo__matrix_at(g, &w, grpo__num_matrices(g) - 1);
+    int first, n;
+    for (first = 0; first < pass->targets.num_rows; first += n) {
+        void *dhidden = grpo__element(g, m->dhidden, grpo__size(first, m->shape.H));
+        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
+        b->from_floats(m->context, m->logits, m->values + first, (size_t)n);
+        b->matmul_dw(m->context, m->gradient + m->shape.score, NULL, m->logits,
+                     grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &score, n);
+        b->matmul(m->context, dhidden, m->logits, &column, NULL,
+                  grpo__has_lm_head(&g->config.model) ? dhidden : NULL, n);
     }
 }
 
@@ -3122,6 +3403,8 @@ static int grpo__check_ranges(grpo_config *c) {
         GRPO__RANGE(model.rope_theta, tiny, any),
         GRPO__RANGE(model.rms_norm_eps, 0, any),
         GRPO__RANGE(model.initializer_range, 0, any),
+        GRPO__RANGE(model.num_labels, 0, 1),
+        GRPO__RANGE(model.value_head, 0, 1),
         GRPO__RANGE(eos_token_id, 0, c->model.vocab_size - 1.0),
         GRPO__RANGE(max_token_bytes, 1, 1 << 16),
         GRPO__RANGE(num_prompts, 1, 1 << 20),
@@ -3138,22 +3421,6 @@ static int grpo__check_ranges(grpo_config *c) {
         GRPO__RANGE(sampling.top_p, tiny, 1),
         GRPO__RANGE(sampling.min_p, 0, 1),
         GRPO__RANGE(num_rewards, 0, GRPO_MAX_REWARDS),
-        GRPO__RANGE(objective.advantage, 0, GRPO_ADVANTAGE_RLOO),
-        GRPO__RANGE(objective.advantage_eps, 0, any),
-        GRPO__RANGE(objective.advantage_ddof, 0, 1),
-        GRPO__RANGE(objective.equal_rewards, 0, GRPO_EQUAL_RESAMPLE),
-        GRPO__RANGE(objective.max_resamples, 0, 1 << 20),
-        GRPO__RANGE(objective.loss, 0, GRPO_LOSS_REINFORCE),
-        GRPO__RANGE(objective.average, 0, GRPO_AVERAGE_CONSTANT),
-        GRPO__RANGE(objective.epsilon, 0, any),
-        GRPO__RANGE(objective.epsilon_high, 0, any),
-        GRPO__RANGE(objective.delta, 0, any),
-        GRPO__RANGE(objective.dual_clip, c->objective.dual_clip != 0 ? 1.0 : 0.0, any),
-        GRPO__RANGE(objective.beta, 0, any),
-        GRPO__RANGE(objective.kl, 0, GRPO_KL_K3),
-        GRPO__RANGE(objective.entropy_coef, -any, any),
-        GRPO__RANGE(objective.max_completion_length,
-                    c->objective.average == GRPO_AVERAGE_CONSTANT ? 1.0 : 0.0, 1 << 24),
         GRPO__RANGE(learning_rate, 0, any),
         GRPO__RANGE(adam_beta1, 0, 1 - 1e-9),
         GRPO__RANGE(adam_beta2, 0, 1 - 1e-9),
@@ -3201,9 +3468,12 @@ static int grpo__resolve(grpo_config *c) {
     return GRPO_OK;
 }
 
+static int grpo__check_objective(grpo_config *c);
+
 static int grpo__check(grpo_config *c) {
     const grpo_model_config *m = &c->model;
     int i, code = grpo__check_ranges(c);
+    if (!code) code = grpo__check_objective(c);
     if (code) return code;
     if (m->head_dim % 2 || m->num_attention_heads % m->num_key_value_heads)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "model: head_dim %d must be even (rotary "
@@ -3211,11 +3481,10 @@ static int grpo__check(grpo_config *c) {
                                  "num_key_value_heads %d", m->head_dim, m->num_attention_heads,
                                  m->num_key_value_heads);
     for (i = 0; i < c->num_rewards; i++)
-        if (!c->rewards[i].function == !c->rewards[i].batch
+        if (!!c->rewards[i].function + !!c->rewards[i].batch + !!c->rewards[i].steps != 1
             || !grpo__finite((double)c->rewards[i].weight))
-            return grpo__fail_config(c, GRPO_BAD_INPUT,
-                    "reward %d (\"%.31s\"): set either function "
-                                     "or batch, and a finite weight", i, c->rewards[i].name);
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "reward %d (\"%.31s\"): set one of function, "
+                                     "batch and steps, and a finite weight", i, c->rewards[i].name);
     if (!c->encode != !c->decode || !c->allocate != !c->release)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "hooks come in pairs: set both encode and "
                                  "decode, both allocate and release, or neither");
@@ -3237,24 +3506,26 @@ enum { GRPO__PASS_ROWS = 2048 };    /* unless one group has more: enough for ful
 
 static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
+    int64_t new_rows = L - 1 + c->model.num_labels;           /* a score has a row at the end    */
+    int vocab = grpo__has_lm_head(&c->model) ? c->model.vocab_size : 1;
     int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts, rows, slots, head;
     if (!together || together > c->num_prompts) together = c->num_prompts;
     if (L > 1 << 24 || P > 1 << 24 || G > 1 << 20 || c->num_prompts > 1 << 20
         || c->num_prompts * G * (P + L) > INT32_MAX / 16)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
                                  "length + max_completion_length) must stay below 2^27");
-    if (!micro) micro = 1 + GRPO__PASS_ROWS / (P + G * (L - 1));
+    if (!micro) micro = 1 + GRPO__PASS_ROWS / (P + G * new_rows);
     if (micro > c->num_prompts) micro = c->num_prompts;
-    rows = micro * (P + G * (L - 1));
+    rows = micro * (P + G * new_rows);
     if (rows < together * G) rows = together * G;
     slots = together * (P + G * L);
     if (slots < rows) slots = rows;
-    head = (1 << 23) / c->model.vocab_size;                   /* about 32 MB of logits at a time */
+    head = (1 << 23) / vocab;                                 /* about 32 MB of logits at a time */
     if (head < 64) head = 64;
     w->max_rows = (int)rows;
     w->max_slots = (int)((slots + 31) / 32 * 32);
     w->keeps_batch = together == c->num_prompts;
-    w->kept_rows = w->keeps_batch ? (int)(together * (P + G * (L - 1))) : w->max_rows;
+    w->kept_rows = w->keeps_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
     if (w->kept_rows < w->max_rows) w->kept_rows = w->max_rows;
     w->max_sequences = (int)(c->num_prompts * G);
     w->max_length = (int)(P + L);
@@ -3308,6 +3579,18 @@ static void grpo__lay_out_gradients(struct grpo__machinery *w, grpo__arena *a) {
     d->act = grpo__take_elements(w, a, R, n->F);
 }
 
+static int grpo__uses_exact_kl(const grpo_config *c) {
+    return c->objective.kl == GRPO_KL_FULL && c->objective.beta > 0;
+}
+
+/* Is one of the rewards about steps? */
+static int grpo__has_steps(const grpo_config *c) {
+    int r;
+    for (r = 0; r < c->num_rewards; r++)
+        if (c->rewards[r].steps) return 1;
+    return 0;
+}
+
 static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machinery *w,
                                       grpo__arena *a) {
     size_t R = (size_t)w->max_rows, K = (size_t)w->kept_rows, targets = grpo__max_targets(w);
@@ -3328,6 +3611,12 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
     w->dx = grpo__take_elements(w, a, R, n->H);
     w->hidden = grpo__take_elements(w, a, R, n->H);
     w->dhidden = grpo__take_elements(w, a, R, n->H);
+    if (grpo__uses_exact_kl(c)) {
+        w->ref_hidden = grpo__take_elements(w, a, R, n->H);
+        w->kl = grpo__take_floats(a, R);
+        w->dkl = grpo__take_floats(a, R);
+    }
+    if (grpo__has_score(&c->model)) w->values = grpo__take_floats(a, R);
     w->rstd = grpo__take_floats(a, R);
     w->entropies = grpo__take_floats(a, R);
     w->dentropies = grpo__take_floats(a, R);
@@ -3373,7 +3662,8 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
     w->reference_operands = c->objective.beta > 0 ? (char *)grpo__take(a, operands, 1) : NULL;
     memory->reference = a->used - start; start = a->used;
     w->gradient = grpo__take_floats(a, n);
-    w->dembed = tied ? grpo__take_floats(a, grpo__size(w->shape.V, w->shape.H)) : NULL;
+    w->dembed = tied && grpo__has_lm_head(&c->model)
+              ? grpo__take_floats(a, grpo__size(w->shape.V, w->shape.H)) : NULL;
     memory->gradients = a->used - start; start = a->used;
     w->adam_m = grpo__take_floats(a, n);
     w->adam_v = grpo__take_floats(a, n);
@@ -3386,7 +3676,10 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
         if (w->layers) { w->layers[layer].k = k; w->layers[layer].v = v; }
     }
     memory->cache = a->used - start; start = a->used;
-    w->logits = grpo__take_elements(w, a, (size_t)w->head_rows, w->shape.V);
+    w->logits = grpo__take_elements(w, a, (size_t)w->head_rows,
+                                    grpo__has_lm_head(&c->model) ? w->shape.V : 1);
+    if (grpo__uses_exact_kl(c)) w->ref_logits = grpo__take_elements(w, a, (size_t)w->head_rows,
+                                                                    w->shape.V);
     memory->logits = a->used - start;
 }
 
@@ -3400,6 +3693,12 @@ static void grpo__lay_out_batch(const grpo_config *c, struct grpo__machinery *w,
     b->logprobs = grpo__take_floats(a, all);
     b->entropies = grpo__take_floats(a, all);
     b->ref_logprobs = c->objective.beta > 0 ? grpo__take_floats(a, all) : NULL;
+    if (grpo__uses_exact_kl(c)) b->kl = grpo__take_floats(a, all);
+    if (c->objective.advantage == GRPO_ADVANTAGE_GAE) {
+        b->values = grpo__take_floats(a, all);
+        b->returns = grpo__take_floats(a, all);
+    }
+    if (grpo__has_steps(c)) b->process = grpo__take_floats(a, all);
     b->advantages = grpo__take_floats(a, all);
     b->mask = (unsigned char *)grpo__take(a, all, 1);
     b->truncated = (unsigned char *)grpo__take(a, n, 1);
@@ -3414,7 +3713,7 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
     size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
     size_t targets = grpo__max_targets(w), layers = (size_t)c->model.num_hidden_layers;
     w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
-    w->operand_offsets = (size_t *)grpo__take(a, layers * GRPO__MATRICES_PER_LAYER + 1,
+    w->operand_offsets = (size_t *)grpo__take(a, layers * GRPO__MATRICES_PER_LAYER + 3,
                                               sizeof(size_t));
     w->index_host = grpo__take_ints(a, (size_t)w->index_size);
     w->map = grpo__take_ints(a, targets);
@@ -3433,6 +3732,20 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
     w->new_logprobs = grpo__take_floats(a, all);
     w->new_entropies = grpo__take_floats(a, all);
     w->new_dlogprobs = grpo__take_floats(a, all);
+    w->drawn_elsewhere = grpo__take_floats(a, all);
+    if (grpo__uses_exact_kl(c)) {
+        w->new_kl = grpo__take_floats(a, all);
+        w->new_dkl = grpo__take_floats(a, all);
+    }
+    if (grpo__has_score(&c->model)) {
+        w->new_values = grpo__take_floats(a, all);
+        w->new_dvalues = grpo__take_floats(a, all);
+    }
+    if (grpo__has_steps(c)) {
+        w->step_offsets = grpo__take_ints(a, n + 1);
+        w->step_ends = grpo__take_ints(a, all);
+        w->step_rewards = grpo__take_floats(a, all);
+    }
     w->equal = (unsigned char *)grpo__take(a, n, 1);
     w->idle = (unsigned char *)grpo__take(a, n, 1);
     w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
@@ -3710,6 +4023,26 @@ void grpo_logprob_backward(float *logits, int vocab, float temperature, const ui
     for (i = 0; i < num_targets; i++) logits[targets[i]] += s.inverse * dlogprobs[i];
 }
 
+/* KL = sum_K p_v (log p_v - log q_v), and dKL / dz_v = p_v (log p_v - log q_v - KL) / T. gradient may
+ * be ref_logits. */
+float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, float temperature,
+                   const uint32_t *kept, float *gradient) {
+    grpo__softmax p = grpo__softmax_of(logits, vocab, temperature, kept);
+    grpo__softmax q = grpo__softmax_of(ref_logits, vocab, temperature, kept);
+    double kl = 0, shift = log(q.partition) - log(p.partition);
+    int v;
+    for (v = 0; v < vocab; v++) {
+        double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
+        if (grpo__is_kept(kept, v)) kl += exp(x) / p.partition * gap;
+    }
+    for (v = 0; v < vocab && gradient; v++) {
+        double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
+        gradient[v] = !grpo__is_kept(kept, v) ? 0.0f
+                    : (float)((double)p.inverse * exp(x) / p.partition * (gap - kl));
+    }
+    return (float)kl;
+}
+
 /* The first token at which the sum of e^x passes uniform * S: by sixteens, then one by one. */
 GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *token) {
     double left = (double)uniform * s->partition;
@@ -3821,8 +4154,18 @@ typedef struct grpo__vocab_job {
     const grpo_sampling *sampling;  /* sample: filter into the sets, draw into tokens            */
     const float *uniforms;
     int *tokens;
-    const float *dlogprobs, *dentropies;                      /* if set: backward                */
+    const float *dlogprobs, *dentropies, *more;               /* if set: backward                */
+    float *ref_logits, *kl;         /* if set: exact KL, or                                      */
+    const float *dkl;               /*     its backward, into ref_logits                         */
 } grpo__vocab_job;
+
+static void grpo__kl_row(const grpo__vocab_job *t, int r, const float *z, const uint32_t *kept) {
+    float *ref = t->ref_logits + grpo__size(r, t->vocab);
+    float kl = grpo_full_kl(z, ref, t->vocab, t->targets->temperature, kept, t->dkl ? ref : NULL);
+    int v;
+    if (t->kl) t->kl[r] = kl;
+    for (v = 0; v < t->vocab && t->dkl; v++) ref[v] *= t->dkl[r];
+}
 
 static void grpo__logprobs_row(const grpo__vocab_job *t, int r, float *z, uint32_t *kept) {
     const int *tokens = t->tokens ? t->tokens : t->targets->tokens;
@@ -3842,10 +4185,13 @@ static void grpo__vocab_row(const grpo__vocab_job *t, int r) {
     float *z = t->logits + grpo__size(r, t->vocab);
     int first = to->offsets[r], words = grpo__blocks(t->vocab, 32);
     uint32_t *kept = t->kept ? t->kept + grpo__size(to->kept_rows[r], words) : NULL;
-    if (!t->dlogprobs) grpo__logprobs_row(t, r, z, kept);
+    int v;
+    if (t->ref_logits) grpo__kl_row(t, r, z, kept);
+    else if (!t->dlogprobs) grpo__logprobs_row(t, r, z, kept);
     else grpo_logprob_backward(z, t->vocab, to->temperature, kept, to->offsets[r + 1] - first,
                                to->tokens + first, t->dlogprobs + first,
                                t->dentropies ? t->dentropies[r] : 0.0f);
+    for (v = 0; v < t->vocab && t->more; v++) z[v] += t->more[grpo__size(r, t->vocab) + (size_t)v];
 }
 
 static void grpo__vocab_block(void *job, int task, int thread) {
@@ -3880,11 +4226,35 @@ static void grpo__cpu_logprobs(void *context, float *logprobs, float *entropies,
 }
 
 static void grpo__cpu_logprobs_backward(void *context, void *logits, const float *dlogprobs,
-                                        const float *dentropies, int vocab,
+                                        const float *dentropies, const void *more, int vocab,
                                         const grpo_targets *targets) {
     grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, targets->kept, targets);
-    job.dlogprobs = dlogprobs; job.dentropies = dentropies;
+    job.dlogprobs = dlogprobs; job.dentropies = dentropies; job.more = (const float *)more;
     grpo__cpu_vocab(context, &job);
+}
+
+static void grpo__cpu_kl(void *context, float *kl, const void *logits, const void *ref_logits,
+                         int vocab, const grpo_targets *targets) {
+    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, targets->kept, targets);
+    job.kl = kl; job.ref_logits = (float *)(uintptr_t)ref_logits;
+    grpo__cpu_vocab(context, &job);
+}
+
+static void grpo__cpu_kl_backward(void *context, void *ref_logits, const void *logits,
+                                  const float *dkl, int vocab, const grpo_targets *targets) {
+    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, targets->kept, targets);
+    job.dkl = dkl; job.ref_logits = (float *)ref_logits;
+    grpo__cpu_vocab(context, &job);
+}
+
+static void grpo__cpu_to_floats(void *context, float *to, const void *from, size_t n) {
+    (void)context;
+    memcpy(to, from, n * sizeof *to);
+}
+
+static void grpo__cpu_from_floats(void *context, void *to, const float *from, size_t n) {
+    (void)context;
+    memcpy(to, from, n * sizeof *from);
 }
 
 static void grpo__cpu_sample(void *context, int *tokens, float *logprobs, float *entropies,
@@ -3992,6 +4362,7 @@ static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompt
     int i, code;
     g->machinery->stage = GRPO__EMPTY;
     g->machinery->kept_used = g->machinery->kept_valid = 0;
+    b->sampling_logprobs = NULL;
     if (num_prompts < 1 || num_prompts > g->machinery->max_sequences / group_size)
         return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts; 1 to %d fit with %d completions each",
                           num_prompts, g->machinery->max_sequences / group_size, group_size);
@@ -4148,7 +4519,7 @@ static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass) {
     b->upload(w->context, w->uniforms, w->exchange, (size_t)targets * sizeof(float));
     pass->first_kept = w->kept_used;
     if (d->what == GRPO__KEEP) w->kept_used += pass->rows.num_rows;
-    grpo__body_forward(g, &policy, pass);
+    grpo__body_forward(g, &policy, pass, w->hidden);
     for (first = 0; first < pass->targets.num_rows; first += n) {
         grpo_targets t;
         n = grpo__min(w->head_rows, pass->targets.num_rows - first);
@@ -4305,6 +4676,9 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
     check.sampling = *sampling;
     check.log = NULL;
     if (grpo__check(&check)) return grpo__fail(g, GRPO_BAD_INPUT, "%s", check.error);
+    if (!grpo__has_lm_head(&g->config.model))
+        return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
+                          "values text, it cannot write any");
     memset(d, 0, sizeof *d);
     d->sampling = w->sampling = *sampling;
     d->seed = g->config.seed;
@@ -4342,9 +4716,24 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
 /* ---- passes over a batch: whole groups from prompt first on, as many as fit. A group is one
  * prompt's rows followed by its completions'; the last token of a completion predicts nothing and
  * has no row. */
-static int grpo__rows_of_group(const grpo_batch *b, int p) {
+static int grpo__rows_of_group(const grpo_batch *b, int p, int scores) {
     int first = p * b->group_size, last = first + b->group_size;
-    return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first] - b->group_size;
+    return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first]
+         - (scores ? 0 : b->group_size);
+}
+
+/* The same for a reward model, which looks at the last row of each completion, and at it alone. */
+static void grpo__add_scored_group(grpo *g, grpo__builder *build, int p) {
+    const grpo_batch *b = &g->batch;
+    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i;
+    grpo__add_segment(build, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
+    for (i = p * b->group_size; i < (p + 1) * b->group_size; i++) {
+        grpo__add_segment(build, b->tokens + b->offsets[i], b->offsets[i + 1] - b->offsets[i],
+                          prefix, P, build->num_rows, 0);
+        grpo__add_head_row(build, build->num_rows - 1, 0);
+        grpo__add_target(g, build, 0, i);
+    }
+    build->groups[++build->num_groups] = build->num_segments;
 }
 
 static void grpo__add_group(grpo *g, grpo__builder *build, int p) {
@@ -4373,69 +4762,122 @@ static void grpo__add_group(grpo *g, grpo__builder *build, int p) {
     build->groups[++build->num_groups] = build->num_segments;
 }
 
-/* The groups from prompt first on, up to *next. skip [prompts]: those to leave out, or NULL. Where
- * sampling kept the rows, backward may recall them. */
-static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int what, int recall,
-                                    const unsigned char *skip) {
+/* How the rows of a batch are to be gone over. */
+typedef struct grpo__way {
+    int what;                       /* GRPO__SCORE or GRPO__KEEP                                 */
+    int recall;                     /* 1: sampling kept the rows, backward may recall them       */
+    int scores;                     /* 1: of a reward model                                      */
+    const unsigned char *skip;      /* [prompts] those to leave out, or NULL                     */
+} grpo__way;
+
+static grpo__way grpo__way_of(int what, int recall) {
+    grpo__way way = { 0, 0, 0, NULL };
+    way.what = what; way.recall = recall;
+    return way;
+}
+
+/* The groups from prompt first on, up to *next. */
+static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, const grpo__way *way) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     grpo__builder build;
     int p, rows = 0, last;
     for (last = first; last < end; last++) {
-        int n = skip && skip[last] ? 0 : grpo__rows_of_group(b, last);
+        int n = way->skip && way->skip[last] ? 0 : grpo__rows_of_group(b, last, way->scores);
         if (rows + n > w->max_rows) break;
         rows += n;
     }
     build = grpo__begin_pass(g, rows, (last - first) * (b->group_size + 1), last - first,
                              rows + (last - first) * b->group_size);
-    build.recalled = recall;
-    for (p = first; p < last; p++)
-        if (!skip || !skip[p]) grpo__add_group(g, &build, p);
+    build.recalled = way->recall;
+    for (p = first; p < last; p++) {
+        if (way->skip && way->skip[p]) continue;
+        if (way->scores) grpo__add_scored_group(g, &build, p);
+        else grpo__add_group(g, &build, p);
+    }
     *next = last;
     return grpo__end_pass(g, &build, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL,
-                          what);
+                          way->what);
 }
 
-/* Log-probs and entropies of a pass's targets, to their places in packed arrays. */
-static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass, float *logprobs,
-                              float *entropies) {
+/* Hidden states of a pass under a model: recalled if sampling kept them. */
+static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
+    grpo__weights weights = grpo__model(g, model);
+    if (pass->kept) grpo__recall_hidden(g, pass);
+    else grpo__body_forward(g, &weights, pass, g->machinery->hidden);
+}
+
+/* ... and the reference's, beside them. */
+static void grpo__pass_reference(grpo *g, const grpo__pass *pass) {
+    grpo__weights reference = grpo__model(g, GRPO_REFERENCE);
+    grpo__pass score = *pass;
+    score.what = GRPO__SCORE;
+    grpo__body_forward(g, &reference, &score, g->machinery->ref_hidden);
+}
+
+/* What the head rows have got [rows], to the tokens that are their targets. */
+static void grpo__spread(grpo *g, const grpo__pass *pass, const float *from, float *to) {
+    int r, i;
+    g->machinery->backend->download(g->machinery->context, g->machinery->exchange, from,
+                                    (size_t)pass->targets.num_rows * sizeof(float));
+    for (r = 0; r < pass->targets.num_rows; r++)
+        for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
+            to[g->machinery->map[i]] = g->machinery->exchange[r];
+}
+
+/* The other way round: sums over each row's targets. */
+static void grpo__gather_up(grpo *g, const grpo__pass *pass, const float *from, float *to) {
+    float *sums = g->machinery->exchange;
+    int r, i;
+    for (r = 0; r < pass->targets.num_rows; r++)
+        for (sums[r] = 0, i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
+            sums[r] += from[g->machinery->map[i]];
+    g->machinery->backend->upload(g->machinery->context, to, sums,
+                                  (size_t)pass->targets.num_rows * sizeof(float));
+}
+
+/* Per token, packed: what a pass finds, and the gradients with which it goes back. NULL: not asked
+ * for. */
+typedef struct grpo__found { float *logprobs, *entropies, *kl, *values; } grpo__found;
+
+static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass, const grpo__found *to) {
     struct grpo__machinery *w = g->machinery;
     grpo__weights weights = grpo__model(g, model);
-    int r, i, code;
-    grpo__body_forward(g, &weights, pass);
-    grpo__head_forward(g, &weights, pass);
-    w->backend->download(w->context, w->exchange, w->logprobs,
-                         (size_t)pass->num_targets * sizeof(float));
-    w->backend->download(w->context, w->exchange + pass->num_targets, w->entropies,
-                         (size_t)pass->targets.num_rows * sizeof(float));
-    if ((code = grpo__device_check(g)) < 0) return code;
-    for (r = 0; r < pass->targets.num_rows; r++)
-        for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++) {
-            logprobs[w->map[i]] = w->exchange[i];
-            if (entropies) entropies[w->map[i]] = w->exchange[pass->num_targets + r];
-        }
-    return GRPO_OK;
+    int i;
+    if (to->kl) grpo__pass_reference(g, pass);
+    grpo__pass_hidden(g, model, pass);
+    if (to->logprobs) {
+        grpo__head_forward(g, &weights, pass, to->kl != NULL);
+        w->backend->download(w->context, w->exchange, w->logprobs,
+                             (size_t)pass->num_targets * sizeof(float));
+        for (i = 0; i < pass->num_targets; i++) to->logprobs[w->map[i]] = w->exchange[i];
+    }
+    if (to->entropies) grpo__spread(g, pass, w->entropies, to->entropies);
+    if (to->kl) grpo__spread(g, pass, w->kl, to->kl);
+    if (to->values) {
+        grpo__score_forward(g, pass);
+        grpo__spread(g, pass, w->values, to->values);
+    }
+    return grpo__device_check(g);
 }
 
-/* The gradient of a pass whose forward has just been run with keep. */
-static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const float *dlogprobs,
-                               const float *dentropies) {
+/* The gradient of a pass whose forward has just been run, or whose rows sampling kept. */
+static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo__found *d) {
     struct grpo__machinery *w = g->machinery;
-    float *to_entropies = w->exchange + pass->num_targets;
-    int r, i;
-    for (r = 0; r < pass->targets.num_rows; r++) {
-        to_entropies[r] = 0;
-        for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++) {
-            w->exchange[i] = dlogprobs[w->map[i]];
-            if (dentropies) to_entropies[r] += dentropies[w->map[i]];
-        }
-    }
-    w->backend->upload(w->context, w->dlogprobs, w->exchange,
-                       (size_t)pass->num_targets * sizeof(float));
-    w->backend->upload(w->context, w->dentropies, to_entropies,
-                       (size_t)pass->targets.num_rows * sizeof(float));
+    int i;
     if (pass->kept) grpo__recall_hidden(g, pass);
-    grpo__head_backward(g, pass, dentropies != NULL);
+    if (d->entropies) grpo__gather_up(g, pass, d->entropies, w->dentropies);
+    if (d->kl) grpo__gather_up(g, pass, d->kl, w->dkl);
+    if (d->logprobs) {
+        for (i = 0; i < pass->num_targets; i++) w->exchange[i] = d->logprobs[w->map[i]];
+        w->backend->upload(w->context, w->dlogprobs, w->exchange,
+                           (size_t)pass->num_targets * sizeof(float));
+        grpo__head_backward(g, pass, d->entropies != NULL, d->kl != NULL);
+    }
+    if (d->values) {
+        grpo__gather_up(g, pass, d->values, w->values);
+        grpo__score_backward(g, pass);
+    }
     grpo__body_backward(g, pass);
     return grpo__device_check(g);
 }
@@ -4446,30 +4888,39 @@ static int grpo__need_stage(grpo *g, int stage, const char *what) {
                       "first, in this order", what);
 }
 
-int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
-    int p, next, code = grpo__need_stage(g, GRPO__ROLLED, "grpo_forward");
-    if (!code && model == GRPO_REFERENCE && !g->machinery->reference)
-        code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
+/* Forward over the whole batch. */
+static int grpo__batch_forward(grpo *g, int model, const grpo__way *way, const grpo__found *to) {
+    int p, next, code = GRPO_OK;
     for (p = 0; p < g->batch.num_prompts && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, GRPO__SCORE, 0,
-                                            NULL);
-        code = grpo__pass_forward(g, model, &pass, logprobs, entropies);
+        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, way);
+        code = grpo__pass_forward(g, model, &pass, to);
     }
     return code;
 }
 
+int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
+    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
+    grpo__found to = { NULL, NULL, NULL, NULL };
+    int code = grpo__need_stage(g, GRPO__ROLLED, "grpo_forward");
+    if (!code && model == GRPO_REFERENCE && !g->machinery->reference)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
+    to.logprobs = logprobs; to.entropies = entropies;
+    return code ? code : grpo__batch_forward(g, model, &way, &to);
+}
+
 int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies) {
     int p, next, code = grpo__need_stage(g, GRPO__ROLLED, "grpo_backward");
-    int recall = g->machinery->kept_valid;
-    grpo__weights policy = grpo__model(g, GRPO_POLICY);
+    grpo__way way = grpo__way_of(GRPO__KEEP, g->machinery->kept_valid);
+    grpo__found d = { NULL, NULL, NULL, NULL };
+    d.logprobs = (float *)(uintptr_t)dlogprobs; d.entropies = (float *)(uintptr_t)dentropies;
     for (p = 0; p < g->batch.num_prompts && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, GRPO__KEEP, recall,
-                                            NULL);
-        if (!recall) grpo__body_forward(g, &policy, &pass);
-        code = grpo__pass_backward(g, &pass, dlogprobs, dentropies);
+        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, &way);
+        if (!way.recall) grpo__pass_hidden(g, GRPO_POLICY, &pass);
+        code = grpo__pass_backward(g, &pass, &d);
     }
     return code;
 }
+
 /* ---------------------------------------------------------------------------------- >>reward --
  * The rubric, and verifiers for tasks whose answers a program can check. All of them read ASCII
  * and their own numbers, so that no locale changes a reward. */
@@ -4786,100 +5237,386 @@ float grpo_reward_repetition(const grpo_sample *s, void *user) {
 
 /* ------------------------------------------------------------------------------- >>advantage --
  * Rewards -> advantages: what PPO asks a value model, GRPO asks the group. */
+typedef struct grpo__statistics {
+    int count, equal, nonzero, best;                          /* best: index of the largest      */
+    double mean, std, by_length;    /* by_length: the mean weighted by length                    */
+    double lead;                    /* of the largest over the second                            */
+} grpo__statistics;
 
-typedef struct grpo__statistics { int count, equal; double mean, std; } grpo__statistics;
+/* What is largest in x[n], and by how much. */
+static void grpo__find_best(grpo__statistics *s, const float *x, int n) {
+    double first = -HUGE_VAL, second = -HUGE_VAL;
+    int i;
+    for (i = 0; i < n; i++) {
+        double value = (double)x[i];
+        if (!grpo__finite(value)) continue;
+        if (value > first) { second = first; first = value; s->best = i; }
+        else if (value > second) second = value;
+    }
+    if (s->count > 1) s->lead = first - second;
+}
 
 /* Of the finite ones of x[n]. equal is an exact comparison: the float std of equal numbers need not
  * be 0, and would blow rounding errors up to advantages of order 1. */
-static grpo__statistics grpo__describe(const float *x, int n, int ddof) {
-    grpo__statistics s = { 0, 1, 0, 0 };
-    double squares = 0;
+static grpo__statistics grpo__describe(const float *x, const int *lengths, int n, int ddof) {
+    grpo__statistics s = { 0, 1, 0, 0, 0, 0, 0, 0 };
+    double squares = 0, weights = 0;
     float first = 0;
     int i;
     for (i = 0; i < n; i++) {
+        double length = lengths ? lengths[i] : 1;
         if (!grpo__finite((double)x[i])) continue;
         if (!s.count++) first = x[i];
         if (x[i] != first) s.equal = 0;
+        s.nonzero += x[i] != 0;
         s.mean += (double)x[i];
+        s.by_length += length * (double)x[i];
+        weights += length;
     }
     if (s.count) s.mean /= s.count;
+    if (weights > 0) s.by_length /= weights;
     for (i = 0; i < n; i++)
         if (grpo__finite((double)x[i]))
             squares += ((double)x[i] - s.mean) * ((double)x[i] - s.mean);
     if (s.count > ddof && !s.equal) s.std = sqrt(squares / (s.count - ddof));
+    grpo__find_best(&s, x, n);
     return s;
 }
 
-/* A of one reward r, given its group's statistics and the whole batch's std. */
-static double grpo__advantage_of(const grpo_objective *o, double r, const grpo__statistics *group,
-                                 double batch_std) {
+/* A of a group's reward i, which is r. */
+static double grpo__advantage_of(const grpo_objective *o, double r, int i,
+                                 const grpo__statistics *group, const grpo__statistics *batch) {
     double eps = (double)o->advantage_eps, n = group->count;
+    if (o->advantage == GRPO_ADVANTAGE_RETURN || o->advantage == GRPO_ADVANTAGE_GAE) return r;
+    if (group->equal) return 0;
     switch (o->advantage) {
-    case GRPO_ADVANTAGE_MEAN:  return r - group->mean;
-    case GRPO_ADVANTAGE_BATCH: return (r - group->mean) / (batch_std + eps);
-    case GRPO_ADVANTAGE_RLOO:  return r - (n * group->mean - r) / (n - 1);
-    default:                   return (r - group->mean) / (group->std + eps);
+    case GRPO_ADVANTAGE_MEAN:   return r - group->mean;
+    case GRPO_ADVANTAGE_BATCH:  return (r - group->mean) / (batch->std + eps);
+    case GRPO_ADVANTAGE_RLOO:   return r - (n * group->mean - r) / (n - 1);
+    case GRPO_ADVANTAGE_OPO:    return r - group->by_length;
+    case GRPO_ADVANTAGE_GPG:    return (r - group->mean) * batch->count / batch->nonzero;
+    case GRPO_ADVANTAGE_PASS_K: return i == group->best ? group->lead / (group->std + eps) : 0;
+    case GRPO_ADVANTAGE_MAX_RL: return group->mean > 0 ? (r - group->mean) / group->mean : 0;
+    default:                    return (r - group->mean) / (group->std + eps);
     }
 }
 
-int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
-                    float *advantages, unsigned char *equal) {
-    double batch_std;
+/* sum[i] += weight * A_i */
+static int grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
+                                int num_groups, int group_size, const int *lengths, float *sum,
+                                unsigned char *equal) {
+    grpo__statistics batch;
     int p, i;
     if (num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size)
         return GRPO_BAD_INPUT;
-    batch_std = grpo__describe(rewards, num_groups * group_size, o->advantage_ddof).std;
+    batch = grpo__describe(rewards, NULL, num_groups * group_size, o->advantage_ddof);
     for (p = 0; p < num_groups; p++) {
-        const float *r = rewards + grpo__size(p, group_size);
-        float *a = advantages + grpo__size(p, group_size);
-        grpo__statistics group = grpo__describe(r, group_size, o->advantage_ddof);
+        size_t at = grpo__size(p, group_size);
+        grpo__statistics group = grpo__describe(rewards + at, lengths ? lengths + at : NULL,
+                                                group_size, o->advantage_ddof);
         if (equal) equal[p] = (unsigned char)group.equal;
-        for (i = 0; i < group_size; i++)
-            a[i] = group.equal || !grpo__finite((double)r[i]) ? 0.0f
-                 : (float)grpo__advantage_of(o, (double)r[i], &group, batch_std);
+        for (i = 0; i < group_size; i++) {
+            double r = (double)rewards[at + (size_t)i];
+            if (grpo__finite(r))
+                sum[at + (size_t)i] += weight * (float)grpo__advantage_of(o, r, i, &group, &batch);
+        }
     }
     return GRPO_OK;
 }
 
-/* ------------------------------------------------------------------------------------ >>loss --
- * Advantages and log-probs -> loss and d(loss)/d(logprob). Each derivative stands by its value. */
-
-/* One row a preset. Sources: T = TRL f2cd577, V = veRL 1dda039, else the paper. Where a paper is
- * silent (DeepSeekMath on eps, ddof and the clip range) TRL's value stands. */
-grpo_objective grpo_objective_preset(const char *name, int *found) {
-    static const struct { const char *name; grpo_objective objective; } table[] = {
-        /*   advantage, eps, ddof, equal groups, resamples, loss, average,
-             epsilon, high, delta, dual, beta, kl, in reward, entropy, mask truncated, constant   */
-        { "deepseekmath",   /* arXiv:2402.03300, eq. 3-4, beta from section 4.2                   */
-          { GRPO_ADVANTAGE_ZSCORE, 1e-4f, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
-            GRPO_AVERAGE_SEQUENCE, .2f, .2f, 0, 0, .04f, GRPO_KL_K3, 0, 0, 0, 0 } },
-        { "trl",            /* T grpo_config.py: loss_type "dapo", beta 0                         */
-          { GRPO_ADVANTAGE_ZSCORE, 1e-4f, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
-            GRPO_AVERAGE_TOKEN, .2f, .2f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
-        { "verl",           /* V core_algos.py 267, 1285: dual clip c = 3                         */
-          { GRPO_ADVANTAGE_ZSCORE, 1e-6f, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
-            GRPO_AVERAGE_TOKEN, .2f, .2f, 0, 3, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
-        { "dapo",           /* arXiv:2503.14476, table 1: clip-higher, token mean, dynamic
-                               sampling, overlong filtering                                       */
-          { GRPO_ADVANTAGE_ZSCORE, 1e-6f, 1, GRPO_EQUAL_RESAMPLE, 4, GRPO_LOSS_CLIP,
-            GRPO_AVERAGE_TOKEN, .2f, .28f, 0, 0, 0, GRPO_KL_K3, 0, 0, 1, 0 } },
-        { "dr_grpo",        /* arXiv:2503.20783: no std, no length in the average                 */
-          { GRPO_ADVANTAGE_MEAN, 0, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_CLIP,
-            GRPO_AVERAGE_CONSTANT, .2f, .2f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } },
-        { "rloo",           /* arXiv:2402.14740: sums over tokens (constant 1); beta from T       */
-          { GRPO_ADVANTAGE_RLOO, 0, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_REINFORCE,
-            GRPO_AVERAGE_CONSTANT, .2f, .2f, 0, 0, .05f, GRPO_KL_K1, 1, 0, 0, 1 } },
-        { "reinforce",      /* Williams 1992, with the group's mean as baseline (nanochat)        */
-          { GRPO_ADVANTAGE_MEAN, 0, 1, GRPO_EQUAL_KEEP, 0, GRPO_LOSS_REINFORCE,
-            GRPO_AVERAGE_TOKEN, .2f, .2f, 0, 0, 0, GRPO_KL_K3, 0, 0, 0, 0 } }
-    };
-    size_t i, n = sizeof table / sizeof *table;
-    for (i = 0; i < n && (!name || strcmp(table[i].name, name)); i++) { }
-    if (found) *found = i < n;
-    return table[i < n ? i : 0].objective;
+int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
+                    const int *lengths, float *advantages, unsigned char *equal) {
+    int i;
+    if (num_groups > 0 && group_size > 0 && num_groups <= INT32_MAX / group_size)
+        for (i = 0; i < num_groups * group_size; i++) advantages[i] = 0;
+    return grpo__add_advantages(o, rewards, 1.0f, num_groups, group_size, lengths, advantages,
+                                equal);
 }
 
-/* What the averages divide by: counted over the whole optimizer step, never per micro-batch. */
+int grpo_combine_advantages(const grpo_objective *o, const float *parts, const float *weights,
+                            int num_rewards, int num_groups, int group_size, const int *lengths,
+                            float *advantages) {
+    grpo__statistics batch;
+    int i, k, n = num_groups * group_size, code = GRPO_OK;
+    for (i = 0; i < n; i++) advantages[i] = 0;
+    for (k = 0; k < num_rewards && !code; k++)
+        code = grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
+                                    lengths, advantages, NULL);
+    if (code) return code;
+    batch = grpo__describe(advantages, NULL, n, o->advantage_ddof);
+    for (i = 0; i < n; i++)
+        advantages[i] = (float)(((double)advantages[i] - batch.mean)
+                                / (batch.std + (double)o->advantage_eps));
+    return GRPO_OK;
+}
+
+int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_size,
+                            const int *step_offsets, const int *step_ends,
+                            const float *step_rewards, const int *offsets, float *advantages) {
+    int p, i, j, t;
+    if (num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size)
+        return GRPO_BAD_INPUT;
+    for (p = 0; p < num_groups; p++) {
+        int first = p * group_size, steps = step_offsets[first];
+        grpo__statistics group = grpo__describe(step_rewards + steps, NULL,
+                                                step_offsets[first + group_size] - steps,
+                                                o->advantage_ddof);
+        for (i = first; i < first + group_size; i++) {
+            double sum = 0;
+            j = step_offsets[i + 1] - 1;
+            for (t = offsets[i + 1] - offsets[i]; t-- > 0; advantages[offsets[i] + t] = (float)sum)
+                for (; j >= step_offsets[i] && step_ends[j] >= t; j--)
+                    if (!group.equal) sum += ((double)step_rewards[j] - group.mean)
+                                             / (group.std + (double)o->advantage_eps);
+        }
+    }
+    return GRPO_OK;
+}
+
+void grpo_whiten(float *x, const unsigned char *mask, int n) {
+    double sum = 0, squares = 0, mean, scale;
+    int i, count = 0;
+    for (i = 0; i < n; i++)
+        if (!mask || mask[i]) { sum += (double)x[i]; count++; }
+    mean = count ? sum / count : 0;
+    for (i = 0; i < n; i++)
+        if (!mask || mask[i]) squares += ((double)x[i] - mean) * ((double)x[i] - mean);
+    scale = 1 / sqrt((count > 1 ? squares / (count - 1) : 0) + 1e-8);
+    for (i = 0; i < n; i++)
+        x[i] = !mask || mask[i] ? (float)(((double)x[i] - mean) * scale) : 0.0f;
+}
+
+/* ------------------------------------------------------------------------------------ >>loss --
+ * Advantages and log-probs -> loss and d(loss)/d(logprob). First, the objective in words. */
+
+/* Every field: its legal range, and for an enum the names of its values, from 0 up. */
+typedef struct grpo__setting {
+    const char *name;
+    size_t at;
+    const char *words;              /* NULL: a float; "": an integer                             */
+    double least, most;
+} grpo__setting;
+#define GRPO__AT(name) #name, offsetof(grpo_objective, name)
+static const grpo__setting grpo__settings[] = {
+    { GRPO__AT(advantage), "zscore mean batch rloo opo gpg pass_k max_rl return gae", 0, 9 },
+    { GRPO__AT(advantage_eps), NULL, 0, 3e38 },
+    { GRPO__AT(advantage_ddof), "0 1", 0, 1 },
+    { GRPO__AT(combine), "rewards advantages", 0, 1 },
+    { GRPO__AT(whiten), "0 1", 0, 1 },
+    { GRPO__AT(gamma), NULL, 0, 1 },
+    { GRPO__AT(lam), NULL, 0, 1 },
+    { GRPO__AT(equal_rewards), "keep skip resample", 0, 2 },
+    { GRPO__AT(max_resamples), "", 0, 1 << 20 },
+    { GRPO__AT(mask_truncated_completions), "0 1", 0, 1 },
+    { GRPO__AT(loss), "clip reinforce cispo sapo geometric vespo dppo_tv dppo_kl dro", 0, 8 },
+    { GRPO__AT(ratio), "token sequence sum", 0, 2 },
+    { GRPO__AT(average), "sequence token constant sequence_sum sum", 0, 4 },
+    { GRPO__AT(max_completion_length), "", 0, 1 << 24 },
+    { GRPO__AT(epsilon), NULL, 0, 3e38 },
+    { GRPO__AT(epsilon_high), NULL, 0, 3e38 },
+    { GRPO__AT(delta), NULL, 0, 3e38 },
+    { GRPO__AT(dual_clip), NULL, 0, 3e38 },
+    { GRPO__AT(sapo_temperature_pos), NULL, 1e-38, 3e38 },
+    { GRPO__AT(sapo_temperature_neg), NULL, 1e-38, 3e38 },
+    { GRPO__AT(dro_beta), NULL, 0, 3e38 },
+    { GRPO__AT(top_entropy_quantile), NULL, 0, 1 },
+    { GRPO__AT(off_policy_mask_threshold), NULL, 0, 3e38 },
+    { GRPO__AT(importance), "none token token_mask sequence sequence_mask", 0, 4 },
+    { GRPO__AT(importance_cap), NULL, 1e-38, 3e38 },
+    { GRPO__AT(beta), NULL, 0, 3e38 },
+    { GRPO__AT(kl), "k1 k2 k3 abs full", 0, 4 },
+    { GRPO__AT(kl_straight_through), "0 1", 0, 1 },
+    { GRPO__AT(kl_in_reward), "0 1", 0, 1 },
+    { GRPO__AT(kl_target), NULL, 0, 3e38 },
+    { GRPO__AT(kl_horizon), NULL, 1e-38, 3e38 },
+    { GRPO__AT(entropy_coef), NULL, -3e38, 3e38 },
+    { GRPO__AT(entropy_target), NULL, 0, 3e38 },
+    { GRPO__AT(entropy_step), NULL, 0, 3e38 },
+    { GRPO__AT(vf_coef), NULL, 0, 3e38 },
+    { GRPO__AT(cliprange_value), NULL, 0, 3e38 }
+};
+#undef GRPO__AT
+enum { GRPO__NUM_SETTINGS = (int)(sizeof grpo__settings / sizeof *grpo__settings) };
+
+static double grpo__get_setting(const grpo_objective *o, const grpo__setting *field) {
+    const char *at = (const char *)o + field->at;
+    int whole;
+    float number;
+    memcpy(&whole, at, sizeof whole);
+    memcpy(&number, at, sizeof number);
+    return field->words ? (double)whole : (double)number;
+}
+
+static void grpo__put_setting(grpo_objective *o, const grpo__setting *field, double value) {
+    char *at = (char *)o + field->at;
+    int whole = (int)value;
+    float number = (float)value;
+    if (field->words) memcpy(at, &whole, sizeof whole);
+    else memcpy(at, &number, sizeof number);
+}
+
+/* The length of the word at `at`; words are separated by blanks. */
+static size_t grpo__word_length(const char *at) { return strcspn(at, " \t\n"); }
+
+/* Which of the words is this one? -1: none. */
+static int grpo__word_index(const char *words, const char *word, size_t length) {
+    int i = 0;
+    for (;; i++, words += grpo__word_length(words) + 1) {
+        size_t n = grpo__word_length(words);
+        if (n == length && !strncmp(words, word, n)) return i;
+        if (!words[n]) return -1;
+    }
+}
+
+static const char *grpo__json_number(const char *at, double *value);
+
+/* One row a preset: changes to the one that it names first. Sources: T = TRL f2cd577, V = veRL
+ * 1dda039, O = OpenRLHF 3c3be62, else the paper. Where a paper is silent (DeepSeekMath on eps, ddof
+ * and the clip range) TRL's value stands. */
+typedef struct grpo__preset { const char *name, *settings, *source; } grpo__preset;
+static const grpo__preset grpo__presets[] = {
+    { "deepseekmath", "advantage=zscore advantage_eps=1e-4 advantage_ddof=1 gamma=1 lam=1 loss=clip "
+      "ratio=token average=sequence epsilon=0.2 epsilon_high=0.2 sapo_temperature_pos=1 "
+      "sapo_temperature_neg=1.05 dro_beta=0.1 top_entropy_quantile=1 importance_cap=3 beta=0.04 "
+      "kl=k3 kl_horizon=10000 entropy_step=0.005 vf_coef=0.1 cliprange_value=0.2",
+      "DeepSeekMath, arXiv:2402.03300, eq. 3-4 and section 4.2" },
+    { "deepseek_r1", "deepseekmath epsilon=10 epsilon_high=10 beta=0.001",
+      "DeepSeek-R1, arXiv:2501.12948 (with ref_model_sync_steps 400)" },
+    { "trl", "deepseekmath average=token beta=0", "T grpo_config.py: loss_type dapo" },
+    { "trl_grpo", "trl average=sequence", "T loss_type grpo" },
+    { "verl", "trl advantage_eps=1e-6 dual_clip=3", "V core_algos.py 267, 1285" },
+    { "openrlhf", "trl advantage_eps=1e-9 beta=0.01 kl=k1 kl_in_reward=1", "O group_norm" },
+    { "dapo", "verl dual_clip=0 epsilon_high=0.28 equal_rewards=resample max_resamples=4 "
+      "mask_truncated_completions=1", "DAPO, arXiv:2503.14476, table 1" },
+    { "dr_grpo", "trl advantage=mean advantage_eps=0 average=constant",
+      "Dr. GRPO, arXiv:2503.20783: no std, no length" },
+    { "gspo", "trl_grpo ratio=sequence epsilon=3e-4 epsilon_high=4e-4",
+      "GSPO, arXiv:2507.18071" },
+    { "cispo", "trl loss=cispo epsilon=1 epsilon_high=4",
+      "CISPO, arXiv:2506.13585, as in T: r at most 5, no lower bound" },
+    { "cispo_verl", "verl loss=cispo dual_clip=0", "V 2046: r clipped on both sides" },
+    { "sapo", "trl_grpo loss=sapo", "SAPO, arXiv:2511.20347" },
+    { "gmpo", "verl loss=geometric average=sequence dual_clip=0 epsilon=0.4 epsilon_high=0.4",
+      "GMPO, arXiv:2507.20673, as in V 1927" },
+    { "vespo", "trl loss=vespo", "T 2943" },
+    { "luspo", "trl ratio=sequence average=sequence_sum", "T loss_type luspo" },
+    { "dppo_tv", "verl loss=dppo_tv dual_clip=0", "V 1379" },
+    { "dppo_kl", "verl loss=dppo_kl dual_clip=0 epsilon=0.05 epsilon_high=0.05", "V 1460" },
+    { "dro", "verl loss=dro dual_clip=0", "V 2013" },
+    { "gpg", "verl advantage=gpg loss=reinforce dual_clip=0", "GPG, arXiv:2504.02546, as in V 770" },
+    { "opo", "verl advantage=opo", "OPO, arXiv:2505.23585, as in V 639" },
+    { "pass_k", "verl advantage=pass_k", "V 471" },
+    { "max_rl", "trl advantage=max_rl", "MaxRL, as in prime-rl" },
+    { "gdpo", "trl combine=advantages", "GDPO, arXiv:2601.05242, as in T 2710" },
+    { "rloo", "trl_grpo advantage=rloo ratio=sum beta=0.05 kl=k1 kl_in_reward=1",
+      "RLOO, arXiv:2402.14740, as in T RLOOTrainer" },
+    { "reinforce_pp", "openrlhf advantage=return whiten=1",
+      "REINFORCE++, arXiv:2501.03262, as in V 693" },
+    { "reinforce_pp_baseline", "openrlhf advantage=mean whiten=1 kl=k2 kl_in_reward=0",
+      "REINFORCE++, as in V 533" },
+    { "reinforce", "trl advantage=return loss=reinforce", "Williams 1992" },
+    { "nanochat", "trl advantage=mean advantage_eps=0 loss=reinforce", "nanochat, chat_rl.py" },
+    { "tiny_grpo", "trl_grpo advantage_eps=1e-8 beta=0.01", "tiny-grpo" },
+    { "simple_grpo", "deepseekmath equal_rewards=skip", "simple_GRPO" },
+    { "grpo_zero", "nanochat advantage=zscore advantage_eps=1e-4 advantage_ddof=0", "GRPO-Zero" },
+    { "nano_aha", "grpo_zero beta=0.001", "nano-aha-moment" },
+    { "ppo", "trl advantage=gae lam=0.95 whiten=1 beta=0.05 kl=k1 kl_in_reward=1",
+      "PPO, arXiv:1707.06347, as RLHF uses it: T ppo_config.py" }
+};
+enum { GRPO__NUM_PRESETS = (int)(sizeof grpo__presets / sizeof *grpo__presets) };
+
+/* Is every field in its range? */
+static int grpo__check_objective(grpo_config *c) {
+    const grpo_objective *o = &c->objective;
+    int i;
+    for (i = 0; i < GRPO__NUM_SETTINGS; i++) {
+        const grpo__setting *field = &grpo__settings[i];
+        double value = grpo__get_setting(o, field);
+        if (!(value >= field->least && value <= field->most))
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.%s is %g; it must be from %g to "
+                                     "%g", field->name, value, field->least, field->most);
+    }
+    if (o->dual_clip != 0 && o->dual_clip < 1)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.dual_clip is %g; it must be 0 (off) "
+                                 "or at least 1", (double)o->dual_clip);
+    if (o->average == GRPO_AVERAGE_CONSTANT && o->max_completion_length < 1)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it must "
+                                 "be at least 1", o->max_completion_length);
+    if (o->combine == GRPO_COMBINE_ADVANTAGES && (o->kl_in_reward || o->advantage
+                                                  >= GRPO_ADVANTAGE_RETURN))
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared one "
+                                 "by one leave no common reward for kl_in_reward, returns or gae");
+    return GRPO_OK;
+}
+
+static int grpo__bad_setting(char *error, const char *format, const char *word, int length) {
+    if (error) snprintf(error, GRPO_ERROR_LENGTH, format, length, word);
+    return GRPO_BAD_INPUT;
+}
+
+/* field=value */
+static int grpo__set_word(grpo_objective *o, const char *word, int length, char *error) {
+    size_t name = strcspn(word, "=");
+    const char *text = word + name + 1;
+    double value = 0;
+    int i, words;
+    for (i = 0; i < GRPO__NUM_SETTINGS; i++)
+        if (strlen(grpo__settings[i].name) == name && !strncmp(grpo__settings[i].name, word, name)) break;
+    if (i == GRPO__NUM_SETTINGS)
+        return grpo__bad_setting(error, "\"%.*s\": an objective has no such field", word, length);
+    words = grpo__settings[i].words && *grpo__settings[i].words;
+    if (words) value = grpo__word_index(grpo__settings[i].words, text, grpo__word_length(text));
+    if (words ? value < 0 : grpo__json_number(text, &value) != word + length)
+        return grpo__bad_setting(error, words ? "\"%.*s\": the field has no such value"
+                                              : "\"%.*s\" is not a number", word, length);
+    if (!(value >= grpo__settings[i].least && value <= grpo__settings[i].most))
+        return grpo__bad_setting(error, "\"%.*s\" is out of range", word, length);
+    grpo__put_setting(o, &grpo__settings[i], value);
+    return GRPO_OK;
+}
+
+int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
+    grpo_objective changed = *o;
+    const char *at = settings + strspn(settings, " \t\n");
+    int code = GRPO_OK, i;
+    for (; *at && !code; at += strspn(at, " \t\n")) {
+        size_t length = grpo__word_length(at);
+        if (strcspn(at, "=") < length) {
+            code = grpo__set_word(&changed, at, (int)length, error);
+        } else {
+            for (i = 0; i < GRPO__NUM_PRESETS; i++)
+                if (strlen(grpo__presets[i].name) == length
+                    && !strncmp(grpo__presets[i].name, at, length)) break;
+            if (i == GRPO__NUM_PRESETS)
+                return grpo__bad_setting(error, "\"%.*s\" is not a preset", at, (int)length);
+            memset(&changed, 0, sizeof changed);
+            code = grpo_objective_set(&changed, grpo__presets[i].settings, error);
+        }
+        at += length;
+    }
+    if (!code) *o = changed;
+    return code;
+}
+
+int grpo_objective_name(int i, const char **name, const char **source) {
+    if (i < 0 || i >= GRPO__NUM_PRESETS) return 0;
+    if (name) *name = grpo__presets[i].name;
+    if (source) *source = grpo__presets[i].source;
+    return 1;
+}
+
+grpo_objective grpo_objective_preset(const char *name, int *found) {
+    grpo_objective o;
+    int i;
+    memset(&o, 0, sizeof o);
+    for (i = 0; i < GRPO__NUM_PRESETS && (!name || strcmp(grpo__presets[i].name, name)); i++) { }
+    if (found) *found = i < GRPO__NUM_PRESETS;
+    grpo_objective_set(&o, grpo__presets[i < GRPO__NUM_PRESETS ? i : 0].name, NULL);
+    return o;
+}
+
+/* ---- from here on, numbers. Each derivative stands by its value. What the averages divide by is
+ * counted over the whole optimizer step, never per micro-batch. */
 typedef struct grpo__normalizer { int num_sequences, num_tokens; } grpo__normalizer;
 
 static int grpo__counted(const unsigned char *mask, int from, int to) {
@@ -4905,10 +5642,12 @@ static grpo__normalizer grpo__count(int num_sequences, const int *offsets,
  * A constant that was never set counts as 1 (TRL, too, keeps its denominators from 0). */
 static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer *n, int tokens) {
     switch (o->average) {
-    case GRPO_AVERAGE_TOKEN:    return 1.0 / n->num_tokens;
-    case GRPO_AVERAGE_CONSTANT: return 1.0 / ((double)n->num_sequences
-                                              * grpo__max(o->max_completion_length, 1));
-    default:                    return 1.0 / ((double)n->num_sequences * tokens);
+    case GRPO_AVERAGE_TOKEN:        return 1.0 / n->num_tokens;
+    case GRPO_AVERAGE_CONSTANT:     return 1.0 / ((double)n->num_sequences
+                                                  * grpo__max(o->max_completion_length, 1));
+    case GRPO_AVERAGE_SEQUENCE_SUM: return 1.0 / n->num_sequences;
+    case GRPO_AVERAGE_SUM:          return 1.0;
+    default:                        return 1.0 / ((double)n->num_sequences * tokens);
     }
 }
 
@@ -4924,18 +5663,69 @@ static double grpo__ratio(double log_ratio) {
     return exp(grpo__clamp(log_ratio, -grpo__max_log_ratio, grpo__max_log_ratio));
 }
 
-/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dlogp = r, so -r A where the first
- * is the smaller (or as small), and 0 where a clip, a cap or the bound on log r holds. Optional on
- * top: r capped at delta before r A; for A < 0 the loss capped at -dual_clip A. The comparisons are
+/* What the loss must know of a sequence before it looks at its tokens: sums over those that count. */
+typedef struct grpo__sequence {
+    int tokens;
+    double log_ratio;               /* of log pi - log pi_old                                    */
+    double clipped;                 /* of the same, clipped to the worse for A (GEOMETRIC)       */
+    double drift, sampled;          /* of log pi_sampling - log pi; of log pi_old - that         */
+} grpo__sequence;
+
+/* log r clipped to [-eps, eps_high] where that makes r A smaller; GMPO clips in this way only. */
+static double grpo__clip_log(const grpo_objective *o, double x, double A) {
+    double c = grpo__clamp(x, -(double)o->epsilon, (double)o->epsilon_high);
+    return (A > 0 && c < x) || (A < 0 && c > x) ? c : x;
+}
+
+static grpo__sequence grpo__sequence_of(const grpo_objective *o, const grpo_sequences *s, int i) {
+    grpo__sequence q = { 0, 0, 0, 0, 0 };
+    int t;
+    for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
+        double now = (double)s->logprobs[t], old = (double)s->old_logprobs[t];
+        double drawn = s->sampling_logprobs ? (double)s->sampling_logprobs[t] : old;
+        double x = grpo__clamp(now - old, -grpo__max_log_ratio, grpo__max_log_ratio);
+        if (s->mask && !s->mask[t]) continue;
+        q.tokens++;
+        q.log_ratio += x;
+        q.clipped += grpo__clip_log(o, x, (double)s->advantages[t]);
+        q.drift += drawn - now;
+        q.sampled += old - drawn;
+    }
+    return q;
+}
+
+typedef struct grpo__token {        /* what the policy loss needs to know of one token           */
+    const grpo__sequence *sequence;
+    double logprob, old_logprob, A;
+    double x, chain;                /* log r; sum over the sequence's tokens of dx / dlogp       */
+} grpo__token;
+
+static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences *s,
+                                  const grpo__sequence *q, int t) {
+    grpo__token k;
+    k.sequence = q;
+    k.logprob = (double)s->logprobs[t];
+    k.old_logprob = (double)s->old_logprobs[t];
+    k.A = (double)s->advantages[t];
+    k.x = k.logprob - k.old_logprob;
+    k.chain = 1;
+    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x = q->log_ratio / q->tokens;      /* n times 1 / n   */
+    if (o->ratio == GRPO_RATIO_SUM) { k.x = q->log_ratio; k.chain = q->tokens; }
+    return k;
+}
+
+/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the first is
+ * the smaller (or as small), and 0 where a clip, a cap or the bound on log r holds. Optional on top:
+ * r capped at delta before r A; for A < 0 the loss capped at -dual_clip A. The comparisons are
  * turned so that a NaN comes through in both the loss and its derivative. */
-static double grpo__clip_loss(const grpo_objective *o, double log_ratio, double A, double *d) {
-    double r = grpo__ratio(log_ratio), delta = (double)o->delta, c = (double)o->dual_clip;
+static double grpo__clip_loss(const grpo_objective *o, const grpo__token *t, double *d) {
+    double r = grpo__ratio(t->x), A = t->A, delta = (double)o->delta, c = (double)o->dual_clip;
     double capped = delta > 0 && r > delta ? delta : r;
     double clipped = grpo__clamp(r, 1 - (double)o->epsilon, 1 + (double)o->epsilon_high);
     int clips = capped * A > clipped * A;
     double loss = clips ? -clipped * A : -capped * A;
-    int held = clips || capped < r || fabs(log_ratio) > grpo__max_log_ratio;
-    *d = (held ? 0 : r) * -A;
+    int held = clips || capped < r || fabs(t->x) > grpo__max_log_ratio;
+    *d = (held ? 0 : r) * -A * t->chain;
     if (c > 0 && A < 0 && loss > -c * A) {
         loss = -c * A;
         *d = 0;
@@ -4943,14 +5733,75 @@ static double grpo__clip_loss(const grpo_objective *o, double log_ratio, double 
     return loss;
 }
 
+/* -weight A log pi, the weight being a constant for the derivative. */
+static double grpo__weighted_loss(double weight, const grpo__token *t, double *d) {
+    *d = -weight * t->A;
+    return *d * t->logprob;
+}
+
+/* s = sigmoid(tau (r - 1)):  -4 s A / tau,  d/dx = -4 s (1 - s) r A  (SAPO, eq. 5 as in TRL) */
+static double grpo__sapo_loss(const grpo_objective *o, const grpo__token *t, double *d) {
+    double tau = (double)(t->A > 0 ? o->sapo_temperature_pos : o->sapo_temperature_neg);
+    double r = grpo__ratio(t->x), s = 1 / (1 + exp(-tau * (r - 1)));
+    *d = -4 * s * (1 - s) * r * t->A * t->chain;
+    if (fabs(t->x) > grpo__max_log_ratio) *d = 0;
+    return -4 * s * t->A / tau;
+}
+
+/* -A (prod r)^(1/n) over the sequence's clipped ratios; a token that is clipped has no part in it. */
+static double grpo__geometric_loss(const grpo_objective *o, const grpo__token *t, double *d) {
+    double x = t->logprob - t->old_logprob, r = exp(t->sequence->clipped / t->sequence->tokens);
+    int held = grpo__clip_log(o, x, t->A) != x || fabs(x) > grpo__max_log_ratio;
+    *d = (held ? 0 : r) * -t->A;
+    return -r * t->A;
+}
+
+/* phi = e^l r^k e^(-l r) of the sequence's r, at its height near 1 (VESPO as in TRL, with its k, l) */
+static double grpo__vespo_weight(const grpo__token *t) {
+    double k = t->A < 0 ? 3 : 2, l = t->A < 0 ? 2 : 3;
+    double x = grpo__clamp(t->sequence->log_ratio, log(1e-8), grpo__max_log_ratio);
+    return exp(l + k * x - l * exp(x));
+}
+
+/* DPPO: has pi left pi_old too far, in the direction in which A pushes it? Distance in probability,
+ * or the KL of "this token or another" under pi_old and pi. */
+static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
+    double p = exp(t->logprob), q = exp(t->old_logprob);
+    if (o->loss == GRPO_LOSS_DPPO_TV)
+        return t->A > 0 ? p - q > (double)o->epsilon_high : p - q < -(double)o->epsilon;
+    if (t->A > 0 ? p <= q : p >= q) return 0;
+    return q * (t->old_logprob - t->logprob) + (1 - q) * (log1p(-q) - log1p(-p))
+         > (double)(t->A > 0 ? o->epsilon_high : o->epsilon);
+}
+
+/* Loss of one token, and its derivative with respect to the token's log-prob: for ratios of
+ * sequences, that of all the sequence's tokens. */
+static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, double *d) {
+    double r = grpo__ratio(t->x), y = (double)o->dro_beta * t->x;
+    double low = 1 - (double)o->epsilon, high = 1 + (double)o->epsilon_high;
+    switch (o->loss) {
+    case GRPO_LOSS_REINFORCE: return grpo__weighted_loss(1, t, d);
+    case GRPO_LOSS_CISPO:     return grpo__weighted_loss(grpo__clamp(r, low, high), t, d);
+    case GRPO_LOSS_SAPO:      return grpo__sapo_loss(o, t, d);
+    case GRPO_LOSS_GEOMETRIC: return grpo__geometric_loss(o, t, d);
+    case GRPO_LOSS_VESPO:     return grpo__weighted_loss(grpo__vespo_weight(t), t, d);
+    case GRPO_LOSS_DPPO_TV:
+    case GRPO_LOSS_DPPO_KL:   return grpo__weighted_loss(grpo__dppo_left(o, t) ? 0 : grpo__clamp(r, 0, 20),
+                                                         t, d);
+    case GRPO_LOSS_DRO:       *d = y * t->chain - t->A; return y * t->x / 2 - t->A * t->logprob;
+    default:                  return grpo__clip_loss(o, t, d);
+    }
+}
+
 /* Estimates of KL(pi || ref) from one token, with x = log pi - log ref (Schulman 2020):
- * k1 = x, k2 = x^2 / 2, k3 = e^-x - 1 + x; and d/dlogp. expm1 keeps k3 from going below 0 by
+ * k1 = x, k2 = x^2 / 2, k3 = e^-x - 1 + x, |x|; and d/dlogp. expm1 keeps k3 from going below 0 by
  * cancellation where x is tiny. */
 static double grpo__kl(int kind, double x, double *d) {
     switch (kind) {
-    case GRPO_KL_K1: *d = 1; return x;
-    case GRPO_KL_K2: *d = x; return 0.5 * x * x;
-    default:         *d = -expm1(-x); return expm1(-x) + x;
+    case GRPO_KL_K1:  *d = 1; return x;
+    case GRPO_KL_K2:  *d = x; return 0.5 * x * x;
+    case GRPO_KL_ABS: *d = x < 0 ? -1 : x > 0; return fabs(x);
+    default:          *d = -expm1(-x); return expm1(-x) + x;
     }
 }
 
@@ -4960,33 +5811,82 @@ float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative) {
     return (float)kl;
 }
 
+float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples) {
+    double error = grpo__clamp((double)kl / (double)target - 1, -0.2, 0.2);
+    return (float)((double)beta * (1 + error * num_samples / (double)horizon));
+}
+
+/* pi_old / pi_sampling, by which the loss of a token is multiplied. */
+static double grpo__importance(const grpo_objective *o, const grpo_sequences *s,
+                               const grpo__sequence *q, int t) {
+    int whole = o->importance >= GRPO_IMPORTANCE_SEQUENCE;
+    int masks = o->importance == GRPO_IMPORTANCE_TOKEN_MASK
+             || o->importance == GRPO_IMPORTANCE_SEQUENCE_MASK;
+    double cap = (double)o->importance_cap, w;
+    if (o->importance == GRPO_IMPORTANCE_NONE || !s->sampling_logprobs) return 1;
+    w = grpo__ratio(whole ? q->sampled
+                          : (double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
+    return w > cap ? masks ? 0 : cap : w;
+}
+
 /* Running sums over tokens in order: a batch may be cut between sequences without a trace. */
 typedef struct grpo__loss_sums {
     double policy, kl, entropy, ratio, ratio_max, low, high, low_min, high_max;
-    int num_sequences;
+    double estimates[GRPO_KL_ESTIMATORS];
+    double difference, difference_max, importance, importance_min, importance_max;
+    int num_sequences, num_tokens;
 } grpo__loss_sums;
 
-typedef struct grpo__token {        /* what the loss needs to know of one token                  */
-    double logprob, old_logprob, ref_logprob, advantage;
-    int has_ref;
-} grpo__token;
+/* The KL term of token t, and its derivatives: one with respect to log pi, one to exact KL. */
+static double grpo__kl_term(const grpo_objective *o, const grpo_sequences *s, int t, double *d,
+                            double *dkl, grpo__loss_sums *sums) {
+    double x = (double)s->logprobs[t] - (double)s->ref_logprobs[t], kl = 0, slope = 0;
+    double beta = o->kl_in_reward ? 0 : (double)o->beta;
+    int kind;
+    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) {
+        double one, value = grpo__kl(kind, x, &one);
+        sums->estimates[kind] += value;
+        if (kind == o->kl) { kl = value; slope = one; }
+    }
+    if (o->kl == GRPO_KL_FULL) { kl = s->kl ? (double)s->kl[t] : 0; *dkl = beta; }
+    if (o->kl_straight_through) { slope = x; *dkl = 0; }
+    sums->kl += kl;
+    if (beta == 0) return 0;
+    *d += beta * slope;
+    return beta * kl;
+}
 
-/* Loss of one token, its derivative, and what is measured on the way. */
-static double grpo__token_loss(const grpo_objective *o, const grpo__token *t, double *d,
-                               grpo__loss_sums *s, int *low, int *high) {
-    double A = t->advantage, x = t->logprob - t->old_logprob, r = grpo__ratio(x), dkl, kl;
-    double loss = o->loss == GRPO_LOSS_REINFORCE ? -A * t->logprob : grpo__clip_loss(o, x, A, d);
-    if (o->loss == GRPO_LOSS_REINFORCE) *d = -A;
-    *low += r < 1 - (double)o->epsilon && A < 0;
-    *high += r > 1 + (double)o->epsilon_high && A > 0;
-    s->ratio += r;
-    if (r > s->ratio_max || r != r) s->ratio_max = r;         /* a NaN stays                     */
-    if (!t->has_ref) return loss;
-    kl = grpo__kl(o->kl, t->logprob - t->ref_logprob, &dkl);
-    s->kl += kl;
-    if (o->kl_in_reward || o->beta == 0) return loss;
-    *d += (double)o->beta * dkl;
-    return loss + (double)o->beta * kl;
+/* Where did the tokens come from? */
+static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
+                                   grpo__loss_sums *sums) {
+    double difference = fabs((double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
+    sums->difference += difference;
+    if (difference > sums->difference_max) sums->difference_max = difference;
+    sums->importance += importance;
+    if (!sums->num_tokens || importance < sums->importance_min) sums->importance_min = importance;
+    if (importance > sums->importance_max) sums->importance_max = importance;
+}
+
+/* Loss of one token that counts, its derivatives, and what is measured on the way. */
+static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
+                               const grpo__sequence *q, int t, double *d, double *dkl,
+                               grpo__loss_sums *sums, int *low, int *high) {
+    grpo__token k = grpo__token_of(o, s, q, t);
+    double r = grpo__ratio(k.x), loss = grpo__policy_loss(o, &k, d), w = grpo__importance(o, s, q, t);
+    double drift = (double)o->off_policy_mask_threshold;
+    if (s->mask && s->mask[t] == 2) w = 0;
+    if (drift > 0 && k.A < 0 && q->drift / q->tokens > drift) w = 0;
+    if (w == 0) loss = *d = 0;      /* even if they are not numbers                              */
+    loss *= w;
+    *d *= w;
+    *low += r < 1 - (double)o->epsilon && k.A < 0;
+    *high += r > 1 + (double)o->epsilon_high && k.A > 0;
+    sums->ratio += r;
+    if (r > sums->ratio_max || r != r) sums->ratio_max = r;   /* a NaN stays                     */
+    if (s->sampling_logprobs) grpo__measure_sampling(s, t, w, sums);
+    if (s->entropies) sums->entropy += (double)s->entropies[t];
+    sums->num_tokens++;
+    return s->ref_logprobs ? loss + grpo__kl_term(o, s, t, d, dkl, sums) : loss;
 }
 
 /* The extremes over sequences of the share of their tokens that is clipped. */
@@ -4998,28 +5898,23 @@ static void grpo__sequence_clipping(grpo__loss_sums *s, int tokens, int low, int
     s->high += high;
 }
 
-/* Adds some sequences of a batch whose whole is normalised by n. */
-static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n, int num_sequences,
-                            const int *offsets, const float *logprobs, const float *old_logprobs,
-                            const float *ref_logprobs, const float *advantages,
-                            const unsigned char *mask, const float *entropies, float *dlogprobs,
-                            grpo__loss_sums *sums) {
+/* Adds sequences [first, end) of s, whose whole is normalised by n. */
+static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
+                            const grpo_sequences *s, int first, int end, float *dlogprobs,
+                            float *dkl, grpo__loss_sums *sums) {
     int i, t;
-    for (i = 0; i < num_sequences; i++) {
-        int tokens = grpo__counted(mask, offsets[i], offsets[i + 1]), low = 0, high = 0;
-        double weight = tokens ? grpo__token_weight(o, n, tokens) : 0;
-        for (t = offsets[i]; t < offsets[i + 1]; t++) {
-            double d = 0;
-            if (!mask || mask[t]) {
-                grpo__token token = { (double)logprobs[t], (double)old_logprobs[t],
-                                      ref_logprobs ? (double)ref_logprobs[t] : 0,
-                                      (double)advantages[t], ref_logprobs != NULL };
-                sums->policy += weight * grpo__token_loss(o, &token, &d, sums, &low, &high);
-                if (entropies) sums->entropy += (double)entropies[t];
-            }
+    for (i = first; i < end; i++) {
+        grpo__sequence q = grpo__sequence_of(o, s, i);
+        double weight = q.tokens ? grpo__token_weight(o, n, q.tokens) : 0;
+        int low = 0, high = 0;
+        for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
+            double d = 0, k = 0;
+            if (!s->mask || s->mask[t])
+                sums->policy += weight * grpo__token_loss(o, s, &q, t, &d, &k, sums, &low, &high);
             if (dlogprobs) dlogprobs[t] = (float)(weight * d);
+            if (dkl) dkl[t] = (float)(weight * k);
         }
-        if (tokens) grpo__sequence_clipping(sums, tokens, low, high);
+        if (q.tokens) grpo__sequence_clipping(sums, q.tokens, low, high);
     }
 }
 
@@ -5028,12 +5923,20 @@ static grpo_loss_stats grpo__loss_finish(const grpo_objective *o, const grpo__no
                                          const grpo__loss_sums *s) {
     double tokens = n->num_tokens ? n->num_tokens : 1;
     grpo_loss_stats stats;
+    int kind;
     memset(&stats, 0, sizeof stats);
     stats.policy_loss = s->policy;
     stats.kl = s->kl / tokens;
+    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++)
+        stats.kl_estimates[kind] = s->estimates[kind] / tokens;
     stats.entropy = s->entropy / tokens;
     stats.loss = s->policy;
     if (o->entropy_coef != 0) stats.loss -= (double)o->entropy_coef * stats.entropy;
+    stats.sampling_difference_mean = s->difference / tokens;
+    stats.sampling_difference_max = s->difference_max;
+    stats.importance_mean = s->importance / tokens;
+    stats.importance_min = s->importance_min;
+    stats.importance_max = s->importance_max;
     stats.ratio_mean = s->ratio / tokens;
     stats.ratio_max = s->ratio_max;
     stats.clip_low_mean = s->low / tokens;
@@ -5046,16 +5949,13 @@ static grpo_loss_stats grpo__loss_finish(const grpo_objective *o, const grpo__no
     return stats;
 }
 
-double grpo_loss(const grpo_objective *o, int num_sequences, const int *offsets,
-                 const float *logprobs, const float *old_logprobs, const float *ref_logprobs,
-                 const float *advantages, const unsigned char *mask, const float *entropies,
-                 float *dlogprobs, grpo_loss_stats *stats) {
-    grpo__normalizer n = grpo__count(num_sequences, offsets, mask);
+double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs, float *dkl,
+                 grpo_loss_stats *stats) {
+    grpo__normalizer n = grpo__count(s->num_sequences, s->offsets, s->mask);
     grpo__loss_sums sums;
     grpo_loss_stats all;
     memset(&sums, 0, sizeof sums);
-    grpo__loss_part(o, &n, num_sequences, offsets, logprobs, old_logprobs, ref_logprobs, advantages,
-                    mask, entropies, dlogprobs, &sums);
+    grpo__loss_part(o, &n, s, 0, s->num_sequences, dlogprobs, dkl, &sums);
     all = grpo__loss_finish(o, &n, &sums);
     if (stats) *stats = all;
     return all.loss;
@@ -5290,7 +6190,8 @@ const grpo_backend *grpo_cpu(void) {
         grpo__cpu_rotate, grpo__cpu_rotate_backward,
         grpo__cpu_attention, grpo__cpu_attention_backward,
         grpo__cpu_swiglu, grpo__cpu_swiglu_backward,
-        grpo__cpu_logprobs, grpo__cpu_logprobs_backward, grpo__cpu_sample,
+        grpo__cpu_logprobs, grpo__cpu_logprobs_backward, grpo__cpu_kl, grpo__cpu_kl_backward,
+        grpo__cpu_sample, grpo__cpu_to_floats, grpo__cpu_from_floats,
         grpo__cpu_adamw, grpo__cpu_sum_of_squares, grpo__cpu_mix
     };
     return &table;
@@ -5307,37 +6208,96 @@ static void grpo__missing_reward(grpo *g, int reward, int i, float value) {
                i / g->batch.group_size);
 }
 
+/* Rewards of steps -> the completion's part, their sum; packed into step_offsets ... */
+static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
+    struct grpo__machinery *w = g->machinery;
+    int i, j, used = 0;
+    if (!w->step_ends)
+        return grpo__fail(g, GRPO_BAD_INPUT, "reward \"%s\" rewards steps, which need memory: add it "
+                          "before grpo_new()", reward->name);
+    for (i = first; i < end; i++) {
+        const grpo_sample *s = &g->batch.samples[i];
+        int *ends = w->step_ends + used, n;
+        float *rewards = w->step_rewards + used;
+        n = reward->steps(s, ends, rewards, s->num_tokens, reward->user);
+        if (n < 0 || n > s->num_tokens)
+            return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" returned %d steps for a completion of "
+                              "%d tokens", reward->name, n, s->num_tokens);
+        for (part[i] = 0, j = 0; j < n; part[i] += rewards[j++])
+            if (ends[j] >= s->num_tokens || ends[j] < (j ? ends[j - 1] + 1 : 0)
+                || !grpo__finite((double)rewards[j]))
+                return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\": step %d of %d ends with token %d "
+                                  "and has reward %g; ends must grow and rewards be numbers",
+                                  reward->name, j, n, ends[j], (double)rewards[j]);
+        w->step_offsets[i - first] = used;
+        used += n;
+    }
+    w->step_offsets[end - first] = used;
+    return GRPO_OK;
+}
+
+/* Their advantages, added to the batch's. Sequences [first, end) are whole groups. */
+static int grpo__add_process(grpo *g, const grpo_reward *reward, int first, int end) {
+    struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int t, code = grpo_process_advantages(&g->config.objective, (end - first) / b->group_size,
+                                          b->group_size, w->step_offsets, w->step_ends,
+                                          w->step_rewards, b->offsets + first, w->new_dlogprobs);
+    for (t = b->offsets[first]; t < b->offsets[end]; t++)
+        b->process[t] += reward->weight * w->new_dlogprobs[t];
+    return code;
+}
+
+/* One line of the rubric: a reward of each completion, or of its steps. */
+static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
+    grpo_batch *b = &g->batch;
+    int i, code;
+    if (reward->steps) {
+        code = grpo__reward_steps(g, reward, first, end, part);
+        return code ? code : grpo__add_process(g, reward, first, end);
+    }
+    if (reward->batch && reward->batch(b->samples + first, end - first, part + first, reward->user))
+        return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
+    for (i = first; i < end; i++) {
+        if (reward->function) part[i] = reward->function(&b->samples[i], reward->user);
+        if (!grpo__finite((double)part[i]))
+            grpo__missing_reward(g, (int)(reward - g->config.rewards), i, part[i]);
+        b->rewards[i] += reward->weight * part[i];
+    }
+    return GRPO_OK;
+}
+
 /* The rubric on sequences [first, end): each part, then the weighted sum. */
 static int grpo__reward_range(grpo *g, int first, int end) {
     grpo_batch *b = &g->batch;
-    int r, i;
+    int r, i, code = GRPO_OK;
     for (i = first; i < end; i++) b->rewards[i] = 0;
-    for (r = 0; r < g->config.num_rewards; r++) {
-        const grpo_reward *reward = &g->config.rewards[r];
-        float *part = b->reward_parts + grpo__size(r, b->num_sequences);
-        if (reward->batch) {
-            if (reward->batch(b->samples + first, end - first, part + first, reward->user))
-                return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure",
-                        reward->name);
-        } else {
-            for (i = first; i < end; i++) part[i] = reward->function(&b->samples[i], reward->user);
-        }
-        for (i = first; i < end; i++) {
-            if (!grpo__finite((double)part[i])) grpo__missing_reward(g, r, i, part[i]);
-            b->rewards[i] += reward->weight * part[i];
-        }
-    }
-    return GRPO_OK;
+    for (i = b->offsets[first]; i < b->offsets[end] && b->process; i++) b->process[i] = 0;
+    for (r = 0; r < g->config.num_rewards && !code; r++)
+        code = grpo__reward_line(g, &g->config.rewards[r], first, end,
+                                 b->reward_parts + grpo__size(r, b->num_sequences));
+    return code;
+}
+
+/* Does any step's reward set a group's completions apart? */
+static int grpo__steps_differ(const grpo_batch *b, int p) {
+    int t;
+    for (t = b->offsets[p * b->group_size]; t < b->offsets[(p + 1) * b->group_size] && b->process; t++)
+        if (b->process[t] != 0) return 1;
+    return 0;
 }
 
 static int grpo__find_equal_groups(grpo *g, int *count) {
     grpo_batch *b = &g->batch;
     int p;
-    if (grpo_advantages(&g->config.objective, b->rewards, b->num_prompts, b->group_size,
+    if (grpo_advantages(&g->config.objective, b->rewards, b->num_prompts, b->group_size, NULL,
                         g->machinery->exchange, g->machinery->equal) < 0)
         return grpo__fail(g, GRPO_BAD_INPUT, "the batch is empty");
     *count = 0;
-    for (p = 0; p < b->num_prompts; p++) *count += g->machinery->equal[p];
+    for (p = 0; p < b->num_prompts; p++) {
+        if (grpo__steps_differ(b, p)) g->machinery->equal[p] = 0;
+        *count += g->machinery->equal[p];
+    }
     return GRPO_OK;
 }
 
@@ -5365,6 +6325,15 @@ static int grpo__resample(grpo *g) {
     return code;
 }
 
+/* Exact KL of every token of the batch, under the weights that drew it. */
+static int grpo__measure_kl(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    grpo__way way = grpo__way_of(w->kept_valid ? GRPO__KEEP : GRPO__SCORE, w->kept_valid);
+    grpo__found to = { NULL, NULL, NULL, NULL };
+    to.logprobs = w->new_logprobs; to.kl = g->batch.kl;
+    return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
+}
+
 int grpo_score(grpo *g) {
     int code = grpo__need_stage(g, GRPO__ROLLED, "grpo_score"), equal;
     if (!code && g->config.num_rewards == 0)
@@ -5375,22 +6344,29 @@ int grpo_score(grpo *g) {
     if (!code) code = grpo__find_equal_groups(g, &equal);
     if (!code && g->batch.ref_logprobs)
         code = grpo_forward(g, GRPO_REFERENCE, g->batch.ref_logprobs, NULL);
+    if (!code && g->batch.kl) code = grpo__measure_kl(g);
     g->machinery->stage = code ? GRPO__EMPTY : GRPO__SCORED;
     return code;
 }
 
 /* ---- compare */
 
-/* r_i - beta sum_t KL_it, for objectives that put the KL into the reward. */
-static float grpo__penalised_reward(const grpo *g, int i) {
+/* beta KL of token t at sampling, for objectives that take it from the reward; else 0. */
+static double grpo__penalty(const grpo *g, int t) {
     const grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
-    double kl = 0;
+    if (!o->kl_in_reward || !b->ref_logprobs) return 0;
+    if (o->kl == GRPO_KL_FULL) return b->kl ? (double)(o->beta * b->kl[t]) : 0;
+    return (double)o->beta * (double)grpo_kl(o->kl, b->logprobs[t], b->ref_logprobs[t], NULL);
+}
+
+/* r_i - beta sum_t KL_it */
+static float grpo__penalised_reward(const grpo *g, int i) {
+    const grpo_batch *b = &g->batch;
+    double reward = (double)b->rewards[i];
     int t;
-    if (!o->kl_in_reward || !b->ref_logprobs) return b->rewards[i];
-    for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
-        kl += (double)grpo_kl(o->kl, b->logprobs[t], b->ref_logprobs[t], NULL);
-    return (float)((double)b->rewards[i] - (double)o->beta * kl);
+    for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) reward -= grpo__penalty(g, t);
+    return (float)reward;
 }
 
 /* Does sequence i take part in the loss? */
@@ -5401,20 +6377,70 @@ static int grpo__takes_part(const grpo *g, int i) {
     return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->equal[i / g->batch.group_size];
 }
 
+/* One A a completion, from the rewards of its group. */
+static int grpo__compare_groups(grpo *g) {
+    grpo_batch *b = &g->batch;
+    const grpo_objective *o = &g->config.objective;
+    float *rewards = g->machinery->exchange, *advantages = rewards + b->num_sequences;
+    float weights[GRPO_MAX_REWARDS];
+    int i, t, code;
+    for (i = 0; i < b->num_sequences; i++) rewards[i] = grpo__penalised_reward(g, i);
+    for (i = 0; i < g->config.num_rewards; i++)
+        weights[i] = g->config.rewards[i].steps ? 0 : g->config.rewards[i].weight;
+    if (o->combine == GRPO_COMBINE_ADVANTAGES)
+        code = grpo_combine_advantages(o, b->reward_parts, weights, g->config.num_rewards,
+                                       b->num_prompts, b->group_size, g->machinery->lengths,
+                                       advantages);
+    else
+        code = grpo_advantages(o, rewards, b->num_prompts, b->group_size, g->machinery->lengths,
+                               advantages, NULL);
+    for (i = 0; i < b->num_sequences; i++)
+        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) b->advantages[t] = advantages[i];
+    return code;
+}
+
+static int grpo__take_returns(grpo *g);                       /* in >>ppo                        */
+
+static int grpo__compare_floats(const void *a, const void *b) {
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Tokens of which the policy was more certain than most keep out of the policy loss (Wang et al.
+ * 2025, arXiv:2506.01939). The quantile is interpolated as torch.quantile does. */
+static void grpo__mask_certain_tokens(grpo *g) {
+    grpo_batch *b = &g->batch;
+    float *sorted = g->machinery->new_dlogprobs;
+    int t, n = 0, all = b->offsets[b->num_sequences], at;
+    double place, threshold;
+    for (t = 0; t < all; t++)
+        if (b->mask[t]) sorted[n++] = b->entropies[t];
+    if (!n || g->config.objective.top_entropy_quantile >= 1) return;
+    qsort(sorted, (size_t)n, sizeof *sorted, grpo__compare_floats);
+    place = (1 - (double)g->config.objective.top_entropy_quantile) * (n - 1);
+    at = (int)place;
+    threshold = (double)sorted[at];
+    if (at + 1 < n) threshold += (place - at) * ((double)sorted[at + 1] - (double)sorted[at]);
+    for (t = 0; t < all; t++)
+        if (b->mask[t] && (double)b->entropies[t] < threshold) b->mask[t] = 2;
+}
+
 int grpo_advantage(grpo *g) {
     grpo_batch *b = &g->batch;
-    float *rewards = g->machinery->exchange, *advantages;
+    const grpo_objective *o = &g->config.objective;
     int i, t, code = grpo__need_stage(g, GRPO__SCORED, "grpo_advantage");
     if (code) return code;
-    advantages = rewards + b->num_sequences;
-    for (i = 0; i < b->num_sequences; i++) rewards[i] = grpo__penalised_reward(g, i);
-    code = grpo_advantages(&g->config.objective, rewards, b->num_prompts, b->group_size, advantages,
-                           NULL);
-    for (i = 0; i < b->num_sequences && !code; i++)
-        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) {
-            b->advantages[t] = advantages[i];
-            b->mask[t] = (unsigned char)grpo__takes_part(g, i);
-        }
+    for (i = 0; i < b->num_sequences; i++)
+        memset(b->mask + b->offsets[i], grpo__takes_part(g, i),
+               (size_t)(b->offsets[i + 1] - b->offsets[i]));
+    if (o->advantage == GRPO_ADVANTAGE_RETURN || o->advantage == GRPO_ADVANTAGE_GAE)
+        code = grpo__take_returns(g);
+    else
+        code = grpo__compare_groups(g);
+    for (t = 0; t < b->offsets[b->num_sequences] && b->process; t++)
+        b->advantages[t] += b->process[t];
+    if (o->whiten) grpo_whiten(b->advantages, b->mask, b->offsets[b->num_sequences]);
+    grpo__mask_certain_tokens(g);
     if (!code) g->machinery->stage = GRPO__COMPARED;
     return code;
 }
@@ -5485,8 +6511,8 @@ static int grpo__first_not_finite(const float *x, int from, int to) {
 }
 
 /* d(loss)/d(entropy) of each token that counts is the same constant. */
-static const float *grpo__entropy_gradient(grpo *g, const grpo_objective *o,
-                                           const grpo__normalizer *n, int from, int to) {
+static float *grpo__entropy_gradient(grpo *g, const grpo_objective *o, const grpo__normalizer *n,
+                                     int from, int to) {
     const grpo_batch *b = &g->batch;
     float *d = g->machinery->new_entropies;
     int t;
@@ -5500,7 +6526,8 @@ static const float *grpo__entropy_gradient(grpo *g, const grpo_objective *o,
 static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
     const grpo_batch *b = &g->batch;
     int t, end = b->offsets[(p + 1) * b->group_size];
-    int pulled = o->entropy_coef != 0 || (o->beta > 0 && !o->kl_in_reward);
+    int pulled = o->entropy_coef != 0 || (o->beta > 0 && !o->kl_in_reward)
+              || (g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE);
     for (t = b->offsets[p * b->group_size]; t < end; t++)
         if (b->mask[t] && (pulled || b->advantages[t] != 0)) return 0;
     return 1;
@@ -5517,48 +6544,94 @@ static void grpo__recall_logprobs(grpo *g, int first, int end) {
         size_t size = (size_t)(b->offsets[i + 1] - b->offsets[i]) * sizeof(float);
         memcpy(w->new_logprobs + to, w->drawn_logprobs + from, size);
         memcpy(w->new_entropies + to, w->drawn_entropies + from, size);
+        if (w->new_kl) memcpy(w->new_kl + to, b->kl + to, size);
     }
 }
 
+/* What the loss looks at: the batch as it was sampled, and its tokens as they are now. */
+grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs) {
+    const grpo_batch *b = &g->batch;
+    grpo_sequences s;
+    memset(&s, 0, sizeof s);
+    s.num_sequences = b->num_sequences;
+    s.offsets = b->offsets;
+    s.logprobs = logprobs;
+    s.old_logprobs = b->logprobs;
+    s.advantages = b->advantages;
+    s.ref_logprobs = b->ref_logprobs;
+    s.kl = b->kl;
+    s.sampling_logprobs = b->sampling_logprobs;
+    s.mask = b->mask;
+    return s;
+}
+
+static grpo_sequences grpo__now(const grpo *g) {
+    grpo_sequences s = grpo_batch_sequences(g, g->machinery->new_logprobs);
+    s.kl = g->machinery->new_kl;
+    s.entropies = g->machinery->new_entropies;
+    return s;
+}
+
+/* An optimizer step's sums over its tokens, in order. */
+typedef struct grpo__sums {
+    grpo__normalizer n;
+    grpo__loss_sums loss;
+    double value, value_clips;      /* of a value model                                          */
+} grpo__sums;
+
+static void grpo__value_part(grpo *g, const float *values, float *dvalues, float weight, int from,
+                             int to, grpo__sums *sums);       /* in >>ppo                        */
+
 /* One micro-batch, prompts [p, *next): forward (unless sampling kept it), loss, backward. The tokens
  * of idle groups count in the loss with the log-probs they were sampled with. */
-static int grpo__accumulate_part(grpo *g, const grpo_objective *o, const grpo__normalizer *n,
-                                 int p, int end, int *next, grpo__loss_sums *sums) {
+static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int end, int *next,
+                                 grpo__sums *sums) {
     struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
-    int recall = w->kept_valid, G = b->group_size, from = b->offsets[p * G], to, bad, code;
-    grpo__pass pass = grpo__groups_pass(g, p, end, next, GRPO__KEEP, recall, w->idle);
+    int G = b->group_size, from = b->offsets[p * G], to, bad, code = GRPO_OK;
+    int exact = w->new_kl && o->kl == GRPO_KL_FULL && o->beta > 0 && !o->kl_in_reward;
+    int values = g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE;
+    grpo__way way = grpo__way_of(GRPO__KEEP, w->kept_valid);
+    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    grpo_sequences s = grpo__now(g);
+    grpo__pass pass;
+    way.skip = w->idle;
+    pass = grpo__groups_pass(g, p, end, next, &way);
     to = b->offsets[*next * G];
     grpo__recall_logprobs(g, p, *next);
-    if (!recall && pass.num_targets) {
-        code = grpo__pass_forward(g, GRPO_POLICY, &pass, w->new_logprobs, w->new_entropies);
-        if (code) return code;
-    }
+    if (!way.recall || exact) { now.logprobs = w->new_logprobs; now.entropies = w->new_entropies; }
+    if (exact) now.kl = w->new_kl;
+    if (values) now.values = w->new_values;
+    if (pass.num_targets && (now.logprobs || now.values))
+        code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
+    if (code) return code;
     if ((bad = grpo__first_not_finite(w->new_logprobs, from, to)) >= 0)
         return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of the batch is not "
                           "finite: the update was skipped, the weights are as before", bad);
-    grpo__loss_part(o, n, (*next - p) * G, b->offsets + p * G, w->new_logprobs, b->logprobs,
-                    b->ref_logprobs, b->advantages, b->mask, w->new_entropies, w->new_dlogprobs,
-                    sums);
+    grpo__loss_part(o, &sums->n, &s, p * G, *next * G, w->new_dlogprobs, exact ? w->new_dkl : NULL,
+                    &sums->loss);
+    if (values) grpo__value_part(g, w->new_values, w->new_dvalues, o->vf_coef, from, to, sums);
     if (!pass.num_targets) return GRPO_OK;
-    return grpo__pass_backward(g, &pass, w->new_dlogprobs,
-                               grpo__entropy_gradient(g, o, n, from, to));
+    d.logprobs = w->new_dlogprobs;
+    d.entropies = grpo__entropy_gradient(g, o, &sums->n, from, to);
+    d.kl = exact ? w->new_dkl : NULL;
+    d.values = values ? w->new_dvalues : NULL;
+    return grpo__pass_backward(g, &pass, &d);
 }
 
 /* The gradient of the loss on prompts [first, end), added up in micro-batches under one
  * normaliser. */
 static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end,
-                            grpo_loss_stats *stats) {
+                            grpo_loss_stats *stats, grpo__sums *sums) {
     grpo_batch *b = &g->batch;
     int G = b->group_size, p, next, code = GRPO_OK;
-    grpo__normalizer n = grpo__count((end - first) * G, b->offsets + first * G, b->mask);
-    grpo__loss_sums sums;
-    memset(&sums, 0, sizeof sums);
+    memset(sums, 0, sizeof *sums);
+    sums->n = grpo__count((end - first) * G, b->offsets + first * G, b->mask);
     for (p = first; p < end; p++)
         g->machinery->idle[p] = (unsigned char)grpo__is_idle(g, o, p);
     for (p = first; p < end && !code; p = next)
-        code = grpo__accumulate_part(g, o, &n, p, end, &next, &sums);
-    *stats = grpo__loss_finish(o, &n, &sums);
+        code = grpo__accumulate_part(g, o, p, end, &next, sums);
+    *stats = grpo__loss_finish(o, &sums->n, &sums->loss);
     if (!code && !grpo__finite(stats->loss))
         code = grpo__fail(g, GRPO_NONFINITE, "the loss is not finite: the update was skipped, the "
                           "weights are as before (is an advantage or reference log-prob NaN?)");
@@ -5568,7 +6641,16 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
 
 /* ---- metrics */
 static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s) {
+    int kind;
     m->loss += s->loss;
+    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) m->kl_estimates[kind] += s->kl_estimates[kind];
+    m->sampling_difference_mean += s->sampling_difference_mean;
+    m->importance_mean += s->importance_mean;
+    if (!m->num_updates || s->importance_min < m->importance_min)
+        m->importance_min = s->importance_min;
+    if (s->importance_max > m->importance_max) m->importance_max = s->importance_max;
+    if (s->sampling_difference_max > m->sampling_difference_max)
+        m->sampling_difference_max = s->sampling_difference_max;
     m->policy_loss += s->policy_loss;
     m->kl += s->kl;
     m->entropy += s->entropy;
@@ -5584,6 +6666,9 @@ static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s) {
 
 static void grpo__average_updates(grpo_metrics *m) {
     double n = m->num_updates ? m->num_updates : 1;
+    int kind;
+    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) m->kl_estimates[kind] /= n;
+    m->sampling_difference_mean /= n; m->importance_mean /= n; m->vf_loss /= n; m->vf_clipfrac /= n;
     m->loss /= n; m->policy_loss /= n; m->kl /= n; m->entropy /= n; m->grad_norm /= n;
     m->clip_ratio_low_mean /= n; m->clip_ratio_high_mean /= n; m->clip_ratio_region_mean /= n;
     m->clip_ratio_low_min /= n; m->clip_ratio_high_max /= n; m->ratio_mean /= n;
@@ -5614,14 +6699,16 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
     int r, p;
     m->step = (int)g->state.step;
     m->num_tokens = g->state.num_tokens;
-    rewards = grpo__describe(b->rewards, b->num_sequences, 1);
+    m->beta = (double)g->config.objective.beta;
+    m->entropy_coef = (double)g->config.objective.entropy_coef;
+    rewards = grpo__describe(b->rewards, NULL, b->num_sequences, 1);
     m->reward = rewards.mean;
     m->reward_std = rewards.std;
     m->num_left_out = b->num_sequences - rewards.count;
     m->num_rewards = g->config.num_rewards;
     for (r = 0; r < m->num_rewards; r++) {
         memcpy(m->reward_names[r], g->config.rewards[r].name, GRPO_NAME_LENGTH);
-        rewards = grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences),
+        rewards = grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences), NULL,
                                  b->num_sequences, 1);
         m->reward_means[r] = rewards.mean;
         m->reward_stds[r] = rewards.std;
@@ -5633,19 +6720,38 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
     grpo__measure_lengths(g, m);
 }
 
+static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m,
+                               grpo__sums *sums);             /* in >>ppo                        */
+
+/* beta and entropy_coef on their way to their targets. */
+static void grpo__adapt(grpo *g, const grpo_metrics *m) {
+    grpo_objective *o = &g->config.objective;
+    if (o->kl_target > 0)
+        o->beta = grpo_adaptive_kl(o->beta, (float)m->kl, o->kl_target, o->kl_horizon,
+                                   g->batch.num_sequences);
+    if (o->entropy_target > 0) {
+        o->entropy_coef += m->entropy < (double)o->entropy_target ? o->entropy_step
+                                                                  : -o->entropy_step;
+        if (o->entropy_coef < 0) o->entropy_coef = 0;
+    }
+}
+
 /* One optimizer update on prompts [first, end). */
 static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     const grpo_config *c = &g->config;
     const grpo_batch *b = &g->batch;
     grpo_loss_stats stats;
+    grpo__sums sums;
     double norm = 0;
     int code, G = b->group_size, p;
     m->learning_rate = (double)(c->learning_rate
         * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps,
                 c->max_steps));
     if (!grpo__counted(b->mask, b->offsets[first * G], b->offsets[end * G])) return GRPO_OK;
-    code = grpo__accumulate(g, &c->objective, first, end, &stats);
+    code = grpo__accumulate(g, &c->objective, first, end, &stats, &sums);
     if (!code) code = grpo_optimize(g, (float)m->learning_rate, &norm);
+    if (!code && c->objective.advantage == GRPO_ADVANTAGE_GAE)
+        code = grpo__update_critic(g, first, end, m, &sums);
     if (code) { m->skipped = 1; return code; }
     g->state.optimizer_step++;
     for (p = first; p < end; p++) m->num_idle += g->machinery->idle[p];
@@ -5662,6 +6768,9 @@ int grpo_update(grpo *g, grpo_metrics *metrics) {
     if (!code && c->objective.beta > 0 && !g->batch.ref_logprobs)
         code = grpo__fail(g, GRPO_BAD_INPUT, "objective.beta was 0 at grpo_new(), so there is no "
                           "reference policy: set it before");
+    if (!code && grpo__uses_exact_kl(c) && !g->batch.kl)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "exact KL needs memory: set objective.kl before "
+                          "grpo_new()");
     if (code) return code;
     memset(&m, 0, sizeof m);
     grpo__measure_batch(g, &m);
@@ -5673,6 +6782,7 @@ int grpo_update(grpo *g, grpo_metrics *metrics) {
             if (first < end) code = grpo__update_range(g, first, end, &m);
         }
     grpo__average_updates(&m);
+    if (!code) grpo__adapt(g, &m);
     if (metrics) *metrics = m;
     return code;
 }
@@ -5705,43 +6815,120 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
     return code;
 }
 
-/* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
-static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prompts) {
+/* ---- completions from elsewhere */
+static int grpo__place(grpo *g, int i, const grpo_completion *c) {
+    grpo_batch *b = &g->batch;
+    int *tokens = b->tokens + b->offsets[i], L = g->config.max_completion_length, t;
+    int n = c->num_tokens, V = g->config.model.vocab_size;
+    if (!c->tokens && !c->text)
+        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has neither text nor tokens", i);
+    if (!c->tokens) {
+        n = grpo_encode(g, c->text, tokens, L - !c->truncated);
+        if (n < 0) return n;
+        if (!c->truncated) tokens[n++] = g->config.eos_token_id;
+    }
+    if (n < 1 || n > L)
+        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has %d tokens; it must be 1 to %d", i, n,
+                          L);
+    for (t = 0; c->tokens && t < n; t++) {
+        if (c->tokens[t] < 0 || c->tokens[t] >= V)
+            return grpo__fail(g, GRPO_BAD_INPUT, "completion %d: token %d is %d, not in the "
+                              "vocabulary", i, t, c->tokens[t]);
+        tokens[t] = c->tokens[t];
+    }
+    b->offsets[i + 1] = b->offsets[i] + n;
+    b->truncated[i] = tokens[n - 1] != g->config.eos_token_id;
+    g->machinery->lengths[i] = n;
+    return GRPO_OK;
+}
+
+/* No filter is known to have been at work. */
+static void grpo__unfiltered(grpo *g, float temperature) {
+    struct grpo__machinery *w = g->machinery;
+    memset(&w->sampling, 0, sizeof w->sampling);
+    w->sampling.temperature = temperature > 0 ? temperature : 1;
+    w->sampling.top_p = 1;
+}
+
+/* As if the policy had drawn them: what it thinks of each token. */
+static int grpo__weigh(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
-    int i, t, n, L = g->config.max_completion_length;
-    int code = grpo__begin_batch(g, prompts, num_prompts, 1);
-    if (code) return code;
-    b->offsets[0] = 0;
-    for (i = 0; i < num_prompts; i++) {
-        int *tokens = b->tokens + b->offsets[i];
-        if (!prompts[i].answer)
-            return grpo__fail(g, GRPO_BAD_INPUT, "grpo_sft: prompt %d has no answer", i);
-        n = grpo_encode(g, prompts[i].answer, tokens, L - 1);
-        if (n < 0) return n;
-        tokens[n++] = g->config.eos_token_id;
-        b->offsets[i + 1] = b->offsets[i] + n;
+    int i, L = g->config.max_completion_length, code;
+    g->machinery->stage = GRPO__ROLLED;
+    code = grpo_forward(g, GRPO_POLICY, b->logprobs, b->entropies);
+    for (i = 0; i < b->num_sequences; i++) {
+        size_t to = grpo__size(i, L), from = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
+        memcpy(w->drawn_tokens + to, b->tokens + from, n * sizeof(int));
+        memcpy(w->drawn_logprobs + to, b->logprobs + from, n * sizeof(float));
+        memcpy(w->drawn_entropies + to, b->entropies + from, n * sizeof(float));
     }
-    for (t = 0; t < b->offsets[num_prompts]; t++) {
+    return code;
+}
+
+int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
+               const grpo_completion *completions) {
+    struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int i, code, elsewhere = 0, p;
+    if (num_prompts > g->config.num_prompts)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
+                          num_prompts, g->config.num_prompts);
+    code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
+    b->offsets[0] = 0;
+    for (i = 0; !code && i < b->num_sequences; i++) {
+        code = grpo__place(g, i, &completions[i]);
+        elsewhere |= completions[i].logprobs != NULL;
+    }
+    grpo__unfiltered(g, g->config.sampling.temperature);
+    if (!code) code = grpo__weigh(g);
+    for (i = 0; !code && i < b->num_sequences; i++) {
+        code = grpo__make_sample(g, i);
+        memcpy(w->drawn_elsewhere + b->offsets[i],
+               completions[i].logprobs ? completions[i].logprobs : b->logprobs + b->offsets[i],
+               (size_t)w->lengths[i] * sizeof(float));
+    }
+    g->machinery->stage = code ? GRPO__EMPTY : GRPO__ROLLED;
+    if (code) return code;
+    if (elsewhere) b->sampling_logprobs = w->drawn_elsewhere;
+    g->state.step++;
+    for (p = 0; p < num_prompts; p++)
+        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
+    g->state.num_tokens += (double)b->offsets[b->num_sequences];
+    return GRPO_OK;
+}
+
+/* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
+static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prompts) {
+    grpo_batch *b = &g->batch;
+    grpo_completion answer;
+    int i, t, code = grpo__begin_batch(g, prompts, num_prompts, 1);
+    memset(&answer, 0, sizeof answer);
+    b->offsets[0] = 0;
+    for (i = 0; i < num_prompts && !code; i++) {
+        answer.text = prompts[i].answer;
+        code = !answer.text ? grpo__fail(g, GRPO_BAD_INPUT, "grpo_sft: prompt %d has no answer", i)
+                            : grpo__place(g, i, &answer);
+    }
+    for (t = 0; !code && t < b->offsets[num_prompts]; t++) {
         b->advantages[t] = 1;
         b->logprobs[t] = 0;
         b->mask[t] = 1;
     }
-    memset(&w->sampling, 0, sizeof w->sampling);
-    w->sampling.temperature = 1;
-    w->sampling.top_p = 1;
-    return GRPO_OK;
+    grpo__unfiltered(g, 1);
+    return code;
 }
 
 int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
              double *loss) {
     grpo_objective likelihood;
     grpo_loss_stats stats;
+    grpo__sums sums;
     int code = grpo__answers_batch(g, prompts, num_prompts);
     memset(&likelihood, 0, sizeof likelihood);
     likelihood.loss = GRPO_LOSS_REINFORCE;                    /* -A log pi, A = 1                */
     likelihood.average = GRPO_AVERAGE_TOKEN;
-    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &stats);
+    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &stats, &sums);
     if (!code) code = grpo_optimize(g, learning_rate, NULL);
     if (!code && loss) *loss = stats.loss;
     return code;
@@ -5845,6 +7032,330 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
     evaluation->k = k;
     code = grpo__evaluate_greedy(g, prompts, num_prompts, evaluation);
     if (!code && num_samples) code = grpo__evaluate_pass(g, prompts, num_prompts, evaluation);
+    return code;
+}
+
+/* ------------------------------------------------------------------------------------- >>ppo --
+ * What GRPO took away, kept so that it can be measured: a value model that says what to expect of
+ * each token (GRPO asks the group), and a reward model that judges (GRPO verifies). */
+
+/* ---- returns: rewards per token -> advantages */
+void grpo_gae(int num_sequences, const int *offsets, const float *rewards, const float *values,
+              float gamma, float lam, float *advantages, float *returns) {
+    int i, t;
+    for (i = 0; i < num_sequences; i++) {
+        double A = 0, next = 0;
+        for (t = offsets[i + 1]; t-- > offsets[i]; ) {
+            double value = values ? (double)values[t] : 0;
+            double delta = (double)rewards[t] + (double)gamma * next - value;
+            A = delta + (double)gamma * (double)lam * A;
+            next = value;
+            advantages[t] = (float)A;
+            if (returns) returns[t] = (float)(A + value);
+        }
+    }
+}
+
+static grpo *grpo__critic_of(grpo *g) { return g->config.critic ? g->config.critic : g; }
+
+/* A completion's reward belongs to its last token, the KL penalty to each. */
+static int grpo__take_returns(grpo *g) {
+    grpo_batch *b = &g->batch;
+    const grpo_objective *o = &g->config.objective;
+    float *rewards = g->machinery->new_dlogprobs;
+    int i, t, gae = o->advantage == GRPO_ADVANTAGE_GAE, code = GRPO_OK;
+    if (gae && !b->values)
+        return grpo__fail(g, GRPO_BAD_INPUT, "advantage gae needs memory: set it before grpo_new()");
+    if (gae) code = grpo_values(grpo__critic_of(g), g, b->values);
+    if (code && grpo__critic_of(g) != g)
+        return grpo__fail(g, code, "critic: %s", grpo_error(g->config.critic));
+    for (i = 0; i < b->num_sequences; i++) {
+        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) rewards[t] = (float)-grpo__penalty(g, t);
+        if (grpo__finite((double)b->rewards[i])) rewards[t - 1] += b->rewards[i];
+    }
+    grpo_gae(b->num_sequences, b->offsets, rewards, gae ? b->values : NULL, o->gamma,
+             gae ? o->lam : 1.0f, b->advantages, gae ? b->returns : NULL);
+    return code;
+}
+
+/* ---- the value model */
+grpo_config grpo_critic_config(const grpo_config *policy) {
+    grpo_config c = *policy;
+    c.model.num_labels = 1;
+    c.model.value_head = 0;
+    c.objective = grpo_objective_preset("trl", NULL);         /* beta 0: no reference            */
+    c.num_rewards = 0;
+    c.critic = NULL;
+    c.on_step = NULL;
+    c.metrics_path = NULL;
+    c.rollout_batch_prompts = 1;    /* it never samples: no room for that                        */
+    return c;
+}
+
+int grpo_copy_weights(grpo *to, const grpo *from) {
+    struct grpo__machinery *w = to->machinery;
+    int i, j;
+    for (i = 0; i < grpo__num_tensors(&to->config.model); i++)
+        for (j = 0; j < grpo__num_tensors(&from->config.model); j++) {
+            grpo__tensor a = grpo__tensor_at(&to->config.model, i);
+            grpo__tensor b = grpo__tensor_at(&from->config.model, j);
+            if (strcmp(a.name, b.name)) continue;
+            if (a.rows != b.rows || a.cols != b.cols || w->backend != from->machinery->backend)
+                return grpo__fail(to, GRPO_BAD_INPUT, "%s has another shape in the other model, or "
+                                  "its backend is another", a.name);
+            w->backend->mix(w->context, w->weights + a.offset, from->machinery->weights + b.offset,
+                            0.0f, 1.0f, grpo__size(a.rows, a.cols ? a.cols : 1));
+        }
+    grpo__weights_changed(to, GRPO_POLICY);
+    return grpo__device_check(to);
+}
+
+/* Let the critic look at the policy's batch. */
+static int grpo__lend_batch(grpo *critic, const grpo *g) {
+    const grpo_config *c = &critic->config;
+    if (!grpo__has_score(&c->model))
+        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no scalar head: set model.num_labels (or, "
+                          "to share the policy's weights, model.value_head) to 1");
+    if (critic == g) return GRPO_OK;
+    if (c->num_prompts * c->num_generations < g->batch.num_sequences
+        || c->max_prompt_length < g->config.max_prompt_length
+        || c->max_completion_length != g->config.max_completion_length
+        || c->model.vocab_size != g->config.model.vocab_size)
+        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no room for the policy's batch: begin with "
+                          "grpo_critic_config()");
+    critic->batch = g->batch;
+    return GRPO_OK;
+}
+
+int grpo_values(grpo *critic, const grpo *g, float *values) {
+    grpo_batch own = critic->batch;
+    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
+    grpo__found to = { NULL, NULL, NULL, NULL };
+    int code = g->machinery->stage < GRPO__ROLLED ? GRPO_BAD_INPUT : grpo__lend_batch(critic, g);
+    to.values = values;
+    if (!code) code = grpo__batch_forward(critic, GRPO_POLICY, &way, &to);
+    critic->batch = own;
+    return code;
+}
+
+/* 1/2 max((V - R)^2, (V' - R)^2), and its derivative */
+static double grpo__value_loss(double V, double old, double R, double clip, double *d, int *held) {
+    double near = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
+    *held = (near - R) * (near - R) > (V - R) * (V - R);
+    *d = *held ? 0 : V - R;         /* where V' is the worse, it is the bound, a constant        */
+    return *held ? 0.5 * (near - R) * (near - R) : 0.5 * (V - R) * (V - R);
+}
+
+double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
+                       const float *returns, const unsigned char *mask, float clip,
+                       float *dvalues, double *clipfrac) {
+    int t, held, clips = 0, n = grpo__counted(mask, 0, num_tokens);
+    double loss = 0, d, share = n ? 1.0 / n : 0;
+    for (t = 0; t < num_tokens; t++) {
+        d = 0;
+        if (!mask || mask[t]) {
+            loss += share * grpo__value_loss((double)values[t], (double)old_values[t],
+                                             (double)returns[t], (double)clip, &d, &held);
+            clips += held;
+        }
+        if (dvalues) dvalues[t] = (float)(share * d);
+    }
+    if (clipfrac) *clipfrac = clips * share;
+    return loss;
+}
+
+/* The same for tokens [from, to) of an optimizer step; weight: of the loss's gradient. */
+static void grpo__value_part(grpo *g, const float *values, float *dvalues, float weight, int from,
+                             int to, grpo__sums *sums) {
+    const grpo_batch *b = &g->batch;
+    double share = 1.0 / grpo__max(sums->n.num_tokens, 1), d;
+    int t, held;
+    for (t = from; t < to; t++) {
+        dvalues[t] = 0;
+        if (!b->mask[t]) continue;
+        sums->value += share * grpo__value_loss((double)values[t], (double)b->values[t],
+                                                (double)b->returns[t],
+                                                (double)g->config.objective.cliprange_value, &d,
+                                                &held);
+        sums->value_clips += share * held;
+        dvalues[t] = (float)((double)weight * share * d);
+    }
+}
+
+/* 1 - var(R - V) / var(R), over tokens that count: 0 if V knows no more than the mean, 1 if all. */
+static double grpo__explained(const grpo_batch *b, int from, int to) {
+    double n = 0, R = 0, RR = 0, e = 0, ee = 0, spread;
+    int t;
+    for (t = from; t < to; t++) {
+        double r = (double)b->returns[t], error = r - (double)b->values[t];
+        if (!b->mask[t]) continue;
+        n++; R += r; RR += r * r; e += error; ee += error * error;
+    }
+    spread = n > 0 ? RR / n - R / n * (R / n) : 0;
+    return spread > 0 ? 1 - (ee / n - e / n * (e / n)) / spread : 0;
+}
+
+/* The critic's gradient on prompts [first, end) of the batch that it was lent. */
+static int grpo__critic_gradient(grpo *critic, const grpo *g, int first, int end,
+                                 grpo__sums *sums) {
+    struct grpo__machinery *w = critic->machinery;
+    const grpo_batch *b = &critic->batch;
+    grpo__way way = grpo__way_of(GRPO__KEEP, 0);
+    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    int p, next, code = GRPO_OK, G = b->group_size;
+    now.values = w->new_values; d.values = w->new_dvalues;
+    for (p = first; p < end && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(critic, p, end, &next, &way);
+        code = grpo__pass_forward(critic, GRPO_POLICY, &pass, &now);
+        if (code) break;
+        grpo__value_part((grpo *)(uintptr_t)g, w->new_values, w->new_dvalues, 1.0f,
+                         b->offsets[p * G], b->offsets[next * G], sums);
+        code = grpo__pass_backward(critic, &pass, &d);
+    }
+    return code;
+}
+
+/* One update of the value model beside the policy's; with shared weights that has happened. */
+static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grpo__sums *sums) {
+    grpo *critic = grpo__critic_of(g);
+    const grpo_batch *b = &g->batch;
+    grpo_batch own = critic->batch;
+    const grpo_config *c = &critic->config;
+    int code = GRPO_OK;
+    if (critic != g) {
+        float rate = c->learning_rate * grpo_schedule(c->lr_scheduler_type,
+                                                      critic->state.optimizer_step++,
+                                                      c->warmup_steps, c->max_steps);
+        code = grpo__lend_batch(critic, g);
+        if (!code) code = grpo__critic_gradient(critic, g, first, end, sums);
+        critic->batch = own;
+        if (!code) code = grpo_optimize(critic, rate, NULL);
+        else grpo__clear_gradient(critic);
+        if (code) return grpo__fail(g, code, "critic: %s", grpo_error(critic));
+    }
+    m->vf_loss += sums->value;
+    m->vf_clipfrac += sums->value_clips;
+    m->vf_explained_var = grpo__explained(b, b->offsets[first * b->group_size],
+                                          b->offsets[end * b->group_size]);
+    return code;
+}
+
+/* ---- the reward model: -log sigmoid(x) = log(1 + e^-x), d/dx = -sigmoid(-x), x = chosen - rejected */
+double grpo_preference_loss(int num_pairs, const float *scores, float *dscores) {
+    double loss = 0;
+    int i;
+    for (i = 0; i < num_pairs; i++) {
+        double x = (double)scores[2 * i] - (double)scores[2 * i + 1];
+        double d = -1 / (1 + exp(x)) / num_pairs;
+        loss += (x > 0 ? log1p(exp(-x)) : log1p(exp(x)) - x) / num_pairs;
+        if (!dscores) continue;
+        dscores[2 * i] = (float)d;
+        dscores[2 * i + 1] = (float)-d;
+    }
+    return loss;
+}
+
+static int grpo__need_reward_model(grpo *g) {
+    if (g->config.model.num_labels) return GRPO_OK;
+    return grpo__fail(g, GRPO_BAD_INPUT, "this is no reward model: model.num_labels is 0");
+}
+
+/* Scores of the sequences of prompts [first, end) of the batch, at its last token each. */
+static int grpo__score_batch(grpo *g, float *scores) {
+    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
+    grpo__found to = { NULL, NULL, NULL, NULL };
+    way.scores = 1;
+    to.values = scores;
+    return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
+}
+
+static int grpo__place_pairs(grpo *g, const grpo_preference *pairs, int num_pairs) {
+    grpo_batch *b = &g->batch;
+    int i, code = GRPO_OK;
+    if (num_pairs < 1 || num_pairs > g->machinery->max_sequences / 2)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%d pairs; 1 to %d fit", num_pairs,
+                          g->machinery->max_sequences / 2);
+    b->num_prompts = num_pairs;
+    b->group_size = 2;
+    b->num_sequences = 2 * num_pairs;
+    b->prompt_offsets[0] = b->offsets[0] = 0;
+    for (i = 0; i < num_pairs && !code; i++) {
+        code = grpo__add_prompt(g, &pairs[i].prompt, i);
+        if (!code) code = grpo__place(g, 2 * i, &pairs[i].chosen);
+        if (!code) code = grpo__place(g, 2 * i + 1, &pairs[i].rejected);
+    }
+    return code;
+}
+
+int grpo_train_preferences(grpo *g, const grpo_preference *pairs, int num_pairs,
+                           float learning_rate, double *loss, double *accuracy) {
+    struct grpo__machinery *w = g->machinery;
+    grpo__way way = grpo__way_of(GRPO__KEEP, 0);
+    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    int p, next, right = 0, code = grpo__need_reward_model(g);
+    double sum = 0;
+    w->stage = GRPO__EMPTY;
+    way.scores = 1;
+    now.values = w->new_values; d.values = w->new_dvalues;
+    if (!code) code = grpo__place_pairs(g, pairs, num_pairs);
+    for (p = 0; p < num_pairs && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, num_pairs, &next, &way);
+        int i, n = next - p;
+        code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
+        if (code) break;
+        sum += grpo_preference_loss(n, w->new_values + 2 * p, w->new_dvalues + 2 * p) * n;
+        for (i = 2 * p; i < 2 * next; i += 2) right += w->new_values[i] > w->new_values[i + 1];
+        for (i = 2 * p; i < 2 * next; i++) w->new_dvalues[i] *= (float)n / (float)num_pairs;
+        code = grpo__pass_backward(g, &pass, &d);
+    }
+    if (!code && !grpo__finite(sum)) code = grpo__fail(g, GRPO_NONFINITE, "a score is not finite");
+    if (!code) code = grpo_optimize(g, learning_rate, NULL);
+    else if (g->config.model.num_labels) grpo__clear_gradient(g);
+    if (!code && loss) *loss = sum / num_pairs;
+    if (!code && accuracy) *accuracy = (double)right / num_pairs;
+    return code;
+}
+
+/* Samples that follow each other and have the same prompt. */
+static int grpo__same_prompt(const grpo_sample *samples, int n) {
+    int i = 1;
+    while (i < n && samples[i].prompt_index == samples[0].prompt_index) i++;
+    return i;
+}
+
+/* As many whole groups of equal size as fit, at least one; returns the number of samples. */
+static int grpo__place_samples(grpo *g, const grpo_sample *samples, int n, int *code) {
+    grpo_batch *b = &g->batch;
+    int most = g->machinery->max_sequences, G = grpo__min(grpo__same_prompt(samples, n), most), i = 0;
+    b->group_size = G;
+    b->num_prompts = 0;
+    b->prompt_offsets[0] = b->offsets[0] = 0;
+    do {
+        grpo_prompt prompt = grpo_question(NULL, NULL);
+        int end = i + G;
+        prompt.tokens = samples[i].prompt_tokens;
+        prompt.num_tokens = samples[i].num_prompt_tokens;
+        *code = grpo__add_prompt(g, &prompt, b->num_prompts);
+        for (; i < end && !*code; i++) {
+            grpo_completion completion = { NULL, NULL, 0, NULL, 0 };
+            completion.tokens = samples[i].tokens;
+            completion.num_tokens = samples[i].num_tokens;
+            *code = grpo__place(g, i, &completion);
+        }
+        b->num_prompts++;
+    } while (!*code && i + G <= n && i + G <= most && grpo__same_prompt(samples + i, n - i) == G);
+    b->num_sequences = i;
+    return i;
+}
+
+int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *user) {
+    grpo *g = (grpo *)user;
+    int i, placed, code = grpo__need_reward_model(g);
+    g->machinery->stage = GRPO__EMPTY;
+    for (i = 0; i < n && !code; i += placed) {
+        placed = grpo__place_samples(g, samples + i, n - i, &code);
+        if (!code) code = grpo__score_batch(g, rewards + i);
+    }
     return code;
 }
 
@@ -6861,8 +8372,17 @@ static void grpo__try_logprobs(grpo__trial *t) {
 }
 static void grpo__try_logprobs_backward(grpo__trial *t) {
     t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
-    t->b->logprobs_backward(t->context, t->din, t->dout, t->dout + GRPO__T_ROWS + 1,
+    t->b->logprobs_backward(t->context, t->din, t->dout, t->dout + GRPO__T_ROWS + 1, NULL,
                             GRPO__T_VOCAB, &t->targets);
+}
+
+/* Exact KL to fixed logits: those of the trial's scratch. */
+static void grpo__try_kl(grpo__trial *t) {
+    t->b->kl(t->context, t->out, t->in, t->scratch, GRPO__T_VOCAB, &t->targets);
+}
+static void grpo__try_kl_backward(grpo__trial *t) {
+    t->b->mix(t->context, t->din, t->scratch, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
+    t->b->kl_backward(t->context, t->din, t->in, t->dout, GRPO__T_VOCAB, &t->targets);
 }
 
 static double grpo__trial_loss(grpo__trial *t, const grpo__operation *o) {
@@ -6953,7 +8473,7 @@ static void grpo__trial_rows(grpo__trial *t) {
 }
 
 static int grpo__try_operations(grpo__trial *t) {
-    static const grpo__operation table[6] = {
+    static const grpo__operation table[7] = {
         { "embedding", 7 * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH, grpo__try_embed,
           grpo__try_embed_backward },
         { "RMSNorm", (GRPO__T_ROWS + 1) * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
@@ -6965,7 +8485,9 @@ static int grpo__try_operations(grpo__trial *t) {
         { "SwiGLU", 2 * GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
           grpo__try_swiglu, grpo__try_swiglu_backward },
         { "log-probs and entropy of kept sets", GRPO__T_ROWS * GRPO__T_VOCAB, 2 * GRPO__T_ROWS + 1,
-          grpo__try_logprobs, grpo__try_logprobs_backward } };
+          grpo__try_logprobs, grpo__try_logprobs_backward },
+        { "exact KL over kept sets", GRPO__T_ROWS * GRPO__T_VOCAB, GRPO__T_ROWS, grpo__try_kl,
+          grpo__try_kl_backward } };
     size_t part = 8192 * sizeof(float);
     char *memory = (char *)t->b->allocate(t->context, 8 * part);
     int i;
@@ -6980,7 +8502,7 @@ static int grpo__try_operations(grpo__trial *t) {
     t->ints = (int *)(void *)(memory + 7 * part);
     t->b->zero(t->context, memory, 8 * part);
     grpo__trial_rows(t);
-    for (i = 0; i < 6; i++) grpo__try_operation(t, &table[i]);
+    for (i = 0; i < 7; i++) grpo__try_operation(t, &table[i]);
     t->b->release(t->context, memory);
     return GRPO_OK;
 }
@@ -7019,6 +8541,15 @@ static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
     c.objective.entropy_coef = variant % 2 ? 0.05f : 0.0f;
     if (variant == 3) { c.objective.dual_clip = 1.2f; c.objective.delta = 1.3f; }
     if (variant == 4) c.objective.loss = GRPO_LOSS_REINFORCE;
+    if (variant == 6) { c.objective.kl = GRPO_KL_FULL; c.objective.ratio = GRPO_RATIO_SEQUENCE; }
+    if (variant == 7) { c.objective.loss = GRPO_LOSS_SAPO; c.objective.ratio = GRPO_RATIO_SUM; }
+    if (variant == 8) {
+        c.model.value_head = 1;
+        c.objective = grpo_objective_preset("ppo", NULL);
+        c.objective.vf_coef = 0.5f;
+        c.objective.kl_in_reward = 0;
+        c.objective.kl = GRPO_KL_FULL;
+    }
     grpo_add_reward(&c, "trial", grpo__try_reward, 1.0f, NULL);
     return c;
 }
@@ -7026,10 +8557,20 @@ static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
 static double grpo__graph_loss(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
-    if (grpo_forward(g, GRPO_POLICY, w->new_logprobs, w->new_entropies)) return NAN;
-    return grpo_loss(&g->config.objective, b->num_sequences, b->offsets, w->new_logprobs,
-                     b->logprobs, b->ref_logprobs, b->advantages, b->mask, w->new_entropies, NULL,
-                     NULL);
+    const grpo_objective *o = &g->config.objective;
+    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
+    grpo_sequences s = grpo__now(g);
+    grpo__found to = { NULL, NULL, NULL, NULL };
+    double loss;
+    to.logprobs = w->new_logprobs; to.entropies = w->new_entropies;
+    to.kl = w->new_kl; to.values = w->new_values;
+    if (grpo__batch_forward(g, GRPO_POLICY, &way, &to)) return NAN;
+    loss = grpo_loss(o, &s, NULL, NULL, NULL);
+    if (w->new_values)
+        loss += (double)o->vf_coef * grpo_value_loss(b->offsets[b->num_sequences], w->new_values,
+                                                     b->values, b->returns, b->mask,
+                                                     o->cliprange_value, NULL, NULL);
+    return loss;
 }
 
 /* weights[tensor] = original + s * direction */
@@ -7077,6 +8618,7 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     grpo_config c = grpo__trial_config(t, variant);
     grpo_prompt prompts[2];
     grpo_loss_stats stats;
+    grpo__sums sums;
     char what[64];
     double worst = 0;
     grpo *g = grpo_new(&c);
@@ -7096,7 +8638,7 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
                                         g->machinery->weights + tensor.offset, n * sizeof(float));
         grpo__graph_move(g, &tensor, n, original, noise, 0.02);
     }
-    if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &stats);
+    if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &stats, &sums);
     if (!code && g->machinery->dembed)
         t->b->mix(g->machinery->context, g->machinery->gradient, g->machinery->dembed, 1, 1,
                   grpo__size(g->machinery->shape.V, g->machinery->shape.H));
@@ -7126,7 +8668,7 @@ int grpo_selftest(const grpo_backend *backend, grpo_log_function log, void *user
     t->context = t->b->open(&c, c.error);
     code = t->context ? grpo__try_operations(t) : GRPO_DEVICE;
     if (t->context) t->b->close(t->context);
-    for (i = 0; i < 6 && !code; i++) code = grpo__try_graph(t, i);
+    for (i = 0; i < 9 && !code; i++) code = grpo__try_graph(t, i);
     i = t->failures;
     free(t);
     return code ? code : i;

@@ -46,6 +46,7 @@ static double one_step(grpo *g, int step, int print) {
     const grpo_batch *b = &g->batch;
     grpo_prompt q[BATCH];
     grpo_loss_stats s;
+    grpo_sequences all;
     double mean = 0;
     int i, pass;
 
@@ -66,8 +67,8 @@ static double one_step(grpo *g, int step, int print) {
         /* loss = -1/G sum_i 1/|o_i| sum_t { min(w A, clip(w, 1-eps, 1+eps) A) - beta KL }, where
          * w = pi_theta / pi_old and KL = pi_ref/pi_theta - log(pi_ref/pi_theta) - 1, and the mean
          * of that over all q;  dlogprobs = d(loss) / d(log pi_theta(o_it)) */
-        grpo_loss(o, b->num_sequences, b->offsets, logprobs, b->logprobs, b->ref_logprobs,
-                  b->advantages, b->mask, NULL, dlogprobs, &s);
+        all = grpo_batch_sequences(g, logprobs);
+        grpo_loss(o, &all, dlogprobs, NULL, &s);
 
         check(g, grpo_backward(g, dlogprobs, NULL));          /* d(loss) / d(theta)              */
         check(g, grpo_optimize(g, g->config.learning_rate, NULL));     /* theta moves: AdamW     */

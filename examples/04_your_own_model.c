@@ -84,14 +84,18 @@ static void rollout(int step) {
 
 static void learn(const grpo_objective *o, int update) {
     float dentropy = -o->entropy_coef / (float)offsets[SEQUENCES];
+    grpo_sequences all;
     int i, k;
     for (i = 0; i < SEQUENCES; i++)
         for (k = offsets[i]; k < offsets[i + 1]; k++) {
             forward(number_of(i), tokens + offsets[i], k - offsets[i], hidden[k], logits[k]);
             logprobs[k] = grpo_logprob(logits[k], VOCAB, 1, NULL, tokens[k], &entropies[k]);
         }
-    grpo_loss(o, SEQUENCES, offsets, logprobs, old_logprobs, NULL, advantages, NULL, entropies,
-              dlogprobs, NULL);
+    memset(&all, 0, sizeof all);
+    all.num_sequences = SEQUENCES; all.offsets = offsets;
+    all.logprobs = logprobs; all.old_logprobs = old_logprobs;
+    all.advantages = advantages; all.entropies = entropies;
+    grpo_loss(o, &all, dlogprobs, NULL, NULL);
     memset(gradient, 0, sizeof gradient);
     for (i = 0; i < SEQUENCES; i++)
         for (k = offsets[i]; k < offsets[i + 1]; k++) {       /* logits become their gradient    */
@@ -132,7 +136,7 @@ int main(void) {
     printf("step  |1        10      18| right\n");
     for (step = 1; step <= STEPS; step++) {
         rollout(step);
-        grpo_advantages(&o, rewards, NUMBERS, GROUP, per_sequence, NULL);
+        grpo_advantages(&o, rewards, NUMBERS, GROUP, NULL, per_sequence, NULL);
         for (i = 0; i < SEQUENCES; i++)
             for (k = offsets[i]; k < offsets[i + 1]; k++) advantages[k] = per_sequence[i];
         learn(&o, ++update);                                  /* mu = 2: two updates a batch     */

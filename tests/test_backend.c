@@ -137,10 +137,31 @@ static void far_logprobs(void *c, float *logprobs, float *entropies, const void 
     cpu()->logprobs(c, nearf(logprobs), nearf(entropies), near_(logits), vocab, &t);
 }
 static void far_logprobs_backward(void *c, void *logits, const float *dlogprobs,
-                                  const float *dentropies, int vocab, const grpo_targets *targets)
+                                  const float *dentropies, const void *more, int vocab,
+                                  const grpo_targets *targets)
 {
     grpo_targets t = near_targets(targets);
-    cpu()->logprobs_backward(c, near_(logits), nearf(dlogprobs), nearf(dentropies), vocab, &t);
+    cpu()->logprobs_backward(c, near_(logits), nearf(dlogprobs), nearf(dentropies), near_(more), vocab, &t);
+}
+static void far_kl(void *c, float *kl, const void *logits, const void *ref_logits, int vocab,
+                   const grpo_targets *targets)
+{
+    grpo_targets t = near_targets(targets);
+    cpu()->kl(c, nearf(kl), near_(logits), near_(ref_logits), vocab, &t);
+}
+static void far_kl_backward(void *c, void *ref_logits, const void *logits, const float *dkl, int vocab,
+                            const grpo_targets *targets)
+{
+    grpo_targets t = near_targets(targets);
+    cpu()->kl_backward(c, near_(ref_logits), near_(logits), nearf(dkl), vocab, &t);
+}
+static void far_to_floats(void *c, float *to, const void *from, size_t n)
+{
+    cpu()->to_floats(c, nearf(to), near_(from), n);
+}
+static void far_from_floats(void *c, void *to, const float *from, size_t n)
+{
+    cpu()->from_floats(c, near_(to), nearf(from), n);
 }
 static void far_sample(void *c, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
                        const void *logits, const float *uniforms, int vocab,
@@ -177,7 +198,9 @@ static grpo_backend far_backend(void)
     b.matmul_dw = far_matmul_dw; b.rotate = far_rotate; b.rotate_backward = far_rotate_backward;
     b.attention = far_attention; b.attention_backward = far_attention_backward;
     b.swiglu = far_swiglu; b.swiglu_backward = far_swiglu_backward; b.logprobs = far_logprobs;
-    b.logprobs_backward = far_logprobs_backward; b.sample = far_sample; b.adamw = far_adamw;
+    b.logprobs_backward = far_logprobs_backward; b.sample = far_sample;
+    b.kl = far_kl; b.kl_backward = far_kl_backward; b.to_floats = far_to_floats;
+    b.from_floats = far_from_floats; b.adamw = far_adamw;
     b.sum_of_squares = far_sum_of_squares; b.mix = far_mix;
     return b;
 }

@@ -159,6 +159,7 @@ static void test_idle(void)
         grpo_config c = small_config();
         grpo_prompt prompts[PROMPTS];
         grpo_loss_stats stats;
+        grpo__sums sums;
         grpo_metrics m;
         grpo *g;
         size_t i, bad = 0;
@@ -174,7 +175,7 @@ static void test_idle(void)
               grpo_error(g));
         CHECK(g->machinery->kept_valid == kept, "kept %d", kept);
         gradient = (float *)calloc(g->num_parameters, sizeof(float));
-        CHECK(!grpo__accumulate(g, &g->config.objective, 0, PROMPTS, &stats), "%s", grpo_error(g));
+        CHECK(!grpo__accumulate(g, &g->config.objective, 0, PROMPTS, &stats, &sums), "%s", grpo_error(g));
         CHECK(g->machinery->idle[2] == 1, "the group of equal rewards is not idle");
         memcpy(gradient, g->machinery->gradient, g->num_parameters * sizeof(float));
         grpo__clear_gradient(g);
@@ -308,13 +309,13 @@ static void test_unrolled(void)
     if (!whole || !parts) return;
     make_prompts(prompts, NULL);
     for (step = 0; step < 3; step++) {
-        const grpo_batch *s = &parts->batch;
+        grpo_sequences s;
         CHECK(!grpo_step(whole, prompts, PROMPTS, &m), "%s", grpo_error(whole));
         CHECK(!grpo_rollout(parts, prompts, PROMPTS) && !grpo_score(parts)
               && !grpo_advantage(parts), "%s", grpo_error(parts));
         CHECK(!grpo_forward(parts, GRPO_POLICY, logprobs, NULL), "%s", grpo_error(parts));
-        loss = grpo_loss(&c.objective, s->num_sequences, s->offsets, logprobs, s->logprobs,
-                         s->ref_logprobs, s->advantages, s->mask, NULL, d, NULL);
+        s = grpo_batch_sequences(parts, logprobs);
+        loss = grpo_loss(&c.objective, &s, d, NULL, NULL);
         CHECK(!grpo_backward(parts, d, NULL), "%s", grpo_error(parts));
         CHECK(!grpo_optimize(parts, c.learning_rate, &norm), "%s", grpo_error(parts));
         CHECK(loss == m.loss && norm == m.grad_norm, "step %d: loss %g, %g", step, loss, m.loss);
