@@ -5853,7 +5853,7 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
  * NAME.tmp, forced to the disk, then renamed to NAME. It is read to its last byte and found good
  * before the first weight moves. After a failure a code is set, and what follows does nothing. */
 
-enum { GRPO__PATH = 1024, GRPO__NAME = 128 };
+enum { GRPO__PATH = 1024, GRPO__NAME = 160 };
 
 /* ---- text out: like snprintf, it counts what does not fit */
 typedef struct grpo__text { char *bytes; size_t capacity, length; } grpo__text;
@@ -6288,7 +6288,8 @@ enum { GRPO__F32, GRPO__BF16, GRPO__F16, GRPO__DTYPES };
 enum { GRPO__CHUNK = 4096 };        /* numbers on their way between file and backend             */
 
 typedef struct grpo__slot {
-    grpo__tensor tensor;            /* its name and shape                                        */
+    char   name[GRPO__NAME];
+    int    rows, cols;              /* cols 0: a vector                                          */
     size_t count;                   /* of numbers                                                */
     float *place;                   /* [count] on the host when reading, on the backend when     */
                                     /*     writing; NULL: it may be missing, or is written as 0s */
@@ -6301,8 +6302,9 @@ static void grpo__add_slot(grpo__file *f, const char *prefix, grpo__tensor t, fl
                            int zero) {
     grpo__slot *s = &f->slots[f->num_slots++];
     memset(s, 0, sizeof *s);
-    s->tensor = t;
-    snprintf(s->tensor.name, sizeof s->tensor.name, "%s%s", prefix, t.name);
+    snprintf(s->name, sizeof s->name, "%s%s", prefix, t.name);
+    s->rows = t.rows;
+    s->cols = t.cols;
     s->count = grpo__size(t.rows, t.cols ? t.cols : 1);
     s->place = place;
     s->zero = zero;
@@ -6393,9 +6395,9 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtyp
     grpo__append(&t, "}");
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
-        grpo__append(&t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->tensor.name,
-                     grpo__dtypes[dtype], s->tensor.rows);
-        if (s->tensor.cols) grpo__append(&t, ",%d", s->tensor.cols);
+        grpo__append(&t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name, grpo__dtypes[dtype],
+                     s->rows);
+        if (s->cols) grpo__append(&t, ",%d", s->cols);
         grpo__append(&t, "],\"data_offsets\":[%llu,", at);
         at += (unsigned long long)s->count * grpo__dtype_size(dtype);
         grpo__append(&t, "%llu]}", at);
@@ -6418,7 +6420,7 @@ static void grpo__write_slot(grpo__file *f, const grpo *g, const grpo__slot *s, 
         if (s->place) w->backend->download(w->context, floats, s->place + at, n * sizeof(float));
         for (i = 0; i < n; i++)
             if (!grpo__encode_float(bytes + i * size, floats[i], dtype))
-                grpo__fault(f, GRPO_NONFINITE, s->tensor.name, dtype == GRPO__F32
+                grpo__fault(f, GRPO_NONFINITE, s->name, dtype == GRPO__F32
                             ? "holds a number that is not finite" : "is not finite in BF16");
         grpo__write(f, bytes, n * size);
     }
@@ -6476,13 +6478,13 @@ static void grpo__read_entry(grpo__file *f, const char *entry, grpo__slot *s) {
     if (s->found++) why = "is there twice";
     else if (!dtype || !list || !place) why = "needs one dtype, shape and data_offsets";
     else if (s->dtype == GRPO__DTYPES) why = "has a dtype other than F32, BF16 and F16: convert it";
-    else if (!grpo__json_numbers(list, shape, s->tensor.cols ? 2 : 1)
-             || shape[0] != s->tensor.rows || shape[1] != s->tensor.cols)
+    else if (!grpo__json_numbers(list, shape, s->cols ? 2 : 1) || shape[0] != s->rows
+             || shape[1] != s->cols)
         why = "has another shape than in this model: call grpo_load_config() before grpo_new()";
     else if (!grpo__json_numbers(place, offsets, 2)
              || offsets[1] - offsets[0] != (double)s->count * (double)grpo__dtype_size(s->dtype))
         why = "has data_offsets that do not fit its shape and dtype";
-    if (why) grpo__bad(f, s->tensor.name, why);
+    if (why) grpo__bad(f, s->name, why);
     s->begin = offsets[0];
     s->end = offsets[1];
 }
@@ -6501,7 +6503,7 @@ static void grpo__read_entries(grpo__file *f, const char *header) {
     char name[GRPO__NAME] = "";
     int i, last = 0, metadata = 0;
     while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
-        for (i = 0; i < f->num_slots && strcmp(name, f->slots[last].tensor.name); i++)
+        for (i = 0; i < f->num_slots && strcmp(name, f->slots[last].name); i++)
             last = (last + 1) % f->num_slots;
         if (i < f->num_slots) grpo__read_entry(f, value, &f->slots[last]);
         else if (!strcmp(name, "__metadata__") && !metadata++) grpo__check_metadata(f, value);
@@ -6510,7 +6512,7 @@ static void grpo__read_entries(grpo__file *f, const char *header) {
     }
     for (i = 0; i < f->num_slots; i++)
         if (!f->slots[i].found && f->slots[i].place)
-            grpo__bad(f, f->slots[i].tensor.name, strncmp(f->slots[i].tensor.name, "reference.", 10)
+            grpo__bad(f, f->slots[i].name, strncmp(f->slots[i].name, "reference.", 10)
                       ? "is missing: call grpo_load_config() before grpo_new()"
                       : "is missing: it was saved with objective.beta 0, so set that here too");
 }
@@ -6524,9 +6526,9 @@ static void grpo__read_slot(grpo__file *f, const grpo__slot *s) {
         for (i = 0; i < n && !f->code; i++) {
             float x = grpo__decode_float(bytes + i * size, s->dtype);
             if (!grpo__finite((double)x))
-                grpo__bad(f, s->tensor.name, "holds a number that is not finite");
+                grpo__bad(f, s->name, "holds a number that is not finite");
             if (s->zero && x != 0)
-                grpo__bad(f, s->tensor.name, "is not zero, which is not supported");
+                grpo__bad(f, s->name, "is not zero, which is not supported");
             if (s->place) s->place[at + i] = x;
         }
     }
@@ -6543,7 +6545,7 @@ static void grpo__read_slots(grpo__file *f) {
         for (i = 0; i < f->num_slots; i++, last = (last + 1) % f->num_slots)
             if (f->slots[last].found && f->slots[last].begin == at) break;
         if (i < f->num_slots) grpo__read_slot(f, &f->slots[last]);
-        else grpo__bad(f, f->slots[last].tensor.name, "is followed by an overlap or a hole");
+        else grpo__bad(f, f->slots[last].name, "is followed by an overlap or a hole");
     }
     if (grpo__read(f, &more, 0, 1))
         grpo__bad(f, "the file", "goes on after its last tensor: it is damaged");
@@ -6652,6 +6654,8 @@ int grpo_save(grpo *g, const char *folder, int flags) {
 /* -------------------------------------------------------------------------------- >>selftest --
  * Finite differences: (L(x + h) - L(x - h)) / 2h against what backward says, where L weighs the
  * outputs with fixed random numbers. First each operation alone, then the whole graph. */
+enum { GRPO__T_FLOATS = 8192 };     /* at most, of inputs and of weights                         */
+
 typedef struct grpo__trial {
     const grpo_backend *b;
     void *context;
@@ -6660,7 +6664,7 @@ typedef struct grpo__trial {
     int failures;
     double tolerance, step;         /* one float has 24 bits; a build in double has 53           */
 
-    float host[8192], weigh[2048], gradient[8192];            /* inputs, dL/doutputs, dL/dinputs */
+    float host[GRPO__T_FLOATS], weigh[2048], gradient[GRPO__T_FLOATS]; /* x, dL/dout, dL/dx      */
     float *in, *din, *out, *dout, *rstd, *scratch, *turns;    /* B                               */
     int   *ints;                    /* B                                                         */
     grpo_rows rows;
@@ -6668,107 +6672,88 @@ typedef struct grpo__trial {
     grpo_targets targets;
 } grpo__trial;
 
-/* The shapes all trials share: two prompts (3 and 2 tokens), with completions of 2, 1 and 3
- * rows. */
-enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37 };
+/* The shapes all trials share: prompts of 3 and 2 tokens, with completions of 2, 1 and 3 rows. */
+enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37,
+       GRPO__T_CELLS = GRPO__T_ROWS * GRPO__T_WIDTH,
+       GRPO__T_LOGITS = GRPO__T_ROWS * GRPO__T_VOCAB };
 
-typedef struct grpo__operation {
-    const char *name;
-    int num_inputs, num_outputs;
-    void (*forward)(grpo__trial *t);
-    void (*backward)(grpo__trial *t);                         /* dout -> din, which starts zeroed */
-} grpo__operation;
+/* in -> out; if asked, backward too: dout -> din, which starts zeroed. */
+typedef void (*grpo__operation)(grpo__trial *t, int backward);
 
-static void grpo__try_embed(grpo__trial *t) {
-    t->b->embed(t->context, t->out, t->in, t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
-}
-static void grpo__try_embed_backward(grpo__trial *t) {
-    t->b->embed_backward(t->context, t->din, t->dout, t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
+static void grpo__try_embed(grpo__trial *t, int backward) {
+    const int *tokens = t->rows.tokens;
+    t->b->embed(t->context, t->out, t->in, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
+    if (!backward) return;
+    t->b->embed_backward(t->context, t->din, t->dout, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: x [rows, width], gain [width]; rows are taken in the order of targets.kept_rows */
-static void grpo__try_norm(grpo__trial *t) {
-    t->b->rmsnorm(t->context, t->out, t->rstd, t->in, t->targets.kept_rows,
-                  t->in + GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_ROWS, GRPO__T_WIDTH, 1e-5f);
-}
-static void grpo__try_norm_backward(grpo__trial *t) {
-    int n = GRPO__T_ROWS * GRPO__T_WIDTH;
-    grpo__try_norm(t);
-    t->b->rmsnorm_backward(t->context, t->din, t->din + n, t->dout, t->in, t->rstd,
-                           t->targets.kept_rows, t->in + n, GRPO__T_ROWS, GRPO__T_WIDTH);
+static void grpo__try_norm(grpo__trial *t, int backward) {
+    const float *gain = t->in + GRPO__T_CELLS;
+    const int *rows = t->targets.kept_rows;
+    t->b->rmsnorm(t->context, t->out, t->rstd, t->in, rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH,
+                  1e-5f);
+    if (!backward) return;
+    t->b->rmsnorm_backward(t->context, t->din, t->din + GRPO__T_CELLS, t->dout, t->in, t->rstd,
+                           rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: x [rows, width], W [vocab, width], bias [vocab], residual [rows, vocab] */
-enum { GRPO__T_W = GRPO__T_ROWS * GRPO__T_WIDTH,
-        GRPO__T_B = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
-       GRPO__T_R = GRPO__T_B + GRPO__T_VOCAB,
-               GRPO__T_END = GRPO__T_R + GRPO__T_ROWS * GRPO__T_VOCAB };
-static grpo_matrix grpo__try_matrix(grpo__trial *t) {
+enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
+       GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB };
+static void grpo__try_matmul(grpo__trial *t, int backward) {
     grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH };
-    return w;
-}
-static void grpo__try_matmul(grpo__trial *t) {
-    grpo_matrix w = grpo__try_matrix(t);
     t->b->prepare(t->context, &w);
-    t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_B, t->in + GRPO__T_R, GRPO__T_ROWS);
-}
-static void grpo__try_matmul_backward(grpo__trial *t) {
-    grpo_matrix w = grpo__try_matrix(t);
-    t->b->prepare(t->context, &w);
+    t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_BIAS, t->in + GRPO__T_RESIDUAL,
+                 GRPO__T_ROWS);
+    if (!backward) return;
     t->b->matmul_dx(t->context, t->din, t->dout, &w, GRPO__T_ROWS);
-    t->b->matmul_dw(t->context, t->din + GRPO__T_W, t->din + GRPO__T_B, t->dout, t->in, &w,
+    t->b->matmul_dw(t->context, t->din + GRPO__T_W, t->din + GRPO__T_BIAS, t->dout, t->in, &w,
                     GRPO__T_ROWS);
-    t->b->mix(t->context, t->din + GRPO__T_R, t->dout, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
+    t->b->mix(t->context, t->din + GRPO__T_RESIDUAL, t->dout, 0, 1, GRPO__T_LOGITS);
 }
 
 /* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: y [rows, 16]. q, k, v and their gradients
  * lie in scratch. Slots begin at 25, so that a group crosses a multiple of 32. */
 enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q,
        GRPO__T_SLOT = 25 };
-static void grpo__try_attention(grpo__trial *t) {
-    const float *gain = t->in + GRPO__T_QKV;
-    float *q = t->scratch, *k = q + 1024, *v = q + 2048;
-    t->b->rotate(t->context, q, k, v, t->in, t->turns, gain, gain + GRPO__T_HEAD, 1e-5f, &t->rows,
-                 &t->heads);
-    t->b->attention(t->context, t->out, t->rstd, q, k, v, &t->rows, &t->heads);
-}
-static void grpo__try_attention_backward(grpo__trial *t) {
-    const float *gain = t->in + GRPO__T_QKV;
+static void grpo__try_attention(grpo__trial *t, int backward) {
+    const float *gain = t->in + GRPO__T_QKV, *k_gain = gain + GRPO__T_HEAD;
     float *q = t->scratch, *k = q + 1024, *v = q + 2048, *dq = q + 3072, *dk = q + 4096;
     float *dv = q + 5120, *dgain = t->din + GRPO__T_QKV;
-    grpo__try_attention(t);
+    t->b->rotate(t->context, q, k, v, t->in, t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
+    t->b->attention(t->context, t->out, t->rstd, q, k, v, &t->rows, &t->heads);
+    if (!backward) return;
     t->b->attention_backward(t->context, dq, dk, dv, t->dout, t->out, t->rstd, q, k, v, &t->rows,
                              &t->heads);
     t->b->rotate_backward(t->context, t->din, dgain, dgain + GRPO__T_HEAD, dq, dk, dv, t->in,
-                          t->turns, gain, gain + GRPO__T_HEAD, 1e-5f, &t->rows, &t->heads);
+                          t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
 }
 
-static void grpo__try_swiglu(grpo__trial *t) {
+static void grpo__try_swiglu(grpo__trial *t, int backward) {
     t->b->swiglu(t->context, t->out, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
-}
-static void grpo__try_swiglu_backward(grpo__trial *t) {
+    if (!backward) return;
     t->b->swiglu_backward(t->context, t->din, t->dout, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: logits [rows, vocab]; out: log-probs [rows + 1] (row 0 has two targets), entropies [rows] */
-static void grpo__try_logprobs(grpo__trial *t) {
+static void grpo__try_logprobs(grpo__trial *t, int backward) {
     t->b->logprobs(t->context, t->out, t->out + GRPO__T_ROWS + 1, t->in, GRPO__T_VOCAB,
                    &t->targets);
-}
-static void grpo__try_logprobs_backward(grpo__trial *t) {
-    t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
+    if (!backward) return;
+    t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_LOGITS);
     t->b->logprobs_backward(t->context, t->din, t->dout, t->dout + GRPO__T_ROWS + 1,
                             GRPO__T_VOCAB, &t->targets);
 }
 
-static double grpo__trial_loss(grpo__trial *t, const grpo__operation *o) {
+static double grpo__trial_loss(grpo__trial *t, grpo__operation run, int n_in, int n_out) {
     float out[2048];
     double loss = 0;
     int i;
-    t->b->upload(t->context, t->in, t->host, (size_t)o->num_inputs * sizeof(float));
-    o->forward(t);
-    t->b->download(t->context, out, t->out, (size_t)o->num_outputs * sizeof(float));
-    for (i = 0; i < o->num_outputs; i++) loss += (double)out[i] * (double)t->weigh[i];
+    t->b->upload(t->context, t->in, t->host, (size_t)n_in * sizeof(float));
+    run(t, 0);
+    t->b->download(t->context, out, t->out, (size_t)n_out * sizeof(float));
+    for (i = 0; i < n_out; i++) loss += (double)out[i] * (double)t->weigh[i];
     return loss;
 }
 
@@ -6781,31 +6766,30 @@ static void grpo__report(grpo__trial *t, const char *what, double error) {
     if (t->log) t->log(text, t->user);
 }
 
-static void grpo__try_operation(grpo__trial *t, const grpo__operation *o) {
+static void grpo__try(grpo__trial *t, const char *name, grpo__operation run, int n_in, int n_out) {
     double worst = 0, scale = 0;
     int i;
-    for (i = 0; i < o->num_inputs; i++) t->host[i] = grpo__normal(1, (uint64_t)i);
-    for (i = 0; i < o->num_outputs; i++) t->weigh[i] = grpo__normal(2, (uint64_t)i);
-    grpo__trial_loss(t, o);
-    t->b->upload(t->context, t->dout, t->weigh, (size_t)o->num_outputs * sizeof(float));
-    t->b->zero(t->context, t->din, (size_t)o->num_inputs * sizeof(float));
-    o->backward(t);
-    t->b->download(t->context, t->gradient, t->din, (size_t)o->num_inputs * sizeof(float));
-    for (i = 0; i < o->num_inputs; i++)
-        if (fabs((double)t->gradient[i]) > scale) scale = fabs((double)t->gradient[i]);
-    for (i = 0; i < o->num_inputs; i++) {
+    for (i = 0; i < n_in; i++) t->host[i] = grpo__normal(1, (uint64_t)i);
+    for (i = 0; i < n_out; i++) t->weigh[i] = grpo__normal(2, (uint64_t)i);
+    t->b->upload(t->context, t->in, t->host, (size_t)n_in * sizeof(float));
+    t->b->upload(t->context, t->dout, t->weigh, (size_t)n_out * sizeof(float));
+    t->b->zero(t->context, t->din, (size_t)n_in * sizeof(float));
+    run(t, 1);
+    t->b->download(t->context, t->gradient, t->din, (size_t)n_in * sizeof(float));
+    for (i = 0; i < n_in; i++) scale = fmax(scale, fabs((double)t->gradient[i]));
+    for (i = 0; i < n_in; i++) {
         float x = t->host[i], up = x + (float)t->step, down = x - (float)t->step;
         double above, below, error;
         t->host[i] = up;
-        above = grpo__trial_loss(t, o);
+        above = grpo__trial_loss(t, run, n_in, n_out);
         t->host[i] = down;
-        below = grpo__trial_loss(t, o);
+        below = grpo__trial_loss(t, run, n_in, n_out);
         t->host[i] = x;
-        error = fabs((above - below) / ((double)up - (double)down) - (double)t->gradient[i]) / scale
-                ;
+        error = (above - below) / ((double)up - (double)down) - (double)t->gradient[i];
+        error = fabs(error) / scale;
         if (!(error <= worst)) worst = error;
     }
-    grpo__report(t, o->name, worst);
+    grpo__report(t, name, worst);
 }
 
 /* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. */
@@ -6826,18 +6810,18 @@ static void grpo__trial_rows(grpo__trial *t) {
         host[32 + i] = S + i;                                            /* slots                */
         host[48 + i + 1] = i + 2;                                        /* target offsets       */
         host[80 + i] = GRPO__T_ROWS - 1 - i;                             /* head or kept rows    */
+        for (s = 0; s < GRPO__T_VOCAB; s++)  /* sets: every third token is out, no target is     */
+            if (s % 3 != 1) host[144 + 2 * i + s / 32] |= (int)(1u << (s % 32) & 0x7fffffffu);
     }
     for (i = 0; i <= GRPO__T_ROWS; i++) host[64 + i] = i * 3 + 2;        /* targets              */
     memcpy(host + 96, segments, sizeof segments);
     memcpy(host + 128, groups, sizeof groups);
-    for (i = 0; i < GRPO__T_ROWS; i++)       /* sets: every third token is out, no target is    */
-        for (s = 0; s < GRPO__T_VOCAB; s++)
-            if (s % 3 != 1) host[144 + 2 * i + s / 32] |= (int)(1u << (s % 32) & 0x7fffffffu);
     for (i = 0; i < GRPO__T_ROWS * GRPO__T_HEAD; i++)
         turns[i] = (float)(i % 2 ? sin(0.3 * (i / 2)) : cos(0.3 * (i / 2)));
     t->b->upload(t->context, t->turns, turns, sizeof turns);
     t->b->upload(t->context, t->ints, host, sizeof host);
-    t->rows.num_rows = GRPO__T_ROWS; t->rows.num_slots = 64; t->rows.num_segments = 5; t->rows.num_groups = 2;
+    t->rows.num_rows = GRPO__T_ROWS; t->rows.num_slots = 64;
+    t->rows.num_segments = 5; t->rows.num_groups = 2;
     t->rows.tokens = ints; t->rows.positions = ints + 16; t->rows.slots = ints + 32;
     t->rows.segments = (const grpo_segment *)(const void *)(ints + 96);
     t->rows.groups = ints + 128;
@@ -6849,34 +6833,28 @@ static void grpo__trial_rows(grpo__trial *t) {
 }
 
 static int grpo__try_operations(grpo__trial *t) {
-    static const grpo__operation table[6] = {
-        { "embedding", 7 * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH, grpo__try_embed,
-          grpo__try_embed_backward },
-        { "RMSNorm", (GRPO__T_ROWS + 1) * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
-          grpo__try_norm, grpo__try_norm_backward },
-        { "matrix product, bias, residual", GRPO__T_END, GRPO__T_ROWS * GRPO__T_VOCAB,
-          grpo__try_matmul, grpo__try_matmul_backward },
-        { "q/k norm, rotary positions, attention", GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_Q,
-          grpo__try_attention, grpo__try_attention_backward },
-        { "SwiGLU", 2 * GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
-          grpo__try_swiglu, grpo__try_swiglu_backward },
-        { "log-probs and entropy of kept sets", GRPO__T_ROWS * GRPO__T_VOCAB, 2 * GRPO__T_ROWS + 1,
-          grpo__try_logprobs, grpo__try_logprobs_backward } };
-    size_t part = 8192 * sizeof(float);
-    char *memory = (char *)t->b->allocate(t->context, 8 * part);
-    int i;
+    size_t part = GRPO__T_FLOATS;
+    float *memory = (float *)t->b->allocate(t->context, 8 * part * sizeof(float));
     if (!memory) return GRPO_NO_MEMORY;
-    t->in = (float *)(void *)memory;
-    t->din = (float *)(void *)(memory + part);
-    t->out = (float *)(void *)(memory + 2 * part);
-    t->dout = (float *)(void *)(memory + 3 * part);
-    t->rstd = (float *)(void *)(memory + 4 * part);
-    t->scratch = (float *)(void *)(memory + 5 * part);
-    t->turns = (float *)(void *)(memory + 6 * part);
+    t->b->zero(t->context, memory, 8 * part * sizeof(float));
+    t->in = memory;
+    t->din = memory + part;
+    t->out = memory + 2 * part;
+    t->dout = memory + 3 * part;
+    t->rstd = memory + 4 * part;
+    t->scratch = memory + 5 * part;
+    t->turns = memory + 6 * part;
     t->ints = (int *)(void *)(memory + 7 * part);
-    t->b->zero(t->context, memory, 8 * part);
     grpo__trial_rows(t);
-    for (i = 0; i < 6; i++) grpo__try_operation(t, &table[i]);
+    grpo__try(t, "embedding", grpo__try_embed, 7 * GRPO__T_WIDTH, GRPO__T_CELLS);
+    grpo__try(t, "RMSNorm", grpo__try_norm, GRPO__T_CELLS + GRPO__T_WIDTH, GRPO__T_CELLS);
+    grpo__try(t, "matrix product, bias, residual", grpo__try_matmul,
+              GRPO__T_RESIDUAL + GRPO__T_LOGITS, GRPO__T_LOGITS);
+    grpo__try(t, "q/k norm, rotary positions, attention", grpo__try_attention,
+              GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_Q);
+    grpo__try(t, "SwiGLU", grpo__try_swiglu, 2 * GRPO__T_CELLS, GRPO__T_CELLS);
+    grpo__try(t, "log-probs and entropy of kept sets", grpo__try_logprobs, GRPO__T_LOGITS,
+              2 * GRPO__T_ROWS + 1);
     t->b->release(t->context, memory);
     return GRPO_OK;
 }
@@ -6928,77 +6906,79 @@ static double grpo__graph_loss(grpo *g) {
                      NULL);
 }
 
-/* weights[tensor] = original + s * direction */
-static void grpo__graph_move(grpo *g, const grpo__tensor *t, size_t n, const float *original,
+/* weights[begin ... begin + n] = x + s * direction */
+static void grpo__graph_move(grpo *g, size_t begin, size_t n, const float *x,
                              const float *direction, double s) {
     struct grpo__machinery *w = g->machinery;
-    float moved[1024];
+    float moved[GRPO__T_FLOATS];
     size_t i;
-    for (i = 0; i < n; i++) moved[i] = (float)((double)original[i] + s * (double)direction[i]);
-    w->backend->upload(w->context, w->weights + t->offset, moved, n * sizeof(float));
+    for (i = 0; i < n; i++) moved[i] = (float)((double)x[i] + s * (double)direction[i]);
+    w->backend->upload(w->context, w->weights + begin, moved, n * sizeof(float));
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
-/* |finite difference - gradient . direction| over the tensor's gradient norm, the worse of two. */
-static double grpo__graph_tensor(grpo *g, const grpo__trial *t, const grpo__tensor *tensor) {
-    struct grpo__machinery *w = g->machinery;
-    size_t n = grpo__size(tensor->rows, tensor->cols ? tensor->cols : 1), i;
-    float original[1024], gradient[1024], direction[1024];
-    double worst = 0, norm = 0, above, below;
+static double grpo__trial_dot(const float *x, const float *y, size_t n) {
+    double sum = 0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += (double)x[i] * (double)y[i];
+    return sum;
+}
+
+/* |finite difference - gradient . direction| over the gradient's norm, all of one tensor: the worse
+ * of two directions. */
+static double grpo__graph_tensor(grpo *g, size_t begin, size_t n, const float *x, const float *dx,
+                                 double step) {
+    double worst = 0, norm = sqrt(grpo__trial_dot(dx, dx, n));
+    float direction[1024];
+    size_t i;
     int which;
-    w->backend->download(w->context, original, w->weights + tensor->offset, n * sizeof(float));
-    w->backend->download(w->context, gradient, w->gradient + tensor->offset, n * sizeof(float));
-    for (i = 0; i < n; i++) norm += (double)gradient[i] * (double)gradient[i];
-    norm = sqrt(norm);
     for (which = 0; which < 2; which++) {
-        double along = 0, length = 0, error;
-        for (i = 0; i < n; i++) direction[i] = which ? grpo__normal(9, i) : gradient[i];
-        for (i = 0; i < n; i++) length += (double)direction[i] * (double)direction[i];
-        for (i = 0; i < n; i++) {
-            direction[i] = (float)((double)direction[i] / (sqrt(length) + 1e-30));
-            along += (double)direction[i] * (double)gradient[i];
-        }
-        grpo__graph_move(g, tensor, n, original, direction, t->step);
+        double length, above, below, error;
+        for (i = 0; i < n; i++) direction[i] = which ? grpo__normal(9, i) : dx[i];
+        length = sqrt(grpo__trial_dot(direction, direction, n)) + 1e-30;
+        grpo__graph_move(g, begin, n, x, direction, step / length);
         above = grpo__graph_loss(g);
-        grpo__graph_move(g, tensor, n, original, direction, -t->step);
+        grpo__graph_move(g, begin, n, x, direction, -step / length);
         below = grpo__graph_loss(g);
-        grpo__graph_move(g, tensor, n, original, direction, 0);
-        error = fabs((above - below) / (2 * t->step) - along) / (norm + 1e-3);
+        error = (above - below) / (2 * step) - grpo__trial_dot(direction, dx, n) / length;
+        error = fabs(error) / (norm + 1e-3);
         if (!(error <= worst)) worst = error;
     }
+    grpo__graph_move(g, begin, n, x, direction, 0);
     return worst;
 }
 
 static int grpo__try_graph(grpo__trial *t, int variant) {
     grpo_config c = grpo__trial_config(t, variant);
+    float *x = t->host, *dx = t->gradient, noise[GRPO__T_FLOATS];
+    struct grpo__machinery *w;
     grpo_prompt prompts[2];
     grpo_loss_stats stats;
     char what[64];
     double worst = 0;
     grpo *g = grpo_new(&c);
+    size_t n, j;
     int i, code;
     if (!g) return GRPO_NO_MEMORY;
+    n = g->num_parameters;
+    w = g->machinery;
     prompts[0] = grpo_question("12", NULL);
     prompts[1] = grpo_question("345", NULL);
     code = grpo_rollout(g, prompts, 2);
     if (!code) code = grpo_score(g);
     if (!code) code = grpo_advantage(g);
-    for (i = 0; i < grpo__num_tensors(&c.model) && !code; i++) {
-        grpo__tensor tensor = grpo__tensor_at(&g->config.model, i);
-        size_t n = grpo__size(tensor.rows, tensor.cols ? tensor.cols : 1), j;
-        float original[1024], noise[1024];
-        for (j = 0; j < n; j++) noise[j] = grpo__normal(7, tensor.offset + j);
-        g->machinery->backend->download(g->machinery->context, original,
-                                        g->machinery->weights + tensor.offset, n * sizeof(float));
-        grpo__graph_move(g, &tensor, n, original, noise, 0.02);
-    }
+    w->backend->download(w->context, x, w->weights, n * sizeof(float));
+    for (j = 0; j < GRPO__T_FLOATS; j++) noise[j] = grpo__normal(7, j);
+    grpo__graph_move(g, 0, n, x, noise, 0.02);
     if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &stats);
-    if (!code && g->machinery->dembed)
-        t->b->mix(g->machinery->context, g->machinery->gradient, g->machinery->dembed, 1, 1,
-                  grpo__size(g->machinery->shape.V, g->machinery->shape.H));
+    if (!code && w->dembed)
+        t->b->mix(w->context, w->gradient, w->dembed, 1, 1, grpo__size(w->shape.V, w->shape.H));
+    w->backend->download(w->context, x, w->weights, n * sizeof(float));
+    w->backend->download(w->context, dx, w->gradient, n * sizeof(float));
     for (i = 0; i < grpo__num_tensors(&g->config.model) && !code; i++) {
-        grpo__tensor tensor = grpo__tensor_at(&g->config.model, i);
-        double error = grpo__graph_tensor(g, t, &tensor);
+        grpo__tensor s = grpo__tensor_at(&g->config.model, i);
+        double error = grpo__graph_tensor(g, s.offset, grpo__size(s.rows, s.cols ? s.cols : 1),
+                                          x + s.offset, dx + s.offset, t->step);
         if (!(error <= worst)) worst = error;
     }
     snprintf(what, sizeof what, "whole graph, variant %d", variant);
