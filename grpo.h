@@ -6700,7 +6700,8 @@ static void grpo__try_norm(grpo__trial *t, int backward) {
 
 /* in: x [rows, width], W [vocab, width], bias [vocab], residual [rows, vocab] */
 enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
-       GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB };
+       GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB,
+       GRPO__T_END = GRPO__T_RESIDUAL + GRPO__T_LOGITS };
 static void grpo__try_matmul(grpo__trial *t, int backward) {
     grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH };
     t->b->prepare(t->context, &w);
@@ -6848,8 +6849,7 @@ static int grpo__try_operations(grpo__trial *t) {
     grpo__trial_rows(t);
     grpo__try(t, "embedding", grpo__try_embed, 7 * GRPO__T_WIDTH, GRPO__T_CELLS);
     grpo__try(t, "RMSNorm", grpo__try_norm, GRPO__T_CELLS + GRPO__T_WIDTH, GRPO__T_CELLS);
-    grpo__try(t, "matrix product, bias, residual", grpo__try_matmul,
-              GRPO__T_RESIDUAL + GRPO__T_LOGITS, GRPO__T_LOGITS);
+    grpo__try(t, "matrix product, bias, residual", grpo__try_matmul, GRPO__T_END, GRPO__T_LOGITS);
     grpo__try(t, "q/k norm, rotary positions, attention", grpo__try_attention,
               GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_Q);
     grpo__try(t, "SwiGLU", grpo__try_swiglu, 2 * GRPO__T_CELLS, GRPO__T_CELLS);
