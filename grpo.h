@@ -7364,7 +7364,7 @@ int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *u
  * NAME.tmp, forced to the disk, then renamed to NAME. It is read to its last byte and found good
  * before the first weight moves. After a failure a code is set, and what follows does nothing. */
 
-enum { GRPO__PATH = 1024, GRPO__NAME = 128 };
+enum { GRPO__PATH = 1024, GRPO__NAME = 160 };
 
 /* ---- text out: like snprintf, it counts what does not fit */
 typedef struct grpo__text { char *bytes; size_t capacity, length; } grpo__text;
@@ -7407,7 +7407,7 @@ static void grpo__append_escaped(grpo__text *t, const char *s, int most) {
     }
 }
 
-/* ---- metrics: one object a line. TRL's names; the last two lines of the table are ours */
+/* ---- metrics: one object a line. TRL's names; the last three lines of the table are ours */
 int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
     const struct { const char *name; double value; } table[] = {
         { "loss", m->loss }, { "policy_loss", m->policy_loss }, { "grad_norm", m->grad_norm },
@@ -7428,19 +7428,17 @@ int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
         { "completions/clipped_ratio", m->completions_clipped_ratio },
         { "ratio/mean", m->ratio_mean }, { "ratio/max", m->ratio_max },
         { "num_left_out", m->num_left_out + 0.0 }, { "num_resampled", m->num_resampled + 0.0 },
-        { "num_idle", m->num_idle + 0.0 },
-        { "num_updates", m->num_updates + 0.0 }, { "skipped", m->skipped + 0.0 } };
-    grpo__text t = { NULL, 0, 0 };
-    size_t i;
-    t.bytes = text;
-    t.capacity = capacity;
+        { "num_idle", m->num_idle + 0.0 }, { "num_updates", m->num_updates + 0.0 },
+        { "skipped", m->skipped + 0.0 } };
+    grpo__text t = { text, capacity, 0 };
+    int i;
     grpo__append(&t, "{\"step\":%d,\"num_tokens\":", m->step);
     grpo__append_number(&t, m->num_tokens, 17, 0);            /* a count: all its digits         */
-    for (i = 0; i < sizeof table / sizeof *table; i++) {
+    for (i = 0; i < (int)(sizeof table / sizeof *table); i++) {
         grpo__append(&t, ",\"%s\":", table[i].name);
         grpo__append_number(&t, table[i].value, 9, 0);
     }
-    for (i = 0; (int)i < 2 * grpo__min(m->num_rewards, GRPO_MAX_REWARDS); i++) {
+    for (i = 0; i < 2 * grpo__min(m->num_rewards, GRPO_MAX_REWARDS); i++) {
         grpo__append(&t, ",\"rewards/");
         grpo__append_escaped(&t, m->reward_names[i / 2], GRPO_NAME_LENGTH);
         grpo__append(&t, i % 2 ? "/std\":" : "/mean\":");
@@ -7450,31 +7448,108 @@ int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
     return (int)t.length;
 }
 
+static int grpo__append_metrics(grpo *g, const grpo_metrics *m) {
+    char line[8192];                /* the longest, all names escaped, is under 6000             */
+    size_t n = (size_t)grpo_metrics_json(m, line, sizeof line - 1);
+    FILE *file = fopen(g->config.metrics_path, "ab");
+    int done;
+    line[n++] = '\n';
+    done = file && fwrite(line, 1, n, file) == n;
+    if (file && fclose(file)) done = 0;
+    if (done) return GRPO_OK;
+    return grpo__fail(g, GRPO_IO, "metrics_path %.90s cannot be appended to (%s): the step is done "
+                      "but not logged", g->config.metrics_path, strerror(errno));
+}
+
+/* ---- one file, open for reading or for writing */
+typedef struct grpo__file {
+    grpo_config *c;
+    FILE *file;
+    int code;                       /* of the first failure                                      */
+    char path[GRPO__PATH];
+    char *text;                     /* the JSON that it is, or begins with                       */
+    struct grpo__slot *slots;       /* [num_slots] the tensors of a safetensors file             */
+    int num_slots;
+} grpo__file;
+
+/* The sentence of the first failure: the (end of the) path, what, why. */
+static void grpo__fault(grpo__file *f, int code, const char *what, const char *why) {
+    size_t length = strlen(f->path);
+    const char *path = f->path + (length > 90 ? length - 90 : 0);
+    if (!f->code) f->code = grpo__fail_config(f->c, code, "%s: %.70s %s", path, what, why);
+}
+
+static void grpo__bad(grpo__file *f, const char *what, const char *why) {
+    grpo__fault(f, GRPO_BAD_FILE, what, why);
+}
+
+static void grpo__io(grpo__file *f, const char *what) {
+    grpo__fault(f, GRPO_IO, what, strerror(errno));
+}
+
+static void *grpo__file_memory(grpo__file *f, size_t size) {
+    void *memory = f->code ? NULL : grpo__allocate(f->c, size);
+    if (!memory) grpo__fault(f, GRPO_NO_MEMORY, "cannot be handled:", "out of memory");
+    return memory;
+}
+
+static void grpo__open(grpo__file *f, grpo_config *c, const char *folder, const char *name,
+                       const char *mode) {
+    int n = snprintf(f->path, GRPO__PATH, "%s/%s%s", folder ? folder : "", name,
+                     *mode == 'w' ? ".tmp" : "");
+    f->c = c;
+    f->file = NULL;
+    f->code = f->num_slots = 0;
+    f->text = NULL;
+    f->slots = NULL;
+    if (!folder || !*folder || n < 0 || n >= GRPO__PATH)
+        grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
+    else if (!(f->file = fopen(f->path, mode)))
+        grpo__io(f, "cannot be opened, does the folder exist?");
+}
+
+/* Returns how many bytes there were, at most `most`; fewer than `least` are a failure. */
+static size_t grpo__read(grpo__file *f, void *bytes, size_t least, size_t most) {
+    size_t n = f->code ? 0 : fread(bytes, 1, most, f->file);
+    if (!f->code && ferror(f->file)) grpo__io(f, "cannot be read:");
+    if (n < least) grpo__bad(f, "the file", "ends too early: it was not copied completely");
+    return n;
+}
+
+static void grpo__write(grpo__file *f, const void *bytes, size_t size) {
+    if (!f->code && fwrite(bytes, 1, size, f->file) != size)
+        grpo__io(f, "cannot be written, is the disk full?");
+}
+
+/* What was written must reach the disk before the rename does, or a power cut leaves it empty. */
+static int grpo__close(grpo__file *f, int written) {
+    grpo__release(f->c, f->text);
+    grpo__release(f->c, f->slots);
+    if (!f->file) return f->code;
+    if (written && !f->code && (fflush(f->file) || grpo__sync(f->file)))
+        grpo__io(f, "cannot be written, is the disk full?");
+    if (fclose(f->file)) grpo__io(f, "cannot be closed:");
+    if (written && f->code) remove(f->path);
+    return f->code;
+}
+
 /* ---- JSON in; the text ends with a NUL. grpo__json_skip() judges what is JSON, the others walk
  * over text that it has passed, and need not look twice. */
 enum { GRPO__JSON_DEPTH = 32 };
 
-static const char *grpo__blank(const char *at) {
-    while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r') at++;
-    return at;
-}
+static const char *grpo__blank(const char *at) { return at + strspn(at, " \t\n\r"); }
 
 /* What follows a backslash. Control and non-ASCII characters become '?': no name here has any. */
 static const char *grpo__json_escape(const char *at, char *c) {
-    static const char hex[] = "0123456789abcdef0123456789ABCDEF";
-    int i, code = 0;
-    *c = *at;
-    if (*at && strchr("\"\\/", *at)) return at + 1;
-    *c = '?';
-    if (*at && strchr("bfnrt", *at)) return at + 1;
-    if (*at++ != 'u') return NULL;
-    for (i = 0; i < 4; i++, at++) {
-        const char *digit = *at ? strchr(hex, *at) : NULL;
-        if (!digit) return NULL;
-        code = code * 16 + (int)(digit - hex) % 16;
-    }
+    char hex[5] = "";
+    long code;
+    *c = *at && strchr("\"\\/", *at) ? *at : '?';
+    if (*at && strchr("\"\\/bfnrt", *at)) return at + 1;
+    if (*at != 'u' || strspn(at + 1, "0123456789abcdefABCDEF") < 4) return NULL;
+    memcpy(hex, at + 1, 4);
+    code = strtol(hex, NULL, 16);
     if (code >= 0x20 && code < 0x7f) *c = (char)code;
-    return at;
+    return at + 5;
 }
 
 /* The string at `at` into text[size], cut if it is longer. Returns its end; NULL if it is none. */
@@ -7495,33 +7570,22 @@ static const char *grpo__json_string(const char *at, char *text, size_t size) {
     return at + 1;
 }
 
-/* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?  Correctly rounded for 15 digits and powers of ten
- * up to 10^22, so for any float printed with nine; strtod would depend on the locale. */
+/* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?  Good for any float printed with nine digits, and
+ * exact for whole numbers up to 2^53; strtod would depend on the locale. */
 static const char *grpo__json_number(const char *at, double *value) {
-    int negative = *at == '-', exponent = 0, power = 0, sign = 1, part;
-    const char *start;
-    double scale = 1;
-    at += negative;
-    *value = 0;
-    for (part = 0; part < 2; part++) {                        /* before and after the point      */
-        for (start = at; grpo__is_digit(*at); at++) {
-            *value = *value * 10 + (*at - '0');
-            exponent -= part;
-        }
-        if (at == start || (!part && *start == '0' && at > start + 1)) return NULL;
-        if (part || *at != '.') break;
-        at++;
-    }
+    double power = 0;
+    int negative = *at == '-', below = 0;
+    const char *start = at + negative;
+    at = grpo__read_number(start, 0, value);
+    if (!at || *start == '.' || at[-1] == '.' || (*start == '0' && grpo__is_digit(start[1])))
+        return NULL;
     if (*at == 'e' || *at == 'E') {
-        if (*++at == '-') sign = -1;
+        below = *++at == '-';
         if (*at == '-' || *at == '+') at++;
-        for (start = at; grpo__is_digit(*at); at++)
-            if (power < 9999) power = power * 10 + (*at - '0');
-        if (at == start) return NULL;
+        if (!grpo__is_digit(*at)) return NULL;
+        at = grpo__read_digits(at, &power);
     }
-    exponent += sign * power;
-    for (part = abs(exponent); part > 0 && scale < 1e300; part--) scale *= 10;
-    if (*value > 0) *value = exponent < 0 ? *value / scale : *value * scale;
+    if (*value > 0) *value = below ? *value / pow(10, power) : *value * pow(10, power);
     if (negative) *value = -*value;
     return at;
 }
@@ -7551,46 +7615,15 @@ static const char *grpo__json_skip(const char *at, int depth) {
     }
 }
 
-/* The object that the text is, the whole text; NULL if it is none. */
-static const char *grpo__json_object(const char *text, size_t size) {
-    const char *start = grpo__blank(text), *end = *start == '{' ? grpo__json_skip(start, 0) : NULL;
-    return end && grpo__blank(end) == text + size ? start : NULL;
-}
-
-/* for (at = grpo__json_first(list); *at is not the closing bracket; at = grpo__json_next(value)) */
-static const char *grpo__json_first(const char *list) { return grpo__blank(list + 1); }
-static const char *grpo__json_next(const char *value) {
-    const char *at = grpo__blank(grpo__json_skip(value, 0));
-    return *at == ',' ? grpo__blank(at + 1) : at;
-}
-
-/* The value of the member at `at`, and its name. */
-static const char *grpo__json_member(const char *at, char *name, size_t size) {
-    return grpo__blank(grpo__blank(grpo__json_string(at, name, size)) + 1);
-}
-
-/* The value under a name, NULL if there is none. *times: how many there are. */
-static const char *grpo__json_find(const char *object, const char *name, int *times) {
-    const char *at, *value, *found = NULL;
-    char other[GRPO__NAME] = "";
-    *times = 0;
-    if (!object || *object != '{') return NULL;
-    for (at = grpo__json_first(object); *at != '}'; at = grpo__json_next(value)) {
-        value = grpo__json_member(at, other, sizeof other);
-        if (!strcmp(other, name)) { found = value; ++*times; }
-    }
-    return found;
-}
-
-/* Digits and nothing else, below 2^64. */
-static int grpo__json_integer(const char *at, uint64_t *value) {
-    const char *start = at;
-    for (*value = 0; grpo__is_digit(*at); at++) {
-        unsigned digit = (unsigned)(*at - '0');
-        if (*value > (UINT64_MAX - digit) / 10) return 0;
-        *value = *value * 10 + digit;
-    }
-    return at > start && !(*at && strchr(".eE", *at));
+/* The next value of a list (name NULL), or of an object with its name; NULL after the last. *at is
+ * the opening bracket at first, and then between the values. */
+static const char *grpo__json_next(const char **at, char *name, size_t size) {
+    const char *value;
+    if (**at != '}' && **at != ']') *at = grpo__blank(*at + 1);
+    if (**at == '}' || **at == ']') return NULL;
+    value = name ? grpo__blank(grpo__blank(grpo__json_string(*at, name, size)) + 1) : *at;
+    *at = grpo__blank(grpo__json_skip(value, 0));
+    return value;
 }
 
 static int grpo__json_is(const char *value, const char *text) {
@@ -7598,263 +7631,162 @@ static int grpo__json_is(const char *value, const char *text) {
     return value && grpo__json_string(value, other, sizeof other) && !strcmp(other, text);
 }
 
-/* ---- one file, open for reading or for writing */
-typedef struct grpo__file {
-    grpo_config *c;
-    FILE *file;
-    int code;                       /* of the first failure                                      */
-    char path[GRPO__PATH];
-} grpo__file;
-
-/* The sentence of the first failure: the (end of the) path, what, why. */
-static void grpo__fault(grpo__file *f, int code, const char *what, const char *why) {
-    size_t length = strlen(f->path);
-    const char *path = f->path + (length > 90 ? length - 90 : 0);
-    if (!f->code) f->code = grpo__fail_config(f->c, code, "%s: %.70s %s", path, what, why);
+/* The object that the next bytes of the file are; NULL if they are none. */
+static const char *grpo__read_json(grpo__file *f, size_t least, size_t most) {
+    const char *object, *end = NULL;
+    size_t n;
+    f->text = (char *)grpo__file_memory(f, most + 1);
+    if (!f->text) return NULL;
+    n = grpo__read(f, f->text, least, most);
+    f->text[n] = 0;
+    object = grpo__blank(f->text);
+    if (*object == '{') end = grpo__json_skip(object, 0);
+    if (!end || grpo__blank(end) != f->text + n)
+        grpo__bad(f, "the JSON in it", "is damaged or not complete");
+    return f->code ? NULL : object;
 }
 
-static void grpo__bad(grpo__file *f, const char *what, const char *why) {
-    grpo__fault(f, GRPO_BAD_FILE, what, why);
-}
-
-static void grpo__io(grpo__file *f, const char *what) {
-    grpo__fault(f, GRPO_IO, what, strerror(errno));
-}
-
-static void grpo__no_memory(grpo__file *f) {
-    grpo__fault(f, GRPO_NO_MEMORY, "cannot be handled:", "out of memory");
-}
-
-static void grpo__open(grpo__file *f, grpo_config *c, const char *folder, const char *name,
-                       const char *mode) {
-    int n = snprintf(f->path, GRPO__PATH, "%s/%s%s", folder ? folder : "", name,
-                     *mode == 'w' ? ".tmp" : "");
-    f->c = c;
-    f->file = NULL;
-    f->code = 0;
-    if (!folder || !*folder || n < 0 || n >= GRPO__PATH)
-        grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
-    else if (!(f->file = fopen(f->path, mode)))
-        grpo__io(f, "cannot be opened, does the folder exist?");
-}
-
-static void grpo__read(grpo__file *f, void *bytes, size_t size) {
-    if (f->code || fread(bytes, 1, size, f->file) == size) return;
-    if (ferror(f->file)) grpo__io(f, "cannot be read:");
-    grpo__bad(f, "the file", "ends too early: it was not copied completely");
-}
-
-static void grpo__write(grpo__file *f, const void *bytes, size_t size) {
-    if (!f->code && fwrite(bytes, 1, size, f->file) != size)
-        grpo__io(f, "cannot be written, is the disk full?");
-}
-
-/* What was written must reach the disk before the rename does, or a power cut leaves it empty. */
-static int grpo__close(grpo__file *f, int written) {
-    if (!f->file) return f->code;
-    if (written && !f->code && (fflush(f->file) || grpo__sync(f->file)))
-        grpo__io(f, "cannot be written, is the disk full?");
-    if (fclose(f->file)) grpo__io(f, "cannot be closed:");
-    if (written && f->code) remove(f->path);
-    return f->code;
-}
-
-static int grpo__append_metrics(grpo *g, const grpo_metrics *m) {
-    char line[8192];                /* the longest, all names escaped, is under 6000             */
-    size_t n = (size_t)grpo_metrics_json(m, line, sizeof line - 1);
-    FILE *file = fopen(g->config.metrics_path, "ab");
-    int failed = !file;
-    line[n++] = '\n';
-    if (file) failed |= fwrite(line, 1, n, file) != n;
-    if (file) failed |= fclose(file) != 0;
-    if (!failed) return GRPO_OK;
-    return grpo__fail(g, GRPO_IO, "metrics_path %.90s cannot be appended to (%s): the step is done "
-                      "but not logged", g->config.metrics_path, strerror(errno));
-}
-
-/* ---- config.json in */
-enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__FAMILIES };
-
-static const char *grpo__family(int family, int architecture) {
-    static const char *const names[] = { "llama", "qwen2", "qwen3", "LlamaForCausalLM",
-                                         "Qwen2ForCausalLM", "Qwen3ForCausalLM" };
-    return names[family + (architecture ? GRPO__FAMILIES : 0)];
-}
-
-/* NULL if it is missing or null. */
+/* The value under a name of an object; NULL if it is missing or null. */
 static const char *grpo__field(grpo__file *f, const char *object, const char *name) {
-    int times;
-    const char *value = grpo__json_find(object, name, &times);
-    if (times > 1) grpo__bad(f, name, "is there twice: remove one");
-    return value && *value != 'n' ? value : NULL;
+    const char *at = object, *value, *found = NULL;
+    char other[GRPO__NAME] = "";
+    if (!object || *object != '{') return NULL;
+    while ((value = grpo__json_next(&at, other, sizeof other)) != NULL)
+        if (!strcmp(other, name)) {
+            if (found) grpo__bad(f, name, "is there twice: remove one");
+            found = value;
+        }
+    return found && *found != 'n' ? found : NULL;
 }
 
-static int grpo__int_field(grpo__file *f, const char *json, const char *name, int fallback) {
-    const char *value = grpo__field(f, json, name);
-    uint64_t x = 0;
-    if (value && (!grpo__json_integer(value, &x) || x < 1 || x > 1 << 28))
-        grpo__bad(f, name, "must be a whole number from 1 to 2^28");
-    if (!value && !fallback) grpo__bad(f, name, "is missing: is this a model?");
-    return value ? (int)x : fallback;
-}
+/* ---- config.json: this table is what is read and written */
+enum { GRPO__NEEDED, GRPO__COUNT, GRPO__NUMBER, GRPO__FLAG, GRPO__OFF, GRPO__FIELDS = 15 };
+#define GRPO__FIELD(kind, name) { kind, #name, offsetof(grpo_model_config, name) }
 
-static float grpo__float_field(grpo__file *f, const char *json, const char *name, float fallback) {
-    const char *value = grpo__field(f, json, name);
-    double x = 0;
-    if (value && (!grpo__json_number(value, &x) || !(x >= 0 && x < 3e38)))
-        grpo__bad(f, name, "must be a number, and not negative");
-    return value ? (float)x : fallback;
-}
+static const struct { int kind; const char *name; size_t offset; } grpo__fields[GRPO__FIELDS] = {
+    GRPO__FIELD(GRPO__NEEDED, vocab_size), GRPO__FIELD(GRPO__NEEDED, hidden_size),
+    GRPO__FIELD(GRPO__NEEDED, intermediate_size), GRPO__FIELD(GRPO__NEEDED, num_hidden_layers),
+    GRPO__FIELD(GRPO__NEEDED, num_attention_heads), GRPO__FIELD(GRPO__COUNT, num_key_value_heads),
+    GRPO__FIELD(GRPO__COUNT, head_dim), GRPO__FIELD(GRPO__COUNT, max_position_embeddings),
+    GRPO__FIELD(GRPO__NUMBER, rope_theta), GRPO__FIELD(GRPO__NUMBER, rms_norm_eps),
+    GRPO__FIELD(GRPO__NUMBER, initializer_range), GRPO__FIELD(GRPO__FLAG, attention_bias),
+    GRPO__FIELD(GRPO__FLAG, tie_word_embeddings), { GRPO__OFF, "mlp_bias", 0 },
+    { GRPO__OFF, "use_sliding_window", 0 } };
 
-static int grpo__bool_field(grpo__file *f, const char *json, const char *name) {
-    const char *value = grpo__field(f, json, name);
-    if (value && *value != 't' && *value != 'f') grpo__bad(f, name, "must be true or false");
-    return value && *value == 't';
-}
+enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__FAMILIES };
+static const char *const grpo__families[GRPO__FAMILIES][2] = {
+    { "llama", "LlamaForCausalLM" }, { "qwen2", "Qwen2ForCausalLM" },
+    { "qwen3", "Qwen3ForCausalLM" } };
 
-/* architectures and model_type must agree, if both are there. */
+/* model_type decides; architectures, where it is there, must not contradict. */
 static int grpo__read_family(grpo__file *f, const char *json) {
-    const char *list = grpo__field(f, json, "architectures"), *name = NULL;
     const char *type = grpo__field(f, json, "model_type");
+    const char *list = grpo__field(f, json, "architectures"), *first = list;
     int i;
-    if (list) name = *list == '[' ? grpo__json_first(list) : list;
+    if (list && *list == '[') first = grpo__json_next(&list, NULL, 0);
     for (i = 0; i < GRPO__FAMILIES; i++)
-        if ((name || type) && (!name || grpo__json_is(name, grpo__family(i, 1)))
-            && (!type || grpo__json_is(type, grpo__family(i, 0)))) return i;
+        if (grpo__json_is(type, grpo__families[i][0])
+            && (!list || grpo__json_is(first, grpo__families[i][1]))) return i;
     grpo__bad(f, "architectures and model_type", "must be LlamaForCausalLM and llama, or likewise "
               "Qwen2 or Qwen3: no other is supported");
     return 0;
 }
 
+/* A field into an int or a float, which stays as it is where the file has none. */
+static void grpo__read_field(grpo__file *f, const char *json, int kind, const char *name,
+                             void *to) {
+    static const struct { double least, most; const char *why; } kinds[] = {
+        { 1, 1 << 28, "must be a whole number from 1 to 2^28" },
+        { 1, 1 << 28, "must be a whole number from 1 to 2^28" },
+        { 0, 3e38, "must be a number, and not negative" },
+        { 0, 1, "must be true or false" }, { 0, 0, "is not supported" } };
+    const char *value = grpo__field(f, json, name);
+    double x = value && *value == 't';
+    int good;
+    if (!value && kind == GRPO__NEEDED) grpo__bad(f, name, "is missing: is this a model?");
+    if (!value) return;
+    if (kind == GRPO__FLAG || kind == GRPO__OFF) good = *value == 't' || *value == 'f';
+    else good = grpo__json_number(value, &x) && (kind == GRPO__NUMBER || floor(x) == x);
+    if (!good || !(x >= kinds[kind].least && x <= kinds[kind].most))
+        grpo__bad(f, name, kinds[kind].why);
+    else if (kind == GRPO__NUMBER) *(float *)to = (float)x;
+    else if (kind != GRPO__OFF) *(int *)to = (int)x;
+}
+
 /* Only plain rotary positions: a theta, and the type "default". */
-static void grpo__check_rope(grpo__file *f, const char *json, const char *field) {
-    const char *at, *value, *rope = grpo__field(f, json, field);
+static void grpo__read_rope(grpo__file *f, const char *json, const char *field, float *theta) {
+    const char *rope = grpo__field(f, json, field), *at = rope, *value;
     char name[GRPO__NAME] = "";
     if (rope && *rope != '{') grpo__bad(f, field, "must be an object");
     if (f->code || !rope) return;
-    for (at = grpo__json_first(rope); *at != '}'; at = grpo__json_next(value)) {
-        value = grpo__json_member(at, name, sizeof name);
+    while ((value = grpo__json_next(&at, name, sizeof name)) != NULL)
         if (strcmp(name, "rope_theta") && ((strcmp(name, "rope_type") && strcmp(name, "type"))
                                            || !grpo__json_is(value, "default")))
             grpo__bad(f, field, "is not of type \"default\", the only one supported");
-    }
+    grpo__read_field(f, rope, GRPO__NUMBER, "rope_theta", theta);
 }
 
-/* Refuse by name whatever would change the numbers. Llama's attention_bias also biases o_proj. */
-static void grpo__check_supported(grpo__file *f, const char *json, int llama) {
-    static const char *const off[] = { "mlp_bias", "use_sliding_window", "quantization_config",
-                                       "attention_bias" };
-    const char *value = grpo__field(f, json, "hidden_act");
-    int i;
-    if (value && !grpo__json_is(value, "silu")) grpo__bad(f, "hidden_act", "must be \"silu\"");
-    for (i = 0; i < 3 + llama; i++) {
-        value = grpo__field(f, json, off[i]);
-        if (value && *value != 'f') grpo__bad(f, off[i], "is not supported");
-    }
-    grpo__check_rope(f, json, "rope_scaling");
-    grpo__check_rope(f, json, "rope_parameters");
-}
-
-/* Fields that are missing get transformers' defaults. */
+/* Refuses by name whatever would change the numbers. Missing fields get transformers' defaults. */
 static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
     grpo_model_config m;
-    int family = grpo__read_family(f, json), llama = family == GRPO__LLAMA;
-    float theta = grpo__float_field(f, json, "rope_theta", 10000.0f);
-    const char *rope;
+    int i, family = grpo__read_family(f, json), llama = family == GRPO__LLAMA;
+    const char *act = grpo__field(f, json, "hidden_act");
     memset(&m, 0, sizeof m);
-    grpo__check_supported(f, json, llama);
-    m.vocab_size = grpo__int_field(f, json, "vocab_size", 0);
-    m.hidden_size = grpo__int_field(f, json, "hidden_size", 0);
-    m.intermediate_size = grpo__int_field(f, json, "intermediate_size", 0);
-    m.num_hidden_layers = grpo__int_field(f, json, "num_hidden_layers", 0);
-    m.num_attention_heads = grpo__int_field(f, json, "num_attention_heads", 0);
-    if (f->code) return m;
-    m.num_key_value_heads = grpo__int_field(f, json, "num_key_value_heads",
-                                            llama ? m.num_attention_heads : 32);
-    m.head_dim = grpo__int_field(f, json, "head_dim", family == GRPO__QWEN3 ? 128
-                                 : grpo__max(1, m.hidden_size / m.num_attention_heads));
-    m.max_position_embeddings = grpo__int_field(f, json, "max_position_embeddings",
-                                                llama ? 2048 : 32768);
-    rope = grpo__field(f, json, "rope_scaling");              /* where newer versions have it    */
-    if (!rope) rope = grpo__field(f, json, "rope_parameters");
-    m.rope_theta = grpo__float_field(f, rope, "rope_theta", theta);
-    m.rms_norm_eps = grpo__float_field(f, json, "rms_norm_eps", 1e-6f);
-    m.initializer_range = grpo__float_field(f, json, "initializer_range", 0.02f);
-    m.tie_word_embeddings = grpo__bool_field(f, json, "tie_word_embeddings");
-    m.attention_bias = family == GRPO__QWEN2 || grpo__bool_field(f, json, "attention_bias");
+    m.num_key_value_heads = llama ? 0 : 32;
+    m.head_dim = family == GRPO__QWEN3 ? 128 : 0;
+    m.max_position_embeddings = llama ? 2048 : 32768;
+    m.rope_theta = 10000.0f;
+    m.rms_norm_eps = 1e-6f;
+    m.initializer_range = 0.02f;
     m.qk_norm = family == GRPO__QWEN3;
+    for (i = 0; i < GRPO__FIELDS; i++)
+        grpo__read_field(f, json, grpo__fields[i].kind, grpo__fields[i].name,
+                         (char *)&m + grpo__fields[i].offset);
+    grpo__read_rope(f, json, "rope_parameters", &m.rope_theta);
+    grpo__read_rope(f, json, "rope_scaling", &m.rope_theta);
+    if (act && !grpo__json_is(act, "silu")) grpo__bad(f, "hidden_act", "must be \"silu\"");
+    if (grpo__field(f, json, "quantization_config"))
+        grpo__bad(f, "quantization_config", "is not supported");
+    if (llama && m.attention_bias)
+        grpo__bad(f, "attention_bias", "is not supported: Llama's is on o_proj too");
+    if (family == GRPO__QWEN2) m.attention_bias = 1;
+    if (f->code) return m;
+    if (!m.num_key_value_heads) m.num_key_value_heads = m.num_attention_heads;
+    if (!m.head_dim) m.head_dim = grpo__max(1, m.hidden_size / m.num_attention_heads);
     return m;
 }
 
-static int grpo__read_config(grpo_config *c, const char *folder, grpo_model_config *m) {
-    const size_t most = 1 << 20;
-    char *text = NULL;
-    const char *json;
-    size_t n;
-    grpo__file f;
-    grpo__open(&f, c, folder, "config.json", "rb");
-    if (!f.code) text = (char *)grpo__allocate(c, most);
-    if (!text) grpo__no_memory(&f);
-    if (text) {
-        n = fread(text, 1, most - 1, f.file);
-        text[n] = 0;
-        json = grpo__json_object(text, n);
-        if (ferror(f.file)) grpo__io(&f, "cannot be read:");
-        if (json) *m = grpo__read_model(&f, json);
-        else grpo__bad(&f, "this", "is not a JSON object, or not a complete one");
-    }
-    grpo__release(c, text);
-    return grpo__close(&f, 0);
-}
-
 int grpo_load_config(grpo_config *config, const char *folder) {
-    grpo_model_config m;
-    int code = grpo__read_config(config, folder, &m);
+    grpo_model_config m = config->model;
+    const char *json;
+    grpo__file f;
+    int code;
+    grpo__open(&f, config, folder, "config.json", "rb");
+    json = grpo__read_json(&f, 0, 1 << 20);
+    if (json) m = grpo__read_model(&f, json);
+    code = grpo__close(&f, 0);
     if (!code) config->model = m;
     return code;
 }
 
-/* What the shapes of the weights cannot tell, config.json must confirm. */
-static int grpo__compare_config(grpo *g, const char *folder) {
-    const grpo_model_config *own = &g->config.model;
-    grpo_model_config m;
-    int code = grpo__read_config(&g->config, folder, &m);
-    if (code || (m.num_attention_heads == own->num_attention_heads
-                 && m.num_key_value_heads == own->num_key_value_heads
-                 && m.rope_theta == own->rope_theta && m.rms_norm_eps == own->rms_norm_eps
-                 && !m.tie_word_embeddings == !own->tie_word_embeddings)) return code;
-    return grpo__fail(g, GRPO_BAD_FILE, "%.90s/config.json: the heads, rope_theta, rms_norm_eps or "
-                      "tie_word_embeddings are not this model's: call grpo_load_config() before "
-                      "grpo_new()", folder);
-}
-
-/* ---- config.json out */
 static int grpo__write_config(grpo *g, const char *folder, int bf16) {
     const grpo_model_config *m = &g->config.model;
-    int family = m->qk_norm ? GRPO__QWEN3 : m->attention_bias ? GRPO__QWEN2 : GRPO__LLAMA;
+    int i, family = m->qk_norm ? GRPO__QWEN3 : m->attention_bias ? GRPO__QWEN2 : GRPO__LLAMA;
     char text[2048];
-    grpo__text t = { NULL, sizeof text, 0 };
+    grpo__text t = { text, sizeof text, 0 };
     grpo__file f;
-    t.bytes = text;
-    grpo__append(&t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\",\n"
-                 "  \"vocab_size\": %d,\n  \"hidden_size\": %d,\n  \"intermediate_size\": %d,\n"
-                 "  \"num_hidden_layers\": %d,\n  \"num_attention_heads\": %d,\n"
-                 "  \"num_key_value_heads\": %d,\n  \"head_dim\": %d,\n"
-                 "  \"max_position_embeddings\": %d,\n  \"rope_theta\": ",
-                 grpo__family(family, 1), grpo__family(family, 0), m->vocab_size, m->hidden_size,
-                 m->intermediate_size, m->num_hidden_layers, m->num_attention_heads,
-                 m->num_key_value_heads, m->head_dim, m->max_position_embeddings);
-    grpo__append_number(&t, (double)m->rope_theta, 9, 1);
-    grpo__append(&t, ",\n  \"rms_norm_eps\": ");
-    grpo__append_number(&t, (double)m->rms_norm_eps, 9, 1);
-    grpo__append(&t, ",\n  \"initializer_range\": ");
-    grpo__append_number(&t, (double)m->initializer_range, 9, 1);
-    if (family == GRPO__LLAMA) grpo__append(&t, ",\n  \"mlp_bias\": false");
-    else grpo__append(&t, ",\n  \"use_sliding_window\": false");
-    grpo__append(&t, ",\n  \"attention_bias\": %s,\n  \"tie_word_embeddings\": %s,\n",
-                 m->attention_bias ? "true" : "false", m->tie_word_embeddings ? "true" : "false");
-    grpo__append(&t, "  \"hidden_act\": \"silu\",\n  \"rope_scaling\": null,\n  \"torch_dtype\": "
-                 "\"%s\",\n  \"bos_token_id\": null,\n  \"eos_token_id\": %d\n}\n",
+    grpo__append(&t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\"",
+                 grpo__families[family][1], grpo__families[family][0]);
+    for (i = 0; i < GRPO__FIELDS; i++) {
+        const void *from = (const char *)m + grpo__fields[i].offset;
+        int kind = grpo__fields[i].kind, is_true = kind == GRPO__FLAG && *(const int *)from;
+        grpo__append(&t, ",\n  \"%s\": ", grpo__fields[i].name);
+        if (kind == GRPO__NUMBER) grpo__append_number(&t, (double)*(const float *)from, 9, 1);
+        else if (kind < GRPO__NUMBER) grpo__append(&t, "%d", *(const int *)from);
+        else grpo__append(&t, is_true ? "true" : "false");
+    }
+    grpo__append(&t, ",\n  \"hidden_act\": \"silu\",\n  \"rope_scaling\": null,\n  \"torch_dtype\":"
+                 " \"%s\",\n  \"bos_token_id\": null,\n  \"eos_token_id\": %d\n}\n",
                  bf16 ? "bfloat16" : "float32", g->config.eos_token_id);
     grpo__open(&f, &g->config, folder, "config.json", "wb");
     grpo__write(&f, text, t.length);
@@ -7863,171 +7795,145 @@ static int grpo__write_config(grpo *g, const char *folder, int bf16) {
 
 /* ---- safetensors: 8 bytes n, little-endian | n bytes of JSON, name -> dtype, shape, data_offsets
  * | the numbers. A list of slots says what a file must and may hold, and where that goes. */
-enum { GRPO__REQUIRED,              /* read into place, written from place                       */
-       GRPO__IGNORED,               /* may be there: checked and dropped                         */
-       GRPO__ZEROS };               /* may be there, all zeros; written so                       */
 enum { GRPO__F32, GRPO__BF16, GRPO__F16, GRPO__DTYPES };
 enum { GRPO__CHUNK = 4096 };        /* numbers on their way between file and backend             */
 
 typedef struct grpo__slot {
-    char     name[GRPO__NAME];
-    int      kind, rows, cols;      /* cols 0: a vector                                          */
-    uint64_t count;                 /* of numbers                                                */
-    float   *place;                 /* [count] reading: on the host; writing: B                  */
-    int      found, dtype;          /* the rest as in the header                                 */
-    uint64_t begin, end;            /* bytes [begin, end) of what follows it                     */
+    char   name[GRPO__NAME];
+    int    rows, cols;              /* cols 0: a vector                                          */
+    size_t count;                   /* of numbers                                                */
+    float *place;                   /* [count] on the host when reading, on the backend when     */
+                                    /*     writing; NULL: it may be missing, or is written as 0s */
+    int    zero;                    /* 1: nothing but 0 is accepted                              */
+    int    found, dtype;            /* as the header says                                        */
+    double begin, end;              /* and there: bytes [begin, end) of what follows it          */
 } grpo__slot;
 
-typedef struct grpo__archive {
-    grpo__file f;
-    grpo *g;
-    grpo__slot *slots;
-    int num_slots;
-    char *header;
-    float floats[GRPO__CHUNK];
-    unsigned char bytes[4 * GRPO__CHUNK];
-} grpo__archive;
-
-static void grpo__add_slot(grpo__archive *a, int kind, const char *prefix, const char *name,
-                           int rows, int cols, float *place) {
-    grpo__slot *s = &a->slots[a->num_slots++];
+static void grpo__add_slot(grpo__file *f, const char *prefix, grpo__tensor t, float *place,
+                           int zero) {
+    grpo__slot *s = &f->slots[f->num_slots++];
     memset(s, 0, sizeof *s);
-    snprintf(s->name, sizeof s->name, "%s%s", prefix, name);
-    s->kind = kind;
-    s->rows = rows;
-    s->cols = cols;
-    s->count = (uint64_t)rows * (uint64_t)(cols ? cols : 1);
+    snprintf(s->name, sizeof s->name, "%s%s", prefix, t.name);
+    s->rows = t.rows;
+    s->cols = t.cols;
+    s->count = grpo__size(t.rows, t.cols ? t.cols : 1);
     s->place = place;
+    s->zero = zero;
 }
 
 /* What is not in every file. With attention_bias, transformers' Qwen3 also has a bias on o_proj: it
  * is 0 here. Older checkpoints carry the rotary frequencies, and some tied ones their LM head. */
-static void grpo__add_extras(grpo__archive *a, int reading) {
-    const grpo_model_config *m = &a->g->config.model;
-    char name[64];
+static void grpo__add_extras(grpo__file *f, const grpo_model_config *m, int reading) {
+    grpo__tensor bias = grpo__tensor_of("o_proj.bias", 0, m->hidden_size, 0);
+    grpo__tensor turns = grpo__tensor_of("rotary_emb.inv_freq", 0, m->head_dim / 2, 0);
+    grpo__tensor head = grpo__tensor_of("lm_head.weight", 0, m->vocab_size, m->hidden_size);
+    char layer[64];
     int i;
     for (i = 0; i < m->num_hidden_layers; i++) {
-        snprintf(name, sizeof name, "model.layers.%d.self_attn.", i);
-        if (m->qk_norm && m->attention_bias)
-            grpo__add_slot(a, GRPO__ZEROS, name, "o_proj.bias", m->hidden_size, 0, NULL);
-        if (reading)
-            grpo__add_slot(a, GRPO__IGNORED, name, "rotary_emb.inv_freq", m->head_dim / 2, 0, NULL);
+        snprintf(layer, sizeof layer, "model.layers.%d.self_attn.", i);
+        if (m->qk_norm && m->attention_bias) grpo__add_slot(f, layer, bias, NULL, 1);
+        if (reading) grpo__add_slot(f, layer, turns, NULL, 0);
     }
-    if (reading && m->tie_word_embeddings)
-        grpo__add_slot(a, GRPO__IGNORED, "", "lm_head.weight", m->vocab_size, m->hidden_size, NULL);
+    if (reading && m->tie_word_embeddings) grpo__add_slot(f, "", head, NULL, 0);
 }
 
 /* Open model.safetensors, or the trainer's state, with its list of slots. arrays[k][num_parameters]
  * (NULL: none) are the weights, AdamW's m and v, and the reference; a model has only the first. */
-static void grpo__open_archive(grpo__archive *a, grpo *g, const char *folder, int state,
+static void grpo__open_archive(grpo__file *f, grpo *g, const char *folder, int state,
                                float *const arrays[4], int reading) {
     static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
     const grpo_model_config *m = &g->config.model;
     int i, k, n = grpo__num_tensors(m);
     size_t most = 4 * (size_t)n + 2 * (size_t)m->num_hidden_layers + 1;
-    grpo__open(&a->f, &g->config, folder, state ? "trainer_state.safetensors" : "model.safetensors",
+    grpo__open(f, &g->config, folder, state ? "trainer_state.safetensors" : "model.safetensors",
                reading ? "rb" : "wb");
-    a->g = g;
-    a->num_slots = 0;
-    a->header = NULL;
-    a->slots = (grpo__slot *)grpo__allocate(&g->config, grpo__multiply(most, sizeof *a->slots));
-    if (!a->slots) { grpo__no_memory(&a->f); return; }
+    f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
+    if (!f->slots) return;
     for (k = 0; k < (state ? 4 : 1); k++)
         for (i = 0; i < n && (arrays[k] || reading); i++) {
             grpo__tensor t = grpo__tensor_at(m, i);
-            grpo__add_slot(a, arrays[k] ? GRPO__REQUIRED : GRPO__IGNORED, state ? prefix[k] : "",
-                           t.name, t.rows, t.cols, arrays[k] ? arrays[k] + t.offset : NULL);
+            float *place = arrays[k] ? arrays[k] + t.offset : NULL;
+            grpo__add_slot(f, state ? prefix[k] : "", t, place, 0);
         }
-    if (!state) grpo__add_extras(a, reading);
-}
-
-static int grpo__close_archive(grpo__archive *a, int written) {
-    grpo__release(a->f.c, a->header);
-    grpo__release(a->f.c, a->slots);
-    return grpo__close(&a->f, written);
+    if (!state) grpo__add_extras(f, m, reading);
 }
 
 /* ---- numbers to bytes and back, little-endian on any machine */
+static const char *const grpo__dtypes[GRPO__DTYPES] = { "F32", "BF16", "F16" };
 static size_t grpo__dtype_size(int dtype) { return dtype == GRPO__F32 ? 4 : 2; }
-static const char *grpo__dtype_name(int dtype) {
-    return dtype == GRPO__F32 ? "F32" : dtype == GRPO__BF16 ? "BF16" : "F16";
-}
 
-/* Every F16 (1 sign, 5 exponent, 10 fraction bits) and BF16 (the upper half) is a float exactly. */
+/* Every BF16 (the upper half) and F16 (1 sign, 5 exponent, 10 fraction bits) is a float exactly.
+ * A float's exponent is 112 more than F16's, subnormal or not; F16's 31 stands for Inf and NaN. */
 static float grpo__decode_float(const unsigned char *b, int dtype) {
-    uint32_t bits = (uint32_t)b[0] | (uint32_t)b[1] << 8, exponent = bits >> 10 & 31;
+    uint32_t bits = 0;
+    size_t i;
     float x;
-    if (dtype == GRPO__F32) bits |= (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-    else if (dtype == GRPO__BF16) bits <<= 16;
-    else if (exponent == 0) {       /* subnormal: fraction * 2^-24                               */
-        x = (float)(bits & 1023) * (1.0f / 16777216.0f);
-        return bits & 0x8000 ? -x : x;
-    } else                          /* the biases differ by 112; 31 stands for Inf and NaN       */
-        bits = (bits & 0x8000) << 16 | (exponent == 31 ? 255 : exponent + 112) << 23
-             | (bits & 1023) << 13;
+    for (i = 0; i < grpo__dtype_size(dtype); i++) bits |= (uint32_t)b[i] << 8 * i;
+    if (dtype == GRPO__F16 && (bits & 0x7c00) == 0x7c00) return (float)HUGE_VAL;
+    if (dtype == GRPO__F16) bits = (bits & 0x8000) << 16 | (bits & 0x7fff) << 13;
+    if (dtype == GRPO__BF16) bits <<= 16;
     memcpy(&x, &bits, sizeof bits);
-    return x;
+    return dtype == GRPO__F16 ? x * 5192296858534827628530496329220096.0f : x;       /* 2^112    */
 }
 
 /* F32, or BF16 rounded to nearest, ties to even. Returns 0 if the result is not finite. */
 static int grpo__encode_float(unsigned char *b, float x, int dtype) {
     uint32_t bits;
+    size_t i;
     memcpy(&bits, &x, sizeof bits);
     if (!grpo__finite((double)x)) return 0;
     if (dtype == GRPO__BF16) bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    else { b[2] = (unsigned char)(bits >> 16); b[3] = (unsigned char)(bits >> 24); }
-    b[0] = (unsigned char)bits;
-    b[1] = (unsigned char)(bits >> 8);
+    for (i = 0; i < grpo__dtype_size(dtype); i++) b[i] = (unsigned char)(bits >> 8 * i);
     return dtype == GRPO__F32 || (bits & 0x7f80) != 0x7f80;
 }
 
 /* ---- writing */
-static void grpo__append_header(grpo__text *t, const grpo__archive *a, int dtype,
-                                const char *metadata) {
-    unsigned long long at = 0, size;
-    int i;
-    grpo__append(t, "{\"__metadata__\":{%s}", metadata);
-    for (i = 0; i < a->num_slots; i++, at += size) {
-        const grpo__slot *s = &a->slots[i];
-        size = s->count * grpo__dtype_size(dtype);
-        grpo__append(t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name,
-                     grpo__dtype_name(dtype), s->rows);
-        if (s->cols) grpo__append(t, ",%d", s->cols);
-        grpo__append(t, "],\"data_offsets\":[%llu,%llu]}", at, at + size);
-    }
-    grpo__append(t, "}");
-    while (t->length % 8) grpo__append(t, " ");
-}
-
-static void grpo__write_header(grpo__archive *a, int dtype, const char *metadata) {
+static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtype) {
     grpo__text t = { NULL, 0, 0 };
     unsigned char size[8];
+    unsigned long long at = 0;
     int i;
-    grpo__append_header(&t, a, dtype, metadata);              /* once to measure, once to write  */
-    a->header = (char *)grpo__allocate(a->f.c, t.length + 1);
-    if (!a->header) { grpo__no_memory(&a->f); return; }
-    t.bytes = a->header;
-    t.capacity = t.length + 1;
-    t.length = 0;
-    grpo__append_header(&t, a, dtype, metadata);
+    t.capacity = 512 * ((size_t)f->num_slots + 1);            /* no entry is as long as that     */
+    t.bytes = f->text = (char *)grpo__file_memory(f, t.capacity);
+    if (!f->text) return;
+    grpo__append(&t, "{\"__metadata__\":{");
+    if (!state) grpo__append(&t, "\"format\":\"pt\"");        /* transformers asks for that      */
+    else grpo__append(&t, "\"grpo_format_version\":\"1\",\"step\":\"%lld\",\"optimizer_step\":"
+                      "\"%lld\",\"adam_step\":\"%lld\",\"num_tokens\":\"%.0f\",\"seed\":\"%llu\"",
+                      (long long)g->state.step, (long long)g->state.optimizer_step,
+                      (long long)g->state.adam_step, g->state.num_tokens,
+                      (unsigned long long)g->config.seed);
+    grpo__append(&t, "}");
+    for (i = 0; i < f->num_slots; i++) {
+        const grpo__slot *s = &f->slots[i];
+        grpo__append(&t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name, grpo__dtypes[dtype],
+                     s->rows);
+        if (s->cols) grpo__append(&t, ",%d", s->cols);
+        grpo__append(&t, "],\"data_offsets\":[%llu,", at);
+        at += (unsigned long long)s->count * grpo__dtype_size(dtype);
+        grpo__append(&t, "%llu]}", at);
+    }
+    grpo__append(&t, "}");
+    while (t.length % 8) grpo__append(&t, " ");
     for (i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)t.length >> 8 * i);
-    grpo__write(&a->f, size, 8);
-    grpo__write(&a->f, a->header, t.length);
+    grpo__write(f, size, 8);
+    grpo__write(f, f->text, t.length);
 }
 
-static void grpo__write_slot(grpo__archive *a, const grpo__slot *s, int dtype) {
-    const struct grpo__machinery *w = a->g->machinery;
-    size_t size = grpo__dtype_size(dtype), n, i;
-    uint64_t at;
-    for (at = 0; at < s->count && !a->f.code; at += n) {
-        n = s->count - at < GRPO__CHUNK ? (size_t)(s->count - at) : (size_t)GRPO__CHUNK;
-        memset(a->floats, 0, n * sizeof(float));
-        if (s->place) w->backend->download(w->context, a->floats, s->place + at, n * sizeof(float));
+static void grpo__write_slot(grpo__file *f, const grpo *g, const grpo__slot *s, int dtype) {
+    const struct grpo__machinery *w = g->machinery;
+    float floats[GRPO__CHUNK];
+    unsigned char bytes[4 * GRPO__CHUNK];
+    size_t size = grpo__dtype_size(dtype), at, n, i;
+    for (at = 0; at < s->count && !f->code; at += n) {
+        n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
+        memset(floats, 0, sizeof floats);
+        if (s->place) w->backend->download(w->context, floats, s->place + at, n * sizeof(float));
         for (i = 0; i < n; i++)
-            if (!grpo__encode_float(a->bytes + i * size, a->floats[i], dtype))
-                grpo__fault(&a->f, GRPO_NONFINITE, s->name, dtype == GRPO__F32
+            if (!grpo__encode_float(bytes + i * size, floats[i], dtype))
+                grpo__fault(f, GRPO_NONFINITE, s->name, dtype == GRPO__F32
                             ? "holds a number that is not finite" : "is not finite in BF16");
-        grpo__write(&a->f, a->bytes, n * size);
+        grpo__write(f, bytes, n * size);
     }
 }
 
@@ -8035,172 +7941,150 @@ static void grpo__write_slot(grpo__archive *a, const grpo__slot *s, int dtype) {
 static int grpo__write_archive(grpo *g, const char *folder, int state, int dtype) {
     struct grpo__machinery *w = g->machinery;
     float *const arrays[4] = { w->weights, w->adam_m, w->adam_v, w->reference };
-    char metadata[512] = "\"format\":\"pt\"";                 /* transformers asks for that      */
-    grpo__archive a;
+    grpo__file f;
     int i;
-    if (state)
-        snprintf(metadata, sizeof metadata, "\"grpo_format_version\":\"1\",\"step\":\"%lld\","
-                 "\"optimizer_step\":\"%lld\",\"adam_step\":\"%lld\",\"num_tokens\":\"%.0f\","
-                 "\"seed\":\"%llu\"", (long long)g->state.step, (long long)g->state.optimizer_step,
-                 (long long)g->state.adam_step, g->state.num_tokens,
-                 (unsigned long long)g->config.seed);
-    grpo__open_archive(&a, g, folder, state, arrays, 0);
-    if (!a.f.code) grpo__write_header(&a, dtype, metadata);
-    for (i = 0; i < a.num_slots; i++) grpo__write_slot(&a, &a.slots[i], dtype);
-    if (!a.f.code) a.f.code = grpo__device_check(g);          /* were those really the weights?  */
-    return grpo__close_archive(&a, 1);
+    grpo__open_archive(&f, g, folder, state, arrays, 0);
+    grpo__write_header(&f, g, state, dtype);
+    for (i = 0; i < f.num_slots; i++) grpo__write_slot(&f, g, &f.slots[i], dtype);
+    if (!f.code) f.code = grpo__device_check(g);              /* were those really the weights?  */
+    return grpo__close(&f, 1);
 }
 
 /* ---- reading */
-static void grpo__read_header(grpo__archive *a) {
+static const char *grpo__read_header(grpo__file *f) {
     unsigned char bytes[8] = { 0 };
+    const char *header;
     uint64_t size = 0;
     int i;
-    grpo__read(&a->f, bytes, 8);
+    grpo__read(f, bytes, 8, 8);
     for (i = 0; i < 8; i++) size |= (uint64_t)bytes[i] << 8 * i;
-    if (size < 2 || size > 100000000)                         /* upstream's limit                */
-        grpo__bad(&a->f, "the header", "cannot be that long: no safetensors file");
-    if (a->f.code) return;
-    a->header = (char *)grpo__allocate(a->f.c, (size_t)size + 1);
-    if (!a->header) { grpo__no_memory(&a->f); return; }
-    grpo__read(&a->f, a->header, (size_t)size);
-    if (a->f.code) return;
-    a->header[size] = 0;
-    if (*a->header != '{' || !grpo__json_object(a->header, (size_t)size))
-        grpo__bad(&a->f, "the header", "is not a JSON object: the file is damaged");
+    if (size < 2 || size > 100000000) {                       /* upstream's limit                */
+        grpo__bad(f, "the header", "cannot be that long: no safetensors file");
+        return NULL;
+    }
+    header = grpo__read_json(f, (size_t)size, (size_t)size);
+    if (header && header != f->text) grpo__bad(f, "the header", "does not begin with {");
+    return header;
 }
 
-/* Is this a list of exactly so many whole numbers? */
-static int grpo__json_numbers(const char *list, uint64_t *numbers, int count) {
-    int i;
+/* Is this a list of exactly so many numbers? */
+static int grpo__json_numbers(const char *list, double *numbers, int count) {
+    const char *value;
+    int i = 0;
     if (*list != '[') return 0;
-    list = grpo__json_first(list);
-    for (i = 0; i < count; i++, list = grpo__json_next(list))
-        if (*list == ']' || !grpo__json_integer(list, &numbers[i])) return 0;
-    return *list == ']';
+    while ((value = grpo__json_next(&list, NULL, 0)) != NULL)
+        if (i == count || !grpo__json_number(value, &numbers[i++])) return 0;
+    return i == count;
 }
 
 /* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}. The shape is known, so that no size
  * has to be computed from what the file claims. */
-static void grpo__read_entry(grpo__archive *a, const char *entry, grpo__slot *s) {
-    uint64_t shape[2] = { 0, 0 }, offsets[2] = { 0, 0 };
-    int d, n, m;
-    const char *dtype = grpo__json_find(entry, "dtype", &d), *why = NULL;
-    const char *list = grpo__json_find(entry, "shape", &n);
-    const char *place = grpo__json_find(entry, "data_offsets", &m);
-    if (d != 1 || n != 1 || m != 1) why = "needs one dtype, shape and data_offsets";
-    for (s->dtype = 0; !why && s->dtype < GRPO__DTYPES; s->dtype++)
-        if (grpo__json_is(dtype, grpo__dtype_name(s->dtype))) break;
+static void grpo__read_entry(grpo__file *f, const char *entry, grpo__slot *s) {
+    double shape[2] = { 0, 0 }, offsets[2] = { 0, 0 };
+    const char *dtype = grpo__field(f, entry, "dtype"), *why = NULL;
+    const char *list = grpo__field(f, entry, "shape");
+    const char *place = grpo__field(f, entry, "data_offsets");
+    for (s->dtype = 0; s->dtype < GRPO__DTYPES; s->dtype++)
+        if (grpo__json_is(dtype, grpo__dtypes[s->dtype])) break;
     if (s->found++) why = "is there twice";
-    else if (why) { }
+    else if (!dtype || !list || !place) why = "needs one dtype, shape and data_offsets";
     else if (s->dtype == GRPO__DTYPES) why = "has a dtype other than F32, BF16 and F16: convert it";
-    else if (!grpo__json_numbers(list, shape, s->cols ? 2 : 1) || shape[0] != (uint64_t)s->rows
-             || shape[1] != (uint64_t)s->cols)
+    else if (!grpo__json_numbers(list, shape, s->cols ? 2 : 1) || shape[0] != s->rows
+             || shape[1] != s->cols)
         why = "has another shape than in this model: call grpo_load_config() before grpo_new()";
-    else if (!grpo__json_numbers(place, offsets, 2) || offsets[0] > offsets[1]
-             || offsets[1] - offsets[0] != s->count * grpo__dtype_size(s->dtype))
+    else if (!grpo__json_numbers(place, offsets, 2)
+             || offsets[1] - offsets[0] != (double)s->count * (double)grpo__dtype_size(s->dtype))
         why = "has data_offsets that do not fit its shape and dtype";
-    if (why) grpo__bad(&a->f, s->name, why);
+    if (why) grpo__bad(f, s->name, why);
     s->begin = offsets[0];
     s->end = offsets[1];
 }
 
-/* Every entry of the header into its slot. The search for a slot begins at the last one found. */
-static void grpo__read_entries(grpo__archive *a) {
+static void grpo__check_metadata(grpo__file *f, const char *metadata) {
+    const char *at = metadata, *value;
     char name[GRPO__NAME] = "";
-    const char *at, *value, *text;
+    if (*metadata != '{') grpo__bad(f, "__metadata__", "is malformed");
+    else while ((value = grpo__json_next(&at, name, sizeof name)) != NULL)
+        if (*value != '"') grpo__bad(f, "__metadata__", "may hold nothing but strings");
+}
+
+/* Every entry of the header into its slot. The search for a slot begins at the last one found. */
+static void grpo__read_entries(grpo__file *f, const char *header) {
+    const char *at = header, *value;
+    char name[GRPO__NAME] = "";
     int i, last = 0, metadata = 0;
-    for (at = grpo__json_first(a->header); *at != '}' && !a->f.code; at = grpo__json_next(value)) {
-        value = grpo__json_member(at, name, sizeof name);
-        if (!strcmp(name, "__metadata__")) {
-            if (*value != '{' || metadata++) grpo__bad(&a->f, name, "is malformed");
-            else for (text = grpo__json_first(value); *text != '}'; text = grpo__json_next(text))
-                if (*(text = grpo__json_member(text, NULL, 0)) != '"')
-                    grpo__bad(&a->f, name, "may hold nothing but strings");
-            continue;
-        }
-        for (i = 0; i < a->num_slots && strcmp(name, a->slots[last].name); i++)
-            last = (last + 1) % a->num_slots;
-        if (i < a->num_slots) grpo__read_entry(a, value, &a->slots[last]);
-        else grpo__bad(&a->f, name, "is not part of this model: call grpo_load_config() before "
+    while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
+        for (i = 0; i < f->num_slots && strcmp(name, f->slots[last].name); i++)
+            last = (last + 1) % f->num_slots;
+        if (i < f->num_slots) grpo__read_entry(f, value, &f->slots[last]);
+        else if (!strcmp(name, "__metadata__") && !metadata++) grpo__check_metadata(f, value);
+        else grpo__bad(f, name, "is not part of this model: call grpo_load_config() before "
                        "grpo_new()");
     }
-    for (i = 0; i < a->num_slots; i++)
-        if (!a->slots[i].found && a->slots[i].kind == GRPO__REQUIRED)
-            grpo__bad(&a->f, a->slots[i].name, strncmp(a->slots[i].name, "reference.", 10)
+    for (i = 0; i < f->num_slots; i++)
+        if (!f->slots[i].found && f->slots[i].place)
+            grpo__bad(f, f->slots[i].name, strncmp(f->slots[i].name, "reference.", 10)
                       ? "is missing: call grpo_load_config() before grpo_new()"
                       : "is missing: it was saved with objective.beta 0, so set that here too");
 }
 
-static int grpo__by_begin(const void *a, const void *b) {
-    uint64_t x = ((const grpo__slot *)a)->begin, y = ((const grpo__slot *)b)->begin;
-    return x < y ? -1 : x > y;
-}
-
-/* Into the order of the file, without slots that are not in it: no overlaps, no holes. */
-static void grpo__order_slots(grpo__archive *a) {
-    uint64_t at = 0;
-    int i, found = 0;
-    for (i = 0; i < a->num_slots; i++)
-        if (a->slots[i].found) a->slots[found++] = a->slots[i];
-    a->num_slots = found;
-    qsort(a->slots, (size_t)found, sizeof *a->slots, grpo__by_begin);
-    for (i = 0; i < found; at = a->slots[i++].end)
-        if (a->slots[i].begin != at)
-            grpo__bad(&a->f, a->slots[i].name, "overlaps the tensor before it, or leaves a hole");
-}
-
-static void grpo__read_slot(grpo__archive *a, const grpo__slot *s) {
-    size_t size = grpo__dtype_size(s->dtype), n, i;
-    uint64_t at;
-    for (at = 0; at < s->count && !a->f.code; at += n) {
-        n = s->count - at < GRPO__CHUNK ? (size_t)(s->count - at) : (size_t)GRPO__CHUNK;
-        grpo__read(&a->f, a->bytes, n * size);
-        for (i = 0; i < n && !a->f.code; i++) {
-            a->floats[i] = grpo__decode_float(a->bytes + i * size, s->dtype);
-            if (!grpo__finite((double)a->floats[i]))
-                grpo__bad(&a->f, s->name, "holds a number that is not finite");
-            if (s->kind == GRPO__ZEROS && a->floats[i] != 0)
-                grpo__bad(&a->f, s->name, "is not zero, which is not supported");
+static void grpo__read_slot(grpo__file *f, const grpo__slot *s) {
+    unsigned char bytes[4 * GRPO__CHUNK];
+    size_t size = grpo__dtype_size(s->dtype), at, n, i;
+    for (at = 0; at < s->count && !f->code; at += n) {
+        n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
+        grpo__read(f, bytes, n * size, n * size);
+        for (i = 0; i < n && !f->code; i++) {
+            float x = grpo__decode_float(bytes + i * size, s->dtype);
+            if (!grpo__finite((double)x))
+                grpo__bad(f, s->name, "holds a number that is not finite");
+            if (s->zero && x != 0)
+                grpo__bad(f, s->name, "is not zero, which is not supported");
+            if (s->place) s->place[at + i] = x;
         }
-        if (s->place && !a->f.code) memcpy(s->place + at, a->floats, n * sizeof(float));
     }
 }
 
-static void grpo__read_archive(grpo__archive *a) {
-    int i;
-    if (!a->f.code) grpo__read_entries(a);
-    if (!a->f.code) grpo__order_slots(a);
-    for (i = 0; i < a->num_slots; i++) grpo__read_slot(a, &a->slots[i]);
-    if (!a->f.code && fread(a->bytes, 1, 1, a->f.file))
-        grpo__bad(&a->f, "the file", "goes on after its last tensor: it is damaged");
-    if (!a->f.code && ferror(a->f.file)) grpo__io(&a->f, "cannot be read:");
+/* The tensors in the order of the file, each where the one before it ends: no overlaps, no holes.
+ * The search for the next begins at the last one found. */
+static void grpo__read_slots(grpo__file *f) {
+    double at = 0;
+    int i, left = 0, last = 0;
+    char more;
+    for (i = 0; i < f->num_slots; i++) left += f->slots[i].found;
+    for (; left > 0 && !f->code; left--, at = f->slots[last].end) {
+        for (i = 0; i < f->num_slots; i++, last = (last + 1) % f->num_slots)
+            if (f->slots[last].found && f->slots[last].begin == at) break;
+        if (i < f->num_slots) grpo__read_slot(f, &f->slots[last]);
+        else grpo__bad(f, f->slots[last].name, "is followed by an overlap or a hole");
+    }
+    if (grpo__read(f, &more, 0, 1))
+        grpo__bad(f, "the file", "goes on after its last tensor: it is damaged");
 }
 
 /* ---- checkpoints */
 
-/* A counter: digits, as a string of __metadata__. */
-static uint64_t grpo__counter(grpo__archive *a, const char *name, uint64_t most) {
-    char digits[32] = "";
-    uint64_t value = 0;
-    int times;
-    const char *at = grpo__json_find(a->header, "__metadata__", &times);
-    at = grpo__json_find(at, name, &times);
-    if (times != 1 || !grpo__json_string(at, digits, sizeof digits)
-        || !grpo__json_integer(digits, &value) || strspn(digits, "0123456789") != strlen(digits)
-        || value > most)
-        grpo__bad(&a->f, name, "is not in __metadata__ as grpo_save() writes it");
-    return value;
+/* A counter of __metadata__: a string of digits that, printed again, are the same. */
+static uint64_t grpo__counter(grpo__file *f, const char *header, const char *name, uint64_t most) {
+    const char *value = grpo__field(f, grpo__field(f, header, "__metadata__"), name);
+    char text[32] = "", again[32];
+    unsigned long long x;
+    if (value) grpo__json_string(value, text, sizeof text);
+    x = strtoull(text, NULL, 10);
+    snprintf(again, sizeof again, "%llu", x);
+    if (strcmp(text, again) || x > most)
+        grpo__bad(f, name, "is not in __metadata__ as grpo_save() writes it");
+    return x;
 }
 
-static void grpo__read_counters(grpo__archive *a, grpo_state *state, uint64_t *seed) {
-    if (!a->f.code && grpo__counter(a, "grpo_format_version", 1) == 1) {
-        state->step = (int64_t)grpo__counter(a, "step", INT64_MAX);
-        state->optimizer_step = (int64_t)grpo__counter(a, "optimizer_step", INT64_MAX);
-        state->adam_step = (int64_t)grpo__counter(a, "adam_step", INT64_MAX);
-        state->num_tokens = (double)grpo__counter(a, "num_tokens", UINT64_C(1) << 53);
-        *seed = grpo__counter(a, "seed", UINT64_MAX);
-    } else grpo__bad(&a->f, "grpo_format_version", "is not 1");
+static void grpo__read_counters(grpo__file *f, const char *header, grpo_state *s, uint64_t *seed) {
+    if (grpo__counter(f, header, "grpo_format_version", 1) != 1)
+        grpo__bad(f, "grpo_format_version", "is not 1");
+    s->step = (int64_t)grpo__counter(f, header, "step", INT64_MAX);
+    s->optimizer_step = (int64_t)grpo__counter(f, header, "optimizer_step", INT64_MAX);
+    s->adam_step = (int64_t)grpo__counter(f, header, "adam_step", INT64_MAX);
+    s->num_tokens = (double)grpo__counter(f, header, "num_tokens", UINT64_C(1) << 53);
+    *seed = grpo__counter(f, header, "seed", UINT64_MAX);
 }
 
 /* A model, or all of the state: into memory, whole and checked, and only then to the backend. */
@@ -8212,15 +8096,17 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     float *x = (float *)grpo__allocate(&g->config, grpo__multiply(images, n * sizeof(float)));
     grpo_state counters = g->state;
     uint64_t seed = g->config.seed;
-    grpo__archive a;
+    const char *header;
+    grpo__file f;
     int code;
     if (!x) return grpo__fail(g, GRPO_NO_MEMORY, "out of memory for the weights on the host");
     for (k = 0; k < images; k++) from[k] = x + k * n;
-    grpo__open_archive(&a, g, folder, state, from, 1);
-    if (!a.f.code) grpo__read_header(&a);
-    if (!a.f.code && state) grpo__read_counters(&a, &counters, &seed);
-    grpo__read_archive(&a);
-    code = grpo__close_archive(&a, 0);
+    grpo__open_archive(&f, g, folder, state, from, 1);
+    header = grpo__read_header(&f);
+    if (header && state) grpo__read_counters(&f, header, &counters, &seed);
+    if (header) grpo__read_entries(&f, header);
+    if (header) grpo__read_slots(&f);
+    code = grpo__close(&f, 0);
     if (!state) from[3] = x;                                  /* the reference: the same         */
     for (k = 0; k < 4 && !code; k++)
         if (to[k] && from[k]) w->backend->upload(w->context, to[k], from[k], n * sizeof(float));
@@ -8234,9 +8120,21 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     return grpo__device_check(g);
 }
 
+/* What the shapes of the weights cannot tell, config.json must confirm. */
 int grpo_load(grpo *g, const char *folder) {
-    int code = grpo__compare_config(g, folder);
-    return code ? code : grpo__load(g, folder, 0);
+    const grpo_model_config *own = &g->config.model, *m;
+    grpo_config c = g->config;
+    int code = grpo_load_config(&c, folder);
+    m = &c.model;
+    memcpy(g->config.error, c.error, sizeof c.error);
+    if (code) return code;
+    if (m->num_attention_heads == own->num_attention_heads
+        && m->num_key_value_heads == own->num_key_value_heads && m->rope_theta == own->rope_theta
+        && m->rms_norm_eps == own->rms_norm_eps
+        && !m->tie_word_embeddings == !own->tie_word_embeddings) return grpo__load(g, folder, 0);
+    return grpo__fail(g, GRPO_BAD_FILE, "%.90s/config.json: the heads, rope_theta, rms_norm_eps or "
+                      "tie_word_embeddings are not this model's: call grpo_load_config() before "
+                      "grpo_new()", folder);
 }
 
 int grpo_resume(grpo *g, const char *folder) { return grpo__load(g, folder, 1); }
@@ -8267,6 +8165,8 @@ int grpo_save(grpo *g, const char *folder, int flags) {
 /* -------------------------------------------------------------------------------- >>selftest --
  * Finite differences: (L(x + h) - L(x - h)) / 2h against what backward says, where L weighs the
  * outputs with fixed random numbers. First each operation alone, then the whole graph. */
+enum { GRPO__T_FLOATS = 8192 };     /* at most, of inputs and of weights                         */
+
 typedef struct grpo__trial {
     const grpo_backend *b;
     void *context;
@@ -8275,7 +8175,7 @@ typedef struct grpo__trial {
     int failures;
     double tolerance, step;         /* one float has 24 bits; a build in double has 53           */
 
-    float host[8192], weigh[2048], gradient[8192];            /* inputs, dL/doutputs, dL/dinputs */
+    float host[GRPO__T_FLOATS], weigh[2048], gradient[GRPO__T_FLOATS]; /* x, dL/dout, dL/dx      */
     float *in, *din, *out, *dout, *rstd, *scratch, *turns;    /* B                               */
     int   *ints;                    /* B                                                         */
     grpo_rows rows;
@@ -8283,116 +8183,97 @@ typedef struct grpo__trial {
     grpo_targets targets;
 } grpo__trial;
 
-/* The shapes all trials share: two prompts (3 and 2 tokens), with completions of 2, 1 and 3
- * rows. */
-enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37 };
+/* The shapes all trials share: prompts of 3 and 2 tokens, with completions of 2, 1 and 3 rows. */
+enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37,
+       GRPO__T_CELLS = GRPO__T_ROWS * GRPO__T_WIDTH,
+       GRPO__T_LOGITS = GRPO__T_ROWS * GRPO__T_VOCAB };
 
-typedef struct grpo__operation {
-    const char *name;
-    int num_inputs, num_outputs;
-    void (*forward)(grpo__trial *t);
-    void (*backward)(grpo__trial *t);                         /* dout -> din, which starts zeroed */
-} grpo__operation;
+/* in -> out; if asked, backward too: dout -> din, which starts zeroed. */
+typedef void (*grpo__operation)(grpo__trial *t, int backward);
 
-static void grpo__try_embed(grpo__trial *t) {
-    t->b->embed(t->context, t->out, t->in, t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
-}
-static void grpo__try_embed_backward(grpo__trial *t) {
-    t->b->embed_backward(t->context, t->din, t->dout, t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
+static void grpo__try_embed(grpo__trial *t, int backward) {
+    const int *tokens = t->rows.tokens;
+    t->b->embed(t->context, t->out, t->in, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
+    if (!backward) return;
+    t->b->embed_backward(t->context, t->din, t->dout, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: x [rows, width], gain [width]; rows are taken in the order of targets.kept_rows */
-static void grpo__try_norm(grpo__trial *t) {
-    t->b->rmsnorm(t->context, t->out, t->rstd, t->in, t->targets.kept_rows,
-                  t->in + GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_ROWS, GRPO__T_WIDTH, 1e-5f);
-}
-static void grpo__try_norm_backward(grpo__trial *t) {
-    int n = GRPO__T_ROWS * GRPO__T_WIDTH;
-    grpo__try_norm(t);
-    t->b->rmsnorm_backward(t->context, t->din, t->din + n, t->dout, t->in, t->rstd,
-                           t->targets.kept_rows, t->in + n, GRPO__T_ROWS, GRPO__T_WIDTH);
+static void grpo__try_norm(grpo__trial *t, int backward) {
+    const float *gain = t->in + GRPO__T_CELLS;
+    const int *rows = t->targets.kept_rows;
+    t->b->rmsnorm(t->context, t->out, t->rstd, t->in, rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH,
+                  1e-5f);
+    if (!backward) return;
+    t->b->rmsnorm_backward(t->context, t->din, t->din + GRPO__T_CELLS, t->dout, t->in, t->rstd,
+                           rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: x [rows, width], W [vocab, width], bias [vocab], residual [rows, vocab] */
-enum { GRPO__T_W = GRPO__T_ROWS * GRPO__T_WIDTH,
-        GRPO__T_B = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
-       GRPO__T_R = GRPO__T_B + GRPO__T_VOCAB,
-               GRPO__T_END = GRPO__T_R + GRPO__T_ROWS * GRPO__T_VOCAB };
-static grpo_matrix grpo__try_matrix(grpo__trial *t) {
+enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
+       GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB,
+       GRPO__T_END = GRPO__T_RESIDUAL + GRPO__T_LOGITS };
+static void grpo__try_matmul(grpo__trial *t, int backward) {
     grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH };
-    return w;
-}
-static void grpo__try_matmul(grpo__trial *t) {
-    grpo_matrix w = grpo__try_matrix(t);
     t->b->prepare(t->context, &w);
-    t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_B, t->in + GRPO__T_R, GRPO__T_ROWS);
-}
-static void grpo__try_matmul_backward(grpo__trial *t) {
-    grpo_matrix w = grpo__try_matrix(t);
-    t->b->prepare(t->context, &w);
+    t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_BIAS, t->in + GRPO__T_RESIDUAL,
+                 GRPO__T_ROWS);
+    if (!backward) return;
     t->b->matmul_dx(t->context, t->din, t->dout, &w, GRPO__T_ROWS);
-    t->b->matmul_dw(t->context, t->din + GRPO__T_W, t->din + GRPO__T_B, t->dout, t->in, &w,
+    t->b->matmul_dw(t->context, t->din + GRPO__T_W, t->din + GRPO__T_BIAS, t->dout, t->in, &w,
                     GRPO__T_ROWS);
-    t->b->mix(t->context, t->din + GRPO__T_R, t->dout, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
+    t->b->mix(t->context, t->din + GRPO__T_RESIDUAL, t->dout, 0, 1, GRPO__T_LOGITS);
 }
 
 /* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: y [rows, 16]. q, k, v and their gradients
  * lie in scratch. Slots begin at 25, so that a group crosses a multiple of 32. */
 enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q,
        GRPO__T_SLOT = 25 };
-static void grpo__try_attention(grpo__trial *t) {
-    const float *gain = t->in + GRPO__T_QKV;
-    float *q = t->scratch, *k = q + 1024, *v = q + 2048;
-    t->b->rotate(t->context, q, k, v, t->in, t->turns, gain, gain + GRPO__T_HEAD, 1e-5f, &t->rows,
-                 &t->heads);
-    t->b->attention(t->context, t->out, t->rstd, q, k, v, &t->rows, &t->heads);
-}
-static void grpo__try_attention_backward(grpo__trial *t) {
-    const float *gain = t->in + GRPO__T_QKV;
+static void grpo__try_attention(grpo__trial *t, int backward) {
+    const float *gain = t->in + GRPO__T_QKV, *k_gain = gain + GRPO__T_HEAD;
     float *q = t->scratch, *k = q + 1024, *v = q + 2048, *dq = q + 3072, *dk = q + 4096;
     float *dv = q + 5120, *dgain = t->din + GRPO__T_QKV;
-    grpo__try_attention(t);
+    t->b->rotate(t->context, q, k, v, t->in, t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
+    t->b->attention(t->context, t->out, t->rstd, q, k, v, &t->rows, &t->heads);
+    if (!backward) return;
     t->b->attention_backward(t->context, dq, dk, dv, t->dout, t->out, t->rstd, q, k, v, &t->rows,
                              &t->heads);
     t->b->rotate_backward(t->context, t->din, dgain, dgain + GRPO__T_HEAD, dq, dk, dv, t->in,
-                          t->turns, gain, gain + GRPO__T_HEAD, 1e-5f, &t->rows, &t->heads);
+                          t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
 }
 
-static void grpo__try_swiglu(grpo__trial *t) {
+static void grpo__try_swiglu(grpo__trial *t, int backward) {
     t->b->swiglu(t->context, t->out, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
-}
-static void grpo__try_swiglu_backward(grpo__trial *t) {
+    if (!backward) return;
     t->b->swiglu_backward(t->context, t->din, t->dout, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: logits [rows, vocab]; out: log-probs [rows + 1] (row 0 has two targets), entropies [rows] */
-static void grpo__try_logprobs(grpo__trial *t) {
+static void grpo__try_logprobs(grpo__trial *t, int backward) {
     t->b->logprobs(t->context, t->out, t->out + GRPO__T_ROWS + 1, t->in, GRPO__T_VOCAB,
                    &t->targets);
-}
-static void grpo__try_logprobs_backward(grpo__trial *t) {
-    t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
+    if (!backward) return;
+    t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_LOGITS);
     t->b->logprobs_backward(t->context, t->din, t->dout, t->dout + GRPO__T_ROWS + 1, NULL,
                             GRPO__T_VOCAB, &t->targets);
 }
 
 /* Exact KL to fixed logits: those of the trial's scratch. */
-static void grpo__try_kl(grpo__trial *t) {
+static void grpo__try_kl(grpo__trial *t, int backward) {
     t->b->kl(t->context, t->out, t->in, t->scratch, GRPO__T_VOCAB, &t->targets);
-}
-static void grpo__try_kl_backward(grpo__trial *t) {
-    t->b->mix(t->context, t->din, t->scratch, 0, 1, GRPO__T_ROWS * GRPO__T_VOCAB);
+    if (!backward) return;
+    t->b->mix(t->context, t->din, t->scratch, 0, 1, GRPO__T_LOGITS);
     t->b->kl_backward(t->context, t->din, t->in, t->dout, GRPO__T_VOCAB, &t->targets);
 }
 
-static double grpo__trial_loss(grpo__trial *t, const grpo__operation *o) {
+static double grpo__trial_loss(grpo__trial *t, grpo__operation run, int n_in, int n_out) {
     float out[2048];
     double loss = 0;
     int i;
-    t->b->upload(t->context, t->in, t->host, (size_t)o->num_inputs * sizeof(float));
-    o->forward(t);
-    t->b->download(t->context, out, t->out, (size_t)o->num_outputs * sizeof(float));
-    for (i = 0; i < o->num_outputs; i++) loss += (double)out[i] * (double)t->weigh[i];
+    t->b->upload(t->context, t->in, t->host, (size_t)n_in * sizeof(float));
+    run(t, 0);
+    t->b->download(t->context, out, t->out, (size_t)n_out * sizeof(float));
+    for (i = 0; i < n_out; i++) loss += (double)out[i] * (double)t->weigh[i];
     return loss;
 }
 
@@ -8405,31 +8286,30 @@ static void grpo__report(grpo__trial *t, const char *what, double error) {
     if (t->log) t->log(text, t->user);
 }
 
-static void grpo__try_operation(grpo__trial *t, const grpo__operation *o) {
+static void grpo__try(grpo__trial *t, const char *name, grpo__operation run, int n_in, int n_out) {
     double worst = 0, scale = 0;
     int i;
-    for (i = 0; i < o->num_inputs; i++) t->host[i] = grpo__normal(1, (uint64_t)i);
-    for (i = 0; i < o->num_outputs; i++) t->weigh[i] = grpo__normal(2, (uint64_t)i);
-    grpo__trial_loss(t, o);
-    t->b->upload(t->context, t->dout, t->weigh, (size_t)o->num_outputs * sizeof(float));
-    t->b->zero(t->context, t->din, (size_t)o->num_inputs * sizeof(float));
-    o->backward(t);
-    t->b->download(t->context, t->gradient, t->din, (size_t)o->num_inputs * sizeof(float));
-    for (i = 0; i < o->num_inputs; i++)
-        if (fabs((double)t->gradient[i]) > scale) scale = fabs((double)t->gradient[i]);
-    for (i = 0; i < o->num_inputs; i++) {
+    for (i = 0; i < n_in; i++) t->host[i] = grpo__normal(1, (uint64_t)i);
+    for (i = 0; i < n_out; i++) t->weigh[i] = grpo__normal(2, (uint64_t)i);
+    t->b->upload(t->context, t->in, t->host, (size_t)n_in * sizeof(float));
+    t->b->upload(t->context, t->dout, t->weigh, (size_t)n_out * sizeof(float));
+    t->b->zero(t->context, t->din, (size_t)n_in * sizeof(float));
+    run(t, 1);
+    t->b->download(t->context, t->gradient, t->din, (size_t)n_in * sizeof(float));
+    for (i = 0; i < n_in; i++) scale = fmax(scale, fabs((double)t->gradient[i]));
+    for (i = 0; i < n_in; i++) {
         float x = t->host[i], up = x + (float)t->step, down = x - (float)t->step;
         double above, below, error;
         t->host[i] = up;
-        above = grpo__trial_loss(t, o);
+        above = grpo__trial_loss(t, run, n_in, n_out);
         t->host[i] = down;
-        below = grpo__trial_loss(t, o);
+        below = grpo__trial_loss(t, run, n_in, n_out);
         t->host[i] = x;
-        error = fabs((above - below) / ((double)up - (double)down) - (double)t->gradient[i]) / scale
-                ;
+        error = (above - below) / ((double)up - (double)down) - (double)t->gradient[i];
+        error = fabs(error) / scale;
         if (!(error <= worst)) worst = error;
     }
-    grpo__report(t, o->name, worst);
+    grpo__report(t, name, worst);
 }
 
 /* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. */
@@ -8450,18 +8330,18 @@ static void grpo__trial_rows(grpo__trial *t) {
         host[32 + i] = S + i;                                            /* slots                */
         host[48 + i + 1] = i + 2;                                        /* target offsets       */
         host[80 + i] = GRPO__T_ROWS - 1 - i;                             /* head or kept rows    */
+        for (s = 0; s < GRPO__T_VOCAB; s++)  /* sets: every third token is out, no target is     */
+            if (s % 3 != 1) host[144 + 2 * i + s / 32] |= (int)(1u << (s % 32) & 0x7fffffffu);
     }
     for (i = 0; i <= GRPO__T_ROWS; i++) host[64 + i] = i * 3 + 2;        /* targets              */
     memcpy(host + 96, segments, sizeof segments);
     memcpy(host + 128, groups, sizeof groups);
-    for (i = 0; i < GRPO__T_ROWS; i++)       /* sets: every third token is out, no target is    */
-        for (s = 0; s < GRPO__T_VOCAB; s++)
-            if (s % 3 != 1) host[144 + 2 * i + s / 32] |= (int)(1u << (s % 32) & 0x7fffffffu);
     for (i = 0; i < GRPO__T_ROWS * GRPO__T_HEAD; i++)
         turns[i] = (float)(i % 2 ? sin(0.3 * (i / 2)) : cos(0.3 * (i / 2)));
     t->b->upload(t->context, t->turns, turns, sizeof turns);
     t->b->upload(t->context, t->ints, host, sizeof host);
-    t->rows.num_rows = GRPO__T_ROWS; t->rows.num_slots = 64; t->rows.num_segments = 5; t->rows.num_groups = 2;
+    t->rows.num_rows = GRPO__T_ROWS; t->rows.num_slots = 64;
+    t->rows.num_segments = 5; t->rows.num_groups = 2;
     t->rows.tokens = ints; t->rows.positions = ints + 16; t->rows.slots = ints + 32;
     t->rows.segments = (const grpo_segment *)(const void *)(ints + 96);
     t->rows.groups = ints + 128;
@@ -8473,36 +8353,28 @@ static void grpo__trial_rows(grpo__trial *t) {
 }
 
 static int grpo__try_operations(grpo__trial *t) {
-    static const grpo__operation table[7] = {
-        { "embedding", 7 * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH, grpo__try_embed,
-          grpo__try_embed_backward },
-        { "RMSNorm", (GRPO__T_ROWS + 1) * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
-          grpo__try_norm, grpo__try_norm_backward },
-        { "matrix product, bias, residual", GRPO__T_END, GRPO__T_ROWS * GRPO__T_VOCAB,
-          grpo__try_matmul, grpo__try_matmul_backward },
-        { "q/k norm, rotary positions, attention", GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_Q,
-          grpo__try_attention, grpo__try_attention_backward },
-        { "SwiGLU", 2 * GRPO__T_ROWS * GRPO__T_WIDTH, GRPO__T_ROWS * GRPO__T_WIDTH,
-          grpo__try_swiglu, grpo__try_swiglu_backward },
-        { "log-probs and entropy of kept sets", GRPO__T_ROWS * GRPO__T_VOCAB, 2 * GRPO__T_ROWS + 1,
-          grpo__try_logprobs, grpo__try_logprobs_backward },
-        { "exact KL over kept sets", GRPO__T_ROWS * GRPO__T_VOCAB, GRPO__T_ROWS, grpo__try_kl,
-          grpo__try_kl_backward } };
-    size_t part = 8192 * sizeof(float);
-    char *memory = (char *)t->b->allocate(t->context, 8 * part);
-    int i;
+    size_t part = GRPO__T_FLOATS;
+    float *memory = (float *)t->b->allocate(t->context, 8 * part * sizeof(float));
     if (!memory) return GRPO_NO_MEMORY;
-    t->in = (float *)(void *)memory;
-    t->din = (float *)(void *)(memory + part);
-    t->out = (float *)(void *)(memory + 2 * part);
-    t->dout = (float *)(void *)(memory + 3 * part);
-    t->rstd = (float *)(void *)(memory + 4 * part);
-    t->scratch = (float *)(void *)(memory + 5 * part);
-    t->turns = (float *)(void *)(memory + 6 * part);
+    t->b->zero(t->context, memory, 8 * part * sizeof(float));
+    t->in = memory;
+    t->din = memory + part;
+    t->out = memory + 2 * part;
+    t->dout = memory + 3 * part;
+    t->rstd = memory + 4 * part;
+    t->scratch = memory + 5 * part;
+    t->turns = memory + 6 * part;
     t->ints = (int *)(void *)(memory + 7 * part);
-    t->b->zero(t->context, memory, 8 * part);
     grpo__trial_rows(t);
-    for (i = 0; i < 7; i++) grpo__try_operation(t, &table[i]);
+    grpo__try(t, "embedding", grpo__try_embed, 7 * GRPO__T_WIDTH, GRPO__T_CELLS);
+    grpo__try(t, "RMSNorm", grpo__try_norm, GRPO__T_CELLS + GRPO__T_WIDTH, GRPO__T_CELLS);
+    grpo__try(t, "matrix product, bias, residual", grpo__try_matmul, GRPO__T_END, GRPO__T_LOGITS);
+    grpo__try(t, "q/k norm, rotary positions, attention", grpo__try_attention,
+              GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_Q);
+    grpo__try(t, "SwiGLU", grpo__try_swiglu, 2 * GRPO__T_CELLS, GRPO__T_CELLS);
+    grpo__try(t, "log-probs and entropy of kept sets", grpo__try_logprobs, GRPO__T_LOGITS,
+              2 * GRPO__T_ROWS + 1);
+    grpo__try(t, "exact KL over kept sets", grpo__try_kl, GRPO__T_LOGITS, GRPO__T_ROWS);
     t->b->release(t->context, memory);
     return GRPO_OK;
 }
@@ -8573,78 +8445,80 @@ static double grpo__graph_loss(grpo *g) {
     return loss;
 }
 
-/* weights[tensor] = original + s * direction */
-static void grpo__graph_move(grpo *g, const grpo__tensor *t, size_t n, const float *original,
+/* weights[begin ... begin + n] = x + s * direction */
+static void grpo__graph_move(grpo *g, size_t begin, size_t n, const float *x,
                              const float *direction, double s) {
     struct grpo__machinery *w = g->machinery;
-    float moved[1024];
+    float moved[GRPO__T_FLOATS];
     size_t i;
-    for (i = 0; i < n; i++) moved[i] = (float)((double)original[i] + s * (double)direction[i]);
-    w->backend->upload(w->context, w->weights + t->offset, moved, n * sizeof(float));
+    for (i = 0; i < n; i++) moved[i] = (float)((double)x[i] + s * (double)direction[i]);
+    w->backend->upload(w->context, w->weights + begin, moved, n * sizeof(float));
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
-/* |finite difference - gradient . direction| over the tensor's gradient norm, the worse of two. */
-static double grpo__graph_tensor(grpo *g, const grpo__trial *t, const grpo__tensor *tensor) {
-    struct grpo__machinery *w = g->machinery;
-    size_t n = grpo__size(tensor->rows, tensor->cols ? tensor->cols : 1), i;
-    float original[1024], gradient[1024], direction[1024];
-    double worst = 0, norm = 0, above, below;
+static double grpo__trial_dot(const float *x, const float *y, size_t n) {
+    double sum = 0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += (double)x[i] * (double)y[i];
+    return sum;
+}
+
+/* |finite difference - gradient . direction| over the gradient's norm, all of one tensor: the worse
+ * of two directions. */
+static double grpo__graph_tensor(grpo *g, size_t begin, size_t n, const float *x, const float *dx,
+                                 double step) {
+    double worst = 0, norm = sqrt(grpo__trial_dot(dx, dx, n));
+    float direction[1024];
+    size_t i;
     int which;
-    w->backend->download(w->context, original, w->weights + tensor->offset, n * sizeof(float));
-    w->backend->download(w->context, gradient, w->gradient + tensor->offset, n * sizeof(float));
-    for (i = 0; i < n; i++) norm += (double)gradient[i] * (double)gradient[i];
-    norm = sqrt(norm);
     for (which = 0; which < 2; which++) {
-        double along = 0, length = 0, error;
-        for (i = 0; i < n; i++) direction[i] = which ? grpo__normal(9, i) : gradient[i];
-        for (i = 0; i < n; i++) length += (double)direction[i] * (double)direction[i];
-        for (i = 0; i < n; i++) {
-            direction[i] = (float)((double)direction[i] / (sqrt(length) + 1e-30));
-            along += (double)direction[i] * (double)gradient[i];
-        }
-        grpo__graph_move(g, tensor, n, original, direction, t->step);
+        double length, above, below, error;
+        for (i = 0; i < n; i++) direction[i] = which ? grpo__normal(9, i) : dx[i];
+        length = sqrt(grpo__trial_dot(direction, direction, n)) + 1e-30;
+        grpo__graph_move(g, begin, n, x, direction, step / length);
         above = grpo__graph_loss(g);
-        grpo__graph_move(g, tensor, n, original, direction, -t->step);
+        grpo__graph_move(g, begin, n, x, direction, -step / length);
         below = grpo__graph_loss(g);
-        grpo__graph_move(g, tensor, n, original, direction, 0);
-        error = fabs((above - below) / (2 * t->step) - along) / (norm + 1e-3);
+        error = (above - below) / (2 * step) - grpo__trial_dot(direction, dx, n) / length;
+        error = fabs(error) / (norm + 1e-3);
         if (!(error <= worst)) worst = error;
     }
+    grpo__graph_move(g, begin, n, x, direction, 0);
     return worst;
 }
 
 static int grpo__try_graph(grpo__trial *t, int variant) {
     grpo_config c = grpo__trial_config(t, variant);
+    float *x = t->host, *dx = t->gradient, noise[GRPO__T_FLOATS];
+    struct grpo__machinery *w;
     grpo_prompt prompts[2];
     grpo_loss_stats stats;
     grpo__sums sums;
     char what[64];
     double worst = 0;
     grpo *g = grpo_new(&c);
+    size_t n, j;
     int i, code;
     if (!g) return GRPO_NO_MEMORY;
+    n = g->num_parameters;
+    w = g->machinery;
     prompts[0] = grpo_question("12", NULL);
     prompts[1] = grpo_question("345", NULL);
     code = grpo_rollout(g, prompts, 2);
     if (!code) code = grpo_score(g);
     if (!code) code = grpo_advantage(g);
-    for (i = 0; i < grpo__num_tensors(&c.model) && !code; i++) {
-        grpo__tensor tensor = grpo__tensor_at(&g->config.model, i);
-        size_t n = grpo__size(tensor.rows, tensor.cols ? tensor.cols : 1), j;
-        float original[1024], noise[1024];
-        for (j = 0; j < n; j++) noise[j] = grpo__normal(7, tensor.offset + j);
-        g->machinery->backend->download(g->machinery->context, original,
-                                        g->machinery->weights + tensor.offset, n * sizeof(float));
-        grpo__graph_move(g, &tensor, n, original, noise, 0.02);
-    }
+    w->backend->download(w->context, x, w->weights, n * sizeof(float));
+    for (j = 0; j < GRPO__T_FLOATS; j++) noise[j] = grpo__normal(7, j);
+    grpo__graph_move(g, 0, n, x, noise, 0.02);
     if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &stats, &sums);
-    if (!code && g->machinery->dembed)
-        t->b->mix(g->machinery->context, g->machinery->gradient, g->machinery->dembed, 1, 1,
-                  grpo__size(g->machinery->shape.V, g->machinery->shape.H));
+    if (!code && w->dembed)
+        t->b->mix(w->context, w->gradient, w->dembed, 1, 1, grpo__size(w->shape.V, w->shape.H));
+    w->backend->download(w->context, x, w->weights, n * sizeof(float));
+    w->backend->download(w->context, dx, w->gradient, n * sizeof(float));
     for (i = 0; i < grpo__num_tensors(&g->config.model) && !code; i++) {
-        grpo__tensor tensor = grpo__tensor_at(&g->config.model, i);
-        double error = grpo__graph_tensor(g, t, &tensor);
+        grpo__tensor s = grpo__tensor_at(&g->config.model, i);
+        double error = grpo__graph_tensor(g, s.offset, grpo__size(s.rows, s.cols ? s.cols : 1),
+                                          x + s.offset, dx + s.offset, t->step);
         if (!(error <= worst)) worst = error;
     }
     snprintf(what, sizeof what, "whole graph, variant %d", variant);
