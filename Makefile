@@ -15,7 +15,7 @@ BUILD    = build
 HEADER   = grpo.h
 EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
-           test_double test_learning test_models
+           test_double test_learning test_ppo test_models
 
 all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench
 

@@ -6723,6 +6723,10 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
 static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m,
                                grpo__sums *sums);             /* in >>ppo                        */
 
+static int grpo__adapts(const grpo_objective *o) {
+    return o->kl_target > 0 || o->entropy_target > 0;
+}
+
 /* beta and entropy_coef on their way to their targets. */
 static void grpo__adapt(grpo *g, const grpo_metrics *m) {
     grpo_objective *o = &g->config.objective;
@@ -7287,32 +7291,42 @@ static int grpo__place_pairs(grpo *g, const grpo_preference *pairs, int num_pair
     return code;
 }
 
-int grpo_train_preferences(grpo *g, const grpo_preference *pairs, int num_pairs,
-                           float learning_rate, double *loss, double *accuracy) {
+/* The gradient of the pairs that the batch holds, in micro-batches; their loss and order. */
+static int grpo__preference_gradient(grpo *g, double *loss, double *accuracy) {
     struct grpo__machinery *w = g->machinery;
     grpo__way way = grpo__way_of(GRPO__KEEP, 0);
     grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
-    int p, next, right = 0, code = grpo__need_reward_model(g);
-    double sum = 0;
-    w->stage = GRPO__EMPTY;
+    int p, next, i, n, pairs = g->batch.num_prompts, code = GRPO_OK;
     way.scores = 1;
     now.values = w->new_values; d.values = w->new_dvalues;
-    if (!code) code = grpo__place_pairs(g, pairs, num_pairs);
-    for (p = 0; p < num_pairs && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, num_pairs, &next, &way);
-        int i, n = next - p;
+    *loss = *accuracy = 0;
+    for (p = 0; p < pairs && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, pairs, &next, &way);
         code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
         if (code) break;
-        sum += grpo_preference_loss(n, w->new_values + 2 * p, w->new_dvalues + 2 * p) * n;
-        for (i = 2 * p; i < 2 * next; i += 2) right += w->new_values[i] > w->new_values[i + 1];
-        for (i = 2 * p; i < 2 * next; i++) w->new_dvalues[i] *= (float)n / (float)num_pairs;
+        n = next - p;
+        *loss += grpo_preference_loss(n, w->new_values + 2 * p, w->new_dvalues + 2 * p) * n / pairs;
+        for (i = 2 * p; i < 2 * next; i++) {
+            w->new_dvalues[i] *= (float)n / (float)pairs;
+            if (i % 2) *accuracy += (w->new_values[i - 1] > w->new_values[i]) / (double)pairs;
+        }
         code = grpo__pass_backward(g, &pass, &d);
     }
-    if (!code && !grpo__finite(sum)) code = grpo__fail(g, GRPO_NONFINITE, "a score is not finite");
+    if (!code && !grpo__finite(*loss)) code = grpo__fail(g, GRPO_NONFINITE, "a score is not finite");
+    if (code) grpo__clear_gradient(g);
+    return code;
+}
+
+int grpo_train_preferences(grpo *g, const grpo_preference *pairs, int num_pairs,
+                           float learning_rate, double *loss, double *accuracy) {
+    double found, right;
+    int code = grpo__need_reward_model(g);
+    g->machinery->stage = GRPO__EMPTY;
+    if (!code) code = grpo__place_pairs(g, pairs, num_pairs);
+    if (!code) code = grpo__preference_gradient(g, &found, &right);
     if (!code) code = grpo_optimize(g, learning_rate, NULL);
-    else if (g->config.model.num_labels) grpo__clear_gradient(g);
-    if (!code && loss) *loss = sum / num_pairs;
-    if (!code && accuracy) *accuracy = (double)right / num_pairs;
+    if (!code && loss) *loss = found;
+    if (!code && accuracy) *accuracy = right;
     return code;
 }
 
@@ -7426,6 +7440,16 @@ int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
         { "completions/min_terminated_length", m->completions_min_terminated_length },
         { "completions/max_terminated_length", m->completions_max_terminated_length },
         { "completions/clipped_ratio", m->completions_clipped_ratio },
+        { "kl/k1", m->kl_estimates[GRPO_KL_K1] }, { "kl/k2", m->kl_estimates[GRPO_KL_K2] },
+        { "kl/k3", m->kl_estimates[GRPO_KL_K3] }, { "kl/abs", m->kl_estimates[GRPO_KL_ABS] },
+        { "beta", m->beta }, { "entropy_coef", m->entropy_coef },
+        { "sampling/sampling_logp_difference/mean", m->sampling_difference_mean },
+        { "sampling/sampling_logp_difference/max", m->sampling_difference_max },
+        { "sampling/importance_sampling_ratio/min", m->importance_min },
+        { "sampling/importance_sampling_ratio/mean", m->importance_mean },
+        { "sampling/importance_sampling_ratio/max", m->importance_max },
+        { "critic/vf_loss", m->vf_loss }, { "critic/vf_clipfrac", m->vf_clipfrac },
+        { "critic/vf_explained_var", m->vf_explained_var },
         { "ratio/mean", m->ratio_mean }, { "ratio/max", m->ratio_max },
         { "num_left_out", m->num_left_out + 0.0 }, { "num_resampled", m->num_resampled + 0.0 },
         { "num_idle", m->num_idle + 0.0 }, { "num_updates", m->num_updates + 0.0 },
@@ -7674,19 +7698,22 @@ static const struct { int kind; const char *name; size_t offset; } grpo__fields[
     { GRPO__OFF, "use_sliding_window", 0 } };
 
 enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__FAMILIES };
-static const char *const grpo__families[GRPO__FAMILIES][2] = {
-    { "llama", "LlamaForCausalLM" }, { "qwen2", "Qwen2ForCausalLM" },
-    { "qwen3", "Qwen3ForCausalLM" } };
+static const char *const grpo__families[GRPO__FAMILIES][3] = {   /* with an LM head; with a scalar */
+    { "llama", "LlamaForCausalLM", "LlamaForSequenceClassification" },
+    { "qwen2", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification" },
+    { "qwen3", "Qwen3ForCausalLM", "Qwen3ForSequenceClassification" } };
 
 /* model_type decides; architectures, where it is there, must not contradict. */
-static int grpo__read_family(grpo__file *f, const char *json) {
+static int grpo__read_family(grpo__file *f, const char *json, int *num_labels) {
     const char *type = grpo__field(f, json, "model_type");
     const char *list = grpo__field(f, json, "architectures"), *first = list;
     int i;
     if (list && *list == '[') first = grpo__json_next(&list, NULL, 0);
-    for (i = 0; i < GRPO__FAMILIES; i++)
-        if (grpo__json_is(type, grpo__families[i][0])
-            && (!list || grpo__json_is(first, grpo__families[i][1]))) return i;
+    for (i = 0; i < 2 * GRPO__FAMILIES; i++) {
+        *num_labels = i % 2;
+        if (grpo__json_is(type, grpo__families[i / 2][0])
+            && (!list || grpo__json_is(first, grpo__families[i / 2][1 + i % 2]))) return i / 2;
+    }
     grpo__bad(f, "architectures and model_type", "must be LlamaForCausalLM and llama, or likewise "
               "Qwen2 or Qwen3: no other is supported");
     return 0;
@@ -7729,7 +7756,7 @@ static void grpo__read_rope(grpo__file *f, const char *json, const char *field, 
 /* Refuses by name whatever would change the numbers. Missing fields get transformers' defaults. */
 static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
     grpo_model_config m;
-    int i, family = grpo__read_family(f, json), llama = family == GRPO__LLAMA;
+    int i, labels = 0, family = grpo__read_family(f, json, &labels), llama = family == GRPO__LLAMA;
     const char *act = grpo__field(f, json, "hidden_act");
     memset(&m, 0, sizeof m);
     m.num_key_value_heads = llama ? 0 : 32;
@@ -7739,6 +7766,7 @@ static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
     m.rms_norm_eps = 1e-6f;
     m.initializer_range = 0.02f;
     m.qk_norm = family == GRPO__QWEN3;
+    m.num_labels = labels;
     for (i = 0; i < GRPO__FIELDS; i++)
         grpo__read_field(f, json, grpo__fields[i].kind, grpo__fields[i].name,
                          (char *)&m + grpo__fields[i].offset);
@@ -7776,7 +7804,9 @@ static int grpo__write_config(grpo *g, const char *folder, int bf16) {
     grpo__text t = { text, sizeof text, 0 };
     grpo__file f;
     grpo__append(&t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\"",
-                 grpo__families[family][1], grpo__families[family][0]);
+                 grpo__families[family][1 + m->num_labels], grpo__families[family][0]);
+    if (m->num_labels) grpo__append(&t, ",\n  \"id2label\": {\"0\": \"LABEL_0\"},\n  \"label2id\": "
+                                    "{\"LABEL_0\": 0}");
     for (i = 0; i < GRPO__FIELDS; i++) {
         const void *from = (const char *)m + grpo__fields[i].offset;
         int kind = grpo__fields[i].kind, is_true = kind == GRPO__FLAG && *(const int *)from;
@@ -7834,7 +7864,7 @@ static void grpo__add_extras(grpo__file *f, const grpo_model_config *m, int read
         if (m->qk_norm && m->attention_bias) grpo__add_slot(f, layer, bias, NULL, 1);
         if (reading) grpo__add_slot(f, layer, turns, NULL, 0);
     }
-    if (reading && m->tie_word_embeddings) grpo__add_slot(f, "", head, NULL, 0);
+    if (reading && !grpo__has_own_lm_head(m)) grpo__add_slot(f, "", head, NULL, 0);
 }
 
 /* Open model.safetensors, or the trainer's state, with its list of slots. arrays[k][num_parameters]
@@ -7888,6 +7918,12 @@ static int grpo__encode_float(unsigned char *b, float x, int dtype) {
 }
 
 /* ---- writing */
+static uint32_t grpo__bits(float x) {
+    uint32_t bits = 0;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
 static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtype) {
     grpo__text t = { NULL, 0, 0 };
     unsigned char size[8];
@@ -7903,6 +7939,10 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtyp
                       (long long)g->state.step, (long long)g->state.optimizer_step,
                       (long long)g->state.adam_step, g->state.num_tokens,
                       (unsigned long long)g->config.seed);
+    if (state && grpo__adapts(&g->config.objective))
+        grpo__append(&t, ",\"beta\":\"%lu\",\"entropy_coef\":\"%lu\"",
+                     (unsigned long)grpo__bits(g->config.objective.beta),
+                     (unsigned long)grpo__bits(g->config.objective.entropy_coef));
     grpo__append(&t, "}");
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
@@ -8022,7 +8062,7 @@ static void grpo__read_entries(grpo__file *f, const char *header) {
                        "grpo_new()");
     }
     for (i = 0; i < f->num_slots; i++)
-        if (!f->slots[i].found && f->slots[i].place)
+        if (!f->slots[i].found && f->slots[i].place && strcmp(f->slots[i].name, "score.weight"))
             grpo__bad(f, f->slots[i].name, strncmp(f->slots[i].name, "reference.", 10)
                       ? "is missing: call grpo_load_config() before grpo_new()"
                       : "is missing: it was saved with objective.beta 0, so set that here too");
@@ -8077,6 +8117,14 @@ static uint64_t grpo__counter(grpo__file *f, const char *header, const char *nam
     return x;
 }
 
+/* A coefficient that adapts goes on from where it was: its bits. */
+static float grpo__coefficient(grpo__file *f, const char *header, const char *name) {
+    uint32_t bits = (uint32_t)grpo__counter(f, header, name, UINT32_MAX);
+    float x = 0;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+}
+
 static void grpo__read_counters(grpo__file *f, const char *header, grpo_state *s, uint64_t *seed) {
     if (grpo__counter(f, header, "grpo_format_version", 1) != 1)
         grpo__bad(f, "grpo_format_version", "is not 1");
@@ -8095,15 +8143,22 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     float *from[4] = { NULL, NULL, NULL, NULL };
     float *x = (float *)grpo__allocate(&g->config, grpo__multiply(images, n * sizeof(float)));
     grpo_state counters = g->state;
+    grpo_objective o = g->config.objective;
     uint64_t seed = g->config.seed;
     const char *header;
     grpo__file f;
     int code;
     if (!x) return grpo__fail(g, GRPO_NO_MEMORY, "out of memory for the weights on the host");
     for (k = 0; k < images; k++) from[k] = x + k * n;
+    w->backend->download(w->context, x, w->weights, n * sizeof(float));       /* a language model */
+                                    /* has no score.weight: then the head stays as it is         */
     grpo__open_archive(&f, g, folder, state, from, 1);
     header = grpo__read_header(&f);
     if (header && state) grpo__read_counters(&f, header, &counters, &seed);
+    if (header && state && grpo__adapts(&o)) {
+        o.beta = grpo__coefficient(&f, header, "beta");
+        o.entropy_coef = grpo__coefficient(&f, header, "entropy_coef");
+    }
     if (header) grpo__read_entries(&f, header);
     if (header) grpo__read_slots(&f);
     code = grpo__close(&f, 0);
@@ -8116,6 +8171,7 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);
     w->stage = GRPO__EMPTY;                                   /* the batch was another model's   */
     g->state = counters;
+    g->config.objective = o;
     g->config.seed = seed;
     return grpo__device_check(g);
 }

@@ -1,0 +1,327 @@
+/* What GRPO took away, and what came after it: value and reward models, exact KL, process supervision,
+ * completions from elsewhere. Exactly, where bits must be equal; by learning, where that is the proof. */
+#define GRPO_IMPLEMENTATION
+#include "grpo.h"
+#include "check.h"
+
+enum { PROMPTS = 4, GROUP = 6, LENGTH = 5, TOKENS = PROMPTS * GROUP * LENGTH };
+
+static float fours(const grpo_sample *s, void *user)
+{
+    float n = 0;
+    const char *c;
+    (void)user;
+    for (c = s->completion; *c; c++) n += *c == '4';
+    return n / (float)LENGTH;
+}
+
+static int four_steps(const grpo_sample *s, int *ends, float *rewards, int capacity, void *user)
+{
+    int i;
+    (void)user;
+    for (i = 0; i < s->num_tokens && i < capacity; i++) { ends[i] = i; rewards[i] = s->tokens[i] == 4; }
+    return i;
+}
+
+static grpo_config config_of(const char *settings)
+{
+    grpo_config c = grpo_defaults();
+    char error[GRPO_ERROR_LENGTH] = "";
+    c.vocabulary = "0123456789";
+    c.model.hidden_size = 24; c.model.intermediate_size = 40; c.model.num_key_value_heads = 2;
+    c.num_prompts = PROMPTS; c.num_generations = GROUP;
+    c.max_prompt_length = 4; c.max_completion_length = LENGTH;
+    c.learning_rate = 3e-3f;
+    CHECK(!grpo_objective_set(&c.objective, settings, error), "%s", error);
+    return c;
+}
+
+static void make_prompts(grpo_prompt *prompts)
+{
+    static const char *const texts[PROMPTS] = { "12", "345", "6", "7890" };
+    int i;
+    for (i = 0; i < PROMPTS; i++) prompts[i] = grpo_question(texts[i], "4");
+}
+
+static grpo *policy_of(grpo_config *c)
+{
+    grpo *g;
+    if (!c->num_rewards) grpo_add_reward(c, "fours", fours, 1, NULL);
+    g = grpo_new(c);
+    CHECK(g != NULL, "%s", c->error);
+    return g;
+}
+
+static double reward_after(grpo *g, int steps, grpo_metrics *m)
+{
+    grpo_prompt prompts[PROMPTS];
+    int i, code = 0;
+    make_prompts(prompts);
+    for (i = 0; i < steps && !code; i++) code = grpo_step(g, prompts, PROMPTS, m);
+    CHECK(!code, "step %d: %s", i, grpo_error(g));
+    return m->reward;
+}
+
+/* Values do not depend on the micro-batch, and V before token t not on what follows it. */
+static void test_values(void)
+{
+    grpo_config c = config_of("ppo"), small, large;
+    grpo *g = policy_of(&c), *a, *b;
+    grpo_prompt prompts[PROMPTS];
+    float x[TOKENS], y[TOKENS];
+    int n, i;
+    small = large = grpo_critic_config(&c);
+    small.seed = large.seed = 9;    /* the body of seed 1 would be the policy's                */
+    small.micro_batch_prompts = 1;
+    small.threads = 1;
+    large.micro_batch_prompts = PROMPTS;
+    a = grpo_new(&small); b = grpo_new(&large);
+    CHECK(a && b, "%s%s", small.error, large.error);
+    make_prompts(prompts);
+    CHECK(!grpo_rollout(g, prompts, PROMPTS), "%s", grpo_error(g));
+    n = g->batch.offsets[g->batch.num_sequences];
+    CHECK(!grpo_values(a, g, x) && !grpo_values(b, g, y), "%s%s", grpo_error(a), grpo_error(b));
+    CHECK(!memcmp(x, y, (size_t)n * sizeof *x), "values depend on the micro-batch");
+    for (i = 1; i < GROUP; i++)
+        CHECK(x[g->batch.offsets[i]] == x[0], "V of a prompt is one number, whatever follows");
+    CHECK(grpo_values(g, g, y) == GRPO_BAD_INPUT, "a policy without a value head");
+    CHECK(grpo_copy_weights(a, g) == GRPO_OK && grpo_values(a, g, y) == GRPO_OK
+          && memcmp(x, y, (size_t)n * sizeof *x), "the body is another now");
+    CHECK(grpo_generate(a, prompts, &c.sampling, 1, NULL, 0) == GRPO_BAD_INPUT, "a critic cannot write");
+    grpo_free(a); grpo_free(b); grpo_free(g);
+}
+
+/* PPO with a critic of its own, and with shared weights: both learn, and the value model comes to know
+ * more than the mean. */
+static void test_ppo(void)
+{
+    int shared;
+    for (shared = 0; shared < 2; shared++) {
+        grpo_config c = config_of("ppo beta=0.01"), critic;
+        grpo *g, *v = NULL;
+        grpo_metrics m;
+        c.model.value_head = shared;
+        c.num_iterations = 2;
+        g = policy_of(&c);
+        critic = grpo_critic_config(&c);
+        if (!shared) {
+            v = grpo_new(&critic);
+            CHECK(v && !grpo_copy_weights(v, g), "%s", critic.error);
+            g->config.critic = v;
+        }
+        reward_after(g, 120, &m);
+        printf("ppo, %s weights: reward %.2f, value loss %.4f, explained %.2f\n", shared ? "shared" : "own",
+               m.reward, m.vf_loss, m.vf_explained_var);
+        CHECK(m.reward > 0.8, "reward %g", m.reward);
+        CHECK(m.vf_loss > 0 && m.vf_loss < 0.1, "value loss %g", m.vf_loss);
+        grpo_free(g); grpo_free(v);
+    }
+}
+
+/* Pairs in which more fours win; the model then judges, and a policy learns from its judgement alone. */
+static void test_reward_model(void)
+{
+    grpo_config c = config_of("trl"), judge;
+    grpo *g, *rm;
+    grpo_preference pairs[PROMPTS * GROUP / 2];
+    char texts[PROMPTS * GROUP][LENGTH];
+    grpo_prompt prompts[PROMPTS];
+    grpo_metrics m;
+    double loss = 0, accuracy = 0, fours_of = 0;
+    int step, i, j, n = PROMPTS * GROUP / 2;
+    make_prompts(prompts);
+    judge = grpo_critic_config(&c);
+    rm = grpo_new(&judge);
+    CHECK(rm != NULL, "%s", judge.error);
+    memset(pairs, 0, sizeof pairs);
+    for (step = 0; step < 150; step++) {
+        for (i = 0; i < n; i++) {
+            int count[2] = { 0, 0 }, first;
+            for (j = 0; j < 2; j++) {
+                int k;
+                for (k = 0; k < LENGTH - 1; k++) {
+                    int four = grpo_uniform(7, (uint64_t)step, (uint64_t)i, (uint64_t)j, (uint64_t)k) < 0.4f;
+                    int other = (int)(9 * grpo_uniform(8, (uint64_t)step, (uint64_t)i, (uint64_t)j, (uint64_t)k));
+                    texts[2 * i + j][k] = (char)('0' + (four ? 4 : other));
+                    count[j] += texts[2 * i + j][k] == '4';
+                }
+                texts[2 * i + j][LENGTH - 1] = 0;
+            }
+            if (count[0] == count[1]) { texts[2 * i][0] = texts[2 * i][1] = '4'; texts[2 * i + 1][0] = texts[2 * i + 1][1] = '5'; count[0] = 9; }
+            first = count[0] > count[1] ? 0 : 1;
+            pairs[i].prompt = prompts[i % PROMPTS];
+            pairs[i].chosen.text = texts[2 * i + first];
+            pairs[i].rejected.text = texts[2 * i + 1 - first];
+        }
+        CHECK(!grpo_train_preferences(rm, pairs, n, 3e-3f, &loss, &accuracy), "%s", grpo_error(rm));
+        if (step == 0) CHECK(fabs(loss - log(2.0)) < 0.2, "a new model does not know: loss %g", loss);
+    }
+    printf("reward model: loss %.3f, accuracy %.2f\n", loss, accuracy);
+    CHECK(loss < 0.35 && accuracy > 0.8, "loss %g, accuracy %g", loss, accuracy);
+    c.num_rewards = 1;
+    snprintf(c.rewards[0].name, GRPO_NAME_LENGTH, "judge");
+    c.rewards[0].weight = 1;
+    c.rewards[0].batch = grpo_reward_model;
+    c.rewards[0].user = rm;
+    g = policy_of(&c);
+    reward_after(g, 100, &m);
+    for (i = 0; i < g->batch.num_sequences; i++) fours_of += (double)fours(&g->batch.samples[i], NULL);
+    fours_of /= g->batch.num_sequences;
+    printf("policy under the reward model: %.2f of its tokens are fours\n", fours_of);
+    CHECK(fours_of > 0.6, "fours %g", fours_of);
+    {   /* a score does not depend on the company it is in */
+        float all[PROMPTS * GROUP], one;
+        CHECK(!grpo_reward_model(g->batch.samples, g->batch.num_sequences, all, rm), "%s", grpo_error(rm));
+        for (i = 0; i < g->batch.num_sequences; i++) {
+            CHECK(!grpo_reward_model(&g->batch.samples[i], 1, &one, rm) && one == all[i], "sample %d", i);
+        }
+    }
+    CHECK(grpo_train_preferences(g, pairs, n, 1e-3f, NULL, NULL) == GRPO_BAD_INPUT, "a policy is no judge");
+    grpo_free(g); grpo_free(rm);
+}
+
+/* Exact KL: 0 to the bit before the first update, beside the estimators afterwards; in the loss and in
+ * the reward. */
+static void test_exact_kl(void)
+{
+    static const char *const where[2] = { "deepseekmath kl=full beta=0.1", "deepseekmath kl=full beta=0.1 kl_in_reward=1" };
+    int i, t;
+    for (i = 0; i < 2; i++) {
+        grpo_config c = config_of(where[i]);
+        grpo *g = policy_of(&c);
+        grpo_metrics m;
+        reward_after(g, 1, &m);
+        for (t = 0; t < g->batch.offsets[g->batch.num_sequences]; t++)
+            CHECK(g->batch.kl[t] == 0, "token %d: %g", t, (double)g->batch.kl[t]);
+        CHECK(m.kl == 0, "kl %g", m.kl);
+        reward_after(g, 40, &m);
+        printf("exact KL %.4f, k1 %.4f k2 %.4f k3 %.4f; reward %.2f\n", m.kl, m.kl_estimates[0],
+               m.kl_estimates[1], m.kl_estimates[2], m.reward);
+        CHECK(m.kl > 0 && fabs(m.kl - m.kl_estimates[GRPO_KL_K3]) < 0.5 * m.kl + 0.02, "exact %g, k3 %g", m.kl,
+              m.kl_estimates[GRPO_KL_K3]);
+        grpo_free(g);
+    }
+}
+
+/* The same batch, once sampled and once adopted, gives the same bits; with somebody else's log-probs the
+ * correction is at work. */
+static void test_adopt(void)
+{
+    grpo_config c = config_of("trl importance=token importance_cap=1.5");
+    grpo *a, *b;
+    grpo_prompt prompts[PROMPTS];
+    grpo_completion completions[PROMPTS * GROUP];
+    float theirs[TOKENS];
+    grpo_metrics x, y;
+    int i, t;
+    make_prompts(prompts);
+    a = policy_of(&c); b = policy_of(&c);
+    CHECK(!grpo_rollout(a, prompts, PROMPTS), "%s", grpo_error(a));
+    memset(completions, 0, sizeof completions);
+    for (i = 0; i < PROMPTS * GROUP; i++) {
+        completions[i].tokens = a->batch.samples[i].tokens;
+        completions[i].num_tokens = a->batch.samples[i].num_tokens;
+        for (t = a->batch.offsets[i]; t < a->batch.offsets[i + 1]; t++)
+            theirs[t] = a->batch.logprobs[t] + (t % 2 ? 0.5f : -0.5f);
+    }
+    CHECK(!grpo_adopt(b, prompts, PROMPTS, completions), "%s", grpo_error(b));
+    CHECK(!memcmp(a->batch.logprobs, b->batch.logprobs, (size_t)a->batch.offsets[PROMPTS * GROUP] * sizeof(float)),
+          "log-probs of adopted tokens");
+    CHECK(!grpo_score(a) && !grpo_advantage(a) && !grpo_update(a, &x), "%s", grpo_error(a));
+    CHECK(!grpo_score(b) && !grpo_advantage(b) && !grpo_update(b, &y), "%s", grpo_error(b));
+    CHECK(x.loss == y.loss && x.grad_norm == y.grad_norm && y.ratio_mean == 1, "loss %g, %g", x.loss, y.loss);
+    for (i = 0; i < PROMPTS * GROUP; i++) completions[i].logprobs = theirs + a->batch.offsets[i];
+    CHECK(!grpo_adopt(b, prompts, PROMPTS, completions) && !grpo_score(b) && !grpo_advantage(b)
+          && !grpo_update(b, &y), "%s", grpo_error(b));
+    CHECK(y.importance_max == (double)1.5f && y.importance_min > 0.3 && y.importance_min < 0.9
+          && y.sampling_difference_max > 0.4, "importance %g to %g", y.importance_min, y.importance_max);
+    completions[3].tokens = NULL;
+    CHECK(grpo_adopt(b, prompts, PROMPTS, completions) == GRPO_BAD_INPUT, "neither text nor tokens");
+    grpo_free(a); grpo_free(b);
+}
+
+/* Rewards of steps alone teach; a token's advantage does not grow after the last step. */
+static void test_process(void)
+{
+    grpo_config c = config_of("trl");
+    grpo *g;
+    grpo_metrics m;
+    double before, fours_of = 0;
+    int i;
+    c.num_rewards = 1;
+    snprintf(c.rewards[0].name, GRPO_NAME_LENGTH, "steps");
+    c.rewards[0].weight = 1;
+    c.rewards[0].steps = four_steps;
+    g = policy_of(&c);
+    reward_after(g, 1, &m);
+    before = m.reward_means[0];
+    CHECK(m.reward == 0 && m.frac_reward_zero_std < 1, "steps are not in the sum, but count");
+    reward_after(g, 80, &m);
+    for (i = 0; i < g->batch.num_sequences; i++) fours_of += (double)fours(&g->batch.samples[i], NULL);
+    printf("process supervision: steps' rewards %.2f -> %.2f\n", before, m.reward_means[0]);
+    CHECK(fours_of / g->batch.num_sequences > 0.7, "fours %g", fours_of / g->batch.num_sequences);
+    grpo_free(g);
+}
+
+/* Controllers move in the right direction and are saved; the entropy mask leaves the share it says. */
+static void test_controllers(void)
+{
+    grpo_config c = config_of("deepseekmath kl_target=1e-6 kl_horizon=100 entropy_coef=0.01 entropy_target=5 "
+                              "top_entropy_quantile=0.2");
+    grpo *g = policy_of(&c), *again;
+    grpo_metrics m;
+    int t, trained = 0, all;
+    reward_after(g, 1, &m);
+    CHECK(g->config.objective.beta < 0.04f, "KL 0 is below its target: beta %g", (double)g->config.objective.beta);
+    reward_after(g, 5, &m);
+    CHECK(g->config.objective.beta > (float)m.beta, "KL above its target: beta must grow");
+    CHECK_CLOSE(g->config.objective.entropy_coef, 0.01 + 6 * 0.005, 1e-6);
+    all = g->batch.offsets[g->batch.num_sequences];
+    for (t = 0; t < all; t++) trained += g->batch.mask[t] == 1;
+    CHECK(trained >= all / 5 && trained <= all / 4 + 1, "%d of %d tokens train", trained, all);
+    CHECK(!grpo_save(g, "ppo_state", GRPO_SAVE_STATE), "%s", grpo_error(g));
+    again = policy_of(&c);
+    CHECK(!grpo_resume(again, "ppo_state"), "%s", grpo_error(again));
+    CHECK(again->config.objective.beta == g->config.objective.beta
+          && again->config.objective.entropy_coef == g->config.objective.entropy_coef, "coefficients resume");
+    grpo_free(g); grpo_free(again);
+}
+
+/* A critic's folder loads as itself; a policy's folder gives a critic its body. */
+static void test_critic_files(void)
+{
+    grpo_config c = config_of("trl"), k, loaded = grpo_defaults();
+    grpo *g = policy_of(&c), *a, *b;
+    grpo_prompt prompts[PROMPTS];
+    float x[TOKENS], y[TOKENS], z[TOKENS];
+    size_t n;
+    make_prompts(prompts);
+    k = grpo_critic_config(&c);
+    k.seed = 5;                     /* the body of seed 1 would be the policy's                */
+    a = grpo_new(&k);
+    k.seed = 9;
+    b = grpo_new(&k);
+    CHECK(a && b && !grpo_rollout(g, prompts, PROMPTS), "%s", k.error);
+    n = (size_t)g->batch.offsets[g->batch.num_sequences] * sizeof(float);
+    CHECK(!grpo_values(a, g, x) && !grpo_values(b, g, y) && memcmp(x, y, n), "two seeds, two critics");
+    CHECK(!grpo_save(a, "ppo_critic", GRPO_SAVE_STATE) && !grpo_load(b, "ppo_critic"), "%s%s", grpo_error(a), grpo_error(b));
+    CHECK(!grpo_values(b, g, y) && !memcmp(x, y, n), "the loaded critic is another");
+    CHECK(!grpo_load_config(&loaded, "ppo_critic") && loaded.model.num_labels == 1, "%s", loaded.error);
+    CHECK(!grpo_save(g, "ppo_policy", 0) && !grpo_load(b, "ppo_policy"), "%s%s", grpo_error(g), grpo_error(b));
+    CHECK(!grpo_values(b, g, y) && memcmp(x, y, n), "another body");
+    CHECK(!grpo_copy_weights(a, g) && !grpo_values(a, g, z) && !memcmp(y, z, n), "body by file, body by copy");
+    grpo_free(a); grpo_free(b); grpo_free(g);
+}
+
+int main(void)
+{
+    test_values();
+    test_ppo();
+    test_reward_model();
+    test_exact_kl();
+    test_adopt();
+    test_process();
+    test_controllers();
+    test_critic_files();
+    return check_finish();
+}
