@@ -80,7 +80,7 @@ static void on_message(const char *message, void *user) {
 static grpo *make_policy(const options *o) {
     grpo_config c = grpo_defaults();
     grpo *g;
-    int found = 1;
+    char error[GRPO_ERROR_LENGTH];
     c.seed = o->seed;
     c.threads = o->threads;
     c.log = on_message;
@@ -90,10 +90,8 @@ static grpo *make_policy(const options *o) {
     c.max_completion_length = 4;    /* "891" and end-of-text */
     c.num_prompts = PROMPTS;
     c.num_generations = GROUP;
-    c.objective = grpo_objective_preset(o->preset, &found);
-    if (!found) { fprintf(stderr, "there is no preset \"%s\"\n", o->preset); return NULL; }
-    c.objective.beta = 0;           /* no reference to stay near: the warm-up is far from the goal */
-    c.objective.entropy_coef = 0.015f;
+    if (grpo_objective_set(&c.objective, o->preset, error)) { on_message(error, NULL); return NULL; }
+    c.model.value_head = c.objective.advantage == GRPO_ADVANTAGE_GAE;    /* PPO: shared weights   */
     c.learning_rate = 1.5e-3f;
     c.model.initializer_range = 0.1f;
     grpo_add_reward(&c, "correct", grpo_reward_exact_match, 1.0f, NULL);
@@ -132,12 +130,12 @@ static void print_group(const grpo_batch *b, int group) {
 static void show_progress(run *r, const grpo_metrics *m, double accuracy) {
     static const char clear[] = "\033[15A\033[J";
     if (r->o->quiet) return;
-    if (show_is_terminal() && r->steps > EVALUATE_EVERY) fputs(clear, stdout);
-    if (show_is_terminal()) show_plot(&r->reward, &r->accuracy, r->steps);
+    if (SHOW_IS_TERMINAL() && r->steps > EVALUATE_EVERY) fputs(clear, stdout);
+    if (SHOW_IS_TERMINAL()) show_plot(&r->reward, &r->accuracy, r->steps);
     printf("step %4d  reward %.2f  held-out %.3f  entropy %.2f  dead groups %.2f  length %.1f  "
            "%3.0f ms/step\n", m->step, m->reward, accuracy, m->entropy, m->frac_reward_zero_std,
            m->completions_mean_length, 1e3 * m->step_time);
-    if (show_is_terminal()) printf("\n");
+    if (SHOW_IS_TERMINAL()) printf("\n");
     fflush(stdout);
 }
 
@@ -187,6 +185,7 @@ static double train_once(run *r, const options *o) {
 }
 
 static int parse(options *o, int argc, char **argv) {
+    const char *name;
     int i;
     for (i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
@@ -206,15 +205,19 @@ static int parse(options *o, int argc, char **argv) {
     fprintf(stderr, "%s is not understood, or has no value. Options:\n"
             "  --seed N      of weights and samples (1)\n  --seeds N     run that many, from --seed on\n"
             "  --steps N     most GRPO steps (2500)\n  --threads N   0: one per core\n"
-            "  --preset P    deepseekmath, trl, dr_grpo, dapo, verl, rloo, reinforce (%s)\n"
-            "  --log FILE    one JSON object a step\n  --svg FILE    the learning curve\n"
-            "  --quiet       the verdict alone\n", argv[i], o->preset);
+            "  --preset P    the objective in words (\"%s\"): a preset, and fields with values.\n"
+            "                Presets:"            , argv[i], o->preset);
+    for (i = 0; grpo_objective_name(i, &name, NULL); i++)
+        fprintf(stderr, "%s%s", i % 8 == 0 && i ? "\n                         " : " ", name);
+    fprintf(stderr, "\n  --log FILE    one JSON object a step\n  --svg FILE    the learning curve\n"
+            "  --quiet       the verdict alone\n");
     return -1;
 }
 
 int main(int argc, char **argv) {
     static run r;
-    static options o = { 1, 1, 2500, 0, 0, NULL, NULL, "trl" };
+    /* beta 0: no reference to stay near, the warm-up is far from the goal */
+    static options o = { 1, 1, 2500, 0, 0, NULL, NULL, "trl entropy_coef=0.015" };
     const show_curve *curves[2];
     int failed = 0, i;
     if (parse(&o, argc, argv)) return 2;

@@ -6,9 +6,9 @@
 #include <string.h>
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
-static int show_is_terminal(void) { return isatty(1); }
+#define SHOW_IS_TERMINAL() isatty(1)
 #else
-static int show_is_terminal(void) { return 0; }
+#define SHOW_IS_TERMINAL() 0
 #endif
 
 enum { SHOW_POINTS = 8192, SHOW_COLUMNS = 64, SHOW_ROWS = 10 };

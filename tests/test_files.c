@@ -849,7 +849,7 @@ static void test_config(void)
         { "{" SIZES "}", "config.json" }, { LLAMA, "config.json" }, { LLAMA "}}", "config.json" },
         { "{\"model_type\":\"mistral\"," SIZES "}", "llama" },
         { "{\"model_type\":3," SIZES "}", "config.json" },
-        { "{\"architectures\":[\"LlamaForSequenceClassification\"],\"model_type\":\"llama\","
+        { "{\"architectures\":[\"LlamaForTokenClassification\"],\"model_type\":\"llama\","
           SIZES "}", "architectures" },
         { LLAMA ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}", "rope_scaling" },
         { LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", "rope_scaling" },
