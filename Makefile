@@ -5,6 +5,7 @@
 #   make hello     the smallest program
 #   make picture   the learning curve of the README, from a real run
 #   make bench     how close each part comes to the machine's limits, and PyTorch beside it
+#   make league    every preset, five seeds, two tasks: the table of the README (minutes)
 #   make check     what .ci/run adds: every compiler and standard, sanitizers, valgrind
 
 CC      ?= cc
@@ -17,7 +18,7 @@ EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 07_p
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
            test_double test_learning test_ppo test_models
 
-all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench
+all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench $(BUILD)/league
 
 run: $(BUILD)/03_arithmetic
 	./$(BUILD)/03_arithmetic
@@ -34,6 +35,9 @@ test: $(TESTS:%=$(BUILD)/%) all
 bench: $(BUILD)/bench
 	./$(BUILD)/bench
 
+league: $(BUILD)/league
+	./$(BUILD)/league
+
 check: all
 	sh tests/compilers.sh
 	sh tests/sanitizers.sh
@@ -41,7 +45,7 @@ check: all
 $(BUILD)/%: examples/%.c $(HEADER) examples/show.h | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/bench: bench/bench.c $(HEADER) | $(BUILD)
+$(BUILD)/%: bench/%.c $(HEADER) | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h | $(BUILD)
@@ -53,4 +57,4 @@ $(BUILD):
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run hello picture test bench check clean
+.PHONY: all run hello picture test bench league check clean

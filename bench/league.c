@@ -1,0 +1,228 @@
+/* The league: every preset over several seeds and two tasks, from the same weights, with equal samples
+ * and equal time. make league; the table of the README is its output.
+ *
+ *     build/league [--seeds N] [--steps N] [--only "NAME NAME ..."] [--threads N]
+ *
+ * Each seed draws its own weights, questions and samples, and warms up its policy by supervision; all
+ * presets then begin with that policy. Every batch is learned from twice (mu = 2), so that ratios leave
+ * 1. pass@1 is estimated from 8 samples of every question of the task; the interval is that of Student's
+ * t, 95 %. "equal time" is the pass@1 when a run had used as many seconds of the processor as trl's took
+ * on average. */
+#define GRPO_IMPLEMENTATION
+#include "grpo.h"
+#include <stdio.h>
+#include <time.h>
+
+enum { QUESTIONS = 128, PROMPTS = 32, GROUP = 8, MOST_SEEDS = 16, MOST_PRESETS = 64, POINTS = 8 };
+
+typedef struct task {
+    const char *name;
+    int prompt_length, completion_length, steps;
+    double warm;                    /* accuracy at which supervision ends                        */
+    void (*make)(int i, char *question, char *answer);
+} task;
+
+typedef struct result { double start, end, seconds, times[POINTS], values[POINTS]; } result;
+
+static char questions[QUESTIONS][16], answers[QUESTIONS][16];
+static grpo_prompt prompts[QUESTIONS];
+
+/* "3+9=" -> "12" */
+static void make_sum(int i, char *question, char *answer) {
+    int a = i % 10, b = i / 10 % 10;
+    sprintf(question, "%d+%d=", a, b);
+    sprintf(answer, "%d", a + b);
+}
+
+/* "3141=" -> "1134" */
+static void make_order(int i, char *question, char *answer) {
+    int n = (int)(grpo__mix((uint64_t)i) % 10000), count[10] = { 0 }, d;
+    sprintf(question, "%04d=", n);
+    for (d = 0; d < 4; d++) count[question[d] - '0']++;
+    for (d = 0; d < 10; d++)
+        while (count[d]-- > 0) *answer++ = (char)('0' + d);
+    *answer = 0;
+}
+
+static const task tasks[2] = {
+    { "one-digit sums", 4, 3, 96, 0.2, make_sum }, { "four digits in order", 5, 5, 96, 0.2, make_order } };
+
+static grpo_prompt draw(uint64_t seed, int what, int step, int i) {
+    return prompts[(int)((float)QUESTIONS * grpo_uniform(seed, (uint64_t)what, (uint64_t)step, (uint64_t)i, 0))];
+}
+
+static void make_prompts(const task *t) {
+    int i;
+    for (i = 0; i < QUESTIONS; i++) {
+        t->make(i, questions[i], answers[i]);
+        prompts[i] = grpo_question(questions[i], answers[i]);
+    }
+}
+
+static grpo *make_policy(const task *t, const char *preset, uint64_t seed, int threads) {
+    grpo_config c = grpo_defaults();
+    grpo *g;
+    c.vocabulary = "0123456789+=";
+    c.max_prompt_length = t->prompt_length;
+    c.max_completion_length = t->completion_length;
+    c.num_prompts = PROMPTS;
+    c.num_generations = GROUP;
+    c.num_iterations = 2;
+    c.learning_rate = 1e-3f;
+    c.model.initializer_range = 0.1f;
+    c.seed = seed;
+    c.threads = threads;
+    c.objective = grpo_objective_preset(preset, NULL);
+    grpo_add_reward(&c, "correct", grpo_reward_exact_match, 1, NULL);
+    g = grpo_new(&c);
+    if (!g) fprintf(stderr, "%s: %s\n", preset, c.error);
+    return g;
+}
+
+/* A value model, if the objective asks for one; -1 on failure. */
+static int add_critic(grpo *g) {
+    grpo_config c = grpo_critic_config(&g->config);
+    if (g->config.objective.advantage != GRPO_ADVANTAGE_GAE) return 0;
+    g->config.critic = grpo_new(&c);
+    return g->config.critic ? grpo_copy_weights(g->config.critic, g) : -1;
+}
+
+static double pass_at_1(grpo *g) {
+    grpo_evaluation e;
+    return grpo_evaluate(g, prompts, QUESTIONS, 8, 1, &e) ? -1 : (double)e.pass_at_1;
+}
+
+/* The policy that all presets of a seed begin with. */
+static grpo *warm_up(const task *t, uint64_t seed, int threads) {
+    grpo *g = make_policy(t, "trl", seed, threads);
+    grpo_evaluation e;
+    int s, i;
+    for (s = 1; g && s <= 1000; s++) {
+        grpo_prompt some[PROMPTS];
+        for (i = 0; i < PROMPTS; i++) some[i] = draw(seed, 1, s, i);
+        if (grpo_sft(g, some, PROMPTS, 3e-3f, NULL)) return NULL;
+        if (s % 5 == 0 && !grpo_evaluate(g, prompts, QUESTIONS, 0, 0, &e) && (double)e.accuracy > t->warm)
+            return g;
+    }
+    return g;
+}
+
+static int run(const task *t, const char *preset, const grpo *from, uint64_t seed, int steps, int threads,
+               result *r) {
+    grpo *g = make_policy(t, preset, seed, threads);
+    int s, i, code = !g;
+    memset(r, 0, sizeof *r);
+    if (!code) code = grpo_copy_weights(g, from) || add_critic(g);
+    if (!code && g->config.objective.beta > 0) code = grpo_set_reference(g, 1);
+    if (!code) r->start = pass_at_1(g);
+    for (s = 1; s <= steps && !code; s++) {
+        grpo_prompt some[PROMPTS];
+        clock_t start = clock();
+        for (i = 0; i < PROMPTS; i++) some[i] = draw(seed, 2, s, i);
+        code = grpo_step(g, some, PROMPTS, NULL);
+        r->seconds += (double)(clock() - start) / CLOCKS_PER_SEC;
+        if (s % (steps / POINTS) == 0 && s / (steps / POINTS) <= POINTS) {
+            r->times[s / (steps / POINTS) - 1] = r->seconds;
+            r->values[s / (steps / POINTS) - 1] = r->end = pass_at_1(g);
+        }
+    }
+    if (code) fprintf(stderr, "%s: %s\n", preset, grpo_error(g));
+    if (g) grpo_free(g->config.critic);
+    grpo_free(g);
+    return code;
+}
+
+/* pass@1 after so many seconds: that of the last point before. */
+static double at_time(const result *r, double seconds) {
+    double value = r->start;
+    int i;
+    for (i = 0; i < POINTS; i++)
+        if (r->times[i] > 0 && r->times[i] <= seconds * 1.02) value = r->values[i];
+    return value;
+}
+
+static double mean_of(const double *x, int n) {
+    double sum = 0;
+    int i;
+    for (i = 0; i < n; i++) sum += x[i];
+    return sum / n;
+}
+
+/* Half of the 95 % interval of a mean of n numbers. */
+static double half_width(const double *x, int n) {
+    static const double t[MOST_SEEDS] = { 0, 0, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306,
+                                          2.262, 2.228, 2.201, 2.179, 2.160, 2.145 };
+    double mean = mean_of(x, n), squares = 0;
+    int i;
+    for (i = 0; i < n; i++) squares += (x[i] - mean) * (x[i] - mean);
+    return n > 1 ? t[n] * sqrt(squares / (n - 1) / n) : 0;
+}
+
+static int is_asked_for(const char *only, const char *name) {
+    size_t n = strlen(name);
+    const char *at = only;
+    if (!only) return 1;
+    while ((at = strstr(at, name)) != NULL) {
+        if ((at == only || at[-1] == ' ') && (at[n] == ' ' || !at[n])) return 1;
+        at += n;
+    }
+    return 0;
+}
+
+static void print_row(const char *name, const result *r, int seeds, double budget) {
+    double start[MOST_SEEDS], end[MOST_SEEDS], timed[MOST_SEEDS], seconds[MOST_SEEDS];
+    int i;
+    for (i = 0; i < seeds; i++) {
+        start[i] = r[i].start; end[i] = r[i].end; seconds[i] = r[i].seconds;
+        timed[i] = at_time(&r[i], budget);
+    }
+    printf("| %-22s | %.2f | %.3f +- %.3f | %.3f +- %.3f | %5.2f |\n", name, mean_of(start, seeds),
+           mean_of(end, seeds), half_width(end, seeds), mean_of(timed, seeds), half_width(timed, seeds),
+           mean_of(seconds, seeds));
+    fflush(stdout);
+}
+
+static int play(const task *t, int seeds, int steps, const char *only, int threads) {
+    static result results[MOST_PRESETS][MOST_SEEDS];
+    const char *name;
+    double budget = 0;
+    int i, s;
+    make_prompts(t);
+    for (s = 0; s < seeds; s++) {
+        grpo *warm = warm_up(t, (uint64_t)s + 1, threads);
+        if (!warm) return 1;
+        for (i = 0; i < MOST_PRESETS && grpo_objective_name(i, &name, NULL); i++)
+            if (is_asked_for(only, name) && run(t, name, warm, (uint64_t)s + 1, steps, threads, &results[i][s]))
+                return 1;
+        grpo_free(warm);
+    }
+    for (i = 0; grpo_objective_name(i, &name, NULL); i++)
+        if (!strcmp(name, "trl"))
+            for (s = 0; s < seeds; s++) budget += results[i][s].seconds / seeds;
+    printf("\n%s: %d seeds, %d steps of %d samples, each learned from twice\n\n", t->name, seeds, steps,
+           PROMPTS * GROUP);
+    printf("| preset | before | pass@1, equal samples | pass@1, equal time | seconds |\n|---|---|---|---|---|\n");
+    for (i = 0; i < MOST_PRESETS && grpo_objective_name(i, &name, NULL); i++)
+        if (is_asked_for(only, name)) print_row(name, results[i], seeds, budget);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    int seeds = 5, steps = 0, threads = 1, i, code = 0;
+    const char *only = NULL;
+    for (i = 1; i + 1 < argc; i += 2) {
+        if (!strcmp(argv[i], "--seeds")) seeds = atoi(argv[i + 1]);
+        else if (!strcmp(argv[i], "--steps")) steps = atoi(argv[i + 1]);
+        else if (!strcmp(argv[i], "--threads")) threads = atoi(argv[i + 1]);
+        else if (!strcmp(argv[i], "--only")) only = argv[i + 1];
+        else break;
+    }
+    if (i < argc || seeds < 1 || seeds >= MOST_SEEDS || (steps && steps < POINTS)) {
+        fprintf(stderr, "usage: league [--seeds 1..%d] [--steps %d..] [--threads N] [--only \"NAME ...\"]\n",
+                MOST_SEEDS - 1, POINTS);
+        return 2;
+    }
+    for (i = 0; i < 2 && !code; i++)
+        code = play(&tasks[i], seeds, steps ? steps : tasks[i].steps, only, threads);
+    return code;
+}
