@@ -170,7 +170,8 @@ static int is_asked_for(const char *only, const char *name) {
 }
 
 static void print_row(const char *name, const result *r, int seeds, double budget) {
-    double start[MOST_SEEDS], end[MOST_SEEDS], timed[MOST_SEEDS], seconds[MOST_SEEDS];
+    double start[MOST_SEEDS] = { 0 }, end[MOST_SEEDS] = { 0 }, timed[MOST_SEEDS] = { 0 };
+    double seconds[MOST_SEEDS] = { 0 };
     int i;
     for (i = 0; i < seeds; i++) {
         start[i] = r[i].start; end[i] = r[i].end; seconds[i] = r[i].seconds;
