@@ -633,10 +633,6 @@ GRPO_API int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, floa
 GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples,
                            int k, grpo_evaluation *evaluation);
 
-/* The batch as grpo_loss() takes it, with these log-probs of the policy as it is now. */
-struct grpo_sequences;
-GRPO_API struct grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs);
-
 /* ------------------------------------------------------------------- what GRPO took away: PPO, RLHF
  * A value or reward model is an object of its own with model.num_labels 1: the same body, a scalar
  * head, its own AdamW. PPO's four models are the policy, its reference, a critic and a reward model. */
@@ -762,6 +758,8 @@ typedef struct grpo_sequences {
  * DeepSeekMath eq. 3 (arXiv:2402.03300); variants: see the table of presets. */
 GRPO_API double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs,
                           float *dkl, grpo_loss_stats *stats);
+/* A trainer's batch as grpo_loss() takes it, with these log-probs of the policy as it is now. */
+GRPO_API grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs);
 /* The KL estimate of one token (GRPO_KL_K1 to _ABS), and d(kl)/d(logprob) if derivative is not NULL. */
 GRPO_API float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative);
 /* Exact KL(pi || ref) of one row of logits over the kept tokens (NULL: all), renormalised; gradient

@@ -70,7 +70,7 @@ static grpo *make_policy(const rung *r, int seed) {
 static void draw(grpo_prompt *some, int seed, int what, int step) {
     int i;
     for (i = 0; i < PROMPTS; i++)
-        some[i] = prompts[(int)(QUESTIONS * grpo_uniform((uint64_t)seed, (uint64_t)what, (uint64_t)step,
+        some[i] = prompts[(int)((float)QUESTIONS * grpo_uniform((uint64_t)seed, (uint64_t)what, (uint64_t)step,
                                                          (uint64_t)i, 0))];
 }
 

@@ -92,7 +92,7 @@ static int first_lessons(trainer *t, int steps) {
     for (s = 0; s < steps; s++) {
         pair pairs[PAIRS];
         for (i = 0; i < PAIRS; i++) {
-            int q = (int)(QUESTIONS * grpo_uniform(11, (uint64_t)s, (uint64_t)i, 0, 0));
+            int q = (int)((float)QUESTIONS * grpo_uniform(11, (uint64_t)s, (uint64_t)i, 0, 0));
             int off = 1 + (int)(18 * grpo_uniform(11, (uint64_t)s, (uint64_t)i, 1, 0));
             char wrong[8];
             snprintf(wrong, sizeof wrong, "%d", (q / 10 + q % 10 + off) % 19);
@@ -169,7 +169,7 @@ static int warm_up(grpo *g, double until) {
     for (s = 0; s < 400 && accuracy < until; s++) {
         grpo_prompt some[PROMPTS];
         for (i = 0; i < PROMPTS; i++)
-            some[i] = prompts[(int)(QUESTIONS * grpo_uniform(5, (uint64_t)s, (uint64_t)i, 0, 0))];
+            some[i] = prompts[(int)((float)QUESTIONS * grpo_uniform(5, (uint64_t)s, (uint64_t)i, 0, 0))];
         if (grpo_sft(g, some, PROMPTS, 3e-3f, NULL)) return fail(g);
         if (s % 5 == 4 && (accuracy = accuracy_of(g)) < 0) return fail(g);
     }
@@ -191,7 +191,7 @@ static int train(trainer *t, int steps) {
         grpo_prompt some[PROMPTS];
         double start = grpo__seconds();
         for (i = 0; i < PROMPTS; i++)
-            some[i] = prompts[(int)(QUESTIONS * grpo_uniform(6, (uint64_t)s, (uint64_t)i, 0, 0))];
+            some[i] = prompts[(int)((float)QUESTIONS * grpo_uniform(6, (uint64_t)s, (uint64_t)i, 0, 0))];
         if (grpo_step(t->policy, some, PROMPTS, &m)) return fail(t->policy);
         if (t->judge && s % EVERY == 0 && lesson(t, s)) return -1;
         t->seconds += grpo__seconds() - start;
