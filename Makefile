@@ -15,7 +15,7 @@ BUILD    = build
 HEADER   = grpo.h
 EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
-           test_double test_learning test_models
+           test_double test_learning test_models test_interpreter
 
 all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench
 
@@ -44,7 +44,7 @@ $(BUILD)/%: examples/%.c $(HEADER) examples/show.h | $(BUILD)
 $(BUILD)/bench: bench/bench.c $(HEADER) | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h | $(BUILD)
+$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h examples/interpreter.h | $(BUILD)
 	$(CC) $(TESTFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD):
