@@ -13,7 +13,7 @@ TESTFLAGS ?= -O1
 WARN     = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 BUILD    = build
 HEADER   = grpo.h
-EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience
+EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 08_code
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
            test_double test_learning test_models test_interpreter
 
@@ -38,7 +38,7 @@ check: all
 	sh tests/compilers.sh
 	sh tests/sanitizers.sh
 
-$(BUILD)/%: examples/%.c $(HEADER) examples/show.h | $(BUILD)
+$(BUILD)/%: examples/%.c $(HEADER) examples/show.h examples/interpreter.h | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD)/bench: bench/bench.c $(HEADER) | $(BUILD)

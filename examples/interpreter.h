@@ -1,11 +1,11 @@
 /* interpreter.h: a stack machine that may be handed any text at all.
  *
  *   0 ... 9   push the digit            d   double the top: a becomes a a
- *   x         push the input            s   swap the two topmost
+ *   x y       push an input             s   swap the two topmost
  *   + - *     pop b, pop a, push a op b
  *   ( ... )   pop n, do what is inside n times (not at all if n < 1)
  *
- * The result is the one number that is left. "x3*5+" is 3x + 5; "1x(2*)" is 2 to the x.
+ * The result is the one number that is left. "x3*y2*-5+" is 3x - 2y + 5; "1x(2*)" is 2 to the x.
  *
  * A program that a policy has written must be expected to do anything, so everything has a bound:
  * the steps, the stack, the nesting of loops, and the numbers, so that no product overflows an int.
@@ -22,7 +22,7 @@ typedef struct run_loop { const char *body; int left; } run_loop;
 
 typedef struct run_machine {
     const char *at;                 /* the next instruction                                      */
-    int x, error;
+    int x, y, error;
     int stack[RUN_MOST_NUMBERS], num_numbers;
     run_loop loops[RUN_MOST_LOOPS];
     int num_loops;
@@ -87,15 +87,16 @@ static void run_instruction(run_machine *m) {
     char c = *m->at++;
     if (c >= '0' && c <= '9') run_push(m, c - '0');
     else if (c == 'x') run_push(m, m->x);
+    else if (c == 'y') run_push(m, m->y);
     else if (c == '(') run_open(m);
     else if (c == ')') run_close(m);
     else if (c == '+' || c == '-' || c == '*' || c == 'd' || c == 's') run_operation(m, c);
     else m->error = RUN_UNKNOWN;
 }
 
-/* Run a program on an input. Returns RUN_OK and sets *result, or says what went wrong. */
-static int run_program(const char *program, int x, int *result) {
-    run_machine m = { program, x, RUN_OK, { 0 }, 0, { { 0, 0 } }, 0 };
+/* Run a program on two inputs. Returns RUN_OK and sets *result, or says what went wrong. */
+static int run_program(const char *program, int x, int y, int *result) {
+    run_machine m = { program, x, y, RUN_OK, { 0 }, 0, { { 0, 0 } }, 0 };
     int steps = 0;
     while (*m.at && !m.error) {
         if (steps++ == RUN_MOST_STEPS) return RUN_TOO_LONG;

@@ -6,13 +6,13 @@
 #include <string.h>
 
 static void means(const char *program, int x, int expected) {
-    int result = -12345, error = run_program(program, x, &result);
+    int result = -12345, error = run_program(program, x, 11, &result);
     CHECK(error == RUN_OK, "%s: %s", program, run_error(error));
     CHECK(result == expected, "%s of %d: %d, expected %d", program, x, result, expected);
 }
 
 static void fails(const char *program, int expected) {
-    int result = -12345, error = run_program(program, 3, &result);
+    int result = -12345, error = run_program(program, 3, 4, &result);
     CHECK(error == expected, "%s: %s, expected %s", program, run_error(error), run_error(expected));
     CHECK(result == -12345, "%s: the result was touched", program);
 }
@@ -21,6 +21,7 @@ static void test_meaning(void) {
     means("7", 3, 7);
     means("x", -3, -3);
     means("x3*5+", 4, 17);
+    means("yx-", 4, 7);
     means("95-", 0, 4);             /* the first operand is the deeper one */
     means("59-", 0, -4);
     means("59s-", 0, 4);
@@ -50,7 +51,7 @@ static void test_malformed(void) {
     fails("12(", RUN_BAD_LOOP);
     fails("12(3", RUN_BAD_LOOP);
     fails("10(3", RUN_BAD_LOOP);    /* even where it would be skipped */
-    fails("1y", RUN_UNKNOWN);
+    fails("1z", RUN_UNKNOWN);
     fails("1 ", RUN_UNKNOWN);
     fails("1\xff", RUN_UNKNOWN);
 }
@@ -83,11 +84,11 @@ static void test_largest(void) {
     int result;
     means("x", RUN_LARGEST, RUN_LARGEST);
     means("x", -RUN_LARGEST, -RUN_LARGEST);
-    CHECK(run_program("x1+", RUN_LARGEST, &result) == RUN_TOO_LARGE, "%d", result);
-    CHECK(run_program("x1-", -RUN_LARGEST, &result) == RUN_TOO_LARGE, "%d", result);
-    CHECK(run_program("xd*", -RUN_LARGEST, &result) == RUN_TOO_LARGE, "%d", result);
-    CHECK(run_program("x", 2147483647, &result) == RUN_TOO_LARGE, "%d", result);
-    CHECK(run_program("x", -2147483647 - 1, &result) == RUN_TOO_LARGE, "%d", result);
+    CHECK(run_program("x1+", RUN_LARGEST, 0, &result) == RUN_TOO_LARGE, "%d", result);
+    CHECK(run_program("x1-", -RUN_LARGEST, 0, &result) == RUN_TOO_LARGE, "%d", result);
+    CHECK(run_program("xd*", -RUN_LARGEST, 0, &result) == RUN_TOO_LARGE, "%d", result);
+    CHECK(run_program("x", 2147483647, 0, &result) == RUN_TOO_LARGE, "%d", result);
+    CHECK(run_program("x", -2147483647 - 1, 0, &result) == RUN_TOO_LARGE, "%d", result);
 }
 
 static unsigned next_random(uint32_t *state) {
@@ -98,7 +99,7 @@ static unsigned next_random(uint32_t *state) {
 /* Random texts, from the instructions or from all bytes. A second run must say the same, and one in
  * bounds; with "1" before it, what was one result becomes two. */
 static void test_random(void) {
-    static const char letters[] = "0123456789xxx+++---***dds((()))";
+    static const char letters[] = "0123456789xxy+++---***dds((()))";
     uint32_t state = 1;
     int i, j, ran = 0, bad = 0;
     for (i = 0; i < 200000; i++) {
@@ -108,12 +109,12 @@ static void test_random(void) {
         for (j = 1; j <= n; j++)
             program[j] = i % 4 ? letters[next_random(&state) % (sizeof letters - 1)]
                                : (char)(1 + next_random(&state) % 255);
-        error = run_program(program + 1, x, &a);
-        if (error != run_program(program + 1, x, &b) || a != b) bad++;
+        error = run_program(program + 1, x, 2, &a);
+        if (error != run_program(program + 1, x, 2, &b) || a != b) bad++;
         if (error < RUN_OK || error > RUN_NOT_ONE) bad++;
         if (error) continue;
         if (a > RUN_LARGEST || a < -RUN_LARGEST) bad++;
-        if (run_program(program, x, &c) == RUN_OK) bad++;
+        if (run_program(program, x, 2, &c) == RUN_OK) bad++;
         ran++;
     }
     CHECK(bad == 0, "%d random programs broke a rule", bad);
