@@ -13,7 +13,8 @@ TESTFLAGS ?= -O1
 WARN     = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 BUILD    = build
 HEADER   = grpo.h
-EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 08_code
+EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 08_code \
+           09_rubric
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
            test_double test_learning test_models test_interpreter
 
