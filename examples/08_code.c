@@ -29,7 +29,7 @@ typedef struct options {
 } options;
 
 typedef struct task {               /* a function to be found                                    */
-    char prompt[32], program[16];   /* what is told of it; one program that computes it          */
+    char prompt[48], program[48];   /* what is told of it; one program that computes it          */
     int values[SHOWN + HIDDEN];
 } task;
 

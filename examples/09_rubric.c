@@ -86,7 +86,7 @@ static float in_order(const grpo_sample *s, void *user) {
 static float right_length(const grpo_sample *s, void *user) {
     int off = abs((int)strlen(s->completion) - WORD);
     (void)user;
-    return off < WORD ? 1 - (float)off / WORD : 0;
+    return off < WORD ? 1 - (float)off / (float)WORD : 0;
 }
 
 static void add_graders(grpo_config *c, int rubric) {
@@ -178,7 +178,7 @@ static int train(run *r) {
         draw_words(r);
         if (grpo_step(r->g, r->prompts, PROMPTS, &m)) return -1;
         show_add(&r->reward, ++r->steps, m.reward);
-        if (r->steps > r->o->steps - REPORT_EVERY) r->last_reward += m.reward / REPORT_EVERY;
+        if (r->steps > r->o->steps - REPORT_EVERY) r->last_reward += m.reward / (double)REPORT_EVERY;
         if (r->steps % EVALUATE_EVERY) continue;
         if (evaluate(r, PROBE, &e)) return -1;
         show_add(&r->truth, r->steps, (double)e.accuracy);
