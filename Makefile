@@ -15,9 +15,9 @@ WARN     = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 BUILD    = build
 HEADER   = grpo.h
 EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 06_ladder \
-           07_ppo_vs_grpo
+           07_ppo_vs_grpo 08_code 09_rubric
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
-           test_double test_learning test_ppo test_models
+           test_double test_learning test_ppo test_interpreter test_models
 
 all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench $(BUILD)/league
 
@@ -43,13 +43,13 @@ check: all
 	sh tests/compilers.sh
 	sh tests/sanitizers.sh
 
-$(BUILD)/%: examples/%.c $(HEADER) examples/show.h | $(BUILD)
+$(BUILD)/%: examples/%.c $(HEADER) examples/show.h examples/interpreter.h | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD)/%: bench/%.c $(HEADER) | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h | $(BUILD)
+$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h examples/interpreter.h | $(BUILD)
 	$(CC) $(TESTFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD):

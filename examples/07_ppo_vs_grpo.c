@@ -159,7 +159,7 @@ static double accuracy_of(grpo *g) {
         if (grpo_generate(g, &prompts[i], &greedy, 1, text, sizeof text) < 0) return -1;
         right += !strcmp(text, sums[i].answer);
     }
-    return (double)right / QUESTIONS;
+    return (double)right / (double)QUESTIONS;
 }
 
 /* The same policy for all: a little supervision, so that the right answer has a chance. */
@@ -219,7 +219,7 @@ static void print_table(const trainer *t, int n, int steps) {
     for (i = 0; i < n; i++) printf("%12.2f", 1e3 * t[i].seconds / steps);
     for (k = 0; k < t[0].accuracy.count; k += (t[0].accuracy.count + 8) / 9) {
         printf("\naccuracy after %4.0f steps, %7.0f samples  ", t[0].accuracy.x[k],
-               t[0].accuracy.x[k] * PROMPTS * GROUP);
+               t[0].accuracy.x[k] * (double)(PROMPTS * GROUP));
         for (i = 0; i < n; i++) printf(i ? "%12.2f" : "%10.2f", t[i].accuracy.y[k]);
     }
     printf("\n%-40s", "mean reward, first step");
