@@ -6,8 +6,8 @@
  *
  * 1. Warm-up. Supervised steps on training functions with a program for each, until 0.3 of a probe
  *    of them is right: a reward that nothing ever earns teaches nothing.
- * 2. GRPO. Nobody shows a program any more. Each of 8 attempts at each of 64 functions is run on five
- *    inputs that the prompt does not show, in a machine with a bound on everything. 1 if all five
+ * 2. GRPO. Nobody shows a program any more. Each of 8 attempts at each of 64 functions is run on
+ *    five inputs that the prompt does not show, in a machine with a bound on everything. 1 if all
  *    outputs are right, 0 otherwise: for a wrong number, an unknown letter, a program without end.
  * 3. A fifth of the 1620 functions is in neither phase. What is measured is measured there.
  *

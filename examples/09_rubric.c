@@ -180,7 +180,8 @@ static int train(run *r) {
         draw_words(r);
         if (grpo_step(r->g, r->prompts, PROMPTS, &m)) return -1;
         show_add(&r->reward, ++r->steps, m.reward);
-        if (r->steps > r->o->steps - REPORT_EVERY) r->last_reward += m.reward / (double)REPORT_EVERY;
+        if (r->steps > r->o->steps - REPORT_EVERY)
+            r->last_reward += m.reward / (double)REPORT_EVERY;
         if (r->steps % EVALUATE_EVERY) continue;
         if (evaluate(r, PROBE, &e)) return -1;
         show_add(&r->truth, r->steps, (double)e.accuracy);

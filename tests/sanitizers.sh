@@ -12,7 +12,7 @@ build() { # build NAME FLAGS: tests/NAME.c -> $dir/NAME
     name=$1; shift
     try ${SAN_CC:-gcc} -std=c99 -g -O1 -I. "$@" "tests/$name.c" -o "$dir/$name" -lm
 }
-for t in test_maths test_rewards test_exact test_files test_backend test_failures; do
+for t in test_maths test_rewards test_exact test_files test_backend test_failures test_interpreter; do
     build $t -fsanitize=address,undefined -fno-sanitize-recover=all
     cd "$dir" && try "./$t"; cd "$here" || exit 1
 done
