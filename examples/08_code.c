@@ -1,18 +1,18 @@
-/* 08 code: the reward runs what the policy writes. A transformer with random weights learns to program
- * a small stack machine (interpreter.h): shown three values of a hidden function of x and y, as in
- * "00>5 10>8 01>3;" for f(0,0) = 5, f(1,0) = 8, f(0,1) = 3, it writes "x3*y2*-5+".
+/* 08 code: the reward runs what the policy writes. A transformer with random weights learns to
+ * program a small stack machine (interpreter.h): shown three values of a hidden function of x and
+ * y, as in "00>5 10>8 01>3;" for f(0,0) = 5, f(1,0) = 8, f(0,1) = 3, it writes "x3*y2*-5+".
  *
  *     cc -O2 -I.. 08_code.c -o code -lm && ./code
  *
- * 1. Warm-up. Some supervised steps on training functions with a program for each, until a quarter
- *    of a probe is right: a reward that nothing ever earns teaches nothing.
- * 2. GRPO. Nobody shows a program any more. Each of 8 attempts at each of 64 functions is run on five
- *    inputs that the prompt does not show, in a machine with a bound on everything. 1 if all five
+ * 1. Warm-up. Supervised steps on training functions with a program for each, until 0.3 of a probe
+ *    of them is right: a reward that nothing ever earns teaches nothing.
+ * 2. GRPO. Nobody shows a program any more. Each of 8 attempts at each of 64 functions is run on
+ *    five inputs that the prompt does not show, in a machine with a bound on everything. 1 if all
  *    outputs are right, 0 otherwise: for a wrong number, an unknown letter, a program without end.
  * 3. A fifth of the 1620 functions is in neither phase. What is measured is measured there.
  *
- * What to see: any program that computes the function is right, whatever it looks like; the tests
- * decide, not a text. */
+ * What to see: the attempts of a group differ in a digit or two, and running them tells which are
+ * right. pass@8 leads, pass@1 follows: what came now and then becomes the rule. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "interpreter.h"
@@ -116,7 +116,7 @@ static grpo *make_policy(const options *o) {
     c.num_prompts = PROMPTS;
     c.num_generations = GROUP;
     c.objective = grpo_objective_preset("trl", NULL);
-    c.objective.beta = 0;           /* no reference to stay near: the warm-up is far from the goal */
+    c.objective.beta = 0;           /* no reference to stay near: the warm-up is far from good */
     c.objective.entropy_coef = 0.045f;
     c.learning_rate = 1e-3f;
     c.model.initializer_range = 0.1f;

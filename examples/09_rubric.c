@@ -2,18 +2,18 @@
  *
  *     cc -O2 -I.. 09_rubric.c -o rubric -lm && ./rubric
  *
- * Meant: sort the four letters of a word, "hbea" -> "abeh". Two policies with the same random weights
- * learn it from graders that never see the sorted word:
+ * Meant: sort the four letters of a word, "hbea" -> "abeh". Two policies with the same random
+ * weights learn it from graders that never see the sorted word:
  *
- * 1. One cheap grader, as one that looks for keywords: which share of the word's letters occurs in the
- *    answer? It sounds like the task; and it has a hole.
- * 2. A rubric of four small ones, each worth a quarter: letters (the same), none else (which share of
- *    the answer's letters is in the word), order (which share of neighbours is in order), length.
- *    Each has a hole of its own, but only the sorted word has full marks on all four.
+ * 1. One cheap grader, as one that looks for keywords: which share of the word's letters occurs in
+ *    the answer? It sounds like the task; and it has a hole.
+ * 2. A rubric of four small ones, each worth a quarter: letters (the same), none else (which share
+ *    of the answer's letters is in the word), order (which share of neighbours is in order),
+ *    length. Each has a hole of its own, but only the sorted word has full marks on all four.
  *
  * In both runs a fifth reward of weight 0 says whether the answer is the sorted word. It teaches
- * nothing: it is watched. What to see: under the one grader the reward climbs to 1 and the truth does
- * not move, for the policy says nearly the whole alphabet, whatever the word; under the rubric both
+ * nothing: it is watched. What to see: under the one grader the reward climbs to 1 and the truth
+ * does not move, for the policy babbles to the end, most of the alphabet; under the rubric both
  * climb. Nothing in the reward's own curve tells the two apart: measure what you mean, and read
  * what the policy writes. */
 #define GRPO_IMPLEMENTATION
@@ -112,8 +112,8 @@ static void add_word(const int *letters) {
     else train_words[num_train++] = p;
 }
 
-/* All words of WORD different letters, one letter more with each call; the same fifth of them is held
- * out in every run. */
+/* All words of WORD different letters, one letter more with each call; the same fifth of them is
+ * held out in every run. */
 static void collect_words(int *letters, int n) {
     int i, k;
     if (n == WORD) { add_word(letters); return; }
@@ -180,7 +180,8 @@ static int train(run *r) {
         draw_words(r);
         if (grpo_step(r->g, r->prompts, PROMPTS, &m)) return -1;
         show_add(&r->reward, ++r->steps, m.reward);
-        if (r->steps > r->o->steps - REPORT_EVERY) r->last_reward += m.reward / (double)REPORT_EVERY;
+        if (r->steps > r->o->steps - REPORT_EVERY)
+            r->last_reward += m.reward / (double)REPORT_EVERY;
         if (r->steps % EVALUATE_EVERY) continue;
         if (evaluate(r, PROBE, &e)) return -1;
         show_add(&r->truth, r->steps, (double)e.accuracy);
