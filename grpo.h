@@ -6316,8 +6316,8 @@ static int grpo__resample(grpo *g) {
                 b->resampled[p]++;
             }
         if (!code) code = grpo__finish_batch(g);
-        for (p = 0; p < b->num_prompts && !code; p++)
-            if (g->machinery->equal[p])
+        for (p = 0; p < b->num_prompts && !code; p++)         /* process moves with the offsets  */
+            if (g->machinery->equal[p] || b->process)
                 code = grpo__reward_range(g, p * b->group_size, (p + 1) * b->group_size);
     }
     return code;
@@ -6379,7 +6379,7 @@ static int grpo__takes_part(const grpo *g, int i) {
 static int grpo__compare_groups(grpo *g) {
     grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
-    float *rewards = g->machinery->exchange, *advantages = rewards + b->num_sequences;
+    float *rewards = g->machinery->new_logprobs, *advantages = g->machinery->new_dlogprobs;
     float weights[GRPO_MAX_REWARDS];
     int i, t, code;
     for (i = 0; i < b->num_sequences; i++) rewards[i] = grpo__penalised_reward(g, i);
@@ -6577,8 +6577,8 @@ typedef struct grpo__sums {
     double value, value_clips;      /* of a value model                                          */
 } grpo__sums;
 
-static void grpo__value_part(grpo *g, const float *values, float *dvalues, float weight, int from,
-                             int to, grpo__sums *sums);       /* in >>ppo                        */
+static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
+                             int from, int to, grpo__sums *sums);             /* in >>ppo        */
 
 /* One micro-batch, prompts [p, *next): forward (unless sampling kept it), loss, backward. The tokens
  * of idle groups count in the loss with the log-probs they were sampled with. */
@@ -7112,6 +7112,17 @@ int grpo_copy_weights(grpo *to, const grpo *from) {
     return grpo__device_check(to);
 }
 
+/* Does every group of the batch fit into one pass? */
+static int grpo__check_groups(grpo *g, int scores) {
+    int p;
+    for (p = 0; p < g->batch.num_prompts; p++)
+        if (grpo__rows_of_group(&g->batch, p, scores) > g->machinery->max_rows)
+            return grpo__fail(g, GRPO_BAD_INPUT, "%d completions of one prompt do not fit into a pass "
+                              "of %d rows: raise num_generations before grpo_new()",
+                              g->batch.group_size, g->machinery->max_rows);
+    return GRPO_OK;
+}
+
 /* Let the critic look at the policy's batch. */
 static int grpo__lend_batch(grpo *critic, const grpo *g) {
     const grpo_config *c = &critic->config;
@@ -7126,15 +7137,18 @@ static int grpo__lend_batch(grpo *critic, const grpo *g) {
         return grpo__fail(critic, GRPO_BAD_INPUT, "it has no room for the policy's batch: begin with "
                           "grpo_critic_config()");
     critic->batch = g->batch;
-    return GRPO_OK;
+    return grpo__check_groups(critic, 0);
 }
 
 int grpo_values(grpo *critic, const grpo *g, float *values) {
     grpo_batch own = critic->batch;
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     grpo__found to = { NULL, NULL, NULL, NULL };
-    int code = g->machinery->stage < GRPO__ROLLED ? GRPO_BAD_INPUT : grpo__lend_batch(critic, g);
+    int code = grpo__lend_batch(critic, g);
     to.values = values;
+    if (g->machinery->stage < GRPO__ROLLED)
+        code = grpo__fail(critic, GRPO_BAD_INPUT, "grpo_values: there is no batch: call "
+                          "grpo_rollout() first");
     if (!code) code = grpo__batch_forward(critic, GRPO_POLICY, &way, &to);
     critic->batch = own;
     return code;
@@ -7167,8 +7181,8 @@ double grpo_value_loss(int num_tokens, const float *values, const float *old_val
 }
 
 /* The same for tokens [from, to) of an optimizer step; weight: of the loss's gradient. */
-static void grpo__value_part(grpo *g, const float *values, float *dvalues, float weight, int from,
-                             int to, grpo__sums *sums) {
+static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
+                             int from, int to, grpo__sums *sums) {
     const grpo_batch *b = &g->batch;
     double share = 1.0 / grpo__max(sums->n.num_tokens, 1), d;
     int t, held;
@@ -7210,7 +7224,7 @@ static int grpo__critic_gradient(grpo *critic, const grpo *g, int first, int end
         grpo__pass pass = grpo__groups_pass(critic, p, end, &next, &way);
         code = grpo__pass_forward(critic, GRPO_POLICY, &pass, &now);
         if (code) break;
-        grpo__value_part((grpo *)(uintptr_t)g, w->new_values, w->new_dvalues, 1.0f,
+        grpo__value_part(g, w->new_values, w->new_dvalues, 1.0f,
                          b->offsets[p * G], b->offsets[next * G], sums);
         code = grpo__pass_backward(critic, &pass, &d);
     }
@@ -7286,7 +7300,7 @@ static int grpo__place_pairs(grpo *g, const grpo_preference *pairs, int num_pair
         if (!code) code = grpo__place(g, 2 * i, &pairs[i].chosen);
         if (!code) code = grpo__place(g, 2 * i + 1, &pairs[i].rejected);
     }
-    return code;
+    return code ? code : grpo__check_groups(g, 1);
 }
 
 /* The gradient of the pairs that the batch holds, in micro-batches; their loss and order. */
@@ -7357,6 +7371,7 @@ static int grpo__place_samples(grpo *g, const grpo_sample *samples, int n, int *
         b->num_prompts++;
     } while (!*code && i + G <= n && i + G <= most && grpo__same_prompt(samples + i, n - i) == G);
     b->num_sequences = i;
+    if (!*code) *code = grpo__check_groups(g, 1);
     return i;
 }
 

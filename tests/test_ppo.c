@@ -88,6 +88,7 @@ static void test_values(void)
     CHECK(grpo_copy_weights(a, g) == GRPO_OK && grpo_values(a, g, y) == GRPO_OK
           && memcmp(x, y, (size_t)n * sizeof *x), "the body is another now");
     CHECK(grpo_generate(a, prompts, &c.sampling, 1, NULL, 0) == GRPO_BAD_INPUT, "a critic cannot write");
+    CHECK(grpo_values(a, b, y) == GRPO_BAD_INPUT && *grpo_error(a), "a critic has no batch of its own");
     grpo_free(a); grpo_free(b); grpo_free(g);
 }
 
@@ -263,6 +264,51 @@ static void test_process(void)
     grpo_free(g);
 }
 
+/* Process supervision under dynamic sampling: groups drawn anew have other lengths, and the advantages of
+ * the others must move along. */
+static void test_process_resampled(void)
+{
+    grpo_config c = config_of("dapo mask_truncated_completions=0");
+    grpo *g;
+    grpo_metrics m;
+    int i, t;
+    c.num_rewards = 1;
+    snprintf(c.rewards[0].name, GRPO_NAME_LENGTH, "steps");
+    c.rewards[0].weight = 1;
+    c.rewards[0].steps = four_steps;
+    c.sampling.temperature = 0.3f;          /* many equal groups */
+    g = policy_of(&c);
+    for (i = 0; i < 10; i++) {
+        reward_after(g, 1, &m);
+        for (t = 0; t < g->batch.num_sequences; t++) {
+            const float *A = g->batch.process + g->batch.offsets[t];
+            int n = g->batch.offsets[t + 1] - g->batch.offsets[t], j;
+            for (j = 0; j + 2 < n; j++) {       /* A falls by z(1) after a four, by z(0) after others */
+                int same = (g->batch.samples[t].tokens[j] == 4) == (g->batch.samples[t].tokens[j + 1] == 4);
+                double step = (double)A[j] - (double)A[j + 1], next = (double)A[j + 1] - (double)A[j + 2];
+                CHECK(!same || fabs(step - next) < 1e-4, "step %d, sequence %d, token %d: %g, %g", i, t, j, step, next);
+            }
+        }
+    }
+    grpo_free(g);
+}
+
+/* No room: a sentence, never a loop without end. */
+static void test_no_room(void)
+{
+    grpo_config c = config_of("trl"), judge = grpo_critic_config(&c), tiny = judge;
+    grpo_preference pair;
+    grpo *g, *a;
+    tiny.num_prompts = 2; tiny.num_generations = 1; tiny.micro_batch_prompts = 1;
+    a = grpo_new(&tiny); g = policy_of(&c);
+    memset(&pair, 0, sizeof pair);
+    pair.prompt = grpo_question("1234", NULL);
+    pair.chosen.text = "4444"; pair.rejected.text = "5555";
+    CHECK(a && grpo_train_preferences(a, &pair, 1, 1e-3f, NULL, NULL) == GRPO_BAD_INPUT && *grpo_error(a), "a pair too long");
+    CHECK(grpo_values(a, g, NULL) == GRPO_BAD_INPUT, "a critic too small");
+    grpo_free(a); grpo_free(g);
+}
+
 /* Controllers move in the right direction and are saved; the entropy mask leaves the share it says. */
 static void test_controllers(void)
 {
@@ -321,6 +367,8 @@ int main(void)
     test_exact_kl();
     test_adopt();
     test_process();
+    test_process_resampled();
+    test_no_room();
     test_controllers();
     test_critic_files();
     return check_finish();
