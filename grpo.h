@@ -153,7 +153,9 @@
  *     Raise num_iterations or steps_per_generation and it moves; only then does the clip matter.
  *   Why divide by the std, and when not?  It gives every question the same weight, however rare
  *     success is; Dr. GRPO objects that this overweights questions nearly always or never solved.
- *   Is the ratio per token or per sequence?  Per token, as in the paper and PPO.
+ *   Is the ratio per token or per sequence?  Per token, as in the paper and PPO; per sequence in
+ *     GSPO: grpo_objective_set(&config.objective, "gspo", NULL). Every variant is such a line of
+ *     words; >>loss has the table.
  *   Which KL is this, and does its gradient match?  The value of k3 is an unbiased estimate of
  *     KL(pi || pi_ref). Its gradient on fresh samples is that of KL(pi_ref || pi): pi stays wide.
  *   Why does the reward not move?  frac_reward_zero_std tells: if every reward of a group is equal,
@@ -477,8 +479,9 @@ typedef struct grpo_config {
     float          success_reward;  /* grpo_evaluate(): correct if rewards[0] gives at least this */
     grpo_objective objective;
 
-    /* PPO: the value model of GRPO_ADVANTAGE_GAE; NULL: the policy has a value_head itself. It may be
-     * set after grpo_new() too, and must have room for the same batch: grpo_critic_config(). */
+    /* PPO: the value model of GRPO_ADVANTAGE_GAE; NULL: the policy has a value_head itself. It
+     * may be set after grpo_new() too, and must have room for the same batch:
+     * grpo_critic_config(). */
     grpo         *critic;
 
     /* AdamW and its schedule */
@@ -488,7 +491,8 @@ typedef struct grpo_config {
     int   lr_scheduler_type;        /* GRPO_SCHEDULE_*                                           */
     int   warmup_steps, max_steps;  /* in optimizer steps of grpo_update()                       */
 
-    /* the reference policy */
+    /* the reference policy. With alpha 1 every so many steps are an outer iteration of
+     * DeepSeekMath's Algorithm 1 (iterative GRPO), which makes the policy its own reference. */
     int   ref_model_sync_steps;     /* every so many steps move it to the policy; 0: never       */
     float ref_model_mixup_alpha;    /* ref = alpha * policy + (1 - alpha) * ref; 1: copy         */
 
@@ -602,9 +606,10 @@ GRPO_API int grpo_advantage(grpo *g);     /* rewards -> advantages and mask     
 GRPO_API int grpo_update(grpo *g, grpo_metrics *metrics);     /* mu passes of minibatch updates  */
 /* ref = alpha * policy + (1 - alpha) * ref, weight by weight; alpha = 1 copies. */
 GRPO_API int grpo_set_reference(grpo *g, float alpha);
-/* Instead of grpo_rollout(): completions [num_prompts * num_generations], a group after another, that
- * were not sampled here (yesterday's, a teacher's, another engine's). Their log-probs under the policy
- * are computed; with objective.importance the loss corrects for who drew them. */
+/* Instead of grpo_rollout(): completions [num_prompts * num_generations], a group after
+ * another, that were not sampled here (yesterday's, a teacher's, another engine's). Their
+ * log-probs under the policy are computed; with objective.importance the loss corrects for who
+ * drew them. */
 GRPO_API int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
                         const grpo_completion *completions);
 
@@ -641,7 +646,8 @@ GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts,
 GRPO_API grpo_config grpo_critic_config(const grpo_config *policy);
 /* Copy every tensor that both have, by name: a critic starts as the policy or the reward model. */
 GRPO_API int grpo_copy_weights(grpo *to, const grpo *from);
-/* V before each token of g's batch [offsets[num_sequences]]; critic may be g if it has a value_head. */
+/* V before each token of g's batch [offsets[num_sequences]]; critic may be g if it has a
+ * value_head. */
 GRPO_API int grpo_values(grpo *critic, const grpo *g, float *values);
 /* One step of a reward model on pairs (Bradley-Terry): loss -log sigmoid(s_chosen - s_rejected).
  * loss and accuracy (share of pairs in the right order, before the step) may be NULL. */
@@ -698,15 +704,15 @@ GRPO_API int grpo_last_number(const char *text, double *value);
 /* --------------------------------------------------------------------- pure maths, plain arrays --
  * No model, no allocation, no state: usable with anyone's policy. */
 
-/* The objective of a name: "deepseekmath", "trl", "dapo", "gspo", "ppo" ...; the table of presets in
- * >>loss has them all, each with its source. *found (may be NULL) is 0 for a name that is none of
- * these (or NULL), and the answer is then deepseekmath's. Presets with GRPO_AVERAGE_CONSTANT leave
- * max_completion_length for you to set; grpo_new() sets it itself. */
+/* The objective of a name: "deepseekmath", "trl", "dapo", "gspo", "ppo" ...; the table of
+ * presets in >>loss has them all, each with its source. *found (may be NULL) is 0 for a name
+ * that is none of these (or NULL), and the answer is then deepseekmath's. Presets with
+ * GRPO_AVERAGE_CONSTANT leave max_completion_length for you to set; grpo_new() sets it itself. */
 GRPO_API grpo_objective grpo_objective_preset(const char *name, int *found);
-/* Change fields in words: "dapo beta=0.01 kl=k1" is that preset with two changes; without a preset's
- * name o itself is changed. Numbers, or for enums the end of their names in small letters. Returns
- * GRPO_BAD_INPUT for what it does not know, with the reason in error[GRPO_ERROR_LENGTH] (may be
- * NULL); o is then as it was. */
+/* Change fields in words: "dapo beta=0.01 kl=k1" is that preset with two changes; without a
+ * preset's name o itself is changed. Numbers, or for enums the end of their names in small
+ * letters. Returns GRPO_BAD_INPUT for what it does not know, with the reason in
+ * error[GRPO_ERROR_LENGTH] (may be NULL); o is then as it was. */
 GRPO_API int grpo_objective_set(grpo_objective *o, const char *settings, char *error);
 /* The name of preset i and where it comes from (either may be NULL); 0 beyond the last. */
 GRPO_API int grpo_objective_name(int i, const char **name, const char **source);
@@ -724,9 +730,9 @@ GRPO_API int grpo_combine_advantages(const grpo_objective *o, const float *parts
                                      const float *weights, int num_rewards, int num_groups,
                                      int group_size, const int *lengths, float *advantages);
 /* Process supervision (DeepSeekMath 4.1.3): step j of sequence i, step_offsets[i] <= j <
- * step_offsets[i + 1], ends with its token step_ends[j] and has step_rewards[j]. These are z-scored
- * over all steps of the group, and a token's advantage is the sum over the steps that end with it or
- * later: one per token, [offsets[num_groups * group_size]]. */
+ * step_offsets[i + 1], ends with its token step_ends[j] and has step_rewards[j]. These are
+ * z-scored over all steps of the group, and a token's advantage is the sum over the steps that
+ * end with it or later: one per token, [offsets[num_groups * group_size]]. */
 GRPO_API int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_size,
                                      const int *step_offsets, const int *step_ends,
                                      const float *step_rewards, const int *offsets,
@@ -735,8 +741,8 @@ GRPO_API int grpo_process_advantages(const grpo_objective *o, int num_groups, in
  * sample variance; the others become 0 (veRL). */
 GRPO_API void grpo_whiten(float *x, const unsigned char *mask, int n);
 
-/* Packed sequences, and what the loss needs to know of their tokens, [offsets[num_sequences]]. Clear
- * it first: what is NULL is not there. */
+/* Packed sequences, and what the loss needs to know of their tokens, [offsets[num_sequences]].
+ * Clear it first: what is NULL is not there. */
 typedef struct grpo_sequences {
     int num_sequences;
     const int   *offsets;           /* [num_sequences + 1]                                       */
@@ -752,15 +758,16 @@ typedef struct grpo_sequences {
 } grpo_sequences;
 
 /* The loss -J and its derivatives, one per token (either may be NULL): dlogprobs, and dkl for
- * GRPO_KL_FULL, whose KL is not a function of the token's log-prob. The gradient of entropies is the
- * constant -entropy_coef / number of tokens. stats may be NULL. Sequences without a single token
- * that counts are not counted in the averages.
- * DeepSeekMath eq. 3 (arXiv:2402.03300); variants: see the table of presets. */
+ * GRPO_KL_FULL, whose KL is not a function of the token's log-prob. The gradient of entropies
+ * is the constant -entropy_coef / number of tokens. stats may be NULL. Sequences without a
+ * single token that counts are not counted in the averages. DeepSeekMath eq. 3
+ * (arXiv:2402.03300); variants: see the table of presets. */
 GRPO_API double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs,
                           float *dkl, grpo_loss_stats *stats);
 /* A trainer's batch as grpo_loss() takes it, with these log-probs of the policy as it is now. */
 GRPO_API grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs);
-/* The KL estimate of one token (GRPO_KL_K1 to _ABS), and d(kl)/d(logprob) if derivative is not NULL. */
+/* The KL estimate of one token (GRPO_KL_K1 to _ABS), and d(kl)/d(logprob) if derivative is not
+ * NULL. */
 GRPO_API float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative);
 /* Exact KL(pi || ref) of one row of logits over the kept tokens (NULL: all), renormalised; gradient
  * (may be NULL) [vocab] gets d(KL)/d(logits). */
@@ -770,14 +777,14 @@ GRPO_API float grpo_full_kl(const float *logits, const float *ref_logits, int vo
  * 1 + clip(kl / target - 1, +-0.2) num_samples / horizon (Ziegler et al. 2019, as in veRL). */
 GRPO_API float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples);
 /* Generalised advantage estimation (Schulman et al. 2016): delta_t = r_t + gamma V_t+1 - V_t,
- * A_t = delta_t + gamma lam A_t+1 within each sequence, returns = A + V. values NULL: 0; returns may
- * be NULL. All per token, [offsets[num_sequences]]. */
+ * A_t = delta_t + gamma lam A_t+1 within each sequence, returns = A + V. values NULL: 0;
+ * returns may be NULL. All per token, [offsets[num_sequences]]. */
 GRPO_API void grpo_gae(int num_sequences, const int *offsets, const float *rewards,
                        const float *values, float gamma, float lam, float *advantages,
                        float *returns);
-/* mean over tokens that count of 1/2 max((V - R)^2, (V' - R)^2), V' = V clipped to old_values +- clip
- * (0: not clipped), and d(loss)/dV (may be NULL). clipfrac (may be NULL): share of tokens where the
- * clip holds. mask NULL: all count (PPO as in veRL and TRL). */
+/* mean over tokens that count of 1/2 max((V - R)^2, (V' - R)^2), V' = V clipped to old_values
+ * +- clip (0: not clipped), and d(loss)/dV (may be NULL). clipfrac (may be NULL): share of
+ * tokens where the clip holds. mask NULL: all count (PPO as in veRL and TRL). */
 GRPO_API double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
                                 const float *returns, const unsigned char *mask, float clip,
                                 float *dvalues, double *clipfrac);
@@ -911,8 +918,8 @@ typedef struct grpo_backend {
 
     /* qkv E[n, (heads + 2 kv_heads) head_dim] -> q E[n, heads * head_dim], and k, v into their
      * slots E[num_slots, kv_heads * head_dim]; in which order they lie within k and v is the
-     * backend's affair, while dk and dv are rows. q and k are normalised per head if the gains F[head_dim]
-     * are not NULL, then rotated by turns F[positions, {cos, sin}, head_dim / 2];
+     * backend's affair, while dk and dv are rows. q and k are normalised per head if the gains
+     * F[head_dim] are not NULL, then rotated by turns F[positions, {cos, sin}, head_dim / 2];
      * backward uses up dq and dk */
     void (*rotate)(void *context, void *q, void *k, void *v, const void *qkv, const float *turns,
                    const float *q_gain, const float *k_gain, float eps, const grpo_rows *rows,
@@ -1499,8 +1506,9 @@ static grpo__job grpo__new_job(void *context, int n, int width) {
     return job;
 }
 
-/* Tasks are blocks of rows; where rows are summed, of columns, so that rows stay in order. Blocks of
- * rows are few and large: neighbours may share cache lines of K, and a ticket has its price. */
+/* Tasks are blocks of rows; where rows are summed, of columns, so that rows stay in order.
+ * Blocks of rows are few and large: neighbours may share cache lines of K, and a ticket has its
+ * price. */
 enum { GRPO__COLUMN_BLOCK = 64 };
 static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
 static int grpo__row_block_size(const grpo__cpu *cpu, int n) {
@@ -2931,8 +2939,8 @@ struct grpo__machinery {
 
 enum { GRPO__MATRICES_PER_LAYER = 4 };
 
-/* Matrix i: four per layer; then the LM head (which may be the embedding); then the scalar head as a
- * row, and the same numbers as a column, for its backward. */
+/* Matrix i: four per layer; then the LM head (which may be the embedding); then the scalar head
+ * as a row, and the same numbers as a column, for its backward. */
 static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i) {
     const grpo__shape *s = &g->machinery->shape;
     const struct { size_t at; int rows, cols; } table[GRPO__MATRICES_PER_LAYER + 3] = {
@@ -3262,8 +3270,8 @@ static void grpo__reference_block(grpo *g, int first, int n) {
                        NULL, n);
 }
 
-/* Hidden states -> log-probs [targets], entropies [head rows] and, if asked for, exact KL [head rows],
- * in blocks of rows: all logits never exist at once. */
+/* Hidden states -> log-probs [targets], entropies [head rows] and, if asked for, exact KL [head
+ * rows], in blocks of rows: all logits never exist at once. */
 static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
                                int with_kl) {
     const struct grpo__machinery *m = g->machinery;
@@ -3767,7 +3775,8 @@ static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w
     memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
 }
 
-/* Limits that keep to the budget: first the batch's activations go, then passes of several groups. */
+/* Limits that keep to the budget: first the batch's activations go, then passes of several
+ * groups. */
 static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *memory,
                      size_t *device) {
     int code = grpo__limits(c, w);
@@ -3989,7 +3998,8 @@ float grpo_logprob(const float *logits, int vocab, float temperature, const uint
     return grpo__logprob(&s, token);
 }
 
-/* z_v = -(p_v / T) (total + dentropy (log p_v + H)), the part of the gradient that all tokens have */
+/* z_v = -(p_v / T) (total + dentropy (log p_v + H)), the part of the gradient that all tokens
+ * have */
 GRPO__INLINE void grpo__softmax_backward_plain(float *logits, const grpo__softmax *s, float total,
                                                float dentropy, float entropy) {
     float e[GRPO__LANE], x[GRPO__LANE], share = (float)(1.0 / s->partition), inverse = s->inverse;
@@ -4021,8 +4031,8 @@ void grpo_logprob_backward(float *logits, int vocab, float temperature, const ui
     for (i = 0; i < num_targets; i++) logits[targets[i]] += s.inverse * dlogprobs[i];
 }
 
-/* KL = sum_K p_v (log p_v - log q_v), and dKL / dz_v = p_v (log p_v - log q_v - KL) / T. gradient may
- * be ref_logits. */
+/* KL = sum_K p_v (log p_v - log q_v), and dKL / dz_v = p_v (log p_v - log q_v - KL) / T.
+ * gradient may be ref_logits. */
 float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, float temperature,
                    const uint32_t *kept, float *gradient) {
     grpo__softmax p = grpo__softmax_of(logits, vocab, temperature, kept);
@@ -5661,7 +5671,8 @@ static double grpo__ratio(double log_ratio) {
     return exp(grpo__clamp(log_ratio, -grpo__max_log_ratio, grpo__max_log_ratio));
 }
 
-/* What the loss must know of a sequence before it looks at its tokens: sums over those that count. */
+/* What the loss must know of a sequence before it looks at its tokens: sums over those that
+ * count. */
 typedef struct grpo__sequence {
     int tokens;
     double log_ratio;               /* of log pi - log pi_old                                    */
@@ -5754,7 +5765,8 @@ static double grpo__geometric_loss(const grpo_objective *o, const grpo__token *t
     return -r * t->A;
 }
 
-/* phi = e^l r^k e^(-l r) of the sequence's r, at its height near 1 (VESPO as in TRL, with its k, l) */
+/* phi = e^l r^k e^(-l r) of the sequence's r, at its height near 1 (VESPO as in TRL, with its
+ * k, l) */
 static double grpo__vespo_weight(const grpo__token *t) {
     double k = t->A < 0 ? 3 : 2, l = t->A < 0 ? 2 : 3;
     double x = grpo__clamp(t->sequence->log_ratio, log(1e-8), grpo__max_log_ratio);
@@ -5962,8 +5974,8 @@ double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogpr
 /* ----------------------------------------------------------------------------------- >>adamw --
  * Gradients -> weights, and the numbers that judge a run. */
 
-/* The square root to 1 unit in the last place, by Newton's method. (Compilers take sqrtf one by one,
- * in case a number is negative and errno must be set.) */
+/* The square root to 1 unit in the last place, by Newton's method. (Compilers take sqrtf one by
+ * one, in case a number is negative and errno must be set.) */
 GRPO__INLINE float grpo__root(float x) {
 #ifdef GRPO_NO_SIMD
     return sqrtf(x);
@@ -6531,8 +6543,8 @@ static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
     return 1;
 }
 
-/* What sampling found for the tokens of prompts [first, end): what a forward pass would find now, if
- * the weights have not moved. */
+/* What sampling found for the tokens of prompts [first, end): what a forward pass would find
+ * now, if the weights have not moved. */
 static void grpo__recall_logprobs(grpo *g, int first, int end) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
@@ -6580,8 +6592,8 @@ typedef struct grpo__sums {
 static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
                              int from, int to, grpo__sums *sums);             /* in >>ppo        */
 
-/* One micro-batch, prompts [p, *next): forward (unless sampling kept it), loss, backward. The tokens
- * of idle groups count in the loss with the log-probs they were sampled with. */
+/* One micro-batch, prompts [p, *next): forward (unless sampling kept it), loss, backward. The
+ * tokens of idle groups count in the loss with the log-probs they were sampled with. */
 static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int end, int *next,
                                  grpo__sums *sums) {
     struct grpo__machinery *w = g->machinery;
