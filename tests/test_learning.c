@@ -24,6 +24,7 @@ static int solve_four(const char *preset, uint64_t seed, int limit)
     c.seed = seed;
     c.objective = grpo_objective_preset(preset, &found);
     CHECK(found, "no preset %s", preset);
+    c.model.value_head = c.objective.advantage == GRPO_ADVANTAGE_GAE;     /* PPO, shared weights */
     grpo_add_reward(&c, "is_four", is_four, 1.0f, NULL);
     g = grpo_new(&c);
     if (!g) { printf("%s\n", c.error); return -1; }
@@ -37,16 +38,16 @@ static int solve_four(const char *preset, uint64_t seed, int limit)
 
 static void test_four(void)
 {
-    static const char *const presets[] = { "deepseekmath", "trl", "verl", "dapo", "dr_grpo", "rloo",
-                                           "reinforce" };
-    size_t p;
+    const char *preset;
+    int p;
     uint64_t seed;
-    for (p = 0; p < sizeof presets / sizeof *presets; p++) {
-        printf("%-14s steps to 0.95, seeds 1 to 5:", presets[p]);
+    for (p = 0; grpo_objective_name(p, &preset, NULL); p++) {
+        if (!strcmp(preset, "pass_k")) continue;    /* content with one right answer a group    */
+        printf("%-21s steps to 0.95, seeds 1 to 5:", preset);
         for (seed = 1; seed <= 5; seed++) {
             double start = grpo__seconds();
-            int steps = solve_four(presets[p], seed, 300);
-            CHECK(steps > 0, "%s, seed %d: not learnt in 300 steps", presets[p], (int)seed);
+            int steps = solve_four(preset, seed, 300);
+            CHECK(steps > 0, "%s, seed %d: not learnt in 300 steps", preset, (int)seed);
             printf("  %d (%.2f s)", steps, grpo__seconds() - start);
         }
         printf("\n");
