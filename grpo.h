@@ -1818,8 +1818,18 @@ static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1
     }
 }
 
+/* Rows of A whose depth does not lie in a line, of tiles with few rows: copied so that it does. From
+ * where they are, each step would use a part of a cache line, and steps of a power of two would all
+ * fall into the same few of them. */
+static grpo__view grpo__gather_rows(grpo__view a, int rows, int depth, float *to) {
+    if (a.across == 1 || rows > 8) return a;
+    grpo__pack(to, a, rows, rows, depth);
+    return grpo__view_of(to, 1, rows);
+}
+
 /* Rows [i0, i1) of A times the panels of columns [j0, j1), at depth [p0, p1). */
-static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1, int p0, int p1) {
+static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1, int p0, int p1,
+                            float *scratch) {
     const grpo__kernel *kernel = &g->cpu->kernel;
     int width = kernel->columns, most = kernel->rows[0], rows, i, j;
     size_t n = (size_t)g->n, depth = (size_t)(g->panels ? g->k : g->p1 - g->p0);
@@ -1828,9 +1838,10 @@ static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1,
     b += (size_t)(j0 - (g->panels ? 0 : g->j0)) * depth;
     b += (size_t)(p0 - (g->panels ? 0 : g->p0)) * (size_t)width;
     for (i = i0; i < i1; i += rows) {
-        grpo__view a = grpo__part(g->a, i, p0);
+        grpo__view a;
         rows = grpo__min(i1 - i, most);
         if (i1 - i > most && i1 - i <= 2 * kernel->rows[1]) rows = i1 - i;
+        a = grpo__gather_rows(grpo__part(g->a, i, p0), rows, p1 - p0, scratch);
         for (j = j0; j < j1; j += width) {
             size_t at = (size_t)i * n + (size_t)j;
             grpo__strip(kernel, a, b + (size_t)(j - j0) * depth, (size_t)width, p1 - p0,
@@ -1845,13 +1856,13 @@ static void grpo__gemm_block(void *job, int task, int thread) {
     int blocks = grpo__blocks(g->j1 - g->j0, g->columns), p, j, step;
     int i0 = task / blocks * g->rows, j0 = g->j0 + task % blocks * g->columns;
     int i1 = grpo__min(g->m, i0 + g->rows), j1 = grpo__min(g->j1, j0 + g->columns);
-    (void)thread;
     if (g->p0 == 0 && g->bias) grpo__gemm_begin(g, i0, i1, j0, j1);
     step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0;      /* few rows: B in line */
     for (j = j0; j < j1; j += step)
         for (p = g->p0; p < g->p1; p += GRPO__BLOCK_DEPTH)
             grpo__gemm_rows(g, i0, i1, j, grpo__min(j1, j + step), p,
-                            grpo__min(g->p1, p + GRPO__BLOCK_DEPTH));
+                            grpo__min(g->p1, p + GRPO__BLOCK_DEPTH),
+                            grpo__scratch(g->cpu, thread));
 }
 
 static void grpo__gemm_pack(void *job, int task, int thread) {
