@@ -421,7 +421,7 @@ typedef struct grpo_metrics {
     double vf_loss, vf_clipfrac, vf_explained_var;            /* of the value model (PPO)        */
     double reward, reward_std;      /* mean and sample std over the whole batch                  */
     double frac_reward_zero_std;    /* share of groups whose rewards are all equal               */
-    double entropy, kl, beta, entropy_coef;                   /* the last two as this step had them */
+    double entropy, kl, beta, entropy_coef;                   /* the last two: as this step's    */
     double kl_estimates[GRPO_KL_ESTIMATORS];                  /* beside kl, to compare           */
     double sampling_difference_mean, sampling_difference_max; /* after grpo_adopt(), as in       */
     double importance_min, importance_mean, importance_max;   /*     grpo_loss_stats             */
@@ -638,9 +638,10 @@ GRPO_API int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, floa
 GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples,
                            int k, grpo_evaluation *evaluation);
 
-/* ------------------------------------------------------------------- what GRPO took away: PPO, RLHF
- * A value or reward model is an object of its own with model.num_labels 1: the same body, a scalar
- * head, its own AdamW. PPO's four models are the policy, its reference, a critic and a reward model. */
+/* --------------------------------------------------------- what GRPO took away: PPO, RLHF --
+ * A value or reward model is an object of its own with model.num_labels 1: the same body, a
+ * scalar head, its own AdamW. PPO's four models are the policy, its reference, a critic and a
+ * reward model. */
 
 /* The config of a value or reward model that has room for this policy's batches. */
 GRPO_API grpo_config grpo_critic_config(const grpo_config *policy);
@@ -945,8 +946,8 @@ typedef struct grpo_backend {
     /* logits E[rows, vocab].  logprobs F[targets], entropies F[rows].
      * backward turns logits into their gradient in place; dentropies F[rows] may be NULL; more
      *     E[rows, vocab] (may be NULL) is added to it
-     * kl: exact KL to ref_logits E[rows, vocab] of each row, F[rows]; backward turns ref_logits into
-     *     the gradient of sum dkl kl with respect to logits
+     * kl: exact KL to ref_logits E[rows, vocab] of each row, F[rows]; backward turns ref_logits
+     *     into the gradient of sum dkl kl with respect to logits
      * sample: filters each row into kept[kept_rows[r]], then draws the row's targets with
      *     uniforms F[targets] into tokens I[targets], with their log-probs */
     void (*logprobs)(void *context, float *logprobs, float *entropies, const void *logits,
@@ -1576,7 +1577,8 @@ GRPO__INLINE void grpo__add_row_plain(const grpo__job *t, int r, int begin, int 
     int j;
     for (j = begin; j < end; j++) dx[j] += dy[j];
 }
-GRPO__FOR_EACH_UNIT(grpo__add_row, (const grpo__job *t, int r, int begin, int end), (t, r, begin, end))
+GRPO__FOR_EACH_UNIT(grpo__add_row, (const grpo__job *t, int r, int begin, int end),
+                    (t, r, begin, end))
 
 /* ---------------------------------------------------------------------------------- >>matmul --
  * C[m, n] = init + A[m, k] B[k, n], any strides. The definition is
@@ -1584,14 +1586,16 @@ GRPO__FOR_EACH_UNIT(grpo__add_row, (const grpo__job *t, int r, int begin, int en
  *     for i < m, j < n:   c = init[i][j];   for p < k:   c = fma(A[i][p], B[p][j], c)
  *
  * The fast way computes tiles of C in registers, from A where it is and from B in panels
- * [k][columns of a tile], which the inner loop reads in a line. A tile loads C, adds its products in the order of p, and stores C:
- * so every element sees the same roundings as in the definition, however the work is cut.
+ * [k][columns of a tile], which the inner loop reads in a line. A tile loads C, adds its products
+ * in the order of p, and stores C: so every element sees the same roundings as in the definition,
+ * however the work is cut.
  * (Without a fused instruction, c = c + A B with two roundings, equally for all.)
  *
  * What it costs: a tile of 14 rows does 14 * 32 products for 14 + 32 numbers read, so that the
  * multipliers and not the caches are the limit. A block of depth 256 keeps A's 14 rows and one of
  * B's panels in 48 KB of L1; 512 columns of it stay in L2. */
-enum { GRPO__WIDEST = 32, GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 256,
+enum { GRPO__WIDEST = 32,
+       GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 256,
        GRPO__SHARED_COLUMNS = 2048 };         /* of B's panels that all threads share             */
 
 /* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j], where from has
@@ -1701,7 +1705,8 @@ static grpo__kernel grpo__choose_kernel(int widest) {
     grpo__kernel avx2 = { 16, { 6, 4, 2, 1, 0 }, {
         GRPO__BOTH(avx2, 6), GRPO__BOTH(avx2, 4), GRPO__BOTH(avx2, 2), GRPO__BOTH(avx2, 1) } };
     if (widest >= 32 && __builtin_cpu_supports("avx512f")) return avx512;
-    if (widest >= 16 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2;
+    if (widest >= 16 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return avx2;
 #endif
 #ifdef GRPO__NEON
     {
@@ -1818,9 +1823,9 @@ static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1
     }
 }
 
-/* Rows of A whose depth does not lie in a line, of tiles with few rows: copied so that it does. From
- * where they are, each step would use a part of a cache line, and steps of a power of two would all
- * fall into the same few of them. */
+/* Rows of A whose depth does not lie in a line, of tiles with few rows: copied so that it does.
+ * From where they are, each step would use a part of a cache line, and steps of a power of two
+ * would all fall into the same few of them. */
 static grpo__view grpo__gather_rows(grpo__view a, int rows, int depth, float *to) {
     if (a.across == 1 || rows > 8) return a;
     grpo__pack(to, a, rows, rows, depth);
@@ -1857,7 +1862,7 @@ static void grpo__gemm_block(void *job, int task, int thread) {
     int i0 = task / blocks * g->rows, j0 = g->j0 + task % blocks * g->columns;
     int i1 = grpo__min(g->m, i0 + g->rows), j1 = grpo__min(g->j1, j0 + g->columns);
     if (g->p0 == 0 && g->bias) grpo__gemm_begin(g, i0, i1, j0, j1);
-    step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0;      /* few rows: B in line */
+    step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0; /* few rows: B in line    */
     for (j = j0; j < j1; j += step)
         for (p = g->p0; p < g->p1; p += GRPO__BLOCK_DEPTH)
             grpo__gemm_rows(g, i0, i1, j, grpo__min(j1, j + step), p,
@@ -2084,7 +2089,8 @@ GRPO__INLINE void grpo__norm_columns_plain(const grpo__job *t, int r, int begin,
     const float *dy = t->dy + grpo__size(r, t->width) + begin;
     grpo__rms_gain(t->dgain + begin, dy, x, t->rstd[r], end - begin);
 }
-GRPO__FOR_EACH_UNIT(grpo__norm_columns, (const grpo__job *t, int r, int begin, int end), (t, r, begin, end))
+GRPO__FOR_EACH_UNIT(grpo__norm_columns, (const grpo__job *t, int r, int begin, int end),
+                    (t, r, begin, end))
 
 static void grpo__cpu_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
                               const float *gain, int n, int hidden, float eps) {
@@ -2301,7 +2307,8 @@ static void grpo__scores(const grpo__block *b, grpo__view a, int rows, const flo
     for (c = lead - lead % narrow; c < lead + keys.count; c += width) {
         width = c % wide || lead + keys.count - c <= narrow ? narrow : wide;
         grpo__strip(kernel, a, panels + grpo__size(c - c % GRPO__PANEL, b->d) + c % GRPO__PANEL,
-                    GRPO__PANEL, b->d, NULL, S + keys.column - lead + c, (size_t)b->stride, rows, width);
+                    GRPO__PANEL, b->d, NULL, S + keys.column - lead + c, (size_t)b->stride, rows,
+                    width);
     }
 }
 
@@ -2408,7 +2415,7 @@ static void grpo__add_values(const grpo__block *b, int row, int rows, grpo__keys
                       + grpo__at_row(b, row) : NULL;
     grpo__product(&b->t->cpu->kernel, grpo__view_of(p, b->stride, 1), rows,
                   grpo__value(b, keys.slot), (size_t)b->d, keys.count, from,
-                  b->t->y + grpo__at_row(b, row), (size_t)b->t->heads->num_heads * (size_t)b->d, b->d);
+                  b->t->y + grpo__at_row(b, row), grpo__size(b->t->heads->num_heads, b->d), b->d);
 }
 
 static float *grpo__prefix_scores(const grpo__block *b, int i) {
@@ -2762,7 +2769,7 @@ typedef struct grpo__shape {
     int H, F, V, Q, KV, QKV;        /* widths; Q = heads * head_dim, KV likewise, QKV = Q + 2 KV */
     size_t qkv, out, gate_up, down, layer_matrices;  /* offsets within a layer's matrices */
     size_t norm1, norm2, bias, q_gain, k_gain, layer_vectors; /* ... and within its vectors      */
-    size_t matrices, head, score, first_vector, final_norm, total;            /* of the whole array */
+    size_t matrices, head, score, first_vector, final_norm, total;   /* of the whole array       */
 } grpo__shape;
 
 /* Which heads a model has. */
@@ -2906,7 +2913,7 @@ struct grpo__machinery {
     grpo__layer_state *layers;      /* [num_hidden_layers + 1], of kept_rows; the last has only x */
     grpo__layer_state once;         /* [R] of the layer at hand, where nothing is kept           */
     grpo__gradients d;
-    void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward computes them anew */
+    void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward redoes them      */
     void  *dx, *hidden, *dhidden;   /* B [R, H] residual's gradient; final norm's output; its    */
     float *rstd;                    /* B [R] of the last norm                                    */
     void  *logits;                  /* B [head_rows, V]                                          */
@@ -3500,8 +3507,9 @@ static int grpo__check(grpo_config *c) {
     for (i = 0; i < c->num_rewards; i++)
         if (!!c->rewards[i].function + !!c->rewards[i].batch + !!c->rewards[i].steps != 1
             || !grpo__finite((double)c->rewards[i].weight))
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "reward %d (\"%.31s\"): set one of function, "
-                                     "batch and steps, and a finite weight", i, c->rewards[i].name);
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "reward %d (\"%.31s\"): set one of "
+                                     "function, batch and steps, and a finite weight", i,
+                                     c->rewards[i].name);
     if (!c->encode != !c->decode || !c->allocate != !c->release)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "hooks come in pairs: set both encode and "
                                  "decode, both allocate and release, or neither");
@@ -4020,7 +4028,8 @@ GRPO__INLINE void grpo__softmax_backward_plain(float *logits, const grpo__softma
         int n = grpo__min(GRPO__LANE, s->vocab - v);
         grpo__exp_lane(e, x, s, v);
         for (j = 0; j < GRPO__LANE; j++) {
-            float weight = total + (dentropy != 0 ? dentropy * (x[j] - log_partition + entropy) : 0);
+            float weight = total;
+            if (dentropy != 0) weight += dentropy * (x[j] - log_partition + entropy);
             e[j] = e[j] != 0.0f ? -inverse * (e[j] * share) * weight : 0.0f;
         }
         if (n == GRPO__LANE) memcpy(logits + v, e, sizeof e);
@@ -5494,8 +5503,9 @@ static const char *grpo__json_number(const char *at, double *value);
  * and the clip range) TRL's value stands. */
 typedef struct grpo__preset { const char *name, *settings, *source; } grpo__preset;
 static const grpo__preset grpo__presets[] = {
-    { "deepseekmath", "advantage=zscore advantage_eps=1e-4 advantage_ddof=1 gamma=1 lam=1 loss=clip "
-      "ratio=token average=sequence epsilon=0.2 epsilon_high=0.2 sapo_temperature_pos=1 "
+    { "deepseekmath",
+      "advantage=zscore advantage_eps=1e-4 advantage_ddof=1 gamma=1 lam=1 loss=clip ratio=token "
+      "average=sequence epsilon=0.2 epsilon_high=0.2 sapo_temperature_pos=1 "
       "sapo_temperature_neg=1.05 dro_beta=0.1 top_entropy_quantile=1 importance_cap=3 beta=0.04 "
       "kl=k3 kl_horizon=10000 entropy_step=0.005 vf_coef=0.1 cliprange_value=0.2",
       "DeepSeekMath, arXiv:2402.03300, eq. 3-4 and section 4.2" },
@@ -5522,7 +5532,8 @@ static const grpo__preset grpo__presets[] = {
     { "dppo_tv", "verl loss=dppo_tv dual_clip=0", "V 1379" },
     { "dppo_kl", "verl loss=dppo_kl dual_clip=0 epsilon=0.05 epsilon_high=0.05", "V 1460" },
     { "dro", "verl loss=dro dual_clip=0", "V 2013" },
-    { "gpg", "verl advantage=gpg loss=reinforce dual_clip=0", "GPG, arXiv:2504.02546, as in V 770" },
+    { "gpg", "verl advantage=gpg loss=reinforce dual_clip=0",
+      "GPG, arXiv:2504.02546, as in V 770" },
     { "opo", "verl advantage=opo", "OPO, arXiv:2505.23585, as in V 639" },
     { "pass_k", "verl advantage=pass_k", "V 471" },
     { "max_rl", "trl advantage=max_rl", "MaxRL, as in prime-rl" },
@@ -5559,12 +5570,13 @@ static int grpo__check_objective(grpo_config *c) {
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.dual_clip is %g; it must be 0 (off) "
                                  "or at least 1", (double)o->dual_clip);
     if (o->average == GRPO_AVERAGE_CONSTANT && o->max_completion_length < 1)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it must "
-                                 "be at least 1", o->max_completion_length);
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it "
+                                 "must be at least 1", o->max_completion_length);
     if (o->combine == GRPO_COMBINE_ADVANTAGES && (o->kl_in_reward || o->advantage
                                                   >= GRPO_ADVANTAGE_RETURN))
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared one "
-                                 "by one leave no common reward for kl_in_reward, returns or gae");
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared "
+                                 "one by one leave no common reward for kl_in_reward, returns or "
+                                 "gae");
     return GRPO_OK;
 }
 
@@ -5580,7 +5592,8 @@ static int grpo__set_word(grpo_objective *o, const char *word, int length, char 
     double value = 0;
     int i, words;
     for (i = 0; i < GRPO__NUM_SETTINGS; i++)
-        if (strlen(grpo__settings[i].name) == name && !strncmp(grpo__settings[i].name, word, name)) break;
+        if (strlen(grpo__settings[i].name) == name
+            && !strncmp(grpo__settings[i].name, word, name)) break;
     if (i == GRPO__NUM_SETTINGS)
         return grpo__bad_setting(error, "\"%.*s\": an objective has no such field", word, length);
     words = grpo__settings[i].words && *grpo__settings[i].words;
@@ -5734,8 +5747,8 @@ static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences 
     return k;
 }
 
-/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the first is
- * the smaller (or as small), and 0 where a clip, a cap or the bound on log r holds. Optional on top:
+/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the first
+ * is the smaller (or as small), and 0 where a clip, a cap or the bound on log r holds. Optional:
  * r capped at delta before r A; for A < 0 the loss capped at -dual_clip A. The comparisons are
  * turned so that a NaN comes through in both the loss and its derivative. */
 static double grpo__clip_loss(const grpo_objective *o, const grpo__token *t, double *d) {
@@ -5768,7 +5781,7 @@ static double grpo__sapo_loss(const grpo_objective *o, const grpo__token *t, dou
     return -4 * s * t->A / tau;
 }
 
-/* -A (prod r)^(1/n) over the sequence's clipped ratios; a token that is clipped has no part in it. */
+/* -A (prod r)^(1/n) over the sequence's clipped ratios; a clipped token has no part in it. */
 static double grpo__geometric_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double x = t->logprob - t->old_logprob, r = exp(t->sequence->clipped / t->sequence->tokens);
     int held = grpo__clip_log(o, x, t->A) != x || fabs(x) > grpo__max_log_ratio;
@@ -5807,8 +5820,8 @@ static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, d
     case GRPO_LOSS_GEOMETRIC: return grpo__geometric_loss(o, t, d);
     case GRPO_LOSS_VESPO:     return grpo__weighted_loss(grpo__vespo_weight(t), t, d);
     case GRPO_LOSS_DPPO_TV:
-    case GRPO_LOSS_DPPO_KL:   return grpo__weighted_loss(grpo__dppo_left(o, t) ? 0 : grpo__clamp(r, 0, 20),
-                                                         t, d);
+    case GRPO_LOSS_DPPO_KL:   if (grpo__dppo_left(o, t)) return grpo__weighted_loss(0, t, d);
+                              return grpo__weighted_loss(grpo__clamp(r, 0, 20), t, d);
     case GRPO_LOSS_DRO:       *d = y * t->chain - t->A; return y * t->x / 2 - t->A * t->logprob;
     default:                  return grpo__clip_loss(o, t, d);
     }
@@ -5893,7 +5906,8 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
                                const grpo__sequence *q, int t, double *d, double *dkl,
                                grpo__loss_sums *sums, int *low, int *high) {
     grpo__token k = grpo__token_of(o, s, q, t);
-    double r = grpo__ratio(k.x), loss = grpo__policy_loss(o, &k, d), w = grpo__importance(o, s, q, t);
+    double r = grpo__ratio(k.x), loss = grpo__policy_loss(o, &k, d);
+    double w = grpo__importance(o, s, q, t);
     double drift = (double)o->off_policy_mask_threshold;
     if (s->mask && s->mask[t] == 2) w = 0;
     if (drift > 0 && k.A < 0 && q->drift / q->tokens > drift) w = 0;
@@ -6234,21 +6248,21 @@ static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int
     struct grpo__machinery *w = g->machinery;
     int i, j, used = 0;
     if (!w->step_ends)
-        return grpo__fail(g, GRPO_BAD_INPUT, "reward \"%s\" rewards steps, which need memory: add it "
-                          "before grpo_new()", reward->name);
+        return grpo__fail(g, GRPO_BAD_INPUT, "reward \"%s\" rewards steps, which need memory: "
+                          "add it before grpo_new()", reward->name);
     for (i = first; i < end; i++) {
         const grpo_sample *s = &g->batch.samples[i];
         int *ends = w->step_ends + used, n;
         float *rewards = w->step_rewards + used;
         n = reward->steps(s, ends, rewards, s->num_tokens, reward->user);
         if (n < 0 || n > s->num_tokens)
-            return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" returned %d steps for a completion of "
-                              "%d tokens", reward->name, n, s->num_tokens);
+            return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" returned %d steps for a completion "
+                              "of %d tokens", reward->name, n, s->num_tokens);
         for (part[i] = 0, j = 0; j < n; part[i] += rewards[j++])
             if (ends[j] >= s->num_tokens || ends[j] < (j ? ends[j - 1] + 1 : 0)
                 || !grpo__finite((double)rewards[j]))
-                return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\": step %d of %d ends with token %d "
-                                  "and has reward %g; ends must grow and rewards be numbers",
+                return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\": step %d of %d ends with token "
+                                  "%d and has reward %g; ends must grow and rewards be numbers",
                                   reward->name, j, n, ends[j], (double)rewards[j]);
         w->step_offsets[i - first] = used;
         used += n;
@@ -6302,8 +6316,8 @@ static int grpo__reward_range(grpo *g, int first, int end) {
 
 /* Does any step's reward set a group's completions apart? */
 static int grpo__steps_differ(const grpo_batch *b, int p) {
-    int t;
-    for (t = b->offsets[p * b->group_size]; t < b->offsets[(p + 1) * b->group_size] && b->process; t++)
+    int t, end = b->offsets[(p + 1) * b->group_size];
+    for (t = b->offsets[p * b->group_size]; b->process && t < end; t++)
         if (b->process[t] != 0) return 1;
     return 0;
 }
@@ -6664,7 +6678,8 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
 static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s) {
     int kind;
     m->loss += s->loss;
-    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) m->kl_estimates[kind] += s->kl_estimates[kind];
+    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++)
+        m->kl_estimates[kind] += s->kl_estimates[kind];
     m->sampling_difference_mean += s->sampling_difference_mean;
     m->importance_mean += s->importance_mean;
     if (!m->num_updates || s->importance_min < m->importance_min)
@@ -6853,8 +6868,8 @@ static int grpo__place(grpo *g, int i, const grpo_completion *c) {
         if (!c->truncated) tokens[n++] = g->config.eos_token_id;
     }
     if (n < 1 || n > L)
-        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has %d tokens; it must be 1 to %d", i, n,
-                          L);
+        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has %d tokens; it must be 1 to %d",
+                          i, n, L);
     for (t = 0; c->tokens && t < n; t++) {
         if (c->tokens[t] < 0 || c->tokens[t] >= V)
             return grpo__fail(g, GRPO_BAD_INPUT, "completion %d: token %d is %d, not in the "
@@ -7090,12 +7105,14 @@ static int grpo__take_returns(grpo *g) {
     float *rewards = g->machinery->new_dlogprobs;
     int i, t, gae = o->advantage == GRPO_ADVANTAGE_GAE, code = GRPO_OK;
     if (gae && !b->values)
-        return grpo__fail(g, GRPO_BAD_INPUT, "advantage gae needs memory: set it before grpo_new()");
+        return grpo__fail(g, GRPO_BAD_INPUT,
+                          "advantage gae needs memory: set it before grpo_new()");
     if (gae) code = grpo_values(grpo__critic_of(g), g, b->values);
     if (code && grpo__critic_of(g) != g)
         return grpo__fail(g, code, "critic: %s", grpo_error(g->config.critic));
     for (i = 0; i < b->num_sequences; i++) {
-        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) rewards[t] = (float)-grpo__penalty(g, t);
+        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
+            rewards[t] = (float)-grpo__penalty(g, t);
         if (grpo__finite((double)b->rewards[i])) rewards[t - 1] += b->rewards[i];
     }
     grpo_gae(b->num_sequences, b->offsets, rewards, gae ? b->values : NULL, o->gamma,
@@ -7140,8 +7157,8 @@ static int grpo__check_groups(grpo *g, int scores) {
     int p;
     for (p = 0; p < g->batch.num_prompts; p++)
         if (grpo__rows_of_group(&g->batch, p, scores) > g->machinery->max_rows)
-            return grpo__fail(g, GRPO_BAD_INPUT, "%d completions of one prompt do not fit into a pass "
-                              "of %d rows: raise num_generations before grpo_new()",
+            return grpo__fail(g, GRPO_BAD_INPUT, "%d completions of one prompt do not fit into a "
+                              "pass of %d rows: raise num_generations before grpo_new()",
                               g->batch.group_size, g->machinery->max_rows);
     return GRPO_OK;
 }
@@ -7150,15 +7167,15 @@ static int grpo__check_groups(grpo *g, int scores) {
 static int grpo__lend_batch(grpo *critic, const grpo *g) {
     const grpo_config *c = &critic->config;
     if (!grpo__has_score(&c->model))
-        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no scalar head: set model.num_labels (or, "
-                          "to share the policy's weights, model.value_head) to 1");
+        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no scalar head: set model.num_labels "
+                          "(or, to share the policy's weights, model.value_head) to 1");
     if (critic == g) return GRPO_OK;
     if (c->num_prompts * c->num_generations < g->batch.num_sequences
         || c->max_prompt_length < g->config.max_prompt_length
         || c->max_completion_length != g->config.max_completion_length
         || c->model.vocab_size != g->config.model.vocab_size)
-        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no room for the policy's batch: begin with "
-                          "grpo_critic_config()");
+        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no room for the policy's batch: begin "
+                          "with grpo_critic_config()");
     critic->batch = g->batch;
     return grpo__check_groups(critic, 0);
 }
@@ -7279,7 +7296,8 @@ static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grp
     return code;
 }
 
-/* ---- the reward model: -log sigmoid(x) = log(1 + e^-x), d/dx = -sigmoid(-x), x = chosen - rejected */
+/* ---- the reward model, x = chosen - rejected: -log sigmoid(x) = log(1 + e^-x), whose derivative
+ * is -sigmoid(-x) */
 double grpo_preference_loss(int num_pairs, const float *scores, float *dscores) {
     double loss = 0;
     int i;
@@ -7347,7 +7365,8 @@ static int grpo__preference_gradient(grpo *g, double *loss, double *accuracy) {
         }
         code = grpo__pass_backward(g, &pass, &d);
     }
-    if (!code && !grpo__finite(*loss)) code = grpo__fail(g, GRPO_NONFINITE, "a score is not finite");
+    if (!code && !grpo__finite(*loss))
+        code = grpo__fail(g, GRPO_NONFINITE, "a score is not finite");
     if (code) grpo__clear_gradient(g);
     return code;
 }
@@ -7375,7 +7394,8 @@ static int grpo__same_prompt(const grpo_sample *samples, int n) {
 /* As many whole groups of equal size as fit, at least one; returns the number of samples. */
 static int grpo__place_samples(grpo *g, const grpo_sample *samples, int n, int *code) {
     grpo_batch *b = &g->batch;
-    int most = g->machinery->max_sequences, G = grpo__min(grpo__same_prompt(samples, n), most), i = 0;
+    int most = g->machinery->max_sequences, i = 0;
+    int G = grpo__min(grpo__same_prompt(samples, n), most);
     b->group_size = G;
     b->num_prompts = 0;
     b->prompt_offsets[0] = b->offsets[0] = 0;
