@@ -976,6 +976,10 @@ typedef struct grpo_backend {
 } grpo_backend;                                               /* mix: y = a y + b x              */
 
 GRPO_API const grpo_backend *grpo_cpu(void);
+#ifndef GRPO_STATIC                 /* defined in grpo_cuda.cu, for NVIDIA GPUs                  */
+const grpo_backend *grpo_cuda(void);                          /* bf16 on tensor cores            */
+const grpo_backend *grpo_cuda_fp32(void);                     /* plain fp32 kernels              */
+#endif
 
 #ifdef __cplusplus
 }
@@ -3039,14 +3043,16 @@ static void grpo__initialize(grpo *g) {
 static void grpo__initialize_turns(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int d = g->config.model.head_dim, position, i;
-    for (position = 0; position < w->max_length; position++)
+    float row[4096];                /* no head_dim is larger                                     */
+    for (position = 0; position < w->max_length; position++) {
         for (i = 0; i < d / 2; i++) {
             double angle = position * pow((double)g->config.model.rope_theta, -2.0 * i / d);
-            float c = (float)cos(angle), s = (float)sin(angle), *to = w->turns;
-            to += grpo__size(position, d) + (size_t)i;
-            w->backend->upload(w->context, to, &c, sizeof c);
-            w->backend->upload(w->context, to + d / 2, &s, sizeof s);
+            row[i] = (float)cos(angle);
+            row[d / 2 + i] = (float)sin(angle);
         }
+        w->backend->upload(w->context, w->turns + grpo__size(position, d), row,
+                           (size_t)d * sizeof(float));
+    }
 }
 
 /* ---- the rows of a pass are described by integers, built on the host and sent in one piece */

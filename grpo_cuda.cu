@@ -1,0 +1,2141 @@
+/* grpo_cuda.cu - the same training on an NVIDIA GPU. The second, optional file of grpo.h.
+ *
+ *     nvcc -O3 -arch=native -c grpo_cuda.cu            (CUDA 12 or newer; any GPU since sm_70)
+ *     config.backend = grpo_cuda();                    in the program, which links grpo_cuda.o
+ *                                                      and -lcudart
+ *
+ * The algorithm is not here: grpo.h runs it over a table of operations, and this file is another
+ * such table. Weights, optimizer state, activations, K/V, logits and sampling live on the device;
+ * tokens, masks and advantages go up, samples and a few scalars come down. The CUDA runtime is all
+ * it needs.
+ *
+ *     grpo_cuda()        bf16 activations and operands on tensor cores, fp32 sums and fp32 weights
+ *                        (sm_80 and up; on older cards the next one)
+ *     grpo_cuda_fp32()   plain kernels in fp32: the definition that the fast ones are tested by
+ *
+ * What holds of the ten promises of grpo.h:
+ *   - The sampler's log-probs are the trainer's, bit for bit, in both: every product sums k in
+ *     slices of the same size by the same instruction, whatever the tile; attention takes keys in
+ *     the same blocks for one row as for sixty-four; nothing depends on which rows lie beside.
+ *   - Two runs give the same bits: there is no atomic on floats and no order left to chance.
+ *   - fp32 keeps gradients free of the micro-batch split. bf16 does not: a gradient's sum over rows
+ *     goes by sixteens from the beginning of each pass, so another split rounds differently.
+ *   - A product in fp32 has the CPU's bits: one chain of fused multiply-adds in the order of k.
+ *
+ *     >>runtime     context, errors, memory              >>attention   plain, flash, and backward
+ *     >>rows        gather, embedding, norm, SwiGLU       >>logits      log-probs, KL, sampling
+ *     >>matmul      plain; PTX; tensor cores              >>optimizer   AdamW, norms
+ *     >>rotate      positions, q/k norm                   >>tables      the two backends
+ *
+ * Public domain or MIT, like grpo.h. */
+#include "grpo.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef GRPO_CUDA_SHIM              /* a test's stand-in for the device, tests/cuda_shim.h        */
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+#define GRPO__LAUNCH(kernel, grid, block, shared, stream, ...) \
+    kernel<<<grid, block, shared, stream>>>(__VA_ARGS__)
+#define GRPO__DYNAMIC(name) extern __shared__ __align__(128) unsigned char name[]
+#else
+#define GRPO__DYNAMIC(name) unsigned char *name = (unsigned char *)grpo_shim_dynamic()
+#endif
+
+typedef __nv_bfloat16 grpo__bf16;
+
+/* ------------------------------------------------------------------------------- the numbers --
+ * Sizes that fix the order of sums, and so the bits, come first; the others are for speed. */
+enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so many             */
+       GRPO__KEYS = 64,             /* keys of a block of flash attention                        */
+       GRPO__ROW_THREADS = 256,     /* threads that reduce a row: norms, vocabulary              */
+       GRPO__SQUARES = 1 << 14,     /* numbers of a partial sum of squares                       */
+       GRPO__STEP = 32,             /* k of a product that is loaded at a time                   */
+       GRPO__STAGES = 3,            /* such loads under way                                      */
+       GRPO__QUERIES = 64,          /* query rows of a block of flash attention                  */
+       GRPO__BACKWARD_QUERIES = 32,
+       GRPO__PAD = 8,               /* elements after each row in shared memory: ldmatrix then
+                                       meets every bank once                                     */
+       GRPO__PARTIAL_MB = 32 };     /* room for the slices of a product that are summed apart    */
+
+/* --------------------------------------------------------------------------------- >>runtime --
+ * Everything is queued on one stream. The first error of the device is kept as a sentence, and
+ * grpo.h asks for it before it believes a result. */
+typedef struct grpo__cuda {
+    cudaStream_t stream;
+    int    multiprocessors;
+    void  *scratch;                 /* device; grows to what the largest operation needs         */
+    size_t scratch_size;
+    int    failed;
+    char   error[GRPO_ERROR_LENGTH];
+} grpo__cuda;
+
+static int grpo__blocks_of(size_t n, int size) { return (int)((n + (size_t)size - 1) / (size_t)size); }
+
+static void grpo__check_cuda(grpo__cuda *c, cudaError_t code, const char *what) {
+    if (code == cudaSuccess || c->failed) return;
+    c->failed = 1;
+    snprintf(c->error, sizeof c->error, "the GPU failed in %s: %s (%s)%s", what,
+             cudaGetErrorString(code), cudaGetErrorName(code),
+             code == cudaErrorMemoryAllocation ? "; a smaller batch or memory_budget needs less" : "");
+}
+
+/* Launch on the context's stream, and see whether the launch itself was legal. */
+#define GRPO__RUN(c, kernel, grid, block, shared, ...) do {                                  \
+        if (!(c)->failed) {                                                                  \
+            GRPO__LAUNCH(kernel, grid, block, shared, (c)->stream, __VA_ARGS__);             \
+            grpo__check_cuda(c, cudaGetLastError(), #kernel);                                \
+        }                                                                                    \
+    } while (0)
+
+/* Device memory until the next call; NULL after a failure. Work under way may still use the old. */
+static void *grpo__cuda_scratch(grpo__cuda *c, size_t size) {
+    if (size > c->scratch_size && !c->failed) {
+        grpo__check_cuda(c, cudaStreamSynchronize(c->stream), "waiting for work to end");
+        cudaFree(c->scratch);
+        c->scratch = NULL;
+        c->scratch_size = 0;
+        grpo__check_cuda(c, cudaMalloc(&c->scratch, size), "finding room for scratch space");
+        if (!c->failed) c->scratch_size = size;
+    }
+    return c->failed ? NULL : c->scratch;
+}
+
+static size_t grpo__cuda_context_size(const grpo_config *config) {
+    (void)config;
+    return sizeof(grpo__cuda) + ((size_t)GRPO__PARTIAL_MB << 20);
+}
+
+static void grpo__cuda_close(void *context) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    cudaFree(c->scratch);
+    if (c->stream) cudaStreamDestroy(c->stream);
+    free(c);
+}
+
+/* Is there a card, and a driver that fits? A sentence if not. */
+static const char *grpo__cuda_missing(char *error) {
+    int count = 0;
+    cudaError_t code = cudaGetDeviceCount(&count);
+    if (code == cudaSuccess && count > 0) return NULL;
+    if (code == cudaErrorInsufficientDriver)
+        snprintf(error, GRPO_ERROR_LENGTH, "the NVIDIA driver is older than this program's CUDA "
+                 "runtime: update the driver, or build with an older toolkit");
+    else
+        snprintf(error, GRPO_ERROR_LENGTH, "no NVIDIA GPU to be used: %s (is the driver loaded, and "
+                 "CUDA_VISIBLE_DEVICES not empty?)", cudaGetErrorString(code));
+    cudaGetLastError();
+    return error;
+}
+
+static void *grpo__cuda_open(const grpo_config *config, char *error) {
+    grpo__cuda *c;
+    int device = 0;
+    (void)config;
+    if (grpo__cuda_missing(error)) return NULL;
+    c = (grpo__cuda *)calloc(1, sizeof *c);
+    if (!c) {
+        snprintf(error, GRPO_ERROR_LENGTH, "out of memory");
+        return NULL;
+    }
+    grpo__check_cuda(c, cudaGetDevice(&device), "choosing a device");
+    grpo__check_cuda(c, cudaDeviceGetAttribute(&c->multiprocessors,
+                                               cudaDevAttrMultiProcessorCount, device),
+                     "asking for the device's size");
+    grpo__check_cuda(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking),
+                     "making a stream");
+    grpo__cuda_scratch(c, (size_t)GRPO__PARTIAL_MB << 20);
+    if (!c->failed) return c;
+    memcpy(error, c->error, sizeof c->error);
+    grpo__cuda_close(c);
+    return NULL;
+}
+
+static const char *grpo__cuda_error(void *context) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__check_cuda(c, cudaStreamSynchronize(c->stream), "a kernel");
+    return c->failed ? c->error : NULL;
+}
+
+static void *grpo__cuda_allocate(void *context, size_t size) {
+    void *memory = NULL;
+    (void)context;
+    if (cudaMalloc(&memory, size) == cudaSuccess) return memory;
+    cudaGetLastError();             /* no memory is grpo_new()'s to report                       */
+    return NULL;
+}
+
+static void grpo__cuda_release(void *context, void *memory) {
+    grpo__check_cuda((grpo__cuda *)context, cudaFree(memory), "giving memory back");
+}
+
+static void grpo__cuda_copy(grpo__cuda *c, void *to, const void *from, size_t size,
+                            cudaMemcpyKind kind) {
+    if (!size || c->failed) return;
+    grpo__check_cuda(c, cudaMemcpyAsync(to, from, size, kind, c->stream), "a copy");
+    if (kind == cudaMemcpyDeviceToHost)
+        grpo__check_cuda(c, cudaStreamSynchronize(c->stream), "a kernel");
+}
+
+static void grpo__cuda_upload(void *context, void *to, const void *from, size_t size) {
+    grpo__cuda_copy((grpo__cuda *)context, to, from, size, cudaMemcpyHostToDevice);
+}
+
+/* After a failure the host reads zeros, never what happened to lie there. */
+static void grpo__cuda_download(void *context, void *to, const void *from, size_t size) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda_copy(c, to, from, size, cudaMemcpyDeviceToHost);
+    if (c->failed && size) memset(to, 0, size);
+}
+
+static void grpo__cuda_zero(void *context, void *memory, size_t size) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (size && !c->failed)
+        grpo__check_cuda(c, cudaMemsetAsync(memory, 0, size, c->stream), "clearing memory");
+}
+
+/* ------------------------------------------------------------------------------------ >>rows --
+ * Elements are float or bf16; all arithmetic is float. Kernels of this chapter move every byte
+ * once: their floor is bytes / bandwidth. */
+__device__ __forceinline__ float grpo__get(const float *x, size_t i) { return x[i]; }
+__device__ __forceinline__ float grpo__get(const grpo__bf16 *x, size_t i) {
+    return __bfloat162float(x[i]);
+}
+__device__ __forceinline__ void grpo__put(float *x, size_t i, float value) { x[i] = value; }
+__device__ __forceinline__ void grpo__put(grpo__bf16 *x, size_t i, float value) {
+    x[i] = __float2bfloat16(value);
+}
+
+/* Sum over the block, the same in all threads: in each warp by halves, then warps in order. */
+template <typename T> __device__ T grpo__block_sum(T x) {
+    __shared__ T parts[32];
+    int i, warps = (int)blockDim.x / 32;
+    for (i = 16; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
+    __syncthreads();                /* parts may still be read by the sum before                 */
+    if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
+    __syncthreads();
+    for (x = parts[0], i = 1; i < warps; i++) x += parts[i];
+    return x;
+}
+
+__device__ inline float grpo__block_max(float x) {
+    __shared__ float parts[32];
+    int i, warps = (int)blockDim.x / 32;
+    for (i = 16; i > 0; i /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, i));
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
+    __syncthreads();
+    for (x = parts[0], i = 1; i < warps; i++) x = fmaxf(x, parts[i]);
+    return x;
+}
+
+/* y[r] = x[rows[r]], in words of W bytes; a row is width words */
+template <typename W>
+__global__ void grpo__gather_rows_kernel(W *y, const W *x, const int *rows, size_t width) {
+    size_t r = blockIdx.x, i;
+    const W *from = x + (size_t)rows[r] * width;
+    for (i = threadIdx.x; i < width; i += blockDim.x) y[r * width + i] = from[i];
+}
+
+static void grpo__cuda_gather(void *context, void *y, const void *x, const int *rows, int n,
+                              size_t size) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    uintptr_t all = (uintptr_t)y | (uintptr_t)x | (uintptr_t)size;
+    if (n <= 0) return;
+    if (all % 16 == 0)
+        GRPO__RUN(c, grpo__gather_rows_kernel<uint4>, n, 128, 0, (uint4 *)y, (const uint4 *)x,
+                  rows, size / 16);
+    else
+        GRPO__RUN(c, grpo__gather_rows_kernel<unsigned char>, n, 128, 0, (unsigned char *)y,
+                  (const unsigned char *)x, rows, size);
+}
+
+template <typename E>
+__global__ void grpo__embed_kernel(E *x, const float *table, const int *tokens, int hidden) {
+    size_t r = blockIdx.x, i;
+    const float *from = table + (size_t)tokens[r] * (size_t)hidden;
+    for (i = threadIdx.x; i < (size_t)hidden; i += blockDim.x)
+        grpo__put(x, r * (size_t)hidden + i, from[i]);
+}
+
+/* The first row with a token adds all rows with that token, in order. */
+template <typename E>
+__global__ void grpo__embed_backward_kernel(float *dtable, const E *dx, const int *tokens, int n,
+                                            int hidden) {
+    int r = (int)blockIdx.x, token = tokens[r], before = 0, i, j;
+    for (i = (int)threadIdx.x; i < r; i += (int)blockDim.x) before |= tokens[i] == token;
+    if (__syncthreads_or(before)) return;
+    for (j = (int)threadIdx.x; j < hidden; j += (int)blockDim.x) {
+        float *to = dtable + (size_t)token * (size_t)hidden + j, sum = *to;
+        for (i = r; i < n; i++)
+            if (tokens[i] == token) sum += grpo__get(dx, (size_t)i * (size_t)hidden + (size_t)j);
+        *to = sum;
+    }
+}
+
+template <typename E>
+static void grpo__cuda_embed(void *context, void *x, const float *table, const int *tokens, int n,
+                             int hidden) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (n > 0) GRPO__RUN(c, grpo__embed_kernel<E>, n, 128, 0, (E *)x, table, tokens, hidden);
+}
+
+template <typename E>
+static void grpo__cuda_embed_backward(void *context, float *dtable, const void *dx,
+                                      const int *tokens, int n, int hidden) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (n > 0)
+        GRPO__RUN(c, grpo__embed_backward_kernel<E>, n, 128, 0, dtable, (const E *)dx, tokens, n,
+                  hidden);
+}
+
+/* ---- RMSNorm: y = x * rstd * gain */
+template <typename E>
+__global__ void grpo__rmsnorm_kernel(E *y, float *rstd, const E *x, const int *rows,
+                                     const float *gain, int hidden, float eps) {
+    size_t r = blockIdx.x, H = (size_t)hidden, i;
+    const E *from = x + (rows ? (size_t)rows[r] : r) * H;
+    float sum = 0, scale;
+    for (i = threadIdx.x; i < H; i += blockDim.x) {
+        float value = grpo__get(from, i);
+        sum += value * value;
+    }
+    scale = 1.0f / sqrtf(grpo__block_sum(sum) / (float)hidden + eps);
+    for (i = threadIdx.x; i < H; i += blockDim.x)
+        grpo__put(y, r * H + i, grpo__get(from, i) * scale * gain[i]);
+    if (threadIdx.x == 0) rstd[r] = scale;
+}
+
+/* With g = dy * gain:   dx += rstd * (g - x * rstd^2 * mean(g x)) */
+template <typename E>
+__global__ void grpo__rmsnorm_backward_kernel(E *dx, const E *dy, const E *x, const float *rstd,
+                                              const int *rows, const float *gain, int hidden) {
+    size_t r = blockIdx.x, H = (size_t)hidden, from = (rows ? (size_t)rows[r] : r) * H, i;
+    float sum = 0, scale = rstd[r], mean;
+    for (i = threadIdx.x; i < H; i += blockDim.x)
+        sum += grpo__get(dy, r * H + i) * gain[i] * grpo__get(x, from + i);
+    mean = grpo__block_sum(sum) / (float)hidden * (scale * scale);
+    for (i = threadIdx.x; i < H; i += blockDim.x)
+        grpo__put(dx, from + i, grpo__get(dx, from + i)
+                  + scale * (grpo__get(dy, r * H + i) * gain[i] - grpo__get(x, from + i) * mean));
+}
+
+/* dgain += dy * x * rstd, rows in order: a thread per column, its loads eight rows ahead */
+template <typename E>
+__global__ void grpo__norm_gain_kernel(float *dgain, const E *dy, const E *x, const float *rstd,
+                                       const int *rows, int n, int hidden) {
+    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x, H = (size_t)hidden;
+    float sum;
+    int r;
+    if (i >= H) return;
+    sum = dgain[i];
+#pragma unroll 8
+    for (r = 0; r < n; r++) {
+        size_t from = (size_t)(rows ? rows[r] : r);
+        sum += grpo__get(dy, (size_t)r * H + i) * grpo__get(x, from * H + i) * rstd[r];
+    }
+    dgain[i] = sum;
+}
+
+template <typename E>
+static void grpo__cuda_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
+                               const float *gain, int n, int hidden, float eps) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (n > 0)
+        GRPO__RUN(c, grpo__rmsnorm_kernel<E>, n, GRPO__ROW_THREADS, 0, (E *)y, rstd, (const E *)x,
+                  rows, gain, hidden, eps);
+}
+
+template <typename E>
+static void grpo__cuda_rmsnorm_backward(void *context, void *dx, float *dgain, const void *dy,
+                                        const void *x, const float *rstd, const int *rows,
+                                        const float *gain, int n, int hidden) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (n <= 0) return;
+    GRPO__RUN(c, grpo__norm_gain_kernel<E>, grpo__blocks_of((size_t)hidden, 32), 32, 0, dgain,
+              (const E *)dy, (const E *)x, rstd, rows, n, hidden);
+    GRPO__RUN(c, grpo__rmsnorm_backward_kernel<E>, n, GRPO__ROW_THREADS, 0, (E *)dx,
+              (const E *)dy, (const E *)x, rstd, rows, gain, hidden);
+}
+
+/* ---- SwiGLU: y = silu(gate) * up; silu'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
+__device__ __forceinline__ float grpo__sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+template <typename E>
+__global__ void grpo__swiglu_kernel(E *y, const E *gate_up, int width) {
+    size_t r = blockIdx.x, F = (size_t)width, i;
+    for (i = (size_t)blockIdx.y * blockDim.x + threadIdx.x; i < F; i += gridDim.y * blockDim.x) {
+        float gate = grpo__get(gate_up, 2 * r * F + i), up = grpo__get(gate_up, (2 * r + 1) * F + i);
+        grpo__put(y, r * F + i, gate * grpo__sigmoid(gate) * up);
+    }
+}
+
+template <typename E>
+__global__ void grpo__swiglu_backward_kernel(E *dgate_up, const E *dy, const E *gate_up,
+                                             int width) {
+    size_t r = blockIdx.x, F = (size_t)width, i;
+    for (i = (size_t)blockIdx.y * blockDim.x + threadIdx.x; i < F; i += gridDim.y * blockDim.x) {
+        float gate = grpo__get(gate_up, 2 * r * F + i), up = grpo__get(gate_up, (2 * r + 1) * F + i);
+        float d = grpo__get(dy, r * F + i), s = grpo__sigmoid(gate);
+        grpo__put(dgate_up, (2 * r + 1) * F + i, d * gate * s);
+        grpo__put(dgate_up, 2 * r * F + i, d * up * s * (1.0f + gate * (1.0f - s)));
+    }
+}
+
+template <typename E>
+static void grpo__cuda_swiglu(void *context, void *y, const void *gate_up, int n, int width) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (n > 0)
+        GRPO__RUN(c, grpo__swiglu_kernel<E>, dim3((unsigned)n, (unsigned)grpo__blocks_of((size_t)width, 1024)),
+                  256, 0, (E *)y, (const E *)gate_up, width);
+}
+
+template <typename E>
+static void grpo__cuda_swiglu_backward(void *context, void *dgate_up, const void *dy,
+                                       const void *gate_up, int n, int width) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (n > 0)
+        GRPO__RUN(c, grpo__swiglu_backward_kernel<E>,
+                  dim3((unsigned)n, (unsigned)grpo__blocks_of((size_t)width, 1024)), 256, 0,
+                  (E *)dgate_up, (const E *)dy, (const E *)gate_up, width);
+}
+
+/* ---- elements as floats, and back */
+template <typename To, typename From>
+__global__ void grpo__convert_kernel(To *to, const From *from, size_t n) {
+    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    for (; i < n; i += (size_t)gridDim.x * blockDim.x) grpo__put(to, i, grpo__get(from, i));
+}
+
+/* Blocks of 256 threads for n numbers, four a thread at least while there are enough of them. */
+static int grpo__flat_grid(size_t n) {
+    size_t blocks = (n + 1023) / 1024;
+    return (int)(blocks < 1 ? 1 : blocks > 8192 ? 8192 : blocks);
+}
+
+template <typename To, typename From>
+static void grpo__convert(grpo__cuda *c, To *to, const From *from, size_t n) {
+    if (n) GRPO__RUN(c, (grpo__convert_kernel<To, From>), grpo__flat_grid(n), 256, 0, to, from, n);
+}
+
+template <typename E>
+static void grpo__cuda_to_floats(void *context, float *to, const void *from, size_t n) {
+    grpo__convert((grpo__cuda *)context, to, (const E *)from, n);
+}
+
+template <typename E>
+static void grpo__cuda_from_floats(void *context, void *to, const float *from, size_t n) {
+    grpo__convert((grpo__cuda *)context, (E *)to, from, n);
+}
+
+/* ---------------------------------------------------------------------------------- >>matmul --
+ * C[m, n] = init + A[m, k] B[k, n]. The definition, on any type and strides: every element is a
+ * chain of fused multiply-adds in the order of k, as on the CPU. */
+template <typename E> struct grpo__product {
+    const E *a, *b;                 /* a[i * a_row + p * a_depth], b[p * b_depth + j * b_column]  */
+    size_t a_row, a_depth, b_depth, b_column;
+    int m, n, k;
+    E *y;                           /* [m, n] = A B + bias[n] + residual[m, n], or               */
+    const float *bias;
+    const E *residual;
+    float *dw;                      /* [m, n] += A B, if not NULL                                */
+};
+
+enum { GRPO__PLAIN_TILE = 32 };     /* 32 x 32 outputs of 16 x 16 threads, k by 32               */
+
+template <typename E> __global__ void grpo__plain_product_kernel(grpo__product<E> t) {
+    __shared__ float A[GRPO__PLAIN_TILE][GRPO__PLAIN_TILE + 1];
+    __shared__ float B[GRPO__PLAIN_TILE][GRPO__PLAIN_TILE + 1];
+    int i0 = (int)blockIdx.y * GRPO__PLAIN_TILE, j0 = (int)blockIdx.x * GRPO__PLAIN_TILE;
+    int x = (int)threadIdx.x % 16, y = (int)threadIdx.x / 16, p0, p, e, u, v;
+    float sum[2][2];
+    for (u = 0; u < 2; u++)
+        for (v = 0; v < 2; v++) {
+            int i = i0 + y + 16 * u, j = j0 + x + 16 * v;
+            size_t at = (size_t)i * (size_t)t.n + (size_t)j;
+            sum[u][v] = 0;
+            if (i >= t.m || j >= t.n) continue;
+            if (t.dw) sum[u][v] = t.dw[at];
+            if (t.residual) sum[u][v] = grpo__get(t.residual, at);
+            if (t.bias) sum[u][v] += t.bias[j];
+        }
+    for (p0 = 0; p0 < t.k; p0 += GRPO__PLAIN_TILE) {
+        __syncthreads();
+        for (e = (int)threadIdx.x; e < GRPO__PLAIN_TILE * GRPO__PLAIN_TILE; e += 256) {
+            int r = e / GRPO__PLAIN_TILE, s = e % GRPO__PLAIN_TILE;
+            int ai = t.a_depth == 1 ? r : s, ap = t.a_depth == 1 ? s : r;     /* along memory    */
+            int bj = t.b_depth == 1 ? r : s, bp = t.b_depth == 1 ? s : r;
+            A[ai][ap] = i0 + ai < t.m && p0 + ap < t.k
+                      ? grpo__get(t.a, (size_t)(i0 + ai) * t.a_row + (size_t)(p0 + ap) * t.a_depth)
+                      : 0.0f;
+            B[bj][bp] = j0 + bj < t.n && p0 + bp < t.k
+                      ? grpo__get(t.b, (size_t)(p0 + bp) * t.b_depth + (size_t)(j0 + bj) * t.b_column)
+                      : 0.0f;
+        }
+        __syncthreads();
+        for (p = 0; p < GRPO__PLAIN_TILE && p0 + p < t.k; p++)
+            for (u = 0; u < 2; u++)
+                for (v = 0; v < 2; v++)
+                    sum[u][v] = fmaf(A[y + 16 * u][p], B[x + 16 * v][p], sum[u][v]);
+    }
+    for (u = 0; u < 2; u++)
+        for (v = 0; v < 2; v++) {
+            int i = i0 + y + 16 * u, j = j0 + x + 16 * v;
+            size_t at = (size_t)i * (size_t)t.n + (size_t)j;
+            if (i >= t.m || j >= t.n) continue;
+            if (t.dw) t.dw[at] = sum[u][v];
+            else grpo__put(t.y, at, sum[u][v]);
+        }
+}
+
+template <typename E> static void grpo__plain_product(grpo__cuda *c, const grpo__product<E> &t) {
+    dim3 grid((unsigned)grpo__blocks_of((size_t)t.n, GRPO__PLAIN_TILE),
+              (unsigned)grpo__blocks_of((size_t)t.m, GRPO__PLAIN_TILE));
+    if (t.m > 0) GRPO__RUN(c, grpo__plain_product_kernel<E>, grid, 256, 0, t);
+}
+
+/* dbias += sum of dy, rows in order: a thread per column */
+template <typename E>
+__global__ void grpo__add_rows_kernel(float *dbias, const E *dy, int n, int width) {
+    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    float sum;
+    int r;
+    if (i >= (size_t)width) return;
+    sum = dbias[i];
+#pragma unroll 8
+    for (r = 0; r < n; r++) sum += grpo__get(dy, (size_t)r * (size_t)width + i);
+    dbias[i] = sum;
+}
+
+/* ---- PTX, one wrapper an instruction: all that this file needs of the tensor cores (sm_80 up).
+ * Under the test's stand-in, its definition. */
+#ifdef GRPO_CUDA_SHIM
+#define grpo__mma        grpo_shim_mma_m16n8k16_bf16
+#define grpo__copy_16    grpo_shim_cp_async16
+#define grpo__copy_fence grpo_shim_cp_commit
+#define grpo__copy_wait(left) grpo_shim_cp_wait(left)
+template <bool TURNED> static void grpo__load_matrices(uint32_t r[4], const grpo__bf16 *row) {
+    grpo_shim_ldmatrix_x4(r, row, TURNED);
+}
+#else
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+#define GRPO__PTX(...) asm volatile(__VA_ARGS__)
+#else
+#define GRPO__PTX(...) ((void)0)    /* older cards run the plain kernels                         */
+#endif
+
+/* D[16, 8] = A[16, 16] B[16, 8] + C. With g = lane / 4, t = 2 (lane % 4), a register holds two:
+ * a: (g, t) (g + 8, t) (g, t + 8) (g + 8, t + 8);  b: (t, g) (t + 8, g);
+ * c, d: (g, t) (g, t + 1) (g + 8, t) (g + 8, t + 1) */
+__device__ __forceinline__ void grpo__mma(float d[4], const uint32_t a[4], const uint32_t b[2],
+                                          const float c[4]) {
+    GRPO__PTX("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+              "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"
+              : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+              : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]),
+                "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+
+/* Four 8 x 8 matrices; lanes 8 i to 8 i + 7 give the addresses of matrix i's rows. */
+template <bool TURNED>
+__device__ __forceinline__ void grpo__load_matrices(uint32_t r[4], const grpo__bf16 *row) {
+    uint32_t at = (uint32_t)__cvta_generic_to_shared(row);
+    (void)at;
+    if (TURNED)
+        GRPO__PTX("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+    else
+        GRPO__PTX("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+}
+
+/* 16 bytes from global to shared memory, without waiting; those past the first valid are 0. */
+__device__ __forceinline__ void grpo__copy_16(void *to, const void *from, int valid) {
+    uint32_t at = (uint32_t)__cvta_generic_to_shared(to);
+    (void)at; (void)from; (void)valid;
+    GRPO__PTX("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+              :: "r"(at), "l"(from), "r"(valid) : "memory");
+}
+__device__ __forceinline__ void grpo__copy_fence() { GRPO__PTX("cp.async.commit_group;" ::: "memory"); }
+#define grpo__copy_wait(left) GRPO__PTX("cp.async.wait_group %0;" :: "n"(left) : "memory")
+#endif
+
+__device__ __forceinline__ uint32_t grpo__pair(float low, float high) {
+    __nv_bfloat162 two = __floats2bfloat162_rn(low, high);
+    uint32_t bits;
+    memcpy(&bits, &two, sizeof bits);
+    return bits;
+}
+
+/* A's fragment [16, 16] at (row, k) from shared memory: rows in a line, or (TURNED) k's in a line. */
+template <bool TURNED>
+__device__ __forceinline__ void grpo__load_a(uint32_t a[4], const grpo__bf16 *tile, int stride,
+                                             int row, int k) {
+    int lane = (int)threadIdx.x % 32, in = lane % 8, which = lane / 8;
+    if (TURNED)
+        grpo__load_matrices<true>(a, tile + (k + which / 2 * 8 + in) * stride + row + which % 2 * 8);
+    else
+        grpo__load_matrices<false>(a, tile + (row + which % 2 * 8 + in) * stride + k + which / 2 * 8);
+}
+
+/* B's fragments [16, 16] at (k, column), two of 8 columns: k in a line, or (TURNED) columns in a
+ * line. */
+template <bool TURNED>
+__device__ __forceinline__ void grpo__load_b(uint32_t b[4], const grpo__bf16 *tile, int stride,
+                                             int k, int column) {
+    int lane = (int)threadIdx.x % 32, in = lane % 8, which = lane / 8;
+    if (TURNED)
+        grpo__load_matrices<true>(b, tile + (k + which % 2 * 8 + in) * stride
+                                     + column + which / 2 * 8);
+    else
+        grpo__load_matrices<false>(b, tile + (column + which / 2 * 8 + in) * stride
+                                      + k + which % 2 * 8);
+}
+
+/* ---- the product on tensor cores: floor 2 m n k FLOPs, or the bytes of B while m is small.
+ * A block computes BM x BN, a warp WM x WN of it. k runs through shared memory in steps of 32,
+ * loaded two steps ahead. Every 256 k's the sums are added to the total: whoever computes a slice,
+ * and however many tiles there are, the bits are the same. AT, BT: A and B lie with k in columns. */
+template <int BM, int BN, int WM, int WN, bool AT, bool BT> struct grpo__tile {
+    enum { WARPS_N = BN / WN, THREADS = BM / WM * WARPS_N * 32,
+           A_LINE = (AT ? BM : GRPO__STEP) + GRPO__PAD, A_LINES = AT ? GRPO__STEP : BM,
+           B_LINE = (BT ? BN : GRPO__STEP) + GRPO__PAD, B_LINES = BT ? GRPO__STEP : BN,
+           A_SIZE = A_LINE * A_LINES, STAGE = A_SIZE + B_LINE * B_LINES,
+           BYTES = GRPO__STAGES * STAGE * 2 };
+};
+
+/* Lines [lines, line - pad] of a tile; outside the matrix, whose lines are length long, zeros. */
+__device__ __forceinline__ void grpo__load_tile(grpo__bf16 *to, int line, int lines, int threads,
+                                                const grpo__bf16 *from, size_t stride, int first,
+                                                int num_lines, int at, int length) {
+    int width = (line - GRPO__PAD) / 8, e;
+    for (e = (int)threadIdx.x; e < lines * width; e += threads) {
+        int r = e / width, i = e % width * 8;
+        int there = first + r < num_lines && at + i < length;
+        const grpo__bf16 *source = from;
+        if (there) source += (size_t)(first + r) * stride + (size_t)(at + i);
+        grpo__copy_16(to + r * line + i, source, there ? 16 : 0);
+    }
+}
+
+/* Two neighbours of the result, from their total. */
+__device__ __forceinline__ void grpo__finish_pair(const grpo__product<grpo__bf16> &t, int i, int j,
+                                                  float x, float y) {
+    size_t at = (size_t)i * (size_t)t.n + (size_t)j;
+    if (t.dw) { t.dw[at] += x; t.dw[at + 1] += y; return; }
+    if (t.bias) { x += t.bias[j]; y += t.bias[j + 1]; }
+    if (t.residual) { x += grpo__get(t.residual, at); y += grpo__get(t.residual, at + 1); }
+    *(uint32_t *)(void *)(t.y + at) = grpo__pair(x, y);
+}
+
+template <int BM, int BN, int WM, int WN, bool AT, bool BT>
+__global__ void __launch_bounds__(grpo__tile<BM, BN, WM, WN, AT, BT>::THREADS)
+grpo__mma_product_kernel(grpo__product<grpo__bf16> t, float *partial) {
+    typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
+    GRPO__DYNAMIC(memory);
+    grpo__bf16 *tiles = (grpo__bf16 *)(void *)memory;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    int i0 = (int)blockIdx.y * BM, j0 = (int)blockIdx.x * BN;
+    int row = warp / T::WARPS_N * WM, column = warp % T::WARPS_N * WN;
+    int begin = partial ? (int)blockIdx.z * GRPO__SLICE : 0;
+    int end = partial ? min(t.k, begin + GRPO__SLICE) : t.k;
+    int steps = (end - begin + GRPO__STEP - 1) / GRPO__STEP, step, kk, u, v, e;
+    float sum[WM / 16][WN / 8][4], total[WM / 16][WN / 8][4];
+    for (u = 0; u < WM / 16; u++)
+        for (v = 0; v < WN / 8; v++)
+            for (e = 0; e < 4; e++) sum[u][v][e] = total[u][v][e] = 0;
+#define GRPO__LOAD_STEP(s) do {                                                                   \
+        if ((s) < steps) {                                                                        \
+            grpo__bf16 *to = tiles + (s) % GRPO__STAGES * T::STAGE;                               \
+            int p = begin + (s) * GRPO__STEP;                                                     \
+            grpo__load_tile(to, T::A_LINE, T::A_LINES, T::THREADS, t.a, AT ? t.a_depth : t.a_row, \
+                            AT ? p : i0, AT ? end : t.m, AT ? i0 : p, AT ? t.m : end);            \
+            grpo__load_tile(to + T::A_SIZE, T::B_LINE, T::B_LINES, T::THREADS, t.b,               \
+                            BT ? t.b_depth : t.b_column,                                          \
+                            BT ? p : j0, BT ? end : t.n, BT ? j0 : p, BT ? t.n : end);            \
+        }                                                                                         \
+        grpo__copy_fence();         /* an empty group too, so that they can be counted           */ \
+    } while (0)
+    for (step = 0; step < GRPO__STAGES - 1; step++) GRPO__LOAD_STEP(step);
+    for (step = 0; step < steps; step++) {
+        const grpo__bf16 *A = tiles + step % GRPO__STAGES * T::STAGE, *B = A + T::A_SIZE;
+        grpo__copy_wait(GRPO__STAGES - 2);
+        __syncthreads();            /* this step is there, and the one before has been used      */
+        GRPO__LOAD_STEP(step + GRPO__STAGES - 1);
+#pragma unroll
+        for (kk = 0; kk < GRPO__STEP; kk += 16) {
+            uint32_t a[WM / 16][4], b[WN / 16][4];
+#pragma unroll
+            for (u = 0; u < WM / 16; u++)
+                grpo__load_a<AT>(a[u], A, T::A_LINE, row + 16 * u, kk);
+#pragma unroll
+            for (v = 0; v < WN / 16; v++)
+                grpo__load_b<BT>(b[v], B, T::B_LINE, kk, column + 16 * v);
+#pragma unroll
+            for (u = 0; u < WM / 16; u++)
+#pragma unroll
+                for (v = 0; v < WN / 8; v++)
+                    grpo__mma(sum[u][v], a[u], b[v / 2] + v % 2 * 2, sum[u][v]);
+        }
+        if (step % (GRPO__SLICE / GRPO__STEP) != GRPO__SLICE / GRPO__STEP - 1 && step != steps - 1)
+            continue;
+#pragma unroll
+        for (u = 0; u < WM / 16; u++)
+#pragma unroll
+            for (v = 0; v < WN / 8; v++)
+#pragma unroll
+                for (e = 0; e < 4; e++) {
+                    total[u][v][e] += sum[u][v][e];
+                    sum[u][v][e] = 0;
+                }
+    }
+#undef GRPO__LOAD_STEP
+#pragma unroll
+    for (u = 0; u < WM / 16; u++)
+#pragma unroll
+        for (v = 0; v < WN / 8; v++)
+#pragma unroll
+            for (e = 0; e < 4; e += 2) {
+                int i = i0 + row + 16 * u + lane / 4 + 4 * e, j = j0 + column + 8 * v + lane % 4 * 2;
+                if (i >= t.m || j >= t.n) continue;
+                if (partial) {
+                    float *to = partial + ((size_t)blockIdx.z * (size_t)t.m + (size_t)i)
+                              * (size_t)t.n + (size_t)j;
+                    to[0] = total[u][v][e];
+                    to[1] = total[u][v][e + 1];
+                } else {
+                    grpo__finish_pair(t, i, j, total[u][v][e], total[u][v][e + 1]);
+                }
+            }
+}
+
+/* The slices of a split product, summed in order. */
+static __global__ void grpo__add_slices_kernel(grpo__product<grpo__bf16> t, const float *partial,
+                                        int slices) {
+    size_t size = (size_t)t.m * (size_t)t.n;
+    size_t at = 2 * ((size_t)blockIdx.x * blockDim.x + threadIdx.x);
+    float x = 0, y = 0;
+    int s;
+    if (at >= size) return;
+    for (s = 0; s < slices; s++) {
+        x += partial[(size_t)s * size + at];
+        y += partial[(size_t)s * size + at + 1];
+    }
+    grpo__finish_pair(t, (int)(at / (size_t)t.n), (int)(at % (size_t)t.n), x, y);
+}
+
+/* More than 48 KB of shared memory must be asked for. */
+template <typename Kernel> static void grpo__allow_shared(grpo__cuda *c, Kernel kernel, int bytes) {
+    if (bytes > 48 * 1024)
+        grpo__check_cuda(c, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                 bytes), "asking for shared memory");
+}
+
+template <int BM, int BN, int WM, int WN, bool AT, bool BT>
+static void grpo__mma_product_by(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
+    typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
+    int slices = grpo__blocks_of((size_t)t.k, GRPO__SLICE);
+    dim3 grid((unsigned)grpo__blocks_of((size_t)t.n, BN), (unsigned)grpo__blocks_of((size_t)t.m, BM));
+    size_t size = (size_t)t.m * (size_t)t.n, room = (size_t)GRPO__PARTIAL_MB << 20;
+    float *partial = NULL;
+    if (slices > 1 && grid.x * grid.y < 2 * (unsigned)c->multiprocessors
+        && size <= room / sizeof(float) / (size_t)slices) {   /* too few tiles: split k          */
+        partial = (float *)grpo__cuda_scratch(c, room);
+        grid.z = (unsigned)slices;
+    }
+    grpo__allow_shared(c, grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>, T::BYTES);
+    GRPO__RUN(c, (grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>), grid, T::THREADS, T::BYTES, t,
+              partial);
+    if (partial)
+        GRPO__RUN(c, grpo__add_slices_kernel, grpo__blocks_of(size, 512), 256, 0, t, partial,
+                  slices);
+}
+
+/* Tiles as large as still give every multiprocessor one; their sizes change no bit. */
+template <bool AT, bool BT>
+static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
+    int large = grpo__blocks_of((size_t)t.m, 128) * grpo__blocks_of((size_t)t.n, 128);
+    if (t.m <= 0) return;
+    if (t.m <= 16) grpo__mma_product_by<16, 128, 16, 32, AT, BT>(c, t);
+    else if (t.m <= 64 || large < c->multiprocessors)
+        grpo__mma_product_by<64, 64, 32, 32, AT, BT>(c, t);
+    else grpo__mma_product_by<128, 128, 64, 32, AT, BT>(c, t);
+}
+
+/* ---- the three products of a layer. Tensor cores take matrices whose sides are multiples of 8,
+ * which is a matter of the model alone, so that all passes go the same way. */
+static int grpo__fits_mma(const grpo_matrix *w) { return w->rows % 8 == 0 && w->cols % 8 == 0; }
+
+static const float *grpo__operand_of(const grpo_matrix *w, const float *) { return w->weights; }
+static const grpo__bf16 *grpo__operand_of(const grpo_matrix *w, const grpo__bf16 *) {
+    return (const grpo__bf16 *)w->operand;
+}
+
+static void grpo__matmul_by(grpo__cuda *c, const grpo_matrix *, grpo__product<float> &t, bool,
+                            bool) {
+    grpo__plain_product(c, t);
+}
+static void grpo__matmul_by(grpo__cuda *c, const grpo_matrix *w, grpo__product<grpo__bf16> &t,
+                            bool a_turned, bool b_turned) {
+    if (!grpo__fits_mma(w)) grpo__plain_product(c, t);
+    else if (a_turned) grpo__mma_product<true, true>(c, t);
+    else if (b_turned) grpo__mma_product<false, true>(c, t);
+    else grpo__mma_product<false, false>(c, t);
+}
+
+template <typename E>
+static grpo__product<E> grpo__new_product(int m, int n, int k, const void *a, const E *b) {
+    grpo__product<E> t;
+    memset(&t, 0, sizeof t);
+    t.m = m; t.n = n; t.k = k;
+    t.a = (const E *)a; t.b = b;
+    t.a_row = (size_t)k; t.a_depth = 1;
+    t.b_depth = (size_t)n; t.b_column = 1;
+    return t;
+}
+
+/* y[n, out] = x[n, in] W^T + bias + residual */
+template <typename E>
+static void grpo__cuda_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
+                              const float *bias, const void *residual, int n) {
+    grpo__product<E> t = grpo__new_product(n, w->rows, w->cols, x, grpo__operand_of(w, (E *)0));
+    t.b_depth = 1; t.b_column = (size_t)w->cols;
+    t.y = (E *)y; t.bias = bias; t.residual = (const E *)residual;
+    grpo__matmul_by((grpo__cuda *)context, w, t, false, false);
+}
+
+/* dx[n, in] = dy[n, out] W */
+template <typename E>
+static void grpo__cuda_matmul_dx(void *context, void *dx, const void *dy, const grpo_matrix *w,
+                                 int n) {
+    grpo__product<E> t = grpo__new_product(n, w->cols, w->rows, dy, grpo__operand_of(w, (E *)0));
+    t.y = (E *)dx;
+    grpo__matmul_by((grpo__cuda *)context, w, t, false, true);
+}
+
+/* dW[out, in] += dy^T x, dbias[out] += sum of dy */
+template <typename E>
+static void grpo__cuda_matmul_dw(void *context, float *dw, float *dbias, const void *dy,
+                                 const void *x, const grpo_matrix *w, int n) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__product<E> t = grpo__new_product(w->rows, w->cols, n, dy, (const E *)x);
+    t.a_row = 1; t.a_depth = (size_t)w->rows;
+    t.dw = dw;
+    if (n <= 0) return;
+    grpo__matmul_by(c, w, t, true, true);
+    if (dbias)
+        GRPO__RUN(c, grpo__add_rows_kernel<E>, grpo__blocks_of((size_t)w->rows, 32), 32, 0, dbias,
+                  (const E *)dy, n, w->rows);
+}
+
+/* The operand: nothing for fp32, which multiplies by the weights themselves; their bf16 copy. */
+static size_t grpo__cuda_no_operand(int rows, int cols) { (void)rows; (void)cols; return 0; }
+static void grpo__cuda_prepare_nothing(void *context, const grpo_matrix *w) {
+    (void)context; (void)w;
+}
+static size_t grpo__cuda_operand_size(int rows, int cols) {
+    return (size_t)rows * (size_t)cols * sizeof(grpo__bf16);
+}
+static void grpo__cuda_prepare(void *context, const grpo_matrix *w) {
+    grpo__convert((grpo__cuda *)context, (grpo__bf16 *)w->operand, (const float *)w->weights,
+                  (size_t)w->rows * (size_t)w->cols);
+}
+
+/* ---------------------------------------------------------------------------------- >>rotate --
+ * A warp per row and head: norm (if there are gains), then turn. turns: d/2 cosines, d/2 sines. */
+__device__ __forceinline__ float grpo__warp_sum(float x) {
+    int i;
+    for (i = 16; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
+    return x;
+}
+
+/* The row and head of this warp, and where they lie; head counts q's, then k's. */
+template <typename E> struct grpo__head_job {
+    E *q, *k, *v, *dqkv;
+    const E *qkv;
+    const float *turns, *q_gain, *k_gain;
+    float *dq_gain, *dk_gain;
+    const int *positions, *slots;
+    float eps;
+    int n, heads, kv_heads, d;
+};
+
+template <typename E>
+__device__ float grpo__head_rstd(const E *x, int d, float eps) {
+    float sum = 0;
+    int i;
+    for (i = (int)threadIdx.x % 32; i < d; i += 32)
+        sum += grpo__get(x, (size_t)i) * grpo__get(x, (size_t)i);
+    return 1.0f / sqrtf(grpo__warp_sum(sum) / (float)d + eps);
+}
+
+template <typename E> __global__ void grpo__rotate_kernel(grpo__head_job<E> t) {
+    int r = (int)blockIdx.x, warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, h, i;
+    int d = t.d, half = d / 2, all = t.heads + t.kv_heads;
+    const float *turns = t.turns + (size_t)t.positions[r] * (size_t)d;
+    size_t KV = (size_t)t.kv_heads * (size_t)d, slot = (size_t)t.slots[r] * KV;
+    const E *row = t.qkv + (size_t)r * ((size_t)all * (size_t)d + KV);
+    for (h = warp; h < all; h += (int)blockDim.x / 32) {
+        const float *gain = h < t.heads ? t.q_gain : t.k_gain;
+        const E *x = row + (size_t)h * (size_t)d;
+        float scale = gain ? grpo__head_rstd(x, d, t.eps) : 1.0f;
+        E *y = h < t.heads ? t.q + ((size_t)r * (size_t)t.heads + (size_t)h) * (size_t)d
+                           : t.k + slot + (size_t)(h - t.heads) * (size_t)d;
+        for (i = lane; i < half; i += 32) {
+            float a = grpo__get(x, (size_t)i), b = grpo__get(x, (size_t)(half + i));
+            if (gain) { a = a * scale * gain[i]; b = b * scale * gain[half + i]; }
+            grpo__put(y, (size_t)i, a * turns[i] - b * turns[half + i]);
+            grpo__put(y, (size_t)(half + i), b * turns[i] + a * turns[half + i]);
+        }
+    }
+    for (i = (int)threadIdx.x; i < (int)KV; i += (int)blockDim.x)
+        t.v[slot + (size_t)i] = row[(size_t)all * (size_t)d + (size_t)i];
+}
+
+/* dy is turned back in place, where the gains' kernel reads it; then the norm's backward. */
+template <typename E> __global__ void grpo__rotate_backward_kernel(grpo__head_job<E> t) {
+    int r = (int)blockIdx.x, warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, h, i;
+    int d = t.d, half = d / 2, all = t.heads + t.kv_heads;
+    const float *turns = t.turns + (size_t)t.positions[r] * (size_t)d;
+    size_t KV = (size_t)t.kv_heads * (size_t)d, slot = (size_t)t.slots[r] * KV;
+    size_t at = (size_t)r * ((size_t)all * (size_t)d + KV);
+    for (h = warp; h < all; h += (int)blockDim.x / 32) {
+        const float *gain = h < t.heads ? t.q_gain : t.k_gain;
+        const E *x = t.qkv + at + (size_t)h * (size_t)d;
+        E *dx = t.dqkv + at + (size_t)h * (size_t)d;
+        E *dy = h < t.heads ? t.q + ((size_t)r * (size_t)t.heads + (size_t)h) * (size_t)d
+                            : t.k + slot + (size_t)(h - t.heads) * (size_t)d;
+        float scale = gain ? grpo__head_rstd(x, d, t.eps) : 1.0f, mean = 0;
+        for (i = lane; i < half; i += 32) {
+            float a = grpo__get(dy, (size_t)i), b = grpo__get(dy, (size_t)(half + i));
+            float da = a * turns[i] + b * turns[half + i], db = b * turns[i] - a * turns[half + i];
+            grpo__put(dy, (size_t)i, da);
+            grpo__put(dy, (size_t)(half + i), db);
+            if (!gain) {
+                grpo__put(dx, (size_t)i, da);
+                grpo__put(dx, (size_t)(half + i), db);
+                continue;
+            }
+            mean += da * gain[i] * grpo__get(x, (size_t)i)
+                  + db * gain[half + i] * grpo__get(x, (size_t)(half + i));
+        }
+        if (!gain) continue;
+        mean = grpo__warp_sum(mean) / (float)d * (scale * scale);
+        __syncwarp();
+        for (i = lane; i < half; i += 32) {
+            float a = grpo__get(dy, (size_t)i), b = grpo__get(dy, (size_t)(half + i));
+            grpo__put(dx, (size_t)i, scale * (a * gain[i] - grpo__get(x, (size_t)i) * mean));
+            grpo__put(dx, (size_t)(half + i),
+                      scale * (b * gain[half + i] - grpo__get(x, (size_t)(half + i)) * mean));
+        }
+    }
+    for (i = (int)threadIdx.x; i < (int)KV; i += (int)blockDim.x)
+        t.dqkv[at + (size_t)all * (size_t)d + (size_t)i] = t.v[slot + (size_t)i];
+}
+
+/* 1 / rms of every head of q and k: rstd [n, heads + kv_heads] */
+template <typename E> __global__ void grpo__head_rstd_kernel(float *rstd, grpo__head_job<E> t) {
+    int r = (int)blockIdx.x, all = t.heads + t.kv_heads, h;
+    const E *row = t.qkv + (size_t)r * (size_t)(all + t.kv_heads) * (size_t)t.d;
+    for (h = (int)threadIdx.x / 32; h < all; h += (int)blockDim.x / 32) {
+        float scale = grpo__head_rstd(row + (size_t)h * (size_t)t.d, t.d, t.eps);
+        if (threadIdx.x % 32 == 0) rstd[(size_t)r * (size_t)all + (size_t)h] = scale;
+    }
+}
+
+/* dgain += dy * x * rstd over rows and heads in order: block 0 q's gain, block 1 k's. */
+template <typename E>
+__global__ void grpo__head_gain_kernel(const float *rstd, grpo__head_job<E> t) {
+    int k = (int)blockIdx.y, heads = k ? t.kv_heads : t.heads, all = t.heads + t.kv_heads, r, h;
+    int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    float *dgain = k ? t.dk_gain : t.dq_gain, sum;
+    size_t d = (size_t)t.d, width = (size_t)heads * d;
+    if (i >= t.d) return;
+    sum = dgain[i];
+    for (r = 0; r < t.n; r++) {
+        const E *x = t.qkv + (size_t)r * (size_t)(all + t.kv_heads) * d + (k ? (size_t)t.heads * d : 0);
+        const E *dy = k ? t.k + (size_t)t.slots[r] * width : t.q + (size_t)r * width;
+#pragma unroll 4
+        for (h = 0; h < heads; h++) {
+            size_t at = (size_t)h * d + (size_t)i;
+            sum += grpo__get(dy, at) * grpo__get(x, at)
+                 * rstd[(size_t)r * (size_t)all + (size_t)(k ? t.heads + h : h)];
+        }
+    }
+    dgain[i] = sum;
+}
+
+template <typename E>
+static grpo__head_job<E> grpo__new_head_job(const void *qkv, const float *turns,
+                                            const float *q_gain, const float *k_gain, float eps,
+                                            const grpo_rows *rows, const grpo_heads *heads) {
+    grpo__head_job<E> t;
+    memset(&t, 0, sizeof t);
+    t.qkv = (const E *)qkv; t.turns = turns; t.q_gain = q_gain; t.k_gain = k_gain; t.eps = eps;
+    t.positions = rows->positions; t.slots = rows->slots; t.n = rows->num_rows;
+    t.heads = heads->num_heads; t.kv_heads = heads->num_kv_heads; t.d = heads->head_dim;
+    return t;
+}
+
+template <typename E>
+static void grpo__cuda_rotate(void *context, void *q, void *k, void *v, const void *qkv,
+                              const float *turns, const float *q_gain, const float *k_gain,
+                              float eps, const grpo_rows *rows, const grpo_heads *heads) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__head_job<E> t = grpo__new_head_job<E>(qkv, turns, q_gain, k_gain, eps, rows, heads);
+    t.q = (E *)q; t.k = (E *)k; t.v = (E *)v;
+    if (t.n > 0) GRPO__RUN(c, grpo__rotate_kernel<E>, t.n, 128, 0, t);
+}
+
+template <typename E>
+static void grpo__cuda_rotate_backward(void *context, void *dqkv, float *dq_gain, float *dk_gain,
+                                       void *dq, void *dk, void *dv, const void *qkv,
+                                       const float *turns, const float *q_gain,
+                                       const float *k_gain, float eps, const grpo_rows *rows,
+                                       const grpo_heads *heads) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__head_job<E> t = grpo__new_head_job<E>(qkv, turns, q_gain, k_gain, eps, rows, heads);
+    size_t all = (size_t)(t.heads + t.kv_heads);
+    float *rstd;
+    t.dqkv = (E *)dqkv; t.dq_gain = dq_gain; t.dk_gain = dk_gain;
+    t.q = (E *)dq; t.k = (E *)dk; t.v = (E *)dv;
+    if (t.n <= 0) return;
+    GRPO__RUN(c, grpo__rotate_backward_kernel<E>, t.n, 128, 0, t);
+    if (!q_gain) return;
+    rstd = (float *)grpo__cuda_scratch(c, (size_t)t.n * all * sizeof(float));
+    GRPO__RUN(c, grpo__head_rstd_kernel<E>, t.n, 128, 0, rstd, t);
+    GRPO__RUN(c, grpo__head_gain_kernel<E>, dim3((unsigned)grpo__blocks_of((size_t)t.d, 32), 2), 32,
+              0, rstd, t);
+}
+
+/* ------------------------------------------------------------------------------- >>attention --
+ * Row r of head h attends keys j = 0, 1, ...: its prefix, then its own.
+ *     s_j = q k_j / sqrt(d),  p_j = exp(s_j - lse),  y = sum_j p_j v_j,  lse = log sum_j e^s_j
+ *     D = dy . y,  dp_j = dy . v_j,  ds_j = p_j (dp_j - D) / sqrt(d)
+ *     dq = sum_j ds_j k_j,  dk_j = sum_r ds_j q,  dv_j = sum_r p_j dy
+ * K and V are rows [slot, kv_heads * d]. */
+template <typename E> struct grpo__attention_job {
+    const E *q, *k, *v, *y, *dy;
+    E *y_out, *dq, *dk, *dv;
+    const float *lse;
+    float *lse_out, *D;             /* [n, heads]                                                */
+    const grpo_segment *segments;
+    const int *groups, *slots;
+    int n, num_segments, num_groups, heads, kv_heads, d;
+    float scale;                    /* 1 / sqrt(d)                                               */
+};
+
+/* The last of the segments that begin at or before a row. */
+__device__ inline int grpo__segment_of(const grpo_segment *segments, int count, int row) {
+    int low = 0, high = count - 1;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (segments[middle].row <= row) low = middle;
+        else high = middle - 1;
+    }
+    return low;
+}
+
+/* First row behind everything that may attend the keys of a segment: a prompt, which is the first
+ * of its group, is attended by the whole group, a completion by itself. */
+template <typename E>
+__device__ int grpo__last_query(const grpo__attention_job<E> &t, int segment) {
+    int low = 0, high = t.num_groups - 1, last = segment;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (t.groups[middle] <= segment) low = middle;
+        else high = middle - 1;
+    }
+    if (t.groups[low] == segment) last = t.groups[low + 1] - 1;
+    return t.segments[last].row + t.segments[last].num_rows;
+}
+
+/* ---- plain: a block per row and head; keys in blocks of as many as threads */
+enum { GRPO__PLAIN_KEYS = 128 };
+
+__device__ inline int grpo__key_slot(const grpo_segment &s, int j) {
+    return j < s.prefix_length ? s.prefix + j : s.own + j - s.prefix_length;
+}
+
+template <typename E>
+__device__ float grpo__dot(const E *x, const E *y, int d) {
+    float sum = 0;
+    int i;
+    for (i = 0; i < d; i++) sum = fmaf(grpo__get(x, (size_t)i), grpo__get(y, (size_t)i), sum);
+    return sum;
+}
+
+template <typename E> __global__ void grpo__attention_kernel(grpo__attention_job<E> t) {
+    GRPO__DYNAMIC(memory);
+    __shared__ float p[GRPO__PLAIN_KEYS];
+    float *y = (float *)(void *)memory, top = -INFINITY, sum = 0;   /* y [d]                     */
+    int r = (int)blockIdx.x, h = (int)blockIdx.y, j0, j, i, thread = (int)threadIdx.x;
+    grpo_segment s = t.segments[grpo__segment_of(t.segments, t.num_segments, r)];
+    int keys = s.prefix_length + s.start + r - s.row + 1;
+    size_t d = (size_t)t.d, KV = (size_t)t.kv_heads * d;
+    size_t head = (size_t)(h / (t.heads / t.kv_heads)) * d;
+    size_t at = ((size_t)r * (size_t)t.heads + (size_t)h) * d;
+    for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS) y[i] = 0;
+    for (j0 = 0; j0 < keys; j0 += GRPO__PLAIN_KEYS) {
+        int slot = j0 + thread < keys ? grpo__key_slot(s, j0 + thread) : -1;
+        float score = slot < 0 ? -INFINITY
+                    : t.scale * grpo__dot(t.q + at, t.k + (size_t)slot * KV + head, t.d);
+        float most = fmaxf(top, grpo__block_max(score)), again = expf(top - most);
+        float e = slot < 0 ? 0.0f : expf(score - most);
+        sum = sum * again + grpo__block_sum(e);
+        top = most;
+        p[thread] = e;
+        __syncthreads();
+        for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS) {
+            float value = y[i] * again;
+            for (j = 0; j < GRPO__PLAIN_KEYS && j0 + j < keys; j++)
+                value = fmaf(p[j], grpo__get(t.v, (size_t)grpo__key_slot(s, j0 + j) * KV + head
+                                             + (size_t)i), value);
+            y[i] = value;
+        }
+        __syncthreads();
+    }
+    for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS)
+        grpo__put(t.y_out, at + (size_t)i, y[i] / sum);
+    if (thread == 0) t.lse_out[(size_t)r * (size_t)t.heads + (size_t)h] = top + logf(sum);
+}
+
+/* D [n, heads] = dy . y */
+template <typename E> __global__ void grpo__attention_D_kernel(grpo__attention_job<E> t) {
+    size_t rows = (size_t)t.n * (size_t)t.heads, d = (size_t)t.d, i;
+    size_t r = (size_t)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
+    float sum = 0;
+    if (r >= rows) return;
+    for (i = threadIdx.x % 32; i < d; i += 32)
+        sum += grpo__get(t.dy, r * d + i) * grpo__get(t.y, r * d + i);
+    sum = grpo__warp_sum(sum);
+    if (threadIdx.x % 32 == 0) t.D[r] = sum;
+}
+
+template <typename E> __global__ void grpo__attention_dq_kernel(grpo__attention_job<E> t) {
+    GRPO__DYNAMIC(memory);
+    __shared__ float ds[GRPO__PLAIN_KEYS];
+    float *dq = (float *)(void *)memory;                      /* [d]                             */
+    int r = (int)blockIdx.x, h = (int)blockIdx.y, j0, j, i, thread = (int)threadIdx.x;
+    grpo_segment s = t.segments[grpo__segment_of(t.segments, t.num_segments, r)];
+    int keys = s.prefix_length + s.start + r - s.row + 1;
+    size_t d = (size_t)t.d, KV = (size_t)t.kv_heads * d, row = (size_t)r * (size_t)t.heads + (size_t)h;
+    size_t head = (size_t)(h / (t.heads / t.kv_heads)) * d;
+    for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS) dq[i] = 0;
+    for (j0 = 0; j0 < keys; j0 += GRPO__PLAIN_KEYS) {
+        ds[thread] = 0;
+        if (j0 + thread < keys) {
+            size_t slot = (size_t)grpo__key_slot(s, j0 + thread) * KV + head;
+            float p = expf(t.scale * grpo__dot(t.q + row * d, t.k + slot, t.d) - t.lse[row]);
+            ds[thread] = t.scale * p * (grpo__dot(t.dy + row * d, t.v + slot, t.d) - t.D[row]);
+        }
+        __syncthreads();
+        for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS)
+            for (j = 0; j < GRPO__PLAIN_KEYS && j0 + j < keys; j++)
+                dq[i] = fmaf(ds[j], grpo__get(t.k, (size_t)grpo__key_slot(s, j0 + j) * KV + head
+                                              + (size_t)i), dq[i]);
+        __syncthreads();
+    }
+    for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS)
+        grpo__put(t.dq, row * d + (size_t)i, dq[i]);
+}
+
+/* Does row r, of segment query, attend the key of row key, of segment s? */
+__device__ inline int grpo__attends(const grpo_segment *segments, int query, int r, int s, int key,
+                                    int slot) {
+    if (query == s) return r >= key;
+    return slot >= segments[query].prefix
+        && slot < segments[query].prefix + segments[query].prefix_length;
+}
+
+/* A block per key row and head of k; query rows in blocks of as many as threads */
+template <typename E> __global__ void grpo__attention_dkv_kernel(grpo__attention_job<E> t) {
+    GRPO__DYNAMIC(memory);
+    __shared__ float p[GRPO__PLAIN_KEYS], ds[GRPO__PLAIN_KEYS];
+    float *dk = (float *)(void *)memory, *dv = dk + t.d;      /* [d] each                        */
+    int key = (int)blockIdx.x, kv_head = (int)blockIdx.y, shared = t.heads / t.kv_heads;
+    int s = grpo__segment_of(t.segments, t.num_segments, key), slot = t.slots[key];
+    int last = grpo__last_query(t, s), r0, h, i, j, thread = (int)threadIdx.x;
+    size_t d = (size_t)t.d;
+    size_t at = ((size_t)slot * (size_t)t.kv_heads + (size_t)kv_head) * d;
+    for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS) dk[i] = dv[i] = 0;
+    for (r0 = key; r0 < last; r0 += GRPO__PLAIN_KEYS)
+        for (h = kv_head * shared; h < (kv_head + 1) * shared; h++) {
+            int r = r0 + thread, there = 0;
+            size_t row = (size_t)r * (size_t)t.heads + (size_t)h;
+            if (r < last)
+                there = grpo__attends(t.segments, grpo__segment_of(t.segments, t.num_segments, r),
+                                      r, s, key, slot);
+            p[thread] = ds[thread] = 0;
+            if (there) {
+                p[thread] = expf(t.scale * grpo__dot(t.q + row * d, t.k + at, t.d) - t.lse[row]);
+                ds[thread] = t.scale * p[thread]
+                           * (grpo__dot(t.dy + row * d, t.v + at, t.d) - t.D[row]);
+            }
+            __syncthreads();
+            for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS)
+                for (j = 0; j < GRPO__PLAIN_KEYS && r0 + j < last; j++) {
+                    size_t from = ((size_t)(r0 + j) * (size_t)t.heads + (size_t)h) * d + (size_t)i;
+                    dk[i] = fmaf(ds[j], grpo__get(t.q, from), dk[i]);
+                    dv[i] = fmaf(p[j], grpo__get(t.dy, from), dv[i]);
+                }
+            __syncthreads();
+        }
+    for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS) {
+        grpo__put(t.dk, at + (size_t)i, dk[i]);
+        grpo__put(t.dv, at + (size_t)i, dv[i]);
+    }
+}
+
+/* ---- flash attention (Dao et al. 2022) on tensor cores, floor 4 d FLOPs per pair of row and key.
+ * A block takes the query rows [64 b, 64 b + 64) of one head, whatever segments they belong to, and
+ * walks over the runs of keys that any of them attends: each prefix once, then each segment's own.
+ * While sampling, where every segment is one row, a block takes one row and all heads that share a
+ * head of k instead. Either way a row meets its keys in blocks of 64 from the start of each run, in
+ * the same order; what it does not attend changes no bit of it. */
+typedef struct grpo__key_block {    /* keys [slot, slot + count) for the rows that attend them   */
+    int segment, own;               /* own 0: the prefix of this segment and of those like it    */
+    int first, slot, count;         /* first: number of the first key within the run             */
+} grpo__key_block;
+
+typedef struct grpo__key_walk { int first, last, segment, own, at; } grpo__key_walk;
+
+/* The next block of keys for rows of segments [first, last], the last row being row; 0: no more. */
+__device__ inline int grpo__next_keys(grpo__key_walk *w, const grpo_segment *segments, int row,
+                                      grpo__key_block *b) {
+    for (; w->segment <= w->last; w->segment++, w->own = 0) {
+        const grpo_segment *s = &segments[w->segment];
+        int run = s->prefix_length, end = min(row, s->row + s->num_rows - 1);
+        if (w->segment > w->first && s[-1].prefix_length && s[-1].prefix == s->prefix) run = 0;
+        if (!w->own && w->at >= run) { w->own = 1; w->at = 0; }
+        if (w->own) run = s->start + end - s->row + 1;
+        if (w->at >= run) { w->at = 0; continue; }
+        b->segment = w->segment; b->own = w->own; b->first = w->at;
+        b->slot = (w->own ? s->own : s->prefix) + w->at;
+        b->count = min(run - w->at, (int)GRPO__KEYS);
+        w->at += GRPO__KEYS;
+        return 1;
+    }
+    return 0;
+}
+
+/* What a thread must know of one of its query rows. */
+typedef struct grpo__query { int row, head, segment, prefix, prefix_length, keys; } grpo__query;
+
+template <typename E>
+__device__ grpo__query grpo__query_of(const grpo__attention_job<E> &t, int row, int head) {
+    grpo__query q = { row, head, -1, 0, 0, 0 };
+    if (row < t.n && head < t.heads) {
+        q.segment = grpo__segment_of(t.segments, t.num_segments, row);
+        q.prefix = t.segments[q.segment].prefix;
+        q.prefix_length = t.segments[q.segment].prefix_length;
+        q.keys = t.segments[q.segment].start + row - t.segments[q.segment].row + 1;
+    }
+    return q;
+}
+
+__device__ inline int grpo__sees(const grpo__query &q, const grpo__key_block &b,
+                                 const grpo_segment *segments, int j) {
+    if (j >= b.count || q.segment < 0) return 0;
+    if (b.own) return q.segment == b.segment && b.first + j < q.keys;
+    return q.prefix_length && q.prefix == segments[b.segment].prefix;
+}
+
+/* Rows of head vectors into shared memory [count, D + pad], zeros where there is none. */
+template <int D, int THREADS>
+__device__ __forceinline__ void grpo__load_heads(grpo__bf16 *to, const grpo__bf16 *from,
+                                                 size_t stride, int lines, int count, int d) {
+    int e;
+    for (e = (int)threadIdx.x; e < lines * (D / 8); e += THREADS) {
+        int r = e / (D / 8), i = e % (D / 8) * 8, there = r < count && i < d;
+        grpo__copy_16(to + r * (D + GRPO__PAD) + i,
+                      from + (there ? (size_t)r * stride + (size_t)i : 0), there ? 16 : 0);
+    }
+}
+
+/* Accumulators of two neighbouring 16 x 8 tiles, as the fragment of A [16, 16] of bf16. */
+__device__ __forceinline__ void grpo__as_a(uint32_t a[4], const float x[4], const float y[4]) {
+    a[0] = grpo__pair(x[0], x[1]);
+    a[1] = grpo__pair(x[2], x[3]);
+    a[2] = grpo__pair(y[0], y[1]);
+    a[3] = grpo__pair(y[2], y[3]);
+}
+
+/* S[16, 8 N] = A B^T, A's rows in a line at (row, 0), B's N * 8 rows in a line; D deep */
+template <int D, int N>
+__device__ __forceinline__ void grpo__scores(float S[N][4], const grpo__bf16 *A, int row,
+                                             const grpo__bf16 *B) {
+    int kk, v, e;
+#pragma unroll
+    for (v = 0; v < N; v++)
+#pragma unroll
+        for (e = 0; e < 4; e++) S[v][e] = 0;
+#pragma unroll
+    for (kk = 0; kk < D; kk += 16) {
+        uint32_t a[4], b[4];
+        grpo__load_a<false>(a, A, D + GRPO__PAD, row, kk);
+#pragma unroll
+        for (v = 0; v < N; v += 2) {
+            grpo__load_b<false>(b, B, D + GRPO__PAD, kk, 8 * v);
+            grpo__mma(S[v], a, b, S[v]);
+            grpo__mma(S[v + 1], a, b + 2, S[v + 1]);
+        }
+    }
+}
+
+/* Y[16, D] += P[16, 8 N] B, B's N * 8 rows in a line */
+template <int D, int N>
+__device__ __forceinline__ void grpo__add_product(float Y[D / 8][4], const float P[N][4],
+                                                  const grpo__bf16 *B) {
+    int k, v;
+#pragma unroll
+    for (k = 0; k < N; k += 2) {
+        uint32_t a[4], b[4];
+        grpo__as_a(a, P[k], P[k + 1]);
+#pragma unroll
+        for (v = 0; v < D / 8; v += 2) {
+            grpo__load_b<true>(b, B, D + GRPO__PAD, 8 * k, 8 * v);
+            grpo__mma(Y[v], a, b, Y[v]);
+            grpo__mma(Y[v + 1], a, b + 2, Y[v + 1]);
+        }
+    }
+}
+
+/* Row i of a block of query rows. */
+template <typename E>
+__device__ grpo__query grpo__block_query(const grpo__attention_job<E> &t, int decode, int i) {
+    int shared = t.heads / t.kv_heads;
+    if (!decode) return grpo__query_of(t, (int)blockIdx.x * GRPO__QUERIES + i, (int)blockIdx.y);
+    return grpo__query_of(t, (int)blockIdx.x,
+                          i < shared ? (int)blockIdx.y * shared + i : t.heads);
+}
+
+/* The walk over all keys that a block's rows attend. */
+template <typename E>
+__device__ grpo__key_walk grpo__begin_walk(const grpo__attention_job<E> &t, int decode, int *row) {
+    grpo__key_walk w = { 0, 0, 0, 0, 0 };
+    int first = (int)blockIdx.x * (decode ? 1 : GRPO__QUERIES);
+    *row = decode ? first : min(first + GRPO__QUERIES, t.n) - 1;
+    w.first = w.segment = grpo__segment_of(t.segments, t.num_segments, first);
+    w.last = grpo__segment_of(t.segments, t.num_segments, *row);
+    return w;
+}
+
+/* One stage of K and V. */
+template <int D, int THREADS>
+__device__ __forceinline__ void grpo__load_keys(grpo__bf16 *to,
+                                                const grpo__attention_job<grpo__bf16> &t,
+                                                int kv_head, const grpo__key_block &b) {
+    size_t KV = (size_t)t.kv_heads * (size_t)t.d;
+    size_t at = (size_t)b.slot * KV + (size_t)kv_head * (size_t)t.d;
+    grpo__load_heads<D, THREADS>(to, t.k + at, KV, GRPO__KEYS, b.count, t.d);
+    grpo__load_heads<D, THREADS>(to + GRPO__KEYS * (D + GRPO__PAD), t.v + at, KV, GRPO__KEYS,
+                                 b.count, t.d);
+}
+
+template <int D> struct grpo__flash_size {
+    enum { LINE = D + GRPO__PAD, STAGE = 2 * GRPO__KEYS * LINE,
+           FORWARD = (GRPO__QUERIES * LINE + 2 * STAGE) * 2,
+           DQ = (2 * GRPO__QUERIES * LINE + 2 * STAGE) * 2,
+           DKV = (STAGE + 4 * GRPO__BACKWARD_QUERIES * LINE) * 2 };
+};
+
+/* Q's rows, or others of the same shape, of a block: [WARPS * 16, D + pad] */
+template <int D, int WARPS>
+__device__ __forceinline__ void grpo__load_queries(grpo__bf16 *to, const grpo__bf16 *from,
+                                                   const grpo__attention_job<grpo__bf16> &t,
+                                                   int decode) {
+    size_t d = (size_t)t.d, Q = (size_t)t.heads * d;
+    int shared = t.heads / t.kv_heads, first = (int)blockIdx.x * GRPO__QUERIES;
+    if (decode)
+        grpo__load_heads<D, WARPS * 32>(to, from + blockIdx.x * Q
+                                        + (size_t)blockIdx.y * (size_t)shared * d, d, WARPS * 16,
+                                        min(shared, WARPS * 16), t.d);
+    else
+        grpo__load_heads<D, WARPS * 32>(to, from + (size_t)first * Q + (size_t)blockIdx.y * d, Q,
+                                        WARPS * 16, min(WARPS * 16, t.n - first), t.d);
+}
+
+/* m, l and Y for a block of scores: m' = max(m, s), p = 2^(s - m'), l = l 2^(m - m') + sum p. Scores
+ * are in units of log 2. */
+template <int D>
+__device__ __forceinline__ void grpo__online_softmax(float S[GRPO__KEYS / 8][4], float Y[D / 8][4],
+                                                     float m[2], float l[2]) {
+    int u, v;
+#pragma unroll
+    for (u = 0; u < 2; u++) {
+        float most = m[u], base, again, sum = 0;
+#pragma unroll
+        for (v = 0; v < GRPO__KEYS / 8; v++)
+            most = fmaxf(most, fmaxf(S[v][2 * u], S[v][2 * u + 1]));
+        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
+        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
+        base = most == -INFINITY ? 0.0f : most;
+        again = exp2f(m[u] - base);
+#pragma unroll
+        for (v = 0; v < GRPO__KEYS / 8; v++) {
+            S[v][2 * u] = exp2f(S[v][2 * u] - base);
+            S[v][2 * u + 1] = exp2f(S[v][2 * u + 1] - base);
+            sum += S[v][2 * u] + S[v][2 * u + 1];
+        }
+        l[u] = __fmaf_rn(l[u], again, sum);
+        m[u] = most;
+#pragma unroll
+        for (v = 0; v < D / 8; v++) { Y[v][2 * u] *= again; Y[v][2 * u + 1] *= again; }
+    }
+}
+
+template <int D, int WARPS>
+__global__ void __launch_bounds__(WARPS * 32)
+grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
+    typedef grpo__flash_size<D> size;
+    GRPO__DYNAMIC(memory);
+    grpo__bf16 *Q = (grpo__bf16 *)(void *)memory, *stages = Q + WARPS * 16 * size::LINE;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row, stage = 0, more, u, v, e;
+    int kv_head = decode ? (int)blockIdx.y : (int)blockIdx.y / (t.heads / t.kv_heads);
+    float m[2] = { -INFINITY, -INFINITY }, l[2] = { 0, 0 }, Y[D / 8][4];
+    float unit = t.scale * 1.44269504f;                       /* to powers of 2                  */
+    grpo__key_walk walk = grpo__begin_walk(t, decode, &row);
+    grpo__key_block now = { 0, 0, 0, 0, 0 }, next = now;
+    grpo__query q[2];
+    for (u = 0; u < 2; u++) q[u] = grpo__block_query(t, decode, 16 * warp + lane / 4 + 8 * u);
+#pragma unroll
+    for (v = 0; v < D / 8; v++)
+#pragma unroll
+        for (e = 0; e < 4; e++) Y[v][e] = 0;
+    grpo__load_queries<D, WARPS>(Q, t.q, t, decode);
+    more = grpo__next_keys(&walk, t.segments, row, &now);
+    if (more) grpo__load_keys<D, WARPS * 32>(stages, t, kv_head, now);
+    grpo__copy_fence();
+    for (; more; now = next, stage ^= 1) {
+        float S[GRPO__KEYS / 8][4];
+        const grpo__bf16 *K = stages + stage * size::STAGE, *V = K + GRPO__KEYS * size::LINE;
+        more = grpo__next_keys(&walk, t.segments, row, &next);
+        if (more) grpo__load_keys<D, WARPS * 32>(stages + (stage ^ 1) * size::STAGE, t, kv_head, next);
+        grpo__copy_fence();
+        grpo__copy_wait(1);
+        __syncthreads();
+        grpo__scores<D, GRPO__KEYS / 8>(S, Q, 16 * warp, K);
+#pragma unroll
+        for (v = 0; v < GRPO__KEYS / 8; v++)
+#pragma unroll
+            for (e = 0; e < 4; e++)
+                S[v][e] = grpo__sees(q[e / 2], now, t.segments, 8 * v + lane % 4 * 2 + e % 2)
+                        ? __fmul_rn(S[v][e], unit) : -INFINITY;
+        grpo__online_softmax<D>(S, Y, m, l);
+        grpo__add_product<D, GRPO__KEYS / 8>(Y, S, V);
+        __syncthreads();            /* before this stage is loaded again                         */
+    }
+    for (u = 0; u < 2; u++) {
+        size_t at = (size_t)q[u].row * (size_t)t.heads + (size_t)q[u].head;
+        l[u] += __shfl_xor_sync(0xffffffffu, l[u], 1);
+        l[u] += __shfl_xor_sync(0xffffffffu, l[u], 2);
+        if (q[u].segment < 0) continue;
+        for (v = 0; v < D / 8; v++) {
+            int i = 8 * v + lane % 4 * 2;
+            if (i < t.d)
+                *(uint32_t *)(void *)(t.y_out + at * (size_t)t.d + (size_t)i)
+                    = grpo__pair(Y[v][2 * u] / l[u], Y[v][2 * u + 1] / l[u]);
+        }
+        if (lane % 4 == 0) t.lse_out[at] = (m[u] + log2f(l[u])) * 0.693147181f;
+    }
+}
+
+/* S -> p and dP -> ds, for the pair of keys (or queries) of an accumulator. */
+__device__ __forceinline__ float grpo__probability(int sees, float score, float unit, float lse) {
+    return sees ? exp2f(score * unit - lse) : 0.0f;
+}
+
+/* dq: like forward, with p from lse. */
+template <int D>
+__global__ void __launch_bounds__(128)
+grpo__flash_dq_kernel(grpo__attention_job<grpo__bf16> t) {
+    typedef grpo__flash_size<D> size;
+    GRPO__DYNAMIC(memory);
+    grpo__bf16 *Q = (grpo__bf16 *)(void *)memory, *dY = Q + GRPO__QUERIES * size::LINE;
+    grpo__bf16 *stages = dY + GRPO__QUERIES * size::LINE;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row, stage = 0, more, u, v, e;
+    int kv_head = (int)blockIdx.y / (t.heads / t.kv_heads);
+    float unit = t.scale * 1.44269504f, lse[2], Dr[2], dQ[D / 8][4];
+    grpo__key_walk walk = grpo__begin_walk(t, 0, &row);
+    grpo__key_block now = { 0, 0, 0, 0, 0 }, next = now;
+    grpo__query q[2];
+    for (u = 0; u < 2; u++) {
+        size_t at;
+        q[u] = grpo__block_query(t, 0, 16 * warp + lane / 4 + 8 * u);
+        at = (size_t)q[u].row * (size_t)t.heads + (size_t)q[u].head;
+        lse[u] = q[u].segment < 0 ? 0 : t.lse[at] * 1.44269504f;
+        Dr[u] = q[u].segment < 0 ? 0 : t.D[at];
+    }
+#pragma unroll
+    for (v = 0; v < D / 8; v++)
+#pragma unroll
+        for (e = 0; e < 4; e++) dQ[v][e] = 0;
+    grpo__load_queries<D, 4>(Q, t.q, t, 0);
+    grpo__load_queries<D, 4>(dY, t.dy, t, 0);
+    more = grpo__next_keys(&walk, t.segments, row, &now);
+    if (more) grpo__load_keys<D, 128>(stages, t, kv_head, now);
+    grpo__copy_fence();
+    for (; more; now = next, stage ^= 1) {
+        float S[GRPO__KEYS / 8][4], dP[GRPO__KEYS / 8][4];
+        const grpo__bf16 *K = stages + stage * size::STAGE, *V = K + GRPO__KEYS * size::LINE;
+        more = grpo__next_keys(&walk, t.segments, row, &next);
+        if (more) grpo__load_keys<D, 128>(stages + (stage ^ 1) * size::STAGE, t, kv_head, next);
+        grpo__copy_fence();
+        grpo__copy_wait(1);
+        __syncthreads();
+        grpo__scores<D, GRPO__KEYS / 8>(S, Q, 16 * warp, K);
+        grpo__scores<D, GRPO__KEYS / 8>(dP, dY, 16 * warp, V);
+#pragma unroll
+        for (v = 0; v < GRPO__KEYS / 8; v++)
+#pragma unroll
+            for (e = 0; e < 4; e++) {
+                int j = 8 * v + lane % 4 * 2 + e % 2;
+                float p = grpo__probability(grpo__sees(q[e / 2], now, t.segments, j), S[v][e], unit,
+                                            lse[e / 2]);
+                S[v][e] = p * (dP[v][e] - Dr[e / 2]) * t.scale;
+            }
+        grpo__add_product<D, GRPO__KEYS / 8>(dQ, S, K);
+        __syncthreads();
+    }
+    for (u = 0; u < 2; u++) {
+        size_t at = ((size_t)q[u].row * (size_t)t.heads + (size_t)q[u].head) * (size_t)t.d;
+        if (q[u].segment < 0) continue;
+        for (v = 0; v < D / 8; v++) {
+            int i = 8 * v + lane % 4 * 2;
+            if (i < t.d)
+                *(uint32_t *)(void *)(t.dq + at + (size_t)i)
+                    = grpo__pair(dQ[v][2 * u], dQ[v][2 * u + 1]);
+        }
+    }
+}
+
+/* One stage of query rows and their dy, rows [r, r + 32) of head h. */
+template <int D>
+__device__ __forceinline__ void grpo__load_query_stage(grpo__bf16 *to,
+                                                       const grpo__attention_job<grpo__bf16> &t,
+                                                       int r, int last, int h) {
+    size_t Q = (size_t)t.heads * (size_t)t.d, at = (size_t)r * Q + (size_t)h * (size_t)t.d;
+    int count = min(last - r, (int)GRPO__BACKWARD_QUERIES);
+    grpo__load_heads<D, 128>(to, t.q + at, Q, GRPO__BACKWARD_QUERIES, count, t.d);
+    grpo__load_heads<D, 128>(to + GRPO__BACKWARD_QUERIES * (D + GRPO__PAD), t.dy + at, Q,
+                             GRPO__BACKWARD_QUERIES, count, t.d);
+}
+
+/* dk, dv of 64 keys, the rows [64 b, 64 b + 64), of one head of k: over all query rows that may
+ * attend them, and the heads that share k, in order. S, p, dp and ds are here [keys, queries]. */
+template <int D>
+__global__ void __launch_bounds__(128)
+grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
+    typedef grpo__flash_size<D> size;
+    enum { N = GRPO__BACKWARD_QUERIES / 8 };
+    GRPO__DYNAMIC(memory);
+    __shared__ int query_segment[2][GRPO__BACKWARD_QUERIES];
+    __shared__ float query_lse[2][GRPO__BACKWARD_QUERIES], query_D[2][GRPO__BACKWARD_QUERIES];
+    grpo__bf16 *K = (grpo__bf16 *)(void *)memory, *V = K + GRPO__KEYS * size::LINE;
+    grpo__bf16 *stages = K + size::STAGE;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, kv_head = (int)blockIdx.y;
+    int first = (int)blockIdx.x * GRPO__KEYS, shared = t.heads / t.kv_heads;
+    int end = min(first + GRPO__KEYS, t.n), last = 0, step, steps, s, u, v, e;
+    int key[2], key_segment[2], key_slot[2];
+    size_t KV = (size_t)t.kv_heads * (size_t)t.d;
+    float unit = t.scale * 1.44269504f, dK[D / 8][4], dV[D / 8][4];
+    for (u = 0; u < 2; u++) {
+        key[u] = first + 16 * warp + lane / 4 + 8 * u;
+        key_segment[u] = key[u] < end ? grpo__segment_of(t.segments, t.num_segments, key[u]) : -1;
+        key_slot[u] = key[u] < end ? t.slots[key[u]] : -1;
+    }
+    for (s = grpo__segment_of(t.segments, t.num_segments, first);
+         s < t.num_segments && t.segments[s].row < end; s++) last = max(last, grpo__last_query(t, s));
+#pragma unroll
+    for (v = 0; v < D / 8; v++)
+#pragma unroll
+        for (e = 0; e < 4; e++) dK[v][e] = dV[v][e] = 0;
+    for (e = (int)threadIdx.x; e < GRPO__KEYS * (D / 8); e += 128) {
+        int r = e / (D / 8), i = e % (D / 8) * 8, there = first + r < end && i < t.d;
+        size_t at = (size_t)kv_head * (size_t)t.d;
+        if (there) at += (size_t)t.slots[first + r] * KV + (size_t)i;
+        grpo__copy_16(K + r * size::LINE + i, t.k + at, there ? 16 : 0);
+        grpo__copy_16(V + r * size::LINE + i, t.v + at, there ? 16 : 0);
+    }
+    steps = (last - first + GRPO__BACKWARD_QUERIES - 1) / GRPO__BACKWARD_QUERIES * shared;
+    grpo__load_query_stage<D>(stages, t, first, last, kv_head * shared);
+    grpo__copy_fence();
+    for (step = 0; step < steps; step++) {
+        int r0 = first + step / shared * GRPO__BACKWARD_QUERIES, h = kv_head * shared + step % shared;
+        int next = step + 1, at = step % 2, i = (int)threadIdx.x;
+        const grpo__bf16 *Q = stages + at * 2 * GRPO__BACKWARD_QUERIES * size::LINE;
+        const grpo__bf16 *dY = Q + GRPO__BACKWARD_QUERIES * size::LINE;
+        float S[N][4], dP[N][4];
+        if (next < steps)
+            grpo__load_query_stage<D>(stages + next % 2 * 2 * GRPO__BACKWARD_QUERIES * size::LINE, t,
+                                      first + next / shared * GRPO__BACKWARD_QUERIES, last,
+                                      kv_head * shared + next % shared);
+        grpo__copy_fence();
+        if (i < GRPO__BACKWARD_QUERIES) {
+            size_t row = (size_t)(r0 + i) * (size_t)t.heads + (size_t)h;
+            int there = r0 + i < last;
+            query_segment[at][i] = there ? grpo__segment_of(t.segments, t.num_segments, r0 + i) : -1;
+            query_lse[at][i] = there ? t.lse[row] * 1.44269504f : 0.0f;
+            query_D[at][i] = there ? t.D[row] : 0.0f;
+        }
+        grpo__copy_wait(1);
+        __syncthreads();
+        grpo__scores<D, N>(S, K, 16 * warp, Q);
+        grpo__scores<D, N>(dP, V, 16 * warp, dY);
+#pragma unroll
+        for (v = 0; v < N; v++)
+#pragma unroll
+            for (e = 0; e < 4; e++) {
+                int j = 8 * v + lane % 4 * 2 + e % 2, from = query_segment[at][j];
+                int sees = from >= 0 && key_segment[e / 2] >= 0
+                        && grpo__attends(t.segments, from, r0 + j, key_segment[e / 2], key[e / 2],
+                                         key_slot[e / 2]);
+                S[v][e] = grpo__probability(sees, S[v][e], unit, query_lse[at][j]);
+                dP[v][e] = S[v][e] * (dP[v][e] - query_D[at][j]) * t.scale;
+            }
+        grpo__add_product<D, N>(dV, S, dY);
+        grpo__add_product<D, N>(dK, dP, Q);
+        __syncthreads();
+    }
+    for (u = 0; u < 2; u++) {
+        size_t at = (size_t)key_slot[u] * KV + (size_t)kv_head * (size_t)t.d;
+        if (key_segment[u] < 0) continue;
+        for (v = 0; v < D / 8; v++) {
+            int i = 8 * v + lane % 4 * 2;
+            if (i >= t.d) continue;
+            *(uint32_t *)(void *)(t.dk + at + (size_t)i) = grpo__pair(dK[v][2 * u], dK[v][2 * u + 1]);
+            *(uint32_t *)(void *)(t.dv + at + (size_t)i) = grpo__pair(dV[v][2 * u], dV[v][2 * u + 1]);
+        }
+    }
+}
+
+/* ---- the two operations */
+template <typename E>
+static grpo__attention_job<E> grpo__new_attention(const void *q, const void *k, const void *v,
+                                                  const grpo_rows *rows, const grpo_heads *heads) {
+    grpo__attention_job<E> t;
+    memset(&t, 0, sizeof t);
+    t.q = (const E *)q; t.k = (const E *)k; t.v = (const E *)v;
+    t.segments = rows->segments; t.groups = rows->groups; t.slots = rows->slots;
+    t.n = rows->num_rows; t.num_segments = rows->num_segments; t.num_groups = rows->num_groups;
+    t.heads = heads->num_heads; t.kv_heads = heads->num_kv_heads; t.d = heads->head_dim;
+    t.scale = 1.0f / sqrtf((float)t.d);
+    return t;
+}
+
+/* What flash attention takes; a matter of the model alone. */
+template <typename E> static int grpo__fits_flash(const grpo__attention_job<E> &t) {
+    return t.d % 8 == 0 && t.d <= 128 && t.heads / t.kv_heads <= 64;
+}
+
+template <typename E>
+static void grpo__plain_attention(grpo__cuda *c, const grpo__attention_job<E> &t) {
+    dim3 grid((unsigned)t.n, (unsigned)t.heads);
+    GRPO__RUN(c, grpo__attention_kernel<E>, grid, GRPO__PLAIN_KEYS, (size_t)t.d * sizeof(float), t);
+}
+
+template <int D, int WARPS>
+static void grpo__flash(grpo__cuda *c, const grpo__attention_job<grpo__bf16> &t, int decode) {
+    dim3 grid((unsigned)(decode ? t.n : grpo__blocks_of((size_t)t.n, GRPO__QUERIES)),
+              (unsigned)(decode ? t.kv_heads : t.heads));
+    int bytes = grpo__flash_size<D>::FORWARD;
+    grpo__allow_shared(c, grpo__flash_kernel<D, WARPS>, bytes);
+    GRPO__RUN(c, (grpo__flash_kernel<D, WARPS>), grid, WARPS * 32, bytes, t, decode);
+}
+
+static void grpo__attention_by(grpo__cuda *c, const grpo__attention_job<float> &t) {
+    grpo__plain_attention(c, t);
+}
+static void grpo__attention_by(grpo__cuda *c, const grpo__attention_job<grpo__bf16> &t) {
+    int decode = t.n == t.num_segments, few = decode && t.heads / t.kv_heads <= 16;
+    if (!grpo__fits_flash(t)) grpo__plain_attention(c, t);
+    else if (t.d <= 64 && few) grpo__flash<64, 1>(c, t, decode);
+    else if (t.d <= 64) grpo__flash<64, 4>(c, t, decode);
+    else if (few) grpo__flash<128, 1>(c, t, decode);
+    else grpo__flash<128, 4>(c, t, decode);
+}
+
+template <typename E>
+static void grpo__cuda_attention(void *context, void *y, float *lse, const void *q, const void *k,
+                                 const void *v, const grpo_rows *rows, const grpo_heads *heads) {
+    grpo__attention_job<E> t = grpo__new_attention<E>(q, k, v, rows, heads);
+    t.y_out = (E *)y; t.lse_out = lse;
+    if (t.n > 0) grpo__attention_by((grpo__cuda *)context, t);
+}
+
+template <typename E>
+static void grpo__plain_attention_backward(grpo__cuda *c, const grpo__attention_job<E> &t) {
+    size_t row = (size_t)t.d * sizeof(float);
+    GRPO__RUN(c, grpo__attention_dq_kernel<E>, dim3((unsigned)t.n, (unsigned)t.heads),
+              GRPO__PLAIN_KEYS, row, t);
+    GRPO__RUN(c, grpo__attention_dkv_kernel<E>, dim3((unsigned)t.n, (unsigned)t.kv_heads),
+              GRPO__PLAIN_KEYS, 2 * row, t);
+}
+
+template <int D>
+static void grpo__flash_backward(grpo__cuda *c, const grpo__attention_job<grpo__bf16> &t) {
+    unsigned queries = (unsigned)grpo__blocks_of((size_t)t.n, GRPO__QUERIES);
+    unsigned keys = (unsigned)grpo__blocks_of((size_t)t.n, GRPO__KEYS);
+    int dq_bytes = grpo__flash_size<D>::DQ, dkv_bytes = grpo__flash_size<D>::DKV;
+    grpo__allow_shared(c, grpo__flash_dq_kernel<D>, dq_bytes);
+    grpo__allow_shared(c, grpo__flash_dkv_kernel<D>, dkv_bytes);
+    GRPO__RUN(c, grpo__flash_dq_kernel<D>, dim3(queries, (unsigned)t.heads), 128, dq_bytes, t);
+    GRPO__RUN(c, grpo__flash_dkv_kernel<D>, dim3(keys, (unsigned)t.kv_heads), 128, dkv_bytes, t);
+}
+
+static void grpo__attention_backward_by(grpo__cuda *c, const grpo__attention_job<float> &t) {
+    grpo__plain_attention_backward(c, t);
+}
+static void grpo__attention_backward_by(grpo__cuda *c, const grpo__attention_job<grpo__bf16> &t) {
+    if (!grpo__fits_flash(t)) grpo__plain_attention_backward(c, t);
+    else if (t.d <= 64) grpo__flash_backward<64>(c, t);
+    else grpo__flash_backward<128>(c, t);
+}
+
+template <typename E>
+static void grpo__cuda_attention_backward(void *context, void *dq, void *dk, void *dv,
+                                          const void *dy, const void *y, const float *lse,
+                                          const void *q, const void *k, const void *v,
+                                          const grpo_rows *rows, const grpo_heads *heads) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__attention_job<E> t = grpo__new_attention<E>(q, k, v, rows, heads);
+    size_t all = (size_t)t.n * (size_t)t.heads;
+    t.dy = (const E *)dy; t.y = (const E *)y; t.lse = lse;
+    t.dq = (E *)dq; t.dk = (E *)dk; t.dv = (E *)dv;
+    if (t.n <= 0) return;
+    t.D = (float *)grpo__cuda_scratch(c, all * sizeof(float));
+    GRPO__RUN(c, grpo__attention_D_kernel<E>, grpo__blocks_of(all, 4), 128, 0, t);
+    grpo__attention_backward_by(c, t);
+}
+
+/* ---------------------------------------------------------------------------------- >>logits --
+ * A block per row of logits z[vocab]. With K the kept tokens, T the temperature:
+ *     x_v = (z_v - max_K z) / T,  S = sum_K e^x,  p_v = e^x_v / S,  H = log S - 1/S sum_K e^x x
+ * The sampler and the trainer call the same code, so their log-probs are the same bits. */
+template <typename E> struct grpo__softmax_row {
+    const E *z;
+    const uint32_t *kept;           /* K, one bit each; NULL: all                                */
+    int vocab;
+    float top, inverse;             /* max_K z, 1 / T                                            */
+    double partition, weighted;     /* S, sum_K e^x x                                            */
+};
+
+template <typename E> struct grpo__vocab_job {
+    E *logits;                      /* [rows, vocab]                                             */
+    const E *ref_logits, *more;
+    E *gradient;                    /* of exact KL                                               */
+    int vocab;
+    const int *offsets, *targets, *kept_rows;
+    uint32_t *kept;                 /* sets, by kept_rows; NULL: all tokens                      */
+    float temperature;
+    float *logprobs, *entropies, *kl;
+    const float *dlogprobs, *dentropies, *dkl, *uniforms;
+    int *tokens;                    /* drawn                                                     */
+    grpo_sampling sampling;
+};
+
+__device__ __forceinline__ int grpo__is_kept(const uint32_t *kept, int v) {
+    return !kept || (kept[v >> 5] >> (v & 31) & 1u);
+}
+
+template <typename E>
+__device__ __forceinline__ float grpo__scaled(const grpo__softmax_row<E> &s, int v) {
+    return (grpo__get(s.z, (size_t)v) - s.top) * s.inverse;
+}
+
+template <typename E>
+__device__ grpo__softmax_row<E> grpo__softmax_of(const E *z, int vocab, float temperature,
+                                                 const uint32_t *kept) {
+    grpo__softmax_row<E> s = { z, kept, vocab, -FLT_MAX, temperature > 0 ? 1.0f / temperature : 1.0f,
+                               0, 0 };
+    float sum = 0, weighted = 0;
+    int v;
+    for (v = (int)threadIdx.x; v < vocab; v += (int)blockDim.x)
+        if (grpo__is_kept(kept, v)) s.top = fmaxf(s.top, grpo__get(z, (size_t)v));
+    s.top = grpo__block_max(s.top);
+    for (v = (int)threadIdx.x; v < vocab; v += (int)blockDim.x) {
+        float x = grpo__scaled(s, v), e;
+        if (!grpo__is_kept(kept, v)) continue;
+        e = expf(x);
+        sum += e;
+        weighted += e != 0.0f ? e * x : 0.0f;
+    }
+    s.partition = grpo__block_sum((double)sum);
+    s.weighted = grpo__block_sum((double)weighted);
+    return s;
+}
+
+/* This block's row, its logits and its set. */
+template <typename E>
+__device__ grpo__softmax_row<E> grpo__softmax_of_row(const grpo__vocab_job<E> &t) {
+    size_t r = blockIdx.x, words = (size_t)((t.vocab + 31) / 32);
+    return grpo__softmax_of((const E *)t.logits + r * (size_t)t.vocab, t.vocab, t.temperature,
+                            t.kept ? t.kept + (size_t)t.kept_rows[r] * words : NULL);
+}
+
+template <typename E>
+__device__ float grpo__entropy(const grpo__softmax_row<E> &s) {
+    return (float)(log(s.partition) - s.weighted / s.partition);
+}
+
+template <typename E>
+__device__ float grpo__logprob(const grpo__softmax_row<E> &s, int token) {
+    return (float)((double)grpo__scaled(s, token) - log(s.partition));
+}
+
+template <typename E> __global__ void grpo__logprobs_kernel(grpo__vocab_job<E> t) {
+    int r = (int)blockIdx.x, i;
+    grpo__softmax_row<E> s = grpo__softmax_of_row(t);
+    if (threadIdx.x == 0) t.entropies[r] = grpo__entropy(s);
+    for (i = t.offsets[r] + (int)threadIdx.x; i < t.offsets[r + 1]; i += (int)blockDim.x)
+        t.logprobs[i] = grpo__logprob(s, t.targets[i]);
+}
+
+/* dz_v = sum_i dlogp_i [v = token_i] / T - p_v / T (sum_i dlogp_i + dH (log p_v + H)) */
+template <typename E> __global__ void grpo__logprobs_backward_kernel(grpo__vocab_job<E> t) {
+    int r = (int)blockIdx.x, first = t.offsets[r], end = t.offsets[r + 1], i, v;
+    grpo__softmax_row<E> s = grpo__softmax_of_row(t);
+    float dentropy = t.dentropies ? t.dentropies[r] : 0.0f, entropy = grpo__entropy(s), total = 0;
+    float share = (float)(1.0 / s.partition), log_partition = (float)log(s.partition);
+    size_t row = (size_t)r * (size_t)t.vocab;
+    for (i = first; i < end; i++) total += t.dlogprobs[i];
+    for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x) {
+        float d = 0, x = grpo__scaled(s, v), e = grpo__is_kept(s.kept, v) ? expf(x) : 0.0f;
+        float weight = total;
+        if (dentropy != 0) weight += dentropy * (x - log_partition + entropy);
+        if (e != 0.0f) d = -s.inverse * (e * share) * weight;
+        for (i = first; i < end; i++)
+            if (t.targets[i] == v) d += s.inverse * t.dlogprobs[i];
+        if (t.more) d += grpo__get(t.more, row + (size_t)v);
+        grpo__put(t.logits, row + (size_t)v, d);
+    }
+}
+
+/* KL = sum_K p (log p - log q);  backward: dkl p (log p - log q - KL) / T, into gradient */
+template <typename E> __global__ void grpo__kl_kernel(grpo__vocab_job<E> t) {
+    int r = (int)blockIdx.x, v;
+    size_t row = (size_t)r * (size_t)t.vocab;
+    grpo__softmax_row<E> p = grpo__softmax_of_row(t);
+    grpo__softmax_row<E> q = grpo__softmax_of(t.ref_logits + row, t.vocab, t.temperature, p.kept);
+    double kl = 0, shift = log(q.partition) - log(p.partition);
+    for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x)
+        if (grpo__is_kept(p.kept, v)) {
+            double x = (double)grpo__scaled(p, v);
+            kl += exp(x) / p.partition * (x - (double)grpo__scaled(q, v) + shift);
+        }
+    kl = grpo__block_sum(kl);
+    if (t.kl && threadIdx.x == 0) t.kl[r] = (float)kl;
+    if (!t.gradient) return;
+    for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x) {
+        double x = (double)grpo__scaled(p, v), gap = x - (double)grpo__scaled(q, v) + shift;
+        float d = (float)((double)p.inverse * exp(x) / p.partition * (gap - kl));
+        grpo__put(t.gradient, row + (size_t)v, grpo__is_kept(p.kept, v) ? d * t.dkl[r] : 0.0f);
+    }
+}
+
+/* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
+ * reaches a goal. Numbers that grow with the logit are compared, and the one where that happens is
+ * found bit by bit from the top. */
+__device__ __forceinline__ uint32_t grpo__key(float z) {
+    uint32_t bits = __float_as_uint(z);
+    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+__device__ __forceinline__ uint32_t grpo__key_of(const float *z, int v) { return grpo__key(z[v]); }
+__device__ __forceinline__ uint32_t grpo__key_of(const grpo__bf16 *z, int v) {
+    return grpo__key(__bfloat162float(z[v])) >> 16;           /* only 16 bits of it differ       */
+}
+
+template <typename E>
+__device__ __forceinline__ double grpo__measure(const grpo__softmax_row<E> &s, int by_mass, int v) {
+    return by_mass ? (double)expf(grpo__scaled(s, v)) : 1.0;
+}
+
+/* Measure of the kept tokens whose key is at least this. */
+template <typename E>
+__device__ double grpo__measure_from(const grpo__softmax_row<E> &s, int by_mass, uint32_t key) {
+    double sum = 0;
+    int v;
+    for (v = (int)threadIdx.x; v < s.vocab; v += (int)blockDim.x)
+        if (grpo__is_kept(s.kept, v) && grpo__key_of(s.z, v) >= key)
+            sum += grpo__measure(s, by_mass, v);
+    return grpo__block_sum(sum);
+}
+
+/* The words of a set are cut into as many pieces as threads; [*begin, *end) is this thread's. */
+__device__ inline void grpo__my_words(int words, int *begin, int *end) {
+    int size = (words + (int)blockDim.x - 1) / (int)blockDim.x;
+    *begin = min(words, (int)threadIdx.x * size);
+    *end = min(words, *begin + size);
+}
+
+/* Keep the fewest of the kept tokens whose measure reaches goal; of equal logits the first ones. */
+template <typename E>
+__device__ void grpo__keep_most(const E *z, int vocab, float temperature, uint32_t *kept,
+                                int by_mass, double goal) {
+    __shared__ int equals[GRPO__ROW_THREADS];
+    grpo__softmax_row<E> s = grpo__softmax_of(z, vocab, temperature, (const uint32_t *)kept);
+    uint32_t cut = 0, bit = sizeof(E) == 2 ? 1u << 15 : 1u << 31;
+    double above, one;
+    int begin, end, w, i, v, left = 0;
+    if (by_mass) goal *= s.partition;
+    for (; bit; bit >>= 1)
+        if (grpo__measure_from(s, by_mass, cut | bit) >= goal) cut |= bit;
+    above = grpo__measure_from(s, by_mass, cut + 1);
+    grpo__my_words((vocab + 31) / 32, &begin, &end);
+    for (w = begin, v = -1, i = 0; w < end; w++)
+        for (int b = 0; b < 32 && 32 * w + b < vocab; b++)
+            if (kept[w] >> b & 1u && grpo__key_of(z, 32 * w + b) == cut) { v = 32 * w + b; i++; }
+    equals[threadIdx.x] = i;
+    __syncthreads();
+    one = v < 0 ? 0.0 : grpo__measure(s, by_mass, v);         /* equal logits, equal measures    */
+    if (i) for (left = 0; above + left * one < goal && left < vocab; left++) { }
+    for (w = 0; w < (int)threadIdx.x; w++) left -= equals[w]; /* for this thread's pieces        */
+    for (w = begin; w < end; w++) {
+        uint32_t bits = kept[w];
+        for (int b = 0; b < 32 && 32 * w + b < vocab; b++) {
+            uint32_t key = grpo__key_of(z, 32 * w + b);
+            int keep = key > cut;
+            if (!(bits >> b & 1u)) continue;
+            if (key == cut) keep = left-- > 0;
+            if (!keep) bits &= ~(1u << b);
+        }
+        kept[w] = bits;
+    }
+    __syncthreads();
+}
+
+template <typename E>
+__device__ void grpo__filter(const grpo_sampling &s, const E *z, int vocab, uint32_t *kept) {
+    int w, words = (vocab + 31) / 32, begin, end, top_k = s.temperature == 0 ? 1 : s.top_k;
+    for (w = (int)threadIdx.x; w < words; w += (int)blockDim.x)
+        kept[w] = w == words - 1 && vocab % 32 ? (1u << vocab % 32) - 1 : 0xffffffffu;
+    __syncthreads();
+    if (top_k > 0 && top_k < vocab) grpo__keep_most(z, vocab, s.temperature, kept, 0, (double)top_k);
+    if (s.top_p < 1) grpo__keep_most(z, vocab, s.temperature, kept, 1, (double)s.top_p);
+    if (s.min_p > 0) {              /* p_v >= min_p p_max */
+        grpo__softmax_row<E> row = grpo__softmax_of(z, vocab, s.temperature, (const uint32_t *)kept);
+        __syncthreads();
+        grpo__my_words(words, &begin, &end);
+        for (w = begin; w < end; w++)
+            for (int b = 0; b < 32 && 32 * w + b < vocab; b++)
+                if (grpo__get(z, (size_t)(32 * w + b)) < row.top
+                    && !(expf(grpo__scaled(row, 32 * w + b)) >= s.min_p)) kept[w] &= ~(1u << b);
+        __syncthreads();
+    }
+}
+
+/* The first token at which the sum of e^x passes uniform * S: pieces one by one, then tokens. If
+ * rounding leaves a crumb, the last token that has any probability gets it. */
+template <typename E>
+__device__ int grpo__draw(const grpo__softmax_row<E> &s, const double *pieces, float uniform) {
+    int words = (s.vocab + 31) / 32, size = (words + (int)blockDim.x - 1) / (int)blockDim.x * 32;
+    double total = 0, left;
+    int piece, last = 0, v, token = 0;
+    for (piece = 0; piece < (int)blockDim.x; piece++) {
+        total += pieces[piece];
+        if (pieces[piece] > 0) last = piece;
+    }
+    left = (double)uniform * total;
+    for (piece = 0; piece < last && left >= pieces[piece]; piece++) left -= pieces[piece];
+    for (v = piece * size; v < (piece + 1) * size && v < s.vocab; v++) {
+        double e = grpo__is_kept(s.kept, v) ? (double)expf(grpo__scaled(s, v)) : 0.0;
+        if (!(e > 0)) continue;
+        token = v;
+        left -= e;
+        if (left < 0) break;
+    }
+    return token;
+}
+
+template <typename E> __global__ void grpo__sample_kernel(grpo__vocab_job<E> t) {
+    __shared__ double pieces[GRPO__ROW_THREADS];
+    int r = (int)blockIdx.x, words = (t.vocab + 31) / 32, begin, end, v, i;
+    grpo__softmax_row<E> s;
+    double sum = 0;
+    if (t.kept)
+        grpo__filter(t.sampling, (const E *)t.logits + (size_t)r * (size_t)t.vocab, t.vocab,
+                     t.kept + (size_t)t.kept_rows[r] * (size_t)words);
+    s = grpo__softmax_of_row(t);
+    grpo__my_words(words, &begin, &end);
+    for (v = 32 * begin; v < 32 * end && v < t.vocab; v++)
+        if (grpo__is_kept(s.kept, v)) sum += (double)expf(grpo__scaled(s, v));
+    pieces[threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.x == 0) t.entropies[r] = grpo__entropy(s);
+    for (i = t.offsets[r] + (int)threadIdx.x; i < t.offsets[r + 1]; i += (int)blockDim.x) {
+        t.tokens[i] = grpo__draw(s, pieces, t.uniforms[i]);
+        t.logprobs[i] = grpo__logprob(s, t.tokens[i]);
+    }
+}
+
+template <typename E>
+static grpo__vocab_job<E> grpo__new_vocab_job(const void *logits, int vocab, const uint32_t *kept,
+                                              const grpo_targets *targets) {
+    grpo__vocab_job<E> t;
+    memset(&t, 0, sizeof t);
+    t.logits = (E *)(uintptr_t)logits; t.vocab = vocab; t.kept = (uint32_t *)(uintptr_t)kept;
+    t.offsets = targets->offsets; t.targets = targets->tokens; t.kept_rows = targets->kept_rows;
+    t.temperature = targets->temperature;
+    return t;
+}
+
+template <typename E>
+static void grpo__cuda_logprobs(void *context, float *logprobs, float *entropies,
+                                const void *logits, int vocab, const grpo_targets *targets) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, targets->kept, targets);
+    t.logprobs = logprobs; t.entropies = entropies;
+    if (targets->num_rows > 0)
+        GRPO__RUN(c, grpo__logprobs_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+}
+
+template <typename E>
+static void grpo__cuda_logprobs_backward(void *context, void *logits, const float *dlogprobs,
+                                         const float *dentropies, const void *more, int vocab,
+                                         const grpo_targets *targets) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, targets->kept, targets);
+    t.dlogprobs = dlogprobs; t.dentropies = dentropies; t.more = (const E *)more;
+    if (targets->num_rows > 0)
+        GRPO__RUN(c, grpo__logprobs_backward_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+}
+
+template <typename E>
+static void grpo__cuda_kl(void *context, float *kl, const void *logits, const void *ref_logits,
+                          int vocab, const grpo_targets *targets) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, targets->kept, targets);
+    t.kl = kl; t.ref_logits = (const E *)ref_logits;
+    if (targets->num_rows > 0)
+        GRPO__RUN(c, grpo__kl_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+}
+
+template <typename E>
+static void grpo__cuda_kl_backward(void *context, void *ref_logits, const void *logits,
+                                   const float *dkl, int vocab, const grpo_targets *targets) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, targets->kept, targets);
+    t.dkl = dkl; t.ref_logits = (const E *)ref_logits; t.gradient = (E *)ref_logits;
+    if (targets->num_rows > 0)
+        GRPO__RUN(c, grpo__kl_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+}
+
+template <typename E>
+static void grpo__cuda_sample(void *context, int *tokens, float *logprobs, float *entropies,
+                              uint32_t *kept, const void *logits, const float *uniforms, int vocab,
+                              const grpo_sampling *sampling, const grpo_targets *targets) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, kept, targets);
+    t.tokens = tokens; t.logprobs = logprobs; t.entropies = entropies;
+    t.uniforms = uniforms; t.sampling = *sampling;
+    if (targets->num_rows > 0)
+        GRPO__RUN(c, grpo__sample_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+}
+
+/* ------------------------------------------------------------------------------- >>optimizer --
+ * Floors: AdamW 28 bytes a weight, the others 4 to 12. */
+static __global__ void grpo__adamw_kernel(float *weights, const float *gradient, float *m, float *v,
+                                   size_t n, float beta1, float beta2, float epsilon, float scale,
+                                   float rate, float root, float keep) {
+    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    for (; i < n; i += (size_t)gridDim.x * blockDim.x) {
+        float g = scale * gradient[i];
+        float mean = beta1 * m[i] + (1.0f - beta1) * g;
+        float square = beta2 * v[i] + (1.0f - beta2) * g * g;
+        m[i] = mean;
+        v[i] = square;
+        weights[i] = keep * weights[i] - rate * mean / (sqrtf(square) * root + epsilon);
+    }
+}
+
+static void grpo__cuda_adamw(void *context, float *weights, const float *gradient, float *m,
+                             float *v, size_t n, float learning_rate, float beta1, float beta2,
+                             float epsilon, float weight_decay, float scale, int64_t step) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    double correct1 = 1 - pow((double)beta1, (double)step);
+    double correct2 = 1 - pow((double)beta2, (double)step);
+    float rate = (float)((double)learning_rate / correct1), root = (float)(1 / sqrt(correct2));
+    if (n)
+        GRPO__RUN(c, grpo__adamw_kernel, grpo__flat_grid(n), 256, 0, weights, gradient, m, v, n,
+                  beta1, beta2, epsilon, scale, rate, root, 1.0f - learning_rate * weight_decay);
+}
+
+/* sums[b] = sum of the squares of x[16384 b ...] */
+static __global__ void grpo__squares_kernel(double *sums, const float *x, size_t n) {
+    size_t begin = (size_t)blockIdx.x * GRPO__SQUARES, i;
+    double sum = 0;
+    for (i = begin + threadIdx.x; i < begin + GRPO__SQUARES && i < n; i += blockDim.x)
+        sum += (double)x[i] * (double)x[i];
+    sum = grpo__block_sum(sum);
+    if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+}
+
+static __global__ void grpo__add_sums_kernel(double *total, const double *sums, int n) {
+    double sum = 0;
+    int i;
+    for (i = (int)threadIdx.x; i < n; i += (int)blockDim.x) sum += sums[i];
+    sum = grpo__block_sum(sum);
+    if (threadIdx.x == 0) *total = sum;
+}
+
+static double grpo__cuda_sum_of_squares(void *context, const float *x, size_t n) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    int blocks = grpo__blocks_of(n, GRPO__SQUARES);
+    double *sums, total = 0;
+    if (!n) return 0;
+    sums = (double *)grpo__cuda_scratch(c, (size_t)(blocks + 1) * sizeof(double));
+    GRPO__RUN(c, grpo__squares_kernel, blocks, 256, 0, sums + 1, x, n);
+    GRPO__RUN(c, grpo__add_sums_kernel, 1, 256, 0, sums, sums + 1, blocks);
+    grpo__cuda_download(c, &total, sums, sizeof total);
+    return total;
+}
+
+static __global__ void grpo__mix_kernel(float *y, const float *x, float a, float b, size_t n) {
+    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+    for (; i < n; i += (size_t)gridDim.x * blockDim.x)
+        y[i] = a == 0 ? b * x[i] : a * y[i] + b * x[i];
+}
+
+static void grpo__cuda_mix(void *context, float *y, const float *x, float a, float b, size_t n) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (n) GRPO__RUN(c, grpo__mix_kernel, grpo__flat_grid(n), 256, 0, y, x, a, b, n);
+}
+
+/* ---------------------------------------------------------------------------------- >>tables -- */
+#define GRPO__TABLE(name, E, operand_size, prepare) {                                             \
+        name, sizeof(E),                                                                          \
+        grpo__cuda_context_size, grpo__cuda_open, grpo__cuda_close, grpo__cuda_error,             \
+        grpo__cuda_allocate, grpo__cuda_release, grpo__cuda_upload, grpo__cuda_download,          \
+        grpo__cuda_zero, operand_size, prepare,                                                   \
+        grpo__cuda_gather, grpo__cuda_embed<E>, grpo__cuda_embed_backward<E>,                     \
+        grpo__cuda_rmsnorm<E>, grpo__cuda_rmsnorm_backward<E>,                                    \
+        grpo__cuda_matmul<E>, grpo__cuda_matmul_dx<E>, grpo__cuda_matmul_dw<E>,                   \
+        grpo__cuda_rotate<E>, grpo__cuda_rotate_backward<E>,                                      \
+        grpo__cuda_attention<E>, grpo__cuda_attention_backward<E>,                                \
+        grpo__cuda_swiglu<E>, grpo__cuda_swiglu_backward<E>,                                      \
+        grpo__cuda_logprobs<E>, grpo__cuda_logprobs_backward<E>, grpo__cuda_kl<E>,                \
+        grpo__cuda_kl_backward<E>, grpo__cuda_sample<E>, grpo__cuda_to_floats<E>,                 \
+        grpo__cuda_from_floats<E>,                                                                \
+        grpo__cuda_adamw, grpo__cuda_sum_of_squares, grpo__cuda_mix }
+
+const grpo_backend *grpo_cuda_fp32(void) {
+    static const grpo_backend table = GRPO__TABLE("cuda fp32", float, grpo__cuda_no_operand,
+                                                  grpo__cuda_prepare_nothing);
+    return &table;
+}
+
+const grpo_backend *grpo_cuda(void) {
+    static const grpo_backend table = GRPO__TABLE("cuda bf16", grpo__bf16, grpo__cuda_operand_size,
+                                                  grpo__cuda_prepare);
+    int device = 0, major = 8;
+    if (cudaGetDevice(&device) == cudaSuccess)
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    cudaGetLastError();             /* without a card, open says so                              */
+    return major >= 8 ? &table : grpo_cuda_fp32();
+}

@@ -1,0 +1,737 @@
+/* Each row of the GPU's two tables against the CPU's, over ragged shapes; the same bits from two
+ * runs and from any tile; a whole training run; what happens when the device fails. On a card (make
+ * cuda-test) or, on tiny shapes, on the CPU's stand-in for one (tests/cuda_shim.h). */
+#define GRPO_IMPLEMENTATION
+#include "grpo.h"
+#include "check.h"
+
+#ifdef GRPO_CUDA_SHIM
+void grpo_shim_inject(int malloc_fails_in, int launch_faults_in, int no_device);
+long grpo_shim_allocated(void);
+enum { TINY = 1 };
+#else
+enum { TINY = 0 };
+#endif
+
+/* ---- one operation on both backends. Inputs are rounded to what the device stores. */
+typedef struct side { const grpo_backend *b; void *context; } side;
+
+static side cpu, gpu;
+static uint64_t counter;
+
+static float noise(void) { return 2 * grpo_uniform(7, 0, 0, 0, counter++) - 1; }
+
+static int is_bf16(void) { return gpu.b->element_size == 2; }
+
+/* n numbers of size scale, as elements can hold them. */
+static float *random_floats(size_t n, float scale) {
+    float *x = (float *)malloc((n + 1) * sizeof *x);
+    size_t i;
+    for (i = 0; i < n; i++) {
+        x[i] = scale * noise();
+        if (is_bf16()) {
+            uint32_t bits;
+            memcpy(&bits, &x[i], 4);
+            bits &= 0xffff0000u;
+            memcpy(&x[i], &bits, 4);
+        }
+    }
+    return x;
+}
+
+static void *to_side(side s, const void *x, size_t bytes) {
+    void *to = s.b->allocate(s.context, bytes + 16);
+    s.b->upload(s.context, to, x, bytes);
+    return to;
+}
+static float *floats_to(side s, const float *x, size_t n) {
+    return (float *)to_side(s, x, n * sizeof *x);
+}
+static int *ints_to(side s, const int *x, size_t n) { return (int *)to_side(s, x, n * sizeof *x); }
+
+static void *elements_to(side s, const float *x, size_t n) {
+    float *staged = floats_to(s, x, n);
+    void *to = s.b->allocate(s.context, n * s.b->element_size + 16);
+    s.b->from_floats(s.context, to, staged, n);
+    s.b->release(s.context, staged);
+    return to;
+}
+static void floats_from(side s, float *to, const float *x, size_t n) {
+    s.b->download(s.context, to, x, n * sizeof *to);
+}
+static void elements_from(side s, float *to, const void *x, size_t n) {
+    float *staged = (float *)s.b->allocate(s.context, n * sizeof *to + 16);
+    s.b->to_floats(s.context, staged, x, n);
+    floats_from(s, to, staged, n);
+    s.b->release(s.context, staged);
+}
+
+/* Everything an operation may touch, on one side. */
+enum { ARRAYS = 12 };
+typedef struct operands { void *p[ARRAYS]; } operands;
+typedef struct array { float *x; size_t n; char kind; } array;  /* kind: E elements, F floats, I ints */
+
+static array elements(float *x, size_t n) { array a = { x, n, 'E' }; return a; }
+static array floats(float *x, size_t n) { array a = { x, n, 'F' }; return a; }
+static array ints(int *x, size_t n) { array a = { (float *)(void *)x, n, 'I' }; return a; }
+
+static operands place(side s, const array *arrays, int n) {
+    operands o;
+    int i;
+    memset(&o, 0, sizeof o);
+    for (i = 0; i < n; i++)
+        o.p[i] = arrays[i].kind == 'E' ? elements_to(s, arrays[i].x, arrays[i].n)
+               : to_side(s, arrays[i].x, arrays[i].n * 4);
+    return o;
+}
+static void drop(side s, operands *o) {
+    int i;
+    for (i = 0; i < ARRAYS; i++) if (o->p[i]) s.b->release(s.context, o->p[i]);
+}
+
+/* Largest difference of array i, relative to its largest number. */
+static double difference(const array *a, void *x, void *y) {
+    float *p = (float *)malloc((a->n + 1) * sizeof *p), *q = (float *)malloc((a->n + 1) * sizeof *q);
+    double worst = 0, most = 1e-30;
+    size_t i;
+    if (a->kind == 'E') { elements_from(cpu, p, x, a->n); elements_from(gpu, q, y, a->n); }
+    else { floats_from(cpu, p, (float *)x, a->n); floats_from(gpu, q, (float *)y, a->n); }
+    for (i = 0; i < a->n; i++) {
+        double d = fabs((double)p[i] - (double)q[i]);
+        if (!(d <= worst)) worst = d;
+        if (fabs((double)p[i]) > most) most = fabs((double)p[i]);
+    }
+    free(p);
+    free(q);
+    return worst / most;
+}
+
+static double worst_of[2];
+
+/* The outputs among the arrays agree; E's to what an element can hold, F's to fp32 (or, if they are
+ * sums over rounded products, to the tolerance given). */
+static void compare(const char *what, const array *arrays, const char *outputs, operands *a,
+                    operands *b, double tolerance) {
+    int i;
+    for (; *outputs; outputs++) {
+        double d, limit = tolerance;
+        i = *outputs <= '9' ? *outputs - '0' : *outputs - 'a' + 10;
+        if (is_bf16() && arrays[i].kind == 'E' && limit < 0.008) limit = 0.008;
+        d = difference(&arrays[i], a->p[i], b->p[i]);
+        if (d > worst_of[is_bf16()]) worst_of[is_bf16()] = d;
+        CHECK(d <= limit, "%s, %s: output %d differs by %.3g of its size", gpu.b->name, what, i, d);
+    }
+}
+
+/* One operation, by a callback, on both sides. */
+typedef void (*operation)(side s, operands *o, const void *more);
+
+static void both(const char *what, operation run, const void *more, array *arrays, int n,
+                 const char *outputs, double tolerance) {
+    operands a = place(cpu, arrays, n), b = place(gpu, arrays, n);
+    int i;
+    run(cpu, &a, more);
+    run(gpu, &b, more);
+    CHECK(!gpu.b->error(gpu.context), "%s: %s", what, gpu.b->error(gpu.context));
+    compare(what, arrays, outputs, &a, &b, tolerance);
+    drop(cpu, &a);
+    drop(gpu, &b);
+    for (i = 0; i < n; i++) free(arrays[i].x);
+}
+
+static float *zeros(size_t n) { return (float *)calloc(n + 1, sizeof(float)); }
+
+static int *numbers(int n, int below) {
+    int *x = (int *)malloc((size_t)(n + 1) * sizeof *x), i;
+    for (i = 0; i < n; i++) x[i] = (int)((float)below * 0.5f * (noise() + 1)) % below;
+    return x;
+}
+
+/* ---- rows */
+typedef struct size2 { int n, width; } size2;
+
+static void run_embed(side s, operands *o, const void *more) {
+    const size2 *z = (const size2 *)more;
+    s.b->embed(s.context, o->p[2], (float *)o->p[0], (int *)o->p[1], z->n, z->width);
+    s.b->embed_backward(s.context, (float *)o->p[4], o->p[3], (int *)o->p[1], z->n, z->width);
+}
+static void run_norm(side s, operands *o, const void *more) {
+    const size2 *z = (const size2 *)more;
+    s.b->rmsnorm(s.context, o->p[3], (float *)o->p[4], o->p[0], (int *)o->p[2], (float *)o->p[1],
+                 z->n, z->width, 1e-5f);
+    s.b->rmsnorm_backward(s.context, o->p[6], (float *)o->p[7], o->p[5], o->p[0], (float *)o->p[4],
+                          (int *)o->p[2], (float *)o->p[1], z->n, z->width);
+}
+static void run_swiglu(side s, operands *o, const void *more) {
+    const size2 *z = (const size2 *)more;
+    s.b->swiglu(s.context, o->p[1], o->p[0], z->n, z->width);
+    s.b->swiglu_backward(s.context, o->p[3], o->p[2], o->p[0], z->n, z->width);
+}
+static void run_gather(side s, operands *o, const void *more) {
+    const size2 *z = (const size2 *)more;
+    s.b->gather(s.context, o->p[2], o->p[0], (int *)o->p[1], z->n,
+                (size_t)z->width * s.b->element_size);
+}
+
+static int *reversed(int n) {
+    int *x = (int *)malloc((size_t)(n + 1) * sizeof *x), i;
+    for (i = 0; i < n; i++) x[i] = n - 1 - i;
+    return x;
+}
+
+static void test_rows(void) {
+    const size2 sizes[] = { { 1, 8 }, { 5, 12 }, { 17, 40 }, { 3, 300 }, { 70, 64 } };
+    size_t i;
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size2 z = sizes[i];
+        size_t all = (size_t)z.n * (size_t)z.width, w = (size_t)z.width, n = (size_t)z.n;
+        array embed[5], norm[8], swiglu[4], gather[3];
+        embed[0] = floats(random_floats(9 * w, 1), 9 * w); embed[1] = ints(numbers(z.n, 9), n);
+        embed[2] = elements(zeros(all), all); embed[3] = elements(random_floats(all, 1), all);
+        embed[4] = floats(random_floats(9 * w, 1), 9 * w);
+        both("embedding", run_embed, &z, embed, 5, "24", 2e-6);
+        norm[0] = elements(random_floats(all, 1), all); norm[1] = floats(random_floats(w, 1), w);
+        norm[2] = ints(reversed(z.n), n); norm[3] = elements(zeros(all), all);
+        norm[4] = floats(zeros(n), n); norm[5] = elements(random_floats(all, 1), all);
+        norm[6] = elements(random_floats(all, 1), all); norm[7] = floats(random_floats(w, 1), w);
+        both("norm", run_norm, &z, norm, 8, "3467", 4e-6);
+        swiglu[0] = elements(random_floats(2 * all, 6), 2 * all);
+        swiglu[1] = elements(zeros(all), all); swiglu[2] = elements(random_floats(all, 1), all);
+        swiglu[3] = elements(zeros(2 * all), 2 * all);
+        both("swiglu", run_swiglu, &z, swiglu, 4, "13", 2e-6);
+        gather[0] = elements(random_floats(all, 1), all); gather[1] = ints(numbers(z.n, z.n), n);
+        gather[2] = elements(zeros(all), all);
+        both("gather", run_gather, &z, gather, 3, "2", 0);
+    }
+}
+
+/* ---- products */
+typedef struct size3 { int n, out, in; } size3;
+
+static void run_products(side s, operands *o, const void *more) {
+    const size3 *z = (const size3 *)more;
+    size_t size = s.b->operand_size(z->out, z->in);
+    grpo_matrix w;
+    w.weights = (float *)o->p[1];
+    w.operand = s.b->allocate(s.context, size + 16);
+    w.rows = z->out; w.cols = z->in;
+    s.b->prepare(s.context, &w);
+    s.b->matmul(s.context, o->p[4], o->p[0], &w, (float *)o->p[2], o->p[3], z->n);
+    s.b->matmul(s.context, o->p[5], o->p[0], &w, NULL, NULL, z->n);
+    s.b->matmul_dx(s.context, o->p[7], o->p[6], &w, z->n);
+    s.b->matmul_dw(s.context, (float *)o->p[8], (float *)o->p[9], o->p[6], o->p[0], &w, z->n);
+    s.b->release(s.context, w.operand);
+}
+
+static void test_products(void) {
+    const size3 sizes[] = { { 1, 8, 16 }, { 3, 5, 7 }, { 16, 136, 40 }, { 17, 64, 264 },
+                            { 70, 72, 24 }, { 129, 40, 56 }, { 2, 1, 24 }, { 33, 48, 520 },
+                            { 300, 896, 896 }, { 1000, 1536, 512 }, { 64, 4864, 896 } };
+    size_t i, count = sizeof sizes / sizeof *sizes - (TINY ? 3 : 0);
+    for (i = 0; i < count; i++) {
+        size3 z = sizes[i];
+        size_t x = (size_t)z.n * (size_t)z.in, y = (size_t)z.n * (size_t)z.out;
+        size_t w = (size_t)z.out * (size_t)z.in, out = (size_t)z.out;
+        array p[10];
+        p[0] = elements(random_floats(x, 1), x); p[1] = floats(random_floats(w, 1), w);
+        p[2] = floats(random_floats(out, 1), out); p[3] = elements(random_floats(y, 1), y);
+        p[4] = elements(zeros(y), y); p[5] = elements(zeros(y), y);
+        p[6] = elements(random_floats(y, 1), y); p[7] = elements(zeros(x), x);
+        p[8] = floats(random_floats(w, 1), w); p[9] = floats(random_floats(out, 1), out);
+        both("products", run_products, &z, p, 10, "45789", is_bf16() ? 1e-5 : 0);
+    }
+}
+
+/* The same rows, multiplied by one or many together, are the same bits. */
+static void test_tiles(void) {
+    const int in = 520, out = 136, most = TINY ? 150 : 700;
+    size_t x_size = (size_t)most * (size_t)in, y_size = (size_t)most * (size_t)out;
+    float *x = random_floats(x_size, 1), *w = random_floats((size_t)in * (size_t)out, 1);
+    float *y = zeros(y_size), *again = zeros(y_size), *staged = floats_to(gpu, w, (size_t)in * (size_t)out);
+    void *dx = elements_to(gpu, x, x_size), *dy = elements_to(gpu, y, y_size);
+    const int counts[] = { 1, 16, 17, 65, 150 };
+    grpo_matrix m;
+    size_t i;
+    m.weights = staged; m.rows = out; m.cols = in;
+    m.operand = gpu.b->allocate(gpu.context, gpu.b->operand_size(out, in) + 16);
+    gpu.b->prepare(gpu.context, &m);
+    gpu.b->matmul(gpu.context, dy, dx, &m, NULL, NULL, most);
+    elements_from(gpu, y, dy, y_size);
+    for (i = 0; i < sizeof counts / sizeof *counts; i++) {
+        size_t part = (size_t)counts[i] * (size_t)out;
+        gpu.b->matmul(gpu.context, dy, dx, &m, NULL, NULL, counts[i]);
+        elements_from(gpu, again, dy, part);
+        CHECK(!memcmp(y, again, part * sizeof *y), "%s: %d rows of a product of %d", gpu.b->name,
+              counts[i], most);
+    }
+    gpu.b->release(gpu.context, dx); gpu.b->release(gpu.context, dy);
+    gpu.b->release(gpu.context, staged); gpu.b->release(gpu.context, m.operand);
+    free(x); free(w); free(y); free(again);
+}
+
+/* ---- attention: groups of a prompt and completions of many lengths */
+typedef struct layout {
+    int n, num_segments, num_groups, slots;
+    int tokens[4096], positions[4096], slot[4096], groups[16];
+    grpo_segment segments[64];
+} layout;
+
+static void add_segment(layout *l, int prefix, int prefix_length, int own, int count) {
+    grpo_segment *s = &l->segments[l->num_segments++];
+    int i;
+    s->row = l->n; s->num_rows = count; s->prefix = prefix; s->prefix_length = prefix_length;
+    s->own = own; s->start = 0;
+    for (i = 0; i < count; i++, l->n++) {
+        l->tokens[l->n] = 0;
+        l->positions[l->n] = prefix_length + i;
+        l->slot[l->n] = own + i;
+    }
+}
+
+/* Prompts of 70, 3 (and 130) tokens, with completions of 1 to 90. */
+static void make_layout(layout *l) {
+    const int prompts[3] = { 70, 3, 130 }, lengths[4] = { 5, TINY ? 66 : 90, 1, 13 };
+    int p, c, slot = 4;
+    memset(l, 0, sizeof *l);
+    for (p = 0; p < (TINY ? 2 : 3); p++) {
+        int first = slot;
+        add_segment(l, 0, 0, slot, prompts[p]);
+        slot += prompts[p];
+        for (c = 0; c < 4 - p; c++, slot += 96) add_segment(l, first, prompts[p], slot, lengths[c]);
+        l->groups[++l->num_groups] = l->num_segments;
+    }
+    l->slots = (slot + 63) / 32 * 32;
+}
+
+typedef struct attention_case { layout *l; grpo_heads heads; int gains; } attention_case;
+
+static grpo_rows rows_on(side s, const layout *l) {
+    grpo_rows r;
+    memset(&r, 0, sizeof r);
+    r.num_rows = l->n; r.num_segments = l->num_segments; r.num_groups = l->num_groups;
+    r.num_slots = l->slots;
+    r.tokens = ints_to(s, l->tokens, (size_t)l->n);
+    r.positions = ints_to(s, l->positions, (size_t)l->n);
+    r.slots = ints_to(s, l->slot, (size_t)l->n);
+    r.groups = ints_to(s, l->groups, 16);
+    r.segments = (const grpo_segment *)to_side(s, l->segments, sizeof l->segments);
+    return r;
+}
+static void drop_rows(side s, grpo_rows *r) {
+    s.b->release(s.context, (void *)(uintptr_t)r->tokens);
+    s.b->release(s.context, (void *)(uintptr_t)r->positions);
+    s.b->release(s.context, (void *)(uintptr_t)r->slots);
+    s.b->release(s.context, (void *)(uintptr_t)r->groups);
+    s.b->release(s.context, (void *)(uintptr_t)r->segments);
+}
+
+/* 0 qkv, 1 turns, 2 q gain, 3 k gain, 4 dy -> 5 q, 6 y, 7 lse, 8 dqkv, 9 dq gain, 10 dk gain */
+static void run_attention(side s, operands *o, const void *more) {
+    const attention_case *t = (const attention_case *)more;
+    const grpo_heads *h = &t->heads;
+    grpo_rows rows = rows_on(s, t->l);
+    size_t KV = (size_t)t->l->slots * (size_t)(h->num_kv_heads * h->head_dim) * s.b->element_size;
+    size_t Q = (size_t)t->l->n * (size_t)(h->num_heads * h->head_dim) * s.b->element_size;
+    const float *qg = t->gains ? (float *)o->p[2] : NULL, *kg = t->gains ? (float *)o->p[3] : NULL;
+    void *kv[4], *dq = s.b->allocate(s.context, Q + 16);
+    int i;
+    for (i = 0; i < 4; i++) {
+        kv[i] = s.b->allocate(s.context, KV + 16);
+        s.b->zero(s.context, kv[i], KV);
+    }
+    s.b->rotate(s.context, o->p[5], kv[0], kv[1], o->p[0], (float *)o->p[1], qg, kg, 1e-5f, &rows, h);
+    s.b->attention(s.context, o->p[6], (float *)o->p[7], o->p[5], kv[0], kv[1], &rows, h);
+    s.b->attention_backward(s.context, dq, kv[2], kv[3], o->p[4], o->p[6], (float *)o->p[7],
+                            o->p[5], kv[0], kv[1], &rows, h);
+    s.b->rotate_backward(s.context, o->p[8], t->gains ? (float *)o->p[9] : NULL,
+                         t->gains ? (float *)o->p[10] : NULL, dq, kv[2], kv[3], o->p[0],
+                         (float *)o->p[1], qg, kg, 1e-5f, &rows, h);
+    for (i = 0; i < 4; i++) s.b->release(s.context, kv[i]);
+    s.b->release(s.context, dq);
+    drop_rows(s, &rows);
+}
+
+static void test_attention(void) {
+    const grpo_heads all[] = { { 4, 2, 16 }, { 2, 1, 64 }, { 3, 3, 6 }, { 2, 2, 128 }, { 5, 1, 24 },
+                               { 14, 2, 64 } };
+    layout *l = (layout *)malloc(sizeof *l);
+    size_t i, count = sizeof all / sizeof *all - (TINY ? 1 : 0);
+    int gains, j, position;
+    make_layout(l);
+    for (i = 0; i < count; i++)
+        for (gains = 0; gains < 2; gains++) {
+            attention_case t = { l, all[i], gains };
+            size_t d = (size_t)all[i].head_dim, n = (size_t)l->n, q = n * (size_t)all[i].num_heads * d;
+            size_t qkv = q + 2 * n * (size_t)all[i].num_kv_heads * d, turns = 256 * d;
+            char what[64];
+            array p[11];
+            p[0] = elements(random_floats(qkv, 2), qkv); p[1] = floats(zeros(turns), turns);
+            for (position = 0; position < 256; position++)
+                for (j = 0; j < (int)d / 2; j++) {
+                    double angle = position * pow(10000.0, -2.0 * j / (double)d);
+                    p[1].x[(size_t)position * d + (size_t)j] = (float)cos(angle);
+                    p[1].x[(size_t)position * d + d / 2 + (size_t)j] = (float)sin(angle);
+                }
+            p[2] = floats(random_floats(d, 2), d); p[3] = floats(random_floats(d, 2), d);
+            p[4] = elements(random_floats(q, 1), q); p[5] = elements(zeros(q), q);
+            p[6] = elements(zeros(q), q); p[7] = floats(zeros(q / d), q / d);
+            p[8] = elements(zeros(qkv), qkv); p[9] = floats(zeros(d), d);
+            p[10] = floats(zeros(d), d);
+            snprintf(what, sizeof what, "attention %d/%d heads of %d%s", all[i].num_heads,
+                     all[i].num_kv_heads, all[i].head_dim, gains ? ", normed" : "");
+            both(what, run_attention, &t, p, 11, gains ? "56789a" : "5678", is_bf16() ? 0.02 : 3e-5);
+        }
+    free(l);
+}
+
+/* A row alone, as it is sampled, attends to the same bits as among all rows. */
+static void test_decode(void) {
+    layout *l = (layout *)malloc(sizeof *l), *one = (layout *)malloc(sizeof *one);
+    const grpo_heads all[] = { { 4, 2, 16 }, { 4, 1, 64 }, { 2, 2, 128 } };
+    size_t i;
+    make_layout(l);
+    for (i = 0; i < 3; i++) {
+        const grpo_heads *h = &all[i];
+        size_t d = (size_t)h->head_dim, n = (size_t)l->n, row = (size_t)h->num_heads * d;
+        size_t kv = (size_t)l->slots * (size_t)h->num_kv_heads * d;
+        float *q = random_floats(n * row, 2), *k = random_floats(kv, 2), *v = random_floats(kv, 1);
+        float *y = zeros(n * row), *y1 = zeros(n * row);
+        void *dq = elements_to(gpu, q, n * row), *dk = elements_to(gpu, k, kv);
+        void *dv = elements_to(gpu, v, kv), *dy = elements_to(gpu, y, n * row);
+        float *lse = floats_to(gpu, y, n * (size_t)h->num_heads);
+        grpo_rows rows = rows_on(gpu, l);
+        int s, r, step = TINY ? 11 : 3;
+        gpu.b->attention(gpu.context, dy, lse, dq, dk, dv, &rows, h);
+        elements_from(gpu, y, dy, n * row);
+        drop_rows(gpu, &rows);
+        for (s = 0; s < l->num_segments; s++)
+            for (r = 0; r < l->segments[s].num_rows; r += step) {
+                int at = l->segments[s].row + r;
+                memset(one, 0, sizeof *one);
+                one->n = one->num_segments = one->num_groups = one->groups[1] = 1;
+                one->slots = l->slots;
+                one->segments[0] = l->segments[s];
+                one->segments[0].row = 0; one->segments[0].num_rows = 1;
+                one->segments[0].start = r;
+                rows = rows_on(gpu, one);
+                gpu.b->attention(gpu.context, dy, lse, (char *)dq + (size_t)at * row
+                                 * gpu.b->element_size, dk, dv, &rows, h);
+                elements_from(gpu, y1, dy, row);
+                drop_rows(gpu, &rows);
+                CHECK(!memcmp(y1, y + (size_t)at * row, row * sizeof *y),
+                      "%s: row %d of segment %d alone", gpu.b->name, r, s);
+            }
+        gpu.b->release(gpu.context, dq); gpu.b->release(gpu.context, dk);
+        gpu.b->release(gpu.context, dv); gpu.b->release(gpu.context, dy);
+        gpu.b->release(gpu.context, lse);
+        free(q); free(k); free(v); free(y); free(y1);
+    }
+    free(l); free(one);
+}
+
+/* ---- logits */
+typedef struct vocab_case { int rows, vocab, targets; grpo_sampling sampling; } vocab_case;
+
+/* 0 logits, 1 ref logits, 2 offsets, 3 targets, 4 dlogprobs, 5 dentropies, 6 uniforms, 7 dkl ->
+ * 8 log-probs, entropies, kl, drawn log-probs and entropies; 0 gradient, 1 KL's; 9 tokens, 10 sets */
+static void run_vocab(side s, operands *o, const void *more) {
+    const vocab_case *z = (const vocab_case *)more;
+    float *out = (float *)o->p[8];
+    size_t targets = (size_t)z->targets, rows = (size_t)z->rows;
+    grpo_targets t;
+    memset(&t, 0, sizeof t);
+    t.num_rows = z->rows; t.offsets = (int *)o->p[2]; t.tokens = (int *)o->p[3];
+    t.kept_rows = (int *)o->p[11]; t.temperature = z->sampling.temperature;
+    s.b->sample(s.context, (int *)o->p[9], out, out + targets, (uint32_t *)o->p[10], o->p[0],
+                (float *)o->p[6], z->vocab, &z->sampling, &t);
+    t.kept = (uint32_t *)o->p[10];
+    t.tokens = (int *)o->p[9];      /* those just drawn, so that they are in the sets            */
+    out += targets + rows;
+    s.b->logprobs(s.context, out, out + targets, o->p[0], z->vocab, &t);
+    s.b->kl(s.context, out + targets + rows, o->p[0], o->p[1], z->vocab, &t);
+    s.b->kl_backward(s.context, o->p[1], o->p[0], (float *)o->p[7], z->vocab, &t);
+    s.b->logprobs_backward(s.context, o->p[0], (float *)o->p[4], (float *)o->p[5], o->p[1],
+                           z->vocab, &t);
+}
+
+static void test_vocab_case(const char *what, vocab_case z) {
+    size_t rows = (size_t)z.rows, all = rows * (size_t)z.vocab, targets = (size_t)z.targets;
+    size_t words = rows * (size_t)((z.vocab + 31) / 32), outs = 2 * (targets + rows) + rows, i;
+    int *tokens, *offsets = (int *)calloc(rows + 1, sizeof *offsets), *uniform_bits;
+    array p[12];
+    for (i = 1; i <= rows; i++)
+        offsets[i] = i == rows ? z.targets : (int)i * z.targets / (int)rows;
+    p[0] = elements(random_floats(all, 4), all); p[1] = elements(random_floats(all, 4), all);
+    p[2] = ints(offsets, rows + 1); p[3] = ints(numbers(z.targets, z.vocab), targets);
+    p[4] = floats(random_floats(targets, 1), targets); p[5] = floats(random_floats(rows, 1), rows);
+    p[6] = floats(random_floats(targets, 1), targets);
+    for (i = 0; i < targets; i++) p[6].x[i] = fabsf(p[6].x[i]) * 0.999f;
+    p[7] = floats(random_floats(rows, 1), rows); p[8] = floats(zeros(outs), outs);
+    p[9] = ints(numbers(z.targets, 1), targets); p[10] = ints(numbers((int)words, 1), words);
+    p[11] = ints(reversed(z.rows), rows);
+    {
+        operands a = place(cpu, p, 12), b = place(gpu, p, 12);
+        float *out = zeros(outs);
+        run_vocab(cpu, &a, &z);
+        run_vocab(gpu, &b, &z);
+        CHECK(!gpu.b->error(gpu.context), "%s: %s", what, gpu.b->error(gpu.context));
+        tokens = (int *)malloc((targets + words + 1) * sizeof *tokens);
+        uniform_bits = (int *)malloc((targets + words + 1) * sizeof *tokens);
+        cpu.b->download(cpu.context, tokens, a.p[9], targets * 4);
+        gpu.b->download(gpu.context, uniform_bits, b.p[9], targets * 4);
+        CHECK(!memcmp(tokens, uniform_bits, targets * 4), "%s, %s: other tokens were drawn",
+              gpu.b->name, what);
+        cpu.b->download(cpu.context, tokens, a.p[10], words * 4);
+        gpu.b->download(gpu.context, uniform_bits, b.p[10], words * 4);
+        CHECK(!memcmp(tokens, uniform_bits, words * 4), "%s, %s: other tokens were kept",
+              gpu.b->name, what);
+        compare(what, p, "018", &a, &b, 5e-6);
+        floats_from(gpu, out, (float *)b.p[8], outs);
+        CHECK(!memcmp(out, out + targets + rows, (targets + rows) * sizeof *out),
+              "%s, %s: sampled and scored log-probs differ", gpu.b->name, what);
+        free(out); free(tokens); free(uniform_bits);
+        drop(cpu, &a);
+        drop(gpu, &b);
+    }
+    for (i = 0; i < 12; i++) free(p[i].x);
+}
+
+static void test_vocab(void) {
+    const grpo_sampling all[] = { { 1, 0, 1, 0 }, { 0.7f, 0, 1, 0 }, { 1, 3, 1, 0 },
+                                  { 1, 0, 0.8f, 0 }, { 1.3f, 0, 1, 0.2f }, { 0, 0, 1, 0 },
+                                  { 1, 20, 0.9f, 0.05f } };
+    const int vocabs[] = { 37, 300, 1000, 32000, 151936 };
+    size_t i, j, count = TINY ? 3 : 5;
+    for (i = 0; i < sizeof all / sizeof *all; i++)
+        for (j = 0; j < count; j++) {
+            vocab_case z = { 3, 0, 9, { 0, 0, 0, 0 } };
+            char what[80];
+            z.vocab = vocabs[j];
+            z.sampling = all[i];
+            snprintf(what, sizeof what, "vocabulary %d, temperature %g, k %d, p %g, min p %g",
+                     z.vocab, (double)all[i].temperature, all[i].top_k, (double)all[i].top_p,
+                     (double)all[i].min_p);
+            test_vocab_case(what, z);
+        }
+}
+
+/* ---- the optimizer */
+static void run_flat(side s, operands *o, const void *more) {
+    const int n = *(const int *)more;
+    float sum;
+    s.b->adamw(s.context, (float *)o->p[0], (float *)o->p[1], (float *)o->p[2], (float *)o->p[3],
+               (size_t)n, 1e-2f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, 3);
+    s.b->mix(s.context, (float *)o->p[4], (float *)o->p[1], 0.3f, 0.7f, (size_t)n);
+    s.b->mix(s.context, (float *)o->p[5], (float *)o->p[1], 0.0f, 1.0f, (size_t)n);
+    sum = (float)s.b->sum_of_squares(s.context, (float *)o->p[1], (size_t)n);
+    s.b->upload(s.context, o->p[6], &sum, sizeof sum);
+}
+
+static void test_flat(void) {
+    const int sizes[] = { 1, 100, 5000, 40000 };
+    size_t i, j;
+    for (i = 0; i < 4; i++) {
+        size_t n = (size_t)sizes[i];
+        array p[7];
+        for (j = 0; j < 6; j++) p[j] = floats(random_floats(n, 1), n);
+        for (j = 0; j < n; j++) p[3].x[j] = fabsf(p[3].x[j]);
+        for (j = 0; j < n; j++) p[5].x[j] = NAN;              /* a 0: what was there is no matter */
+        p[6] = floats(zeros(1), 1);
+        both("optimizer", run_flat, &sizes[i], p, 7, "0123456", 1e-6);
+    }
+}
+
+/* ---- a whole run */
+static float sum_reward(const grpo_sample *s, void *user) {
+    (void)user;
+    return grpo_reward_exact_match(s, NULL) + 0.1f * (float)(s->num_tokens == 2);
+}
+
+static grpo_config small_config(const grpo_backend *b, int variant) {
+    grpo_config c = grpo_defaults();
+    c.vocabulary = "0123456789+=";
+    c.model.hidden_size = 32;
+    c.model.intermediate_size = 48;
+    c.model.num_attention_heads = 4;
+    c.model.num_key_value_heads = 2;
+    c.model.head_dim = 8;
+    c.model.qk_norm = variant == 1;
+    c.model.attention_bias = variant == 2;
+    c.model.tie_word_embeddings = variant != 2;
+    c.model.vocab_size = 16;
+    c.num_prompts = 4;
+    c.num_generations = 6;
+    c.max_prompt_length = 5;
+    c.max_completion_length = 4;
+    c.num_iterations = 2;
+    c.objective.beta = 0.02f;
+    if (variant == 2) { c.sampling.top_k = 7; c.objective.kl = GRPO_KL_FULL; }
+    c.learning_rate = 3e-3f;
+    c.backend = b;
+    grpo_add_reward(&c, "sum", sum_reward, 1, NULL);
+    return c;
+}
+
+typedef struct run { double reward[30], kl[30], loss[30], first_kl; int same, steps; float *weights; } run;
+
+static void train(run *r, grpo_config c, int steps) {
+    const grpo_prompt prompts[4] = { { "1+1=", "2", NULL, 0, NULL }, { "2+2=", "4", NULL, 0, NULL },
+                                     { "3+4=", "7", NULL, 0, NULL }, { "0+5=", "5", NULL, 0, NULL } };
+    grpo *g = grpo_new(&c);
+    int i, t, code = 0;
+    memset(r, 0, sizeof *r);
+    CHECK(g, "%s", c.error);
+    if (!g) return;
+    r->same = 1;
+    for (r->steps = 0; r->steps < steps && !code; r->steps++) {
+        grpo_metrics m;
+        float *now;
+        code = grpo_rollout(g, prompts, 4);
+        now = zeros((size_t)g->batch.offsets[g->batch.num_sequences]);
+        if (!code) code = grpo_forward(g, GRPO_POLICY, now, NULL);
+        for (t = 0; !code && t < g->batch.offsets[g->batch.num_sequences]; t++)
+            r->same &= now[t] == g->batch.logprobs[t];
+        free(now);
+        if (!code) code = grpo_score(g);
+        if (!code) code = grpo_advantage(g);
+        if (!code) code = grpo_update(g, &m);
+        if (code) break;
+        for (i = 0; i < g->batch.num_sequences; i++) r->reward[r->steps] += (double)g->batch.rewards[i];
+        r->kl[r->steps] = m.kl;
+        r->loss[r->steps] = m.loss;
+    }
+    CHECK(!code, "%s: %s", c.backend->name, grpo_error(g));
+    r->weights = zeros(g->num_parameters);
+    c.backend->download(g->machinery->context, r->weights, g->machinery->weights,
+                        g->num_parameters * sizeof(float));
+    if (!code) {                    /* text and its log-probs once more, by the other entrances  */
+        char text[64];
+        CHECK(grpo_generate(g, &prompts[0], &c.sampling, 5, text, sizeof text) >= 0, "%s", grpo_error(g));
+    }
+    grpo_free(g);
+}
+
+static void test_training(const grpo_backend *b, int fp32) {
+    int variant, i, steps = TINY ? 4 : 30;
+    for (variant = 0; variant < 3; variant++) {
+        grpo_config c = small_config(b, variant);
+        run host, one, two, split;
+        double worst = 0;
+        train(&host, small_config(grpo_cpu(), variant), steps);
+        train(&one, c, steps);
+        train(&two, c, steps);
+        c.micro_batch_prompts = 1;
+        c.rollout_batch_prompts = 3;
+        train(&split, c, steps);
+        CHECK(one.same, "%s, variant %d: the trainer's log-probs are not the sampler's", b->name,
+              variant);
+        for (i = 0; i < steps; i++) {
+            CHECK(one.reward[i] == two.reward[i] && one.loss[i] == two.loss[i] && one.kl[i] == two.kl[i],
+                  "%s, variant %d: step %d is not the same twice", b->name, variant, i);
+            if (fp32) CHECK(one.reward[i] == split.reward[i],
+                            "%s, variant %d: step %d depends on the split", b->name, variant, i);
+            if (i < 4 && fabs(one.loss[i] - host.loss[i]) > worst)
+                worst = fabs(one.loss[i] - host.loss[i]);
+        }
+        CHECK(worst < (fp32 ? 1e-4 : 0.3), "%s, variant %d: loss off by %g", b->name, variant, worst);
+        if (fp32 && one.weights && split.weights) {
+            grpo_config check = small_config(b, variant);
+            grpo *g = grpo_new(&check);
+            CHECK(g && !memcmp(one.weights, split.weights, g->num_parameters * sizeof(float)),
+                  "%s, variant %d: weights depend on the micro-batch", b->name, variant);
+            grpo_free(g);
+        }
+        printf("%s, variant %d: loss of the first steps within %.2g of the CPU's\n", b->name,
+               variant, worst);
+        free(host.weights); free(one.weights); free(two.weights); free(split.weights);
+    }
+}
+
+/* ---- a device that fails: a sentence, and nothing lost or leaked */
+static void test_failures(const grpo_backend *b) {
+#ifdef GRPO_CUDA_SHIM
+    const grpo_prompt prompt = { "1+1=", "2", NULL, 0, NULL };
+    grpo_config c = small_config(b, 0);
+    long before = grpo_shim_allocated();
+    grpo_metrics m;
+    grpo *g;
+    int n;
+    grpo_shim_inject(0, 0, 1);
+    CHECK(!grpo_new(&c) && strstr(c.error, "no NVIDIA GPU"), "no device: %s", c.error);
+    grpo_shim_inject(0, 0, 0);
+    for (n = 1; n <= 2; n++) {
+        grpo_shim_inject(n, 0, 0);
+        CHECK(!grpo_new(&c) && strstr(c.error, "memory"), "no memory, %d: %s", n, c.error);
+    }
+    grpo_shim_inject(0, 0, 0);
+    CHECK(grpo_shim_allocated() == before, "%ld allocations are left",
+          grpo_shim_allocated() - before);
+    for (n = 1; n < 250; n += 41) {
+        g = grpo_new(&c);
+        CHECK(g, "%s", c.error);
+        if (!g) return;
+        grpo_shim_inject(0, n, 0);
+        CHECK(grpo_step(g, &prompt, 1, &m) < 0 && strstr(grpo_error(g), "GPU failed"),
+              "fault in kernel %d: %s", n, grpo_error(g));
+        grpo_shim_inject(0, 0, 0);
+        grpo_free(g);
+    }
+    CHECK(grpo_shim_allocated() == before, "%ld allocations are left",
+          grpo_shim_allocated() - before);
+#else
+    (void)b;
+#endif
+}
+
+static void note(const char *line, void *user) {
+    (void)user;
+    if (strstr(line, "FAIL")) printf("%s\n", line);
+}
+
+static void test_backend(const grpo_backend *b) {
+    grpo_config c = small_config(b, 0);
+    char error[GRPO_ERROR_LENGTH] = "";
+    int fp32 = b->element_size == sizeof(float), failures;
+    gpu.b = b;
+    gpu.context = b->open(&c, error);
+    CHECK(gpu.context, "%s", error);
+    if (!gpu.context) return;
+    cpu.b = grpo_cpu();
+    c.max_prompt_length = c.max_completion_length = 256;      /* room for the layouts below      */
+    c.model.head_dim = 128;
+    cpu.context = cpu.b->open(&c, error);
+    test_rows();
+    test_products();
+    test_tiles();
+    test_attention();
+    test_decode();
+    test_vocab();
+    test_flat();
+    gpu.b->close(gpu.context);
+    cpu.b->close(cpu.context);
+    printf("%s: worst difference of one operation %.2g\n", b->name, worst_of[is_bf16()]);
+    if (fp32) {
+        failures = grpo_selftest(b, note, NULL);
+        CHECK(failures == 0, "%s: %d failures of grpo_selftest()", b->name, failures);
+    }
+    test_training(b, fp32);
+    test_failures(b);
+}
+
+int main(void) {
+#ifndef GRPO_CUDA_SHIM
+    char error[GRPO_ERROR_LENGTH] = "";
+    grpo_config c = grpo_defaults();
+    void *context;
+    c.model.vocab_size = 16;
+    context = grpo_cuda()->open(&c, error);
+    if (!context) {
+        printf("skipped: %s\n", error);
+        return 0;
+    }
+    grpo_cuda()->close(context);
+#endif
+    test_backend(grpo_cuda_fp32());
+    if (grpo_cuda() != grpo_cuda_fp32()) test_backend(grpo_cuda());
+    return check_finish();
+}
