@@ -92,12 +92,15 @@ struct grpo_shim_state {
     std::function<void()> body;
     std::vector<char> dynamic;
     int or_result, or_next, reverse;
+    int mma_done;                   /* D of this warp's tensor instruction is there               */
+    float D[16][8];
     /* the runtime */
     int error, sticky;
     int fail_malloc_in, fault_in, no_device;                  /* counters of injected faults     */
     long allocated;
 };
-static grpo_shim_state &grpo_shim() { static grpo_shim_state s; return s; }
+static grpo_shim_state grpo_shim_only;
+static inline grpo_shim_state &grpo_shim() { return grpo_shim_only; }
 
 extern "C" void grpo_shim_switch(void **save, void *load);
 #if defined(__x86_64__)
@@ -263,25 +266,36 @@ template <typename T> T __shfl_xor_sync(unsigned, T x, int mask) {
     return y;
 }
 
-/* The PTX manual's layout: see grpo__mma. Sums in fp32, in the order of k. */
+/* The PTX manual's layout: see grpo__mma. Sums in fp32, in the order of k. The first lane that goes
+ * on computes D = A B for all. */
+static inline void grpo_shim_mma_all(float D[16][8]) {
+    float A[16][16], B[16][8];
+    int lane, e, i, j, k;
+    for (lane = 0; lane < 32; lane++) {
+        const float *x = grpo_shim_of(lane);
+        int g = lane / 4, t = lane % 4 * 2;
+        for (e = 0; e < 8; e++) A[g + e / 2 % 2 * 8][t + e / 4 * 8 + e % 2] = x[e];
+        for (e = 0; e < 4; e++) B[t + e / 2 * 8 + e % 2][g] = x[8 + e];
+        for (e = 0; e < 4; e++) D[g + e / 2 * 8][t + e % 2] = x[12 + e];
+    }
+    for (i = 0; i < 16; i++)
+        for (k = 0; k < 16; k++)
+            for (j = 0; j < 8; j++) D[i][j] += A[i][k] * B[k][j];
+}
+
 static inline void grpo_shim_mma_m16n8k16_bf16(float d[4], const uint32_t a[4], const uint32_t b[2],
                                                const float c[4]) {
-    int lane = (int)threadIdx.x % 32, e, k;
-    float sum[4], *mine = grpo_shim_gift();
+    grpo_shim_state &s = grpo_shim();
+    int lane = (int)threadIdx.x % 32, e;
+    float *mine = grpo_shim_gift();
     for (e = 0; e < 8; e++) mine[e] = grpo_shim_half(a[e / 2], e % 2);
     for (e = 0; e < 4; e++) mine[8 + e] = grpo_shim_half(b[e / 2], e % 2);
+    for (e = 0; e < 4; e++) mine[12 + e] = c[e];
+    s.mma_done = 0;
     grpo_shim_wait(GRPO_SHIM_WARP);
-    for (e = 0; e < 4; e++) sum[e] = c[e];
-    for (k = 0; k < 16; k++) {
-        const float *A = grpo_shim_of(lane / 4 * 4 + k % 8 / 2) + k / 8 * 4 + k % 2;
-        const float *B = grpo_shim_of(lane % 4 * 8 + k % 8 / 2) + 8 + k / 8 * 2 + k % 2;
-        const float *next = grpo_shim_of(lane % 4 * 8 + 4 + k % 8 / 2) + 8 + k / 8 * 2 + k % 2;
-        sum[0] += A[0] * B[0];
-        sum[1] += A[0] * next[0];
-        sum[2] += A[2] * B[0];
-        sum[3] += A[2] * next[0];
-    }
-    for (e = 0; e < 4; e++) d[e] = sum[e];
+    if (!s.mma_done) grpo_shim_mma_all(s.D);
+    s.mma_done = 1;
+    for (e = 0; e < 4; e++) d[e] = s.D[lane / 4 + e / 2 * 8][lane % 4 * 2 + e % 2];
 }
 
 static inline void grpo_shim_ldmatrix_x4(uint32_t r[4], const void *row, int turned) {

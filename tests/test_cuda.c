@@ -559,8 +559,8 @@ static grpo_config small_config(const grpo_backend *b, int variant) {
     c.model.attention_bias = variant == 2;
     c.model.tie_word_embeddings = variant != 2;
     c.model.vocab_size = 16;
-    c.num_prompts = 4;
-    c.num_generations = 6;
+    c.num_prompts = TINY ? 2 : 4;
+    c.num_generations = TINY ? 3 : 6;
     c.max_prompt_length = 5;
     c.max_completion_length = 4;
     c.num_iterations = 2;
@@ -586,7 +586,7 @@ static void train(run *r, grpo_config c, int steps) {
     for (r->steps = 0; r->steps < steps && !code; r->steps++) {
         grpo_metrics m;
         float *now;
-        code = grpo_rollout(g, prompts, 4);
+        code = grpo_rollout(g, prompts, c.num_prompts);
         now = zeros((size_t)g->batch.offsets[g->batch.num_sequences]);
         if (!code) code = grpo_forward(g, GRPO_POLICY, now, NULL);
         for (t = 0; !code && t < g->batch.offsets[g->batch.num_sequences]; t++)
@@ -612,7 +612,7 @@ static void train(run *r, grpo_config c, int steps) {
 }
 
 static void test_training(const grpo_backend *b, int fp32) {
-    int variant, i, steps = TINY ? 4 : 30;
+    int variant, i, steps = TINY ? 2 : 30;
     for (variant = 0; variant < 3; variant++) {
         grpo_config c = small_config(b, variant);
         run host, one, two, split;
@@ -621,7 +621,7 @@ static void test_training(const grpo_backend *b, int fp32) {
         train(&one, c, steps);
         train(&two, c, steps);
         c.micro_batch_prompts = 1;
-        c.rollout_batch_prompts = 3;
+        c.rollout_batch_prompts = TINY ? 1 : 3;
         train(&split, c, steps);
         CHECK(one.same, "%s, variant %d: the trainer's log-probs are not the sampler's", b->name,
               variant);
@@ -666,7 +666,7 @@ static void test_failures(const grpo_backend *b) {
     grpo_shim_inject(0, 0, 0);
     CHECK(grpo_shim_allocated() == before, "%ld allocations are left",
           grpo_shim_allocated() - before);
-    for (n = 1; n < 250; n += 41) {
+    for (n = 1; n < 200; n += 41) {
         g = grpo_new(&c);
         CHECK(g, "%s", c.error);
         if (!g) return;
