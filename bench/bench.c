@@ -207,7 +207,8 @@ static void memory(void) {
     int n = 1 << 25, all, i, most = grpo__num_threads(threads);
     float *w = numbers((size_t)n), *g = numbers((size_t)n), *m = numbers((size_t)n), *v;
     v = (float *)calloc((size_t)n, sizeof(float));
-    printf("memory       GB/s (share of the read loop; adamw reads four arrays and writes three)\n");
+    printf("memory       GB/s "
+           "(share of the read loop; adamw reads four arrays and writes three)\n");
     for (all = 0; v && all < (most > 1 ? 2 : 1); all++) {
         void *cpu = open_cpu(all ? most : 1);
         double norm = 1e9, adamw = 1e9, t;
@@ -346,7 +347,8 @@ static double forward_flops(const size *s) {
     double keys = s->prompts * (0.5 * s->prompt * (s->prompt + 1) + s->group
                                 * (double)(s->completion - 1)
                                 * (s->prompt + 0.5 * s->completion));
-    return 2 * rows * matrices + 2 * heads * s->hidden * s->vocab + 4 * keys * s->hidden * s->layers;
+    return 2 * rows * matrices + 2 * heads * s->hidden * s->vocab
+           + 4 * keys * s->hidden * s->layers;
 }
 
 static double peak_resident(void) {
@@ -397,7 +399,8 @@ static void decode(const char *list) {
     for (i = 1; i < 3; i++)
         for (all = 0; all < (n > 1 ? 2 : 1) && wanted(list, sizes[i].name); all++) {
             const size *s = &sizes[i];
-            double one = decode_seconds(s, 1, all ? n : 1), eight = decode_seconds(s, 8, all ? n : 1);
+            double one = decode_seconds(s, 1, all ? n : 1);
+            double eight = decode_seconds(s, 8, all ? n : 1);
             double bytes = 4 * ((double)s->layers * (4.0 * s->hidden * s->hidden + 3.0 * s->hidden
                                 * s->ffn) + (double)s->hidden * s->vocab);
             printf("             %-5s %d thread%s: batch 1 %6.2f ms %5.1f GB/s (%.0f%%)   batch 8 "
@@ -422,17 +425,17 @@ static void step(const char *list) {
             double f = 1e-9 * forward_flops(s), tokens = (double)s->prompts * s->group
                                                         * s->completion;
             times t = steps[i][all] = time_steps(s, &c, 0, i ? 4 : 2);
-            printf("             %-5s %d thread%s: %.4f = %.4f + %.4f + %.4f s   tokens/s %.0f, %.0f,"
-                   " %.0f; step %.0f\n", s->name, all ? n : 1, all ? "s" : " ", t.step, t.rollout,
-                   t.score, t.update, tokens / t.rollout, tokens / t.score, tokens / t.update,
-                   tokens / t.step);
+            printf("             %-5s %d thread%s: %.4f = %.4f + %.4f + %.4f s   "
+                   "tokens/s %.0f, %.0f, %.0f; step %.0f\n", s->name, all ? n : 1, all ? "s" : " ",
+                   t.step, t.rollout, t.score, t.update, tokens / t.rollout, tokens / t.score,
+                   tokens / t.update, tokens / t.step);
             printf("                   of peak: sampling %.0f%%, forward and backward %.0f%%, step "
                    "%.0f%%   arena %.2f GB (peak of this process so far %.2f)\n",
                    100 * f / t.rollout / fma_peak[all],
                    300 * f / (t.score + t.update) / fma_peak[all], 400 * f / t.step / fma_peak[all],
                    (double)t.memory.total / 1e9, peak_resident());
-            if (all) printf("                   %d threads are %.2fx one (the FMA loop: %.2fx)\n", n,
-                            steps[i][0].step / t.step, fma_peak[1] / fma_peak[0]);
+            if (all) printf("                   %d threads are %.2fx one (the FMA loop: %.2fx)\n",
+                            n, steps[i][0].step / t.step, fma_peak[1] / fma_peak[0]);
             if (!all && i == 2) {
                 size_t least;
                 c.memory_budget = 1;
@@ -503,10 +506,10 @@ static void torch_line(const char *line, const char *how) {
         const times *t = &steps[i][at];
         if (strcmp(name, sizes[i].name) || t->step == 0) continue;
         printf("torch        %-5s %d thread%s, PyTorch %s: %.4f s = %.4f + %.4f + %.4f, %.2f GB\n"
-               "             grpo.h is %.2fx as fast (rollout %.2fx, reference %.2fx, update %.2fx) "
-               "in %.2fx the memory\n", name, n, n > 1 ? "s" : " ", how, all, rollout, reference,
-               update, gb, all / t->step, rollout / t->rollout, reference / t->score,
-               update / t->update, (double)t->memory.total / 1e9 / gb);
+               "             grpo.h is %.2fx as fast (rollout %.2fx, reference %.2fx, "
+               "update %.2fx) in %.2fx the memory\n", name, n, n > 1 ? "s" : " ", how, all,
+               rollout, reference, update, gb, all / t->step, rollout / t->rollout,
+               reference / t->score, update / t->update, (double)t->memory.total / 1e9 / gb);
     }
 }
 

@@ -1,13 +1,13 @@
-/* The league: every preset over several seeds and two tasks, from the same weights, with equal samples
- * and equal time. make league; the table of the README is its output.
+/* The league: every preset over several seeds and two tasks, from the same weights, with equal
+ * samples and equal time. make league; the table of the README is its output.
  *
  *     build/league [--seeds N] [--steps N] [--only "NAME NAME ..."] [--threads N]
  *
- * Each seed draws its own weights, questions and samples, and warms up its policy by supervision; all
- * presets then begin with that policy. Every batch is learned from twice (mu = 2), so that ratios leave
- * 1. pass@1 is estimated from 8 samples of every question of the task; the interval is that of Student's
- * t, 95 %. "equal time" is the pass@1 when a run had used as many seconds of the processor as trl's took
- * on average. */
+ * Each seed draws its own weights, questions and samples, and warms up its policy by supervision;
+ * all presets then begin with that policy. Every batch is learned from twice (mu = 2), so that
+ * ratios leave 1. pass@1 is estimated from 8 samples of every question of the task; the interval is
+ * that of Student's t, 95 %. "equal time" is the pass@1 when a run had used as many seconds of the
+ * processor as trl's took on average. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include <stdio.h>
@@ -45,10 +45,12 @@ static void make_order(int i, char *question, char *answer) {
 }
 
 static const task tasks[2] = {
-    { "one-digit sums", 4, 3, 96, 0.2, make_sum }, { "four digits in order", 5, 5, 96, 0.2, make_order } };
+    { "one-digit sums", 4, 3, 96, 0.2, make_sum },
+    { "four digits in order", 5, 5, 96, 0.2, make_order } };
 
 static grpo_prompt draw(uint64_t seed, int what, int step, int i) {
-    return prompts[(int)((float)QUESTIONS * grpo_uniform(seed, (uint64_t)what, (uint64_t)step, (uint64_t)i, 0))];
+    float u = grpo_uniform(seed, (uint64_t)what, (uint64_t)step, (uint64_t)i, 0);
+    return prompts[(int)((float)QUESTIONS * u)];
 }
 
 static void make_prompts(const task *t) {
@@ -101,14 +103,15 @@ static grpo *warm_up(const task *t, uint64_t seed, int threads) {
         grpo_prompt some[PROMPTS];
         for (i = 0; i < PROMPTS; i++) some[i] = draw(seed, 1, s, i);
         if (grpo_sft(g, some, PROMPTS, 3e-3f, NULL)) return NULL;
-        if (s % 5 == 0 && !grpo_evaluate(g, prompts, QUESTIONS, 0, 0, &e) && (double)e.accuracy > t->warm)
+        if (s % 5 == 0 && !grpo_evaluate(g, prompts, QUESTIONS, 0, 0, &e)
+            && (double)e.accuracy > t->warm)
             return g;
     }
     return g;
 }
 
-static int run(const task *t, const char *preset, const grpo *from, uint64_t seed, int steps, int threads,
-               result *r) {
+static int run(const task *t, const char *preset, const grpo *from, uint64_t seed, int steps,
+               int threads, result *r) {
     grpo *g = make_policy(t, preset, seed, threads);
     int s, i, code = !g;
     memset(r, 0, sizeof *r);
@@ -150,8 +153,9 @@ static double mean_of(const double *x, int n) {
 
 /* Half of the 95 % interval of a mean of n numbers. */
 static double half_width(const double *x, int n) {
-    static const double t[MOST_SEEDS] = { 0, 0, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306,
-                                          2.262, 2.228, 2.201, 2.179, 2.160, 2.145 };
+    static const double t[MOST_SEEDS] = {
+        0, 0, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447,
+        2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145 };
     double mean = mean_of(x, n), squares = 0;
     int i;
     for (i = 0; i < n; i++) squares += (x[i] - mean) * (x[i] - mean);
@@ -177,9 +181,9 @@ static void print_row(const char *name, const result *r, int seeds, double budge
         start[i] = r[i].start; end[i] = r[i].end; seconds[i] = r[i].seconds;
         timed[i] = at_time(&r[i], budget);
     }
-    printf("| %-22s | %.2f | %.3f +- %.3f | %.3f +- %.3f | %5.2f |\n", name, mean_of(start, seeds),
-           mean_of(end, seeds), half_width(end, seeds), mean_of(timed, seeds), half_width(timed, seeds),
-           mean_of(seconds, seeds));
+    printf("| %-22s | %.2f | %.3f +- %.3f | %.3f +- %.3f | %5.2f |\n", name,
+           mean_of(start, seeds), mean_of(end, seeds), half_width(end, seeds),
+           mean_of(timed, seeds), half_width(timed, seeds), mean_of(seconds, seeds));
     fflush(stdout);
 }
 
@@ -193,16 +197,18 @@ static int play(const task *t, int seeds, int steps, const char *only, int threa
         grpo *warm = warm_up(t, (uint64_t)s + 1, threads);
         if (!warm) return 1;
         for (i = 0; i < MOST_PRESETS && grpo_objective_name(i, &name, NULL); i++)
-            if (is_asked_for(only, name) && run(t, name, warm, (uint64_t)s + 1, steps, threads, &results[i][s]))
+            if (is_asked_for(only, name)
+                && run(t, name, warm, (uint64_t)s + 1, steps, threads, &results[i][s]))
                 return 1;
         grpo_free(warm);
     }
     for (i = 0; grpo_objective_name(i, &name, NULL); i++)
         if (!strcmp(name, "trl"))
             for (s = 0; s < seeds; s++) budget += results[i][s].seconds / seeds;
-    printf("\n%s: %d seeds, %d steps of %d samples, each learned from twice\n\n", t->name, seeds, steps,
-           PROMPTS * GROUP);
-    printf("| preset | before | pass@1, equal samples | pass@1, equal time | seconds |\n|---|---|---|---|---|\n");
+    printf("\n%s: %d seeds, %d steps of %d samples, each learned from twice\n\n",
+           t->name, seeds, steps, PROMPTS * GROUP);
+    printf("| preset | before | pass@1, equal samples | pass@1, equal time | seconds |\n"
+           "|---|---|---|---|---|\n");
     for (i = 0; i < MOST_PRESETS && grpo_objective_name(i, &name, NULL); i++)
         if (is_asked_for(only, name)) print_row(name, results[i], seeds, budget);
     return 0;
@@ -219,8 +225,8 @@ int main(int argc, char **argv) {
         else break;
     }
     if (i < argc || seeds < 1 || seeds >= MOST_SEEDS || (steps && steps < POINTS)) {
-        fprintf(stderr, "usage: league [--seeds 1..%d] [--steps %d..] [--threads N] [--only \"NAME ...\"]\n",
-                MOST_SEEDS - 1, POINTS);
+        fprintf(stderr, "usage: league [--seeds 1..%d] [--steps %d..] [--threads N] "
+                "[--only \"NAME ...\"]\n", MOST_SEEDS - 1, POINTS);
         return 2;
     }
     for (i = 0; i < 2 && !code; i++)

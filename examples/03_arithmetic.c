@@ -1,16 +1,16 @@
-/* 03 arithmetic: the main job. A transformer with random weights learns to add two numbers below 100,
- * "47+85=" -> "231", "07+12=" -> "91": the digits of the sum, units first.
+/* 03 arithmetic: the main job. A transformer with random weights learns to add two numbers below
+ * 100, "47+85=" -> "231", "07+12=" -> "91": the digits of the sum, units first.
  *
  *     cc -O2 -I.. 03_arithmetic.c -o arithmetic -lm && ./arithmetic        (or: make run)
  *
  * 1. Warm-up. GRPO can only reward what is sometimes said. A few hundred supervised steps teach the
  *    form, and a seventh of the sums; they stop as soon as a probe says so.
  * 2. GRPO. From here on nobody shows an answer: a function says right or wrong of each of the 8
- *    attempts at each of 64 questions, and the group decides which attempts were better than expected.
- * 3. A tenth of all 10,000 questions is never trained on, in neither phase: accuracy is measured there.
+ *    attempts at each of 64 questions, and the group decides which were better than expected.
+ * 3. A tenth of all 10,000 questions is trained on in neither phase: accuracy is measured there.
  *
  * What to see: the loss means nothing, the reward everything. pass@8 leads and pass@1 follows: GRPO
- * makes reliable what the policy could already do now and then. An entropy bonus keeps it curious. */
+ * makes reliable what the policy could already do at times. An entropy bonus keeps it curious. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "show.h"
@@ -38,10 +38,13 @@ typedef struct run {                /* everything of one training run */
 } run;
 
 /* The same tenth for every run. */
-static int is_held_out(int a, int b) { return grpo_uniform(2024, 0, 0, (uint64_t)a, (uint64_t)b) < 0.1f; }
+static int is_held_out(int a, int b) {
+    return grpo_uniform(2024, 0, 0, (uint64_t)a, (uint64_t)b) < 0.1f;
+}
 
-/* The sum is written units first, as one adds by hand: each digit then needs only what is already there.
- * (Tens first, the first digit must guess the carry; that is learnt too, but not within a minute.) */
+/* The sum is written units first, as one adds by hand: each digit then needs only what is there
+ * already. (Tens first, the first digit must guess the carry; that is learnt too, but not within
+ * a minute.) */
 static grpo_prompt ask(question *q, int a, int b) {
     int sum = a + b, n = 0;
     snprintf(q->text, sizeof q->text, "%02d+%02d=", a, b);
@@ -90,7 +93,10 @@ static grpo *make_policy(const options *o) {
     c.max_completion_length = 4;    /* "891" and end-of-text */
     c.num_prompts = PROMPTS;
     c.num_generations = GROUP;
-    if (grpo_objective_set(&c.objective, o->preset, error)) { on_message(error, NULL); return NULL; }
+    if (grpo_objective_set(&c.objective, o->preset, error)) {
+        on_message(error, NULL);
+        return NULL;
+    }
     c.model.value_head = c.objective.advantage == GRPO_ADVANTAGE_GAE;    /* PPO: shared weights   */
     c.learning_rate = 1.5e-3f;
     c.model.initializer_range = 0.1f;
@@ -130,12 +136,12 @@ static void print_group(const grpo_batch *b, int group) {
 static void show_progress(run *r, const grpo_metrics *m, double accuracy) {
     static const char clear[] = "\033[15A\033[J";
     if (r->o->quiet) return;
-    if (SHOW_IS_TERMINAL() && r->steps > EVALUATE_EVERY) fputs(clear, stdout);
-    if (SHOW_IS_TERMINAL()) show_plot(&r->reward, &r->accuracy, r->steps);
+    if (show_is_terminal() && r->steps > EVALUATE_EVERY) fputs(clear, stdout);
+    if (show_is_terminal()) show_plot(&r->reward, &r->accuracy, r->steps);
     printf("step %4d  reward %.2f  held-out %.3f  entropy %.2f  dead groups %.2f  length %.1f  "
            "%3.0f ms/step\n", m->step, m->reward, accuracy, m->entropy, m->frac_reward_zero_std,
            m->completions_mean_length, 1e3 * m->step_time);
-    if (SHOW_IS_TERMINAL()) printf("\n");
+    if (show_is_terminal()) printf("\n");
     fflush(stdout);
 }
 
@@ -203,8 +209,10 @@ static int parse(options *o, int argc, char **argv) {
     }
     if (i >= argc) return 0;
     fprintf(stderr, "%s is not understood, or has no value. Options:\n"
-            "  --seed N      of weights and samples (1)\n  --seeds N     run that many, from --seed on\n"
-            "  --steps N     most GRPO steps (2500)\n  --threads N   0: one per core\n"
+            "  --seed N      of weights and samples (1)\n"
+            "  --seeds N     run that many, from --seed on\n"
+            "  --steps N     most GRPO steps (2500)\n"
+            "  --threads N   0: one per core\n"
             "  --preset P    the objective in words (\"%s\"): a preset, and fields with values.\n"
             "                Presets:"            , argv[i], o->preset);
     for (i = 0; grpo_objective_name(i, &name, NULL); i++)
@@ -224,8 +232,9 @@ int main(int argc, char **argv) {
     for (i = 0; i < o.seeds; i++, o.seed++) {
         double accuracy = train_once(&r, &o);
         if (accuracy < 0) { if (r.g) fprintf(stderr, "%s\n", grpo_error(r.g)); return 1; }
-        printf("%sseed %d: held-out accuracy %.3f -> %.3f, pass@1 %.3f -> %.3f, pass@8 %.3f -> %.3f; "
-               "%d steps, %.1f s, %.0f tokens/s\n", o.quiet ? "" : "\n", (int)o.seed,
+        printf("%sseed %d: held-out accuracy %.3f -> %.3f, pass@1 %.3f -> %.3f, "
+               "pass@8 %.3f -> %.3f; %d steps, %.1f s, %.0f tokens/s\n",
+               o.quiet ? "" : "\n", (int)o.seed,
                (double)r.before.accuracy, accuracy, (double)r.before.pass_at_1,
                (double)r.after.pass_at_1, (double)r.before.pass_at_k, (double)r.after.pass_at_k,
                r.steps, r.seconds, r.g->state.num_tokens / r.seconds);
@@ -233,7 +242,8 @@ int main(int argc, char **argv) {
         failed += accuracy < 0.95 || r.before.accuracy > 0.35f;
         curves[0] = &r.reward;
         curves[1] = &r.accuracy;
-        if (o.svg && show_svg(o.svg, "Two-digit addition, from random weights by GRPO", curves, 2, r.steps)) {
+        if (o.svg && show_svg(o.svg, "Two-digit addition, from random weights by GRPO", curves, 2,
+                              r.steps)) {
             fprintf(stderr, "%s cannot be written\n", o.svg);
             failed++;
         }

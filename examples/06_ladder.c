@@ -2,19 +2,19 @@
  *
  *     cc -O2 -I.. 06_ladder.c -o ladder -lm && ./ladder [--seeds N | --quick]
  *
- * The same policy, warmed up by supervision, climbs five times, each time by an objective with one part
- * more. Every rung sees the same questions and equally many samples:
+ * The same policy, warmed up by supervision, climbs five times, each time by an objective with one
+ * part more. Every rung sees the same questions and equally many samples:
  *
- *     REINFORCE   -r log pi                      every sample with a reward is pulled, none pushed away
+ *     REINFORCE   -r log pi                      each sample with a reward is pulled, none pushed
  *     + mean      -(r - mean_g) log pi           the group says what was to be expected: the same
  *                                                gradient on average, with far less noise
  *     + std       A = (r - mean_g) / std_g       hard and easy questions teach with equal strength
- *     + ratio     -min(w A, clip(w) A), mu = 2   the samples may be learned from twice: w = pi / pi_old
- *                                                corrects for the policy having moved, clip says how far
+ *     + ratio     -min(w A, clip(w) A), mu = 2   samples are learned from twice: w = pi / pi_old
+ *                                                corrects for the policy's move, clip says how far
  *     + KL        ... + beta KL(pi || pi_ref)    and it stays near the policy that it began as
  *
- * What is shown is the average over seeds, with the standard error of the mean: without it, luck would
- * look like progress. */
+ * What is shown is the average over seeds, with the standard error of the mean: without it, luck
+ * would look like progress. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 
@@ -69,9 +69,10 @@ static grpo *make_policy(const rung *r, int seed) {
 /* The questions of a step: the same for every rung. */
 static void draw(grpo_prompt *some, int seed, int what, int step) {
     int i;
-    for (i = 0; i < PROMPTS; i++)
-        some[i] = prompts[(int)((float)QUESTIONS * grpo_uniform((uint64_t)seed, (uint64_t)what, (uint64_t)step,
-                                                         (uint64_t)i, 0))];
+    for (i = 0; i < PROMPTS; i++) {
+        float u = grpo_uniform((uint64_t)seed, (uint64_t)what, (uint64_t)step, (uint64_t)i, 0);
+        some[i] = prompts[(int)((float)QUESTIONS * u)];
+    }
 }
 
 /* pass@1 over all questions, from 8 samples of each. */
@@ -128,25 +129,28 @@ static double error_of(const double *x, int n) {
 
 /* A curve in one line, eight heights. */
 static void print_curve(const climb *c, int seeds) {
-    static const char *const bars[8] = { "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
-                                         "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
+    static const char *const bars[8] = {
+        "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
+        "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
     int i;
     for (i = 0; i <= POINTS; i++) fputs(bars[(int)(7.99 * mean_of(c->accuracy[i], seeds))], stdout);
 }
 
 static void print_table(int seeds, int steps) {
     int i, quarter = POINTS / 4;
-    printf("%d seeds, %d steps of %d samples; pass@1 +- standard error over seeds\n\n", seeds, steps,
-           PROMPTS * GROUP);
-    printf("%-14s %-30s %-14s after 1/4     after 1/2     at the end      |gradient|\n", "rung", "objective", "");
+    printf("%d seeds, %d steps of %d samples; pass@1 +- standard error over seeds\n\n",
+           seeds, steps, PROMPTS * GROUP);
+    printf("%-14s %-30s %-14s after 1/4     after 1/2     at the end      |gradient|\n",
+           "rung", "objective", "");
     for (i = 0; i < RUNGS; i++) {
         const climb *c = &climbs[i];
         printf("%-14s %-30s ", rungs[i].name, rungs[i].objective);
         print_curve(c, seeds);
-        printf("  %.2f +- %.2f  %.2f +- %.2f  %.2f +- %.2f  %8.3f\n", mean_of(c->accuracy[quarter], seeds),
-               error_of(c->accuracy[quarter], seeds), mean_of(c->accuracy[2 * quarter], seeds),
-               error_of(c->accuracy[2 * quarter], seeds), mean_of(c->accuracy[POINTS], seeds),
-               error_of(c->accuracy[POINTS], seeds), mean_of(c->grad_norm, seeds));
+        printf("  %.2f +- %.2f  %.2f +- %.2f  %.2f +- %.2f  %8.3f\n",
+               mean_of(c->accuracy[quarter], seeds), error_of(c->accuracy[quarter], seeds),
+               mean_of(c->accuracy[2 * quarter], seeds), error_of(c->accuracy[2 * quarter], seeds),
+               mean_of(c->accuracy[POINTS], seeds), error_of(c->accuracy[POINTS], seeds),
+               mean_of(c->grad_norm, seeds));
     }
 }
 
@@ -154,7 +158,10 @@ int main(int argc, char **argv) {
     int seeds = 5, steps = 180, s, i;
     if (argc > 1 && !strcmp(argv[1], "--quick")) { seeds = 1; steps = 24; }
     else if (argc > 2 && !strcmp(argv[1], "--seeds")) seeds = atoi(argv[2]);
-    if (seeds < 1 || seeds > MOST_SEEDS) { fprintf(stderr, "--seeds 1 to %d\n", MOST_SEEDS); return 2; }
+    if (seeds < 1 || seeds > MOST_SEEDS) {
+        fprintf(stderr, "--seeds 1 to %d\n", MOST_SEEDS);
+        return 2;
+    }
     make_sums();
     for (s = 0; s < seeds; s++) {
         grpo *warm = warm_up(s + 1);

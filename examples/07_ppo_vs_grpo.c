@@ -2,17 +2,17 @@
  *
  *     cc -O2 -I.. 07_ppo_vs_grpo.c -o versus -lm && ./versus [--quick | --svg FILE]
  *
- * Three trainers begin with the same policy, the same questions (one-digit sums) and the same random
- * numbers, and see equally many samples:
+ * Three trainers begin with the same policy, the same questions (one-digit sums) and the same
+ * random numbers, and see equally many samples:
  *
  *     GRPO   policy, reference                               A from the group, r by verifying
  *     PPO    policy, reference, value model                  A from the value model, r by verifying
- *     RLHF   policy, reference, value model, reward model    PPO again, and nobody verifies: r is what
+ *     RLHF   policy, reference, value model, reward model    PPO again, nobody verifies: r is what
  *                                                            a model says that learned from pairs
  *
- * Printed side by side: bytes of each model, seconds of a step, accuracy on all hundred sums. Look at
- * RLHF's reward and accuracy together: a learned judge is right about the pairs it has seen, and the
- * policy looks for answers that it has not. A verifier cannot be talked round. */
+ * Printed side by side: bytes of each model, seconds of a step, accuracy on all hundred sums. Look
+ * at RLHF's reward and accuracy together: a learned judge is right about the pairs it has seen, and
+ * the policy looks for answers that it has not. A verifier cannot be talked round. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "show.h"
@@ -101,13 +101,14 @@ static int first_lessons(trainer *t, int steps) {
         }
         if (teach(t, pairs, PAIRS, &loss, &accuracy)) return -1;
     }
-    printf("The reward model after %d steps on pairs: loss %.3f, %.0f %% in the right order\n\n", steps,
-           loss, 100 * accuracy);
+    printf("The reward model after %d steps on pairs: loss %.3f, %.0f %% in the right order\n\n",
+           steps, loss, 100 * accuracy);
     return 0;
 }
 
-/* While it trains: its own wrong answers against the right ones, and a tenth of old pairs beside them
- * (DeepSeekMath's replay), so that the judge does not forget what the policy no longer says. */
+/* While it trains: its own wrong answers against the right ones, and a tenth of old pairs beside
+ * them (DeepSeekMath's replay), so that the judge does not forget what the policy no longer
+ * says. */
 static int lesson(trainer *t, int step) {
     const grpo_batch *b = &t->policy->batch;
     pair pairs[PAIRS];
@@ -122,7 +123,8 @@ static int lesson(trainer *t, int step) {
     }
     for (i = 0; i < PAIRS / 10; i++) {
         int known = t->num_old < OLD_PAIRS ? t->num_old : OLD_PAIRS;
-        pairs[n++] = t->old[(int)((float)known * grpo_uniform(12, (uint64_t)step, (uint64_t)i, 0, 0))];
+        float u = grpo_uniform(12, (uint64_t)step, (uint64_t)i, 0, 0);
+        pairs[n++] = t->old[(int)((float)known * u)];
     }
     return teach(t, pairs, n, NULL, NULL);
 }
@@ -133,7 +135,8 @@ static int begin(trainer *t, const char *name, const char *objective, int valued
     grpo_memory m;
     t->name = name;
     if (judged) {
-        if (grpo_memory_needed(&scalar, &m) || !(t->judge = grpo_new(&scalar))) return puts(scalar.error), -1;
+        if (grpo_memory_needed(&scalar, &m) || !(t->judge = grpo_new(&scalar)))
+            return puts(scalar.error), -1;
         t->bytes[3] = (double)m.total;
         grpo_add_reward(&c, "judge", NULL, 0.1f, t->judge);   /* scores are some ten apart      */
         c.rewards[0].batch = grpo_reward_model;
@@ -144,7 +147,8 @@ static int begin(trainer *t, const char *name, const char *objective, int valued
     t->bytes[0] = (double)(m.total - m.reference);
     t->bytes[1] = (double)m.reference;
     if (!valued) return 0;
-    if (grpo_memory_needed(&scalar, &m) || !(t->critic = grpo_new(&scalar))) return puts(scalar.error), -1;
+    if (grpo_memory_needed(&scalar, &m) || !(t->critic = grpo_new(&scalar)))
+        return puts(scalar.error), -1;
     t->bytes[2] = (double)m.total;
     t->policy->config.critic = t->critic;
     return 0;
@@ -162,14 +166,21 @@ static double accuracy_of(grpo *g) {
     return (double)right / (double)QUESTIONS;
 }
 
+static void draw(grpo_prompt *some, uint64_t seed, int step) {
+    int i;
+    for (i = 0; i < PROMPTS; i++) {
+        float u = grpo_uniform(seed, (uint64_t)step, (uint64_t)i, 0, 0);
+        some[i] = prompts[(int)((float)QUESTIONS * u)];
+    }
+}
+
 /* The same policy for all: a little supervision, so that the right answer has a chance. */
 static int warm_up(grpo *g, double until) {
     double accuracy = 0;
-    int s, i;
+    int s;
     for (s = 0; s < 400 && accuracy < until; s++) {
         grpo_prompt some[PROMPTS];
-        for (i = 0; i < PROMPTS; i++)
-            some[i] = prompts[(int)((float)QUESTIONS * grpo_uniform(5, (uint64_t)s, (uint64_t)i, 0, 0))];
+        draw(some, 5, s);
         if (grpo_sft(g, some, PROMPTS, 3e-3f, NULL)) return fail(g);
         if (s % 5 == 4 && (accuracy = accuracy_of(g)) < 0) return fail(g);
     }
@@ -178,20 +189,20 @@ static int warm_up(grpo *g, double until) {
 }
 
 static int share_policy(const grpo *from, trainer *t) {
-    if (grpo_copy_weights(t->policy, from) || grpo_set_reference(t->policy, 1)) return fail(t->policy);
+    if (grpo_copy_weights(t->policy, from) || grpo_set_reference(t->policy, 1))
+        return fail(t->policy);
     if (t->critic && grpo_copy_weights(t->critic, from)) return fail(t->critic);
     return 0;
 }
 
 static int train(trainer *t, int steps) {
     grpo_metrics m;
-    int s, i;
+    int s;
     show_add(&t->accuracy, 0, accuracy_of(t->policy));
     for (s = 1; s <= steps; s++) {
         grpo_prompt some[PROMPTS];
         double start = grpo__seconds();
-        for (i = 0; i < PROMPTS; i++)
-            some[i] = prompts[(int)((float)QUESTIONS * grpo_uniform(6, (uint64_t)s, (uint64_t)i, 0, 0))];
+        draw(some, 6, s);
         if (grpo_step(t->policy, some, PROMPTS, &m)) return fail(t->policy);
         if (t->judge && s % EVERY == 0 && lesson(t, s)) return -1;
         t->seconds += grpo__seconds() - start;
@@ -237,7 +248,8 @@ int main(int argc, char **argv) {
     int quick = argc > 1 && !strcmp(argv[1], "--quick"), steps = quick ? 30 : 150, i;
     const char *svg = argc > 2 && !strcmp(argv[1], "--svg") ? argv[2] : NULL;
     make_sums();
-    if (begin(&t[0], "GRPO", "deepseekmath beta=0.01", 0, 0) || begin(&t[1], "PPO", "ppo beta=0.01", 1, 0)
+    if (begin(&t[0], "GRPO", "deepseekmath beta=0.01", 0, 0)
+        || begin(&t[1], "PPO", "ppo beta=0.01", 1, 0)
         || begin(&t[2], "RLHF", "ppo beta=0.01", 1, 1)) return 1;
     if (warm_up(t[0].policy, 0.2) || first_lessons(&t[2], quick ? 50 : 300)) return 1;
     for (i = 1; i < 3; i++)

@@ -176,11 +176,11 @@ static void print_group(const grpo_batch *b) {
 static void show_progress(const run *r, const grpo_metrics *m, double accuracy) {
     static const char clear[] = "\033[15A\033[J";
     if (r->o->quiet) return;
-    if (SHOW_IS_TERMINAL() && r->steps > EVALUATE_EVERY) fputs(clear, stdout);
-    if (SHOW_IS_TERMINAL()) show_plot(&r->reward, &r->accuracy, r->steps);
+    if (show_is_terminal() && r->steps > EVALUATE_EVERY) fputs(clear, stdout);
+    if (show_is_terminal()) show_plot(&r->reward, &r->accuracy, r->steps);
     printf("step %4d  reward %.2f  held-out %.3f  entropy %.2f  dead groups %.2f  %3.0f ms/step\n",
            m->step, m->reward, accuracy, m->entropy, m->frac_reward_zero_std, 1e3 * m->step_time);
-    if (SHOW_IS_TERMINAL()) printf("\n");
+    if (show_is_terminal()) printf("\n");
     fflush(stdout);
 }
 

@@ -165,8 +165,8 @@ static int evaluate(run *r, int n, grpo_evaluation *e) {
 static void report(const run *r, const grpo_metrics *m, double truth) {
     static const char clear[] = "\033[14A\033[J";
     if (r->o->quiet) return;
-    if (SHOW_IS_TERMINAL() && r->steps > REPORT_EVERY) fputs(clear, stdout);
-    if (SHOW_IS_TERMINAL()) show_plot(&r->reward, &r->truth, r->steps);
+    if (show_is_terminal() && r->steps > REPORT_EVERY) fputs(clear, stdout);
+    if (show_is_terminal()) show_plot(&r->reward, &r->truth, r->steps);
     printf("step %4d  reward %.2f  truth %.3f | letters %.2f  none else %.2f  order %.2f  length "
            "%.2f\n", m->step, m->reward, truth, m->reward_means[COVER], m->reward_means[PURE],
            m->reward_means[ORDER], m->reward_means[LENGTH]);
@@ -206,7 +206,7 @@ static int train_once(run *r, const options *o, int rubric) {
     if (!o->quiet) printf("\n%s\n", rubric ? "Under the rubric of four:" : "Under the one grader:");
     if (evaluate(r, num_held_out, &r->before) || train(r)) return -1;
     if (evaluate(r, num_held_out, &r->after)) return -1;
-    if (!o->quiet && !SHOW_IS_TERMINAL()) show_plot(&r->reward, &r->truth, r->steps);
+    if (!o->quiet && !show_is_terminal()) show_plot(&r->reward, &r->truth, r->steps);
     return 0;
 }
 

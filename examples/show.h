@@ -6,9 +6,6 @@
 #include <string.h>
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
-#define SHOW_IS_TERMINAL() isatty(1)
-#else
-#define SHOW_IS_TERMINAL() 0
 #endif
 
 enum { SHOW_POINTS = 8192, SHOW_COLUMNS = 64, SHOW_ROWS = 10 };
@@ -19,14 +16,23 @@ typedef struct show_curve {         /* y over x, both growing from 0; y up to 1 
     double x[SHOW_POINTS], y[SHOW_POINTS];
 } show_curve;
 
-static void show_add(show_curve *c, double x, double y) {
+/* All functions are inline: an example that leaves one unused then gets no warning. */
+static inline int show_is_terminal(void) {
+#if defined(__unix__) || defined(__APPLE__)
+    return isatty(1);
+#else
+    return 0;
+#endif
+}
+
+static inline void show_add(show_curve *c, double x, double y) {
     if (c->count == SHOW_POINTS) return;
     c->x[c->count] = x;
     c->y[c->count++] = y;
 }
 
 /* Mean of the points that fall into one of `columns` equal parts of [0, end]; -1 if none do. */
-static double show_column(const show_curve *c, int column, int columns, double end) {
+static inline double show_column(const show_curve *c, int column, int columns, double end) {
     double sum = 0;
     int i, n = 0;
     for (i = 0; i < c->count; i++)
@@ -34,10 +40,10 @@ static double show_column(const show_curve *c, int column, int columns, double e
     return n ? sum / n : -1;
 }
 
-static int show_row(double y) { return (int)(y * (double)SHOW_ROWS + 0.5); }
+static inline int show_row(double y) { return (int)(y * (double)SHOW_ROWS + 0.5); }
 
 /* Two curves in the terminal, '.' and 'o', in SHOW_ROWS + 3 lines. */
-static void show_plot(const show_curve *a, const show_curve *b, double end) {
+static inline void show_plot(const show_curve *a, const show_curve *b, double end) {
     int row, column;
     for (row = SHOW_ROWS; row >= 0; row--) {
         char line[SHOW_COLUMNS + 1];
@@ -59,13 +65,16 @@ static void show_plot(const show_curve *a, const show_curve *b, double end) {
 /* ---- an SVG chart of any number of curves, readable on light and on dark pages */
 enum { SHOW_LEFT = 60, SHOW_TOP = 50, SHOW_WIDTH = 640, SHOW_HEIGHT = 260 };
 
-static void show_svg_axes(FILE *f, const char *title, double end) {
+static inline void show_svg_axes(FILE *f, const char *title, double end) {
     int i;
-    fprintf(f, "<text x='%d' y='24' font-size='15' font-weight='bold'>%s</text>\n", SHOW_LEFT, title);
+    fprintf(f, "<text x='%d' y='24' font-size='15' font-weight='bold'>%s</text>\n",
+            SHOW_LEFT, title);
     for (i = 0; i <= 4; i++) {
         int y = SHOW_TOP + SHOW_HEIGHT - i * SHOW_HEIGHT / 4, x = SHOW_LEFT + i * SHOW_WIDTH / 4;
-        fprintf(f, "<path d='M%d %dh%d' stroke='#888' stroke-opacity='.3'/>\n", SHOW_LEFT, y, SHOW_WIDTH);
-        fprintf(f, "<text x='%d' y='%d' text-anchor='end'>%.2f</text>\n", SHOW_LEFT - 8, y + 4, i / 4.0);
+        fprintf(f, "<path d='M%d %dh%d' stroke='#888' stroke-opacity='.3'/>\n",
+                SHOW_LEFT, y, SHOW_WIDTH);
+        fprintf(f, "<text x='%d' y='%d' text-anchor='end'>%.2f</text>\n",
+                SHOW_LEFT - 8, y + 4, i / 4.0);
         fprintf(f, "<text x='%d' y='%d' text-anchor='middle'>%.0f</text>\n", x,
                 SHOW_TOP + SHOW_HEIGHT + 20, end * i / 4);
     }
@@ -73,32 +82,35 @@ static void show_svg_axes(FILE *f, const char *title, double end) {
             SHOW_LEFT + SHOW_WIDTH / 2, SHOW_TOP + SHOW_HEIGHT + 40);
 }
 
-static void show_svg_curve(FILE *f, const show_curve *c, double end, int index) {
+static inline void show_svg_curve(FILE *f, const show_curve *c, double end, int index) {
     enum { COLUMNS = 200 };
     int columns = c->count < COLUMNS ? c->count : COLUMNS, i, y = SHOW_TOP + 20 + 20 * index;
     char command = 'M';
-    fprintf(f, "<path fill='none' stroke='%s' stroke-width='2' stroke-linejoin='round' d='", c->color);
+    fprintf(f, "<path fill='none' stroke='%s' stroke-width='2' stroke-linejoin='round' d='",
+            c->color);
     for (i = 0; i < columns; i++) {
         double value = show_column(c, i, columns, end);
         if (value < 0) continue;
-        fprintf(f, "%c%.1f %.1f", command, (double)SHOW_LEFT + (double)i / (columns - 1) * (double)SHOW_WIDTH,
+        fprintf(f, "%c%.1f %.1f", command,
+                (double)SHOW_LEFT + (double)i / (columns - 1) * (double)SHOW_WIDTH,
                 (double)SHOW_TOP + (double)SHOW_HEIGHT * (1 - value));
         command = 'L';
     }
-    fprintf(f, "'/>\n<path d='M%d %dh24' stroke='%s' stroke-width='3'/>", SHOW_LEFT + SHOW_WIDTH - 200,
-            SHOW_TOP + SHOW_HEIGHT - 70 + y - SHOW_TOP, c->color);
+    fprintf(f, "'/>\n<path d='M%d %dh24' stroke='%s' stroke-width='3'/>",
+            SHOW_LEFT + SHOW_WIDTH - 200, SHOW_TOP + SHOW_HEIGHT - 70 + y - SHOW_TOP, c->color);
     fprintf(f, "<text x='%d' y='%d'>%s</text>\n", SHOW_LEFT + SHOW_WIDTH - 168,
             SHOW_TOP + SHOW_HEIGHT - 66 + y - SHOW_TOP, c->name);
 }
 
 /* Returns 0, or -1 if the file could not be written. */
-static int show_svg(const char *path, const char *title, const show_curve *const *curves, int n,
-                    double end) {
+static inline int show_svg(const char *path, const char *title, const show_curve *const *curves,
+                           int n, double end) {
     FILE *f = fopen(path, "w");
     int i, failed;
     if (!f) return -1;
-    fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' font-family='sans-serif' "
-            "font-size='12' fill='#777'>\n", SHOW_LEFT + SHOW_WIDTH + 30, SHOW_TOP + SHOW_HEIGHT + 60);
+    fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' "
+            "font-family='sans-serif' font-size='12' fill='#777'>\n",
+            SHOW_LEFT + SHOW_WIDTH + 30, SHOW_TOP + SHOW_HEIGHT + 60);
     show_svg_axes(f, title, end);
     for (i = 0; i < n; i++) show_svg_curve(f, curves[i], end, i);
     failed = fprintf(f, "</svg>\n") < 0;

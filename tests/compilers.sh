@@ -14,7 +14,9 @@ try() {
 for c in gcc clang; do
     command -v $c > /dev/null || { echo "skipped: no $c"; continue; }
     for std in c99 gnu99 c11; do
-        for o in -O0 -O3; do try $c -std=$std $o $warn -I. -c "$dir/header.c" -o "$dir/header.o"; done
+        for o in -O0 -O3; do
+            try $c -std=$std $o $warn -I. -c "$dir/header.c" -o "$dir/header.o"
+        done
         for e in examples/*.c; do try $c -std=$std -O0 $warn -I. -c "$e" -o "$dir/example.o"; done
     done
     for macro in GRPO_NO_THREADS GRPO_NO_SIMD GRPO_STATIC; do
@@ -23,7 +25,8 @@ for c in gcc clang; do
     try $c -std=c99 -O3 -march=native $warn -I. -c "$dir/header.c" -o "$dir/header.o"
     if echo 'int main(void){return 0;}' | $c -m32 -x c - -o "$dir/m32" 2> /dev/null; then
         try $c -m32 -std=c99 -O2 $warn -I. -c "$dir/header.c" -o "$dir/header32.o"
-        try $c -m32 -msse2 -mfpmath=sse -std=c99 -O2 $warn -I. tests/test_exact.c -o "$dir/exact32" -lm
+        try $c -m32 -msse2 -mfpmath=sse -std=c99 -O2 $warn -I. tests/test_exact.c \
+            -o "$dir/exact32" -lm
         try "$dir/exact32"
     else echo "skipped: $c -m32 has no libraries here"; fi
 done
@@ -31,11 +34,14 @@ for c in g++ clang++; do
     command -v $c > /dev/null || { echo "skipped: no $c"; continue; }
     for std in c++11 c++20; do
         try $c -std=$std -O2 $warn -I. -c "$dir/header.cc" -o "$dir/header.o"
-        for e in examples/*.c; do try $c -x c++ -std=$std -O0 $warn -I. -c "$e" -o "$dir/example.o"; done
+        for e in examples/*.c; do
+            try $c -x c++ -std=$std -O0 $warn -I. -c "$e" -o "$dir/example.o"
+        done
     done
 done
 # The same bits without threads, with another compiler and with -march=native: one test each.
-for build in "gcc -O2 -DGRPO_NO_THREADS" "clang -O2" "gcc -O3 -march=native" "gcc -O2 -DGRPO_NO_SIMD"; do
+for build in "gcc -O2 -DGRPO_NO_THREADS" "clang -O2" "gcc -O3 -march=native" \
+             "gcc -O2 -DGRPO_NO_SIMD"; do
     set -- $build
     command -v "$1" > /dev/null || continue
     try $build -std=c99 -I. tests/test_exact.c -o "$dir/exact" -lm

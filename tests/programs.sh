@@ -1,5 +1,5 @@
 #!/bin/sh
-# The programs printed in grpo.h and README.md are what they say: extract, build without a warning, run.
+# The programs printed in grpo.h and README.md are what they say: extract, build, run; no warnings.
 : "${CC:=cc}" "${BUILD:=build}"
 passed=0 failed=0
 dir=$BUILD/programs
@@ -10,8 +10,10 @@ sed -n '/A WHOLE PROGRAM/,/ \*   It prints/p' grpo.h | sed -n '/#define GRPO_IMP
 # From the README: its first C block.
 sed -n '/^```c$/,/^```$/p' README.md | sed -e '/^```$/q' | grep -v '^```' > "$dir/readme.c"
 for program in header readme; do
-    if $CC -std=c99 -O2 -Wall -Wextra -Wpedantic -Werror -I. "$dir/$program.c" -o "$dir/$program" -lm \
-       && "$dir/$program" > "$dir/$program.out" && grep -q '^solved at step' "$dir/$program.out"; then
+    if $CC -std=c99 -O2 -Wall -Wextra -Wpedantic -Werror -I. "$dir/$program.c" \
+           -o "$dir/$program" -lm \
+       && "$dir/$program" > "$dir/$program.out" \
+       && grep -q '^solved at step' "$dir/$program.out"; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run the test programs, then the programs printed in grpo.h and README.md; add up their checks.
-# Each test ends with a line "N passed, N failed"; one that does not has crashed and counts as failed.
+# Each test ends with a line "N passed, N failed"; one that does not has crashed: that is a failure.
 passed=0 failed=0
 log=$BUILD/test.log
 for name in "$@" programs.sh symbols.sh; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer, and under valgrind.
+# The tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer, and valgrind.
 passed=0 failed=0
 dir=${BUILD:-build}/sanitizers
 mkdir -p "$dir"; dir=$(cd "$dir" && pwd)
@@ -12,7 +12,8 @@ build() { # build NAME FLAGS: tests/NAME.c -> $dir/NAME
     name=$1; shift
     try ${SAN_CC:-gcc} -std=c99 -g -O1 -I. "$@" "tests/$name.c" -o "$dir/$name" -lm
 }
-for t in test_maths test_rewards test_exact test_files test_backend test_failures test_ppo test_interpreter; do
+for t in test_maths test_rewards test_exact test_files test_backend test_failures test_ppo \
+         test_interpreter; do
     build $t -fsanitize=address,undefined -fno-sanitize-recover=all
     cd "$dir" && try "./$t"; cd "$here" || exit 1
 done
@@ -21,7 +22,8 @@ cd "$dir" && try ./test_exact; cd "$here" || exit 1
 if command -v valgrind > /dev/null; then
     for t in test_failures test_files; do
         build $t -DCHECK_QUICK
-        cd "$dir" && try valgrind -q --leak-check=full --error-exitcode=9 "./$t"; cd "$here" || exit 1
+        cd "$dir" && try valgrind -q --leak-check=full --error-exitcode=9 "./$t"
+        cd "$here" || exit 1
     done
 else echo "skipped: no valgrind"; fi
 echo "$passed passed, $failed failed"

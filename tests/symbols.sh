@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the compiled header exports and holds: only grpo_ names, no mutable data, calls to libc and libm
-# only; two translation units; GRPO_STATIC; no GRPO_ macro beyond the documented ones.
+# What the compiled header exports and holds: only grpo_ names, no mutable data, calls to libc and
+# libm only; two translation units; GRPO_STATIC; no GRPO_ macro beyond the documented ones.
 : "${CC:=cc}" "${BUILD:=build}"
 passed=0 failed=0
 check() { # check DESCRIPTION OFFENDERS
@@ -9,20 +9,37 @@ check() { # check DESCRIPTION OFFENDERS
 dir=$BUILD/symbols
 mkdir -p "$dir"
 printf '#define GRPO_IMPLEMENTATION\n#include "grpo.h"\n' > "$dir/one.c"
-printf '#include "grpo.h"\nint main(void) { grpo_config c = grpo_defaults(); c.num_prompts = -1;\n    return grpo_new(&c) != NULL; }\n' > "$dir/two.c"
-printf '#define GRPO_STATIC\n#define GRPO_IMPLEMENTATION\n#include "grpo.h"\nint main(void) { return grpo_pass_at_k(2, 1, 2) != 1; }\n' > "$dir/static.c"
+cat > "$dir/two.c" << 'END'
+#include "grpo.h"
+int main(void) { grpo_config c = grpo_defaults(); c.num_prompts = -1;
+    return grpo_new(&c) != NULL; }
+END
+cat > "$dir/static.c" << 'END'
+#define GRPO_STATIC
+#define GRPO_IMPLEMENTATION
+#include "grpo.h"
+int main(void) { return grpo_pass_at_k(2, 1, 2) != 1; }
+END
+exported() { # exported OBJECT: the names that it defines for others
+    nm -g --defined-only "$1" | awk '{print $3}'
+}
 flags="-std=c99 -O2 -Wall -Wextra -Wpedantic -Werror -I."
 $CC $flags -c "$dir/one.c" -o "$dir/one.o" || failed=$((failed + 1))
-$CC $flags -c "$dir/two.c" -o "$dir/two.o" && $CC "$dir/one.o" "$dir/two.o" -o "$dir/two" -lm && "$dir/two"
+$CC $flags -c "$dir/two.c" -o "$dir/two.o" \
+    && $CC "$dir/one.o" "$dir/two.o" -o "$dir/two" -lm && "$dir/two"
 check "two translation units" "$([ $? -eq 0 ] || echo failed)"
 $CC $flags "$dir/static.c" -o "$dir/static" -lm && "$dir/static"
 check "GRPO_STATIC" "$([ $? -eq 0 ] || echo failed)"
-check "exported names without grpo_" "$(nm -g --defined-only "$dir/one.o" | awk '{print $3}' | grep -v '^_*grpo_[a-z]' | tr '\n' ' ')"
-check "exported private names" "$(nm -g --defined-only "$dir/one.o" | awk '{print $3}' | grep '^_*grpo__' | tr '\n' ' ')"
+check "exported names without grpo_" \
+    "$(exported "$dir/one.o" | grep -v '^_*grpo_[a-z]' | tr '\n' ' ')"
+check "exported private names" "$(exported "$dir/one.o" | grep '^_*grpo__' | tr '\n' ' ')"
 # Not PIE: there, constant tables that hold addresses count as data.
 $CC $flags -fno-pie -c "$dir/one.c" -o "$dir/fixed.o"
 check "mutable globals" "$(nm "$dir/fixed.o" | awk '$2 ~ /^[BbDdCc]$/ {print $3}' | tr '\n' ' ')"
-check "calls that a library must not make" "$(nm -u "$dir/one.o" | awk '{print $2}' | grep -E '^_*(exit|abort|_exit|system|printf|puts|__assert_fail)$' | tr '\n' ' ')"
-check "exported by a static build" "$($CC $flags -c "$dir/static.c" -o "$dir/static.o" && nm -g --defined-only "$dir/static.o" | awk '{print $3}' | grep -v '^_*main$' | tr '\n' ' ')"
+forbidden='^_*(exit|abort|_exit|system|printf|puts|__assert_fail)$'
+check "calls that a library must not make" \
+    "$(nm -u "$dir/one.o" | awk '{print $2}' | grep -E "$forbidden" | tr '\n' ' ')"
+check "exported by a static build" "$($CC $flags -c "$dir/static.c" -o "$dir/static.o" \
+    && exported "$dir/static.o" | grep -v '^_*main$' | tr '\n' ' ')"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

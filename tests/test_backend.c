@@ -1,6 +1,7 @@
-/* Nothing outside the table of operations touches backend memory: a backend that hands out addresses
- * at which nothing lies, and translates them only inside its operations, trains bit for bit like the
- * CPU. A host dereference anywhere would be a crash. It also counts: what the table is asked for. */
+/* Nothing outside the table of operations touches backend memory: a backend that hands out
+ * addresses at which nothing lies, and translates them only inside its operations, trains bit for
+ * bit like the CPU. A host dereference anywhere would be a crash. It also counts: what the table is
+ * asked for. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
@@ -43,8 +44,14 @@ static void *far_allocate(void *c, size_t n)
     return p ? (void *)((uintptr_t)p ^ FAR_AWAY) : NULL;
 }
 static void far_release(void *c, void *p) { cpu()->release(c, near_(p)); }
-static void far_upload(void *c, void *to, const void *from, size_t n) { cpu()->upload(c, near_(to), from, n); }
-static void far_download(void *c, void *to, const void *from, size_t n) { cpu()->download(c, to, near_(from), n); }
+static void far_upload(void *c, void *to, const void *from, size_t n)
+{
+    cpu()->upload(c, near_(to), from, n);
+}
+static void far_download(void *c, void *to, const void *from, size_t n)
+{
+    cpu()->download(c, to, near_(from), n);
+}
 static void far_zero(void *c, void *p, size_t n) { cpu()->zero(c, near_(p), n); }
 static void far_prepare(void *c, const grpo_matrix *w)
 {
@@ -59,7 +66,8 @@ static void far_embed(void *c, void *x, const float *table, const int *tokens, i
 {
     cpu()->embed(c, near_(x), nearf(table), neari(tokens), n, hidden);
 }
-static void far_embed_backward(void *c, float *dtable, const void *dx, const int *tokens, int n, int hidden)
+static void far_embed_backward(void *c, float *dtable, const void *dx, const int *tokens, int n,
+                               int hidden)
 {
     cpu()->embed_backward(c, nearf(dtable), near_(dx), neari(tokens), n, hidden);
 }
@@ -69,10 +77,11 @@ static void far_rmsnorm(void *c, void *y, float *rstd, const void *x, const int 
     cpu()->rmsnorm(c, near_(y), nearf(rstd), near_(x), neari(rows), nearf(gain), n, hidden, eps);
 }
 static void far_rmsnorm_backward(void *c, void *dx, float *dgain, const void *dy, const void *x,
-                                 const float *rstd, const int *rows, const float *gain, int n, int hidden)
+                                 const float *rstd, const int *rows, const float *gain, int n,
+                                 int hidden)
 {
-    cpu()->rmsnorm_backward(c, near_(dx), nearf(dgain), near_(dy), near_(x), nearf(rstd), neari(rows),
-                            nearf(gain), n, hidden);
+    cpu()->rmsnorm_backward(c, near_(dx), nearf(dgain), near_(dy), near_(x), nearf(rstd),
+                            neari(rows), nearf(gain), n, hidden);
 }
 static void far_matmul(void *c, void *y, const void *x, const grpo_matrix *w, const float *bias,
                        const void *residual, int n)
@@ -99,14 +108,15 @@ static void far_rotate(void *c, void *q, void *k, void *v, const void *qkv, cons
     cpu()->rotate(c, near_(q), near_(k), near_(v), near_(qkv), nearf(turns), nearf(q_gain),
                   nearf(k_gain), eps, &r, heads);
 }
-static void far_rotate_backward(void *c, void *dqkv, float *dq_gain, float *dk_gain, void *dq, void *dk,
-                                void *dv, const void *qkv, const float *turns, const float *q_gain,
-                                const float *k_gain, float eps, const grpo_rows *rows,
-                                const grpo_heads *heads)
+static void far_rotate_backward(void *c, void *dqkv, float *dq_gain, float *dk_gain, void *dq,
+                                void *dk, void *dv, const void *qkv, const float *turns,
+                                const float *q_gain, const float *k_gain, float eps,
+                                const grpo_rows *rows, const grpo_heads *heads)
 {
     grpo_rows r = near_rows(rows);
-    cpu()->rotate_backward(c, near_(dqkv), nearf(dq_gain), nearf(dk_gain), near_(dq), near_(dk), near_(dv),
-                           near_(qkv), nearf(turns), nearf(q_gain), nearf(k_gain), eps, &r, heads);
+    cpu()->rotate_backward(c, near_(dqkv), nearf(dq_gain), nearf(dk_gain), near_(dq), near_(dk),
+                           near_(dv), near_(qkv), nearf(turns), nearf(q_gain), nearf(k_gain), eps,
+                           &r, heads);
 }
 static void far_attention(void *c, void *y, float *lse, const void *q, const void *k, const void *v,
                           const grpo_rows *rows, const grpo_heads *heads)
@@ -114,9 +124,9 @@ static void far_attention(void *c, void *y, float *lse, const void *q, const voi
     grpo_rows r = near_rows(rows);
     cpu()->attention(c, near_(y), nearf(lse), near_(q), near_(k), near_(v), &r, heads);
 }
-static void far_attention_backward(void *c, void *dq, void *dk, void *dv, const void *dy, const void *y,
-                                   const float *lse, const void *q, const void *k, const void *v,
-                                   const grpo_rows *rows, const grpo_heads *heads)
+static void far_attention_backward(void *c, void *dq, void *dk, void *dv, const void *dy,
+                                   const void *y, const float *lse, const void *q, const void *k,
+                                   const void *v, const grpo_rows *rows, const grpo_heads *heads)
 {
     grpo_rows r = near_rows(rows);
     cpu()->attention_backward(c, near_(dq), near_(dk), near_(dv), near_(dy), near_(y), nearf(lse),
@@ -126,7 +136,8 @@ static void far_swiglu(void *c, void *y, const void *gate_up, int n, int width)
 {
     cpu()->swiglu(c, near_(y), near_(gate_up), n, width);
 }
-static void far_swiglu_backward(void *c, void *d, const void *dy, const void *gate_up, int n, int width)
+static void far_swiglu_backward(void *c, void *d, const void *dy, const void *gate_up, int n,
+                                int width)
 {
     cpu()->swiglu_backward(c, near_(d), near_(dy), near_(gate_up), n, width);
 }
@@ -141,7 +152,8 @@ static void far_logprobs_backward(void *c, void *logits, const float *dlogprobs,
                                   const grpo_targets *targets)
 {
     grpo_targets t = near_targets(targets);
-    cpu()->logprobs_backward(c, near_(logits), nearf(dlogprobs), nearf(dentropies), near_(more), vocab, &t);
+    cpu()->logprobs_backward(c, near_(logits), nearf(dlogprobs), nearf(dentropies), near_(more),
+                             vocab, &t);
 }
 static void far_kl(void *c, float *kl, const void *logits, const void *ref_logits, int vocab,
                    const grpo_targets *targets)
@@ -149,8 +161,8 @@ static void far_kl(void *c, float *kl, const void *logits, const void *ref_logit
     grpo_targets t = near_targets(targets);
     cpu()->kl(c, nearf(kl), near_(logits), near_(ref_logits), vocab, &t);
 }
-static void far_kl_backward(void *c, void *ref_logits, const void *logits, const float *dkl, int vocab,
-                            const grpo_targets *targets)
+static void far_kl_backward(void *c, void *ref_logits, const void *logits, const float *dkl,
+                            int vocab, const grpo_targets *targets)
 {
     grpo_targets t = near_targets(targets);
     cpu()->kl_backward(c, near_(ref_logits), near_(logits), nearf(dkl), vocab, &t);
@@ -175,8 +187,8 @@ static void far_adamw(void *c, float *weights, const float *gradient, float *m, 
                       float lr, float beta1, float beta2, float epsilon, float decay, float scale,
                       int64_t step)
 {
-    cpu()->adamw(c, nearf(weights), nearf(gradient), nearf(m), nearf(v), n, lr, beta1, beta2, epsilon,
-                 decay, scale, step);
+    cpu()->adamw(c, nearf(weights), nearf(gradient), nearf(m), nearf(v), n, lr, beta1, beta2,
+                 epsilon, decay, scale, step);
 }
 static double far_sum_of_squares(void *c, const float *x, size_t n)
 {
@@ -192,7 +204,8 @@ static grpo_backend far_backend(void)
     grpo_backend b = *grpo_cpu();
     b.name = "far";
     b.allocate = far_allocate; b.release = far_release; b.upload = far_upload;
-    b.download = far_download; b.zero = far_zero; b.prepare = far_prepare; b.gather = far_gather; b.embed = far_embed;
+    b.download = far_download; b.zero = far_zero; b.prepare = far_prepare;
+    b.gather = far_gather; b.embed = far_embed;
     b.embed_backward = far_embed_backward; b.rmsnorm = far_rmsnorm;
     b.rmsnorm_backward = far_rmsnorm_backward; b.matmul = far_matmul; b.matmul_dx = far_matmul_dx;
     b.matmul_dw = far_matmul_dw; b.rotate = far_rotate; b.rotate_backward = far_rotate_backward;
@@ -214,7 +227,7 @@ static float even_digits(const grpo_sample *s, void *user)
     return n;
 }
 
-/* Everything the library does, on one backend; the metrics of the last step and the text it speaks. */
+/* Everything the library does, on one backend; the metrics of the last step, the text it speaks. */
 static void whole_life(const grpo_backend *backend, int variant, grpo_metrics *m, char *text,
                        const char *folder)
 {
@@ -261,7 +274,8 @@ static void whole_life(const grpo_backend *backend, int variant, grpo_metrics *m
 
 static void remove_checkpoint(const char *folder)
 {
-    static const char *const files[] = { "config.json", "model.safetensors", "trainer_state.safetensors" };
+    static const char *const files[] = {
+        "config.json", "model.safetensors", "trainer_state.safetensors" };
     char path[128];
     size_t i;
     for (i = 0; i < 3; i++) {

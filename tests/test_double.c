@@ -27,7 +27,7 @@
 
 static void print_line(const char *message, void *user) { (void)user; printf("  %s\n", message); }
 
-/* ---- value and reward models: d(loss) along a random direction of each tensor, through the graph */
+/* ---- value and reward models: d(loss) along a random direction of each tensor, by the graph */
 typedef struct scene {
     grpo *g;                        /* the model that is differentiated                          */
     const grpo *policy;             /* whose batch it values; NULL: it judges pairs              */
@@ -43,9 +43,10 @@ static double loss_of(const scene *s)
         CHECK(!grpo__preference_gradient(s->g, &loss, &accuracy), "%s", grpo_error(s->g));
         return loss;
     }
-    sums.n = grpo__count(s->policy->batch.num_sequences, s->policy->batch.offsets, s->policy->batch.mask);
-    CHECK(!grpo__lend_batch(s->g, s->policy) && !grpo__critic_gradient(s->g, s->policy, 0, 2, &sums), "%s",
-          grpo_error(s->g));
+    sums.n = grpo__count(s->policy->batch.num_sequences, s->policy->batch.offsets,
+                         s->policy->batch.mask);
+    CHECK(!grpo__lend_batch(s->g, s->policy)
+          && !grpo__critic_gradient(s->g, s->policy, 0, 2, &sums), "%s", grpo_error(s->g));
     s->g->batch = own;
     return sums.value;
 }
@@ -64,7 +65,8 @@ static void check_tensors(const scene *s, const char *what)
         loss_of(s);
         for (j = 0; j < n; j++) along += gradient[t.offset + j] * grpo__normal(3, j);
         for (side = 0; side < 2; side++) {
-            for (j = 0; j < n; j++) weights[t.offset + j] += (side ? -2 : 1) * h * grpo__normal(3, j);
+            for (j = 0; j < n; j++)
+                weights[t.offset + j] += (side ? -2 : 1) * h * grpo__normal(3, j);
             grpo__weights_changed(s->g, GRPO_POLICY);
             losses[side] = loss_of(s);
         }
@@ -77,7 +79,11 @@ static void check_tensors(const scene *s, const char *what)
     printf("  %s: worst relative error of a tensor %.1e\n", what, worst);
 }
 
-static float length_reward(const grpo_sample *s, void *user) { (void)user; return s->num_tokens * 7 % 5; }
+static float length_reward(const grpo_sample *s, void *user)
+{
+    (void)user;
+    return s->num_tokens * 7 % 5;
+}
 
 static void test_scalar_models(void)
 {

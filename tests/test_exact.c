@@ -93,8 +93,16 @@ static void test_splits(void)
     for (variant = 0; variant < 4; variant++) {
         grpo_config a = small_config(), b;
         char what[80];
-        if (variant == 1) { a.sampling.top_k = 5; a.model.qk_norm = 1; a.model.tie_word_embeddings = 0; }
-        if (variant == 2) { a.num_iterations = 2; a.steps_per_generation = 2; a.model.attention_bias = 1; }
+        if (variant == 1) {
+            a.sampling.top_k = 5;
+            a.model.qk_norm = 1;
+            a.model.tie_word_embeddings = 0;
+        }
+        if (variant == 2) {
+            a.num_iterations = 2;
+            a.steps_per_generation = 2;
+            a.model.attention_bias = 1;
+        }
         if (variant == 3) {
             a.objective.equal_rewards = GRPO_EQUAL_RESAMPLE;
             a.objective.max_resamples = 2;
@@ -118,13 +126,14 @@ static void test_splits(void)
             b.rollout_batch_prompts = together;
             b.micro_batch_prompts = 3;
             b.threads = 2;
-            snprintf(what, sizeof what, "variant %d, %d prompts sampled together", variant, together);
+            snprintf(what, sizeof what, "variant %d, %d prompts sampled together", variant,
+                     together);
             same_run(&a, &b, what);
         }
     }
 }
 
-/* Within a memory budget activations are computed again instead of kept: less memory, equal bits. */
+/* Within a memory budget activations are computed again instead of kept: less memory, same bits. */
 static void test_budget(void)
 {
     grpo_config a = small_config(), b = a;
@@ -175,7 +184,8 @@ static void test_idle(void)
               grpo_error(g));
         CHECK(g->machinery->kept_valid == kept, "kept %d", kept);
         gradient = (float *)calloc(g->num_parameters, sizeof(float));
-        CHECK(!grpo__accumulate(g, &g->config.objective, 0, PROMPTS, &stats, &sums), "%s", grpo_error(g));
+        CHECK(!grpo__accumulate(g, &g->config.objective, 0, PROMPTS, &stats, &sums),
+              "%s", grpo_error(g));
         CHECK(g->machinery->idle[2] == 1, "the group of equal rewards is not idle");
         memcpy(gradient, g->machinery->gradient, g->num_parameters * sizeof(float));
         grpo__clear_gradient(g);
@@ -222,8 +232,9 @@ static void test_units(void)
 /* Under every sampling setting: training log-probs == sampling log-probs, ratio 1, KL 0. */
 static void test_sampler_is_trainer(void)
 {
-    static const grpo_sampling settings[] = { { 1, 0, 1, 0 }, { 0.6f, 0, 1, 0 }, { 1.7f, 0, 1, 0 },
-        { 1, 3, 1, 0 }, { 1, 0, 0.7f, 0 }, { 1, 0, 1, 0.2f }, { 0.8f, 6, 0.9f, 0.05f }, { 0, 0, 1, 0 } };
+    static const grpo_sampling settings[] = {
+        { 1, 0, 1, 0 }, { 0.6f, 0, 1, 0 }, { 1.7f, 0, 1, 0 }, { 1, 3, 1, 0 },
+        { 1, 0, 0.7f, 0 }, { 1, 0, 1, 0.2f }, { 0.8f, 6, 0.9f, 0.05f }, { 0, 0, 1, 0 } };
     size_t i;
     for (i = 0; i < sizeof settings / sizeof *settings; i++) {
         grpo_config c = small_config();
@@ -278,14 +289,16 @@ static void test_order_and_replay(void)
             int ia = order[p] * GROUP + i, ib = p * GROUP + i;
             int na = a->batch.offsets[ia + 1] - a->batch.offsets[ia];
             int nb = b->batch.offsets[ib + 1] - b->batch.offsets[ib];
-            CHECK(na == nb && !memcmp(a->batch.tokens + a->batch.offsets[ia],
-                                      b->batch.tokens + b->batch.offsets[ib], (size_t)na * sizeof(int))
+            CHECK(na == nb
+                  && !memcmp(a->batch.tokens + a->batch.offsets[ia],
+                             b->batch.tokens + b->batch.offsets[ib], (size_t)na * sizeof(int))
                   && !memcmp(a->batch.logprobs + a->batch.offsets[ia],
                              b->batch.logprobs + b->batch.offsets[ib], (size_t)na * sizeof(float)),
                   "completion %d of prompt %d changed with the order", i, order[p]);
         }
     for (i = 0; i < GROUP; i++)
-        CHECK(!strcmp(a->batch.samples[3 * GROUP + i].completion, alone->batch.samples[i].completion),
+        CHECK(!strcmp(a->batch.samples[3 * GROUP + i].completion,
+                      alone->batch.samples[i].completion),
               "completion %d of prompt 3 is another when drawn alone", i);
     CHECK(strcmp(a->batch.samples[0].completion, a->batch.samples[4 * GROUP].completion)
           || strcmp(a->batch.samples[1].completion, a->batch.samples[4 * GROUP + 1].completion),
@@ -385,17 +398,20 @@ static void test_matmul(int widest)
     if (!cpu) return;
     cpu->kernel = grpo__choose_kernel(widest);
     for (s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        int m = shapes[s][0], n = shapes[s][1], k = shapes[s][2], i, j, p, bad = 0, bad_dx = 0, bad_dw = 0;
+        int m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
+        int i, j, p, bad = 0, bad_dx = 0, bad_dw = 0;
         int fused = cpu->kernel.rows[0] > 4;
-        float *x = (float *)malloc(sizeof(float) * (size_t)(m * k)), *y = (float *)malloc(sizeof(float) * (size_t)(m * n));
-        float *r = (float *)malloc(sizeof(float) * (size_t)(m * n)), *dw = (float *)calloc((size_t)(n * k), sizeof(float));
+        float *x = (float *)malloc(sizeof(float) * (size_t)(m * k));
+        float *y = (float *)malloc(sizeof(float) * (size_t)(m * n));
+        float *r = (float *)malloc(sizeof(float) * (size_t)(m * n));
+        float *dw = (float *)calloc((size_t)(n * k), sizeof(float));
         float *dx = (float *)malloc(sizeof(float) * (size_t)(m * k));
         grpo_matrix w;
         w.rows = n; w.cols = k;
         w.weights = (float *)malloc(sizeof(float) * (size_t)(n * k));
         w.operand = malloc(grpo_cpu()->operand_size(n, k));
         for (i = 0; i < m * k; i++) x[i] = grpo__normal(1, (uint64_t)i);
-        for (i = 0; i < n * k; i++) { w.weights[i] = grpo__normal(2, (uint64_t)i); dw[i] = w.weights[i]; }
+        for (i = 0; i < n * k; i++) dw[i] = w.weights[i] = grpo__normal(2, (uint64_t)i);
         for (i = 0; i < m * n; i++) r[i] = grpo__normal(3, (uint64_t)i);
         grpo_cpu()->prepare(cpu, &w);
         grpo_cpu()->matmul(cpu, y, x, &w, NULL, r, m);
@@ -421,10 +437,12 @@ static void test_matmul(int widest)
             for (j = 0; j < k; j++) {
                 float sum = w.weights[i * k + j];
                 for (p = 0; p < m; p++)
-                    sum = fused ? fmaf(r[p * n + i], x[p * k + j], sum) : sum + r[p * n + i] * x[p * k + j];
+                    sum = fused ? fmaf(r[p * n + i], x[p * k + j], sum)
+                                : sum + r[p * n + i] * x[p * k + j];
                 bad_dw += memcmp(&sum, &dw[i * k + j], sizeof sum) != 0;
             }
-        CHECK(!bad && !bad_dx && !bad_dw, "%d x %d x %d: %d, %d, %d elements are not the definition's",
+        CHECK(!bad && !bad_dx && !bad_dw,
+              "%d x %d x %d: %d, %d, %d elements are not the definition's",
               m, n, k, bad, bad_dx, bad_dw);
         free(x); free(y); free(r); free(dx); free(dw); free(w.weights); free(w.operand);
     }

@@ -109,7 +109,11 @@ static void test_allocations(void)
 typedef void (*spoil)(grpo_config *c);
 static void no_heads(grpo_config *c) { c->model.num_attention_heads = 0; }
 static void odd_head(grpo_config *c) { c->model.head_dim = 3; }
-static void odd_group(grpo_config *c) { c->model.num_key_value_heads = 3; c->model.num_attention_heads = 4; }
+static void odd_group(grpo_config *c)
+{
+    c->model.num_key_value_heads = 3;
+    c->model.num_attention_heads = 4;
+}
 static void huge_model(grpo_config *c) { c->model.hidden_size = INT32_MAX; }
 static void huge_batch(grpo_config *c) { c->num_prompts = 1 << 20; c->num_generations = 1 << 20; }
 static void big_batch(grpo_config *c) { c->num_prompts = 1 << 17; c->num_generations = 1 << 9; }
@@ -127,14 +131,19 @@ static void twice(grpo_config *c) { c->vocabulary = "aba"; }
 static void not_utf8(grpo_config *c) { c->vocabulary = "\xff\xfe"; }
 static void half_hook(grpo_config *c) { c->allocate = failing_allocate; }
 static void empty_reward(grpo_config *c) { c->rewards[0].function = NULL; }
-static void schedule(grpo_config *c) { c->lr_scheduler_type = GRPO_SCHEDULE_LINEAR; c->max_steps = 0; }
+static void schedule(grpo_config *c)
+{
+    c->lr_scheduler_type = GRPO_SCHEDULE_LINEAR;
+    c->max_steps = 0;
+}
 static void theta(grpo_config *c) { c->model.rope_theta = 0; }
 
 static void test_configs(void)
 {
-    static const spoil spoils[] = { no_heads, odd_head, odd_group, huge_model, huge_batch, big_batch,
-        huge_vocab, no_completion, long_prompt, nan_lr, negative_beta, inf_epsilon, small_dual, bad_kl,
-        bad_top_p, cold, twice, not_utf8, half_hook, empty_reward, schedule, theta };
+    static const spoil spoils[] = {
+        no_heads, odd_head, odd_group, huge_model, huge_batch, big_batch, huge_vocab, no_completion,
+        long_prompt, nan_lr, negative_beta, inf_epsilon, small_dual, bad_kl, bad_top_p, cold, twice,
+        not_utf8, half_hook, empty_reward, schedule, theta };
     size_t i;
     for (i = 0; i < sizeof spoils / sizeof *spoils; i++) {
         grpo_config c = tiny();
@@ -145,7 +154,8 @@ static void test_configs(void)
         CHECK(g == NULL && strlen(c.error) > 10, "spoil %d: \"%s\"", (int)i, c.error);
         grpo_free(g);
         c.error[0] = 0;
-        CHECK(grpo_memory_needed(&c, &needed) < 0 && c.error[0], "spoil %d passes memory_needed", (int)i);
+        CHECK(grpo_memory_needed(&c, &needed) < 0 && c.error[0],
+              "spoil %d passes memory_needed", (int)i);
     }
 }
 
@@ -269,7 +279,8 @@ static void test_nan(void)
 
     CHECK(!grpo_rollout(g, p, 2), "%s", grpo_error(g));
     download(g, before);
-    for (t = 0; t < g->batch.offsets[g->batch.num_sequences]; t++) g->machinery->new_dlogprobs[t] = INFINITY;
+    for (t = 0; t < g->batch.offsets[g->batch.num_sequences]; t++)
+        g->machinery->new_dlogprobs[t] = INFINITY;
     CHECK(!grpo_backward(g, g->machinery->new_dlogprobs, NULL), "%s", grpo_error(g));
     CHECK(grpo_optimize(g, 0.1f, NULL) == GRPO_NONFINITE && strstr(grpo_error(g), "gradient of"),
           "the culprit must be named: %s", grpo_error(g));

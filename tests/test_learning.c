@@ -76,14 +76,19 @@ static void test_never(void)
     memcpy(before, g->machinery->weights, g->num_parameters * sizeof(float));
     for (i = 0; i < 5; i++) CHECK(!grpo_step(g, &question, 1, NULL), "%s", grpo_error(g));
     memcpy(after, g->machinery->weights, g->num_parameters * sizeof(float));
-    CHECK(!memcmp(before, after, g->num_parameters * sizeof(float)), "weights moved without a reward");
+    CHECK(!memcmp(before, after, g->num_parameters * sizeof(float)),
+          "weights moved without a reward");
     free(before);
     free(after);
     grpo_free(g);
 }
 
 /* End-of-text is a token like any other: reward short answers, and completions learn to stop. */
-static float short_reward(const grpo_sample *s, void *user) { (void)user; return -(float)s->num_tokens; }
+static float short_reward(const grpo_sample *s, void *user)
+{
+    (void)user;
+    return -(float)s->num_tokens;
+}
 
 static void test_end_of_text(void)
 {
@@ -129,8 +134,8 @@ static void test_sft(void)
     for (i = 0; i < 60; i++) CHECK(!grpo_sft(g, p, 3, 0.01f, &last), "%s", grpo_error(g));
     CHECK(!grpo_evaluate(g, p, 3, 8, 4, &e), "%s", grpo_error(g));
     CHECK(first > 1.5 && last < 0.05, "loss %g -> %g", first, last);
-    CHECK(e.accuracy == 1 && e.pass_at_1 > 0.9f && e.pass_at_k >= e.pass_at_1, "accuracy %g, pass@1 %g",
-          (double)e.accuracy, (double)e.pass_at_1);
+    CHECK(e.accuracy == 1 && e.pass_at_1 > 0.9f && e.pass_at_k >= e.pass_at_1,
+          "accuracy %g, pass@1 %g", (double)e.accuracy, (double)e.pass_at_1);
     grpo_free(g);
 }
 

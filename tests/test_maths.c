@@ -1,5 +1,5 @@
-/* The maths on plain arrays: golden numbers, finite differences of every loss, the worked example digit
- * for digit, statistics that must be exact, and what NaN may not do. */
+/* The maths on plain arrays: golden numbers, finite differences of every loss, the worked example
+ * digit for digit, statistics that must be exact, and what NaN may not do. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
@@ -92,7 +92,8 @@ static void test_golden_losses(void)
         grpo_loss_stats stats;
         double loss = grpo_loss(&o, &in.s, gradient, NULL, &stats);
         double error = fmax(fabs(loss - want->loss), difference(gradient, want->gradient, 32));
-        CHECK(error <= 1e-6, "%s: loss %.9f, expected %.9f; error %g", want->name, loss, want->loss, error);
+        CHECK(error <= 1e-6, "%s: loss %.9f, expected %.9f; error %g",
+              want->name, loss, want->loss, error);
         worst = fmax(worst, error);
         if (want->low >= 0) {
             CHECK_CLOSE(stats.clip_low_mean, want->low, 1e-12);
@@ -121,7 +122,8 @@ static void test_golden_kl(void)
         for (t = 0; t < 32; t++) mean += (double)grpo_kl(kind, in.logp[t], in.ref[t], NULL) / 32;
         CHECK_CLOSE(stats.kl, golden_kl[kind], 1e-7);
         CHECK_CLOSE(mean, golden_kl[kind], 1e-7);
-        for (i = 0; i < GRPO_KL_ESTIMATORS; i++) CHECK_CLOSE(stats.kl_estimates[i], golden_kl[i], 1e-7);
+        for (i = 0; i < GRPO_KL_ESTIMATORS; i++)
+            CHECK_CLOSE(stats.kl_estimates[i], golden_kl[i], 1e-7);
     }
     for (t = 0; t < 32; t++) {
         CHECK(grpo_kl(GRPO_KL_K3, in.logp[t], in.logp[t], NULL) == 0, "k3 of equals");
@@ -129,15 +131,16 @@ static void test_golden_kl(void)
     }
     o = objective("trl beta=1 kl_straight_through=1");
     CHECK_CLOSE(grpo_loss(&o, &in.s, gradient, NULL, NULL), golden_straight_value, 1e-7);
-    CHECK(difference(gradient, golden_straight_gradient, 32) < 1e-7, "gradient of k2 under the value of k3");
+    CHECK(difference(gradient, golden_straight_gradient, 32) < 1e-7,
+          "gradient of k2 under the value of k3");
     for (i = 0; i < 5; i++) {
         beta = grpo_adaptive_kl(beta, kls[i], .1f, 10000, 512);
         CHECK_CLOSE(beta, golden_adaptive_kl[i], 1e-9);
     }
 }
 
-/* Exact KL against a loop in double, its gradient against differences, and the estimators' means over
- * many draws: k1 and k3 are unbiased. */
+/* Exact KL against a loop in double, its gradient against differences, and the estimators' means
+ * over many draws: k1 and k3 are unbiased. */
 static void test_full_kl(void)
 {
     enum { V = 37, DRAWS = 200000 };
@@ -145,7 +148,10 @@ static void test_full_kl(void)
     uint32_t kept[2] = { 0xdb6db6dbu, 0x1fu };
     double means[GRPO_KL_ESTIMATORS] = { 0 }, worst = 0;
     int v, i, masked;
-    for (v = 0; v < V; v++) { z[v] = grpo__normal(1, (uint64_t)v); q[v] = z[v] + 0.3f * grpo__normal(2, (uint64_t)v); }
+    for (v = 0; v < V; v++) {
+        z[v] = grpo__normal(1, (uint64_t)v);
+        q[v] = z[v] + 0.3f * grpo__normal(2, (uint64_t)v);
+    }
     for (masked = 0; masked < 2; masked++) {
         const uint32_t *set = masked ? kept : NULL;
         double kl = 0, P = 0, Q = 0, T = 0.7;
@@ -153,7 +159,8 @@ static void test_full_kl(void)
             if (grpo__is_kept(set, v)) { P += exp((double)z[v] / T); Q += exp((double)q[v] / T); }
         for (v = 0; v < V; v++)
             if (grpo__is_kept(set, v))
-                kl += exp((double)z[v] / T) / P * (((double)z[v] - (double)q[v]) / T - log(P) + log(Q));
+                kl += exp((double)z[v] / T) / P
+                      * (((double)z[v] - (double)q[v]) / T - log(P) + log(Q));
         CHECK_CLOSE(grpo_full_kl(z, q, V, 0.7f, set, gradient), kl, 1e-6);
         for (v = 0; v < V; v++) {
             float x = z[v];
@@ -168,7 +175,8 @@ static void test_full_kl(void)
     CHECK(worst < 1e-4, "exact KL: gradient off by %g", worst);
     for (i = 0; i < DRAWS; i++) {
         int token = grpo_sample_token(z, V, 1, NULL, grpo_uniform(9, 0, 0, 0, (uint64_t)i));
-        float p = grpo_logprob(z, V, 1, NULL, token, NULL), r = grpo_logprob(q, V, 1, NULL, token, NULL);
+        float p = grpo_logprob(z, V, 1, NULL, token, NULL);
+        float r = grpo_logprob(q, V, 1, NULL, token, NULL);
         int kind;
         for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++)
             means[kind] += (double)grpo_kl(kind, p, r, NULL) / DRAWS;
@@ -201,8 +209,12 @@ static void test_golden_ppo(void)
     for (i = 0; i < 6; i++) {
         float x = scores[i];
         double above, below, up, down;
-        scores[i] = x + 1e-2f; up = (double)scores[i]; above = grpo_preference_loss(3, scores, NULL);
-        scores[i] = x - 1e-2f; down = (double)scores[i]; below = grpo_preference_loss(3, scores, NULL);
+        scores[i] = x + 1e-2f;
+        up = (double)scores[i];
+        above = grpo_preference_loss(3, scores, NULL);
+        scores[i] = x - 1e-2f;
+        down = (double)scores[i];
+        below = grpo_preference_loss(3, scores, NULL);
         worst = fmax(worst, fabs((above - below) / (up - down) - (double)dscores[i]));
         scores[i] = x;
     }
@@ -246,7 +258,8 @@ static void test_steps_and_parts(void)
 /* What leaves a token out, or weighs it, against the rules in words. */
 static void test_masks_and_importance(void)
 {
-    static const char *const kinds[5] = { "none", "token", "token_mask", "sequence", "sequence_mask" };
+    static const char *const kinds[5] = {
+        "none", "token", "token_mask", "sequence", "sequence_mask" };
     inputs in;
     float plain[32], gradient[32];
     unsigned char mask[32];
@@ -290,7 +303,8 @@ static void test_masks_and_importance(void)
         grpo_loss(&kl, &in.s, only_kl, NULL, NULL);
         for (t = 0; t < 32; t++) {
             if (mask[t] == 0) CHECK(gradient[t] == 0, "token %d does not count", t);
-            if (mask[t] == 2) CHECK(gradient[t] == only_kl[t] && gradient[t] != 0, "token %d: KL alone", t);
+            if (mask[t] == 2)
+                CHECK(gradient[t] == only_kl[t] && gradient[t] != 0, "token %d: KL alone", t);
         }
         in.s.advantages = in.advantages;
     }
@@ -317,8 +331,9 @@ static void test_settings(void)
 {
     grpo_objective o = grpo_objective_preset("dapo", NULL), before = o;
     char error[GRPO_ERROR_LENGTH];
-    const char *name, *source, *bad[] = { "nonsense", "epsilon=", "epsilon=abc", "epsilon=-1", "loss=what",
-                                          "nofield=1", "dapo =3", "beta=0.1x", "epsilon=0.1 loss=", "=" };
+    const char *name, *source, *bad[] = {
+        "nonsense", "epsilon=", "epsilon=abc", "epsilon=-1", "loss=what", "nofield=1", "dapo =3",
+        "beta=0.1x", "epsilon=0.1 loss=", "=" };
     size_t i;
     int n;
     CHECK(o.epsilon_high == 0.28f && o.equal_rewards == GRPO_EQUAL_RESAMPLE && o.max_resamples == 4
@@ -329,7 +344,8 @@ static void test_settings(void)
     }
     CHECK(!grpo_objective_set(&o, "", NULL) && !memcmp(&o, &before, sizeof o), "no words");
     CHECK(!grpo_objective_set(&o, " beta=1e-3\tkl=abs  loss=geometric ", NULL) && o.beta == 1e-3f
-          && o.kl == GRPO_KL_ABS && o.loss == GRPO_LOSS_GEOMETRIC && o.epsilon_high == 0.28f, "words");
+          && o.kl == GRPO_KL_ABS && o.loss == GRPO_LOSS_GEOMETRIC && o.epsilon_high == 0.28f,
+          "words");
     for (n = 0; grpo_objective_name(n, &name, &source); n++) {
         int found;
         grpo_objective preset = grpo_objective_preset(name, &found);
@@ -362,7 +378,8 @@ static void test_golden_adamw(void)
             norm = sqrt(norm);
             CHECK_CLOSE(norm, want->norms[s], 1e-6);
             grpo_adamw(weights, gradient, m, v, 5, 1e-3f, 0.9f, (float)want->beta2, 1e-8f,
-                       (float)want->weight_decay, norm > 1 ? (float)(1 / (norm + 1e-6)) : 1.0f, s + 1);
+                       (float)want->weight_decay, norm > 1 ? (float)(1 / (norm + 1e-6)) : 1.0f,
+                       s + 1);
             error = difference(weights, want->weights + 5 * s, 5);
             CHECK(error <= 1e-6, "%s, step %d: error %g", want->name, s + 1, error);
             worst = fmax(worst, error);
@@ -371,8 +388,8 @@ static void test_golden_adamw(void)
     printf("AdamW: worst error %.1e\n", worst);
 }
 
-/* d(loss)/d(logp) of every token against (L(x+h) - L(x-h)) / 2h, for every composition. Tokens within
- * h of a kink have no derivative and are left out (counted: few). */
+/* d(loss)/d(logp) of every token against (L(x+h) - L(x-h)) / 2h, for every composition. Tokens
+ * within h of a kink have no derivative and are left out (counted: few). */
 static int near_kink(const grpo_objective *o, double r, double h)
 {
     double kinks[4];
@@ -384,7 +401,8 @@ static int near_kink(const grpo_objective *o, double r, double h)
     return 0;
 }
 
-static void difference_of(const grpo_objective *o, const unsigned char *mask, double *worst, int *left_out)
+static void difference_of(const grpo_objective *o, const unsigned char *mask, double *worst,
+                          int *left_out)
 {
     inputs in;
     float gradient[32];
@@ -400,8 +418,11 @@ static void difference_of(const grpo_objective *o, const unsigned char *mask, do
             grpo__sequence q = grpo__sequence_of(o, &in.s, i);
             if (o->ratio == GRPO_RATIO_SUM) r = q.log_ratio;
             if (o->ratio == GRPO_RATIO_SEQUENCE && q.tokens) r = q.log_ratio / q.tokens;
-            if (o->loss == GRPO_LOSS_GEOMETRIC && fabs(fabs(r) - (double)o->epsilon) < 2 * h) { ++*left_out; continue; }
-            if (near_kink(o, exp(r), h) || fabs((double)x - (double)in.ref[t]) < 2 * h) { ++*left_out; continue; }
+            if ((o->loss == GRPO_LOSS_GEOMETRIC && fabs(fabs(r) - (double)o->epsilon) < 2 * h)
+                || near_kink(o, exp(r), h) || fabs((double)x - (double)in.ref[t]) < 2 * h) {
+                ++*left_out;
+                continue;
+            }
             in.logp[t] = up;
             above = grpo_loss(o, &in.s, NULL, NULL, NULL);
             in.logp[t] = down;
@@ -417,7 +438,8 @@ static void test_finite_differences(void)
 {
     static const char *const losses[5] = { "clip", "reinforce", "sapo", "geometric", "dro" };
     static const char *const ratios[3] = { "token", "sequence", "sum" };
-    static const char *const averages[5] = { "sequence", "token", "constant", "sequence_sum", "sum" };
+    static const char *const averages[5] = {
+        "sequence", "token", "constant", "sequence_sum", "sum" };
     int loss, ratio, average, kl, capped, masked, t, left_out = 0, all = 0;
     unsigned char mask[32];
     double worst = 0;
@@ -432,8 +454,9 @@ static void test_finite_differences(void)
                             grpo_objective o;
                             double scale = average == 4 ? 32 : average > 2 ? 6 : 1;
                             snprintf(settings, sizeof settings, "dapo loss=%s ratio=%s average=%s "
-                                     "max_completion_length=8 beta=0.3%s", losses[loss], ratios[ratio],
-                                     averages[average], capped ? " delta=1.35 dual_clip=1.15" : "");
+                                     "max_completion_length=8 beta=0.3%s",
+                                     losses[loss], ratios[ratio], averages[average],
+                                     capped ? " delta=1.35 dual_clip=1.15" : "");
                             o = objective(settings);
                             o.kl = kl;
                             {
@@ -443,7 +466,8 @@ static void test_finite_differences(void)
                             }
                             all += 32;
                         }
-    printf("finite differences: worst error %.1e, %d of %d tokens at a kink\n", worst, left_out, all);
+    printf("finite differences: worst error %.1e, %d of %d tokens at a kink\n",
+           worst, left_out, all);
     CHECK(worst < 3e-6, "worst error %g", worst);
     CHECK(left_out * 10 < all, "%d of %d left out", left_out, all);
 }
@@ -484,12 +508,16 @@ static void test_worked_example(void)
     grpo_loss_stats stats;
     grpo_sequences s;
     memset(&s, 0, sizeof s);
-    s.num_sequences = 1; s.offsets = offsets; s.logprobs = &now; s.old_logprobs = s.ref_logprobs = &old;
+    s.num_sequences = 1;
+    s.offsets = offsets;
+    s.logprobs = &now;
+    s.old_logprobs = s.ref_logprobs = &old;
     s.advantages = &A;
     o.advantage_eps = 0;
     o.advantage_ddof = 0;
     grpo_advantages(&o, rewards, 1, 4, NULL, advantages, NULL);
-    for (i = 0; i < 4; i++) CHECK(advantages[i] == (i % 2 ? -1 : 1), "population std: %g", (double)advantages[i]);
+    for (i = 0; i < 4; i++)
+        CHECK(advantages[i] == (i % 2 ? -1 : 1), "population std: %g", (double)advantages[i]);
     o.advantage_ddof = 1;
     grpo_advantages(&o, rewards, 1, 4, NULL, advantages, NULL);
     for (i = 0; i < 4; i++) {
@@ -509,7 +537,8 @@ static void test_worked_example(void)
     CHECK(!strcmp(digits, "+0.011"), "d(loss)/d(log pi) %s", digits);
     now = old;
     grpo_loss(&o, &s, &d, NULL, &stats);
-    CHECK(stats.ratio_mean == 1 && stats.kl == 0 && d == -1, "first update: ratio %g", stats.ratio_mean);
+    CHECK(stats.ratio_mean == 1 && stats.kl == 0 && d == -1,
+          "first update: ratio %g", stats.ratio_mean);
 }
 
 static void test_equal_groups(void)
@@ -526,13 +555,15 @@ static void test_equal_groups(void)
               "kind %d: equal rewards must teach nothing", kind);
         grpo_advantages(&o, mixed, 2, 3, NULL, advantages, is_equal);
         CHECK(!is_equal[0] && is_equal[1], "kind %d: NaN and Inf are left out", kind);
-        for (i = 0; i < 6; i++) CHECK(isfinite((double)advantages[i]), "kind %d: advantage %d", kind, i);
+        for (i = 0; i < 6; i++)
+            CHECK(isfinite((double)advantages[i]), "kind %d: advantage %d", kind, i);
         CHECK(advantages[0] > 0 && advantages[1] == 0 && advantages[3] == 0
               && (advantages[2] < 0 || kind == GRPO_ADVANTAGE_PASS_K),
               "kind %d", kind);
     }
     CHECK(grpo_advantages(&o, equal, 0, 3, NULL, advantages, NULL) == GRPO_BAD_INPUT, "no groups");
-    CHECK(grpo_advantages(&o, equal, 1, 0, NULL, advantages, NULL) == GRPO_BAD_INPUT, "empty groups");
+    CHECK(grpo_advantages(&o, equal, 1, 0, NULL, advantages, NULL) == GRPO_BAD_INPUT,
+          "empty groups");
 }
 
 static void test_nan_propagates(void)
@@ -541,11 +572,13 @@ static void test_nan_propagates(void)
     for (which = 0; which < 4; which++)
         for (t = 0; t < 32; t += 7) {
             inputs in;
+            float *arrays[4];
             grpo_objective o = grpo_objective_preset("deepseekmath", NULL);
             o.delta = 2;
             o.dual_clip = 3;
             golden_inputs(&in);
-            (which == 0 ? in.logp : which == 1 ? in.old : which == 2 ? in.ref : in.advantages)[t] = NAN;
+            arrays[0] = in.logp; arrays[1] = in.old; arrays[2] = in.ref; arrays[3] = in.advantages;
+            arrays[which][t] = NAN;
             CHECK(isnan(grpo_loss(&o, &in.s, NULL, NULL, NULL)),
                   "NaN in input %d, token %d was swallowed", which, t);
         }
@@ -575,10 +608,13 @@ static void test_schedules(void)
     int s;
     CHECK(grpo_schedule(GRPO_SCHEDULE_CONSTANT, 0, 0, 0) == 1, "no warm-up");
     for (s = 0; s <= 120; s++) {
-        double warm = s / 10.0, linear = (100.0 - s) / 90, cosine = 0.5 * (1 + cos(3.141592653589793 * (s - 10) / 90));
-        CHECK_CLOSE(grpo_schedule(GRPO_SCHEDULE_CONSTANT, s, 10, 0), s < 10 ? warm : 1, 1e-6);
-        CHECK_CLOSE(grpo_schedule(GRPO_SCHEDULE_LINEAR, s, 10, 100), s < 10 ? warm : s < 100 ? linear : 0, 1e-6);
-        CHECK_CLOSE(grpo_schedule(GRPO_SCHEDULE_COSINE, s, 10, 100), s < 10 ? warm : s < 100 ? cosine : 0, 1e-6);
+        double warm = s / 10.0, linear = (100.0 - s) / 90;
+        double cosine = 0.5 * (1 + cos(3.141592653589793 * (s - 10) / 90));
+        double constant = s < 10 ? warm : 1;
+        if (s >= 100) linear = cosine = 0;
+        CHECK_CLOSE(grpo_schedule(GRPO_SCHEDULE_CONSTANT, s, 10, 0), constant, 1e-6);
+        CHECK_CLOSE(grpo_schedule(GRPO_SCHEDULE_LINEAR, s, 10, 100), s < 10 ? warm : linear, 1e-6);
+        CHECK_CLOSE(grpo_schedule(GRPO_SCHEDULE_COSINE, s, 10, 100), s < 10 ? warm : cosine, 1e-6);
     }
 }
 
@@ -611,19 +647,25 @@ static void test_filters(void)
                 int t = order[j]; order[j] = order[j - 1]; order[j - 1] = t;
             }
         s.temperature = 0.5f + 0.02f * (float)round;
-        for (i = 0; i < V; i++) total += p[i] = exp(((double)z[i] - (double)z[order[0]]) / (double)s.temperature);
+        for (i = 0; i < V; i++) {
+            p[i] = exp(((double)z[i] - (double)z[order[0]]) / (double)s.temperature);
+            total += p[i];
+        }
         s.top_k = k;
         grpo_filter(&s, z, V, kept);
         CHECK(count_kept(kept, V) == k, "top_k %d kept %d", k, count_kept(kept, V));
-        for (i = 0; i < V; i++) CHECK(grpo__is_kept(kept, order[i]) == (i < k), "top_k %d, rank %d", k, i);
+        for (i = 0; i < V; i++)
+            CHECK(grpo__is_kept(kept, order[i]) == (i < k), "top_k %d, rank %d", k, i);
         s.top_k = 0;
         s.top_p = 0.05f + 0.015f * (float)round;
         grpo_filter(&s, z, V, kept);
         while (want < V && sum < (double)s.top_p * total) sum += p[order[want++]];
-        CHECK(abs(count_kept(kept, V) - want) <= (fabs(sum - (double)s.top_p * total) < 1e-4 * total),
+        CHECK(abs(count_kept(kept, V) - want)
+              <= (fabs(sum - (double)s.top_p * total) < 1e-4 * total),
               "top_p %g kept %d, expected %d", (double)s.top_p, count_kept(kept, V), want);
         for (i = 0; i + 1 < V; i++)
-            CHECK(grpo__is_kept(kept, order[i]) >= grpo__is_kept(kept, order[i + 1]), "top_p: rank %d", i);
+            CHECK(grpo__is_kept(kept, order[i]) >= grpo__is_kept(kept, order[i + 1]),
+                  "top_p: rank %d", i);
         s.top_p = 1;
         s.min_p = 0.01f * (float)(round % 20 + 1);
         grpo_filter(&s, z, V, kept);
@@ -649,8 +691,10 @@ static void test_sampling(void)
     double sum = 0, chi = 0, h = 0;
     for (i = 0; i < V; i++) z[i] = 2 * grpo__normal(5, (uint64_t)i);
     grpo_filter(&s, z, V, kept);
-    for (i = 0; i < DRAWS; i++)
-        counts[grpo_sample_token(z, V, s.temperature, kept, grpo_uniform(1, 2, 3, 4, (uint64_t)i))]++;
+    for (i = 0; i < DRAWS; i++) {
+        float u = grpo_uniform(1, 2, 3, 4, (uint64_t)i);
+        counts[grpo_sample_token(z, V, s.temperature, kept, u)]++;
+    }
     for (i = 0; i < V; i++) {
         double p = exp((double)grpo_logprob(z, V, s.temperature, kept, i, &entropy));
         if (!grpo__is_kept(kept, i)) { CHECK(counts[i] == 0, "token %d is not kept", i); continue; }
@@ -663,7 +707,8 @@ static void test_sampling(void)
     CHECK(chi < 45, "chi squared %g", chi);
     for (i = 0; i <= 1000; i++) {
         float u = (float)i / 1000 * 0.99999994f;
-        CHECK(grpo__is_kept(kept, grpo_sample_token(z, V, s.temperature, kept, u)), "u = %g", (double)u);
+        CHECK(grpo__is_kept(kept, grpo_sample_token(z, V, s.temperature, kept, u)),
+              "u = %g", (double)u);
     }
 }
 
@@ -687,8 +732,8 @@ static void test_uniform(void)
     double mean = 0, square = 0;
     int i, n = 100000;
     for (i = 0; i < n; i++) {
-        double u = (double)grpo_uniform(7, (uint64_t)(i % 10), (uint64_t)(i / 10 % 10), (uint64_t)(i / 100 % 10),
-                                        (uint64_t)(i / 1000));
+        double u = (double)grpo_uniform(7, (uint64_t)(i % 10), (uint64_t)(i / 10 % 10),
+                                        (uint64_t)(i / 100 % 10), (uint64_t)(i / 1000));
         CHECK(u >= 0 && u < 1, "u = %g", u);
         mean += u / n;
         square += u * u / n;

@@ -64,7 +64,8 @@ static int encode_completion(void *tokenizer, const char *text, int *tokens, int
     for (i = 0; i < n && i < capacity; i++) tokens[i] = r->tokens[r->prompt_len + i];
     return n;
 }
-static int decode_nothing(void *tokenizer, const int *tokens, int num_tokens, char *text, int capacity)
+static int decode_nothing(void *tokenizer, const int *tokens, int num_tokens, char *text,
+                          int capacity)
 {
     (void)tokenizer; (void)tokens; (void)num_tokens; (void)text; (void)capacity;
     return 0;
@@ -117,7 +118,8 @@ static void compare_gradients(grpo *g, const char *model, const char *gradients)
     remove("test_models_folder");
 }
 
-static void test_model(const char *data, const char *folder, const char *json, const char *gradients)
+static void test_model(const char *data, const char *folder, const char *json,
+                       const char *gradients)
 {
     static reference r;
     grpo_config c = grpo_defaults();
@@ -151,9 +153,10 @@ static void test_model(const char *data, const char *folder, const char *json, c
     CHECK(!grpo_forward(g, GRPO_POLICY, logprobs, entropies), "%s", grpo_error(g));
     n = r.num_tokens - r.prompt_len;
     for (t = 0; t < n; t++) {
+        int at = r.prompt_len - 1 + t;
         loss -= (double)logprobs[t] / n;
-        worst = fmax(worst, fabs((double)logprobs[t] - r.logprobs[r.prompt_len - 1 + t]));
-        worst_entropy = fmax(worst_entropy, fabs((double)entropies[t] - r.entropy[r.prompt_len - 1 + t]));
+        worst = fmax(worst, fabs((double)logprobs[t] - r.logprobs[at]));
+        worst_entropy = fmax(worst_entropy, fabs((double)entropies[t] - r.entropy[at]));
         d[t] = -1.0f / (float)n;
     }
     d[n] = 0;                       /* the end-of-text that was put behind it */

@@ -1,5 +1,6 @@
-/* What GRPO took away, and what came after it: value and reward models, exact KL, process supervision,
- * completions from elsewhere. Exactly, where bits must be equal; by learning, where that is the proof. */
+/* What GRPO took away, and what came after it: value and reward models, exact KL, process
+ * supervision, completions from elsewhere. Exactly, where bits must be equal; by learning, where
+ * that is the proof. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
@@ -19,7 +20,10 @@ static int four_steps(const grpo_sample *s, int *ends, float *rewards, int capac
 {
     int i;
     (void)user;
-    for (i = 0; i < s->num_tokens && i < capacity; i++) { ends[i] = i; rewards[i] = s->tokens[i] == 4; }
+    for (i = 0; i < s->num_tokens && i < capacity; i++) {
+        ends[i] = i;
+        rewards[i] = s->tokens[i] == 4;
+    }
     return i;
 }
 
@@ -87,13 +91,15 @@ static void test_values(void)
     CHECK(grpo_values(g, g, y) == GRPO_BAD_INPUT, "a policy without a value head");
     CHECK(grpo_copy_weights(a, g) == GRPO_OK && grpo_values(a, g, y) == GRPO_OK
           && memcmp(x, y, (size_t)n * sizeof *x), "the body is another now");
-    CHECK(grpo_generate(a, prompts, &c.sampling, 1, NULL, 0) == GRPO_BAD_INPUT, "a critic cannot write");
-    CHECK(grpo_values(a, b, y) == GRPO_BAD_INPUT && *grpo_error(a), "a critic has no batch of its own");
+    CHECK(grpo_generate(a, prompts, &c.sampling, 1, NULL, 0) == GRPO_BAD_INPUT,
+          "a critic cannot write");
+    CHECK(grpo_values(a, b, y) == GRPO_BAD_INPUT && *grpo_error(a),
+          "a critic has no batch of its own");
     grpo_free(a); grpo_free(b); grpo_free(g);
 }
 
-/* PPO with a critic of its own, and with shared weights: both learn, and the value model comes to know
- * more than the mean. */
+/* PPO with a critic of its own, and with shared weights: both learn, and the value model comes to
+ * know more than the mean. */
 static void test_ppo(void)
 {
     int shared;
@@ -111,15 +117,15 @@ static void test_ppo(void)
             g->config.critic = v;
         }
         reward_after(g, 120, &m);
-        printf("ppo, %s weights: reward %.2f, value loss %.4f, explained %.2f\n", shared ? "shared" : "own",
-               m.reward, m.vf_loss, m.vf_explained_var);
+        printf("ppo, %s weights: reward %.2f, value loss %.4f, explained %.2f\n",
+               shared ? "shared" : "own", m.reward, m.vf_loss, m.vf_explained_var);
         CHECK(m.reward > 0.8, "reward %g", m.reward);
         CHECK(m.vf_loss > 0 && m.vf_loss < 0.1, "value loss %g", m.vf_loss);
         grpo_free(g); grpo_free(v);
     }
 }
 
-/* Pairs in which more fours win; the model then judges, and a policy learns from its judgement alone. */
+/* Pairs in which more fours win; the model then judges, and a policy learns from that alone. */
 static void test_reward_model(void)
 {
     grpo_config c = config_of("trl"), judge;
@@ -139,23 +145,30 @@ static void test_reward_model(void)
         for (i = 0; i < n; i++) {
             int count[2] = { 0, 0 }, first;
             for (j = 0; j < 2; j++) {
+                char *text = texts[2 * i + j];
+                uint64_t s = (uint64_t)step, pair = (uint64_t)i, side = (uint64_t)j;
                 int k;
                 for (k = 0; k < LENGTH - 1; k++) {
-                    int four = grpo_uniform(7, (uint64_t)step, (uint64_t)i, (uint64_t)j, (uint64_t)k) < 0.4f;
-                    int other = (int)(9 * grpo_uniform(8, (uint64_t)step, (uint64_t)i, (uint64_t)j, (uint64_t)k));
-                    texts[2 * i + j][k] = (char)('0' + (four ? 4 : other));
-                    count[j] += texts[2 * i + j][k] == '4';
+                    int four = grpo_uniform(7, s, pair, side, (uint64_t)k) < 0.4f;
+                    int other = (int)(9 * grpo_uniform(8, s, pair, side, (uint64_t)k));
+                    text[k] = (char)('0' + (four ? 4 : other));
+                    count[j] += text[k] == '4';
                 }
-                texts[2 * i + j][LENGTH - 1] = 0;
+                text[LENGTH - 1] = 0;
             }
-            if (count[0] == count[1]) { texts[2 * i][0] = texts[2 * i][1] = '4'; texts[2 * i + 1][0] = texts[2 * i + 1][1] = '5'; count[0] = 9; }
+            if (count[0] == count[1]) {
+                texts[2 * i][0] = texts[2 * i][1] = '4';
+                texts[2 * i + 1][0] = texts[2 * i + 1][1] = '5';
+                count[0] = 9;
+            }
             first = count[0] > count[1] ? 0 : 1;
             pairs[i].prompt = prompts[i % PROMPTS];
             pairs[i].chosen.text = texts[2 * i + first];
             pairs[i].rejected.text = texts[2 * i + 1 - first];
         }
         CHECK(!grpo_train_preferences(rm, pairs, n, 3e-3f, &loss, &accuracy), "%s", grpo_error(rm));
-        if (step == 0) CHECK(fabs(loss - log(2.0)) < 0.2, "a new model does not know: loss %g", loss);
+        if (step == 0)
+            CHECK(fabs(loss - log(2.0)) < 0.2, "a new model does not know: loss %g", loss);
     }
     printf("reward model: loss %.3f, accuracy %.2f\n", loss, accuracy);
     CHECK(loss < 0.35 && accuracy > 0.8, "loss %g, accuracy %g", loss, accuracy);
@@ -166,26 +179,31 @@ static void test_reward_model(void)
     c.rewards[0].user = rm;
     g = policy_of(&c);
     reward_after(g, 100, &m);
-    for (i = 0; i < g->batch.num_sequences; i++) fours_of += (double)fours(&g->batch.samples[i], NULL);
+    for (i = 0; i < g->batch.num_sequences; i++)
+        fours_of += (double)fours(&g->batch.samples[i], NULL);
     fours_of /= g->batch.num_sequences;
     printf("policy under the reward model: %.2f of its tokens are fours\n", fours_of);
     CHECK(fours_of > 0.6, "fours %g", fours_of);
     {   /* a score does not depend on the company it is in */
         float all[PROMPTS * GROUP], one;
-        CHECK(!grpo_reward_model(g->batch.samples, g->batch.num_sequences, all, rm), "%s", grpo_error(rm));
+        CHECK(!grpo_reward_model(g->batch.samples, g->batch.num_sequences, all, rm),
+              "%s", grpo_error(rm));
         for (i = 0; i < g->batch.num_sequences; i++) {
-            CHECK(!grpo_reward_model(&g->batch.samples[i], 1, &one, rm) && one == all[i], "sample %d", i);
+            CHECK(!grpo_reward_model(&g->batch.samples[i], 1, &one, rm) && one == all[i],
+                  "sample %d", i);
         }
     }
-    CHECK(grpo_train_preferences(g, pairs, n, 1e-3f, NULL, NULL) == GRPO_BAD_INPUT, "a policy is no judge");
+    CHECK(grpo_train_preferences(g, pairs, n, 1e-3f, NULL, NULL) == GRPO_BAD_INPUT,
+          "a policy is no judge");
     grpo_free(g); grpo_free(rm);
 }
 
-/* Exact KL: 0 to the bit before the first update, beside the estimators afterwards; in the loss and in
- * the reward. */
+/* Exact KL: 0 to the bit before the first update, beside the estimators afterwards; in the loss and
+ * in the reward. */
 static void test_exact_kl(void)
 {
-    static const char *const where[2] = { "deepseekmath kl=full beta=0.1", "deepseekmath kl=full beta=0.1 kl_in_reward=1" };
+    static const char *const where[2] = {
+        "deepseekmath kl=full beta=0.1", "deepseekmath kl=full beta=0.1 kl_in_reward=1" };
     int i, t;
     for (i = 0; i < 2; i++) {
         grpo_config c = config_of(where[i]);
@@ -198,14 +216,14 @@ static void test_exact_kl(void)
         reward_after(g, 40, &m);
         printf("exact KL %.4f, k1 %.4f k2 %.4f k3 %.4f; reward %.2f\n", m.kl, m.kl_estimates[0],
                m.kl_estimates[1], m.kl_estimates[2], m.reward);
-        CHECK(m.kl > 0 && fabs(m.kl - m.kl_estimates[GRPO_KL_K3]) < 0.5 * m.kl + 0.02, "exact %g, k3 %g", m.kl,
-              m.kl_estimates[GRPO_KL_K3]);
+        CHECK(m.kl > 0 && fabs(m.kl - m.kl_estimates[GRPO_KL_K3]) < 0.5 * m.kl + 0.02,
+              "exact %g, k3 %g", m.kl, m.kl_estimates[GRPO_KL_K3]);
         grpo_free(g);
     }
 }
 
-/* The same batch, once sampled and once adopted, gives the same bits; with somebody else's log-probs the
- * correction is at work. */
+/* The same batch, once sampled and once adopted, gives the same bits; with somebody else's
+ * log-probs the correction is at work. */
 static void test_adopt(void)
 {
     grpo_config c = config_of("trl importance=token importance_cap=1.5");
@@ -214,6 +232,7 @@ static void test_adopt(void)
     grpo_completion completions[PROMPTS * GROUP];
     float theirs[TOKENS];
     grpo_metrics x, y;
+    size_t n;
     int i, t;
     make_prompts(prompts);
     a = policy_of(&c); b = policy_of(&c);
@@ -226,18 +245,21 @@ static void test_adopt(void)
             theirs[t] = a->batch.logprobs[t] + (t % 2 ? 0.5f : -0.5f);
     }
     CHECK(!grpo_adopt(b, prompts, PROMPTS, completions), "%s", grpo_error(b));
-    CHECK(!memcmp(a->batch.logprobs, b->batch.logprobs, (size_t)a->batch.offsets[PROMPTS * GROUP] * sizeof(float)),
-          "log-probs of adopted tokens");
+    n = (size_t)a->batch.offsets[PROMPTS * GROUP] * sizeof(float);
+    CHECK(!memcmp(a->batch.logprobs, b->batch.logprobs, n), "log-probs of adopted tokens");
     CHECK(!grpo_score(a) && !grpo_advantage(a) && !grpo_update(a, &x), "%s", grpo_error(a));
     CHECK(!grpo_score(b) && !grpo_advantage(b) && !grpo_update(b, &y), "%s", grpo_error(b));
-    CHECK(x.loss == y.loss && x.grad_norm == y.grad_norm && y.ratio_mean == 1, "loss %g, %g", x.loss, y.loss);
+    CHECK(x.loss == y.loss && x.grad_norm == y.grad_norm && y.ratio_mean == 1,
+          "loss %g, %g", x.loss, y.loss);
     for (i = 0; i < PROMPTS * GROUP; i++) completions[i].logprobs = theirs + a->batch.offsets[i];
     CHECK(!grpo_adopt(b, prompts, PROMPTS, completions) && !grpo_score(b) && !grpo_advantage(b)
           && !grpo_update(b, &y), "%s", grpo_error(b));
     CHECK(y.importance_max == (double)1.5f && y.importance_min > 0.3 && y.importance_min < 0.9
-          && y.sampling_difference_max > 0.4, "importance %g to %g", y.importance_min, y.importance_max);
+          && y.sampling_difference_max > 0.4,
+          "importance %g to %g", y.importance_min, y.importance_max);
     completions[3].tokens = NULL;
-    CHECK(grpo_adopt(b, prompts, PROMPTS, completions) == GRPO_BAD_INPUT, "neither text nor tokens");
+    CHECK(grpo_adopt(b, prompts, PROMPTS, completions) == GRPO_BAD_INPUT,
+          "neither text nor tokens");
     grpo_free(a); grpo_free(b);
 }
 
@@ -258,14 +280,16 @@ static void test_process(void)
     before = m.reward_means[0];
     CHECK(m.reward == 0 && m.frac_reward_zero_std < 1, "steps are not in the sum, but count");
     reward_after(g, 80, &m);
-    for (i = 0; i < g->batch.num_sequences; i++) fours_of += (double)fours(&g->batch.samples[i], NULL);
+    for (i = 0; i < g->batch.num_sequences; i++)
+        fours_of += (double)fours(&g->batch.samples[i], NULL);
     printf("process supervision: steps' rewards %.2f -> %.2f\n", before, m.reward_means[0]);
     CHECK(fours_of / g->batch.num_sequences > 0.7, "fours %g", fours_of / g->batch.num_sequences);
     grpo_free(g);
 }
 
-/* Process supervision under dynamic sampling: groups drawn anew have other lengths, and the advantages of
- * the others must move along. One step, which ends with the completion: A is the same for all its tokens. */
+/* Process supervision under dynamic sampling: groups drawn anew have other lengths, and the
+ * advantages of the others must move along. One step, which ends with the completion: A is the same
+ * for all its tokens. */
 static int first_is_four(const grpo_sample *s, int *ends, float *rewards, int capacity, void *user)
 {
     (void)user; (void)capacity;
@@ -290,7 +314,8 @@ static void test_process_resampled(void)
         resampled += m.num_resampled;
         for (i = 0; i < g->batch.num_sequences; i++)
             for (t = g->batch.offsets[i]; t < g->batch.offsets[i + 1]; t++)
-                CHECK(g->batch.process[t] == g->batch.process[g->batch.offsets[i]], "step %d, sequence %d", step, i);
+                CHECK(g->batch.process[t] == g->batch.process[g->batch.offsets[i]],
+                      "step %d, sequence %d", step, i);
     }
     CHECK(resampled > 5, "%d groups were drawn anew", resampled);
     grpo_free(g);
@@ -307,21 +332,23 @@ static void test_no_room(void)
     memset(&pair, 0, sizeof pair);
     pair.prompt = grpo_question("1234", NULL);
     pair.chosen.text = "4444"; pair.rejected.text = "5555";
-    CHECK(a && grpo_train_preferences(a, &pair, 1, 1e-3f, NULL, NULL) == GRPO_BAD_INPUT && *grpo_error(a), "a pair too long");
+    CHECK(a && grpo_train_preferences(a, &pair, 1, 1e-3f, NULL, NULL) == GRPO_BAD_INPUT
+          && *grpo_error(a), "a pair too long");
     CHECK(grpo_values(a, g, NULL) == GRPO_BAD_INPUT, "a critic too small");
     grpo_free(a); grpo_free(g);
 }
 
-/* Controllers move in the right direction and are saved; the entropy mask leaves the share it says. */
+/* Controllers move in the right direction and are saved; the entropy mask leaves its share. */
 static void test_controllers(void)
 {
-    grpo_config c = config_of("deepseekmath kl_target=1e-6 kl_horizon=100 entropy_coef=0.01 entropy_target=5 "
-                              "top_entropy_quantile=0.2");
+    grpo_config c = config_of("deepseekmath kl_target=1e-6 kl_horizon=100 entropy_coef=0.01 "
+                              "entropy_target=5 top_entropy_quantile=0.2");
     grpo *g = policy_of(&c), *again;
     grpo_metrics m;
     int t, trained = 0, all;
     reward_after(g, 1, &m);
-    CHECK(g->config.objective.beta < 0.04f, "KL 0 is below its target: beta %g", (double)g->config.objective.beta);
+    CHECK(g->config.objective.beta < 0.04f,
+          "KL 0 is below its target: beta %g", (double)g->config.objective.beta);
     reward_after(g, 5, &m);
     CHECK(g->config.objective.beta > (float)m.beta, "KL above its target: beta must grow");
     CHECK_CLOSE(g->config.objective.entropy_coef, 0.01 + 6 * 0.005, 1e-6);
@@ -332,7 +359,8 @@ static void test_controllers(void)
     again = policy_of(&c);
     CHECK(!grpo_resume(again, "ppo_state"), "%s", grpo_error(again));
     CHECK(again->config.objective.beta == g->config.objective.beta
-          && again->config.objective.entropy_coef == g->config.objective.entropy_coef, "coefficients resume");
+          && again->config.objective.entropy_coef == g->config.objective.entropy_coef,
+          "coefficients resume");
     grpo_free(g); grpo_free(again);
 }
 
@@ -352,13 +380,18 @@ static void test_critic_files(void)
     b = grpo_new(&k);
     CHECK(a && b && !grpo_rollout(g, prompts, PROMPTS), "%s", k.error);
     n = (size_t)g->batch.offsets[g->batch.num_sequences] * sizeof(float);
-    CHECK(!grpo_values(a, g, x) && !grpo_values(b, g, y) && memcmp(x, y, n), "two seeds, two critics");
-    CHECK(!grpo_save(a, "ppo_critic", GRPO_SAVE_STATE) && !grpo_load(b, "ppo_critic"), "%s%s", grpo_error(a), grpo_error(b));
+    CHECK(!grpo_values(a, g, x) && !grpo_values(b, g, y) && memcmp(x, y, n),
+          "two seeds, two critics");
+    CHECK(!grpo_save(a, "ppo_critic", GRPO_SAVE_STATE) && !grpo_load(b, "ppo_critic"),
+          "%s%s", grpo_error(a), grpo_error(b));
     CHECK(!grpo_values(b, g, y) && !memcmp(x, y, n), "the loaded critic is another");
-    CHECK(!grpo_load_config(&loaded, "ppo_critic") && loaded.model.num_labels == 1, "%s", loaded.error);
-    CHECK(!grpo_save(g, "ppo_policy", 0) && !grpo_load(b, "ppo_policy"), "%s%s", grpo_error(g), grpo_error(b));
+    CHECK(!grpo_load_config(&loaded, "ppo_critic") && loaded.model.num_labels == 1,
+          "%s", loaded.error);
+    CHECK(!grpo_save(g, "ppo_policy", 0) && !grpo_load(b, "ppo_policy"),
+          "%s%s", grpo_error(g), grpo_error(b));
     CHECK(!grpo_values(b, g, y) && memcmp(x, y, n), "another body");
-    CHECK(!grpo_copy_weights(a, g) && !grpo_values(a, g, z) && !memcmp(y, z, n), "body by file, body by copy");
+    CHECK(!grpo_copy_weights(a, g) && !grpo_values(a, g, z) && !memcmp(y, z, n),
+          "body by file, body by copy");
     grpo_free(a); grpo_free(b); grpo_free(g);
 }
 
