@@ -2672,11 +2672,6 @@ static int grpo__utf8_length(const char *text) {
 
 static int grpo__saturate(size_t n) { return n > (size_t)INT32_MAX ? INT32_MAX : (int)n; }
 
-/* Where a text went wrong, as a negative number: -(1 + byte position). */
-static int grpo__bad_byte(const char *text, const char *at) {
-    return -1 - grpo__saturate((size_t)(at - text));
-}
-
 /* The index in the vocabulary of a character of so many bytes; -1 if it is not there. */
 static int grpo__find_character(const char *vocabulary, const char *character, int bytes) {
     int index, length;
@@ -2713,7 +2708,7 @@ static int grpo__vocabulary_size(const char *vocabulary) {
     for (count = 0; *at; at += bytes, count++) {
         bytes = grpo__utf8_length(at);
         if (bytes == 0 || grpo__find_character(vocabulary, at, bytes) != count)
-            return grpo__bad_byte(vocabulary, at);
+            return -1 - grpo__saturate((size_t)(at - vocabulary));
     }
     return count > 0 ? count + 1 : -1;
 }
@@ -2729,7 +2724,7 @@ static int grpo__encode_text(const char *vocabulary, const char *text, int *toke
         if (vocabulary) {
             bytes = grpo__utf8_length(at);
             token = bytes ? grpo__find_character(vocabulary, at, bytes) : -1;
-            if (token < 0) return grpo__bad_byte(text, at);
+            if (token < 0) return -1 - grpo__saturate((size_t)(at - text));
         }
         if (capacity > 0 && count < (size_t)capacity) tokens[count] = token;
     }
@@ -2749,7 +2744,6 @@ static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_
     }
     return grpo__saturate(length);
 }
-
 
 /* ---------------------------------------------------------------------------------- >>policy --
  * The model: one table of parameters, where everything lies in memory, forward, backward. */
