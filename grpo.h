@@ -5056,7 +5056,7 @@ float grpo_reward_last_number(const grpo_sample *s, void *user) {
  *     sum     = product { ("+" | "-") product }
  *     product = factor { ("*" | "/") factor }
  *     factor  = "-" factor | "(" sum ")" | number          blanks may stand between any two parts
- * by recursive descent, one function a line. Nesting is bounded, so no text exhausts the stack. */
+ * by recursive descent. Nesting is bounded, so no text exhausts the stack. */
 
 enum { GRPO__MAX_NESTING = 64, GRPO__MAX_OPERANDS = 64 };
 
@@ -5067,55 +5067,42 @@ typedef struct grpo__parser {
     int capacity, count;
 } grpo__parser;
 
-static double grpo__parse_sum(grpo__parser *p);
-
-static double grpo__parse_number(grpo__parser *p) {
-    double value = 0;
-    const char *end = grpo__read_number(p->at, 0, &value);
-    if (!end || !grpo__finite(value)) p->failed = 1;
-    if (p->failed) return 0;
-    if (p->numbers && p->count < p->capacity) p->numbers[p->count] = value;
-    p->count++;
-    p->at = end;
-    return value;
-}
+static double grpo__parse_chain(grpo__parser *p, const char *signs);
 
 static double grpo__parse_factor(grpo__parser *p) {
-    double value;
+    double value = 0;
     char first = *(p->at = grpo__skip_blanks(p->at));
-    if (first != '-' && first != '(') {
-        value = grpo__parse_number(p);
-    } else {
+    if (first == '-' || first == '(') {
         if (++p->depth > GRPO__MAX_NESTING) p->failed = 1;
         if (p->failed) return 0;
         p->at++;
-        value = first == '-' ? -grpo__parse_factor(p) : grpo__parse_sum(p);
+        value = first == '-' ? -grpo__parse_factor(p) : grpo__parse_chain(p, "+-");
         if (first == '(' && *p->at == ')') p->at++;
         else if (first == '(') p->failed = 1;
         p->depth--;
+    } else {
+        const char *end = grpo__read_number(p->at, 0, &value);
+        if (!end || !grpo__finite(value)) p->failed = 1;
+        if (p->failed) return 0;
+        if (p->numbers && p->count < p->capacity) p->numbers[p->count] = value;
+        p->count++;
+        p->at = end;
     }
     p->at = grpo__skip_blanks(p->at);
     return value;
 }
 
-static double grpo__parse_product(grpo__parser *p) {
-    double value = grpo__parse_factor(p);
-    while (!p->failed && (*p->at == '*' || *p->at == '/')) {
-        int divide = *p->at++ == '/';
-        double right = grpo__parse_factor(p);
-        if (divide && right == 0) p->failed = 1;
-        else value = divide ? value / right : value * right;
-        if (!grpo__finite(value)) p->failed = 1;
-    }
-    return value;
-}
-
-static double grpo__parse_sum(grpo__parser *p) {
-    double value = grpo__parse_product(p);
-    while (!p->failed && (*p->at == '+' || *p->at == '-')) {
-        int subtract = *p->at++ == '-';
-        double right = grpo__parse_product(p);
-        value = subtract ? value - right : value + right;
+/* A sum ("+-"), whose links are products, or a product, whose links are factors. */
+static double grpo__parse_chain(grpo__parser *p, const char *signs) {
+    int is_sum = *signs == '+';
+    double right, value = is_sum ? grpo__parse_chain(p, "*/") : grpo__parse_factor(p);
+    while (!p->failed && (*p->at == signs[0] || *p->at == signs[1])) {
+        char sign = *p->at++;
+        right = is_sum ? grpo__parse_chain(p, "*/") : grpo__parse_factor(p);
+        if (sign == '/' && right == 0) p->failed = 1;
+        else if (sign == '/') value /= right;
+        else if (sign == '*') value *= right;
+        else value += sign == '-' ? -right : right;
         if (!grpo__finite(value)) p->failed = 1;
     }
     return value;
@@ -5127,7 +5114,7 @@ static const char *grpo__evaluate(const char *text, double *value, double *numbe
                                   int *count) {
     grpo__parser p = { text, 0, 0, numbers, capacity, 0 };
     if (!text) return NULL;
-    *value = grpo__parse_sum(&p);
+    *value = grpo__parse_chain(&p, "+-");
     *count = p.count;
     return p.failed ? NULL : p.at;
 }
