@@ -4948,9 +4948,8 @@ int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function 
                                  (int)GRPO_MAX_REWARDS);
     if (!name || !*name)
         return grpo__fail_config(config, GRPO_BAD_INPUT, "a reward needs a name");
-    length = strlen(name);
-    if (length > GRPO_NAME_LENGTH - 1)                        /* cut between two characters       */
-        for (length = GRPO_NAME_LENGTH - 1; length > 0 && (name[length] & 0xC0) == 0x80; ) length--;
+    length = strlen(name);                                    /* cut between two characters       */
+    while (length >= GRPO_NAME_LENGTH || (length && (name[length] & 0xC0) == 0x80)) length--;
     line = &config->rewards[config->num_rewards++];
     memset(line, 0, sizeof *line);
     memcpy(line->name, name, length);
@@ -4964,11 +4963,7 @@ int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function 
 
 static int grpo__is_digit(char c) { return c >= '0' && c <= '9'; }
 static int grpo__is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-static const char *grpo__skip_blanks(const char *at) {
-    while (grpo__is_blank(*at)) at++;
-    return at;
-}
+static const char *grpo__skip_blanks(const char *at) { return at + strspn(at, " \t\n\v\f\r"); }
 
 static const char *grpo__read_digits(const char *at, double *value) {
     for (; grpo__is_digit(*at); at++) *value = *value * 10 + (*at - '0');
@@ -5038,18 +5033,13 @@ int grpo_last_number(const char *text, double *value) {
 }
 
 /* Whole numbers (exact in a double up to 2^53) must be equal; others to 9 digits. */
-static int grpo__same_number(double a, double b) {
-    if (!grpo__finite(a) || !grpo__finite(b)) return 0;
-    if (floor(a) == a && floor(b) == b) return a == b;
-    return fabs(a - b) <= 1e-9 * fmax(fabs(a), fabs(b));
-}
-
 float grpo_reward_last_number(const grpo_sample *s, void *user) {
     double answer = 0, number = 0;
     (void)user;
     if (!grpo_last_number(s->answer, &answer) || !grpo__finite(answer)) return (float)NAN;
-    if (!grpo_last_number(s->completion, &number)) return 0;
-    return (float)grpo__same_number(number, answer);
+    if (!grpo_last_number(s->completion, &number) || !grpo__finite(number)) return 0;
+    if (floor(number) == number && floor(answer) == answer) return (float)(number == answer);
+    return (float)(fabs(number - answer) <= 1e-9 * fmax(fabs(number), fabs(answer)));
 }
 
 /* ---- expressions ----
