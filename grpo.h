@@ -7526,13 +7526,11 @@ static void *grpo__file_memory(grpo__file *f, size_t size) {
 
 static void grpo__open(grpo__file *f, grpo_config *c, const char *folder, const char *name,
                        const char *mode) {
-    int n = snprintf(f->path, GRPO__PATH, "%s/%s%s", folder ? folder : "", name,
-                     *mode == 'w' ? ".tmp" : "");
+    int n;
+    memset(f, 0, sizeof *f);
     f->c = c;
-    f->file = NULL;
-    f->code = f->num_slots = 0;
-    f->text = NULL;
-    f->slots = NULL;
+    n = snprintf(f->path, GRPO__PATH, "%s/%s%s", folder ? folder : "", name,
+                 *mode == 'w' ? ".tmp" : "");
     if (!folder || !*folder || n < 0 || n >= GRPO__PATH)
         grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
     else if (!(f->file = fopen(f->path, mode)))
@@ -7899,25 +7897,34 @@ static void grpo__open_archive(grpo__file *f, grpo *g, const char *folder, int s
 static const char *const grpo__dtypes[GRPO__DTYPES] = { "F32", "BF16", "F16" };
 static size_t grpo__dtype_size(int dtype) { return dtype == GRPO__F32 ? 4 : 2; }
 
+static uint32_t grpo__bits(float x) {
+    uint32_t bits = 0;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static float grpo__float_of(uint32_t bits) {
+    float x = 0;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+}
+
 /* Every BF16 (the upper half) and F16 (1 sign, 5 exponent, 10 fraction bits) is a float exactly.
  * A float's exponent is 112 more than F16's, subnormal or not; F16's 31 stands for Inf and NaN. */
 static float grpo__decode_float(const unsigned char *b, int dtype) {
     uint32_t bits = 0;
     size_t i;
-    float x;
     for (i = 0; i < grpo__dtype_size(dtype); i++) bits |= (uint32_t)b[i] << 8 * i;
     if (dtype == GRPO__F16 && (bits & 0x7c00) == 0x7c00) return (float)HUGE_VAL;
-    if (dtype == GRPO__F16) bits = (bits & 0x8000) << 16 | (bits & 0x7fff) << 13;
-    if (dtype == GRPO__BF16) bits <<= 16;
-    memcpy(&x, &bits, sizeof bits);
-    return dtype == GRPO__F16 ? x * 5192296858534827628530496329220096.0f : x;       /* 2^112    */
+    if (dtype != GRPO__F16) return grpo__float_of(dtype == GRPO__BF16 ? bits << 16 : bits);
+    return grpo__float_of((bits & 0x8000) << 16 | (bits & 0x7fff) << 13)
+         * 5192296858534827628530496329220096.0f;             /* 2^112                           */
 }
 
 /* F32, or BF16 rounded to nearest, ties to even. Returns 0 if the result is not finite. */
 static int grpo__encode_float(unsigned char *b, float x, int dtype) {
-    uint32_t bits;
+    uint32_t bits = grpo__bits(x);
     size_t i;
-    memcpy(&bits, &x, sizeof bits);
     if (!grpo__finite((double)x)) return 0;
     if (dtype == GRPO__BF16) bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     for (i = 0; i < grpo__dtype_size(dtype); i++) b[i] = (unsigned char)(bits >> 8 * i);
@@ -7925,12 +7932,6 @@ static int grpo__encode_float(unsigned char *b, float x, int dtype) {
 }
 
 /* ---- writing */
-static uint32_t grpo__bits(float x) {
-    uint32_t bits = 0;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
 static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtype) {
     grpo__text t = { NULL, 0, 0 };
     unsigned char size[8];
@@ -8124,22 +8125,21 @@ static uint64_t grpo__counter(grpo__file *f, const char *header, const char *nam
     return x;
 }
 
-/* A coefficient that adapts goes on from where it was: its bits. */
-static float grpo__coefficient(grpo__file *f, const char *header, const char *name) {
-    uint32_t bits = (uint32_t)grpo__counter(f, header, name, UINT32_MAX);
-    float x = 0;
-    memcpy(&x, &bits, sizeof bits);
-    return x;
-}
-
-static void grpo__read_counters(grpo__file *f, const char *header, grpo_state *s, uint64_t *seed) {
+/* A coefficient that adapts goes on from where it was: its bits are there too. */
+static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
+    grpo_state *s = &g->state;
+    grpo_objective *o = &g->config.objective;
     if (grpo__counter(f, header, "grpo_format_version", 1) != 1)
         grpo__bad(f, "grpo_format_version", "is not 1");
     s->step = (int64_t)grpo__counter(f, header, "step", INT64_MAX);
     s->optimizer_step = (int64_t)grpo__counter(f, header, "optimizer_step", INT64_MAX);
     s->adam_step = (int64_t)grpo__counter(f, header, "adam_step", INT64_MAX);
     s->num_tokens = (double)grpo__counter(f, header, "num_tokens", UINT64_C(1) << 53);
-    *seed = grpo__counter(f, header, "seed", UINT64_MAX);
+    g->config.seed = grpo__counter(f, header, "seed", UINT64_MAX);
+    if (!grpo__adapts(o)) return;
+    o->beta = grpo__float_of((uint32_t)grpo__counter(f, header, "beta", UINT32_MAX));
+    o->entropy_coef = grpo__float_of((uint32_t)grpo__counter(f, header, "entropy_coef",
+                                                             UINT32_MAX));
 }
 
 /* A model, or all of the state: into memory, whole and checked, and only then to the backend. */
@@ -8149,9 +8149,7 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     size_t n = g->num_parameters, k, images = !state ? 1 : w->reference ? 4 : 3;
     float *from[4] = { NULL, NULL, NULL, NULL };
     float *x = (float *)grpo__allocate(&g->config, grpo__multiply(images, n * sizeof(float)));
-    grpo_state counters = g->state;
-    grpo_objective o = g->config.objective;
-    uint64_t seed = g->config.seed;
+    grpo read = *g;                                           /* takes the counters              */
     const char *header;
     grpo__file f;
     int code;
@@ -8161,11 +8159,7 @@ static int grpo__load(grpo *g, const char *folder, int state) {
                                     /* has no score.weight: then the head stays as it is         */
     grpo__open_archive(&f, g, folder, state, from, 1);
     header = grpo__read_header(&f);
-    if (header && state) grpo__read_counters(&f, header, &counters, &seed);
-    if (header && state && grpo__adapts(&o)) {
-        o.beta = grpo__coefficient(&f, header, "beta");
-        o.entropy_coef = grpo__coefficient(&f, header, "entropy_coef");
-    }
+    if (header && state) grpo__read_counters(&f, header, &read);
     if (header) grpo__read_entries(&f, header);
     if (header) grpo__read_slots(&f);
     code = grpo__close(&f, 0);
@@ -8177,9 +8171,9 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     grpo__weights_changed(g, GRPO_POLICY);
     if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);
     w->stage = GRPO__EMPTY;                                   /* the batch was another model's   */
-    g->state = counters;
-    g->config.objective = o;
-    g->config.seed = seed;
+    g->state = read.state;
+    g->config.objective = read.config.objective;
+    g->config.seed = read.config.seed;
     return grpo__device_check(g);
 }
 
