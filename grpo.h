@@ -8283,9 +8283,8 @@ static void grpo__try_matmul(grpo__trial *t, int backward) {
 }
 
 /* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: y [rows, 16]. q, k, v and their gradients
- * lie in scratch. Slots begin at 25, so that a group crosses a multiple of 32. */
-enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q,
-       GRPO__T_SLOT = 25 };
+ * lie in scratch. */
+enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q };
 static void grpo__try_attention(grpo__trial *t, int backward) {
     const float *gain = t->in + GRPO__T_QKV, *k_gain = gain + GRPO__T_HEAD;
     float *q = t->scratch, *k = q + 1024, *v = q + 2048, *dq = q + 3072, *dk = q + 4096;
@@ -8323,11 +8322,11 @@ static void grpo__try_kl(grpo__trial *t, int backward) {
     t->b->kl_backward(t->context, t->din, t->in, t->dout, GRPO__T_VOCAB, &t->targets);
 }
 
-static double grpo__trial_loss(grpo__trial *t, grpo__operation run, int n_in, int n_out) {
+/* The loss where input i is x. */
+static double grpo__trial_loss(grpo__trial *t, grpo__operation run, int i, float x, int n_out) {
     float out[2048];
     double loss = 0;
-    int i;
-    t->b->upload(t->context, t->in, t->host, (size_t)n_in * sizeof(float));
+    t->b->upload(t->context, t->in + i, &x, sizeof x);
     run(t, 0);
     t->b->download(t->context, out, t->out, (size_t)n_out * sizeof(float));
     for (i = 0; i < n_out; i++) loss += (double)out[i] * (double)t->weigh[i];
@@ -8356,22 +8355,19 @@ static void grpo__try(grpo__trial *t, const char *name, grpo__operation run, int
     for (i = 0; i < n_in; i++) scale = fmax(scale, fabs((double)t->gradient[i]));
     for (i = 0; i < n_in; i++) {
         float x = t->host[i], up = x + (float)t->step, down = x - (float)t->step;
-        double above, below, error;
-        t->host[i] = up;
-        above = grpo__trial_loss(t, run, n_in, n_out);
-        t->host[i] = down;
-        below = grpo__trial_loss(t, run, n_in, n_out);
-        t->host[i] = x;
-        error = (above - below) / ((double)up - (double)down) - (double)t->gradient[i];
-        error = fabs(error) / scale;
+        double above = grpo__trial_loss(t, run, i, up, n_out);
+        double below = grpo__trial_loss(t, run, i, down, n_out);
+        double slope = (above - below) / ((double)up - (double)down);
+        double error = fabs(slope - (double)t->gradient[i]) / scale;
         if (!(error <= worst)) worst = error;
+        t->b->upload(t->context, t->in + i, &x, sizeof x);
     }
     grpo__report(t, name, worst);
 }
 
 /* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. */
 static void grpo__trial_rows(grpo__trial *t) {
-    enum { S = GRPO__T_SLOT };
+    enum { S = 25 };                /* the first slot: so a group crosses a multiple of 32       */
     static const int segments[5][6] = { { 0, 3, 0, 0, S, 0 }, { 3, 2, S, 3, S + 3, 0 },
         { 5, 1, S, 3, S + 5, 0 }, { 6, 2, 0, 0, S + 6, 0 }, { 8, 3, S + 6, 2, S + 8, 0 } };
     static const int groups[3] = { 0, 3, 5 };
@@ -8410,17 +8406,13 @@ static void grpo__trial_rows(grpo__trial *t) {
 }
 
 static int grpo__try_operations(grpo__trial *t) {
-    size_t part = GRPO__T_FLOATS;
+    float **const places[7] = { &t->in, &t->din, &t->out, &t->dout, &t->rstd, &t->scratch,
+                                &t->turns };
+    size_t part = GRPO__T_FLOATS, i;
     float *memory = (float *)t->b->allocate(t->context, 8 * part * sizeof(float));
     if (!memory) return GRPO_NO_MEMORY;
     t->b->zero(t->context, memory, 8 * part * sizeof(float));
-    t->in = memory;
-    t->din = memory + part;
-    t->out = memory + 2 * part;
-    t->dout = memory + 3 * part;
-    t->rstd = memory + 4 * part;
-    t->scratch = memory + 5 * part;
-    t->turns = memory + 6 * part;
+    for (i = 0; i < 7; i++) *places[i] = memory + i * part;
     t->ints = (int *)(void *)(memory + 7 * part);
     grpo__trial_rows(t);
     grpo__try(t, "embedding", grpo__try_embed, 7 * GRPO__T_WIDTH, GRPO__T_CELLS);
