@@ -8245,23 +8245,21 @@ enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 
        GRPO__T_CELLS = GRPO__T_ROWS * GRPO__T_WIDTH,
        GRPO__T_LOGITS = GRPO__T_ROWS * GRPO__T_VOCAB };
 
-/* in -> out; if asked, backward too: dout -> din, which starts zeroed. */
-typedef void (*grpo__operation)(grpo__trial *t, int backward);
+/* Forward, in -> out, and backward, dout -> din, which starts zeroed. */
+typedef void (*grpo__operation)(grpo__trial *t);
 
-static void grpo__try_embed(grpo__trial *t, int backward) {
+static void grpo__try_embed(grpo__trial *t) {
     const int *tokens = t->rows.tokens;
     t->b->embed(t->context, t->out, t->in, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
-    if (!backward) return;
     t->b->embed_backward(t->context, t->din, t->dout, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: x [rows, width], gain [width]; rows are taken in the order of targets.kept_rows */
-static void grpo__try_norm(grpo__trial *t, int backward) {
+static void grpo__try_norm(grpo__trial *t) {
     const float *gain = t->in + GRPO__T_CELLS;
     const int *rows = t->targets.kept_rows;
     t->b->rmsnorm(t->context, t->out, t->rstd, t->in, rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH,
                   1e-5f);
-    if (!backward) return;
     t->b->rmsnorm_backward(t->context, t->din, t->din + GRPO__T_CELLS, t->dout, t->in, t->rstd,
                            rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
@@ -8270,12 +8268,11 @@ static void grpo__try_norm(grpo__trial *t, int backward) {
 enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
        GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB,
        GRPO__T_END = GRPO__T_RESIDUAL + GRPO__T_LOGITS };
-static void grpo__try_matmul(grpo__trial *t, int backward) {
+static void grpo__try_matmul(grpo__trial *t) {
     grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH };
     t->b->prepare(t->context, &w);
     t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_BIAS, t->in + GRPO__T_RESIDUAL,
                  GRPO__T_ROWS);
-    if (!backward) return;
     t->b->matmul_dx(t->context, t->din, t->dout, &w, GRPO__T_ROWS);
     t->b->matmul_dw(t->context, t->din + GRPO__T_W, t->din + GRPO__T_BIAS, t->dout, t->in, &w,
                     GRPO__T_ROWS);
@@ -8285,39 +8282,35 @@ static void grpo__try_matmul(grpo__trial *t, int backward) {
 /* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: y [rows, 16]. q, k, v and their gradients
  * lie in scratch. */
 enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q };
-static void grpo__try_attention(grpo__trial *t, int backward) {
+static void grpo__try_attention(grpo__trial *t) {
     const float *gain = t->in + GRPO__T_QKV, *k_gain = gain + GRPO__T_HEAD;
     float *q = t->scratch, *k = q + 1024, *v = q + 2048, *dq = q + 3072, *dk = q + 4096;
     float *dv = q + 5120, *dgain = t->din + GRPO__T_QKV;
     t->b->rotate(t->context, q, k, v, t->in, t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
     t->b->attention(t->context, t->out, t->rstd, q, k, v, &t->rows, &t->heads);
-    if (!backward) return;
     t->b->attention_backward(t->context, dq, dk, dv, t->dout, t->out, t->rstd, q, k, v, &t->rows,
                              &t->heads);
     t->b->rotate_backward(t->context, t->din, dgain, dgain + GRPO__T_HEAD, dq, dk, dv, t->in,
                           t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
 }
 
-static void grpo__try_swiglu(grpo__trial *t, int backward) {
+static void grpo__try_swiglu(grpo__trial *t) {
     t->b->swiglu(t->context, t->out, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
-    if (!backward) return;
     t->b->swiglu_backward(t->context, t->din, t->dout, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: logits [rows, vocab]; out: log-probs [rows + 1] (row 0 has two targets), entropies [rows] */
-static void grpo__try_logprobs(grpo__trial *t, int backward) {
+static void grpo__try_logprobs(grpo__trial *t) {
     t->b->logprobs(t->context, t->out, t->out + GRPO__T_ROWS + 1, t->in, GRPO__T_VOCAB,
                    &t->targets);
-    if (!backward) return;
     t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_LOGITS);
     t->b->logprobs_backward(t->context, t->din, t->dout, t->dout + GRPO__T_ROWS + 1, NULL,
                             GRPO__T_VOCAB, &t->targets);
 }
 
 /* Exact KL to fixed logits: those of the trial's scratch. */
-static void grpo__try_kl(grpo__trial *t, int backward) {
+static void grpo__try_kl(grpo__trial *t) {
     t->b->kl(t->context, t->out, t->in, t->scratch, GRPO__T_VOCAB, &t->targets);
-    if (!backward) return;
     t->b->mix(t->context, t->din, t->scratch, 0, 1, GRPO__T_LOGITS);
     t->b->kl_backward(t->context, t->din, t->in, t->dout, GRPO__T_VOCAB, &t->targets);
 }
@@ -8327,7 +8320,7 @@ static double grpo__trial_loss(grpo__trial *t, grpo__operation run, int i, float
     float out[2048];
     double loss = 0;
     t->b->upload(t->context, t->in + i, &x, sizeof x);
-    run(t, 0);
+    run(t);
     t->b->download(t->context, out, t->out, (size_t)n_out * sizeof(float));
     for (i = 0; i < n_out; i++) loss += (double)out[i] * (double)t->weigh[i];
     return loss;
@@ -8350,7 +8343,7 @@ static void grpo__try(grpo__trial *t, const char *name, grpo__operation run, int
     t->b->upload(t->context, t->in, t->host, (size_t)n_in * sizeof(float));
     t->b->upload(t->context, t->dout, t->weigh, (size_t)n_out * sizeof(float));
     t->b->zero(t->context, t->din, (size_t)n_in * sizeof(float));
-    run(t, 1);
+    run(t);
     t->b->download(t->context, t->gradient, t->din, (size_t)n_in * sizeof(float));
     for (i = 0; i < n_in; i++) scale = fmax(scale, fabs((double)t->gradient[i]));
     for (i = 0; i < n_in; i++) {
