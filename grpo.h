@@ -7793,13 +7793,11 @@ int grpo_load_config(grpo_config *config, const char *folder) {
     grpo_model_config m = config->model;
     const char *json;
     grpo__file f;
-    int code;
     grpo__open(&f, config, folder, "config.json", "rb");
     json = grpo__read_json(&f, 0, 1 << 20);
     if (json) m = grpo__read_model(&f, json);
-    code = grpo__close(&f, 0);
-    if (!code) config->model = m;
-    return code;
+    if (!grpo__close(&f, 0)) config->model = m;
+    return f.code;
 }
 
 static int grpo__write_config(grpo *g, const char *folder, int bf16) {
@@ -8152,7 +8150,6 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     grpo read = *g;                                           /* takes the counters              */
     const char *header;
     grpo__file f;
-    int code;
     if (!x) return grpo__fail(g, GRPO_NO_MEMORY, "out of memory for the weights on the host");
     for (k = 0; k < images; k++) from[k] = x + k * n;
     w->backend->download(w->context, x, w->weights, n * sizeof(float));       /* a language model */
@@ -8162,12 +8159,12 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     if (header && state) grpo__read_counters(&f, header, &read);
     if (header) grpo__read_entries(&f, header);
     if (header) grpo__read_slots(&f);
-    code = grpo__close(&f, 0);
+    grpo__close(&f, 0);
     if (!state) from[3] = x;                                  /* the reference: the same         */
-    for (k = 0; k < 4 && !code; k++)
+    for (k = 0; k < 4 && !f.code; k++)
         if (to[k] && from[k]) w->backend->upload(w->context, to[k], from[k], n * sizeof(float));
     grpo__release(&g->config, x);
-    if (code) return code;
+    if (f.code) return f.code;
     grpo__weights_changed(g, GRPO_POLICY);
     if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);
     w->stage = GRPO__EMPTY;                                   /* the batch was another model's   */
