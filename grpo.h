@@ -8004,10 +8004,8 @@ static const char *grpo__read_header(grpo__file *f) {
     int i;
     grpo__read(f, bytes, 8, 8);
     for (i = 0; i < 8; i++) size |= (uint64_t)bytes[i] << 8 * i;
-    if (size < 2 || size > 100000000) {                       /* upstream's limit                */
+    if (size < 2 || size > 100000000)                         /* upstream's limit                */
         grpo__bad(f, "the header", "cannot be that long: no safetensors file");
-        return NULL;
-    }
     header = grpo__read_json(f, (size_t)size, (size_t)size);
     if (header && header != f->text) grpo__bad(f, "the header", "does not begin with {");
     return header;
@@ -8109,7 +8107,6 @@ static void grpo__read_slots(grpo__file *f) {
 }
 
 /* ---- checkpoints */
-
 /* A counter of __metadata__: a string of digits that, printed again, are the same. */
 static uint64_t grpo__counter(grpo__file *f, const char *header, const char *name, uint64_t most) {
     const char *value = grpo__field(f, grpo__field(f, header, "__metadata__"), name);
@@ -8228,7 +8225,6 @@ typedef struct grpo__trial {
     void *user;
     int failures;
     double tolerance, step;         /* one float has 24 bits; a build in double has 53           */
-
     float host[GRPO__T_FLOATS], weigh[2048], gradient[GRPO__T_FLOATS]; /* x, dL/dout, dL/dx      */
     float *in, *din, *out, *dout, *rstd, *scratch, *turns;    /* B                               */
     int   *ints;                    /* B                                                         */
