@@ -8218,6 +8218,19 @@ int grpo_save(grpo *g, const char *folder, int flags) {
  * outputs with fixed random numbers. First each operation alone, then the whole graph. */
 enum { GRPO__T_FLOATS = 8192 };     /* at most, of inputs and of weights                         */
 
+/* The shapes all trials share: prompts of 3 and 2 tokens, with completions of 2, 1 and 3 rows. */
+enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37,
+       GRPO__T_CELLS = GRPO__T_ROWS * GRPO__T_WIDTH,
+       GRPO__T_LOGITS = GRPO__T_ROWS * GRPO__T_VOCAB };
+
+typedef struct grpo__trial_ints {   /* of grpo_rows and grpo_targets                             */
+    int tokens[GRPO__T_ROWS], positions[GRPO__T_ROWS], slots[GRPO__T_ROWS];
+    grpo_segment segments[5];
+    int groups[3], offsets[GRPO__T_ROWS + 1], targets[GRPO__T_ROWS + 1];
+    uint32_t kept[2 * GRPO__T_ROWS];
+    int kept_rows[GRPO__T_ROWS];
+} grpo__trial_ints;
+
 typedef struct grpo__trial {
     const grpo_backend *b;
     void *context;
@@ -8227,16 +8240,11 @@ typedef struct grpo__trial {
     double tolerance, step;         /* one float has 24 bits; a build in double has 53           */
     float host[GRPO__T_FLOATS], weigh[2048], gradient[GRPO__T_FLOATS]; /* x, dL/dout, dL/dx      */
     float *in, *din, *out, *dout, *rstd, *scratch, *turns;    /* B                               */
-    int   *ints;                    /* B                                                         */
+    grpo__trial_ints *ints;         /* B                                                         */
     grpo_rows rows;
     grpo_heads heads;
     grpo_targets targets;
 } grpo__trial;
-
-/* The shapes all trials share: prompts of 3 and 2 tokens, with completions of 2, 1 and 3 rows. */
-enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37,
-       GRPO__T_CELLS = GRPO__T_ROWS * GRPO__T_WIDTH,
-       GRPO__T_LOGITS = GRPO__T_ROWS * GRPO__T_VOCAB };
 
 /* Forward, in -> out, and backward, dout -> din, which starts zeroed. */
 typedef void (*grpo__operation)(grpo__trial *t);
@@ -8351,44 +8359,33 @@ static void grpo__try(grpo__trial *t, const char *name, grpo__operation run, int
     grpo__report(t, name, worst);
 }
 
-/* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. */
+/* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. Slots begin at 25, so
+ * that a group crosses a multiple of 32. Every third token is out of the sets; no target is. */
 static void grpo__trial_rows(grpo__trial *t) {
-    enum { S = 25 };                /* the first slot: so a group crosses a multiple of 32       */
-    static const int segments[5][6] = { { 0, 3, 0, 0, S, 0 }, { 3, 2, S, 3, S + 3, 0 },
-        { 5, 1, S, 3, S + 5, 0 }, { 6, 2, 0, 0, S + 6, 0 }, { 8, 3, S + 6, 2, S + 8, 0 } };
-    static const int groups[3] = { 0, 3, 5 };
-    int host[256], i, s;
+    enum { S = 25, A = 0x6db6db6d, B = 0x1b };
+    static const grpo__trial_ints ints = {
+        { 0, 5, 3, 1, 6, 4, 2, 0, 5, 3, 1 }, { 0, 1, 2, 3, 4, 3, 0, 1, 2, 3, 4 },
+        { S, S + 1, S + 2, S + 3, S + 4, S + 5, S + 6, S + 7, S + 8, S + 9, S + 10 },
+        { { 0, 3, 0, 0, S, 0 }, { 3, 2, S, 3, S + 3, 0 }, { 5, 1, S, 3, S + 5, 0 },
+          { 6, 2, 0, 0, S + 6, 0 }, { 8, 3, S + 6, 2, S + 8, 0 } }, { 0, 3, 5 },
+        { 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, { 2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 32, 35 },
+        { A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B },
+        { 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 } };
+    const grpo__trial_ints *b = t->ints;
+    const grpo_rows rows = { GRPO__T_ROWS, 5, 2, b->tokens, b->positions, 64, b->slots,
+                             b->segments, b->groups };
+    const grpo_heads heads = { 4, 2, GRPO__T_HEAD };
+    const grpo_targets targets = { GRPO__T_ROWS, b->offsets, b->targets, b->kept, b->kept_rows,
+                                   0.7f };
     float turns[GRPO__T_ROWS * GRPO__T_HEAD];
-    const int *ints = t->ints;
-    memset(host, 0, sizeof host);
-    for (s = 0; s < 5; s++)
-        for (i = 0; i < segments[s][1]; i++)
-            host[16 + segments[s][0] + i] = segments[s][3] + i;          /* positions            */
-    for (i = 0; i < GRPO__T_ROWS; i++) {
-        host[i] = i * 5 % 7;                                             /* tokens, some twice   */
-        host[32 + i] = S + i;                                            /* slots                */
-        host[48 + i + 1] = i + 2;                                        /* target offsets       */
-        host[80 + i] = GRPO__T_ROWS - 1 - i;                             /* head or kept rows    */
-        for (s = 0; s < GRPO__T_VOCAB; s++)  /* sets: every third token is out, no target is     */
-            if (s % 3 != 1) host[144 + 2 * i + s / 32] |= (int)(1u << (s % 32) & 0x7fffffffu);
-    }
-    for (i = 0; i <= GRPO__T_ROWS; i++) host[64 + i] = i * 3 + 2;        /* targets              */
-    memcpy(host + 96, segments, sizeof segments);
-    memcpy(host + 128, groups, sizeof groups);
+    int i;
     for (i = 0; i < GRPO__T_ROWS * GRPO__T_HEAD; i++)
         turns[i] = (float)(i % 2 ? sin(0.3 * (i / 2)) : cos(0.3 * (i / 2)));
     t->b->upload(t->context, t->turns, turns, sizeof turns);
-    t->b->upload(t->context, t->ints, host, sizeof host);
-    t->rows.num_rows = GRPO__T_ROWS; t->rows.num_slots = 64;
-    t->rows.num_segments = 5; t->rows.num_groups = 2;
-    t->rows.tokens = ints; t->rows.positions = ints + 16; t->rows.slots = ints + 32;
-    t->rows.segments = (const grpo_segment *)(const void *)(ints + 96);
-    t->rows.groups = ints + 128;
-    t->heads.num_heads = 4; t->heads.num_kv_heads = 2; t->heads.head_dim = GRPO__T_HEAD;
-    t->targets.num_rows = GRPO__T_ROWS; t->targets.offsets = ints + 48;
-    t->targets.tokens = ints + 64; t->targets.kept_rows = ints + 80;
-    t->targets.kept = (const uint32_t *)(const void *)(ints + 144);
-    t->targets.temperature = 0.7f;
+    t->b->upload(t->context, t->ints, &ints, sizeof ints);
+    t->rows = rows;
+    t->heads = heads;
+    t->targets = targets;
 }
 
 static int grpo__try_operations(grpo__trial *t) {
@@ -8399,7 +8396,7 @@ static int grpo__try_operations(grpo__trial *t) {
     if (!memory) return GRPO_NO_MEMORY;
     t->b->zero(t->context, memory, 8 * part * sizeof(float));
     for (i = 0; i < 7; i++) *places[i] = memory + i * part;
-    t->ints = (int *)(void *)(memory + 7 * part);
+    t->ints = (grpo__trial_ints *)(void *)(memory + 7 * part);
     grpo__trial_rows(t);
     grpo__try(t, "embedding", grpo__try_embed, 7 * GRPO__T_WIDTH, GRPO__T_CELLS);
     grpo__try(t, "RMSNorm", grpo__try_norm, GRPO__T_CELLS + GRPO__T_WIDTH, GRPO__T_CELLS);
