@@ -8464,10 +8464,8 @@ static double grpo__graph_loss(grpo *g) {
     const grpo_objective *o = &g->config.objective;
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     grpo_sequences s = grpo__now(g);
-    grpo__found to = { NULL, NULL, NULL, NULL };
+    grpo__found to = { w->new_logprobs, w->new_entropies, w->new_kl, w->new_values };
     double loss;
-    to.logprobs = w->new_logprobs; to.entropies = w->new_entropies;
-    to.kl = w->new_kl; to.values = w->new_values;
     if (grpo__batch_forward(g, GRPO_POLICY, &way, &to)) return NAN;
     loss = grpo_loss(o, &s, NULL, NULL, NULL);
     if (w->new_values)
