@@ -7703,7 +7703,7 @@ static const struct { int kind; const char *name; size_t offset; } grpo__fields[
     { GRPO__OFF, "use_sliding_window", 0 } };
 
 enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__FAMILIES };
-static const char *const grpo__families[GRPO__FAMILIES][3] = {   /* with an LM head; with a scalar */
+static const char *const grpo__families[GRPO__FAMILIES][3] = {      /* with an LM head, a scalar */
     { "llama", "LlamaForCausalLM", "LlamaForSequenceClassification" },
     { "qwen2", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification" },
     { "qwen3", "Qwen3ForCausalLM", "Qwen3ForSequenceClassification" } };
