@@ -2683,11 +2683,6 @@ static int grpo__utf8_length(const char *text) {
 
 static int grpo__saturate(size_t n) { return n > (size_t)INT32_MAX ? INT32_MAX : (int)n; }
 
-/* Where a text went wrong, as a negative number: -(1 + byte position). */
-static int grpo__bad_byte(const char *text, const char *at) {
-    return -1 - grpo__saturate((size_t)(at - text));
-}
-
 /* The index in the vocabulary of a character of so many bytes; -1 if it is not there. */
 static int grpo__find_character(const char *vocabulary, const char *character, int bytes) {
     int index, length;
@@ -2724,7 +2719,7 @@ static int grpo__vocabulary_size(const char *vocabulary) {
     for (count = 0; *at; at += bytes, count++) {
         bytes = grpo__utf8_length(at);
         if (bytes == 0 || grpo__find_character(vocabulary, at, bytes) != count)
-            return grpo__bad_byte(vocabulary, at);
+            return -1 - grpo__saturate((size_t)(at - vocabulary));
     }
     return count > 0 ? count + 1 : -1;
 }
@@ -2740,7 +2735,7 @@ static int grpo__encode_text(const char *vocabulary, const char *text, int *toke
         if (vocabulary) {
             bytes = grpo__utf8_length(at);
             token = bytes ? grpo__find_character(vocabulary, at, bytes) : -1;
-            if (token < 0) return grpo__bad_byte(text, at);
+            if (token < 0) return -1 - grpo__saturate((size_t)(at - text));
         }
         if (capacity > 0 && count < (size_t)capacity) tokens[count] = token;
     }
@@ -2760,7 +2755,6 @@ static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_
     }
     return grpo__saturate(length);
 }
-
 
 /* ---------------------------------------------------------------------------------- >>policy --
  * The model: one table of parameters, where everything lies in memory, forward, backward. */
@@ -4969,9 +4963,8 @@ int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function 
                                  (int)GRPO_MAX_REWARDS);
     if (!name || !*name)
         return grpo__fail_config(config, GRPO_BAD_INPUT, "a reward needs a name");
-    length = strlen(name);
-    if (length > GRPO_NAME_LENGTH - 1)                        /* cut between two characters       */
-        for (length = GRPO_NAME_LENGTH - 1; length > 0 && (name[length] & 0xC0) == 0x80; ) length--;
+    length = strlen(name);                                    /* cut between two characters       */
+    while (length >= GRPO_NAME_LENGTH || (length && (name[length] & 0xC0) == 0x80)) length--;
     line = &config->rewards[config->num_rewards++];
     memset(line, 0, sizeof *line);
     memcpy(line->name, name, length);
@@ -4985,11 +4978,7 @@ int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function 
 
 static int grpo__is_digit(char c) { return c >= '0' && c <= '9'; }
 static int grpo__is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-static const char *grpo__skip_blanks(const char *at) {
-    while (grpo__is_blank(*at)) at++;
-    return at;
-}
+static const char *grpo__skip_blanks(const char *at) { return at + strspn(at, " \t\n\v\f\r"); }
 
 static const char *grpo__read_digits(const char *at, double *value) {
     for (; grpo__is_digit(*at); at++) *value = *value * 10 + (*at - '0');
@@ -5059,25 +5048,20 @@ int grpo_last_number(const char *text, double *value) {
 }
 
 /* Whole numbers (exact in a double up to 2^53) must be equal; others to 9 digits. */
-static int grpo__same_number(double a, double b) {
-    if (!grpo__finite(a) || !grpo__finite(b)) return 0;
-    if (floor(a) == a && floor(b) == b) return a == b;
-    return fabs(a - b) <= 1e-9 * fmax(fabs(a), fabs(b));
-}
-
 float grpo_reward_last_number(const grpo_sample *s, void *user) {
     double answer = 0, number = 0;
     (void)user;
     if (!grpo_last_number(s->answer, &answer) || !grpo__finite(answer)) return (float)NAN;
-    if (!grpo_last_number(s->completion, &number)) return 0;
-    return (float)grpo__same_number(number, answer);
+    if (!grpo_last_number(s->completion, &number) || !grpo__finite(number)) return 0;
+    if (floor(number) == number && floor(answer) == answer) return (float)(number == answer);
+    return (float)(fabs(number - answer) <= 1e-9 * fmax(fabs(number), fabs(answer)));
 }
 
 /* ---- expressions ----
  *     sum     = product { ("+" | "-") product }
  *     product = factor { ("*" | "/") factor }
  *     factor  = "-" factor | "(" sum ")" | number          blanks may stand between any two parts
- * by recursive descent, one function a line. Nesting is bounded, so no text exhausts the stack. */
+ * by recursive descent. Nesting is bounded, so no text exhausts the stack. */
 
 enum { GRPO__MAX_NESTING = 64, GRPO__MAX_OPERANDS = 64 };
 
@@ -5088,55 +5072,42 @@ typedef struct grpo__parser {
     int capacity, count;
 } grpo__parser;
 
-static double grpo__parse_sum(grpo__parser *p);
-
-static double grpo__parse_number(grpo__parser *p) {
-    double value = 0;
-    const char *end = grpo__read_number(p->at, 0, &value);
-    if (!end || !grpo__finite(value)) p->failed = 1;
-    if (p->failed) return 0;
-    if (p->numbers && p->count < p->capacity) p->numbers[p->count] = value;
-    p->count++;
-    p->at = end;
-    return value;
-}
+static double grpo__parse_chain(grpo__parser *p, const char *signs);
 
 static double grpo__parse_factor(grpo__parser *p) {
-    double value;
+    double value = 0;
     char first = *(p->at = grpo__skip_blanks(p->at));
-    if (first != '-' && first != '(') {
-        value = grpo__parse_number(p);
-    } else {
+    if (first == '-' || first == '(') {
         if (++p->depth > GRPO__MAX_NESTING) p->failed = 1;
         if (p->failed) return 0;
         p->at++;
-        value = first == '-' ? -grpo__parse_factor(p) : grpo__parse_sum(p);
+        value = first == '-' ? -grpo__parse_factor(p) : grpo__parse_chain(p, "+-");
         if (first == '(' && *p->at == ')') p->at++;
         else if (first == '(') p->failed = 1;
         p->depth--;
+    } else {
+        const char *end = grpo__read_number(p->at, 0, &value);
+        if (!end || !grpo__finite(value)) p->failed = 1;
+        if (p->failed) return 0;
+        if (p->numbers && p->count < p->capacity) p->numbers[p->count] = value;
+        p->count++;
+        p->at = end;
     }
     p->at = grpo__skip_blanks(p->at);
     return value;
 }
 
-static double grpo__parse_product(grpo__parser *p) {
-    double value = grpo__parse_factor(p);
-    while (!p->failed && (*p->at == '*' || *p->at == '/')) {
-        int divide = *p->at++ == '/';
-        double right = grpo__parse_factor(p);
-        if (divide && right == 0) p->failed = 1;
-        else value = divide ? value / right : value * right;
-        if (!grpo__finite(value)) p->failed = 1;
-    }
-    return value;
-}
-
-static double grpo__parse_sum(grpo__parser *p) {
-    double value = grpo__parse_product(p);
-    while (!p->failed && (*p->at == '+' || *p->at == '-')) {
-        int subtract = *p->at++ == '-';
-        double right = grpo__parse_product(p);
-        value = subtract ? value - right : value + right;
+/* A sum ("+-"), whose links are products, or a product, whose links are factors. */
+static double grpo__parse_chain(grpo__parser *p, const char *signs) {
+    int is_sum = *signs == '+';
+    double right, value = is_sum ? grpo__parse_chain(p, "*/") : grpo__parse_factor(p);
+    while (!p->failed && (*p->at == signs[0] || *p->at == signs[1])) {
+        char sign = *p->at++;
+        right = is_sum ? grpo__parse_chain(p, "*/") : grpo__parse_factor(p);
+        if (sign == '/' && right == 0) p->failed = 1;
+        else if (sign == '/') value /= right;
+        else if (sign == '*') value *= right;
+        else value += sign == '-' ? -right : right;
         if (!grpo__finite(value)) p->failed = 1;
     }
     return value;
@@ -5148,7 +5119,7 @@ static const char *grpo__evaluate(const char *text, double *value, double *numbe
                                   int *count) {
     grpo__parser p = { text, 0, 0, numbers, capacity, 0 };
     if (!text) return NULL;
-    *value = grpo__parse_sum(&p);
+    *value = grpo__parse_chain(&p, "+-");
     *count = p.count;
     return p.failed ? NULL : p.at;
 }
@@ -7581,13 +7552,11 @@ static void *grpo__file_memory(grpo__file *f, size_t size) {
 
 static void grpo__open(grpo__file *f, grpo_config *c, const char *folder, const char *name,
                        const char *mode) {
-    int n = snprintf(f->path, GRPO__PATH, "%s/%s%s", folder ? folder : "", name,
-                     *mode == 'w' ? ".tmp" : "");
+    int n;
+    memset(f, 0, sizeof *f);
     f->c = c;
-    f->file = NULL;
-    f->code = f->num_slots = 0;
-    f->text = NULL;
-    f->slots = NULL;
+    n = snprintf(f->path, GRPO__PATH, "%s/%s%s", folder ? folder : "", name,
+                 *mode == 'w' ? ".tmp" : "");
     if (!folder || !*folder || n < 0 || n >= GRPO__PATH)
         grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
     else if (!(f->file = fopen(f->path, mode)))
@@ -7760,7 +7729,7 @@ static const struct { int kind; const char *name; size_t offset; } grpo__fields[
     { GRPO__OFF, "use_sliding_window", 0 } };
 
 enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__FAMILIES };
-static const char *const grpo__families[GRPO__FAMILIES][3] = {   /* with an LM head; with a scalar */
+static const char *const grpo__families[GRPO__FAMILIES][3] = {      /* with an LM head, a scalar */
     { "llama", "LlamaForCausalLM", "LlamaForSequenceClassification" },
     { "qwen2", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification" },
     { "qwen3", "Qwen3ForCausalLM", "Qwen3ForSequenceClassification" } };
@@ -7850,13 +7819,11 @@ int grpo_load_config(grpo_config *config, const char *folder) {
     grpo_model_config m = config->model;
     const char *json;
     grpo__file f;
-    int code;
     grpo__open(&f, config, folder, "config.json", "rb");
     json = grpo__read_json(&f, 0, 1 << 20);
     if (json) m = grpo__read_model(&f, json);
-    code = grpo__close(&f, 0);
-    if (!code) config->model = m;
-    return code;
+    if (!grpo__close(&f, 0)) config->model = m;
+    return f.code;
 }
 
 static int grpo__write_config(grpo *g, const char *folder, int bf16) {
@@ -7954,25 +7921,34 @@ static void grpo__open_archive(grpo__file *f, grpo *g, const char *folder, int s
 static const char *const grpo__dtypes[GRPO__DTYPES] = { "F32", "BF16", "F16" };
 static size_t grpo__dtype_size(int dtype) { return dtype == GRPO__F32 ? 4 : 2; }
 
+static uint32_t grpo__bits(float x) {
+    uint32_t bits = 0;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static float grpo__float_of(uint32_t bits) {
+    float x = 0;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+}
+
 /* Every BF16 (the upper half) and F16 (1 sign, 5 exponent, 10 fraction bits) is a float exactly.
  * A float's exponent is 112 more than F16's, subnormal or not; F16's 31 stands for Inf and NaN. */
 static float grpo__decode_float(const unsigned char *b, int dtype) {
     uint32_t bits = 0;
     size_t i;
-    float x;
     for (i = 0; i < grpo__dtype_size(dtype); i++) bits |= (uint32_t)b[i] << 8 * i;
     if (dtype == GRPO__F16 && (bits & 0x7c00) == 0x7c00) return (float)HUGE_VAL;
-    if (dtype == GRPO__F16) bits = (bits & 0x8000) << 16 | (bits & 0x7fff) << 13;
-    if (dtype == GRPO__BF16) bits <<= 16;
-    memcpy(&x, &bits, sizeof bits);
-    return dtype == GRPO__F16 ? x * 5192296858534827628530496329220096.0f : x;       /* 2^112    */
+    if (dtype != GRPO__F16) return grpo__float_of(dtype == GRPO__BF16 ? bits << 16 : bits);
+    return grpo__float_of((bits & 0x8000) << 16 | (bits & 0x7fff) << 13)
+         * 5192296858534827628530496329220096.0f;             /* 2^112                           */
 }
 
 /* F32, or BF16 rounded to nearest, ties to even. Returns 0 if the result is not finite. */
 static int grpo__encode_float(unsigned char *b, float x, int dtype) {
-    uint32_t bits;
+    uint32_t bits = grpo__bits(x);
     size_t i;
-    memcpy(&bits, &x, sizeof bits);
     if (!grpo__finite((double)x)) return 0;
     if (dtype == GRPO__BF16) bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     for (i = 0; i < grpo__dtype_size(dtype); i++) b[i] = (unsigned char)(bits >> 8 * i);
@@ -7980,12 +7956,6 @@ static int grpo__encode_float(unsigned char *b, float x, int dtype) {
 }
 
 /* ---- writing */
-static uint32_t grpo__bits(float x) {
-    uint32_t bits = 0;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
 static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtype) {
     grpo__text t = { NULL, 0, 0 };
     unsigned char size[8];
@@ -8060,10 +8030,8 @@ static const char *grpo__read_header(grpo__file *f) {
     int i;
     grpo__read(f, bytes, 8, 8);
     for (i = 0; i < 8; i++) size |= (uint64_t)bytes[i] << 8 * i;
-    if (size < 2 || size > 100000000) {                       /* upstream's limit                */
+    if (size < 2 || size > 100000000)                         /* upstream's limit                */
         grpo__bad(f, "the header", "cannot be that long: no safetensors file");
-        return NULL;
-    }
     header = grpo__read_json(f, (size_t)size, (size_t)size);
     if (header && header != f->text) grpo__bad(f, "the header", "does not begin with {");
     return header;
@@ -8165,7 +8133,6 @@ static void grpo__read_slots(grpo__file *f) {
 }
 
 /* ---- checkpoints */
-
 /* A counter of __metadata__: a string of digits that, printed again, are the same. */
 static uint64_t grpo__counter(grpo__file *f, const char *header, const char *name, uint64_t most) {
     const char *value = grpo__field(f, grpo__field(f, header, "__metadata__"), name);
@@ -8179,22 +8146,21 @@ static uint64_t grpo__counter(grpo__file *f, const char *header, const char *nam
     return x;
 }
 
-/* A coefficient that adapts goes on from where it was: its bits. */
-static float grpo__coefficient(grpo__file *f, const char *header, const char *name) {
-    uint32_t bits = (uint32_t)grpo__counter(f, header, name, UINT32_MAX);
-    float x = 0;
-    memcpy(&x, &bits, sizeof bits);
-    return x;
-}
-
-static void grpo__read_counters(grpo__file *f, const char *header, grpo_state *s, uint64_t *seed) {
+/* A coefficient that adapts goes on from where it was: its bits are there too. */
+static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
+    grpo_state *s = &g->state;
+    grpo_objective *o = &g->config.objective;
     if (grpo__counter(f, header, "grpo_format_version", 1) != 1)
         grpo__bad(f, "grpo_format_version", "is not 1");
     s->step = (int64_t)grpo__counter(f, header, "step", INT64_MAX);
     s->optimizer_step = (int64_t)grpo__counter(f, header, "optimizer_step", INT64_MAX);
     s->adam_step = (int64_t)grpo__counter(f, header, "adam_step", INT64_MAX);
     s->num_tokens = (double)grpo__counter(f, header, "num_tokens", UINT64_C(1) << 53);
-    *seed = grpo__counter(f, header, "seed", UINT64_MAX);
+    g->config.seed = grpo__counter(f, header, "seed", UINT64_MAX);
+    if (!grpo__adapts(o)) return;
+    o->beta = grpo__float_of((uint32_t)grpo__counter(f, header, "beta", UINT32_MAX));
+    o->entropy_coef = grpo__float_of((uint32_t)grpo__counter(f, header, "entropy_coef",
+                                                             UINT32_MAX));
 }
 
 /* A model, or all of the state: into memory, whole and checked, and only then to the backend. */
@@ -8204,37 +8170,30 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     size_t n = g->num_parameters, k, images = !state ? 1 : w->reference ? 4 : 3;
     float *from[4] = { NULL, NULL, NULL, NULL };
     float *x = (float *)grpo__allocate(&g->config, grpo__multiply(images, n * sizeof(float)));
-    grpo_state counters = g->state;
-    grpo_objective o = g->config.objective;
-    uint64_t seed = g->config.seed;
+    grpo read = *g;                                           /* takes the counters              */
     const char *header;
     grpo__file f;
-    int code;
     if (!x) return grpo__fail(g, GRPO_NO_MEMORY, "out of memory for the weights on the host");
     for (k = 0; k < images; k++) from[k] = x + k * n;
     w->backend->download(w->context, x, w->weights, n * sizeof(float));       /* a language model */
                                     /* has no score.weight: then the head stays as it is         */
     grpo__open_archive(&f, g, folder, state, from, 1);
     header = grpo__read_header(&f);
-    if (header && state) grpo__read_counters(&f, header, &counters, &seed);
-    if (header && state && grpo__adapts(&o)) {
-        o.beta = grpo__coefficient(&f, header, "beta");
-        o.entropy_coef = grpo__coefficient(&f, header, "entropy_coef");
-    }
+    if (header && state) grpo__read_counters(&f, header, &read);
     if (header) grpo__read_entries(&f, header);
     if (header) grpo__read_slots(&f);
-    code = grpo__close(&f, 0);
+    grpo__close(&f, 0);
     if (!state) from[3] = x;                                  /* the reference: the same         */
-    for (k = 0; k < 4 && !code; k++)
+    for (k = 0; k < 4 && !f.code; k++)
         if (to[k] && from[k]) w->backend->upload(w->context, to[k], from[k], n * sizeof(float));
     grpo__release(&g->config, x);
-    if (code) return code;
+    if (f.code) return f.code;
     grpo__weights_changed(g, GRPO_POLICY);
     if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);
     w->stage = GRPO__EMPTY;                                   /* the batch was another model's   */
-    g->state = counters;
-    g->config.objective = o;
-    g->config.seed = seed;
+    g->state = read.state;
+    g->config.objective = read.config.objective;
+    g->config.seed = read.config.seed;
     return grpo__device_check(g);
 }
 
@@ -8285,6 +8244,19 @@ int grpo_save(grpo *g, const char *folder, int flags) {
  * outputs with fixed random numbers. First each operation alone, then the whole graph. */
 enum { GRPO__T_FLOATS = 8192 };     /* at most, of inputs and of weights                         */
 
+/* The shapes all trials share: prompts of 3 and 2 tokens, with completions of 2, 1 and 3 rows. */
+enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37,
+       GRPO__T_CELLS = GRPO__T_ROWS * GRPO__T_WIDTH,
+       GRPO__T_LOGITS = GRPO__T_ROWS * GRPO__T_VOCAB };
+
+typedef struct grpo__trial_ints {   /* of grpo_rows and grpo_targets                             */
+    int tokens[GRPO__T_ROWS], positions[GRPO__T_ROWS], slots[GRPO__T_ROWS];
+    grpo_segment segments[5];
+    int groups[3], offsets[GRPO__T_ROWS + 1], targets[GRPO__T_ROWS + 1];
+    uint32_t kept[2 * GRPO__T_ROWS];
+    int kept_rows[GRPO__T_ROWS];
+} grpo__trial_ints;
+
 typedef struct grpo__trial {
     const grpo_backend *b;
     void *context;
@@ -8292,37 +8264,29 @@ typedef struct grpo__trial {
     void *user;
     int failures;
     double tolerance, step;         /* one float has 24 bits; a build in double has 53           */
-
     float host[GRPO__T_FLOATS], weigh[2048], gradient[GRPO__T_FLOATS]; /* x, dL/dout, dL/dx      */
     float *in, *din, *out, *dout, *rstd, *scratch, *turns;    /* B                               */
-    int   *ints;                    /* B                                                         */
+    grpo__trial_ints *ints;         /* B                                                         */
     grpo_rows rows;
     grpo_heads heads;
     grpo_targets targets;
 } grpo__trial;
 
-/* The shapes all trials share: prompts of 3 and 2 tokens, with completions of 2, 1 and 3 rows. */
-enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37,
-       GRPO__T_CELLS = GRPO__T_ROWS * GRPO__T_WIDTH,
-       GRPO__T_LOGITS = GRPO__T_ROWS * GRPO__T_VOCAB };
+/* Forward, in -> out, and backward, dout -> din, which starts zeroed. */
+typedef void (*grpo__operation)(grpo__trial *t);
 
-/* in -> out; if asked, backward too: dout -> din, which starts zeroed. */
-typedef void (*grpo__operation)(grpo__trial *t, int backward);
-
-static void grpo__try_embed(grpo__trial *t, int backward) {
+static void grpo__try_embed(grpo__trial *t) {
     const int *tokens = t->rows.tokens;
     t->b->embed(t->context, t->out, t->in, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
-    if (!backward) return;
     t->b->embed_backward(t->context, t->din, t->dout, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: x [rows, width], gain [width]; rows are taken in the order of targets.kept_rows */
-static void grpo__try_norm(grpo__trial *t, int backward) {
+static void grpo__try_norm(grpo__trial *t) {
     const float *gain = t->in + GRPO__T_CELLS;
     const int *rows = t->targets.kept_rows;
     t->b->rmsnorm(t->context, t->out, t->rstd, t->in, rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH,
                   1e-5f);
-    if (!backward) return;
     t->b->rmsnorm_backward(t->context, t->din, t->din + GRPO__T_CELLS, t->dout, t->in, t->rstd,
                            rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
@@ -8331,12 +8295,11 @@ static void grpo__try_norm(grpo__trial *t, int backward) {
 enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
        GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB,
        GRPO__T_END = GRPO__T_RESIDUAL + GRPO__T_LOGITS };
-static void grpo__try_matmul(grpo__trial *t, int backward) {
+static void grpo__try_matmul(grpo__trial *t) {
     grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH };
     t->b->prepare(t->context, &w);
     t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_BIAS, t->in + GRPO__T_RESIDUAL,
                  GRPO__T_ROWS);
-    if (!backward) return;
     t->b->matmul_dx(t->context, t->din, t->dout, &w, GRPO__T_ROWS);
     t->b->matmul_dw(t->context, t->din + GRPO__T_W, t->din + GRPO__T_BIAS, t->dout, t->in, &w,
                     GRPO__T_ROWS);
@@ -8344,52 +8307,47 @@ static void grpo__try_matmul(grpo__trial *t, int backward) {
 }
 
 /* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: y [rows, 16]. q, k, v and their gradients
- * lie in scratch. Slots begin at 25, so that a group crosses a multiple of 32. */
-enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q,
-       GRPO__T_SLOT = 25 };
-static void grpo__try_attention(grpo__trial *t, int backward) {
+ * lie in scratch. */
+enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q };
+static void grpo__try_attention(grpo__trial *t) {
     const float *gain = t->in + GRPO__T_QKV, *k_gain = gain + GRPO__T_HEAD;
     float *q = t->scratch, *k = q + 1024, *v = q + 2048, *dq = q + 3072, *dk = q + 4096;
     float *dv = q + 5120, *dgain = t->din + GRPO__T_QKV;
     t->b->rotate(t->context, q, k, v, t->in, t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
     t->b->attention(t->context, t->out, t->rstd, q, k, v, &t->rows, &t->heads);
-    if (!backward) return;
     t->b->attention_backward(t->context, dq, dk, dv, t->dout, t->out, t->rstd, q, k, v, &t->rows,
                              &t->heads);
     t->b->rotate_backward(t->context, t->din, dgain, dgain + GRPO__T_HEAD, dq, dk, dv, t->in,
                           t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
 }
 
-static void grpo__try_swiglu(grpo__trial *t, int backward) {
+static void grpo__try_swiglu(grpo__trial *t) {
     t->b->swiglu(t->context, t->out, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
-    if (!backward) return;
     t->b->swiglu_backward(t->context, t->din, t->dout, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
 /* in: logits [rows, vocab]; out: log-probs [rows + 1] (row 0 has two targets), entropies [rows] */
-static void grpo__try_logprobs(grpo__trial *t, int backward) {
+static void grpo__try_logprobs(grpo__trial *t) {
     t->b->logprobs(t->context, t->out, t->out + GRPO__T_ROWS + 1, t->in, GRPO__T_VOCAB,
                    &t->targets);
-    if (!backward) return;
     t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_LOGITS);
     t->b->logprobs_backward(t->context, t->din, t->dout, t->dout + GRPO__T_ROWS + 1, NULL,
                             GRPO__T_VOCAB, &t->targets);
 }
 
 /* Exact KL to fixed logits: those of the trial's scratch. */
-static void grpo__try_kl(grpo__trial *t, int backward) {
+static void grpo__try_kl(grpo__trial *t) {
     t->b->kl(t->context, t->out, t->in, t->scratch, GRPO__T_VOCAB, &t->targets);
-    if (!backward) return;
     t->b->mix(t->context, t->din, t->scratch, 0, 1, GRPO__T_LOGITS);
     t->b->kl_backward(t->context, t->din, t->in, t->dout, GRPO__T_VOCAB, &t->targets);
 }
 
-static double grpo__trial_loss(grpo__trial *t, grpo__operation run, int n_in, int n_out) {
+/* The loss where input i is x. */
+static double grpo__trial_loss(grpo__trial *t, grpo__operation run, int i, float x, int n_out) {
     float out[2048];
     double loss = 0;
-    int i;
-    t->b->upload(t->context, t->in, t->host, (size_t)n_in * sizeof(float));
-    run(t, 0);
+    t->b->upload(t->context, t->in + i, &x, sizeof x);
+    run(t);
     t->b->download(t->context, out, t->out, (size_t)n_out * sizeof(float));
     for (i = 0; i < n_out; i++) loss += (double)out[i] * (double)t->weigh[i];
     return loss;
@@ -8412,77 +8370,59 @@ static void grpo__try(grpo__trial *t, const char *name, grpo__operation run, int
     t->b->upload(t->context, t->in, t->host, (size_t)n_in * sizeof(float));
     t->b->upload(t->context, t->dout, t->weigh, (size_t)n_out * sizeof(float));
     t->b->zero(t->context, t->din, (size_t)n_in * sizeof(float));
-    run(t, 1);
+    run(t);
     t->b->download(t->context, t->gradient, t->din, (size_t)n_in * sizeof(float));
     for (i = 0; i < n_in; i++) scale = fmax(scale, fabs((double)t->gradient[i]));
     for (i = 0; i < n_in; i++) {
         float x = t->host[i], up = x + (float)t->step, down = x - (float)t->step;
-        double above, below, error;
-        t->host[i] = up;
-        above = grpo__trial_loss(t, run, n_in, n_out);
-        t->host[i] = down;
-        below = grpo__trial_loss(t, run, n_in, n_out);
-        t->host[i] = x;
-        error = (above - below) / ((double)up - (double)down) - (double)t->gradient[i];
-        error = fabs(error) / scale;
+        double above = grpo__trial_loss(t, run, i, up, n_out);
+        double below = grpo__trial_loss(t, run, i, down, n_out);
+        double slope = (above - below) / ((double)up - (double)down);
+        double error = fabs(slope - (double)t->gradient[i]) / scale;
         if (!(error <= worst)) worst = error;
+        t->b->upload(t->context, t->in + i, &x, sizeof x);
     }
     grpo__report(t, name, worst);
 }
 
-/* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. */
+/* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. Slots begin at 25, so
+ * that a group crosses a multiple of 32. Every third token is out of the sets; no target is. */
 static void grpo__trial_rows(grpo__trial *t) {
-    enum { S = GRPO__T_SLOT };
-    static const int segments[5][6] = { { 0, 3, 0, 0, S, 0 }, { 3, 2, S, 3, S + 3, 0 },
-        { 5, 1, S, 3, S + 5, 0 }, { 6, 2, 0, 0, S + 6, 0 }, { 8, 3, S + 6, 2, S + 8, 0 } };
-    static const int groups[3] = { 0, 3, 5 };
-    int host[256], i, s;
+    enum { S = 25, A = 0x6db6db6d, B = 0x1b };
+    static const grpo__trial_ints ints = {
+        { 0, 5, 3, 1, 6, 4, 2, 0, 5, 3, 1 }, { 0, 1, 2, 3, 4, 3, 0, 1, 2, 3, 4 },
+        { S, S + 1, S + 2, S + 3, S + 4, S + 5, S + 6, S + 7, S + 8, S + 9, S + 10 },
+        { { 0, 3, 0, 0, S, 0 }, { 3, 2, S, 3, S + 3, 0 }, { 5, 1, S, 3, S + 5, 0 },
+          { 6, 2, 0, 0, S + 6, 0 }, { 8, 3, S + 6, 2, S + 8, 0 } }, { 0, 3, 5 },
+        { 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, { 2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 32, 35 },
+        { A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B },
+        { 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 } };
+    const grpo__trial_ints *b = t->ints;
+    const grpo_rows rows = { GRPO__T_ROWS, 5, 2, b->tokens, b->positions, 64, b->slots,
+                             b->segments, b->groups };
+    const grpo_heads heads = { 4, 2, GRPO__T_HEAD };
+    const grpo_targets targets = { GRPO__T_ROWS, b->offsets, b->targets, b->kept, b->kept_rows,
+                                   0.7f };
     float turns[GRPO__T_ROWS * GRPO__T_HEAD];
-    const int *ints = t->ints;
-    memset(host, 0, sizeof host);
-    for (s = 0; s < 5; s++)
-        for (i = 0; i < segments[s][1]; i++)
-            host[16 + segments[s][0] + i] = segments[s][3] + i;          /* positions            */
-    for (i = 0; i < GRPO__T_ROWS; i++) {
-        host[i] = i * 5 % 7;                                             /* tokens, some twice   */
-        host[32 + i] = S + i;                                            /* slots                */
-        host[48 + i + 1] = i + 2;                                        /* target offsets       */
-        host[80 + i] = GRPO__T_ROWS - 1 - i;                             /* head or kept rows    */
-        for (s = 0; s < GRPO__T_VOCAB; s++)  /* sets: every third token is out, no target is     */
-            if (s % 3 != 1) host[144 + 2 * i + s / 32] |= (int)(1u << (s % 32) & 0x7fffffffu);
-    }
-    for (i = 0; i <= GRPO__T_ROWS; i++) host[64 + i] = i * 3 + 2;        /* targets              */
-    memcpy(host + 96, segments, sizeof segments);
-    memcpy(host + 128, groups, sizeof groups);
+    int i;
     for (i = 0; i < GRPO__T_ROWS * GRPO__T_HEAD; i++)
         turns[i] = (float)(i % 2 ? sin(0.3 * (i / 2)) : cos(0.3 * (i / 2)));
     t->b->upload(t->context, t->turns, turns, sizeof turns);
-    t->b->upload(t->context, t->ints, host, sizeof host);
-    t->rows.num_rows = GRPO__T_ROWS; t->rows.num_slots = 64;
-    t->rows.num_segments = 5; t->rows.num_groups = 2;
-    t->rows.tokens = ints; t->rows.positions = ints + 16; t->rows.slots = ints + 32;
-    t->rows.segments = (const grpo_segment *)(const void *)(ints + 96);
-    t->rows.groups = ints + 128;
-    t->heads.num_heads = 4; t->heads.num_kv_heads = 2; t->heads.head_dim = GRPO__T_HEAD;
-    t->targets.num_rows = GRPO__T_ROWS; t->targets.offsets = ints + 48;
-    t->targets.tokens = ints + 64; t->targets.kept_rows = ints + 80;
-    t->targets.kept = (const uint32_t *)(const void *)(ints + 144);
-    t->targets.temperature = 0.7f;
+    t->b->upload(t->context, t->ints, &ints, sizeof ints);
+    t->rows = rows;
+    t->heads = heads;
+    t->targets = targets;
 }
 
 static int grpo__try_operations(grpo__trial *t) {
-    size_t part = GRPO__T_FLOATS;
+    float **const places[7] = { &t->in, &t->din, &t->out, &t->dout, &t->rstd, &t->scratch,
+                                &t->turns };
+    size_t part = GRPO__T_FLOATS, i;
     float *memory = (float *)t->b->allocate(t->context, 8 * part * sizeof(float));
     if (!memory) return GRPO_NO_MEMORY;
     t->b->zero(t->context, memory, 8 * part * sizeof(float));
-    t->in = memory;
-    t->din = memory + part;
-    t->out = memory + 2 * part;
-    t->dout = memory + 3 * part;
-    t->rstd = memory + 4 * part;
-    t->scratch = memory + 5 * part;
-    t->turns = memory + 6 * part;
-    t->ints = (int *)(void *)(memory + 7 * part);
+    for (i = 0; i < 7; i++) *places[i] = memory + i * part;
+    t->ints = (grpo__trial_ints *)(void *)(memory + 7 * part);
     grpo__trial_rows(t);
     grpo__try(t, "embedding", grpo__try_embed, 7 * GRPO__T_WIDTH, GRPO__T_CELLS);
     grpo__try(t, "RMSNorm", grpo__try_norm, GRPO__T_CELLS + GRPO__T_WIDTH, GRPO__T_CELLS);
@@ -8550,10 +8490,8 @@ static double grpo__graph_loss(grpo *g) {
     const grpo_objective *o = &g->config.objective;
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     grpo_sequences s = grpo__now(g);
-    grpo__found to = { NULL, NULL, NULL, NULL };
+    grpo__found to = { w->new_logprobs, w->new_entropies, w->new_kl, w->new_values };
     double loss;
-    to.logprobs = w->new_logprobs; to.entropies = w->new_entropies;
-    to.kl = w->new_kl; to.values = w->new_values;
     if (grpo__batch_forward(g, GRPO_POLICY, &way, &to)) return NAN;
     loss = grpo_loss(o, &s, NULL, NULL, NULL);
     if (w->new_values)
