@@ -5364,8 +5364,8 @@ int grpo_combine_advantages(const grpo_objective *o, const float *parts, const f
     if (code) return code;
     batch = grpo__describe(advantages, NULL, n, o->advantage_ddof);
     for (i = 0; i < n; i++)
-        advantages[i] = (float)(((double)advantages[i] - batch.mean)
-                                / (batch.std + (double)o->advantage_eps));
+        advantages[i] = batch.equal ? 0 : (float)(((double)advantages[i] - batch.mean)
+                                                  / (batch.std + (double)o->advantage_eps));
     return GRPO_OK;
 }
 
@@ -6308,6 +6308,19 @@ static int grpo__steps_differ(const grpo_batch *b, int p) {
     return 0;
 }
 
+/* Does any reward set a group's completions apart, where each is compared by itself? Their sum may
+ * be equal all the same. */
+static int grpo__parts_differ(const grpo *g, int p) {
+    const grpo_batch *b = &g->batch;
+    const grpo_config *c = &g->config;
+    int r, differ = 0;
+    for (r = 0; r < c->num_rewards && c->objective.combine == GRPO_COMBINE_ADVANTAGES; r++)
+        if (!c->rewards[r].steps && c->rewards[r].weight != 0)
+            differ |= !grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences)
+                                      + grpo__size(p, b->group_size), NULL, b->group_size, 1).equal;
+    return differ;
+}
+
 static int grpo__find_equal_groups(grpo *g, int *count) {
     grpo_batch *b = &g->batch;
     int p;
@@ -6316,7 +6329,7 @@ static int grpo__find_equal_groups(grpo *g, int *count) {
         return grpo__fail(g, GRPO_BAD_INPUT, "the batch is empty");
     *count = 0;
     for (p = 0; p < b->num_prompts; p++) {
-        if (grpo__steps_differ(b, p)) g->machinery->equal[p] = 0;
+        if (grpo__steps_differ(b, p) || grpo__parts_differ(g, p)) g->machinery->equal[p] = 0;
         *count += g->machinery->equal[p];
     }
     return GRPO_OK;

@@ -217,6 +217,7 @@ static void test_steps_and_parts(void)
     static const int ends[5] = { 1, 4, 2, 0, 3 };
     static const float rewards[5] = { 1, 0, 0.5f, -1, 2 };
     static const float parts[8] = { 1, 0, 0, 1, 0.2f, 0.4f, 0.1f, 0.9f }, weights[2] = { 1, 0.5f };
+    static const float equal[8] = { 1, 1, 0, 0, 0.1f, 0.1f, 0.1f, 0.1f };
     grpo_objective o = objective("deepseekmath advantage_eps=0");
     double z[5], mean = 0.5, std = 0, sums[4], m = 0, v = 0;
     float advantages[14], combined[4];
@@ -241,6 +242,9 @@ static void test_steps_and_parts(void)
     for (i = 0; i < 4; i++) m += sums[i] / 4;
     for (i = 0; i < 4; i++) v += (sums[i] - m) * (sums[i] - m) / 3;
     for (i = 0; i < 4; i++) CHECK_CLOSE(combined[i], (sums[i] - m) / (sqrt(v) + 1e-4), 1e-5);
+    o.advantage_eps = 0;
+    CHECK(!grpo_combine_advantages(&o, equal, weights, 2, 2, 2, NULL, combined), "GDPO of equals");
+    for (i = 0; i < 4; i++) CHECK(combined[i] == 0, "nothing to compare: %g", (double)combined[i]);
 }
 
 /* What leaves a token out, or weighs it, against the rules in words. */

@@ -296,6 +296,28 @@ static void test_process_resampled(void)
     grpo_free(g);
 }
 
+/* GDPO compares each reward by itself: rewards whose weighted sum is the same for all still teach. */
+static float odd(const grpo_sample *s, void *user) { (void)user; return (float)(s->completion_index % 2); }
+static float even(const grpo_sample *s, void *user) { return 2 - 2 * odd(s, user); }
+
+static void test_rewards_that_cancel(void)
+{
+    static const char *const settings[2] = { "gdpo equal_rewards=skip", "trl equal_rewards=skip" };
+    int i;
+    for (i = 0; i < 2; i++) {
+        grpo_config c = config_of(settings[i]);
+        grpo *g;
+        grpo_metrics m;
+        grpo_add_reward(&c, "odd", odd, 1, NULL);
+        grpo_add_reward(&c, "even", even, 0.5f, NULL);
+        g = policy_of(&c);
+        reward_after(g, 1, &m);
+        CHECK(m.frac_reward_zero_std == i && m.num_updates == !i && (m.grad_norm > 0) == !i,
+              "%s: %g of the groups are equal", settings[i], m.frac_reward_zero_std);
+        grpo_free(g);
+    }
+}
+
 /* No room: a sentence, never a loop without end. */
 static void test_no_room(void)
 {
@@ -371,6 +393,7 @@ int main(void)
     test_adopt();
     test_process();
     test_process_resampled();
+    test_rewards_that_cancel();
     test_no_room();
     test_controllers();
     test_critic_files();
