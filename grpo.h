@@ -5785,13 +5785,13 @@ static double grpo__vespo_weight(const grpo__token *t) {
 }
 
 /* DPPO: has pi left pi_old too far, in the direction in which A pushes it? Distance in probability,
- * or the KL of "this token or another" under pi_old and pi. */
+ * or the KL of "this token or another" under pi_old and pi (with veRL's 1e-8: a log-prob may be 0). */
 static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
     double p = exp(t->logprob), q = exp(t->old_logprob);
     if (o->loss == GRPO_LOSS_DPPO_TV)
         return t->A > 0 ? p - q > (double)o->epsilon_high : p - q < -(double)o->epsilon;
     if (t->A > 0 ? p <= q : p >= q) return 0;
-    return q * (t->old_logprob - t->logprob) + (1 - q) * (log1p(-q) - log1p(-p))
+    return q * (t->old_logprob - t->logprob) + (1 - q) * log((1 - q + 1e-8) / (1 - p + 1e-8))
          > (double)(t->A > 0 ? o->epsilon_high : o->epsilon);
 }
 

@@ -316,6 +316,24 @@ static void test_masks_and_importance(void)
     }
 }
 
+/* DPPO at the edge: a token that was certain (log pi_old = 0) and is so no more has left; one that has
+ * become certain by a hair has not. */
+static void test_certain_tokens(void)
+{
+    static const int offsets[2] = { 0, 1 };
+    static const float now[2] = { -0.5f, 0 }, old[2] = { 0, -1e-3f }, A[2] = { -1, 1 };
+    grpo_objective o = objective("dppo_kl");
+    int i;
+    for (i = 0; i < 2; i++) {
+        float d;
+        grpo_sequences s;
+        memset(&s, 0, sizeof s);
+        s.num_sequences = 1; s.offsets = offsets;
+        s.logprobs = &now[i]; s.old_logprobs = &old[i]; s.advantages = &A[i];
+        CHECK(isfinite(grpo_loss(&o, &s, &d, NULL, NULL)) && (d != 0) == i, "token %d: %g", i, (double)d);
+    }
+}
+
 /* The objective in words. */
 static void test_settings(void)
 {
@@ -712,6 +730,7 @@ int main(void)
     test_golden_ppo();
     test_steps_and_parts();
     test_masks_and_importance();
+    test_certain_tokens();
     test_settings();
     test_golden_adamw();
     test_finite_differences();
