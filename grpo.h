@@ -137,8 +137,8 @@
  *   - The last token of a completion that is cut off at max_completion_length counts like any
  *     other; set mask_truncated_completions to leave such completions out.
  *   - A sequence of which no token counts is not counted in averages either.
- *   - A group without any gradient (equal rewards, no KL in the loss) is not computed: its tokens
- *     count in the metrics with the log-probs they were sampled with.
+ *   - A group without any gradient (equal rewards, and no KL or other pull in the loss) is not
+ *     computed: its tokens count in the metrics with the log-probs they were sampled with.
  *   - Dynamic sampling (DAPO) samples the same prompt anew instead of drawing another.
  *   - Under top-k, top-p, min-p and temperature, the distribution trained is the one sampled
  *     from: the ratio, KL and entropy are of the probabilities renormalised over the tokens
@@ -6556,11 +6556,13 @@ static float *grpo__entropy_gradient(grpo *g, const grpo_objective *o, const grp
     return d;
 }
 
-/* Is the gradient of every token of a group 0? Then there is no work to do for it. */
+/* Is the gradient of every token of a group 0? Then there is no work to do for it. (DRO pulls log r
+ * to 0 whatever A is.) */
 static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
     const grpo_batch *b = &g->batch;
     int t, end = b->offsets[(p + 1) * b->group_size];
     int pulled = o->entropy_coef != 0 || (o->beta > 0 && !o->kl_in_reward)
+              || (o->loss == GRPO_LOSS_DRO && o->dro_beta > 0)
               || (g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE);
     for (t = b->offsets[p * b->group_size]; t < end; t++)
         if (b->mask[t] && (pulled || b->advantages[t] != 0)) return 0;

@@ -318,6 +318,36 @@ static void test_rewards_that_cancel(void)
     }
 }
 
+/* A second update on the same batch is that of grpo_loss() on all its tokens, also where A is 0: DRO holds
+ * those to pi_old all the same. */
+static float odd_or_equal(const grpo_sample *s, void *user) { return s->prompt_index % 2 ? 1 : odd(s, user); }
+
+static void test_second_update(void)
+{
+    static const char *const settings[4] = { "trl", "dro", "dro dro_beta=0", "deepseekmath" };
+    int i, idle[4] = { 2, 0, 2, 0 };
+    for (i = 0; i < 4; i++) {
+        grpo_config c = config_of(settings[i]);
+        grpo *g;
+        grpo_prompt prompts[PROMPTS];
+        grpo_metrics m;
+        grpo_sequences s;
+        float logprobs[TOKENS];
+        double loss;
+        make_prompts(prompts);
+        grpo_add_reward(&c, "odd", odd_or_equal, 1, NULL);
+        g = policy_of(&c);
+        CHECK(!grpo_rollout(g, prompts, PROMPTS) && !grpo_score(g) && !grpo_advantage(g) && !grpo_update(g, &m)
+              && !grpo_forward(g, GRPO_POLICY, logprobs, NULL), "%s", grpo_error(g));
+        s = grpo_batch_sequences(g, logprobs);
+        loss = grpo_loss(&g->config.objective, &s, NULL, NULL, NULL);
+        CHECK(!grpo_update(g, &m), "%s", grpo_error(g));
+        CHECK_CLOSE(m.loss, loss, 1e-7);
+        CHECK(m.num_idle == idle[i], "%s: %d idle groups", settings[i], m.num_idle);
+        grpo_free(g);
+    }
+}
+
 /* No room: a sentence, never a loop without end. */
 static void test_no_room(void)
 {
@@ -394,6 +424,7 @@ int main(void)
     test_process();
     test_process_resampled();
     test_rewards_that_cancel();
+    test_second_update();
     test_no_room();
     test_controllers();
     test_critic_files();
