@@ -5895,6 +5895,7 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
     grpo__token k = grpo__token_of(o, s, q, t);
     double r = grpo__ratio(k.x), loss = grpo__policy_loss(o, &k, d), w = grpo__importance(o, s, q, t);
     double drift = (double)o->off_policy_mask_threshold;
+    if (s->sampling_logprobs) grpo__measure_sampling(s, t, w, sums);
     if (s->mask && s->mask[t] == 2) w = 0;
     if (drift > 0 && k.A < 0 && q->drift / q->tokens > drift) w = 0;
     if (w == 0) loss = *d = 0;      /* even if they are not numbers                              */
@@ -5904,7 +5905,6 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
     *high += r > 1 + (double)o->epsilon_high && k.A > 0;
     sums->ratio += r;
     if (r > sums->ratio_max || r != r) sums->ratio_max = r;   /* a NaN stays                     */
-    if (s->sampling_logprobs) grpo__measure_sampling(s, t, w, sums);
     if (s->entropies) sums->entropy += (double)s->entropies[t];
     sums->num_tokens++;
     return s->ref_logprobs ? loss + grpo__kl_term(o, s, t, d, dkl, sums) : loss;

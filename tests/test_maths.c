@@ -284,6 +284,19 @@ static void test_masks_and_importance(void)
     }
     for (t = 0; t < 32; t++) mask[t] = (unsigned char)(t % 3);
     in.s.mask = mask;
+    {   /* pi_old / pi_sampling is measured on tokens without a policy loss too */
+        grpo_objective o = objective("trl importance=token importance_cap=9");
+        grpo_loss_stats stats;
+        double least = 1e9, mean = 0;
+        grpo_loss(&o, &in.s, NULL, NULL, &stats);
+        for (t = 0; t < 32; t++)
+            if (mask[t]) {
+                double w = exp((double)in.old[t] - (double)in.sampling[t]);
+                least = fmin(least, w); mean += w / stats.num_tokens;
+            }
+        CHECK_CLOSE(stats.importance_min, least, 1e-6);
+        CHECK_CLOSE(stats.importance_mean, mean, 1e-6);
+    }
     in.s.sampling_logprobs = NULL;
     in.s.ref_logprobs = in.ref;
     {
