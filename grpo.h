@@ -759,9 +759,10 @@ typedef struct grpo_sequences {
 
 /* The loss -J and its derivatives, one per token (either may be NULL): dlogprobs, and dkl for
  * GRPO_KL_FULL, whose KL is not a function of the token's log-prob. The gradient of entropies
- * is the constant -entropy_coef / number of tokens. stats may be NULL. Sequences without a
- * single token that counts are not counted in the averages. DeepSeekMath eq. 3
- * (arXiv:2402.03300); variants: see the table of presets. */
+ * is the constant -entropy_coef / number of tokens. Where r is of a sequence whose tokens differ
+ * in A, mask or importance, a token's derivative is that of its own loss alone (GSPO-token).
+ * stats may be NULL. Sequences without a single token that counts are not counted in the
+ * averages. DeepSeekMath eq. 3 (arXiv:2402.03300); variants: see the table of presets. */
 GRPO_API double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs,
                           float *dkl, grpo_loss_stats *stats);
 /* A trainer's batch as grpo_loss() takes it, with these log-probs of the policy as it is now. */
@@ -5729,8 +5730,11 @@ static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences 
     k.A = (double)s->advantages[t];
     k.x = k.logprob - k.old_logprob;
     k.chain = 1;
-    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x = q->log_ratio / q->tokens;      /* n times 1 / n   */
-    if (o->ratio == GRPO_RATIO_SUM) { k.x = q->log_ratio; k.chain = q->tokens; }
+    if (o->ratio == GRPO_RATIO_TOKEN) return k;
+    if (fabs(k.x) > grpo__max_log_ratio) k.chain = 0;         /* its part of the sum is a bound  */
+    k.x = q->log_ratio;
+    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x /= q->tokens;    /* n times 1 / n                   */
+    else k.chain *= q->tokens;
     return k;
 }
 
@@ -5796,7 +5800,8 @@ static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
 }
 
 /* Loss of one token, and its derivative with respect to the token's log-prob: for ratios of
- * sequences, that of all the sequence's tokens. */
+ * sequences, that of all the sequence's tokens, as if all had this one's A and weight. (Where they
+ * have not, each learns from its own: GSPO-token, arXiv:2507.18071, section 4.3.) */
 static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double r = grpo__ratio(t->x), y = (double)o->dro_beta * t->x;
     double low = 1 - (double)o->epsilon, high = 1 + (double)o->epsilon_high;

@@ -447,6 +447,32 @@ static void difference_of(const grpo_objective *o, const unsigned char *mask, do
         }
 }
 
+/* A token whose log r is at its bound of 20 has no part in the derivative of its sequence's r. */
+static void test_bounded_ratios(void)
+{
+    static const char *const settings[4] = { "gspo epsilon_high=0.9", "rloo beta=0 epsilon_high=0.9",
+                                             "sapo ratio=sequence", "dro ratio=sum" };
+    static const int offsets[2] = { 0, 3 };
+    static const float old[3] = { -26, -1.1f, -1.2f }, A[3] = { 1, 1, 1 };
+    int i, t;
+    for (i = 0; i < 4; i++) {
+        float now[3] = { -1, -21, -1 }, gradient[3];
+        grpo_objective o = objective(settings[i]);
+        grpo_sequences s;
+        memset(&s, 0, sizeof s);
+        s.num_sequences = 1; s.offsets = offsets; s.logprobs = now; s.old_logprobs = old; s.advantages = A;
+        grpo_loss(&o, &s, gradient, NULL, NULL);
+        for (t = 0; t < 3; t++) {
+            float x = now[t], up = x + 1e-3f, down = x - 1e-3f;
+            double above, below;
+            now[t] = up; above = grpo_loss(&o, &s, NULL, NULL, NULL);
+            now[t] = down; below = grpo_loss(&o, &s, NULL, NULL, NULL);
+            now[t] = x;
+            CHECK_CLOSE(gradient[t], (above - below) / ((double)up - (double)down), 1e-5);
+        }
+    }
+}
+
 /* All losses without a constant in them, which golden numbers check. */
 static void test_finite_differences(void)
 {
@@ -746,6 +772,7 @@ int main(void)
     test_certain_tokens();
     test_settings();
     test_golden_adamw();
+    test_bounded_ratios();
     test_finite_differences();
     test_parts();
     test_worked_example();
