@@ -387,7 +387,8 @@ typedef struct grpo_objective {
     int   kl;                       /* GRPO_KL_*                                                 */
     int   kl_straight_through;      /* 1: kl's value with the gradient of k2 (veRL's "+")        */
     int   kl_in_reward;             /* 1: beta * KL is taken from the reward instead             */
-    float kl_target, kl_horizon;    /* beta moves so that KL nears kl_target; 0: beta stays      */
+    float kl_target, kl_horizon;    /* beta moves so that KL nears kl_target; 0: beta stays. The
+                                       horizon: in completions, above a fifth of a step's        */
 
     /* entropy */
     float entropy_coef;             /* loss -= entropy_coef * token mean of the entropy          */
@@ -5562,6 +5563,10 @@ static int grpo__check_objective(grpo_config *c) {
     if (o->average == GRPO_AVERAGE_CONSTANT && o->max_completion_length < 1)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it must "
                                  "be at least 1", o->max_completion_length);
+    if (o->kl_target > 0 && !((double)o->kl_horizon > 0.2 * c->num_prompts * c->num_generations))
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above a "
+                                 "fifth of a step's completions, or beta could fall to 0 in one",
+                                 (double)o->kl_horizon);
     if (o->combine == GRPO_COMBINE_ADVANTAGES && (o->kl_in_reward || o->advantage
                                                   >= GRPO_ADVANTAGE_RETURN))
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared one "

@@ -377,6 +377,12 @@ static void test_controllers(void)
     reward_after(g, 5, &m);
     CHECK(g->config.objective.beta > (float)m.beta, "KL above its target: beta must grow");
     CHECK_CLOSE(g->config.objective.entropy_coef, 0.01 + 6 * 0.005, 1e-6);
+    {   /* a fifth of a step's completions or less: beta would fall to 0 or below */
+        grpo_memory needed;
+        c.objective.kl_horizon = PROMPTS * GROUP / 6;
+        CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT && strstr(c.error, "kl_horizon"), "%s", c.error);
+        c.objective.kl_horizon = 100;
+    }
     all = g->batch.offsets[g->batch.num_sequences];
     for (t = 0; t < all; t++) trained += g->batch.mask[t] == 1;
     CHECK(trained >= all / 5 && trained <= all / 4 + 1, "%d of %d tokens train", trained, all);
