@@ -7246,17 +7246,18 @@ static void grpo__value_part(const grpo *g, const float *values, float *dvalues,
     }
 }
 
-/* 1 - var(R - V) / var(R), over tokens that count: 0 if V knows no more than the mean, 1 if all. */
-static double grpo__explained(const grpo_batch *b, int from, int to) {
+/* 1 - var(R - V) / var(R), over the batch's tokens that count: 0 if V, as it was at sampling, knows
+ * no more than the mean, 1 if all; 0 if there is nothing but rounding to explain. */
+static double grpo__explained(const grpo_batch *b) {
     double n = 0, R = 0, RR = 0, e = 0, ee = 0, spread;
     int t;
-    for (t = from; t < to; t++) {
+    for (t = 0; t < b->offsets[b->num_sequences]; t++) {
         double r = (double)b->returns[t], error = r - (double)b->values[t];
         if (!b->mask[t]) continue;
         n++; R += r; RR += r * r; e += error; ee += error * error;
     }
     spread = n > 0 ? RR / n - R / n * (R / n) : 0;
-    return spread > 0 ? 1 - (ee / n - e / n * (e / n)) / spread : 0;
+    return spread * n > 1e-12 * RR ? 1 - (ee / n - e / n * (e / n)) / spread : 0;
 }
 
 /* The critic's gradient on prompts [first, end) of the batch that it was lent. */
@@ -7282,7 +7283,6 @@ static int grpo__critic_gradient(grpo *critic, const grpo *g, int first, int end
 /* One update of the value model beside the policy's; with shared weights that has happened. */
 static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grpo__sums *sums) {
     grpo *critic = grpo__critic_of(g);
-    const grpo_batch *b = &g->batch;
     grpo_batch own = critic->batch;
     const grpo_config *c = &critic->config;
     int code = GRPO_OK;
@@ -7299,8 +7299,7 @@ static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grp
     }
     m->vf_loss += sums->value;
     m->vf_clipfrac += sums->value_clips;
-    m->vf_explained_var = grpo__explained(b, b->offsets[first * b->group_size],
-                                          b->offsets[end * b->group_size]);
+    m->vf_explained_var = grpo__explained(&g->batch);
     return code;
 }
 

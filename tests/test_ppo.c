@@ -119,6 +119,36 @@ static void test_ppo(void)
     }
 }
 
+/* What the value model explains is said of the whole batch, however many updates are made of it. */
+static void test_explained(void)
+{
+    double explained[2];
+    int i;
+    for (i = 0; i < 2; i++) {
+        grpo_config c = config_of("ppo beta=0");
+        grpo *g;
+        grpo_metrics m;
+        c.model.value_head = 1;
+        c.steps_per_generation = i ? PROMPTS : 1;
+        g = policy_of(&c);
+        reward_after(g, 1, &m);
+        CHECK(m.num_updates == c.steps_per_generation, "%d updates", m.num_updates);
+        explained[i] = m.vf_explained_var;
+        grpo_free(g);
+    }
+    CHECK(explained[0] != 0 && explained[0] == explained[1], "explained %g, %g", explained[0], explained[1]);
+    {   /* returns that are all equal, up to rounding: nothing to explain */
+        int offsets[2] = { 0, 51 };
+        float returns[51], values[51];
+        unsigned char mask[51];
+        grpo_batch b;
+        memset(&b, 0, sizeof b);
+        for (i = 0; i < 51; i++) { returns[i] = 0.1f; values[i] = 0.01f * (float)i; mask[i] = 1; }
+        b.num_sequences = 1; b.offsets = offsets; b.returns = returns; b.values = values; b.mask = mask;
+        CHECK(grpo__explained(&b) == 0, "explained %g", grpo__explained(&b));
+    }
+}
+
 /* Pairs in which more fours win; the model then judges, and a policy learns from its judgement alone. */
 static void test_reward_model(void)
 {
@@ -424,6 +454,7 @@ int main(void)
 {
     test_values();
     test_ppo();
+    test_explained();
     test_reward_model();
     test_exact_kl();
     test_adopt();
