@@ -386,7 +386,8 @@ typedef struct grpo_objective {
     float beta;                     /* weight of the KL term; 0: no reference policy in memory   */
     int   kl;                       /* GRPO_KL_*                                                 */
     int   kl_straight_through;      /* 1: kl's value with the gradient of k2 (veRL's "+")        */
-    int   kl_in_reward;             /* 1: beta * KL is taken from the reward instead             */
+    int   kl_in_reward;             /* 1: beta * KL is taken from the reward instead; 2: from A,
+                                       that of the token and those after it (OpenRLHF)           */
     float kl_target, kl_horizon;    /* beta moves so that KL nears kl_target; 0: beta stays. The
                                        horizon: in completions, above a fifth of a step's        */
 
@@ -5447,7 +5448,7 @@ static const grpo__setting grpo__settings[] = {
     { GRPO__AT(beta), NULL, 0, 3e38 },
     { GRPO__AT(kl), "k1 k2 k3 abs full", 0, 4 },
     { GRPO__AT(kl_straight_through), "0 1", 0, 1 },
-    { GRPO__AT(kl_in_reward), "0 1", 0, 1 },
+    { GRPO__AT(kl_in_reward), "0 1 2", 0, 2 },
     { GRPO__AT(kl_target), NULL, 0, 3e38 },
     { GRPO__AT(kl_horizon), NULL, 1e-38, 3e38 },
     { GRPO__AT(entropy_coef), NULL, -3e38, 3e38 },
@@ -5506,7 +5507,7 @@ static const grpo__preset grpo__presets[] = {
     { "trl", "deepseekmath average=token beta=0", "T grpo_config.py: loss_type dapo" },
     { "trl_grpo", "trl average=sequence", "T loss_type grpo" },
     { "verl", "trl advantage_eps=1e-6 dual_clip=3", "V core_algos.py 267, 1285" },
-    { "openrlhf", "trl advantage_eps=1e-9 beta=0.01 kl=k1 kl_in_reward=1", "O group_norm" },
+    { "openrlhf", "trl advantage_eps=1e-9 beta=0.01 kl=k1 kl_in_reward=2", "O group_norm" },
     { "dapo", "verl dual_clip=0 epsilon_high=0.28 equal_rewards=resample max_resamples=4 "
       "mask_truncated_completions=1", "DAPO, arXiv:2503.14476, table 1" },
     { "dr_grpo", "trl advantage=mean advantage_eps=0 average=constant",
@@ -5567,10 +5568,10 @@ static int grpo__check_objective(grpo_config *c) {
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above a "
                                  "fifth of a step's completions, or beta could fall to 0 in one",
                                  (double)o->kl_horizon);
-    if (o->combine == GRPO_COMBINE_ADVANTAGES && (o->kl_in_reward || o->advantage
+    if (o->combine == GRPO_COMBINE_ADVANTAGES && (o->kl_in_reward == 1 || o->advantage
                                                   >= GRPO_ADVANTAGE_RETURN))
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared one "
-                                 "by one leave no common reward for kl_in_reward, returns or gae");
+                                 "by one leave none for kl_in_reward 1, returns or gae");
     return GRPO_OK;
 }
 
@@ -6421,14 +6422,15 @@ static int grpo__takes_part(const grpo *g, int i) {
     return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->equal[i / g->batch.group_size];
 }
 
-/* One A a completion, from the rewards of its group. */
+/* One A a completion, from the rewards of its group; kl_in_reward 2 then takes its KL from it. */
 static int grpo__compare_groups(grpo *g) {
     grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
     float *rewards = g->machinery->new_logprobs, *advantages = g->machinery->new_dlogprobs;
     float weights[GRPO_MAX_REWARDS];
     int i, t, code;
-    for (i = 0; i < b->num_sequences; i++) rewards[i] = grpo__penalised_reward(g, i);
+    for (i = 0; i < b->num_sequences; i++)
+        rewards[i] = o->kl_in_reward == 2 ? b->rewards[i] : grpo__penalised_reward(g, i);
     for (i = 0; i < g->config.num_rewards; i++)
         weights[i] = g->config.rewards[i].steps ? 0 : g->config.rewards[i].weight;
     if (o->combine == GRPO_COMBINE_ADVANTAGES)
@@ -6438,8 +6440,11 @@ static int grpo__compare_groups(grpo *g) {
     else
         code = grpo_advantages(o, rewards, b->num_prompts, b->group_size, g->machinery->lengths,
                                advantages, NULL);
-    for (i = 0; i < b->num_sequences; i++)
-        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) b->advantages[t] = advantages[i];
+    for (i = 0; i < b->num_sequences; i++) {
+        double A = (double)advantages[i];
+        for (t = b->offsets[i + 1]; t-- > b->offsets[i]; b->advantages[t] = (float)A)
+            if (o->kl_in_reward == 2) A -= grpo__penalty(g, t);
+    }
     return code;
 }
 

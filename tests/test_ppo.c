@@ -348,10 +348,33 @@ static void test_rewards_that_cancel(void)
     }
 }
 
-/* A second update on the same batch is that of grpo_loss() on all its tokens, also where A is 0: DRO holds
- * those to pi_old all the same. */
 static float odd_or_equal(const grpo_sample *s, void *user) { return s->prompt_index % 2 ? 1 : odd(s, user); }
 
+/* OpenRLHF compares rewards alone, and takes from each token's A the KL still to come: where all rewards
+ * are equal, KL is all there is, and it is not scaled up to the size of a reward. */
+static void test_kl_after_comparison(void)
+{
+    grpo_config c = config_of("openrlhf");
+    grpo *g;
+    grpo_metrics m;
+    float compared[PROMPTS * GROUP];
+    int i, t;
+    grpo_add_reward(&c, "odd", odd_or_equal, 1, NULL);
+    g = policy_of(&c);
+    reward_after(g, 3, &m);
+    CHECK(!grpo_advantages(&c.objective, g->batch.rewards, PROMPTS, GROUP, NULL, compared, NULL) && m.kl > 0, "kl %g", m.kl);
+    for (i = 0; i < PROMPTS * GROUP; i++) {
+        double A = (double)compared[i];
+        for (t = g->batch.offsets[i + 1]; t-- > g->batch.offsets[i]; ) {
+            A -= 0.01 * ((double)g->batch.logprobs[t] - (double)g->batch.ref_logprobs[t]);
+            CHECK_CLOSE(g->batch.advantages[t], A, 1e-6);
+        }
+    }
+    grpo_free(g);
+}
+
+/* A second update on the same batch is that of grpo_loss() on all its tokens, also where A is 0: DRO holds
+ * those to pi_old all the same. */
 static void test_second_update(void)
 {
     static const char *const settings[4] = { "trl", "dro", "dro dro_beta=0", "deepseekmath" };
@@ -461,6 +484,7 @@ int main(void)
     test_process();
     test_process_resampled();
     test_rewards_that_cancel();
+    test_kl_after_comparison();
     test_second_update();
     test_no_room();
     test_controllers();
