@@ -6837,7 +6837,7 @@ int grpo_update(grpo *g, grpo_metrics *metrics) {
             if (first < end) code = grpo__update_range(g, first, end, &m);
         }
     grpo__average_updates(&m);
-    if (!code) grpo__adapt(g, &m);
+    if (!code && m.num_updates) grpo__adapt(g, &m);           /* else nothing was measured       */
     if (metrics) *metrics = m;
     return code;
 }

@@ -373,6 +373,21 @@ static void test_kl_after_comparison(void)
     grpo_free(g);
 }
 
+/* A step that learned nothing measured nothing: no controller moves. */
+static void test_controllers_at_rest(void)
+{
+    grpo_config c = config_of("deepseekmath equal_rewards=skip kl_target=0.1 entropy_coef=0.01 entropy_target=5");
+    grpo *g;
+    grpo_metrics m;
+    grpo_add_reward(&c, "none", odd, 0, NULL);
+    g = policy_of(&c);
+    reward_after(g, 2, &m);
+    CHECK(m.num_updates == 0 && g->config.objective.beta == c.objective.beta
+          && g->config.objective.entropy_coef == c.objective.entropy_coef, "%d updates, beta %g, entropy_coef %g",
+          m.num_updates, (double)g->config.objective.beta, (double)g->config.objective.entropy_coef);
+    grpo_free(g);
+}
+
 /* A second update on the same batch is that of grpo_loss() on all its tokens, also where A is 0: DRO holds
  * those to pi_old all the same. */
 static void test_second_update(void)
@@ -485,6 +500,7 @@ int main(void)
     test_process_resampled();
     test_rewards_that_cancel();
     test_kl_after_comparison();
+    test_controllers_at_rest();
     test_second_update();
     test_no_room();
     test_controllers();
