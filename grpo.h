@@ -3444,7 +3444,7 @@ static int grpo__check_ranges(grpo_config *c) {
         GRPO__RANGE(learning_rate, 0, any),
         GRPO__RANGE(adam_beta1, 0, 1 - 1e-9),
         GRPO__RANGE(adam_beta2, 0, 1 - 1e-9),
-        GRPO__RANGE(adam_epsilon, 0, any),
+        GRPO__RANGE(adam_epsilon, 1e-20, any),                /* 0 / 0 where a gradient is 0    */
         GRPO__RANGE(weight_decay, 0, any),
         GRPO__RANGE(max_grad_norm, 0, any),
         GRPO__RANGE(lr_scheduler_type, 0, GRPO_SCHEDULE_COSINE),
