@@ -5565,8 +5565,8 @@ static int grpo__check_objective(grpo_config *c) {
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it must "
                                  "be at least 1", o->max_completion_length);
     if (o->kl_target > 0 && !((double)o->kl_horizon > 0.2 * c->num_prompts * c->num_generations))
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above a "
-                                 "fifth of a step's completions, or beta could fall to 0 in one",
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above "
+                                 "a fifth of a step's completions, or beta could fall to 0 in one",
                                  (double)o->kl_horizon);
     if (o->combine == GRPO_COMBINE_ADVANTAGES && (o->kl_in_reward == 1 || o->advantage
                                                   >= GRPO_ADVANTAGE_RETURN))
@@ -5795,7 +5795,7 @@ static double grpo__vespo_weight(const grpo__token *t) {
 }
 
 /* DPPO: has pi left pi_old too far, in the direction in which A pushes it? Distance in probability,
- * or the KL of "this token or another" under pi_old and pi (with veRL's 1e-8: a log-prob may be 0). */
+ * or the KL of "this token or another" under pi_old and pi (veRL's 1e-8: either may be sure). */
 static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
     double p = exp(t->logprob), q = exp(t->old_logprob);
     if (o->loss == GRPO_LOSS_DPPO_TV)
