@@ -137,8 +137,8 @@
  *   - The last token of a completion that is cut off at max_completion_length counts like any
  *     other; set mask_truncated_completions to leave such completions out.
  *   - A sequence of which no token counts is not counted in averages either.
- *   - A group without any gradient (equal rewards, no KL in the loss) is not computed: its tokens
- *     count in the metrics with the log-probs they were sampled with.
+ *   - A group without any gradient (equal rewards, and no KL or other pull in the loss) is not
+ *     computed: its tokens count in the metrics with the log-probs they were sampled with.
  *   - Dynamic sampling (DAPO) samples the same prompt anew instead of drawing another.
  *   - Under top-k, top-p, min-p and temperature, the distribution trained is the one sampled
  *     from: the ratio, KL and entropy are of the probabilities renormalised over the tokens
@@ -386,8 +386,10 @@ typedef struct grpo_objective {
     float beta;                     /* weight of the KL term; 0: no reference policy in memory   */
     int   kl;                       /* GRPO_KL_*                                                 */
     int   kl_straight_through;      /* 1: kl's value with the gradient of k2 (veRL's "+")        */
-    int   kl_in_reward;             /* 1: beta * KL is taken from the reward instead             */
-    float kl_target, kl_horizon;    /* beta moves so that KL nears kl_target; 0: beta stays      */
+    int   kl_in_reward;             /* 1: beta * KL is taken from the reward instead; 2: from A,
+                                       that of the token and those after it (OpenRLHF)           */
+    float kl_target, kl_horizon;    /* beta moves so that KL nears kl_target; 0: beta stays. The
+                                       horizon: in completions, above a fifth of a step's        */
 
     /* entropy */
     float entropy_coef;             /* loss -= entropy_coef * token mean of the entropy          */
@@ -760,9 +762,10 @@ typedef struct grpo_sequences {
 
 /* The loss -J and its derivatives, one per token (either may be NULL): dlogprobs, and dkl for
  * GRPO_KL_FULL, whose KL is not a function of the token's log-prob. The gradient of entropies
- * is the constant -entropy_coef / number of tokens. stats may be NULL. Sequences without a
- * single token that counts are not counted in the averages. DeepSeekMath eq. 3
- * (arXiv:2402.03300); variants: see the table of presets. */
+ * is the constant -entropy_coef / number of tokens. Where r is of a sequence whose tokens differ
+ * in A, mask or importance, a token's derivative is that of its own loss alone (GSPO-token).
+ * stats may be NULL. Sequences without a single token that counts are not counted in the
+ * averages. DeepSeekMath eq. 3 (arXiv:2402.03300); variants: see the table of presets. */
 GRPO_API double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs,
                           float *dkl, grpo_loss_stats *stats);
 /* A trainer's batch as grpo_loss() takes it, with these log-probs of the policy as it is now. */
@@ -3448,7 +3451,7 @@ static int grpo__check_ranges(grpo_config *c) {
         GRPO__RANGE(learning_rate, 0, any),
         GRPO__RANGE(adam_beta1, 0, 1 - 1e-9),
         GRPO__RANGE(adam_beta2, 0, 1 - 1e-9),
-        GRPO__RANGE(adam_epsilon, 0, any),
+        GRPO__RANGE(adam_epsilon, 1e-20, any),                /* 0 / 0 where a gradient is 0    */
         GRPO__RANGE(weight_decay, 0, any),
         GRPO__RANGE(max_grad_norm, 0, any),
         GRPO__RANGE(lr_scheduler_type, 0, GRPO_SCHEDULE_COSINE),
@@ -5350,8 +5353,8 @@ int grpo_combine_advantages(const grpo_objective *o, const float *parts, const f
     if (code) return code;
     batch = grpo__describe(advantages, NULL, n, o->advantage_ddof);
     for (i = 0; i < n; i++)
-        advantages[i] = (float)(((double)advantages[i] - batch.mean)
-                                / (batch.std + (double)o->advantage_eps));
+        advantages[i] = batch.equal ? 0 : (float)(((double)advantages[i] - batch.mean)
+                                                  / (batch.std + (double)o->advantage_eps));
     return GRPO_OK;
 }
 
@@ -5431,7 +5434,7 @@ static const grpo__setting grpo__settings[] = {
     { GRPO__AT(beta), NULL, 0, 3e38 },
     { GRPO__AT(kl), "k1 k2 k3 abs full", 0, 4 },
     { GRPO__AT(kl_straight_through), "0 1", 0, 1 },
-    { GRPO__AT(kl_in_reward), "0 1", 0, 1 },
+    { GRPO__AT(kl_in_reward), "0 1 2", 0, 2 },
     { GRPO__AT(kl_target), NULL, 0, 3e38 },
     { GRPO__AT(kl_horizon), NULL, 1e-38, 3e38 },
     { GRPO__AT(entropy_coef), NULL, -3e38, 3e38 },
@@ -5491,7 +5494,7 @@ static const grpo__preset grpo__presets[] = {
     { "trl", "deepseekmath average=token beta=0", "T grpo_config.py: loss_type dapo" },
     { "trl_grpo", "trl average=sequence", "T loss_type grpo" },
     { "verl", "trl advantage_eps=1e-6 dual_clip=3", "V core_algos.py 267, 1285" },
-    { "openrlhf", "trl advantage_eps=1e-9 beta=0.01 kl=k1 kl_in_reward=1", "O group_norm" },
+    { "openrlhf", "trl advantage_eps=1e-9 beta=0.01 kl=k1 kl_in_reward=2", "O group_norm" },
     { "dapo", "verl dual_clip=0 epsilon_high=0.28 equal_rewards=resample max_resamples=4 "
       "mask_truncated_completions=1", "DAPO, arXiv:2503.14476, table 1" },
     { "dr_grpo", "trl advantage=mean advantage_eps=0 average=constant",
@@ -5549,11 +5552,15 @@ static int grpo__check_objective(grpo_config *c) {
     if (o->average == GRPO_AVERAGE_CONSTANT && o->max_completion_length < 1)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it "
                                  "must be at least 1", o->max_completion_length);
-    if (o->combine == GRPO_COMBINE_ADVANTAGES && (o->kl_in_reward || o->advantage
-                                                  >= GRPO_ADVANTAGE_RETURN))
+    if (o->kl_target > 0
+        && !((double)o->kl_horizon > 0.2 * c->num_prompts * c->num_generations))
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above "
+                                 "a fifth of a step's completions, or beta could fall to 0 in one",
+                                 (double)o->kl_horizon);
+    if (o->combine == GRPO_COMBINE_ADVANTAGES
+        && (o->kl_in_reward == 1 || o->advantage >= GRPO_ADVANTAGE_RETURN))
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared "
-                                 "one by one leave no common reward for kl_in_reward, returns or "
-                                 "gae");
+                                 "one by one leave none for kl_in_reward 1, returns or gae");
     return GRPO_OK;
 }
 
@@ -5719,8 +5726,11 @@ static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences 
     k.A = (double)s->advantages[t];
     k.x = k.logprob - k.old_logprob;
     k.chain = 1;
-    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x = q->log_ratio / q->tokens;      /* n times 1 / n   */
-    if (o->ratio == GRPO_RATIO_SUM) { k.x = q->log_ratio; k.chain = q->tokens; }
+    if (o->ratio == GRPO_RATIO_TOKEN) return k;
+    if (fabs(k.x) > grpo__max_log_ratio) k.chain = 0;         /* its part of the sum is a bound  */
+    k.x = q->log_ratio;
+    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x /= q->tokens;    /* n times 1 / n                   */
+    else k.chain *= q->tokens;
     return k;
 }
 
@@ -5775,18 +5785,19 @@ static double grpo__vespo_weight(const grpo__token *t) {
 }
 
 /* DPPO: has pi left pi_old too far, in the direction in which A pushes it? Distance in probability,
- * or the KL of "this token or another" under pi_old and pi. */
+ * or the KL of "this token or another" under pi_old and pi (veRL's 1e-8: either may be sure). */
 static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
     double p = exp(t->logprob), q = exp(t->old_logprob);
     if (o->loss == GRPO_LOSS_DPPO_TV)
         return t->A > 0 ? p - q > (double)o->epsilon_high : p - q < -(double)o->epsilon;
     if (t->A > 0 ? p <= q : p >= q) return 0;
-    return q * (t->old_logprob - t->logprob) + (1 - q) * (log1p(-q) - log1p(-p))
+    return q * (t->old_logprob - t->logprob) + (1 - q) * log((1 - q + 1e-8) / (1 - p + 1e-8))
          > (double)(t->A > 0 ? o->epsilon_high : o->epsilon);
 }
 
 /* Loss of one token, and its derivative with respect to the token's log-prob: for ratios of
- * sequences, that of all the sequence's tokens. */
+ * sequences, that of all the sequence's tokens, as if all had this one's A and weight. (Where they
+ * have not, each learns from its own: GSPO-token, arXiv:2507.18071, section 4.3.) */
 static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double r = grpo__ratio(t->x), y = (double)o->dro_beta * t->x;
     double low = 1 - (double)o->epsilon, high = 1 + (double)o->epsilon_high;
@@ -5886,6 +5897,7 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
     double r = grpo__ratio(k.x), loss = grpo__policy_loss(o, &k, d);
     double w = grpo__importance(o, s, q, t);
     double drift = (double)o->off_policy_mask_threshold;
+    if (s->sampling_logprobs) grpo__measure_sampling(s, t, w, sums);
     if (s->mask && s->mask[t] == 2) w = 0;
     if (drift > 0 && k.A < 0 && q->drift / q->tokens > drift) w = 0;
     if (w == 0) loss = *d = 0;      /* even if they are not numbers                              */
@@ -5895,7 +5907,6 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
     *high += r > 1 + (double)o->epsilon_high && k.A > 0;
     sums->ratio += r;
     if (r > sums->ratio_max || r != r) sums->ratio_max = r;   /* a NaN stays                     */
-    if (s->sampling_logprobs) grpo__measure_sampling(s, t, w, sums);
     if (s->entropies) sums->entropy += (double)s->entropies[t];
     sums->num_tokens++;
     return s->ref_logprobs ? loss + grpo__kl_term(o, s, t, d, dkl, sums) : loss;
@@ -6299,6 +6310,19 @@ static int grpo__steps_differ(const grpo_batch *b, int p) {
     return 0;
 }
 
+/* Does any reward set a group's completions apart, where each is compared by itself? Their sum may
+ * be equal all the same. */
+static int grpo__parts_differ(const grpo *g, int p) {
+    const grpo_batch *b = &g->batch;
+    const grpo_config *c = &g->config;
+    int r, differ = 0;
+    for (r = 0; r < c->num_rewards && c->objective.combine == GRPO_COMBINE_ADVANTAGES; r++)
+        if (!c->rewards[r].steps && c->rewards[r].weight != 0)
+            differ |= !grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences)
+                                      + grpo__size(p, b->group_size), NULL, b->group_size, 1).equal;
+    return differ;
+}
+
 static int grpo__find_equal_groups(grpo *g, int *count) {
     grpo_batch *b = &g->batch;
     int p;
@@ -6307,7 +6331,7 @@ static int grpo__find_equal_groups(grpo *g, int *count) {
         return grpo__fail(g, GRPO_BAD_INPUT, "the batch is empty");
     *count = 0;
     for (p = 0; p < b->num_prompts; p++) {
-        if (grpo__steps_differ(b, p)) g->machinery->equal[p] = 0;
+        if (grpo__steps_differ(b, p) || grpo__parts_differ(g, p)) g->machinery->equal[p] = 0;
         *count += g->machinery->equal[p];
     }
     return GRPO_OK;
@@ -6389,14 +6413,15 @@ static int grpo__takes_part(const grpo *g, int i) {
     return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->equal[i / g->batch.group_size];
 }
 
-/* One A a completion, from the rewards of its group. */
+/* One A a completion, from the rewards of its group; kl_in_reward 2 then takes its KL from it. */
 static int grpo__compare_groups(grpo *g) {
     grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
     float *rewards = g->machinery->new_logprobs, *advantages = g->machinery->new_dlogprobs;
     float weights[GRPO_MAX_REWARDS];
     int i, t, code;
-    for (i = 0; i < b->num_sequences; i++) rewards[i] = grpo__penalised_reward(g, i);
+    for (i = 0; i < b->num_sequences; i++)
+        rewards[i] = o->kl_in_reward == 2 ? b->rewards[i] : grpo__penalised_reward(g, i);
     for (i = 0; i < g->config.num_rewards; i++)
         weights[i] = g->config.rewards[i].steps ? 0 : g->config.rewards[i].weight;
     if (o->combine == GRPO_COMBINE_ADVANTAGES)
@@ -6406,8 +6431,11 @@ static int grpo__compare_groups(grpo *g) {
     else
         code = grpo_advantages(o, rewards, b->num_prompts, b->group_size, g->machinery->lengths,
                                advantages, NULL);
-    for (i = 0; i < b->num_sequences; i++)
-        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) b->advantages[t] = advantages[i];
+    for (i = 0; i < b->num_sequences; i++) {
+        double A = (double)advantages[i];
+        for (t = b->offsets[i + 1]; t-- > b->offsets[i]; b->advantages[t] = (float)A)
+            if (o->kl_in_reward == 2) A -= grpo__penalty(g, t);
+    }
     return code;
 }
 
@@ -6534,11 +6562,13 @@ static float *grpo__entropy_gradient(grpo *g, const grpo_objective *o, const grp
     return d;
 }
 
-/* Is the gradient of every token of a group 0? Then there is no work to do for it. */
+/* Is the gradient of every token of a group 0? Then there is no work to do for it. (DRO pulls log r
+ * to 0 whatever A is.) */
 static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
     const grpo_batch *b = &g->batch;
     int t, end = b->offsets[(p + 1) * b->group_size];
     int pulled = o->entropy_coef != 0 || (o->beta > 0 && !o->kl_in_reward)
+              || (o->loss == GRPO_LOSS_DRO && o->dro_beta > 0)
               || (g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE);
     for (t = b->offsets[p * b->group_size]; t < end; t++)
         if (b->mask[t] && (pulled || b->advantages[t] != 0)) return 0;
@@ -6799,7 +6829,7 @@ int grpo_update(grpo *g, grpo_metrics *metrics) {
             if (first < end) code = grpo__update_range(g, first, end, &m);
         }
     grpo__average_updates(&m);
-    if (!code) grpo__adapt(g, &m);
+    if (!code && m.num_updates) grpo__adapt(g, &m);           /* else nothing was measured       */
     if (metrics) *metrics = m;
     return code;
 }
@@ -7215,17 +7245,18 @@ static void grpo__value_part(const grpo *g, const float *values, float *dvalues,
     }
 }
 
-/* 1 - var(R - V) / var(R), over tokens that count: 0 if V knows no more than the mean, 1 if all. */
-static double grpo__explained(const grpo_batch *b, int from, int to) {
+/* 1 - var(R - V) / var(R), over the batch's tokens that count: 0 if V, as it was at sampling, knows
+ * no more than the mean, 1 if all; 0 if there is nothing but rounding to explain. */
+static double grpo__explained(const grpo_batch *b) {
     double n = 0, R = 0, RR = 0, e = 0, ee = 0, spread;
     int t;
-    for (t = from; t < to; t++) {
+    for (t = 0; t < b->offsets[b->num_sequences]; t++) {
         double r = (double)b->returns[t], error = r - (double)b->values[t];
         if (!b->mask[t]) continue;
         n++; R += r; RR += r * r; e += error; ee += error * error;
     }
     spread = n > 0 ? RR / n - R / n * (R / n) : 0;
-    return spread > 0 ? 1 - (ee / n - e / n * (e / n)) / spread : 0;
+    return spread * n > 1e-12 * RR ? 1 - (ee / n - e / n * (e / n)) / spread : 0;
 }
 
 /* The critic's gradient on prompts [first, end) of the batch that it was lent. */
@@ -7251,7 +7282,6 @@ static int grpo__critic_gradient(grpo *critic, const grpo *g, int first, int end
 /* One update of the value model beside the policy's; with shared weights that has happened. */
 static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grpo__sums *sums) {
     grpo *critic = grpo__critic_of(g);
-    const grpo_batch *b = &g->batch;
     grpo_batch own = critic->batch;
     const grpo_config *c = &critic->config;
     int code = GRPO_OK;
@@ -7268,8 +7298,7 @@ static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grp
     }
     m->vf_loss += sums->value;
     m->vf_clipfrac += sums->value_clips;
-    m->vf_explained_var = grpo__explained(b, b->offsets[first * b->group_size],
-                                          b->offsets[end * b->group_size]);
+    m->vf_explained_var = grpo__explained(&g->batch);
     return code;
 }
 

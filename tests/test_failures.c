@@ -121,6 +121,7 @@ static void huge_vocab(grpo_config *c) { c->model.vocab_size = INT32_MAX; }
 static void no_completion(grpo_config *c) { c->max_completion_length = 0; }
 static void long_prompt(grpo_config *c) { c->max_prompt_length = 2000; }
 static void nan_lr(grpo_config *c) { c->learning_rate = NAN; }
+static void no_adam_epsilon(grpo_config *c) { c->adam_epsilon = 0; }
 static void negative_beta(grpo_config *c) { c->objective.beta = -1; }
 static void inf_epsilon(grpo_config *c) { c->objective.epsilon = INFINITY; }
 static void small_dual(grpo_config *c) { c->objective.dual_clip = 0.5f; }
@@ -142,8 +143,8 @@ static void test_configs(void)
 {
     static const spoil spoils[] = {
         no_heads, odd_head, odd_group, huge_model, huge_batch, big_batch, huge_vocab, no_completion,
-        long_prompt, nan_lr, negative_beta, inf_epsilon, small_dual, bad_kl, bad_top_p, cold, twice,
-        not_utf8, half_hook, empty_reward, schedule, theta };
+        long_prompt, nan_lr, no_adam_epsilon, negative_beta, inf_epsilon, small_dual, bad_kl,
+        bad_top_p, cold, twice, not_utf8, half_hook, empty_reward, schedule, theta };
     size_t i;
     for (i = 0; i < sizeof spoils / sizeof *spoils; i++) {
         grpo_config c = tiny();

@@ -229,6 +229,7 @@ static void test_steps_and_parts(void)
     static const int ends[5] = { 1, 4, 2, 0, 3 };
     static const float rewards[5] = { 1, 0, 0.5f, -1, 2 };
     static const float parts[8] = { 1, 0, 0, 1, 0.2f, 0.4f, 0.1f, 0.9f }, weights[2] = { 1, 0.5f };
+    static const float equal[8] = { 1, 1, 0, 0, 0.1f, 0.1f, 0.1f, 0.1f };
     grpo_objective o = objective("deepseekmath advantage_eps=0");
     double z[5], mean = 0.5, std = 0, sums[4], m = 0, v = 0;
     float advantages[14], combined[4];
@@ -253,6 +254,9 @@ static void test_steps_and_parts(void)
     for (i = 0; i < 4; i++) m += sums[i] / 4;
     for (i = 0; i < 4; i++) v += (sums[i] - m) * (sums[i] - m) / 3;
     for (i = 0; i < 4; i++) CHECK_CLOSE(combined[i], (sums[i] - m) / (sqrt(v) + 1e-4), 1e-5);
+    o.advantage_eps = 0;
+    CHECK(!grpo_combine_advantages(&o, equal, weights, 2, 2, 2, NULL, combined), "GDPO of equals");
+    for (i = 0; i < 4; i++) CHECK(combined[i] == 0, "nothing to compare: %g", (double)combined[i]);
 }
 
 /* What leaves a token out, or weighs it, against the rules in words. */
@@ -293,6 +297,19 @@ static void test_masks_and_importance(void)
     }
     for (t = 0; t < 32; t++) mask[t] = (unsigned char)(t % 3);
     in.s.mask = mask;
+    {   /* pi_old / pi_sampling is measured on tokens without a policy loss too */
+        grpo_objective o = objective("trl importance=token importance_cap=9");
+        grpo_loss_stats stats;
+        double least = 1e9, mean = 0;
+        grpo_loss(&o, &in.s, NULL, NULL, &stats);
+        for (t = 0; t < 32; t++)
+            if (mask[t]) {
+                double w = exp((double)in.old[t] - (double)in.sampling[t]);
+                least = fmin(least, w); mean += w / stats.num_tokens;
+            }
+        CHECK_CLOSE(stats.importance_min, least, 1e-6);
+        CHECK_CLOSE(stats.importance_mean, mean, 1e-6);
+    }
     in.s.sampling_logprobs = NULL;
     in.s.ref_logprobs = in.ref;
     {
@@ -323,6 +340,24 @@ static void test_masks_and_importance(void)
             for (t = golden_offsets[i]; t < golden_offsets[i + 1]; t++)
                 CHECK(gradient[t] == (out ? 0 : plain[t]), "sequence %d, token %d", i, t);
         }
+    }
+}
+
+/* DPPO at the edge: a token that was certain (log pi_old = 0) and is so no more has left; one that has
+ * become certain by a hair has not. */
+static void test_certain_tokens(void)
+{
+    static const int offsets[2] = { 0, 1 };
+    static const float now[2] = { -0.5f, 0 }, old[2] = { 0, -1e-3f }, A[2] = { -1, 1 };
+    grpo_objective o = objective("dppo_kl");
+    int i;
+    for (i = 0; i < 2; i++) {
+        float d;
+        grpo_sequences s;
+        memset(&s, 0, sizeof s);
+        s.num_sequences = 1; s.offsets = offsets;
+        s.logprobs = &now[i]; s.old_logprobs = &old[i]; s.advantages = &A[i];
+        CHECK(isfinite(grpo_loss(&o, &s, &d, NULL, NULL)) && (d != 0) == i, "token %d: %g", i, (double)d);
     }
 }
 
@@ -431,6 +466,32 @@ static void difference_of(const grpo_objective *o, const unsigned char *mask, do
             error = fabs((above - below) / ((double)up - (double)down) - (double)gradient[t]);
             if (!(error <= *worst)) *worst = error;
         }
+}
+
+/* A token whose log r is at its bound of 20 has no part in the derivative of its sequence's r. */
+static void test_bounded_ratios(void)
+{
+    static const char *const settings[4] = { "gspo epsilon_high=0.9", "rloo beta=0 epsilon_high=0.9",
+                                             "sapo ratio=sequence", "dro ratio=sum" };
+    static const int offsets[2] = { 0, 3 };
+    static const float old[3] = { -26, -1.1f, -1.2f }, A[3] = { 1, 1, 1 };
+    int i, t;
+    for (i = 0; i < 4; i++) {
+        float now[3] = { -1, -21, -1 }, gradient[3];
+        grpo_objective o = objective(settings[i]);
+        grpo_sequences s;
+        memset(&s, 0, sizeof s);
+        s.num_sequences = 1; s.offsets = offsets; s.logprobs = now; s.old_logprobs = old; s.advantages = A;
+        grpo_loss(&o, &s, gradient, NULL, NULL);
+        for (t = 0; t < 3; t++) {
+            float x = now[t], up = x + 1e-3f, down = x - 1e-3f;
+            double above, below;
+            now[t] = up; above = grpo_loss(&o, &s, NULL, NULL, NULL);
+            now[t] = down; below = grpo_loss(&o, &s, NULL, NULL, NULL);
+            now[t] = x;
+            CHECK_CLOSE(gradient[t], (above - below) / ((double)up - (double)down), 1e-5);
+        }
+    }
 }
 
 /* All losses without a constant in them, which golden numbers check. */
@@ -753,8 +814,10 @@ int main(void)
     test_golden_ppo();
     test_steps_and_parts();
     test_masks_and_importance();
+    test_certain_tokens();
     test_settings();
     test_golden_adamw();
+    test_bounded_ratios();
     test_finite_differences();
     test_parts();
     test_worked_example();

@@ -125,6 +125,36 @@ static void test_ppo(void)
     }
 }
 
+/* What the value model explains is said of the whole batch, however many updates are made of it. */
+static void test_explained(void)
+{
+    double explained[2];
+    int i;
+    for (i = 0; i < 2; i++) {
+        grpo_config c = config_of("ppo beta=0");
+        grpo *g;
+        grpo_metrics m;
+        c.model.value_head = 1;
+        c.steps_per_generation = i ? PROMPTS : 1;
+        g = policy_of(&c);
+        reward_after(g, 1, &m);
+        CHECK(m.num_updates == c.steps_per_generation, "%d updates", m.num_updates);
+        explained[i] = m.vf_explained_var;
+        grpo_free(g);
+    }
+    CHECK(explained[0] != 0 && explained[0] == explained[1], "explained %g, %g", explained[0], explained[1]);
+    {   /* returns that are all equal, up to rounding: nothing to explain */
+        int offsets[2] = { 0, 51 };
+        float returns[51], values[51];
+        unsigned char mask[51];
+        grpo_batch b;
+        memset(&b, 0, sizeof b);
+        for (i = 0; i < 51; i++) { returns[i] = 0.1f; values[i] = 0.01f * (float)i; mask[i] = 1; }
+        b.num_sequences = 1; b.offsets = offsets; b.returns = returns; b.values = values; b.mask = mask;
+        CHECK(grpo__explained(&b) == 0, "explained %g", grpo__explained(&b));
+    }
+}
+
 /* Pairs in which more fours win; the model then judges, and a policy learns from that alone. */
 static void test_reward_model(void)
 {
@@ -321,6 +351,96 @@ static void test_process_resampled(void)
     grpo_free(g);
 }
 
+/* GDPO compares each reward by itself: rewards whose weighted sum is the same for all still teach. */
+static float odd(const grpo_sample *s, void *user) { (void)user; return (float)(s->completion_index % 2); }
+static float even(const grpo_sample *s, void *user) { return 2 - 2 * odd(s, user); }
+
+static void test_rewards_that_cancel(void)
+{
+    static const char *const settings[2] = { "gdpo equal_rewards=skip", "trl equal_rewards=skip" };
+    int i;
+    for (i = 0; i < 2; i++) {
+        grpo_config c = config_of(settings[i]);
+        grpo *g;
+        grpo_metrics m;
+        grpo_add_reward(&c, "odd", odd, 1, NULL);
+        grpo_add_reward(&c, "even", even, 0.5f, NULL);
+        g = policy_of(&c);
+        reward_after(g, 1, &m);
+        CHECK(m.frac_reward_zero_std == i && m.num_updates == !i && (m.grad_norm > 0) == !i,
+              "%s: %g of the groups are equal", settings[i], m.frac_reward_zero_std);
+        grpo_free(g);
+    }
+}
+
+static float odd_or_equal(const grpo_sample *s, void *user) { return s->prompt_index % 2 ? 1 : odd(s, user); }
+
+/* OpenRLHF compares rewards alone, and takes from each token's A the KL still to come: where all rewards
+ * are equal, KL is all there is, and it is not scaled up to the size of a reward. */
+static void test_kl_after_comparison(void)
+{
+    grpo_config c = config_of("openrlhf");
+    grpo *g;
+    grpo_metrics m;
+    float compared[PROMPTS * GROUP];
+    int i, t;
+    grpo_add_reward(&c, "odd", odd_or_equal, 1, NULL);
+    g = policy_of(&c);
+    reward_after(g, 3, &m);
+    CHECK(!grpo_advantages(&c.objective, g->batch.rewards, PROMPTS, GROUP, NULL, compared, NULL) && m.kl > 0, "kl %g", m.kl);
+    for (i = 0; i < PROMPTS * GROUP; i++) {
+        double A = (double)compared[i];
+        for (t = g->batch.offsets[i + 1]; t-- > g->batch.offsets[i]; ) {
+            A -= 0.01 * ((double)g->batch.logprobs[t] - (double)g->batch.ref_logprobs[t]);
+            CHECK_CLOSE(g->batch.advantages[t], A, 1e-6);
+        }
+    }
+    grpo_free(g);
+}
+
+/* A step that learned nothing measured nothing: no controller moves. */
+static void test_controllers_at_rest(void)
+{
+    grpo_config c = config_of("deepseekmath equal_rewards=skip kl_target=0.1 entropy_coef=0.01 entropy_target=5");
+    grpo *g;
+    grpo_metrics m;
+    grpo_add_reward(&c, "none", odd, 0, NULL);
+    g = policy_of(&c);
+    reward_after(g, 2, &m);
+    CHECK(m.num_updates == 0 && g->config.objective.beta == c.objective.beta
+          && g->config.objective.entropy_coef == c.objective.entropy_coef, "%d updates, beta %g, entropy_coef %g",
+          m.num_updates, (double)g->config.objective.beta, (double)g->config.objective.entropy_coef);
+    grpo_free(g);
+}
+
+/* A second update on the same batch is that of grpo_loss() on all its tokens, also where A is 0: DRO holds
+ * those to pi_old all the same. */
+static void test_second_update(void)
+{
+    static const char *const settings[4] = { "trl", "dro", "dro dro_beta=0", "deepseekmath" };
+    int i, idle[4] = { 2, 0, 2, 0 };
+    for (i = 0; i < 4; i++) {
+        grpo_config c = config_of(settings[i]);
+        grpo *g;
+        grpo_prompt prompts[PROMPTS];
+        grpo_metrics m;
+        grpo_sequences s;
+        float logprobs[TOKENS];
+        double loss;
+        make_prompts(prompts);
+        grpo_add_reward(&c, "odd", odd_or_equal, 1, NULL);
+        g = policy_of(&c);
+        CHECK(!grpo_rollout(g, prompts, PROMPTS) && !grpo_score(g) && !grpo_advantage(g) && !grpo_update(g, &m)
+              && !grpo_forward(g, GRPO_POLICY, logprobs, NULL), "%s", grpo_error(g));
+        s = grpo_batch_sequences(g, logprobs);
+        loss = grpo_loss(&g->config.objective, &s, NULL, NULL, NULL);
+        CHECK(!grpo_update(g, &m), "%s", grpo_error(g));
+        CHECK_CLOSE(m.loss, loss, 1e-7);
+        CHECK(m.num_idle == idle[i], "%s: %d idle groups", settings[i], m.num_idle);
+        grpo_free(g);
+    }
+}
+
 /* No room: a sentence, never a loop without end. */
 static void test_no_room(void)
 {
@@ -352,6 +472,12 @@ static void test_controllers(void)
     reward_after(g, 5, &m);
     CHECK(g->config.objective.beta > (float)m.beta, "KL above its target: beta must grow");
     CHECK_CLOSE(g->config.objective.entropy_coef, 0.01 + 6 * 0.005, 1e-6);
+    {   /* a fifth of a step's completions or less: beta would fall to 0 or below */
+        grpo_memory needed;
+        c.objective.kl_horizon = PROMPTS * GROUP / 6;
+        CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT && strstr(c.error, "kl_horizon"), "%s", c.error);
+        c.objective.kl_horizon = 100;
+    }
     all = g->batch.offsets[g->batch.num_sequences];
     for (t = 0; t < all; t++) trained += g->batch.mask[t] == 1;
     CHECK(trained >= all / 5 && trained <= all / 4 + 1, "%d of %d tokens train", trained, all);
@@ -399,11 +525,16 @@ int main(void)
 {
     test_values();
     test_ppo();
+    test_explained();
     test_reward_model();
     test_exact_kl();
     test_adopt();
     test_process();
     test_process_resampled();
+    test_rewards_that_cancel();
+    test_kl_after_comparison();
+    test_controllers_at_rest();
+    test_second_update();
     test_no_room();
     test_controllers();
     test_critic_files();
