@@ -46,7 +46,7 @@ check: all
 $(BUILD)/%: examples/%.c $(HEADER) examples/show.h examples/interpreter.h | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: bench/%.c $(HEADER) | $(BUILD)
+$(BUILD)/%: bench/%.c $(HEADER) bench/steps.h | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h examples/interpreter.h | $(BUILD)

@@ -75,14 +75,17 @@ typedef struct grpo__cuda {
     char   error[GRPO_ERROR_LENGTH];
 } grpo__cuda;
 
-static int grpo__blocks_of(size_t n, int size) { return (int)((n + (size_t)size - 1) / (size_t)size); }
+static int grpo__blocks_of(size_t n, int size) {
+    return (int)((n + (size_t)size - 1) / (size_t)size);
+}
 
 static void grpo__check_cuda(grpo__cuda *c, cudaError_t code, const char *what) {
     if (code == cudaSuccess || c->failed) return;
     c->failed = 1;
     snprintf(c->error, sizeof c->error, "the GPU failed in %s: %s (%s)%s", what,
              cudaGetErrorString(code), cudaGetErrorName(code),
-             code == cudaErrorMemoryAllocation ? "; a smaller batch or memory_budget needs less" : "");
+             code == cudaErrorMemoryAllocation
+             ? "; a smaller batch or memory_budget needs less" : "");
 }
 
 /* Launch on the context's stream, and see whether the launch itself was legal. */
@@ -127,8 +130,8 @@ static const char *grpo__cuda_missing(char *error) {
         snprintf(error, GRPO_ERROR_LENGTH, "the NVIDIA driver is older than this program's CUDA "
                  "runtime: update the driver, or build with an older toolkit");
     else
-        snprintf(error, GRPO_ERROR_LENGTH, "no NVIDIA GPU to be used: %s (is the driver loaded, and "
-                 "CUDA_VISIBLE_DEVICES not empty?)", cudaGetErrorString(code));
+        snprintf(error, GRPO_ERROR_LENGTH, "no NVIDIA GPU to be used: %s (is the driver loaded, "
+                 "and CUDA_VISIBLE_DEVICES not empty?)", cudaGetErrorString(code));
     cudaGetLastError();
     return error;
 }
@@ -370,7 +373,8 @@ template <typename E>
 __global__ void grpo__swiglu_kernel(E *y, const E *gate_up, int width) {
     size_t r = blockIdx.x, F = (size_t)width, i;
     for (i = (size_t)blockIdx.y * blockDim.x + threadIdx.x; i < F; i += gridDim.y * blockDim.x) {
-        float gate = grpo__get(gate_up, 2 * r * F + i), up = grpo__get(gate_up, (2 * r + 1) * F + i);
+        float gate = grpo__get(gate_up, 2 * r * F + i);
+        float up = grpo__get(gate_up, (2 * r + 1) * F + i);
         grpo__put(y, r * F + i, gate * grpo__sigmoid(gate) * up);
     }
 }
@@ -380,7 +384,8 @@ __global__ void grpo__swiglu_backward_kernel(E *dgate_up, const E *dy, const E *
                                              int width) {
     size_t r = blockIdx.x, F = (size_t)width, i;
     for (i = (size_t)blockIdx.y * blockDim.x + threadIdx.x; i < F; i += gridDim.y * blockDim.x) {
-        float gate = grpo__get(gate_up, 2 * r * F + i), up = grpo__get(gate_up, (2 * r + 1) * F + i);
+        float gate = grpo__get(gate_up, 2 * r * F + i);
+        float up = grpo__get(gate_up, (2 * r + 1) * F + i);
         float d = grpo__get(dy, r * F + i), s = grpo__sigmoid(gate);
         grpo__put(dgate_up, (2 * r + 1) * F + i, d * gate * s);
         grpo__put(dgate_up, 2 * r * F + i, d * up * s * (1.0f + gate * (1.0f - s)));
@@ -391,8 +396,9 @@ template <typename E>
 static void grpo__cuda_swiglu(void *context, void *y, const void *gate_up, int n, int width) {
     grpo__cuda *c = (grpo__cuda *)context;
     if (n > 0)
-        GRPO__RUN(c, grpo__swiglu_kernel<E>, dim3((unsigned)n, (unsigned)grpo__blocks_of((size_t)width, 1024)),
-                  256, 0, (E *)y, (const E *)gate_up, width);
+        GRPO__RUN(c, grpo__swiglu_kernel<E>,
+                  dim3((unsigned)n, (unsigned)grpo__blocks_of((size_t)width, 1024)), 256, 0,
+                  (E *)y, (const E *)gate_up, width);
 }
 
 template <typename E>
@@ -474,7 +480,8 @@ template <typename E> __global__ void grpo__plain_product_kernel(grpo__product<E
                       ? grpo__get(t.a, (size_t)(i0 + ai) * t.a_row + (size_t)(p0 + ap) * t.a_depth)
                       : 0.0f;
             B[bj][bp] = j0 + bj < t.n && p0 + bp < t.k
-                      ? grpo__get(t.b, (size_t)(p0 + bp) * t.b_depth + (size_t)(j0 + bj) * t.b_column)
+                      ? grpo__get(t.b, (size_t)(p0 + bp) * t.b_depth
+                                       + (size_t)(j0 + bj) * t.b_column)
                       : 0.0f;
         }
         __syncthreads();
@@ -561,7 +568,9 @@ __device__ __forceinline__ void grpo__copy_16(void *to, const void *from, int va
     GRPO__PTX("cp.async.cg.shared.global [%0], [%1], 16, %2;"
               :: "r"(at), "l"(from), "r"(valid) : "memory");
 }
-__device__ __forceinline__ void grpo__copy_fence() { GRPO__PTX("cp.async.commit_group;" ::: "memory"); }
+__device__ __forceinline__ void grpo__copy_fence() {
+    GRPO__PTX("cp.async.commit_group;" ::: "memory");
+}
 #define grpo__copy_wait(left) GRPO__PTX("cp.async.wait_group %0;" :: "n"(left) : "memory")
 #endif
 
@@ -572,15 +581,14 @@ __device__ __forceinline__ uint32_t grpo__pair(float low, float high) {
     return bits;
 }
 
-/* A's fragment [16, 16] at (row, k) from shared memory: rows in a line, or (TURNED) k's in a line. */
+/* A's fragment [16, 16] at (row, k) from shared memory: rows in a line, or (TURNED) k's. */
 template <bool TURNED>
 __device__ __forceinline__ void grpo__load_a(uint32_t a[4], const grpo__bf16 *tile, int stride,
                                              int row, int k) {
     int lane = (int)threadIdx.x % 32, in = lane % 8, which = lane / 8;
-    if (TURNED)
-        grpo__load_matrices<true>(a, tile + (k + which / 2 * 8 + in) * stride + row + which % 2 * 8);
-    else
-        grpo__load_matrices<false>(a, tile + (row + which % 2 * 8 + in) * stride + k + which / 2 * 8);
+    row += which % 2 * 8 + (TURNED ? 0 : in);
+    k += which / 2 * 8 + (TURNED ? in : 0);
+    grpo__load_matrices<TURNED>(a, tile + (TURNED ? k * stride + row : row * stride + k));
 }
 
 /* B's fragments [16, 16] at (k, column), two of 8 columns: k in a line, or (TURNED) columns in a
@@ -600,7 +608,7 @@ __device__ __forceinline__ void grpo__load_b(uint32_t b[4], const grpo__bf16 *ti
 /* ---- the product on tensor cores: floor 2 m n k FLOPs, or the bytes of B while m is small.
  * A block computes BM x BN, a warp WM x WN of it. k runs through shared memory in steps of 32,
  * loaded two steps ahead. Every 256 k's the sums are added to the total: whoever computes a slice,
- * and however many tiles there are, the bits are the same. AT, BT: A and B lie with k in columns. */
+ * and however many tiles there are, the bits are the same. AT, BT: a line of A, of B is one k. */
 template <int BM, int BN, int WM, int WN, bool AT, bool BT> struct grpo__tile {
     enum { WARPS_N = BN / WN, THREADS = BM / WM * WARPS_N * 32,
            A_LINE = (AT ? BM : GRPO__STEP) + GRPO__PAD, A_LINES = AT ? GRPO__STEP : BM,
@@ -659,7 +667,7 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t, float *partial) {
                             BT ? t.b_depth : t.b_column,                                          \
                             BT ? p : j0, BT ? end : t.n, BT ? j0 : p, BT ? t.n : end);            \
         }                                                                                         \
-        grpo__copy_fence();         /* an empty group too, so that they can be counted           */ \
+        grpo__copy_fence();     /* an empty group too, so that they can be counted            */  \
     } while (0)
     for (step = 0; step < GRPO__STAGES - 1; step++) GRPO__LOAD_STEP(step);
     for (step = 0; step < steps; step++) {
@@ -701,7 +709,8 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t, float *partial) {
         for (v = 0; v < WN / 8; v++)
 #pragma unroll
             for (e = 0; e < 4; e += 2) {
-                int i = i0 + row + 16 * u + lane / 4 + 4 * e, j = j0 + column + 8 * v + lane % 4 * 2;
+                int i = i0 + row + 16 * u + lane / 4 + 4 * e;
+                int j = j0 + column + 8 * v + lane % 4 * 2;
                 if (i >= t.m || j >= t.n) continue;
                 if (partial) {
                     float *to = partial + ((size_t)blockIdx.z * (size_t)t.m + (size_t)i)
@@ -732,7 +741,8 @@ static __global__ void grpo__add_slices_kernel(grpo__product<grpo__bf16> t, cons
 /* More than 48 KB of shared memory must be asked for. */
 template <typename Kernel> static void grpo__allow_shared(grpo__cuda *c, Kernel kernel, int bytes) {
     if (bytes > 48 * 1024)
-        grpo__check_cuda(c, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+        grpo__check_cuda(c, cudaFuncSetAttribute(kernel,
+                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                  bytes), "asking for shared memory");
 }
 
@@ -740,7 +750,8 @@ template <int BM, int BN, int WM, int WN, bool AT, bool BT>
 static void grpo__mma_product_by(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
     typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
     int slices = grpo__blocks_of((size_t)t.k, GRPO__SLICE);
-    dim3 grid((unsigned)grpo__blocks_of((size_t)t.n, BN), (unsigned)grpo__blocks_of((size_t)t.m, BM));
+    dim3 grid((unsigned)grpo__blocks_of((size_t)t.n, BN),
+              (unsigned)grpo__blocks_of((size_t)t.m, BM));
     size_t size = (size_t)t.m * (size_t)t.n, room = (size_t)GRPO__PARTIAL_MB << 20;
     float *partial = NULL;
     if (slices > 1 && grid.x * grid.y < 2 * (unsigned)c->multiprocessors
@@ -958,7 +969,8 @@ __global__ void grpo__head_gain_kernel(const float *rstd, grpo__head_job<E> t) {
     if (i >= t.d) return;
     sum = dgain[i];
     for (r = 0; r < t.n; r++) {
-        const E *x = t.qkv + (size_t)r * (size_t)(all + t.kv_heads) * d + (k ? (size_t)t.heads * d : 0);
+        const E *x = t.qkv + ((size_t)r * (size_t)(all + t.kv_heads)
+                              + (size_t)(k ? t.heads : 0)) * d;
         const E *dy = k ? t.k + (size_t)t.slots[r] * width : t.q + (size_t)r * width;
 #pragma unroll 4
         for (h = 0; h < heads; h++) {
@@ -1124,7 +1136,8 @@ template <typename E> __global__ void grpo__attention_dq_kernel(grpo__attention_
     int r = (int)blockIdx.x, h = (int)blockIdx.y, j0, j, i, thread = (int)threadIdx.x;
     grpo_segment s = t.segments[grpo__segment_of(t.segments, t.num_segments, r)];
     int keys = s.prefix_length + s.start + r - s.row + 1;
-    size_t d = (size_t)t.d, KV = (size_t)t.kv_heads * d, row = (size_t)r * (size_t)t.heads + (size_t)h;
+    size_t d = (size_t)t.d, KV = (size_t)t.kv_heads * d;
+    size_t row = (size_t)r * (size_t)t.heads + (size_t)h;
     size_t head = (size_t)(h / (t.heads / t.kv_heads)) * d;
     for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS) dq[i] = 0;
     for (j0 = 0; j0 < keys; j0 += GRPO__PLAIN_KEYS) {
@@ -1361,8 +1374,8 @@ __device__ __forceinline__ void grpo__load_queries(grpo__bf16 *to, const grpo__b
                                         WARPS * 16, min(WARPS * 16, t.n - first), t.d);
 }
 
-/* m, l and Y for a block of scores: m' = max(m, s), p = 2^(s - m'), l = l 2^(m - m') + sum p. Scores
- * are in units of log 2. */
+/* m, l and Y for a block of scores: m' = max(m, s), p = 2^(s - m'), l = l 2^(m - m') + sum p.
+ * Scores are in units of log 2. */
 template <int D>
 __device__ __forceinline__ void grpo__online_softmax(float S[GRPO__KEYS / 8][4], float Y[D / 8][4],
                                                      float m[2], float l[2]) {
@@ -1416,7 +1429,8 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
         float S[GRPO__KEYS / 8][4];
         const grpo__bf16 *K = stages + stage * size::STAGE, *V = K + GRPO__KEYS * size::LINE;
         more = grpo__next_keys(&walk, t.segments, row, &next);
-        if (more) grpo__load_keys<D, WARPS * 32>(stages + (stage ^ 1) * size::STAGE, t, kv_head, next);
+        if (more)
+            grpo__load_keys<D, WARPS * 32>(stages + (stage ^ 1) * size::STAGE, t, kv_head, next);
         grpo__copy_fence();
         grpo__copy_wait(1);
         __syncthreads();
@@ -1551,7 +1565,8 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
         key_slot[u] = key[u] < end ? t.slots[key[u]] : -1;
     }
     for (s = grpo__segment_of(t.segments, t.num_segments, first);
-         s < t.num_segments && t.segments[s].row < end; s++) last = max(last, grpo__last_query(t, s));
+         s < t.num_segments && t.segments[s].row < end; s++)
+        last = max(last, grpo__last_query(t, s));
 #pragma unroll
     for (v = 0; v < D / 8; v++)
 #pragma unroll
@@ -1567,20 +1582,22 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
     grpo__load_query_stage<D>(stages, t, first, last, kv_head * shared);
     grpo__copy_fence();
     for (step = 0; step < steps; step++) {
-        int r0 = first + step / shared * GRPO__BACKWARD_QUERIES, h = kv_head * shared + step % shared;
+        int r0 = first + step / shared * GRPO__BACKWARD_QUERIES;
+        int h = kv_head * shared + step % shared;
         int next = step + 1, at = step % 2, i = (int)threadIdx.x;
         const grpo__bf16 *Q = stages + at * 2 * GRPO__BACKWARD_QUERIES * size::LINE;
         const grpo__bf16 *dY = Q + GRPO__BACKWARD_QUERIES * size::LINE;
         float S[N][4], dP[N][4];
         if (next < steps)
-            grpo__load_query_stage<D>(stages + next % 2 * 2 * GRPO__BACKWARD_QUERIES * size::LINE, t,
-                                      first + next / shared * GRPO__BACKWARD_QUERIES, last,
+            grpo__load_query_stage<D>(stages + next % 2 * 2 * GRPO__BACKWARD_QUERIES * size::LINE,
+                                      t, first + next / shared * GRPO__BACKWARD_QUERIES, last,
                                       kv_head * shared + next % shared);
         grpo__copy_fence();
         if (i < GRPO__BACKWARD_QUERIES) {
             size_t row = (size_t)(r0 + i) * (size_t)t.heads + (size_t)h;
             int there = r0 + i < last;
-            query_segment[at][i] = there ? grpo__segment_of(t.segments, t.num_segments, r0 + i) : -1;
+            query_segment[at][i] = -1;
+            if (there) query_segment[at][i] = grpo__segment_of(t.segments, t.num_segments, r0 + i);
             query_lse[at][i] = there ? t.lse[row] * 1.44269504f : 0.0f;
             query_D[at][i] = there ? t.D[row] : 0.0f;
         }
@@ -1604,13 +1621,13 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
         __syncthreads();
     }
     for (u = 0; u < 2; u++) {
-        size_t at = (size_t)key_slot[u] * KV + (size_t)kv_head * (size_t)t.d;
+        size_t head = (size_t)key_slot[u] * KV + (size_t)kv_head * (size_t)t.d;
         if (key_segment[u] < 0) continue;
         for (v = 0; v < D / 8; v++) {
-            int i = 8 * v + lane % 4 * 2;
-            if (i >= t.d) continue;
-            *(uint32_t *)(void *)(t.dk + at + (size_t)i) = grpo__pair(dK[v][2 * u], dK[v][2 * u + 1]);
-            *(uint32_t *)(void *)(t.dv + at + (size_t)i) = grpo__pair(dV[v][2 * u], dV[v][2 * u + 1]);
+            size_t at = head + (size_t)(8 * v + lane % 4 * 2);
+            if (8 * v + lane % 4 * 2 >= t.d) continue;
+            *(uint32_t *)(void *)(t.dk + at) = grpo__pair(dK[v][2 * u], dK[v][2 * u + 1]);
+            *(uint32_t *)(void *)(t.dv + at) = grpo__pair(dV[v][2 * u], dV[v][2 * u + 1]);
         }
     }
 }
@@ -1752,8 +1769,8 @@ __device__ __forceinline__ float grpo__scaled(const grpo__softmax_row<E> &s, int
 template <typename E>
 __device__ grpo__softmax_row<E> grpo__softmax_of(const E *z, int vocab, float temperature,
                                                  const uint32_t *kept) {
-    grpo__softmax_row<E> s = { z, kept, vocab, -FLT_MAX, temperature > 0 ? 1.0f / temperature : 1.0f,
-                               0, 0 };
+    grpo__softmax_row<E> s = { z, kept, vocab, -FLT_MAX,
+                               temperature > 0 ? 1.0f / temperature : 1.0f, 0, 0 };
     float sum = 0, weighted = 0;
     int v;
     for (v = (int)threadIdx.x; v < vocab; v += (int)blockDim.x)
@@ -1916,10 +1933,11 @@ __device__ void grpo__filter(const grpo_sampling &s, const E *z, int vocab, uint
     for (w = (int)threadIdx.x; w < words; w += (int)blockDim.x)
         kept[w] = w == words - 1 && vocab % 32 ? (1u << vocab % 32) - 1 : 0xffffffffu;
     __syncthreads();
-    if (top_k > 0 && top_k < vocab) grpo__keep_most(z, vocab, s.temperature, kept, 0, (double)top_k);
+    if (top_k > 0 && top_k < vocab)
+        grpo__keep_most(z, vocab, s.temperature, kept, 0, (double)top_k);
     if (s.top_p < 1) grpo__keep_most(z, vocab, s.temperature, kept, 1, (double)s.top_p);
     if (s.min_p > 0) {              /* p_v >= min_p p_max */
-        grpo__softmax_row<E> row = grpo__softmax_of(z, vocab, s.temperature, (const uint32_t *)kept);
+        grpo__softmax_row<E> row = grpo__softmax_of<E>(z, vocab, s.temperature, kept);
         __syncthreads();
         grpo__my_words(words, &begin, &end);
         for (w = begin; w < end; w++)

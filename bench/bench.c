@@ -9,22 +9,16 @@
  * forward once while sampling, the reference once, backward once. Steps are medians, after one to
  * warm up; the parts' times are the best of several. */
 #define _XOPEN_SOURCE 700           /* popen */
-#define GRPO_IMPLEMENTATION
-#include "grpo.h"
+#include "bench/steps.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/resource.h>
 #endif
 
-typedef struct size {
-    const char *name;
-    int hidden, layers, heads, ffn, vocab, prompts, group, prompt, completion;
-} size;
-
 static const size sizes[] = {
-    { "toy", 64, 2, 4, 192, 32, 32, 8, 16, 32 },
-    { "small", 288, 6, 6, 768, 32000, 2, 8, 16, 128 },
-    { "mid", 512, 8, 8, 1376, 4096, 2, 8, 16, 256 } };
+    { "toy", 64, 2, 4, 4, 192, 32, 0, 32, 8, 16, 32 },
+    { "small", 288, 6, 6, 6, 768, 32000, 0, 2, 8, 16, 128 },
+    { "mid", 512, 8, 8, 8, 1376, 4096, 0, 2, 8, 16, 256 } };
 
 static int threads;                 /* asked for on the command line; 0: one per core            */
 static double fma_peak[2], read_peak[2];                      /* one thread, all: GFLOP/s, GB/s   */
@@ -232,125 +226,6 @@ static void memory(void) {
     printf("\n");
 }
 
-/* ---- a policy of some size whose completions never end early */
-static float modulo(const grpo_sample *s, void *user) {
-    float sum = 0;
-    int i;
-    (void)user;
-    for (i = 0; i < s->num_tokens; i++) sum += (float)(s->tokens[i] % 3);
-    return sum / (float)s->num_tokens;
-}
-static int no_encode(void *t, const char *text, int *tokens, int capacity) {
-    (void)t; (void)text; (void)tokens; (void)capacity;
-    return -1;
-}
-static int no_decode(void *t, const int *tokens, int n, char *text, int capacity) {
-    (void)t; (void)tokens; (void)n; (void)text; (void)capacity;
-    return 0;
-}
-
-static grpo_config config_of(const size *s, int num_threads) {
-    grpo_config c = grpo_defaults();
-    c.model.vocab_size = s->vocab;
-    c.model.hidden_size = s->hidden;
-    c.model.num_hidden_layers = s->layers;
-    c.model.num_attention_heads = s->heads;
-    c.model.intermediate_size = s->ffn;
-    c.model.max_position_embeddings = s->prompt + s->completion;
-    c.encode = no_encode; c.decode = no_decode;
-    c.eos_token_id = s->vocab - 1;
-    c.max_token_bytes = 1;
-    c.num_prompts = s->prompts; c.num_generations = s->group;
-    c.max_prompt_length = s->prompt; c.max_completion_length = s->completion;
-    c.threads = num_threads;
-    grpo_add_reward(&c, "modulo", modulo, 1.0f, NULL);
-    return c;
-}
-
-/* The first component of every embedding is 2, of end-of-text -2: with a tied head, whatever the
- * state, end-of-text has the lowest logit by far. */
-static grpo *policy_of(grpo_config *c) {
-    grpo *g = grpo_new(c);
-    int i;
-    if (!g) { printf("bench: %s\n", c->error); exit(1); }
-    for (i = 0; i < c->model.vocab_size; i++)
-        g->machinery->weights[grpo__size(i, c->model.hidden_size)] =
-            i == c->eos_token_id ? -2.0f : 2.0f;
-    grpo__weights_changed(g, GRPO_POLICY);
-    if (g->machinery->reference) grpo_set_reference(g, 1.0f);
-    return g;
-}
-
-static grpo_prompt *prompts_of(const size *s, int same) {
-    grpo_prompt *p = (grpo_prompt *)calloc((size_t)s->prompts, sizeof *p);
-    int *tokens = (int *)malloc(sizeof(int) * grpo__size(s->prompts, s->prompt)), i, j;
-    if (!p || !tokens) { puts("bench: no memory"); exit(1); }
-    for (i = 0; i < s->prompts; i++) {
-        p[i].tokens = tokens + i * s->prompt;
-        p[i].num_tokens = s->prompt;
-        for (j = 0; j < s->prompt; j++)
-            tokens[i * s->prompt + j] = ((same ? 0 : i * 7) + j * 3) % (s->vocab - 1);
-    }
-    return p;
-}
-
-static void free_prompts(grpo_prompt *p) {
-    free((void *)(uintptr_t)p[0].tokens);
-    free(p);
-}
-
-typedef struct times { double rollout, score, update, step; grpo_memory memory; } times;
-
-static void check_code(const grpo *g, int code) {
-    if (code < 0) { printf("bench: %s\n", grpo_error(g)); exit(1); }
-}
-
-static int by_step(const void *a, const void *b) {
-    double x = ((const times *)a)->step, y = ((const times *)b)->step;
-    return (x > y) - (x < y);
-}
-
-/* The median step, after one that is not counted, and its parts. */
-static times time_steps(const size *s, grpo_config *c, int same, double seconds) {
-    enum { MOST = 400 };
-    static times all[MOST];
-    grpo *g = policy_of(c);
-    grpo_prompt *p = prompts_of(s, same);
-    double begin = grpo__seconds();
-    int i;
-    for (i = 0; i < 4 || (i < MOST && grpo__seconds() - begin < seconds); i++) {
-        times *t = &all[i ? i - 1 : 0];
-        double start = grpo__seconds();
-        check_code(g, grpo_rollout(g, p, s->prompts));
-        t->rollout = grpo__seconds() - start;
-        check_code(g, grpo_score(g));
-        check_code(g, grpo_advantage(g));
-        t->score = grpo__seconds() - start - t->rollout;
-        check_code(g, grpo_update(g, NULL));
-        t->step = grpo__seconds() - start;
-        t->update = t->step - t->score - t->rollout;
-    }
-    qsort(all, (size_t)(i - 1), sizeof *all, by_step);
-    all[0] = all[(i - 1) / 2];
-    grpo_memory_needed(c, &all[0].memory);
-    free_prompts(p);
-    grpo_free(g);
-    return all[0];
-}
-
-/* Necessary operations of one forward pass over the batch. */
-static double forward_flops(const size *s) {
-    double rows = (double)s->prompts * (s->prompt + s->group * (s->completion - 1));
-    double heads = (double)s->prompts * (1 + s->group * (s->completion - 1));
-    double matrices = (double)s->layers * (4.0 * s->hidden * s->hidden
-                                           + 3.0 * s->hidden * s->ffn);
-    double keys = s->prompts * (0.5 * s->prompt * (s->prompt + 1) + s->group
-                                * (double)(s->completion - 1)
-                                * (s->prompt + 0.5 * s->completion));
-    return 2 * rows * matrices + 2 * heads * s->hidden * s->vocab
-           + 4 * keys * s->hidden * s->layers;
-}
-
 static double peak_resident(void) {
 #if defined(__unix__) || defined(__APPLE__)
     struct rusage usage;
@@ -367,30 +242,6 @@ static double peak_resident(void) {
 
 static int wanted(const char *list, const char *name) { return !list || strstr(list, name); }
 
-/* ---- batch 1 against batch 8: reading the weights is all that counts */
-static double decode_seconds(const size *model, int batch, int num_threads) {
-    size s = *model;
-    grpo_config c;
-    grpo *g;
-    grpo_prompt *p;
-    double best = 1e9, t;
-    int i;
-    s.prompts = 1; s.group = batch; s.prompt = 1; s.completion = 33;
-    c = config_of(&s, num_threads);
-    c.objective.beta = 0;
-    g = policy_of(&c);
-    p = prompts_of(&s, 0);
-    for (i = 0; i < 8; i++) {
-        t = grpo__seconds();
-        check_code(g, grpo_rollout(g, p, 1));
-        t = (grpo__seconds() - t) / s.completion;
-        if (t < best) best = t;
-    }
-    free_prompts(p);
-    grpo_free(g);
-    return best;
-}
-
 static void decode(const char *list) {
     size_t i;
     int n = grpo__num_threads(threads), all;
@@ -401,8 +252,7 @@ static void decode(const char *list) {
             const size *s = &sizes[i];
             double one = decode_seconds(s, 1, all ? n : 1);
             double eight = decode_seconds(s, 8, all ? n : 1);
-            double bytes = 4 * ((double)s->layers * (4.0 * s->hidden * s->hidden + 3.0 * s->hidden
-                                * s->ffn) + (double)s->hidden * s->vocab);
+            double bytes = 4 * weights_read(s);
             printf("             %-5s %d thread%s: batch 1 %6.2f ms %5.1f GB/s (%.0f%%)   batch 8 "
                    "%6.2f ms (%.2fx)\n", s->name, all ? n : 1, all ? "s" : " ", 1e3 * one,
                    1e-9 * bytes / one, 100e-9 * bytes / one / read_peak[all], 1e3 * eight,
@@ -455,7 +305,7 @@ static void step(const char *list) {
 
 /* ---- a long prompt, shared by its group or computed for each completion */
 static void prompt(void) {
-    size shared = { "", 288, 6, 6, 768, 4096, 1, 16, 512, 64 }, apart = shared;
+    size shared = { "", 288, 6, 6, 6, 768, 4096, 0, 1, 16, 512, 64 }, apart = shared;
     grpo_config a = config_of(&shared, threads), b;
     times together, each;
     apart.prompts = 16; apart.group = 1;
@@ -484,7 +334,7 @@ static void grow(const char *what, int *field, size *s, int from, int to) {
 }
 
 static void scaling(void) {
-    size base = { "", 128, 4, 4, 384, 512, 4, 8, 16, 32 }, s;
+    size base = { "", 128, 4, 4, 4, 384, 512, 0, 4, 8, 16, 32 }, s;
     printf("scaling      a step, and how many times the one before it\n");
     s = base; grow("group size", &s.group, &s, 4, 32);
     s = base; grow("completion length", &s.completion, &s, 16, 256);

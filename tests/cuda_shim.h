@@ -5,10 +5,10 @@
  *
  * What it finds that a GPU may hide: a barrier that not all threads reach (it stops with the
  * kernel's name), shared or device memory read before it was written (both are filled with NaN), a
- * copy used before it was waited for (copies happen at the wait), a missing barrier (GRPO_SHIM_ORDER
- * =reverse runs the threads the other way round: results must not change), writing past the end
- * (canaries, or the address sanitizer). What it cannot find: anything about time, or how the
- * hardware rounds inside a tensor instruction. */
+ * copy used before it was waited for (copies happen at the wait), a missing barrier
+ * (GRPO_SHIM_ORDER=reverse runs the threads the other way round: results must not change), writing
+ * past the end (canaries, or the address sanitizer). What it cannot find: anything about time, or
+ * how the hardware rounds inside a tensor instruction. */
 #ifndef GRPO_CUDA_SHIM_H
 #define GRPO_CUDA_SHIM_H
 
@@ -44,7 +44,11 @@ struct __nv_bfloat16 { uint16_t bits; };
 struct __nv_bfloat162 { __nv_bfloat16 x, y; };
 
 static inline float __uint_as_float(uint32_t bits) { float x; memcpy(&x, &bits, 4); return x; }
-static inline uint32_t __float_as_uint(float x) { uint32_t bits; memcpy(&bits, &x, 4); return bits; }
+static inline uint32_t __float_as_uint(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    return bits;
+}
 static inline float __bfloat162float(__nv_bfloat16 x) {
     return __uint_as_float((uint32_t)x.bits << 16);
 }

@@ -69,7 +69,7 @@ static void elements_from(side s, float *to, const void *x, size_t n) {
 /* Everything an operation may touch, on one side. */
 enum { ARRAYS = 12 };
 typedef struct operands { void *p[ARRAYS]; } operands;
-typedef struct array { float *x; size_t n; char kind; } array;  /* kind: E elements, F floats, I ints */
+typedef struct array { float *x; size_t n; char kind; } array;    /* E elements, F floats, I ints */
 
 static array elements(float *x, size_t n) { array a = { x, n, 'E' }; return a; }
 static array floats(float *x, size_t n) { array a = { x, n, 'F' }; return a; }
@@ -91,14 +91,16 @@ static void drop(side s, operands *o) {
 
 /* Largest difference of array i, relative to its largest number. */
 static double difference(const array *a, void *x, void *y) {
-    float *p = (float *)malloc((a->n + 1) * sizeof *p), *q = (float *)malloc((a->n + 1) * sizeof *q);
+    float *p = (float *)malloc((a->n + 1) * sizeof *p);
+    float *q = (float *)malloc((a->n + 1) * sizeof *q);
     double worst = 0, most = 1e-30;
     size_t i;
     if (a->kind == 'E') { elements_from(cpu, p, x, a->n); elements_from(gpu, q, y, a->n); }
     else { floats_from(cpu, p, (float *)x, a->n); floats_from(gpu, q, (float *)y, a->n); }
     for (i = 0; i < a->n; i++) {
         double d = fabs((double)p[i] - (double)q[i]);
-        if (!(d <= worst)) worst = d;
+        if (!(d < 1e30)) { worst = HUGE_VAL; break; }         /* NaN must not be forgotten       */
+        if (d > worst) worst = d;
         if (fabs((double)p[i]) > most) most = fabs((double)p[i]);
     }
     free(p);
@@ -247,7 +249,8 @@ static void test_tiles(void) {
     const int in = 520, out = 136, most = TINY ? 150 : 700;
     size_t x_size = (size_t)most * (size_t)in, y_size = (size_t)most * (size_t)out;
     float *x = random_floats(x_size, 1), *w = random_floats((size_t)in * (size_t)out, 1);
-    float *y = zeros(y_size), *again = zeros(y_size), *staged = floats_to(gpu, w, (size_t)in * (size_t)out);
+    float *y = zeros(y_size), *again = zeros(y_size);
+    float *staged = floats_to(gpu, w, (size_t)in * (size_t)out);
     void *dx = elements_to(gpu, x, x_size), *dy = elements_to(gpu, y, y_size);
     const int counts[] = { 1, 16, 17, 65, 150 };
     grpo_matrix m;
@@ -339,7 +342,8 @@ static void run_attention(side s, operands *o, const void *more) {
         kv[i] = s.b->allocate(s.context, KV + 16);
         s.b->zero(s.context, kv[i], KV);
     }
-    s.b->rotate(s.context, o->p[5], kv[0], kv[1], o->p[0], (float *)o->p[1], qg, kg, 1e-5f, &rows, h);
+    s.b->rotate(s.context, o->p[5], kv[0], kv[1], o->p[0], (float *)o->p[1], qg, kg, 1e-5f, &rows,
+                h);
     s.b->attention(s.context, o->p[6], (float *)o->p[7], o->p[5], kv[0], kv[1], &rows, h);
     s.b->attention_backward(s.context, dq, kv[2], kv[3], o->p[4], o->p[6], (float *)o->p[7],
                             o->p[5], kv[0], kv[1], &rows, h);
@@ -361,7 +365,8 @@ static void test_attention(void) {
     for (i = 0; i < count; i++)
         for (gains = 0; gains < 2; gains++) {
             attention_case t = { l, all[i], gains };
-            size_t d = (size_t)all[i].head_dim, n = (size_t)l->n, q = n * (size_t)all[i].num_heads * d;
+            size_t d = (size_t)all[i].head_dim, n = (size_t)l->n;
+            size_t q = n * (size_t)all[i].num_heads * d;
             size_t qkv = q + 2 * n * (size_t)all[i].num_kv_heads * d, turns = 256 * d;
             char what[64];
             array p[11];
@@ -379,7 +384,8 @@ static void test_attention(void) {
             p[10] = floats(zeros(d), d);
             snprintf(what, sizeof what, "attention %d/%d heads of %d%s", all[i].num_heads,
                      all[i].num_kv_heads, all[i].head_dim, gains ? ", normed" : "");
-            both(what, run_attention, &t, p, 11, gains ? "56789a" : "5678", is_bf16() ? 0.02 : 3e-5);
+            both(what, run_attention, &t, p, 11, gains ? "56789a" : "5678",
+                 is_bf16() ? 0.02 : 3e-5);
         }
     free(l);
 }
@@ -433,7 +439,8 @@ static void test_decode(void) {
 typedef struct vocab_case { int rows, vocab, targets; grpo_sampling sampling; } vocab_case;
 
 /* 0 logits, 1 ref logits, 2 offsets, 3 targets, 4 dlogprobs, 5 dentropies, 6 uniforms, 7 dkl ->
- * 8 log-probs, entropies, kl, drawn log-probs and entropies; 0 gradient, 1 KL's; 9 tokens, 10 sets */
+ * 8 log-probs, entropies, kl, drawn log-probs and entropies; 0 gradient, 1 KL's; 9 tokens,
+ * 10 sets */
 static void run_vocab(side s, operands *o, const void *more) {
     const vocab_case *z = (const vocab_case *)more;
     float *out = (float *)o->p[8];
@@ -572,11 +579,16 @@ static grpo_config small_config(const grpo_backend *b, int variant) {
     return c;
 }
 
-typedef struct run { double reward[30], kl[30], loss[30], first_kl; int same, steps; float *weights; } run;
+typedef struct run {
+    double reward[30], kl[30], loss[30];
+    int same, steps;
+    float *weights;
+} run;
 
 static void train(run *r, grpo_config c, int steps) {
-    const grpo_prompt prompts[4] = { { "1+1=", "2", NULL, 0, NULL }, { "2+2=", "4", NULL, 0, NULL },
-                                     { "3+4=", "7", NULL, 0, NULL }, { "0+5=", "5", NULL, 0, NULL } };
+    const grpo_prompt prompts[4] = {
+        { "1+1=", "2", NULL, 0, NULL }, { "2+2=", "4", NULL, 0, NULL },
+        { "3+4=", "7", NULL, 0, NULL }, { "0+5=", "5", NULL, 0, NULL } };
     grpo *g = grpo_new(&c);
     int i, t, code = 0;
     memset(r, 0, sizeof *r);
@@ -596,7 +608,8 @@ static void train(run *r, grpo_config c, int steps) {
         if (!code) code = grpo_advantage(g);
         if (!code) code = grpo_update(g, &m);
         if (code) break;
-        for (i = 0; i < g->batch.num_sequences; i++) r->reward[r->steps] += (double)g->batch.rewards[i];
+        for (i = 0; i < g->batch.num_sequences; i++)
+            r->reward[r->steps] += (double)g->batch.rewards[i];
         r->kl[r->steps] = m.kl;
         r->loss[r->steps] = m.loss;
     }
@@ -606,7 +619,8 @@ static void train(run *r, grpo_config c, int steps) {
                         g->num_parameters * sizeof(float));
     if (!code) {                    /* text and its log-probs once more, by the other entrances  */
         char text[64];
-        CHECK(grpo_generate(g, &prompts[0], &c.sampling, 5, text, sizeof text) >= 0, "%s", grpo_error(g));
+        CHECK(grpo_generate(g, &prompts[0], &c.sampling, 5, text, sizeof text) >= 0, "%s",
+              grpo_error(g));
     }
     grpo_free(g);
 }
@@ -626,14 +640,16 @@ static void test_training(const grpo_backend *b, int fp32) {
         CHECK(one.same, "%s, variant %d: the trainer's log-probs are not the sampler's", b->name,
               variant);
         for (i = 0; i < steps; i++) {
-            CHECK(one.reward[i] == two.reward[i] && one.loss[i] == two.loss[i] && one.kl[i] == two.kl[i],
-                  "%s, variant %d: step %d is not the same twice", b->name, variant, i);
+            CHECK(one.reward[i] == two.reward[i] && one.loss[i] == two.loss[i]
+                  && one.kl[i] == two.kl[i], "%s, variant %d: step %d is not the same twice",
+                  b->name, variant, i);
             if (fp32) CHECK(one.reward[i] == split.reward[i],
                             "%s, variant %d: step %d depends on the split", b->name, variant, i);
             if (i < 4 && fabs(one.loss[i] - host.loss[i]) > worst)
                 worst = fabs(one.loss[i] - host.loss[i]);
         }
-        CHECK(worst < (fp32 ? 1e-4 : 0.3), "%s, variant %d: loss off by %g", b->name, variant, worst);
+        CHECK(worst < (fp32 ? 1e-4 : 0.3), "%s, variant %d: loss off by %g", b->name, variant,
+              worst);
         if (fp32 && one.weights && split.weights) {
             grpo_config check = small_config(b, variant);
             grpo *g = grpo_new(&check);

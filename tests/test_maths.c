@@ -343,8 +343,8 @@ static void test_masks_and_importance(void)
     }
 }
 
-/* DPPO at the edge: a token that was certain (log pi_old = 0) and is so no more has left; one that has
- * become certain by a hair has not. */
+/* DPPO at the edge: a token that was certain (log pi_old = 0) and is so no more has left; one that
+ * has become certain by a hair has not. */
 static void test_certain_tokens(void)
 {
     static const int offsets[2] = { 0, 1 };
@@ -357,7 +357,8 @@ static void test_certain_tokens(void)
         memset(&s, 0, sizeof s);
         s.num_sequences = 1; s.offsets = offsets;
         s.logprobs = &now[i]; s.old_logprobs = &old[i]; s.advantages = &A[i];
-        CHECK(isfinite(grpo_loss(&o, &s, &d, NULL, NULL)) && (d != 0) == i, "token %d: %g", i, (double)d);
+        CHECK(isfinite(grpo_loss(&o, &s, &d, NULL, NULL)) && (d != 0) == i, "token %d: %g", i,
+              (double)d);
     }
 }
 
@@ -471,8 +472,9 @@ static void difference_of(const grpo_objective *o, const unsigned char *mask, do
 /* A token whose log r is at its bound of 20 has no part in the derivative of its sequence's r. */
 static void test_bounded_ratios(void)
 {
-    static const char *const settings[4] = { "gspo epsilon_high=0.9", "rloo beta=0 epsilon_high=0.9",
-                                             "sapo ratio=sequence", "dro ratio=sum" };
+    static const char *const settings[4] = {
+        "gspo epsilon_high=0.9", "rloo beta=0 epsilon_high=0.9", "sapo ratio=sequence",
+        "dro ratio=sum" };
     static const int offsets[2] = { 0, 3 };
     static const float old[3] = { -26, -1.1f, -1.2f }, A[3] = { 1, 1, 1 };
     int i, t;
@@ -481,7 +483,8 @@ static void test_bounded_ratios(void)
         grpo_objective o = objective(settings[i]);
         grpo_sequences s;
         memset(&s, 0, sizeof s);
-        s.num_sequences = 1; s.offsets = offsets; s.logprobs = now; s.old_logprobs = old; s.advantages = A;
+        s.num_sequences = 1; s.offsets = offsets;
+        s.logprobs = now; s.old_logprobs = old; s.advantages = A;
         grpo_loss(&o, &s, gradient, NULL, NULL);
         for (t = 0; t < 3; t++) {
             float x = now[t], up = x + 1e-3f, down = x - 1e-3f;

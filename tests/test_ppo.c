@@ -142,7 +142,8 @@ static void test_explained(void)
         explained[i] = m.vf_explained_var;
         grpo_free(g);
     }
-    CHECK(explained[0] != 0 && explained[0] == explained[1], "explained %g, %g", explained[0], explained[1]);
+    CHECK(explained[0] != 0 && explained[0] == explained[1], "explained %g, %g", explained[0],
+          explained[1]);
     {   /* returns that are all equal, up to rounding: nothing to explain */
         int offsets[2] = { 0, 51 };
         float returns[51], values[51];
@@ -150,7 +151,8 @@ static void test_explained(void)
         grpo_batch b;
         memset(&b, 0, sizeof b);
         for (i = 0; i < 51; i++) { returns[i] = 0.1f; values[i] = 0.01f * (float)i; mask[i] = 1; }
-        b.num_sequences = 1; b.offsets = offsets; b.returns = returns; b.values = values; b.mask = mask;
+        b.num_sequences = 1; b.offsets = offsets; b.mask = mask;
+        b.returns = returns; b.values = values;
         CHECK(grpo__explained(&b) == 0, "explained %g", grpo__explained(&b));
     }
 }
@@ -351,8 +353,11 @@ static void test_process_resampled(void)
     grpo_free(g);
 }
 
-/* GDPO compares each reward by itself: rewards whose weighted sum is the same for all still teach. */
-static float odd(const grpo_sample *s, void *user) { (void)user; return (float)(s->completion_index % 2); }
+/* GDPO compares each reward by itself: those whose weighted sum is always the same still teach. */
+static float odd(const grpo_sample *s, void *user) {
+    (void)user;
+    return (float)(s->completion_index % 2);
+}
 static float even(const grpo_sample *s, void *user) { return 2 - 2 * odd(s, user); }
 
 static void test_rewards_that_cancel(void)
@@ -373,10 +378,12 @@ static void test_rewards_that_cancel(void)
     }
 }
 
-static float odd_or_equal(const grpo_sample *s, void *user) { return s->prompt_index % 2 ? 1 : odd(s, user); }
+static float odd_or_equal(const grpo_sample *s, void *user) {
+    return s->prompt_index % 2 ? 1 : odd(s, user);
+}
 
-/* OpenRLHF compares rewards alone, and takes from each token's A the KL still to come: where all rewards
- * are equal, KL is all there is, and it is not scaled up to the size of a reward. */
+/* OpenRLHF compares rewards alone, and takes from each token's A the KL still to come: where all
+ * rewards are equal, KL is all there is, and it is not scaled up to the size of a reward. */
 static void test_kl_after_comparison(void)
 {
     grpo_config c = config_of("openrlhf");
@@ -387,7 +394,8 @@ static void test_kl_after_comparison(void)
     grpo_add_reward(&c, "odd", odd_or_equal, 1, NULL);
     g = policy_of(&c);
     reward_after(g, 3, &m);
-    CHECK(!grpo_advantages(&c.objective, g->batch.rewards, PROMPTS, GROUP, NULL, compared, NULL) && m.kl > 0, "kl %g", m.kl);
+    CHECK(!grpo_advantages(&c.objective, g->batch.rewards, PROMPTS, GROUP, NULL, compared, NULL)
+          && m.kl > 0, "kl %g", m.kl);
     for (i = 0; i < PROMPTS * GROUP; i++) {
         double A = (double)compared[i];
         for (t = g->batch.offsets[i + 1]; t-- > g->batch.offsets[i]; ) {
@@ -401,20 +409,22 @@ static void test_kl_after_comparison(void)
 /* A step that learned nothing measured nothing: no controller moves. */
 static void test_controllers_at_rest(void)
 {
-    grpo_config c = config_of("deepseekmath equal_rewards=skip kl_target=0.1 entropy_coef=0.01 entropy_target=5");
+    grpo_config c = config_of("deepseekmath equal_rewards=skip kl_target=0.1 entropy_coef=0.01 "
+                              "entropy_target=5");
     grpo *g;
     grpo_metrics m;
     grpo_add_reward(&c, "none", odd, 0, NULL);
     g = policy_of(&c);
     reward_after(g, 2, &m);
     CHECK(m.num_updates == 0 && g->config.objective.beta == c.objective.beta
-          && g->config.objective.entropy_coef == c.objective.entropy_coef, "%d updates, beta %g, entropy_coef %g",
-          m.num_updates, (double)g->config.objective.beta, (double)g->config.objective.entropy_coef);
+          && g->config.objective.entropy_coef == c.objective.entropy_coef,
+          "%d updates, beta %g, entropy_coef %g", m.num_updates,
+          (double)g->config.objective.beta, (double)g->config.objective.entropy_coef);
     grpo_free(g);
 }
 
-/* A second update on the same batch is that of grpo_loss() on all its tokens, also where A is 0: DRO holds
- * those to pi_old all the same. */
+/* A second update on the same batch is that of grpo_loss() on all its tokens, also where A is 0:
+ * DRO holds those to pi_old all the same. */
 static void test_second_update(void)
 {
     static const char *const settings[4] = { "trl", "dro", "dro dro_beta=0", "deepseekmath" };
@@ -430,8 +440,9 @@ static void test_second_update(void)
         make_prompts(prompts);
         grpo_add_reward(&c, "odd", odd_or_equal, 1, NULL);
         g = policy_of(&c);
-        CHECK(!grpo_rollout(g, prompts, PROMPTS) && !grpo_score(g) && !grpo_advantage(g) && !grpo_update(g, &m)
-              && !grpo_forward(g, GRPO_POLICY, logprobs, NULL), "%s", grpo_error(g));
+        CHECK(!grpo_rollout(g, prompts, PROMPTS) && !grpo_score(g) && !grpo_advantage(g)
+              && !grpo_update(g, &m) && !grpo_forward(g, GRPO_POLICY, logprobs, NULL), "%s",
+              grpo_error(g));
         s = grpo_batch_sequences(g, logprobs);
         loss = grpo_loss(&g->config.objective, &s, NULL, NULL, NULL);
         CHECK(!grpo_update(g, &m), "%s", grpo_error(g));
@@ -475,7 +486,8 @@ static void test_controllers(void)
     {   /* a fifth of a step's completions or less: beta would fall to 0 or below */
         grpo_memory needed;
         c.objective.kl_horizon = PROMPTS * GROUP / 6;
-        CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT && strstr(c.error, "kl_horizon"), "%s", c.error);
+        CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT && strstr(c.error, "kl_horizon"),
+              "%s", c.error);
         c.objective.kl_horizon = 100;
     }
     all = g->batch.offsets[g->batch.num_sequences];
