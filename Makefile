@@ -7,8 +7,14 @@
 #   make bench     how close each part comes to the machine's limits, and PyTorch beside it
 #   make league    every preset, five seeds, two tasks: the table of the README (minutes)
 #   make check     what .ci/run adds: every compiler and standard, sanitizers, valgrind
+#
+#   make cuda         grpo_cuda.o and the examples that train on a GPU, in build/cuda (needs nvcc)
+#   make cuda-test    every operation of the GPU against the CPU's, then whole training runs
+#   make cuda-bench   how close each part comes to the card's limits, cuBLAS and PyTorch beside it
+#   make cuda-shim    the same test of the same kernels on the CPU, by a stand-in for the device
 
 CC      ?= cc
+CXX     ?= g++
 CFLAGS  ?= -O3
 TESTFLAGS ?= -O1
 WARN     = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
@@ -16,6 +22,7 @@ BUILD    = build
 HEADER   = grpo.h
 EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 06_ladder \
            07_ppo_vs_grpo 08_code 09_rubric
+SHARED   = $(wildcard examples/*.h)
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
            test_double test_learning test_ppo test_interpreter test_models
 
@@ -43,19 +50,76 @@ check: all
 	sh tests/compilers.sh
 	sh tests/sanitizers.sh
 
-$(BUILD)/%: examples/%.c $(HEADER) examples/show.h examples/interpreter.h | $(BUILD)
+$(BUILD)/%: examples/%.c $(HEADER) $(SHARED) | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD)/%: bench/%.c $(HEADER) bench/steps.h | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h examples/interpreter.h | $(BUILD)
+$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h $(SHARED) | $(BUILD)
 	$(CC) $(TESTFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD):
-	mkdir -p $(BUILD)
+$(BUILD) $(BUILD)/cuda:
+	mkdir -p $@
+
+# ---- the GPU. CUDA_ARCH: native is the card of this machine; sm_90a, say, is another's
+NVCC     ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
+CUDA_ARCH ?= native
+CUDA_LIB  = $(abspath $(dir $(NVCC))../lib64)
+CUDA_LINK = $(BUILD)/cuda/grpo_cuda.o -L$(CUDA_LIB) -Wl,-rpath,$(CUDA_LIB) -lcudart -lstdc++ -ldl -lm
+CUDA_EXAMPLES = $(filter-out 04_your_own_model,$(EXAMPLES))
+
+cuda: $(CUDA_EXAMPLES:%=$(BUILD)/cuda/%) $(BUILD)/cuda/test_cuda $(BUILD)/cuda/cuda
+	@echo "built: $(BUILD)/cuda/03_arithmetic and others, which train on the GPU"
+
+cuda-test: $(BUILD)/cuda/test_cuda
+	./$(BUILD)/cuda/test_cuda
+	@command -v compute-sanitizer > /dev/null && ./$(BUILD)/cuda/test_cuda --probe \
+	    && compute-sanitizer --error-exitcode 1 ./$(BUILD)/cuda/test_cuda --quick \
+	    || [ $$? -ne 1 ] || echo "skipped: compute-sanitizer"
+
+cuda-bench: $(BUILD)/cuda/cuda
+	./$(BUILD)/cuda/cuda
+
+nvcc-is-there:
+	@test -n "$(NVCC)" || { echo "nvcc is not here: install NVIDIA's CUDA toolkit (version 12 or" \
+	    "later, https://developer.nvidia.com/cuda-downloads), or say where it is:" \
+	    "make cuda NVCC=/path/to/nvcc"; exit 1; }
+
+$(BUILD)/cuda/grpo_cuda.o: grpo_cuda.cu $(HEADER) | nvcc-is-there $(BUILD)/cuda
+	$(NVCC) -O3 -std=c++17 -arch=$(CUDA_ARCH) -I. -c $< -o $@
+
+$(BUILD)/cuda/%: examples/%.c $(BUILD)/cuda/grpo_cuda.o $(SHARED)
+	$(CC) $(CFLAGS) -std=c99 $(WARN) -DGRPO_CUDA -I. $< -o $@ $(CUDA_LINK)
+
+$(BUILD)/cuda/%: bench/%.c $(BUILD)/cuda/grpo_cuda.o bench/steps.h
+	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ $(CUDA_LINK)
+
+$(BUILD)/cuda/%: tests/%.c $(BUILD)/cuda/grpo_cuda.o tests/check.h
+	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ $(CUDA_LINK)
+
+# ---- the same unit on the CPU. A tensor instruction is a few wrappers there, in tests/cuda_shim.h
+SHIMFLAGS ?= -O3
+SHIM_WARN = -Wall -Wextra -Wno-unknown-pragmas -Wno-unused-function
+
+cuda-shim: $(BUILD)/test_cuda_shim $(BUILD)/cuda_bench_shim
+	./$(BUILD)/test_cuda_shim
+	./$(BUILD)/cuda_bench_shim --quick product attention rows decode step > /dev/null
+
+$(BUILD)/shim_grpo_cuda.o: grpo_cuda.cu $(HEADER) tests/cuda_shim.h | $(BUILD)
+	$(CXX) -std=c++17 $(SHIMFLAGS) $(SHIM_WARN) -x c++ -DGRPO_CUDA_SHIM -I. \
+	    -include tests/cuda_shim.h -c $< -o $@
+
+$(BUILD)/test_cuda_shim: tests/test_cuda.c tests/check.h $(BUILD)/shim_grpo_cuda.o
+	$(CC) -std=c99 $(SHIMFLAGS) $(WARN) -DGRPO_CUDA_SHIM -I. -c $< -o $@.o
+	$(CXX) $(SHIMFLAGS) $@.o $(BUILD)/shim_grpo_cuda.o -o $@ -lm
+
+$(BUILD)/cuda_bench_shim: bench/cuda.c bench/steps.h $(BUILD)/shim_grpo_cuda.o
+	$(CC) -std=c99 $(SHIMFLAGS) $(WARN) -DGRPO_CUDA_SHIM -I. -c $< -o $@.o
+	$(CXX) $(SHIMFLAGS) $@.o $(BUILD)/shim_grpo_cuda.o -o $@ -lm
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run hello picture test bench league check clean
+.PHONY: all run hello picture test bench league check clean cuda cuda-test cuda-bench cuda-shim \
+        nvcc-is-there

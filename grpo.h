@@ -171,6 +171,7 @@
  *
  *   GRPO_IMPLEMENTATION   compile the functions here, in this one file
  *   GRPO_STATIC           make every function static to this file
+ *   GRPO_CUDA             a config without a backend gets grpo_cuda(): link grpo_cuda.cu (nvcc)
  *   GRPO_NO_THREADS       one core (old glibc without -pthread does this by itself)
  *   GRPO_NO_SIMD          no vector instructions, libm's exp: plain C, slow, for reference
  */
@@ -501,7 +502,8 @@ typedef struct grpo_config {
     /* the machine */
     uint64_t seed;                  /* of the weights and of everything sampled                  */
     int      threads;               /* 0: one per core. Speed, not results                       */
-    const struct grpo_backend *backend;                       /* NULL: grpo_cpu()                */
+    const struct grpo_backend *backend;                       /* NULL: grpo_cpu(), or grpo_cuda()
+                                                                 where GRPO_CUDA is defined      */
     void *(*allocate)(size_t size, void *user);               /* NULL: malloc and free           */
     void  (*release)(void *memory, void *user);
     grpo_log_function  log;         /* warnings and errors in words; NULL: silent                */
@@ -979,10 +981,9 @@ typedef struct grpo_backend {
 } grpo_backend;                                               /* mix: y = a y + b x              */
 
 GRPO_API const grpo_backend *grpo_cpu(void);
-#ifndef GRPO_STATIC                 /* defined in grpo_cuda.cu, for NVIDIA GPUs                  */
-const grpo_backend *grpo_cuda(void);                          /* bf16 on tensor cores            */
-const grpo_backend *grpo_cuda_fp32(void);                     /* plain fp32 kernels              */
-#endif
+/* Defined in grpo_cuda.cu, for NVIDIA GPUs: bf16 on tensor cores, and plain fp32. */
+extern const grpo_backend *grpo_cuda(void);
+extern const grpo_backend *grpo_cuda_fp32(void);
 
 #ifdef __cplusplus
 }
@@ -3491,6 +3492,9 @@ static int grpo__resolve(grpo_config *c) {
         m->head_dim = m->hidden_size / m->num_attention_heads;
     if (!c->objective.max_completion_length)
         c->objective.max_completion_length = c->max_completion_length;
+#ifdef GRPO_CUDA
+    if (!c->backend) c->backend = grpo_cuda();
+#endif
     if (!c->backend) c->backend = grpo_cpu();
     return GRPO_OK;
 }

@@ -13,6 +13,7 @@
  */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "backend.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,7 @@ int main(int argc, char **argv) {
     char answer[16];
     double seconds = 0, best = 0;
     int hit = 0, table;
+    config.backend = backend_argument(&argc, argv);       /* --backend cuda, where it is built in */
     config.vocabulary = "0123456789 +?Whatis";            /* end-of-text is added as the last one */
     config.num_prompts = 1;
     config.num_generations = 64;                              /* G, the size of the group        */

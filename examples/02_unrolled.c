@@ -14,6 +14,7 @@
  */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "backend.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -86,12 +87,13 @@ static double accuracy(grpo *g) {
     return (double)e.accuracy;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     grpo_config config = grpo_defaults();
     double first = 0, last = 0, before;
     grpo *g;
     int i;
     make_sums();
+    config.backend = backend_argument(&argc, argv);
     config.vocabulary = "0123456789+=";
     config.model.num_hidden_layers = 1;
     config.num_prompts = SUMS;

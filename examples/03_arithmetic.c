@@ -13,6 +13,7 @@
  * makes reliable what the policy could already do at times. An entropy bonus keeps it curious. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "backend.h"
 #include "show.h"
 
 enum { PROMPTS = 64, GROUP = 8, HELD_OUT = 1100, EVALUATE_EVERY = 25, PROBE = 300 };
@@ -21,6 +22,7 @@ typedef struct options {
     uint64_t seed;
     int seeds, steps, threads, quiet;
     const char *log, *svg, *preset;
+    const grpo_backend *backend;
 } options;
 
 typedef struct question { char text[16], answer[8]; } question;
@@ -87,6 +89,7 @@ static grpo *make_policy(const options *o) {
     c.seed = o->seed;
     c.threads = o->threads;
     c.log = on_message;
+    c.backend = o->backend;
     c.metrics_path = o->log;
     c.vocabulary = "0123456789+=";
     c.max_prompt_length = 6;        /* "99+99=" */
@@ -213,6 +216,7 @@ static int parse(options *o, int argc, char **argv) {
             "  --seeds N     run that many, from --seed on\n"
             "  --steps N     most GRPO steps (2500)\n"
             "  --threads N   0: one per core\n"
+            "  --backend B   cpu; or cuda, cuda_fp32 where they are built in (make cuda)\n"
             "  --preset P    the objective in words (\"%s\"): a preset, and fields with values.\n"
             "                Presets:"            , argv[i], o->preset);
     for (i = 0; grpo_objective_name(i, &name, NULL); i++)
@@ -225,9 +229,10 @@ static int parse(options *o, int argc, char **argv) {
 int main(int argc, char **argv) {
     static run r;
     /* beta 0: no reference to stay near, the warm-up is far from the goal */
-    static options o = { 1, 1, 2500, 0, 0, NULL, NULL, "trl entropy_coef=0.015" };
+    static options o = { 1, 1, 2500, 0, 0, NULL, NULL, "trl entropy_coef=0.015", NULL };
     const show_curve *curves[2];
     int failed = 0, i;
+    o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
     for (i = 0; i < o.seeds; i++, o.seed++) {
         double accuracy = train_once(&r, &o);

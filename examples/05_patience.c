@@ -14,6 +14,7 @@
  */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "backend.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,8 @@ static float partly(const grpo_sample *s, void *user) {
     return (float)right / (float)n;
 }
 
+static const grpo_backend *backend;  /* of --backend */
+
 static grpo *new_policy(const task *t, int seed) {
     grpo_config config = grpo_defaults();
     grpo *g;
@@ -59,6 +62,7 @@ static grpo *new_policy(const task *t, int seed) {
     config.learning_rate = 3e-3f;
     config.seed = (uint64_t)seed;
     config.threads = 1;
+    config.backend = backend;
     if (t->greedy) config.sampling.temperature = 0;
     grpo_add_reward(&config, "answer", t->partial ? partly : exact, 1.0f, NULL);
     if ((g = grpo_new(&config)) != NULL) return g;
@@ -103,7 +107,7 @@ static void try_task(const task *t) {
     fflush(stdout);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     static const task tasks[] = {   /* possible, greedy, partial                                 */
         { "21",        "five tokens, two places", 1, 0, 0 },
         { "213",       "three places",            1, 0, 0 },
@@ -114,6 +118,7 @@ int main(void) {
         { "213021302", "credit for each",         1, 0, 1 }
     };
     size_t i;
+    backend = backend_argument(&argc, argv);
     printf("                          samples to      steps to\n"
            "answer     p               1/p  1st hit   wait  climb   (means of %d runs)\n", SEEDS);
     for (i = 0; i < sizeof tasks / sizeof *tasks; i++) try_task(&tasks[i]);

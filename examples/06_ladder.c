@@ -17,6 +17,7 @@
  * would look like progress. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "backend.h"
 
 enum { QUESTIONS = 100, PROMPTS = 16, GROUP = 8, RUNGS = 5, MOST_SEEDS = 32, POINTS = 12 };
 
@@ -47,6 +48,8 @@ static void make_sums(void) {
     }
 }
 
+static const grpo_backend *backend;  /* of --backend */
+
 static grpo *make_policy(const rung *r, int seed) {
     grpo_config c = grpo_defaults();
     grpo *g;
@@ -59,6 +62,7 @@ static grpo *make_policy(const rung *r, int seed) {
     c.learning_rate = 1e-3f;
     c.model.initializer_range = 0.1f;
     c.seed = (uint64_t)seed;
+    c.backend = backend;
     grpo_objective_set(&c.objective, r->objective, NULL);
     grpo_add_reward(&c, "correct", grpo_reward_exact_match, 1, NULL);
     g = grpo_new(&c);
@@ -156,6 +160,7 @@ static void print_table(int seeds, int steps) {
 
 int main(int argc, char **argv) {
     int seeds = 5, steps = 180, s, i;
+    backend = backend_argument(&argc, argv);
     if (argc > 1 && !strcmp(argv[1], "--quick")) { seeds = 1; steps = 24; }
     else if (argc > 2 && !strcmp(argv[1], "--seeds")) seeds = atoi(argv[2]);
     if (seeds < 1 || seeds > MOST_SEEDS) {

@@ -15,6 +15,7 @@
  * the policy looks for answers that it has not. A verifier cannot be talked round. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "backend.h"
 #include "show.h"
 
 enum { QUESTIONS = 100, PROMPTS = 32, GROUP = 8, PAIRS = 64, OLD_PAIRS = 512, EVERY = 10 };
@@ -50,6 +51,8 @@ static int fail(const grpo *g) {
     return -1;
 }
 
+static const grpo_backend *backend;  /* of --backend */
+
 static grpo_config config_of(const char *objective) {
     grpo_config c = grpo_defaults();
     c.vocabulary = "0123456789+=";
@@ -60,6 +63,7 @@ static grpo_config config_of(const char *objective) {
     c.num_iterations = 2;           /* both methods look at their samples twice                  */
     c.learning_rate = 1e-3f;
     c.model.initializer_range = 0.1f;
+    c.backend = backend;
     grpo_objective_set(&c.objective, objective, NULL);
     return c;
 }
@@ -245,8 +249,12 @@ static void print_table(const trainer *t, int n, int steps) {
 int main(int argc, char **argv) {
     static trainer t[3];
     static const char *const colors[3] = { "#d9622b", "#8ab4d8", "#888888" };
-    int quick = argc > 1 && !strcmp(argv[1], "--quick"), steps = quick ? 30 : 150, i;
-    const char *svg = argc > 2 && !strcmp(argv[1], "--svg") ? argv[2] : NULL;
+    const char *svg;
+    int quick, steps, i;
+    backend = backend_argument(&argc, argv);
+    quick = argc > 1 && !strcmp(argv[1], "--quick");
+    steps = quick ? 30 : 150;
+    svg = argc > 2 && !strcmp(argv[1], "--svg") ? argv[2] : NULL;
     make_sums();
     if (begin(&t[0], "GRPO", "deepseekmath beta=0.01", 0, 0)
         || begin(&t[1], "PPO", "ppo beta=0.01", 1, 0)

@@ -15,6 +15,7 @@
  * right. pass@8 leads, pass@1 follows: what came now and then becomes the rule. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "backend.h"
 #include "interpreter.h"
 #include "show.h"
 #include <time.h>
@@ -26,6 +27,7 @@ typedef struct options {
     uint64_t seed;
     int seeds, steps, threads, quiet;
     const char *svg;
+    const grpo_backend *backend;
 } options;
 
 typedef struct task {               /* a function to be found                                    */
@@ -109,6 +111,7 @@ static grpo *make_policy(const options *o) {
     grpo_config c = grpo_defaults();
     c.seed = o->seed;
     c.threads = o->threads;
+    c.backend = o->backend;
     c.log = on_message;
     c.vocabulary = "0123456789xy+-*ds()>; ";
     c.max_prompt_length = 24;
@@ -275,7 +278,9 @@ static int parse(options *o, int argc, char **argv) {
             "  --seed N      of weights and samples (1)\n"
             "  --seeds N     run that many, from --seed on: a table\n"
             "  --steps N     GRPO steps (350)\n  --quick       %d of them\n"
-            "  --threads N   0: one per core\n  --svg FILE    the learning curve\n", argv[i],
+            "  --threads N   0: one per core\n"
+            "  --backend B   cpu; or cuda, cuda_fp32 where they are built in (make cuda)\n"
+            "  --svg FILE    the learning curve\n", argv[i],
             EVALUATE_EVERY);
     return -1;
 }
@@ -299,8 +304,9 @@ static void print_row(const run *r) {
 
 int main(int argc, char **argv) {
     static run r;
-    static options o = { 1, 1, 350, 0, 0, NULL };
+    static options o = { 1, 1, 350, 0, 0, NULL, NULL };
     int i, worse = 0;
+    o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
     if (o.quiet) printf("seed  held-out accuracy       pass@1            pass@8       CPU s\n");
     for (i = 0; i < o.seeds; i++, o.seed++) {

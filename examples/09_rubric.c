@@ -18,6 +18,7 @@
  * what the policy writes. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "backend.h"
 #include "show.h"
 #include <time.h>
 
@@ -29,6 +30,7 @@ typedef struct options {
     uint64_t seed;
     int seeds, steps, threads, quiet;
     const char *svg;
+    const grpo_backend *backend;
 } options;
 
 typedef struct word { char text[WORD + 1], sorted[WORD + 1]; } word;
@@ -143,6 +145,7 @@ static grpo *make_policy(const options *o, int rubric) {
     grpo_config c = grpo_defaults();
     c.seed = o->seed;
     c.threads = o->threads;
+    c.backend = o->backend;
     c.log = on_message;
     c.vocabulary = "abcdefgh";
     c.max_prompt_length = WORD;
@@ -258,7 +261,9 @@ static int parse(options *o, int argc, char **argv) {
             "  --seed N      of weights and samples (1)\n"
             "  --seeds N     run that many, from --seed on: a table\n"
             "  --steps N     GRPO steps of each policy (350)\n  --quick       %d of them\n"
-            "  --threads N   0: one per core\n  --svg FILE    the curves of the two runs\n",
+            "  --threads N   0: one per core\n"
+            "  --backend B   cpu; or cuda, cuda_fp32 where they are built in (make cuda)\n"
+            "  --svg FILE    the curves of the two runs\n",
             argv[i], REPORT_EVERY);
     return -1;
 }
@@ -303,8 +308,9 @@ static int compare(run *one, run *rubric, const options *o) {
 
 int main(int argc, char **argv) {
     static run one, rubric;
-    static options o = { 1, 1, 350, 0, 0, NULL };
+    static options o = { 1, 1, 350, 0, 0, NULL, NULL };
     int letters[WORD], i, unclear = 0, result;
+    o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
     collect_words(letters, 0);
     if (o.quiet)

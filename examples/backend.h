@@ -1,0 +1,38 @@
+/* backend.h: --backend NAME for the examples, taken out of their arguments.
+ *
+ *     cpu         grpo_cpu(), the default
+ *     cuda        grpo_cuda(): bf16 on tensor cores; the default of programs built by `make cuda`
+ *     cuda_fp32   grpo_cuda_fp32(): plain float32
+ *
+ * The last two are there in programs compiled with -DGRPO_CUDA and linked with grpo_cuda.o. */
+#ifndef BACKEND_H
+#define BACKEND_H
+
+#include "grpo.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* NULL (the default) if it is not among the arguments; ends the program if it makes no sense. */
+static inline const grpo_backend *backend_argument(int *argc, char **argv) {
+    const char *name = "nothing";
+    int i, at = 1;
+    while (at < *argc && strcmp(argv[at], "--backend") != 0) at++;
+    if (at == *argc) return NULL;
+    if (at + 1 < *argc) name = argv[at + 1];
+    for (i = at + 2; i < *argc; i++) argv[i - 2] = argv[i];
+    *argc -= 2;
+    if (!strcmp(name, "cpu")) return grpo_cpu();
+#ifdef GRPO_CUDA
+    if (!strcmp(name, "cuda")) return grpo_cuda();
+    if (!strcmp(name, "cuda_fp32")) return grpo_cuda_fp32();
+    fprintf(stderr, "--backend: cpu, cuda or cuda_fp32, not %s\n", name);
+#else
+    fprintf(stderr, "--backend: this program has cpu alone, not %s; make cuda builds one in "
+            "build/cuda that has the GPU's\n", name);
+#endif
+    exit(2);
+}
+
+#endif
