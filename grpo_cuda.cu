@@ -127,8 +127,8 @@ static const char *grpo__cuda_missing(char *error) {
     cudaError_t code = cudaGetDeviceCount(&count);
     if (code == cudaSuccess && count > 0) return NULL;
     if (code == cudaErrorInsufficientDriver)
-        snprintf(error, GRPO_ERROR_LENGTH, "the NVIDIA driver is older than this program's CUDA "
-                 "runtime: update the driver, or build with an older toolkit");
+        snprintf(error, GRPO_ERROR_LENGTH, "the NVIDIA driver is missing, or older than this "
+                 "program's CUDA runtime: install or update it, or build with an older toolkit");
     else
         snprintf(error, GRPO_ERROR_LENGTH, "no NVIDIA GPU to be used: %s (is the driver loaded, "
                  "and CUDA_VISIBLE_DEVICES not empty?)", cudaGetErrorString(code));

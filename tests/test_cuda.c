@@ -8,10 +8,9 @@
 #ifdef GRPO_CUDA_SHIM
 void grpo_shim_inject(int malloc_fails_in, int launch_faults_in, int no_device);
 long grpo_shim_allocated(void);
-enum { TINY = 1 };
-#else
-enum { TINY = 0 };
 #endif
+
+static int tiny;                    /* few and small cases: for the stand-in, and for --quick      */
 
 /* ---- one operation on both backends. Inputs are rounded to what the device stores. */
 typedef struct side { const grpo_backend *b; void *context; } side;
@@ -229,7 +228,7 @@ static void test_products(void) {
     const size3 sizes[] = { { 1, 8, 16 }, { 3, 5, 7 }, { 16, 136, 40 }, { 17, 64, 264 },
                             { 70, 72, 24 }, { 129, 40, 56 }, { 2, 1, 24 }, { 33, 48, 520 },
                             { 300, 896, 896 }, { 1000, 1536, 512 }, { 64, 4864, 896 } };
-    size_t i, count = sizeof sizes / sizeof *sizes - (TINY ? 3 : 0);
+    size_t i, count = sizeof sizes / sizeof *sizes - (tiny ? 3 : 0);
     for (i = 0; i < count; i++) {
         size3 z = sizes[i];
         size_t x = (size_t)z.n * (size_t)z.in, y = (size_t)z.n * (size_t)z.out;
@@ -246,7 +245,7 @@ static void test_products(void) {
 
 /* The same rows, multiplied by one or many together, are the same bits. */
 static void test_tiles(void) {
-    const int in = 520, out = 136, most = TINY ? 150 : 700;
+    const int in = 520, out = 136, most = tiny ? 150 : 700;
     size_t x_size = (size_t)most * (size_t)in, y_size = (size_t)most * (size_t)out;
     float *x = random_floats(x_size, 1), *w = random_floats((size_t)in * (size_t)out, 1);
     float *y = zeros(y_size), *again = zeros(y_size);
@@ -293,10 +292,10 @@ static void add_segment(layout *l, int prefix, int prefix_length, int own, int c
 
 /* Prompts of 70, 3 (and 130) tokens, with completions of 1 to 90. */
 static void make_layout(layout *l) {
-    const int prompts[3] = { 70, 3, 130 }, lengths[4] = { 5, TINY ? 66 : 90, 1, 13 };
+    const int prompts[3] = { 70, 3, 130 }, lengths[4] = { 5, tiny ? 66 : 90, 1, 13 };
     int p, c, slot = 4;
     memset(l, 0, sizeof *l);
-    for (p = 0; p < (TINY ? 2 : 3); p++) {
+    for (p = 0; p < (tiny ? 2 : 3); p++) {
         int first = slot;
         add_segment(l, 0, 0, slot, prompts[p]);
         slot += prompts[p];
@@ -359,7 +358,7 @@ static void test_attention(void) {
     const grpo_heads all[] = { { 4, 2, 16 }, { 2, 1, 64 }, { 3, 3, 6 }, { 2, 2, 128 }, { 5, 1, 24 },
                                { 14, 2, 64 } };
     layout *l = (layout *)malloc(sizeof *l);
-    size_t i, count = sizeof all / sizeof *all - (TINY ? 1 : 0);
+    size_t i, count = sizeof all / sizeof *all - (tiny ? 1 : 0);
     int gains, j, position;
     make_layout(l);
     for (i = 0; i < count; i++)
@@ -406,7 +405,7 @@ static void test_decode(void) {
         void *dv = elements_to(gpu, v, kv), *dy = elements_to(gpu, y, n * row);
         float *lse = floats_to(gpu, y, n * (size_t)h->num_heads);
         grpo_rows rows = rows_on(gpu, l);
-        int s, r, step = TINY ? 11 : 3;
+        int s, r, step = tiny ? 11 : 3;
         gpu.b->attention(gpu.context, dy, lse, dq, dk, dv, &rows, h);
         elements_from(gpu, y, dy, n * row);
         drop_rows(gpu, &rows);
@@ -508,7 +507,7 @@ static void test_vocab(void) {
                                   { 1, 0, 0.8f, 0 }, { 1.3f, 0, 1, 0.2f }, { 0, 0, 1, 0 },
                                   { 1, 20, 0.9f, 0.05f } };
     const int vocabs[] = { 37, 300, 1000, 32000, 151936 };
-    size_t i, j, count = TINY ? 3 : 5;
+    size_t i, j, count = tiny ? 3 : 5;
     for (i = 0; i < sizeof all / sizeof *all; i++)
         for (j = 0; j < count; j++) {
             vocab_case z = { 3, 0, 9, { 0, 0, 0, 0 } };
@@ -566,8 +565,8 @@ static grpo_config small_config(const grpo_backend *b, int variant) {
     c.model.attention_bias = variant == 2;
     c.model.tie_word_embeddings = variant != 2;
     c.model.vocab_size = 16;
-    c.num_prompts = TINY ? 2 : 4;
-    c.num_generations = TINY ? 3 : 6;
+    c.num_prompts = tiny ? 2 : 4;
+    c.num_generations = tiny ? 3 : 6;
     c.max_prompt_length = 5;
     c.max_completion_length = 4;
     c.num_iterations = 2;
@@ -626,7 +625,7 @@ static void train(run *r, grpo_config c, int steps) {
 }
 
 static void test_training(const grpo_backend *b, int fp32) {
-    int variant, i, steps = TINY ? 2 : 30;
+    int variant, i, steps = tiny ? 2 : 30;
     for (variant = 0; variant < 3; variant++) {
         grpo_config c = small_config(b, variant);
         run host, one, two, split;
@@ -635,7 +634,7 @@ static void test_training(const grpo_backend *b, int fp32) {
         train(&one, c, steps);
         train(&two, c, steps);
         c.micro_batch_prompts = 1;
-        c.rollout_batch_prompts = TINY ? 1 : 3;
+        c.rollout_batch_prompts = tiny ? 1 : 3;
         train(&split, c, steps);
         CHECK(one.same, "%s, variant %d: the trainer's log-probs are not the sampler's", b->name,
               variant);
@@ -734,19 +733,26 @@ static void test_backend(const grpo_backend *b) {
     test_failures(b);
 }
 
-int main(void) {
-#ifndef GRPO_CUDA_SHIM
-    char error[GRPO_ERROR_LENGTH] = "";
+/* Is there a card? If not, why. */
+static int find_device(char *error) {
     grpo_config c = grpo_defaults();
     void *context;
     c.model.vocab_size = 16;
     context = grpo_cuda()->open(&c, error);
-    if (!context) {
+    if (context) grpo_cuda()->close(context);
+    return context != NULL;
+}
+
+int main(int argc, char **argv) {
+    char error[GRPO_ERROR_LENGTH] = "";
+#ifdef GRPO_CUDA_SHIM
+    tiny = 1;
+#endif
+    if (argc > 1 && !strcmp(argv[1], "--quick")) tiny = 1;
+    if (!find_device(error)) {
         printf("skipped: %s\n", error);
         return 0;
     }
-    grpo_cuda()->close(context);
-#endif
     test_backend(grpo_cuda_fp32());
     if (grpo_cuda() != grpo_cuda_fp32()) test_backend(grpo_cuda());
     return check_finish();
