@@ -133,7 +133,7 @@
  * DEVIATIONS FROM THE PAPER
  *
  *   - std(r) has 1e-4 added and divides by n-1 (the paper says neither; TRL does both), and a
- *     group of equal rewards has A = 0 exactly.
+ *     group of equal rewards (less KL, where kl_in_reward is 1) has A = 0 exactly.
  *   - The last token of a completion that is cut off at max_completion_length counts like any
  *     other; set mask_truncated_completions to leave such completions out.
  *   - A sequence of which no token counts is not counted in averages either.
@@ -5556,6 +5556,9 @@ static int grpo__check_objective(grpo_config *c) {
     if (o->average == GRPO_AVERAGE_CONSTANT && o->max_completion_length < 1)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it "
                                  "must be at least 1", o->max_completion_length);
+    if (o->kl_target > 0 && o->beta == 0)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_target is set and beta is 0: it "
+                                 "is multiplied to reach the target, so it must begin above 0");
     if (o->kl_target > 0
         && !((double)o->kl_horizon > 0.2 * c->num_prompts * c->num_generations))
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above "

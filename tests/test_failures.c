@@ -137,6 +137,7 @@ static void schedule(grpo_config *c)
     c->lr_scheduler_type = GRPO_SCHEDULE_LINEAR;
     c->max_steps = 0;
 }
+static void no_beta(grpo_config *c) { c->objective.beta = 0; c->objective.kl_target = 0.1f; }
 static void theta(grpo_config *c) { c->model.rope_theta = 0; }
 
 static void test_configs(void)
@@ -144,7 +145,8 @@ static void test_configs(void)
     static const spoil spoils[] = {
         no_heads, odd_head, odd_group, huge_model, huge_batch, big_batch, huge_vocab, no_completion,
         long_prompt, nan_lr, no_adam_epsilon, negative_beta, inf_epsilon, small_dual, bad_kl,
-        bad_top_p, cold, twice, not_utf8, half_hook, empty_reward, schedule, theta };
+        bad_top_p, cold, twice, not_utf8, half_hook, empty_reward, schedule, no_beta,
+        theta };
     size_t i;
     for (i = 0; i < sizeof spoils / sizeof *spoils; i++) {
         grpo_config c = tiny();
