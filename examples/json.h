@@ -282,15 +282,17 @@ static inline int json_value_at(json_parser *p, const char *key) {
 }
 
 /* Takes over text (from malloc, length bytes and then a NUL). 1, or 0 with a sentence in error, in
- * which name (may be NULL) says whose text it is; then there is nothing to free. */
-static inline int json_parse(json *j, char *text, size_t length, const char *name, char *error) {
+ * which name (may be NULL) says whose text it is, and line which line of that it begins in; then
+ * there is nothing to free. */
+static inline int json_parse(json *j, char *text, size_t length, const char *name,
+                             unsigned long line, char *error) {
     json_parser p;
     memset(&p, 0, sizeof p);
     memset(j, 0, sizeof *j);
     j->text = text;
     p.j = j;
     p.line_start = p.at = text;
-    p.line = 1;
+    p.line = line;
     p.end = text + length;
     if (json_value_at(&p, NULL)) {
         json_blank(&p);
@@ -330,7 +332,7 @@ static inline int json_read(json *j, const char *path, char *error) {
     size_t length;
     char *text = json_load(path, &length, error);
     memset(j, 0, sizeof *j);
-    return text && json_parse(j, text, length, path, error);
+    return text && json_parse(j, text, length, path, 1, error);
 }
 
 /* ---- out */

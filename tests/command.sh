@@ -1,0 +1,89 @@
+#!/bin/sh
+# The command as people use it, on a toy folder: inspect, eval, train, chat, plot, what it says of
+# wrong input; and a run that is killed at 20 random moments and resumed, whose result must have the
+# bytes of the run that was left alone. command.sh [KILLS]
+: "${BUILD:=build}"
+kills=${1:-20}
+dir=$BUILD/command grpo=$BUILD/grpo
+passed=0 failed=0
+check() { # check DESCRIPTION STATUS: 0 is good
+    if [ "$2" -eq 0 ]; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "failed: $1"; fi
+}
+says() { # says DESCRIPTION PATTERN COMMAND...: it prints the pattern, and its failure is its own
+    what=$1 pattern=$2
+    shift 2
+    "$@" > "$dir/said" 2>&1 < /dev/null
+    if grep -q -- "$pattern" "$dir/said"; then check "$what" 0
+    else check "$what" 1; sed 's/^/    /' "$dir/said" | head -5; fi
+}
+rm -rf "$dir"
+mkdir -p "$dir"
+"$BUILD/toy_folder" "$dir/toy"
+check "a toy folder" $?
+task="--data $dir/toy/train.jsonl --reward match"
+train() { # train OUT OPTIONS...
+    out=$1
+    shift
+    "$grpo" train "$dir/toy" $task --out "$out" --steps 40 --save-steps 2 --eval-steps 20 \
+        --eval "$dir/toy/test.jsonl" --num-prompts 4 --num-generations 4 --learning-rate 1e-3 \
+        --max-prompt-length 64 --max-completion-length 4 --beta 0.01 --epsilon-high 0.28 "$@"
+}
+says "inspect" "LlamaForCausalLM" "$grpo" inspect "$dir/toy"
+says "inspect tells the memory" "MB" "$grpo" inspect "$dir/toy" --num-prompts 4
+says "eval" "greedy accuracy" "$grpo" eval "$dir/toy" $task --eval-samples 4 --max-prompt-length 64 \
+    --max-completion-length 4
+says "help has the paper's symbols" "num-generations *G" "$grpo" train --help
+says "no folder" "cannot be" "$grpo" train "$dir/none" $task --out "$dir/x"
+says "no data" "--data is missing" "$grpo" train "$dir/toy" --reward match --out "$dir/x"
+says "no reward" "--reward is missing" "$grpo" train "$dir/toy" --data x --out "$dir/x"
+says "an unknown option" "--hat is not understood" "$grpo" train "$dir/toy" --hat 1
+says "an unknown reward" "--reward hat is not known" "$grpo" train "$dir/toy" --reward hat
+says "no number" "needs a number" "$grpo" train "$dir/toy" --steps many
+echo '{"question": "1+1=", "answer"' > "$dir/bad.jsonl"
+says "a bad line of questions" "bad.jsonl" "$grpo" train "$dir/toy" --data "$dir/bad.jsonl" \
+    --reward match --out "$dir/x"
+train "$dir/whole" > "$dir/whole.txt" 2>&1
+check "training" $?
+says "the prompt is shown" "im_start" cat "$dir/whole.txt"
+for file in config.json model.safetensors tokenizer.json tokenizer_config.json \
+            generation_config.json log.jsonl; do
+    [ -s "$dir/whole/$file" ]
+    check "the result has $file" $?
+done
+says "the result can be asked" "greedy accuracy" "$grpo" eval "$dir/whole" $task \
+    --max-prompt-length 64 --max-completion-length 4
+echo "2+3=" | "$grpo" chat "$dir/whole" --max-completion-length 8 > "$dir/said" 2>&1
+check "chat" $?
+"$grpo" plot "$dir/whole/log.jsonl" "$dir/run.html" > "$dir/said" 2>&1 && [ -s "$dir/run.html" ]
+check "plot" $?
+cat > "$dir/verify" << 'END'
+#!/bin/sh
+while read -r line; do echo 1; done
+END
+chmod +x "$dir/verify"
+says "a verifier of one's own" "reward 1.00\|1.000" "$grpo" eval "$dir/toy" \
+    --data "$dir/toy/test.jsonl" --reward "cmd:$dir/verify" --max-prompt-length 64 \
+    --max-completion-length 4
+
+# ---- killed and resumed
+killed=0
+while [ $killed -lt "$kills" ]; do
+    train "$dir/killed" --resume > "$dir/killed.txt" 2>&1 &
+    pid=$!
+    sleep "0.$(awk -v s="$killed" 'BEGIN { srand(s * 7919 + 1); printf "%03d", rand() * 500 }')"
+    kill -9 $pid 2> /dev/null
+    wait $pid 2> /dev/null
+    killed=$((killed + 1))
+    [ -f "$dir/killed/model.safetensors" ] || continue
+    "$grpo" inspect "$dir/killed" > "$dir/said" 2>&1
+    check "after kill $killed the folder can be read" $?
+done
+train "$dir/killed" --resume > "$dir/killed.txt" 2>&1
+check "the last resumed run" $?
+cmp "$dir/whole/model.safetensors" "$dir/killed/model.safetensors"
+check "$kills kills change no bit of the weights" $?
+cmp "$dir/whole/trainer_state.safetensors" "$dir/killed/trainer_state.safetensors"
+check "nor of the trainer's state" $?
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
