@@ -66,6 +66,8 @@ typedef struct tokenizer_steps {
 typedef struct tokenizer_token {
     const char *text;               /* as in the vocabulary; NULL: no token has this id          */
     size_t length;
+    const char *shown;              /* what is decoded: of an added token the normalised text    */
+    size_t shown_length;
     int in_model, special;          /* in model.vocab; left out by tokenizer_decode()            */
 } tokenizer_token;
 
@@ -868,7 +870,7 @@ static inline const tokenizer_text *tokenizer__decode(tokenizer *t, const int *t
         if (!token->text) continue;
         if (token->special && !t->show_special && !middle) continue;
         if (!t->has_decoder && (x->pieces || middle) && !tokenizer__append(x, " ", 1)) return NULL;
-        if (!tokenizer__append(x, token->text, token->length) || !tokenizer__end_piece(x))
+        if (!tokenizer__append(x, token->shown, token->shown_length) || !tokenizer__end_piece(x))
             return NULL;
     }
     for (i = 0; i < t->decoder.count; i++) {
@@ -961,8 +963,8 @@ static inline int tokenizer__name_token(tokenizer *t, int id, const char *text, 
     if (t->tokens[id].text)
         return tokenizer__refuse(t, "\"%.40s\" and \"%.40s\" have the same id, %d",
                                  t->tokens[id].text, text, id);
-    t->tokens[id].text = text;
-    t->tokens[id].length = length;
+    t->tokens[id].text = t->tokens[id].shown = text;
+    t->tokens[id].length = t->tokens[id].shown_length = length;
     t->slots[slot] = id;
     return 1;
 }
@@ -986,7 +988,7 @@ static inline int tokenizer__read_vocab(tokenizer *t, const json_value *vocab, s
     if (!tokenizer__make_slots(t, vocab->length + added)) return 0;
     for (v = json_first(vocab); v; v = json_next(vocab, v)) {
         tokenizer__whole(t, v, "", TOKENIZER_MOST_IDS, &id);
-        if (!tokenizer__name_token(t, id, v->key, strlen(v->key))) return 0;
+        if (!tokenizer__name_token(t, id, v->key, v->key_length)) return 0;
         t->tokens[id].in_model = 1;
     }
     t->size = largest + 1;
@@ -1348,6 +1350,8 @@ static inline int tokenizer__read_added(tokenizer *t, const json_value *v, int *
     if (!a->text) return tokenizer__no_memory(t);
     memcpy(a->text, text, length);
     a->length = length;
+    t->tokens[id].shown = a->text;
+    t->tokens[id].shown_length = length;
     t->added[normalized].starts[(unsigned char)*a->text] = 1;
     t->added[normalized].count++;
     return 1;
