@@ -10,7 +10,7 @@
  *     json_free(&j);
  *
  * Strings are UTF-8 with their escapes undone, ended by a NUL that is not counted in their length
- * (which is how a \u0000 inside is seen). What is not JSON (RFC 8259), or nests deeper than
+ * (which is how a \u0000 inside is seen; names have their length too). What is not JSON (RFC 8259), or nests deeper than
  * JSON_DEPTH, or is not UTF-8, is refused with a sentence that has its line and column. */
 #ifndef JSON_H
 #define JSON_H
@@ -30,6 +30,7 @@ typedef struct json_value {
     size_t length;                  /* string: its bytes; array, object: how many are in it      */
     size_t size;                    /* of values: this one and all inside it                     */
     const char *key;                /* its name, if it stands in an object; ends with a NUL      */
+    size_t key_length;              /* its bytes                                                 */
     const char *text;               /* string: its text; number: as it is written                */
 } json_value;
 
@@ -59,7 +60,8 @@ static inline const json_value *json_next(const json_value *of, const json_value
 /* The value of a name; NULL if `of` is NULL, is no object or has none such. */
 static inline const json_value *json_find(const json_value *of, const char *name) {
     const json_value *v = of && of->type == JSON_OBJECT ? json_first(of) : NULL;
-    while (v && strcmp(v->key, name) != 0) v = json_next(of, v);
+    size_t n = strlen(name);
+    while (v && (v->key_length != n || memcmp(v->key, name, n) != 0)) v = json_next(of, v);
     return v;
 }
 
@@ -128,7 +130,7 @@ static inline int json_take(json_parser *p, char c) {
 }
 
 /* Index of a new value; its pointers stay good when the array moves, for they point into text. */
-static inline int json_new(json_parser *p, int type, const char *key, size_t *index) {
+static inline int json_new(json_parser *p, int type, size_t *index) {
     json *j = p->j;
     if (j->count == j->capacity) {
         size_t more = j->capacity ? 2 * j->capacity : 64;
@@ -140,7 +142,6 @@ static inline int json_new(json_parser *p, int type, const char *key, size_t *in
     *index = j->count++;
     memset(&j->values[*index], 0, sizeof *j->values);
     j->values[*index].type = type;
-    j->values[*index].key = key;
     j->values[*index].size = 1;
     return 1;
 }
@@ -227,23 +228,26 @@ static inline int json_word(json_parser *p, const char *word) {
     return 1;
 }
 
-static inline int json_value_at(json_parser *p, const char *key);
+static inline int json_value_at(json_parser *p);
 
 /* What stands between [ and ], or { and }. */
 static inline int json_inside(json_parser *p, size_t index, char close) {
-    size_t count = 0;
+    size_t count = 0, member;
     if (++p->depth > JSON_DEPTH) return json_wrong(p, "it nests too deep");
     json_blank(p);
     if (!json_take(p, close)) for (;;) {
         const char *key = NULL;
-        size_t length;
+        size_t length = 0;
         json_blank(p);
         if (close == '}') {
             if (!json_text(p, &key, &length)) return 0;
             json_blank(p);
             if (!json_take(p, ':')) return json_wrong(p, "':' should follow a name");
         }
-        if (!json_value_at(p, key)) return 0;
+        member = p->j->count;
+        if (!json_value_at(p)) return 0;
+        p->j->values[member].key = key;
+        p->j->values[member].key_length = length;
         count++;
         json_blank(p);
         if (json_take(p, close)) break;
@@ -255,7 +259,7 @@ static inline int json_inside(json_parser *p, size_t index, char close) {
     return 1;
 }
 
-static inline int json_value_at(json_parser *p, const char *key) {
+static inline int json_value_at(json_parser *p) {
     size_t index = 0, length = 0;
     const char *text = NULL;
     char c;
@@ -263,20 +267,20 @@ static inline int json_value_at(json_parser *p, const char *key) {
     c = p->at < p->end ? *p->at : 0;
     if (c == '{' || c == '[') {
         p->at++;
-        return json_new(p, c == '{' ? JSON_OBJECT : JSON_ARRAY, key, &index)
+        return json_new(p, c == '{' ? JSON_OBJECT : JSON_ARRAY, &index)
                && json_inside(p, index, c == '{' ? '}' : ']');
     }
     if (c == '"') {
-        if (!json_text(p, &text, &length) || !json_new(p, JSON_STRING, key, &index)) return 0;
+        if (!json_text(p, &text, &length) || !json_new(p, JSON_STRING, &index)) return 0;
         p->j->values[index].text = text;
         p->j->values[index].length = length;
         return 1;
     }
-    if (json_word(p, "null")) return json_new(p, JSON_NULL, key, &index);
-    if (json_word(p, "true")) return json_new(p, JSON_TRUE, key, &index);
-    if (json_word(p, "false")) return json_new(p, JSON_FALSE, key, &index);
+    if (json_word(p, "null")) return json_new(p, JSON_NULL, &index);
+    if (json_word(p, "true")) return json_new(p, JSON_TRUE, &index);
+    if (json_word(p, "false")) return json_new(p, JSON_FALSE, &index);
     text = p->at;
-    if (!json_figure(p) || !json_new(p, JSON_NUMBER, key, &index)) return 0;
+    if (!json_figure(p) || !json_new(p, JSON_NUMBER, &index)) return 0;
     p->j->values[index].text = text;
     return 1;
 }
@@ -294,7 +298,7 @@ static inline int json_parse(json *j, char *text, size_t length, const char *nam
     p.line_start = p.at = text;
     p.line = line;
     p.end = text + length;
-    if (json_value_at(&p, NULL)) {
+    if (json_value_at(&p)) {
         json_blank(&p);
         if (p.at == p.end) return 1;
         json_wrong(&p, "something follows after the end");
