@@ -374,7 +374,7 @@ static inline void gguf_decode_q8_0(const unsigned char *b, float *x) {
 }
 
 /* 32 integers of 4 bits, the lower halves of 16 bytes and then the upper, and where there are
- * fifth bits (NULL: none), those: x = d (q - less) + m */
+ * fifth bits (NULL: none), those: x = d (q - less) + m. An m of -0 leaves even a product of -0. */
 static inline void gguf_decode_halves(const unsigned char *q, const unsigned char *fifth, float d,
                                       int less, float m, float *x) {
     uint32_t more = fifth ? gguf_le32(fifth) : 0;
@@ -386,13 +386,13 @@ static inline void gguf_decode_halves(const unsigned char *q, const unsigned cha
 }
 
 static inline void gguf_decode_q4_0(const unsigned char *b, float *x) {
-    gguf_decode_halves(b + 2, NULL, gguf_half(b), 8, 0, x);
+    gguf_decode_halves(b + 2, NULL, gguf_half(b), 8, -0.0f, x);
 }
 static inline void gguf_decode_q4_1(const unsigned char *b, float *x) {
     gguf_decode_halves(b + 4, NULL, gguf_half(b), 0, gguf_half(b + 2), x);
 }
 static inline void gguf_decode_q5_0(const unsigned char *b, float *x) {
-    gguf_decode_halves(b + 6, b + 2, gguf_half(b), 16, 0, x);
+    gguf_decode_halves(b + 6, b + 2, gguf_half(b), 16, -0.0f, x);
 }
 static inline void gguf_decode_q5_1(const unsigned char *b, float *x) {
     gguf_decode_halves(b + 8, b + 4, gguf_half(b), 0, gguf_half(b + 2), x);
@@ -1170,7 +1170,8 @@ static inline int gguf_read_vocab(gguf_file *g, gguf_vocab *v, int vocab_size) {
     v->pieces = -1;
     if (!gguf_string(g, "tokenizer.ggml.model", &model)) return 0;
     if (gguf_is(model, "none") || gguf_is(model, "no_vocab"))
-        return gguf_read_specials(g, v, (size_t)vocab_size);
+        return vocab_size ? gguf_read_specials(g, v, (size_t)vocab_size)
+                          : gguf_fail(g, "it has no tokenizer");
     if (gguf_is(model, "llama")) v->pieces = 1;
     else if (gguf_is(model, "gpt2")) v->pieces = 0;
     else return gguf_fail(g, "tokenizer.ggml.model is %.*s: only gpt2 (byte-level BPE) and llama "
@@ -1735,10 +1736,8 @@ static inline int gguf_convert(const char *path, const char *folder, int dtype,
 /* The tokenizer's two files alone: of a file of any architecture, even without tensors. */
 static inline int gguf_convert_tokenizer(const char *path, const char *folder, char *error) {
     gguf_job j;
-    if (gguf_start(&j, path, folder, error) && gguf_read_vocab(&j.g, &j.vocab, 0)) {
-        if (j.vocab.pieces < 0) gguf_fail(&j.g, "it has no tokenizer");
-        else gguf_write_files(&j, GGUF_TOKENIZER, GGUF_CONFIG);
-    }
+    if (gguf_start(&j, path, folder, error) && gguf_read_vocab(&j.g, &j.vocab, 0))
+        gguf_write_files(&j, GGUF_TOKENIZER, GGUF_CONFIG);
     return gguf_end(&j);
 }
 
