@@ -285,11 +285,11 @@ static inline int json_value_at(json_parser *p) {
     return 1;
 }
 
-/* Takes over text (from malloc, length bytes and then a NUL). 1, or 0 with a sentence in error, in
- * which name (may be NULL) says whose text it is, and line which line of that it begins in; then
- * there is nothing to free. */
-static inline int json_parse(json *j, char *text, size_t length, const char *name,
-                             unsigned long line, char *error) {
+/* Takes over text (from malloc, length bytes and then a NUL), which begins in some line of a file.
+ * 1, or 0 with a sentence in error, in which name (may be NULL) says whose text it is; then there
+ * is nothing to free. */
+static inline int json_parse_line(json *j, char *text, size_t length, const char *name,
+                                  unsigned long line, char *error) {
     json_parser p;
     memset(&p, 0, sizeof p);
     memset(j, 0, sizeof *j);
@@ -307,6 +307,11 @@ static inline int json_parse(json *j, char *text, size_t length, const char *nam
              name ? ": " : "", p.line, (unsigned long)(p.at - p.line_start) + 1, p.wrong);
     json_free(j);
     return 0;
+}
+
+/* The same for a whole text. */
+static inline int json_parse(json *j, char *text, size_t length, const char *name, char *error) {
+    return json_parse_line(j, text, length, name, 1, error);
 }
 
 /* A whole file, a NUL after it; NULL with a sentence in error. The caller frees it. */
@@ -336,7 +341,7 @@ static inline int json_read(json *j, const char *path, char *error) {
     size_t length;
     char *text = json_load(path, &length, error);
     memset(j, 0, sizeof *j);
-    return text && json_parse(j, text, length, path, 1, error);
+    return text && json_parse(j, text, length, path, error);
 }
 
 /* ---- out */

@@ -155,7 +155,7 @@ static inline int questions_record(questions *q, const char *s, size_t n, const 
     char *copy = questions_copy(s, n), *text, *answer;
     json j;
     if (!copy) return questions_fail(error, name, line, "out of memory", "");
-    if (!json_parse(&j, copy, n, name, line, error)) return 0;
+    if (!json_parse_line(&j, copy, n, name, line, error)) return 0;
     text = answer = NULL;
     if (j.values->type != JSON_OBJECT) missing = "";
     else text = questions_fields(j.values, fields[0], n, &missing);

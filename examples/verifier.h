@@ -62,7 +62,7 @@ static inline int verifier_line(const char *line, size_t length, float *rewards,
     if (!copy) return 0;
     memcpy(copy, line, length);
     copy[length] = 0;
-    if (!json_parse(&j, copy, length, NULL, 1, error)) { ++*next; return 0; }
+    if (!json_parse(&j, copy, length, NULL, error)) { ++*next; return 0; }
     index = json_find(j.values, "index");
     reward = j.values->type == JSON_OBJECT ? json_find(j.values, "reward") : j.values;
     at = j.values->type == JSON_OBJECT ? json_number(index, -1) : (*next)++;
@@ -168,14 +168,21 @@ static inline double verifier_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static inline void verifier_limit(int what, size_t most) {
-    struct rlimit limit;
-    if (getrlimit(what, &limit)) return;
+static inline struct rlimit verifier_capped(struct rlimit limit, size_t most) {
     if (limit.rlim_max == RLIM_INFINITY || (rlim_t)most < limit.rlim_max)
         limit.rlim_max = (rlim_t)most;
     limit.rlim_cur = limit.rlim_max;
-    setrlimit(what, &limit);
+    return limit;
 }
+
+/* A macro, for the type of `what` has another name on every system. */
+#define VERIFIER_LIMIT(what, most) do {                                    \
+        struct rlimit limit_;                                              \
+        if (!getrlimit(what, &limit_)) {                                   \
+            limit_ = verifier_capped(limit_, most);                        \
+            setrlimit(what, &limit_);                                      \
+        }                                                                  \
+    } while (0)
 
 /* In the child: it may write in its folder alone. */
 static inline int verifier_no_writing(const char *folder) {
@@ -245,11 +252,11 @@ static inline void verifier_child(const verifier *v, const verifier_process *p, 
                       | (verifier_no_writing(p->folder) ? VERIFIER_NO_WRITING : 0));
     for (fd = 3; fd < 16; fd++) close(fd);
     if (write(1, &isolated, 1) != 1) _exit(126);
-    verifier_limit(RLIMIT_CPU, (size_t)v->seconds + 1);
-    verifier_limit(RLIMIT_FSIZE, (size_t)64 << 20);
-    verifier_limit(RLIMIT_CORE, 0);
+    VERIFIER_LIMIT(RLIMIT_CPU, (size_t)v->seconds + 1);
+    VERIFIER_LIMIT(RLIMIT_FSIZE, (size_t)64 << 20);
+    VERIFIER_LIMIT(RLIMIT_CORE, 0);
 #ifdef RLIMIT_AS
-    verifier_limit(RLIMIT_AS, v->memory);
+    VERIFIER_LIMIT(RLIMIT_AS, v->memory);
 #endif
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

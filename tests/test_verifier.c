@@ -84,7 +84,7 @@ static void test_request(void) {
         copy = (char *)malloc(line + 1);
         memcpy(copy, at, line);
         copy[line] = 0;
-        CHECK(json_parse(&j, copy, line, "a request", 1, error), "%s", error);
+        CHECK(json_parse(&j, copy, line, "a request", error), "%s", error);
         CHECK(json_number(json_find(j.values, "index"), -1) == i, "line %d", i);
         if (i != 2) CHECK(!strcmp(json_string(json_find(j.values, "completion"), "?"),
                                   samples[i].completion), "line %d: %.*s", i, (int)line, at);
