@@ -101,7 +101,7 @@ static inline void chat_fill(chat_text *t, const char *pattern, const char *ques
 }
 
 /* The text of a talk that waits for the assistant: turns [n] are the user's and the assistant's by
- * turns, so n is odd. system NULL: the template's own, if it has one. From malloc; NULL: no memory. */
+ * turns, so n is odd. system NULL: the template's own, if any. From malloc; NULL: no memory. */
 static inline char *chat_render(const chat_template *c, const char *system,
                                 const char *const *turns, int n) {
     const chat_format *f = c->format;

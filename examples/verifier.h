@@ -5,7 +5,7 @@
  *     grpo_add_reward(&config, "cmd", NULL, 1, &v);
  *     config.rewards[config.num_rewards - 1].batch = verifier_reward;
  *
- * It is started once for each batch by /bin/sh, where you are, and reads a line for each completion:
+ * It is started once a batch by /bin/sh, where you are, and reads a line for each completion:
  *
  *     {"index":0,"prompt":"...","completion":"...","answer":"...","truncated":false,"data":{...}}
  *
