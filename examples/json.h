@@ -10,8 +10,8 @@
  *     json_free(&j);
  *
  * Strings are UTF-8 with their escapes undone, ended by a NUL that is not counted in their length
- * (which is how a \u0000 inside is seen; names have their length too). What is not JSON (RFC 8259),
- * or nests deeper than JSON_DEPTH, or is not UTF-8, is refused with a sentence that has its line and
+ * (which is how a \u0000 inside is seen; names have their length too). What is not JSON (RFC 8259)
+ * or not UTF-8, or nests deeper than JSON_DEPTH, is refused with a sentence that has its line and
  * column. */
 #ifndef JSON_H
 #define JSON_H
