@@ -1,283 +1,511 @@
-/* questions.h: what a policy is asked, and in which order.
+/* questions.h: questions with answers, from files of JSON or made from a seed, and their order.
  *
- *     questions q;
- *     if (!questions_open(&q, "train.jsonl", "question", "answer", error)) return complain(error);
- *     for (position = 0; ; position++) ask(&q.items[questions_at(q.count, seed, position)]);
- *     questions_free(&q);
+ *     questions train = { 0 }, test = { 0 };
+ *     if (!questions_read(&train, "train.jsonl", "question", "answer", error)) return fail(error);
+ *     if (!questions_hold_out(&train, &test, 10, error)) return fail(error);    every tenth
+ *     for (position = 0; ; position++) ask(&train.items[questions_at(&train, seed, position)]);
+ *     questions_free(&train);
  *
- * A source is a file of JSON objects, one a line, or a JSON array of them; or "countdown:SEED:N",
- * N puzzles drawn from a seed. The question may be made of several fields, "Body,Question", joined
- * by blanks; answers may be numbers. Anything malformed is refused with its line.
- *
- * The order of each epoch is a permutation that depends on the seed and the epoch alone, so a run
- * that is resumed at a position goes on as it would have: there is no state to save. */
+ * A file is one JSON object a line (GSM8K as it is published) or one array of objects (SVAMP). A
+ * question may be put together from several fields: "Body,Question". The whole line stays within
+ * reach of a verifier as JSON. Functions that can fail return 1, or 0 with a sentence in
+ * error[JSON_ERROR_LENGTH]; the questions are then as they were before. */
 #ifndef QUESTIONS_H
 #define QUESTIONS_H
 
 #include "json.h"
 
-typedef struct question {
-    char *text, *answer;            /* answer: "" if there is none                               */
-    char *json;                     /* the object of the file, on one line; NULL for countdown   */
-} question;
+#include <limits.h>
 
-typedef struct questions {
-    question *items;
+typedef struct questions_item {
+    const char *text;
+    const char *answer;             /* NULL if none was asked for                                */
+    const char *json;               /* all its fields: an object on one line                     */
+    char *memory;                   /* where the three stand                                     */
+} questions_item;
+
+typedef struct questions {          /* all zeros: none                                           */
+    questions_item *items;
     int count, capacity;
 } questions;
 
 static inline void questions_free(questions *q) {
     int i;
-    for (i = 0; i < q->count; i++) {
-        free(q->items[i].text);
-        free(q->items[i].answer);
-        free(q->items[i].json);
-    }
+    for (i = 0; i < q->count; i++) free(q->items[i].memory);
     free(q->items);
     memset(q, 0, sizeof *q);
 }
 
-/* ---- the order */
-
-/* A 64-bit number that looks random and is a function of x alone (Steele et al. 2014, splitmix). */
-static inline uint64_t questions_mix(uint64_t x) {
-    x += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
+static inline int questions_wrong(char *error, const char *what) {
+    snprintf(error, JSON_ERROR_LENGTH, "%s", what);
+    return 0;
 }
 
-/* Where x goes in a permutation of [0, 4^half): four rounds of a Feistel network. */
-static inline uint64_t questions_shuffle(uint64_t x, int half, uint64_t key) {
-    uint64_t mask = (UINT64_C(1) << half) - 1, left = x >> half, right = x & mask, next;
-    int round;
-    for (round = 0; round < 4; round++) {
-        next = left ^ (questions_mix(key ^ questions_mix(right * 4 + (uint64_t)round)) & mask);
-        left = right;
-        right = next;
+/* Takes over memory, also when it fails. */
+static inline int questions_append(questions *q, char *memory, const char *answer,
+                                   const char *json_text, char *error) {
+    if (q->count == q->capacity) {
+        size_t more = q->capacity ? 2 * (size_t)q->capacity : 256;
+        questions_item *items = more > INT_MAX ? NULL
+                          : (questions_item *)realloc(q->items, more * sizeof *items);
+        if (!items) {
+            free(memory);
+            return questions_wrong(error, "there is not enough memory for so many questions");
+        }
+        q->items = items;
+        q->capacity = (int)more;
     }
-    return left << half | right;
+    q->items[q->count].memory = memory;
+    q->items[q->count].text = memory;
+    q->items[q->count].answer = answer;
+    q->items[q->count++].json = json_text;
+    return 1;
 }
 
-/* Which of count questions comes at a position, counted from the start of the run: every epoch
- * (position / count) meets each once. */
-static inline int questions_at(int count, uint64_t seed, uint64_t position) {
-    uint64_t n = (uint64_t)count, key = questions_mix(seed ^ questions_mix(position / n));
-    uint64_t x = position % n;
-    int half = 1;
-    while (UINT64_C(1) << 2 * half < n) half++;
-    do x = questions_shuffle(x, half, key); while (x >= n);   /* walk on until it is one of them */
-    return (int)x;
+/* Forget what came after the first `count`. */
+static inline void questions_shorten(questions *q, int count) {
+    while (q->count > count) free(q->items[--q->count].memory);
 }
 
 /* ---- files */
 
-static inline int questions_fail(char *error, const char *name, unsigned long line,
-                                 const char *what, const char *field) {
-    snprintf(error, JSON_ERROR_LENGTH, "%.120s: line %lu: %s %.60s", name, line, what, field);
+/* The names of an object's fields, for a sentence about one that is missing. */
+static inline void questions_names(const json_value *object, char *to, size_t size) {
+    const json_value *v;
+    size_t n = 0;
+    to[0] = 0;
+    for (v = json_first(object); v && n + 4 < size; v = json_next(object, v)) {
+        snprintf(to + n, size - n, "%s%.30s", n ? ", " : "", v->key);
+        n += strlen(to + n);
+    }
+}
+
+/* A field that is a string or a number, as text; NULL with a sentence. */
+static inline const char *questions_field(const json_value *object, const char *name, size_t n,
+                                          size_t *length, char *error) {
+    char copy[128], others[128];
+    const json_value *v;
+    if (n == 0 || n >= sizeof copy) {
+        questions_wrong(error, "the name of a field is empty or too long");
+        return NULL;
+    }
+    memcpy(copy, name, n);
+    copy[n] = 0;
+    v = json_find(object, copy);
+    if (!v) {
+        questions_names(object, others, sizeof others);
+        snprintf(error, JSON_ERROR_LENGTH, "there is no field \"%.60s\" (there is: %s)", copy,
+                 others[0] ? others : "nothing");
+        return NULL;
+    }
+    if (v->type != JSON_STRING && v->type != JSON_NUMBER) {
+        snprintf(error, JSON_ERROR_LENGTH, "the field \"%.60s\" is no string and no number", copy);
+        return NULL;
+    }
+    *length = v->type == JSON_STRING ? strlen(v->text) : strspn(v->text, "+-.0123456789eE");
+    if (v->type == JSON_STRING && v->length != *length) {
+        snprintf(error, JSON_ERROR_LENGTH, "the field \"%.60s\" has a \\u0000 in it", copy);
+        return NULL;
+    }
+    return v->text;
+}
+
+/* The fields of names ("Body,Question"), blanks between them, to `to` (NULL: only measure). */
+static inline int questions_join(const json_value *object, const char *names, char *to,
+                                 size_t *length, char *error) {
+    size_t n, size;
+    *length = 0;
+    for (; ; names += n + 1) {
+        const char *text;
+        n = strcspn(names, ",");
+        text = questions_field(object, names, n, &size, error);
+        if (!text) return 0;
+        if (*length && to) to[*length] = ' ';
+        if (*length) ++*length;
+        if (to) memcpy(to + *length, text, size);
+        *length += size;
+        if (!names[n]) return 1;
+    }
+}
+
+/* JSON that is known to be well-formed, without the blanks between its parts; returns its length.
+ * to has room for n bytes. */
+static inline size_t questions_compact(char *to, const char *from, size_t n) {
+    size_t i, size = 0;
+    int inside = 0;
+    for (i = 0; i < n; i++) {
+        if (from[i] == '"') inside = !inside;
+        if (!inside && strchr(" \t\r\n", from[i])) continue;
+        to[size++] = from[i];
+        if (inside && from[i] == '\\') to[size++] = from[++i];
+    }
+    return size;
+}
+
+/* One object: its values, and how it is written, raw[n]. */
+static inline int questions_take(questions *q, const json_value *object, const char *raw, size_t n,
+                                 const char *question_names, const char *answer_names,
+                                 char *error) {
+    int answered = answer_names && *answer_names;
+    size_t text = 0, answer = 0;
+    char *memory;
+    if (!json_is(object, JSON_OBJECT))
+        return questions_wrong(error, "this is no object: {\"question\": ..., \"answer\": ...}");
+    if (!questions_join(object, question_names, NULL, &text, error)
+        || (answered && !questions_join(object, answer_names, NULL, &answer, error))) return 0;
+    if (text == 0) return questions_wrong(error, "the question is empty");
+    memory = (char *)malloc(text + answer + n + 3);
+    if (!memory) return questions_wrong(error, "there is not enough memory for the questions");
+    questions_join(object, question_names, memory, &text, error);
+    memory[text] = 0;
+    if (answered) questions_join(object, answer_names, memory + text + 1, &answer, error);
+    memory[text + 1 + answer] = 0;
+    memory[text + answer + 2 + questions_compact(memory + text + answer + 2, raw, n)] = 0;
+    return questions_append(q, memory, answered ? memory + text + 1 : NULL,
+                            memory + text + answer + 2, error);
+}
+
+/* A sentence with its file and line; json.h counts lines from the text that it was given. */
+static inline int questions_place(const char *path, unsigned long line, char *error) {
+    char what[JSON_ERROR_LENGTH];
+    const char *at = strncmp(error, "line 1, ", 8) == 0 ? error + 8 : error;
+    const char *tail = strlen(path) > 80 ? path + strlen(path) - 80 : path;
+    snprintf(what, sizeof what, "%s", at);
+    snprintf(error, JSON_ERROR_LENGTH, "%s, line %lu%s%.140s", tail, line,
+             at == error ? ": " : ", ", what);
     return 0;
 }
 
-static inline char *questions_copy(const char *s, size_t n) {
+static inline int questions_line(questions *q, const char *raw, size_t n, const char *question,
+                                 const char *answer, char *error) {
     char *copy = (char *)malloc(n + 1);
-    if (copy) { memcpy(copy, s, n); copy[n] = 0; }
-    return copy;
-}
-
-/* Takes over the three texts; 0 (and they are freed) without memory. */
-static inline int questions_add(questions *q, char *text, char *answer, char *raw) {
-    if (q->count == q->capacity) {
-        int more = q->capacity ? 2 * q->capacity : 256;
-        question *items = more > 1 << 28 ? NULL
-                        : (question *)realloc(q->items, (size_t)more * sizeof *items);
-        if (items) { q->items = items; q->capacity = more; }
-    }
-    if (q->count == q->capacity || !text || !answer) {
-        free(text); free(answer); free(raw);
-        return 0;
-    }
-    q->items[q->count].text = text;
-    q->items[q->count].answer = answer;
-    q->items[q->count++].json = raw;
-    return 1;
-}
-
-/* The value of a field as text, appended with a blank between: a string, a number, true or false.
- * A string with a NUL inside is none. Returns 0 if it is not there. */
-static inline int questions_append(const json_value *object, const char *field, size_t n,
-                                   char *to, size_t *length) {
-    static const char *const words[3] = { "null", "false", "true" };
-    const json_value *v;
-    const char *text;
-    size_t size;
-    for (v = json_first(object); v; v = json_next(object, v))
-        if (strlen(v->key) == n && !memcmp(v->key, field, n)) break;
-    if (!v || v->type >= JSON_ARRAY || v->type == JSON_NULL) return 0;
-    text = v->type < JSON_NUMBER ? words[v->type] : v->text;
-    size = v->type == JSON_STRING ? v->length
-         : v->type == JSON_NUMBER ? strspn(text, "+-.0123456789eE") : strlen(text);
-    if (memchr(text, 0, size)) return 0;
-    if (*length) to[(*length)++] = ' ';
-    memcpy(to + *length, text, size);
-    *length += size;
-    to[*length] = 0;
-    return 1;
-}
-
-/* Every field of a list with commas, into a new text; NULL: `*missing` is not there. */
-static inline char *questions_fields(const json_value *object, const char *list, size_t room,
-                                     const char **missing) {
-    char *text = (char *)malloc(room + strlen(list) + 1);
-    size_t length = 0, n;
-    if (text) *text = 0;
-    for (; text && *list; list += n + (list[n] == ',')) {
-        n = strcspn(list, ",");
-        if (questions_append(object, list, n, text, &length)) continue;
-        *missing = list;
-        free(text);
-        text = NULL;
-    }
-    return text;
-}
-
-/* A record on one line, for who reads lines: the end of one stands between its values only. */
-static inline char *questions_one_line(const char *s, size_t n) {
-    char *copy = questions_copy(s, n);
-    size_t i;
-    for (i = 0; copy && i < n; i++) if (copy[i] == '\n' || copy[i] == '\r') copy[i] = ' ';
-    return copy;
-}
-
-/* One object, n bytes at s, which begin in a line of the file. */
-static inline int questions_record(questions *q, const char *s, size_t n, const char *fields[2],
-                                   const char *name, unsigned long line, char *error) {
-    const char *missing = NULL;
-    char *copy = questions_copy(s, n), *text, *answer;
     json j;
-    if (!copy) return questions_fail(error, name, line, "out of memory", "");
-    if (!json_parse_line(&j, copy, n, name, line, error)) return 0;
-    text = answer = NULL;
-    if (j.values->type != JSON_OBJECT) missing = "";
-    else text = questions_fields(j.values, fields[0], n, &missing);
-    if (text) answer = fields[1] ? questions_fields(j.values, fields[1], n, &missing)
-                                 : questions_copy("", 0);
+    int good;
+    if (!copy) return questions_wrong(error, "there is not enough memory for the questions");
+    memcpy(copy, raw, n);
+    copy[n] = 0;
+    if (!json_parse(&j, copy, n, NULL, error)) return 0;
+    good = questions_take(q, j.values, raw, n, question, answer, error);
     json_free(&j);
-    if (missing) {
-        free(text);
-        return questions_fail(error, name, line, *missing ? "this object has no text in"
-                              : "this is no JSON object", missing);
-    }
-    return questions_add(q, text, answer, questions_one_line(s, n))
-           || questions_fail(error, name, line, "out of memory", "");
+    return good;
 }
 
-/* The end of the value at s: the comma or bracket after it, or the end of the text. */
-static inline const char *questions_end(const char *s) {
-    int depth = 0, quoted = 0;
-    for (; *s; s++) {
-        if (quoted && *s == '\\' && s[1]) { s++; continue; }
-        if (*s == '"') quoted = !quoted;
-        if (quoted) continue;
-        if (depth == 0 && (*s == ',' || *s == ']')) break;
-        depth += (*s == '{' || *s == '[') - (*s == '}' || *s == ']');
-    }
-    return s;
-}
-
-static inline size_t questions_blank(const char *s, unsigned long *line) {
-    size_t n = strspn(s, " \t\r\n"), i;
-    for (i = 0; i < n; i++) *line += s[i] == '\n';
-    return n;
-}
-
-/* All records of a text: the lines, or the elements of the array that it is. */
-static inline int questions_read(questions *q, const char *s, const char *fields[2],
-                                 const char *name, char *error) {
-    unsigned long line = 1;
-    int array;
-    s += questions_blank(s, &line);
-    array = *s == '[';
-    if (array) s++;
-    for (;;) {
-        const char *end;
-        s += questions_blank(s, &line);
-        if (!*s || (array && *s == ']')) break;
-        end = array ? questions_end(s) : s + strcspn(s, "\n");
-        if (!questions_record(q, s, (size_t)(end - s), fields, name, line, error)) return 0;
-        for (; s < end; s++) line += *s == '\n';
-        if (array && *s == ',') s++;
-        else if (array && *s != ']')
-            return questions_fail(error, name, line, "the list does not end", "");
-    }
-    return q->count ? 1 : questions_fail(error, name, line, "there is no question in it", "");
-}
-
-/* ---- countdown */
-
-enum { QUESTIONS_NUMBERS = 3, QUESTIONS_LARGEST = 20, QUESTIONS_TARGET = 99, QUESTIONS_SETS = 16 };
-
-/* Puzzle `draw` of a seed: numbers, and a target that they make, joined from left to right by + -
- * or *. 0 if the target is no good, or the puzzle belongs to another seed's set: puzzles are dealt
- * to 16 sets by what they are, so seeds that differ modulo 16 have none in common. */
-static inline int questions_puzzle(uint64_t seed, uint64_t draw, int numbers[QUESTIONS_NUMBERS],
-                                   int *target) {
-    uint64_t h = questions_mix(seed ^ questions_mix(draw)), name = 0;
-    int i;
-    for (i = 0; i < QUESTIONS_NUMBERS; i++, h = questions_mix(h)) {
-        int x = numbers[i] = 1 + (int)(h % QUESTIONS_LARGEST), how = (int)(h >> 32) % 3;
-        *target = i == 0 ? x : how == 0 ? *target + x : how == 1 ? *target - x : *target * x;
-        name += questions_mix((uint64_t)x);                   /* in whatever order they stand    */
-        if (*target > 9999 || *target < -9999) return 0;
-    }
-    name = questions_mix(name) + (uint64_t)*target;
-    return *target > 0 && *target <= QUESTIONS_TARGET
-           && questions_mix(name) % QUESTIONS_SETS == seed % QUESTIONS_SETS;
-}
-
-static inline int questions_countdown(questions *q, uint64_t seed, int count) {
-    uint64_t draw;
-    for (draw = 0; q->count < count; draw++) {
-        char text[160], answer[64];
-        int x[QUESTIONS_NUMBERS], target;
-        if (!questions_puzzle(seed, draw, x, &target)) continue;
-        snprintf(text, sizeof text, "Use each of the numbers %d, %d and %d once, with + - * / and "
-                 "brackets, to make %d.", x[0], x[1], x[2], target);
-        snprintf(answer, sizeof answer, "%d: %d %d %d", target, x[0], x[1], x[2]);
-        if (!questions_add(q, questions_copy(text, strlen(text)),
-                           questions_copy(answer, strlen(answer)), NULL)) return 0;
+static inline int questions_lines(questions *q, const char *text, size_t length, const char *path,
+                                  const char *question, const char *answer, char *error) {
+    const char *at = text, *end = text + length, *stop;
+    unsigned long line;
+    for (line = 1; at < end; line++, at = stop + (stop < end)) {
+        size_t n, blank = 0;
+        stop = (const char *)memchr(at, '\n', (size_t)(end - at));
+        if (!stop) stop = end;
+        n = (size_t)(stop - at);
+        while (blank < n && strchr(" \t\r", at[blank]) && at[blank]) blank++;
+        if (blank < n && !questions_line(q, at, n, question, answer, error))
+            return questions_place(path, line, error);
     }
     return 1;
 }
 
-/* ---- the whole */
-
-/* 1, or 0 with a sentence in error[JSON_ERROR_LENGTH] and nothing to free. answer_field NULL: the
- * questions have none. */
-static inline int questions_open(questions *q, const char *source, const char *question_field,
-                                 const char *answer_field, char *error) {
-    const char *fields[2];
-    unsigned long seed = 0;
-    int count = 0, done = 0;
-    size_t length;
-    char *text;
-    memset(q, 0, sizeof *q);
-    if (!strncmp(source, "countdown:", 10)) {
-        if (sscanf(source, "countdown:%lu:%d", &seed, &count) != 2 || count < 1 || count > 1000000)
-            snprintf(error, JSON_ERROR_LENGTH, "%.60s: it should be countdown:SEED:COUNT, up to a "
-                     "million", source);
-        else if (!(done = questions_countdown(q, seed, count)))
-            snprintf(error, JSON_ERROR_LENGTH, "%.60s: out of memory", source);
-    } else {
-        text = json_load(source, &length, error);
-        fields[0] = question_field;
-        fields[1] = answer_field;
-        if (text && strlen(text) < length)
-            questions_fail(error, source, 1, "it holds a NUL byte: this is no text", "");
-        else if (text) done = questions_read(q, text, fields, source, error);
-        free(text);
+/* Where a value ends that begins at `at`, in text that is well-formed and ends with a NUL. */
+static inline const char *questions_skip(const char *at) {
+    int depth = 0, inside = 0;
+    for (; *at; at++) {
+        if (inside && *at == '\\') at++;
+        else if (*at == '"') inside = !inside;
+        else if (!inside && (*at == '{' || *at == '[')) depth++;
+        else if (!inside && depth == 0 && strchr(",]} \t\r\n", *at)) break;
+        else if (!inside && (*at == '}' || *at == ']')) depth--;
     }
-    if (!done) questions_free(q);
-    return done;
+    return at;
+}
+
+/* text is one array; the same text again in copy, which this takes over. */
+static inline int questions_array(questions *q, const char *text, char *copy, size_t length,
+                                  const char *path, const char *question, const char *answer,
+                                  char *error) {
+    const json_value *v;
+    unsigned long line = 1;
+    json j;
+    int good = 1;
+    if (!json_parse(&j, copy, length, path, error)) return 0;
+    text = strchr(text, '[');
+    for (v = json_first(j.values); v && good; v = json_next(j.values, v)) {
+        const char *end;
+        for (text++; strchr(" \t\r\n", *text); text++) line += *text == '\n';
+        end = questions_skip(text);
+        good = questions_take(q, v, text, (size_t)(end - text), question, answer, error)
+               || questions_place(path, line, error);
+        for (; text < end || (*text && *text != ',' && *text != ']'); text++)
+            line += *text == '\n';
+    }
+    json_free(&j);
+    return good;
+}
+
+/* text: length bytes and a NUL, which come from the file path. */
+static inline int questions_parse(questions *q, const char *text, size_t length, const char *path,
+                                  const char *question, const char *answer, char *error) {
+    int before = q->count, good;
+    size_t mark = length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0, blank;
+    text += mark;                   /* a byte order mark is no part of the text                  */
+    length -= mark;
+    for (blank = 0; text[blank] && strchr(" \t\r\n", text[blank]); ) blank++;
+    if (text[blank] == '[') {
+        char *copy = (char *)malloc(length + 1);
+        if (!copy) return questions_wrong(error, "there is not enough memory for the questions");
+        memcpy(copy, text, length + 1);
+        good = questions_array(q, text, copy, length, path, question, answer, error);
+    } else {
+        good = questions_lines(q, text, length, path, question, answer, error);
+    }
+    if (good && q->count == before) {
+        snprintf(error, JSON_ERROR_LENGTH, "%.180s has no questions in it", path);
+        good = 0;
+    }
+    if (!good) questions_shorten(q, before);
+    return good;
+}
+
+/* Appends the questions of a file. question and answer are the names of fields, or of several
+ * with commas between them; answer NULL or "": there are none, a verifier will know. */
+static inline int questions_read(questions *q, const char *path, const char *question,
+                                 const char *answer, char *error) {
+    size_t length;
+    char *text = json_load(path, &length, error);
+    int good = text && questions_parse(q, text, length, path, question, answer, error);
+    free(text);
+    return good;
+}
+
+/* ---- random numbers and orders, pure functions of their keys */
+
+/* A bijection of 64 bits in which every bit of x moves every bit of the result (the finaliser of
+ * splitmix64: Steele, Lea and Flood 2014). */
+static inline uint64_t questions_mix(uint64_t x) {
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* A permutation of 0 ... count - 1 chosen by key: a Feistel network on the smallest 2 b bits that
+ * hold count, walked along its cycle until it comes back below count (Black and Rogaway 2002). */
+static inline int questions_permute(int index, int count, uint64_t key) {
+    uint64_t x = (uint64_t)index, mask;
+    int bits = 1, round;
+    while ((uint64_t)1 << 2 * bits < (uint64_t)count) bits++;
+    mask = ((uint64_t)1 << bits) - 1;
+    do {
+        for (round = 0; round < 8; round++) {
+            uint64_t left = x >> bits, right = x & mask;
+            uint64_t turned = questions_mix(key ^ questions_mix((uint64_t)round << 32 | right));
+            x = right << bits | (left ^ (turned & mask));
+        }
+    } while (x >= (uint64_t)count);
+    return (int)x;
+}
+
+/* Which question comes at this position since the start of training. Every epoch of count
+ * positions has each question once, in an order of its own; there is nothing to save but the
+ * position. There must be a question. */
+static inline int questions_at(const questions *q, uint64_t seed, uint64_t position) {
+    uint64_t count = (uint64_t)q->count, epoch = position / count;
+    uint64_t key = questions_mix(questions_mix(seed) + epoch);
+    return questions_permute((int)(position % count), q->count, key);
+}
+
+/* ---- splits: some questions move from q to held, each side in its old order */
+
+static inline int questions_move(questions *q, questions *held, const unsigned char *moves,
+                                 char *error) {
+    int i, kept = 0, before = held->count;
+    for (i = 0; i < q->count; i++) {
+        const questions_item *item = &q->items[i];
+        if (!moves[i]) continue;
+        if (!questions_append(held, NULL, item->answer, item->json, error)) {
+            held->count = before;
+            return 0;
+        }
+        held->items[held->count - 1] = *item;
+    }
+    for (i = 0; i < q->count; i++)
+        if (!moves[i]) q->items[kept++] = q->items[i];
+    q->count = kept;
+    return 1;
+}
+
+static inline int questions_split(questions *q, questions *held, int every, int share,
+                                  uint64_t seed, char *error) {
+    unsigned char *moves = (unsigned char *)malloc((size_t)q->count + 1);
+    int i, good;
+    if (!moves) return questions_wrong(error, "there is not enough memory to split the questions");
+    for (i = 0; i < q->count; i++)
+        moves[i] = every ? i % every == every - 1
+                         : questions_permute(i, q->count, questions_mix(seed ^ 0x5d11)) < share;
+    good = questions_move(q, held, moves, error);
+    free(moves);
+    return good;
+}
+
+/* Every k-th question moves to held: those at k - 1, 2 k - 1, ... */
+static inline int questions_hold_out(questions *q, questions *held, int k, char *error) {
+    if (k < 2 || k > q->count)
+        return questions_wrong(error, "to hold out every k-th question, k must be 2 or more and "
+                                      "no more than there are questions");
+    return questions_split(q, held, k, 0, 0, error);
+}
+
+/* A share of the questions (0 ... 1, at least one stays and one goes), drawn by seed. */
+static inline int questions_hold_out_share(questions *q, questions *held, double share,
+                                           uint64_t seed, char *error) {
+    double n = share * q->count + 0.5;
+    if (!(n >= 1 && n < q->count))
+        return questions_wrong(error, "the share of questions to hold out must leave at least one "
+                                      "on either side");
+    return questions_split(q, held, 0, (int)n, seed, error);
+}
+
+/* ---- countdown: reach a target with the numbers given, each once */
+
+enum { QUESTIONS_MOST_NUMBERS = 8, QUESTIONS_EXPRESSION = 192 };
+
+typedef struct questions_countdown_rule {
+    int count;                      /* of questions                                              */
+    int numbers;                    /* in each, 2 ... QUESTIONS_MOST_NUMBERS                     */
+    int low, high;                  /* their range, 1 ... 9999; targets: 1 ... max(high, 100)    */
+    int held_out;                   /* 0: four fifths of all puzzles, 1: the other fifth         */
+    uint64_t seed;
+} questions_countdown_rule;
+
+typedef struct questions_puzzle {
+    int given[QUESTIONS_MOST_NUMBERS], target;
+    char solution[QUESTIONS_EXPRESSION];
+} questions_puzzle;
+
+static inline int questions_draw(uint64_t *state, int n) {
+    return (int)((questions_mix((*state)++) >> 32) * (uint64_t)n >> 32);
+}
+
+/* a op b where the result is a whole number from 1 to a million; 0 where it is not. */
+static inline long questions_combine(long a, long b, char op) {
+    long value = op == '+' ? a + b : op == '-' ? a - b : op == '*' ? a * b : a % b ? 0 : a / b;
+    return value >= 1 && value <= 1000000 ? value : 0;
+}
+
+/* Draws numbers, then joins two of what is left until one value is left: that can be reached. */
+static inline int questions_puzzle_draw(const questions_countdown_rule *rule, uint64_t *state,
+                                        questions_puzzle *p) {
+    char text[QUESTIONS_MOST_NUMBERS][QUESTIONS_EXPRESSION], joined[QUESTIONS_EXPRESSION];
+    long values[QUESTIONS_MOST_NUMBERS];
+    int i, left = rule->numbers;
+    for (i = 0; i < left; i++) {
+        p->given[i] = rule->low + questions_draw(state, rule->high - rule->low + 1);
+        values[i] = p->given[i];
+        snprintf(text[i], sizeof text[i], "%d", p->given[i]);
+    }
+    for (; left > 1; left--) {
+        int a = questions_draw(state, left), b = (a + 1 + questions_draw(state, left - 1)) % left;
+        char op = "+-*/"[questions_draw(state, 4)];
+        long value = questions_combine(values[a], values[b], op);
+        if (!value) return 0;
+        snprintf(joined, sizeof joined, left > 2 ? "(%.90s %c %.90s)" : "%.90s %c %.90s", text[a],
+                 op, text[b]);
+        values[a] = value;
+        memcpy(text[a], joined, sizeof joined);
+        values[b] = values[left - 1];
+        memmove(text[b], text[left - 1], sizeof joined);
+    }
+    p->target = (int)values[0];
+    memcpy(p->solution, text[0], sizeof p->solution);
+    return p->target <= (rule->high > 100 ? rule->high : 100);
+}
+
+/* The same for the same numbers, in whatever order, and target. */
+static inline uint64_t questions_puzzle_key(const questions_puzzle *p, int numbers) {
+    uint64_t sum = 0;
+    int i;
+    for (i = 0; i < numbers; i++) sum += questions_mix((uint64_t)p->given[i]);
+    return questions_mix(sum ^ questions_mix((uint64_t)p->target << 20));
+}
+
+/* Adds key to table[size], a power of two more than it will ever hold; 0: it is there already. */
+static inline int questions_is_new(uint64_t *table, size_t size, uint64_t key) {
+    size_t at = (size_t)key & (size - 1);
+    key |= !key;                    /* 0 marks a free place                                      */
+    while (table[at] && table[at] != key) at = (at + 1) & (size - 1);
+    if (table[at]) return 0;
+    table[at] = key;
+    return 1;
+}
+
+/* Two texts one after the other to memory + n; returns their length. */
+static inline size_t questions_quote(char *memory, size_t n, const char *a, const char *b) {
+    size_t length = strlen(a), more = strlen(b);
+    memcpy(memory + n, a, length);
+    memmove(memory + n + length, b, more);
+    return length + more;
+}
+
+static inline int questions_puzzle_append(questions *q, const questions_puzzle *p, int numbers,
+                                          char *error) {
+    enum { ROOM = 1024 };
+    char *memory = (char *)malloc(ROOM), *answer, *json_text;
+    int i;
+    size_t n;
+    if (!memory) return questions_wrong(error, "there is not enough memory for the questions");
+    n = (size_t)snprintf(memory, ROOM, "Use the numbers");
+    for (i = 0; i < numbers; i++)
+        n += (size_t)snprintf(memory + n, ROOM - n, "%s %d", !i ? "" : i < numbers - 1 ? ","
+                              : " and", p->given[i]);
+    n += (size_t)snprintf(memory + n, ROOM - n, " to make %d: each of them exactly once, with "
+                          "+ - * / and parentheses. Answer with the expression alone.",
+                          p->target) + 1;
+    answer = memory + n;
+    n += (size_t)snprintf(answer, ROOM - n, "%d:", p->target);
+    for (i = 0; i < numbers; i++)
+        n += (size_t)snprintf(memory + n, ROOM - n, " %d", p->given[i]);
+    json_text = memory + ++n;
+    n += questions_quote(memory, n, "{\"question\":\"", memory);
+    n += questions_quote(memory, n, "\",\"answer\":\"", answer);
+    n += questions_quote(memory, n, "\",\"solution\":\"", p->solution);
+    memcpy(memory + n, "\"}", 3);
+    return questions_append(q, memory, answer, json_text, error);
+}
+
+/* Appends rule->count puzzles, no two the same, each with a solution in its JSON; the answer is
+ * "target: a b c", as grpo_reward_countdown() wants it. Whether a puzzle is held out is a matter of
+ * its numbers, so questions to train on and held-out ones never overlap, whatever their seeds. */
+static inline int questions_countdown(questions *q, const questions_countdown_rule *rule,
+                                      char *error) {
+    uint64_t state = questions_mix(rule->seed ^ 0xc0417d0), *seen;
+    size_t size = 16;
+    questions_puzzle p;
+    int before = q->count, misses = 0, good = 1;
+    if (rule->count < 1 || rule->count > 10000000 || rule->numbers < 2
+        || rule->numbers > QUESTIONS_MOST_NUMBERS || rule->low < 1 || rule->high > 9999
+        || rule->low > rule->high)
+        return questions_wrong(error, "countdown needs 1 to 10000000 questions of 2 to 8 numbers "
+                                      "from 1 to 9999");
+    while (size < 2 * (size_t)rule->count) size *= 2;
+    seen = (uint64_t *)calloc(size, sizeof *seen);
+    if (!seen) return questions_wrong(error, "there is not enough memory for the questions");
+    while (good && q->count - before < rule->count && misses < 100000) {
+        uint64_t key;
+        misses++;
+        if (!questions_puzzle_draw(rule, &state, &p)) continue;
+        key = questions_puzzle_key(&p, rule->numbers);
+        if ((key % 5 == 0) != (rule->held_out != 0) || !questions_is_new(seen, size, key)) continue;
+        misses = 0;
+        good = questions_puzzle_append(q, &p, rule->numbers, error);
+    }
+    free(seen);
+    if (good && q->count - before < rule->count) {
+        snprintf(error, JSON_ERROR_LENGTH, "only %d different countdown puzzles were found: ask "
+                 "for fewer, or for more or larger numbers", q->count - before);
+        good = 0;
+    }
+    if (!good) questions_shorten(q, before);
+    return good;
 }
 
 #endif
