@@ -25,7 +25,7 @@ task="--data $dir/toy/train.jsonl --reward match"
 train() { # train OUT OPTIONS...
     out=$1
     shift
-    "$grpo" train "$dir/toy" $task --out "$out" --steps 40 --save-steps 2 --eval-steps 20 \
+    "$grpo" train "$dir/toy" $task --out "$out" --steps 300 --save-steps 5 --eval-steps 100 \
         --eval "$dir/toy/test.jsonl" --num-prompts 4 --num-generations 4 --learning-rate 1e-3 \
         --max-prompt-length 64 --max-completion-length 4 --beta 0.01 --epsilon-high 0.28 "$@"
 }
@@ -43,8 +43,11 @@ says "no number" "needs a number" "$grpo" train "$dir/toy" --steps many
 echo '{"question": "1+1=", "answer"' > "$dir/bad.jsonl"
 says "a bad line of questions" "bad.jsonl" "$grpo" train "$dir/toy" --data "$dir/bad.jsonl" \
     --reward match --out "$dir/x"
+now() { date +%s%N | cut -c1-13; }          # milliseconds
+began=$(now)
 train "$dir/whole" > "$dir/whole.txt" 2>&1
 check "training" $?
+took=$(($(now) - began))
 says "the prompt is shown" "im_start" cat "$dir/whole.txt"
 for file in config.json model.safetensors tokenizer.json tokenizer_config.json \
             generation_config.json log.jsonl; do
@@ -66,19 +69,22 @@ says "a verifier of one's own" "reward 1.00\|1.000" "$grpo" eval "$dir/toy" \
     --data "$dir/toy/test.jsonl" --reward "cmd:$dir/verify" --max-prompt-length 64 \
     --max-completion-length 4
 
-# ---- killed and resumed
-killed=0
-while [ $killed -lt "$kills" ]; do
+# ---- killed and resumed: after at most a tenth of the time that the whole run took
+killed=0 tries=0
+while [ $killed -lt "$kills" ] && [ $tries -lt $((4 * kills)) ]; do
+    tries=$((tries + 1))
     train "$dir/killed" --resume > "$dir/killed.txt" 2>&1 &
     pid=$!
-    sleep "0.$(awk -v s="$killed" 'BEGIN { srand(s * 7919 + 1); printf "%03d", rand() * 500 }')"
-    kill -9 $pid 2> /dev/null
+    sleep "$(awk -v s=$tries -v t="$took" 'BEGIN { srand(s); rand(); print rand() * t / 1e4 }')"
+    kill -9 $pid 2> /dev/null && killed=$((killed + 1))
     wait $pid 2> /dev/null
-    killed=$((killed + 1))
     [ -f "$dir/killed/model.safetensors" ] || continue
     "$grpo" inspect "$dir/killed" > "$dir/said" 2>&1
     check "after kill $killed the folder can be read" $?
 done
+echo "killed $killed times, a run of $took ms; it had come to" \
+    "$(grep -c '"step"' "$dir/killed/log.jsonl") lines of the log"
+check "$kills kills met a living run" $((killed < kills))
 train "$dir/killed" --resume > "$dir/killed.txt" 2>&1
 check "the last resumed run" $?
 cmp "$dir/whole/model.safetensors" "$dir/killed/model.safetensors"
