@@ -215,11 +215,20 @@ enum {
     GRPO_CALLBACK  = -7       /* one of the caller's own functions returned a failure */
 };
 
-enum { GRPO_MAX_REWARDS = 8, GRPO_NAME_LENGTH = 32, GRPO_ERROR_LENGTH = 256 };
+enum { GRPO_MAX_REWARDS = 8, GRPO_MAX_EOS = 8, GRPO_NAME_LENGTH = 32, GRPO_ERROR_LENGTH = 256 };
 
 /* -------------------------------------------------------------------------------- the model --
- * The decoder of Llama, Qwen2 and Qwen3, with the field names of Hugging Face's config.json:
- * RMSNorm -> grouped-query attention with rotary positions -> RMSNorm -> SwiGLU, pre-norm. */
+ * The decoder of Llama, Qwen2, Qwen3 and Mistral, with the field names of Hugging Face's
+ * config.json: RMSNorm -> grouped-query attention with rotary positions -> RMSNorm -> SwiGLU. */
+enum { GRPO_ROPE_DEFAULT, GRPO_ROPE_LINEAR, GRPO_ROPE_LLAMA3 };
+
+typedef struct grpo_rope_scaling {  /* how positions beyond the first training were made to fit  */
+    int   rope_type;                /* GRPO_ROPE_*; the others are 0 where it has no use for them */
+    float factor;                   /* _LINEAR and _LLAMA3                                       */
+    float low_freq_factor, high_freq_factor;
+    int   original_max_position_embeddings;
+} grpo_rope_scaling;
+
 typedef struct grpo_model_config {
     int   vocab_size;               /* V;  0: taken from the vocabulary                          */
     int   hidden_size;              /* H                                                         */
@@ -230,6 +239,7 @@ typedef struct grpo_model_config {
     int   head_dim;                 /* even; 0: hidden_size / num_attention_heads                */
     int   max_position_embeddings;  /* longest prompt + completion                               */
     float rope_theta, rms_norm_eps;
+    grpo_rope_scaling rope_scaling;
     int   tie_word_embeddings;      /* 1: the LM head is the embedding matrix                    */
     int   attention_bias;           /* 1: q, k and v have a bias (Qwen2)                         */
     int   qk_norm;                  /* 1: q and k are RMS-normalised per head (Qwen3)            */
@@ -462,6 +472,8 @@ typedef struct grpo_config {
     grpo_decode_function decode;    /*     and model.vocab_size too                              */
     void *tokenizer;
     int   eos_token_id;             /* -1: the one that the vocabulary adds                      */
+    int   eos_token_ids[GRPO_MAX_EOS];    /* these end a completion too (eos_token_id may be one */
+    int   num_eos;                        /*     of them); only eos_token_id ends an answer      */
     int   max_token_bytes;          /* room for the text of one token                            */
 
     /* the shape of a step */
@@ -672,12 +684,18 @@ GRPO_API int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text,
  * grpo_resume() needs to go on bit for bit (fp32 weights, reference, AdamW's moments, counters),
  * in one file, so that no crash can leave it half old and half new. */
 enum { GRPO_SAVE_STATE = 1,         /* also write trainer_state.safetensors                      */
-       GRPO_SAVE_BF16  = 2 };       /* model.safetensors in bf16 instead of fp32                 */
+       GRPO_SAVE_BF16  = 2,         /* model.safetensors in bf16 instead of fp32                 */
+       GRPO_SAVE_F16   = 4 };       /* ... in fp16; refused if a weight is beyond its range      */
 GRPO_API int grpo_save(grpo *g, const char *folder, int flags);
-GRPO_API int grpo_load(grpo *g, const char *folder);          /* weights (reference = them) alone */
-GRPO_API int grpo_resume(grpo *g, const char *folder);        /* everything                      */
-/* Fill config->model from folder/config.json, before grpo_new(). The reason of a failure is in
- * config->error. */
+/* Weights (reference = them) alone, from one file or from many (model.safetensors.index.json), or
+ * everything. Read twice and in pieces: once to be found good, then into place. If the second
+ * reading fails (the disk broke, the file changed), all is as grpo_new() made it. */
+GRPO_API int grpo_load(grpo *g, const char *folder);
+GRPO_API int grpo_resume(grpo *g, const char *folder);
+/* Fill config->model from folder/config.json, before grpo_new(). If config->encode is set already,
+ * for it is of that vocabulary that the folder speaks, eos_token_ids is filled too, from
+ * generation_config.json or else config.json, and eos_token_id is the first of them; where neither
+ * has one, they stay as they are. The reason of a failure is in config->error. */
 GRPO_API int grpo_load_config(grpo_config *config, const char *folder);
 /* One line of JSON under TRL's names. Returns its length (as snprintf does). */
 GRPO_API int grpo_metrics_json(const grpo_metrics *metrics, char *text, size_t capacity);
@@ -1172,15 +1190,24 @@ int fileno(FILE *file);
 static void grpo__make_folder(const char *path) { mkdir(path, 0777); }
 static int grpo__sync(FILE *file) { return fsync(fileno(file)); }
 static int grpo__replace(const char *from, const char *to) { return rename(from, to); }
+static int grpo__sync_folder(const char *path) {              /* so that renames survive too     */
+    FILE *folder = fopen(path, "rb");
+    int bad = !folder || (grpo__sync(folder) && errno != EINVAL), why = errno;  /* EINVAL: cannot */
+    if (folder) fclose(folder);
+    errno = why;
+    return bad;
+}
 #elif defined(_WIN32)
 static void grpo__make_folder(const char *path) { _mkdir(path); }
 static int grpo__sync(FILE *file) { return _commit(_fileno(file)); }
+static int grpo__sync_folder(const char *path) { (void)path; return 0; }
 static int grpo__replace(const char *from, const char *to) {
     return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) ? 0 : -1;
 }
 #else
 static void grpo__make_folder(const char *path) { (void)path; }
 static int grpo__sync(FILE *file) { (void)file; return 0; }
+static int grpo__sync_folder(const char *path) { (void)path; return 0; }
 static int grpo__replace(const char *from, const char *to) { remove(to); return rename(from, to); }
 #endif
 
@@ -3037,14 +3064,30 @@ static void grpo__initialize(grpo *g) {
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
-/* turns[position] = cosines and sines of position * theta^(-2 i / head_dim) */
+/* The angle by which pair i turns at each position: theta^(-2 i / head_dim). linear divides it by
+ * factor; llama3 (transformers' modeling_rope_utils) leaves it if it turns high_freq_factor times
+ * or more in the original context, divides it up to low_freq_factor times, and blends between. */
+static double grpo__rope_angle(const grpo_model_config *m, int i) {
+    const grpo_rope_scaling *s = &m->rope_scaling;
+    double angle = pow((double)m->rope_theta, -2.0 * i / m->head_dim), kept = 0;
+    if (s->rope_type == GRPO_ROPE_DEFAULT) return angle;
+    if (s->rope_type == GRPO_ROPE_LLAMA3) {
+        double times = s->original_max_position_embeddings * angle / 6.283185307179586;
+        kept = (times - (double)s->low_freq_factor)
+             / ((double)s->high_freq_factor - (double)s->low_freq_factor);
+        kept = kept < 0 ? 0 : kept > 1 ? 1 : kept;
+    }
+    return angle * (kept + (1 - kept) / (double)s->factor);
+}
+
+/* turns[position] = cosines and sines of position times the angles */
 static void grpo__initialize_turns(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int d = g->config.model.head_dim, position, i;
     float row[4096];                /* no head_dim is larger                                     */
     for (position = 0; position < w->max_length; position++) {
         for (i = 0; i < d / 2; i++) {
-            double angle = position * pow((double)g->config.model.rope_theta, -2.0 * i / d);
+            double angle = position * grpo__rope_angle(&g->config.model, i);
             row[i] = (float)cos(angle);
             row[d / 2 + i] = (float)sin(angle);
         }
@@ -3419,6 +3462,9 @@ typedef struct grpo__range { const char *name; double value, least, most; } grpo
 
 static int grpo__check_ranges(grpo_config *c) {
     const double any = 3e38, tiny = 1e-38;
+    const grpo_rope_scaling *rope = &c->model.rope_scaling;
+    const int scaled = rope->rope_type != GRPO_ROPE_DEFAULT;
+    const double llama3 = rope->rope_type == GRPO_ROPE_LLAMA3;
     const grpo__range ranges[] = {
         GRPO__RANGE(model.vocab_size, 2, 1 << 24),
         GRPO__RANGE(model.hidden_size, 1, 1 << 20),
@@ -3429,11 +3475,18 @@ static int grpo__check_ranges(grpo_config *c) {
         GRPO__RANGE(model.head_dim, 2, 4096),
         GRPO__RANGE(model.max_position_embeddings, 2, 1 << 24),
         GRPO__RANGE(model.rope_theta, tiny, any),
+        GRPO__RANGE(model.rope_scaling.rope_type, 0, GRPO_ROPE_LLAMA3),
+        GRPO__RANGE(model.rope_scaling.factor, scaled ? tiny : 0, any),
+        GRPO__RANGE(model.rope_scaling.low_freq_factor, 0, any),
+        GRPO__RANGE(model.rope_scaling.high_freq_factor,
+                    llama3 * 1.001 * (double)rope->low_freq_factor + llama3 * tiny, any),
+        GRPO__RANGE(model.rope_scaling.original_max_position_embeddings, llama3, 1 << 28),
         GRPO__RANGE(model.rms_norm_eps, 0, any),
         GRPO__RANGE(model.initializer_range, 0, any),
         GRPO__RANGE(model.num_labels, 0, 1),
         GRPO__RANGE(model.value_head, 0, 1),
         GRPO__RANGE(eos_token_id, 0, c->model.vocab_size - 1.0),
+        GRPO__RANGE(num_eos, 0, GRPO_MAX_EOS),
         GRPO__RANGE(max_token_bytes, 1, 1 << 16),
         GRPO__RANGE(num_prompts, 1, 1 << 20),
         GRPO__RANGE(num_generations, 1, 1 << 20),
@@ -3511,6 +3564,10 @@ static int grpo__check(grpo_config *c) {
                                  "positions turn pairs), and num_attention_heads %d a multiple of "
                                  "num_key_value_heads %d", m->head_dim, m->num_attention_heads,
                                  m->num_key_value_heads);
+    for (i = 0; i < c->num_eos; i++)
+        if (c->eos_token_ids[i] < 0 || c->eos_token_ids[i] >= m->vocab_size)
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "eos_token_ids[%d] is %d, not a token", i,
+                                     c->eos_token_ids[i]);
     for (i = 0; i < c->num_rewards; i++)
         if (!!c->rewards[i].function + !!c->rewards[i].batch + !!c->rewards[i].steps != 1
             || !grpo__finite((double)c->rewards[i].weight))
@@ -3863,6 +3920,16 @@ static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t devi
     return GRPO_OK;
 }
 
+/* Random weights, an equal reference, nothing learnt. */
+static void grpo__begin(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    memset(&g->state, 0, sizeof g->state);
+    w->backend->zero(w->context, w->adam_m, g->num_parameters * sizeof(float));
+    w->backend->zero(w->context, w->adam_v, g->num_parameters * sizeof(float));
+    grpo__initialize(g);
+    if (w->reference) grpo_set_reference(g, 1.0f);
+}
+
 static int grpo__start(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     grpo_memory memory;
@@ -3875,8 +3942,7 @@ static int grpo__start(grpo *g) {
     if ((code = grpo__allocate_arenas(g, &memory, device)) < 0) return code;
     g->num_parameters = w->shape.total;
     grpo__initialize_turns(g);
-    grpo__initialize(g);
-    if (w->reference) grpo_set_reference(g, 1.0f);
+    grpo__begin(g);
     return grpo__device_check(g);
 }
 
@@ -4618,13 +4684,20 @@ static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
     return grpo__draw_tokens(g, d, &pass);
 }
 
+static int grpo__is_eos(const grpo *g, int token) {
+    const grpo_config *c = &g->config;
+    int i = 0;
+    while (i < c->num_eos && c->eos_token_ids[i] != token) i++;
+    return token == c->eos_token_id || i < c->num_eos;
+}
+
 /* Those of sequences [first, end) that have neither ended nor reached the limit. */
 static int grpo__find_active(grpo *g, int first, int end) {
     struct grpo__machinery *w = g->machinery;
     int i, n = 0, L = g->config.max_completion_length;
     for (i = first; i < end; i++) {
         int t = w->lengths[i];
-        if (t < L && w->drawn_tokens[grpo__size(i, L) + (size_t)(t - 1)] != g->config.eos_token_id)
+        if (t < L && !grpo__is_eos(g, w->drawn_tokens[grpo__size(i, L) + (size_t)(t - 1)]))
             w->active[n++] = i;
     }
     return n;
@@ -4665,7 +4738,7 @@ static void grpo__pack_batch(grpo *g) {
         memcpy(b->logprobs + to, w->drawn_logprobs + from, n * sizeof(float));
         memcpy(b->entropies + to, w->drawn_entropies + from, n * sizeof(float));
         b->offsets[i + 1] = b->offsets[i] + w->lengths[i];
-        b->truncated[i] = b->tokens[b->offsets[i + 1] - 1] != g->config.eos_token_id;
+        b->truncated[i] = !grpo__is_eos(g, b->tokens[b->offsets[i + 1] - 1]);
     }
 }
 
@@ -6891,7 +6964,7 @@ static int grpo__place(grpo *g, int i, const grpo_completion *c) {
         tokens[t] = c->tokens[t];
     }
     b->offsets[i + 1] = b->offsets[i] + n;
-    b->truncated[i] = tokens[n - 1] != g->config.eos_token_id;
+    b->truncated[i] = !grpo__is_eos(g, tokens[n - 1]);
     g->machinery->lengths[i] = n;
     return GRPO_OK;
 }
@@ -7445,7 +7518,8 @@ int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *u
 /* ----------------------------------------------------------------------------------- >>files --
  * Metrics, JSON, config.json, safetensors, checkpoints. A file is written whole or not at all: to
  * NAME.tmp, forced to the disk, then renamed to NAME. It is read to its last byte and found good
- * before the first weight moves. After a failure a code is set, and what follows does nothing. */
+ * before the first weight moves, and then read again: a model may fill the memory, so there is no
+ * second copy of it. After a failure a code is set, and what follows does nothing. */
 
 enum { GRPO__PATH = 1024, GRPO__NAME = 160 };
 
@@ -7544,24 +7618,29 @@ int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
 static int grpo__append_metrics(grpo *g, const grpo_metrics *m) {
     char line[8192];                /* the longest, all names escaped, is under 6000             */
     size_t n = (size_t)grpo_metrics_json(m, line, sizeof line - 1);
-    FILE *file = fopen(g->config.metrics_path, "ab");
-    int done;
+    FILE *file;
+    int done, why;
     line[n++] = '\n';
+    errno = 0;
+    file = fopen(g->config.metrics_path, "ab");
     done = file && fwrite(line, 1, n, file) == n;
-    if (file && fclose(file)) done = 0;
+    why = errno;
+    if (file && fclose(file) && done) { done = 0; why = errno; }
     if (done) return GRPO_OK;
     return grpo__fail(g, GRPO_IO, "metrics_path %.90s cannot be appended to (%s): the step is done "
-                      "but not logged", g->config.metrics_path, strerror(errno));
+                      "but not logged", g->config.metrics_path, strerror(why));
 }
 
-/* ---- one file, open for reading or for writing */
+/* ---- one file after another, open for reading or for writing */
 typedef struct grpo__file {
     grpo_config *c;
     FILE *file;
     int code;                       /* of the first failure                                      */
-    char path[GRPO__PATH];
+    int number;                     /* of the file, from 1                                       */
+    int indexed;                    /* 1: an index says which file has what                      */
+    char path[GRPO__PATH], name[GRPO__NAME];
     char *text;                     /* the JSON that it is, or begins with                       */
-    struct grpo__slot *slots;       /* [num_slots] the tensors of a safetensors file             */
+    struct grpo__slot *slots;       /* [num_slots] the tensors of a model, in all its files      */
     int num_slots;
 } grpo__file;
 
@@ -7586,17 +7665,46 @@ static void *grpo__file_memory(grpo__file *f, size_t size) {
     return memory;
 }
 
-static void grpo__open(grpo__file *f, grpo_config *c, const char *folder, const char *name,
-                       const char *mode) {
+/* The end of a file: what was written must reach the disk before the rename does, or a power cut
+ * leaves it empty. */
+static void grpo__end_file(grpo__file *f, int written) {
+    grpo__release(f->c, f->text);
+    f->text = NULL;
+    if (!f->file) return;
+    if (written && !f->code && (fflush(f->file) || grpo__sync(f->file)))
+        grpo__io(f, "cannot be written, is the disk full?");
+    if (fclose(f->file) && written) grpo__io(f, "cannot be closed:");
+    f->file = NULL;
+    if (written && f->code) remove(f->path);
+}
+
+static int grpo__close(grpo__file *f, int written) {
+    grpo__end_file(f, written);
+    grpo__release(f->c, f->slots);
+    return f->code;
+}
+
+/* The next file, after the one before it. Returns 0 if it cannot be opened; in mode GRPO__TRY it is
+ * no failure if there is none of that name. */
+enum { GRPO__READ, GRPO__TRY, GRPO__WRITE };
+static int grpo__open_next(grpo__file *f, const char *folder, const char *name, int mode) {
     int n;
-    memset(f, 0, sizeof *f);
-    f->c = c;
-    n = snprintf(f->path, GRPO__PATH, "%s/%s%s", folder ? folder : "", name,
-                 *mode == 'w' ? ".tmp" : "");
+    grpo__end_file(f, 0);
+    snprintf(f->name, sizeof f->name, "%s", name);
+    n = snprintf(f->path, GRPO__PATH, "%s/%s", folder ? folder : "", name);
     if (!folder || !*folder || n < 0 || n >= GRPO__PATH)
         grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
-    else if (!(f->file = fopen(f->path, mode)))
+    if (!f->code) f->file = fopen(f->path, mode == GRPO__WRITE ? "wb" : "rb");
+    if (!f->file && !f->code && (mode != GRPO__TRY || errno != ENOENT))
         grpo__io(f, "cannot be opened, does the folder exist?");
+    return f->file != NULL;
+}
+
+static int grpo__open(grpo__file *f, grpo_config *c, const char *folder, const char *name,
+                      int mode) {
+    memset(f, 0, sizeof *f);
+    f->c = c;
+    return grpo__open_next(f, folder, name, mode);
 }
 
 /* Returns how many bytes there were, at most `most`; fewer than `least` are a failure. */
@@ -7610,18 +7718,6 @@ static size_t grpo__read(grpo__file *f, void *bytes, size_t least, size_t most) 
 static void grpo__write(grpo__file *f, const void *bytes, size_t size) {
     if (!f->code && fwrite(bytes, 1, size, f->file) != size)
         grpo__io(f, "cannot be written, is the disk full?");
-}
-
-/* What was written must reach the disk before the rename does, or a power cut leaves it empty. */
-static int grpo__close(grpo__file *f, int written) {
-    grpo__release(f->c, f->text);
-    grpo__release(f->c, f->slots);
-    if (!f->file) return f->code;
-    if (written && !f->code && (fflush(f->file) || grpo__sync(f->file)))
-        grpo__io(f, "cannot be written, is the disk full?");
-    if (fclose(f->file)) grpo__io(f, "cannot be closed:");
-    if (written && f->code) remove(f->path);
-    return f->code;
 }
 
 /* ---- JSON in; the text ends with a NUL. grpo__json_skip() judges what is JSON, the others walk
@@ -7717,6 +7813,14 @@ static const char *grpo__json_next(const char **at, char *name, size_t size) {
     return value;
 }
 
+/* Likewise, but what is no list counts as a list of one. */
+static const char *grpo__json_each(const char **at) {
+    const char *value = *at;
+    if (value && strchr("[,]", *value)) return grpo__json_next(at, NULL, 0);
+    *at = NULL;
+    return value;
+}
+
 static int grpo__json_is(const char *value, const char *text) {
     char other[GRPO__NAME] = "";
     return value && grpo__json_string(value, other, sizeof other) && !strcmp(other, text);
@@ -7737,8 +7841,8 @@ static const char *grpo__read_json(grpo__file *f, size_t least, size_t most) {
     return f->code ? NULL : object;
 }
 
-/* The value under a name of an object; NULL if it is missing or null. */
-static const char *grpo__field(grpo__file *f, const char *object, const char *name) {
+/* The value under a name of an object; NULL if it is missing, or (the second) null. */
+static const char *grpo__entry(grpo__file *f, const char *object, const char *name) {
     const char *at = object, *value, *found = NULL;
     char other[GRPO__NAME] = "";
     if (!object || *object != '{') return NULL;
@@ -7747,14 +7851,22 @@ static const char *grpo__field(grpo__file *f, const char *object, const char *na
             if (found) grpo__bad(f, name, "is there twice: remove one");
             found = value;
         }
-    return found && *found != 'n' ? found : NULL;
+    return found;
 }
 
-/* ---- config.json: this table is what is read and written */
-enum { GRPO__NEEDED, GRPO__COUNT, GRPO__NUMBER, GRPO__FLAG, GRPO__OFF, GRPO__FIELDS = 15 };
-#define GRPO__FIELD(kind, name) { kind, #name, offsetof(grpo_model_config, name) }
+static const char *grpo__field(grpo__file *f, const char *object, const char *name) {
+    const char *value = grpo__entry(f, object, name);
+    return value && *value != 'n' ? value : NULL;
+}
 
-static const struct { int kind; const char *name; size_t offset; } grpo__fields[GRPO__FIELDS] = {
+/* ---- config.json: these tables are what is read and written */
+enum { GRPO__NEEDED, GRPO__COUNT, GRPO__NUMBER, GRPO__FLAG, GRPO__OFF, GRPO__TOKEN };
+enum { GRPO__FIELDS = 15, GRPO__ROPE_FIELDS = 4, GRPO__ROPE_TYPES = 3 };
+#define GRPO__FIELD(kind, name) { kind, #name, offsetof(grpo_model_config, name) }
+#define GRPO__ROPE(kind, name) { kind, #name, offsetof(grpo_rope_scaling, name) }
+
+typedef struct grpo__row { int kind; const char *name; size_t offset; } grpo__row;
+static const grpo__row grpo__fields[GRPO__FIELDS] = {
     GRPO__FIELD(GRPO__NEEDED, vocab_size), GRPO__FIELD(GRPO__NEEDED, hidden_size),
     GRPO__FIELD(GRPO__NEEDED, intermediate_size), GRPO__FIELD(GRPO__NEEDED, num_hidden_layers),
     GRPO__FIELD(GRPO__NEEDED, num_attention_heads), GRPO__FIELD(GRPO__COUNT, num_key_value_heads),
@@ -7764,41 +7876,54 @@ static const struct { int kind; const char *name; size_t offset; } grpo__fields[
     GRPO__FIELD(GRPO__FLAG, tie_word_embeddings), { GRPO__OFF, "mlp_bias", 0 },
     { GRPO__OFF, "use_sliding_window", 0 } };
 
-enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__FAMILIES };
-static const char *const grpo__families[GRPO__FAMILIES][3] = {      /* with an LM head, a scalar */
-    { "llama", "LlamaForCausalLM", "LlamaForSequenceClassification" },
-    { "qwen2", "Qwen2ForCausalLM", "Qwen2ForSequenceClassification" },
-    { "qwen3", "Qwen3ForCausalLM", "Qwen3ForSequenceClassification" } };
+/* A type of rotary positions needs the first so many of the fields. */
+static const struct { const char *name; int num_fields; } grpo__rope_types[GRPO__ROPE_TYPES] = {
+    { "default", 0 }, { "linear", 1 }, { "llama3", GRPO__ROPE_FIELDS } };
+static const grpo__row grpo__rope_fields[GRPO__ROPE_FIELDS] = {
+    GRPO__ROPE(GRPO__NUMBER, factor), GRPO__ROPE(GRPO__NUMBER, low_freq_factor),
+    GRPO__ROPE(GRPO__NUMBER, high_freq_factor),
+    GRPO__ROPE(GRPO__COUNT, original_max_position_embeddings) };
+
+enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__MISTRAL, GRPO__FAMILIES };
+static const struct {               /* architectures: with an LM head, with a scalar one         */
+    const char *type, *architectures[2];
+    int num_key_value_heads, head_dim, max_position_embeddings;       /* where the file is silent */
+} grpo__families[GRPO__FAMILIES] = {
+    { "llama", { "LlamaForCausalLM", "LlamaForSequenceClassification" }, 0, 0, 2048 },
+    { "qwen2", { "Qwen2ForCausalLM", "Qwen2ForSequenceClassification" }, 32, 0, 32768 },
+    { "qwen3", { "Qwen3ForCausalLM", "Qwen3ForSequenceClassification" }, 32, 128, 32768 },
+    { "mistral", { "MistralForCausalLM", "MistralForSequenceClassification" }, 8, 0, 131072 } };
 
 /* model_type decides; architectures, where it is there, must not contradict. */
 static int grpo__read_family(grpo__file *f, const char *json, int *num_labels) {
     const char *type = grpo__field(f, json, "model_type");
-    const char *list = grpo__field(f, json, "architectures"), *first = list;
+    const char *list = grpo__field(f, json, "architectures"), *first = grpo__json_each(&list);
+    char names[2][40] = { "", "" }, what[128];
     int i;
-    if (list && *list == '[') first = grpo__json_next(&list, NULL, 0);
     for (i = 0; i < 2 * GRPO__FAMILIES; i++) {
         *num_labels = i % 2;
-        if (grpo__json_is(type, grpo__families[i / 2][0])
-            && (!list || grpo__json_is(first, grpo__families[i / 2][1 + i % 2]))) return i / 2;
+        if (grpo__json_is(type, grpo__families[i / 2].type)
+            && (!first || grpo__json_is(first, grpo__families[i / 2].architectures[i % 2])))
+            return i / 2;
     }
-    grpo__bad(f, "architectures and model_type", "must be LlamaForCausalLM and llama, or likewise "
-              "Qwen2 or Qwen3: no other is supported");
+    if (first) grpo__json_string(first, names[0], sizeof names[0]);
+    if (type) grpo__json_string(type, names[1], sizeof names[1]);
+    snprintf(what, sizeof what, "architectures %.30s, model_type %.12s:", names[0], names[1]);
+    grpo__bad(f, what, "must be LlamaForCausalLM and llama, or likewise Qwen2, Qwen3, Mistral");
     return 0;
 }
 
-/* A field into an int or a float, which stays as it is where the file has none. */
-static void grpo__read_field(grpo__file *f, const char *json, int kind, const char *name,
+/* A value into an int or a float. */
+static void grpo__read_value(grpo__file *f, const char *value, int kind, const char *name,
                              void *to) {
     static const struct { double least, most; const char *why; } kinds[] = {
         { 1, 1 << 28, "must be a whole number from 1 to 2^28" },
         { 1, 1 << 28, "must be a whole number from 1 to 2^28" },
         { 0, 3e38, "must be a number, and not negative" },
-        { 0, 1, "must be true or false" }, { 0, 0, "is not supported" } };
-    const char *value = grpo__field(f, json, name);
-    double x = value && *value == 't';
+        { 0, 1, "must be true or false" }, { 0, 0, "is not supported" },
+        { 0, 1 << 28, "must be whole numbers from 0 to 2^28" } };
+    double x = *value == 't';
     int good;
-    if (!value && kind == GRPO__NEEDED) grpo__bad(f, name, "is missing: is this a model?");
-    if (!value) return;
     if (kind == GRPO__FLAG || kind == GRPO__OFF) good = *value == 't' || *value == 'f';
     else good = grpo__json_number(value, &x) && (kind == GRPO__NUMBER || floor(x) == x);
     if (!good || !(x >= kinds[kind].least && x <= kinds[kind].most))
@@ -7807,43 +7932,84 @@ static void grpo__read_field(grpo__file *f, const char *json, int kind, const ch
     else if (kind != GRPO__OFF) *(int *)to = (int)x;
 }
 
-/* Only plain rotary positions: a theta, and the type "default". */
-static void grpo__read_rope(grpo__file *f, const char *json, const char *field, float *theta) {
-    const char *rope = grpo__field(f, json, field), *at = rope, *value;
-    char name[GRPO__NAME] = "";
-    if (rope && *rope != '{') grpo__bad(f, field, "must be an object");
-    if (f->code || !rope) return;
-    while ((value = grpo__json_next(&at, name, sizeof name)) != NULL)
-        if (strcmp(name, "rope_theta") && ((strcmp(name, "rope_type") && strcmp(name, "type"))
-                                           || !grpo__json_is(value, "default")))
-            grpo__bad(f, field, "is not of type \"default\", the only one supported");
-    grpo__read_field(f, rope, GRPO__NUMBER, "rope_theta", theta);
+/* The fields of a table into a struct, which stays as it is where the file has none. */
+static void grpo__read_fields(grpo__file *f, const char *json, const grpo__row *rows, int n,
+                              void *to, int all) {
+    for (; n-- > 0; rows++) {
+        const char *value = grpo__field(f, json, rows->name);
+        if (value) grpo__read_value(f, value, rows->kind, rows->name, (char *)to + rows->offset);
+        else if (all || rows->kind == GRPO__NEEDED) grpo__bad(f, rows->name, "is missing");
+    }
 }
 
-/* Refuses by name whatever would change the numbers. Missing fields get transformers' defaults. */
+/* rope_parameters, or rope_scaling as it was called before: a theta, a type and what that needs. */
+static void grpo__read_rope(grpo__file *f, const char *json, const char *field,
+                            grpo_model_config *m) {
+    const char *rope = grpo__field(f, json, field), *at = rope, *value;
+    const char *type = grpo__field(f, rope, "rope_type");
+    char name[GRPO__NAME] = "";
+    int i, k, n, entries = 0;
+    if (rope && *rope != '{') grpo__bad(f, field, "must be an object");
+    if (f->code || !rope) return;
+    if (!type) type = grpo__field(f, rope, "type");
+    for (i = 0; type && i < GRPO__ROPE_TYPES && !grpo__json_is(type, grpo__rope_types[i].name); )
+        i++;
+    if (i == GRPO__ROPE_TYPES) grpo__bad(f, field, "has a type other than default, linear, llama3");
+    n = f->code ? 0 : grpo__rope_types[i].num_fields;
+    while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
+        for (k = 0, entries++; k < n && strcmp(name, grpo__rope_fields[k].name); ) k++;
+        if (!strcmp(name, "rope_theta") && *value != 'n')
+            grpo__read_value(f, value, GRPO__NUMBER, name, &m->rope_theta);
+        else if (k == n && strcmp(name, "rope_type") && strcmp(name, "type") && *value != 'n')
+            grpo__bad(f, name, "is not supported with this rope_type");
+    }
+    if (f->code || !entries) return;
+    memset(&m->rope_scaling, 0, sizeof m->rope_scaling);
+    m->rope_scaling.rope_type = i;
+    grpo__read_fields(f, rope, grpo__rope_fields, n, &m->rope_scaling, 1);
+}
+
+/* By name, what would change the numbers otherwise than the fields of the table. */
+static void grpo__refuse(grpo__file *f, const char *json, int family, const grpo_model_config *m) {
+    const char *act = grpo__field(f, json, "hidden_act"), *value;
+    const char *layers = grpo__field(f, json, "layer_types");
+    const char *part = grpo__field(f, json, "partial_rotary_factor");
+    const char *window = grpo__entry(f, json, "sliding_window");
+    double x = 0;
+    if (act && !grpo__json_is(act, "silu")) grpo__bad(f, "hidden_act", "must be \"silu\"");
+    if (grpo__field(f, json, "quantization_config"))
+        grpo__bad(f, "quantization_config", "is not supported");
+    if (part && !(grpo__json_number(part, &x) && x == 1))
+        grpo__bad(f, "partial_rotary_factor", "must be 1");
+    while ((value = grpo__json_each(&layers)) != NULL)
+        if (!grpo__json_is(value, "full_attention"))
+            grpo__bad(f, "layer_types", "must all be \"full_attention\"");
+    if (family == GRPO__MISTRAL
+        && !(window && (*window == 'n' || (grpo__json_number(window, &x)
+                                           && x >= m->max_position_embeddings))))
+        grpo__bad(f, "sliding_window", "is not supported: null, or at least "
+                  "max_position_embeddings");
+    if ((family == GRPO__LLAMA || family == GRPO__MISTRAL) && m->attention_bias)
+        grpo__bad(f, "attention_bias", "is not supported: Llama's is on o_proj too");
+}
+
+/* Missing fields get transformers' defaults. */
 static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
     grpo_model_config m;
-    int i, labels = 0, family = grpo__read_family(f, json, &labels), llama = family == GRPO__LLAMA;
-    const char *act = grpo__field(f, json, "hidden_act");
+    int labels = 0, family = grpo__read_family(f, json, &labels);
     memset(&m, 0, sizeof m);
-    m.num_key_value_heads = llama ? 0 : 32;
-    m.head_dim = family == GRPO__QWEN3 ? 128 : 0;
-    m.max_position_embeddings = llama ? 2048 : 32768;
+    m.num_key_value_heads = grpo__families[family].num_key_value_heads;
+    m.head_dim = grpo__families[family].head_dim;
+    m.max_position_embeddings = grpo__families[family].max_position_embeddings;
     m.rope_theta = 10000.0f;
     m.rms_norm_eps = 1e-6f;
     m.initializer_range = 0.02f;
     m.qk_norm = family == GRPO__QWEN3;
     m.num_labels = labels;
-    for (i = 0; i < GRPO__FIELDS; i++)
-        grpo__read_field(f, json, grpo__fields[i].kind, grpo__fields[i].name,
-                         (char *)&m + grpo__fields[i].offset);
-    grpo__read_rope(f, json, "rope_parameters", &m.rope_theta);
-    grpo__read_rope(f, json, "rope_scaling", &m.rope_theta);
-    if (act && !grpo__json_is(act, "silu")) grpo__bad(f, "hidden_act", "must be \"silu\"");
-    if (grpo__field(f, json, "quantization_config"))
-        grpo__bad(f, "quantization_config", "is not supported");
-    if (llama && m.attention_bias)
-        grpo__bad(f, "attention_bias", "is not supported: Llama's is on o_proj too");
+    grpo__read_fields(f, json, grpo__fields, GRPO__FIELDS, &m, 0);
+    grpo__read_rope(f, json, "rope_parameters", &m);
+    grpo__read_rope(f, json, "rope_scaling", &m);
+    grpo__refuse(f, json, family, &m);
     if (family == GRPO__QWEN2) m.attention_bias = 1;
     if (f->code) return m;
     if (!m.num_key_value_heads) m.num_key_value_heads = m.num_attention_heads;
@@ -7851,57 +8017,92 @@ static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
     return m;
 }
 
-int grpo_load_config(grpo_config *config, const char *folder) {
-    grpo_model_config m = config->model;
-    const char *json;
-    grpo__file f;
-    grpo__open(&f, config, folder, "config.json", "rb");
-    json = grpo__read_json(&f, 0, 1 << 20);
-    if (json) m = grpo__read_model(&f, json);
-    if (!grpo__close(&f, 0)) config->model = m;
-    return f.code;
+/* eos_token_id is a number, a list of them, or null: then nothing changes. */
+static void grpo__read_eos(grpo__file *f, const char *json, grpo_config *c) {
+    const char *list = grpo__field(f, json, "eos_token_id"), *value;
+    int n = 0;
+    while (!f->code && (value = grpo__json_each(&list)) != NULL) {
+        if (n == GRPO_MAX_EOS) grpo__bad(f, "eos_token_id", "has too many entries: 8 at most");
+        else grpo__read_value(f, value, GRPO__TOKEN, "eos_token_id", &c->eos_token_ids[n++]);
+        c->num_eos = n;
+        c->eos_token_id = c->eos_token_ids[0];
+    }
 }
 
-static int grpo__write_config(grpo *g, const char *folder, int bf16) {
-    const grpo_model_config *m = &g->config.model;
+int grpo_load_config(grpo_config *config, const char *folder) {
+    static const char *const names[] = { "config.json", "generation_config.json" };
+    grpo_config c = *config;
+    const char *json;
+    grpo__file f;
+    int i, code = GRPO_OK;
+    for (i = 0; i < (c.encode ? 2 : 1) && !code; i++) {
+        json = grpo__open(&f, config, folder, names[i], i ? GRPO__TRY : GRPO__READ)
+             ? grpo__read_json(&f, 0, 1 << 20) : NULL;
+        if (json && i == 0) c.model = grpo__read_model(&f, json);
+        if (json && c.encode) grpo__read_eos(&f, json, &c);
+        code = grpo__close(&f, 0);
+    }
+    memcpy(c.error, config->error, sizeof c.error);
+    if (!code) *config = c;
+    return code;
+}
+
+static void grpo__append_fields(grpo__text *t, const grpo__row *rows, int n, const void *from) {
+    for (; n-- > 0; rows++) {
+        const void *value = (const char *)from + rows->offset;
+        grpo__append(t, ",\n  \"%s\": ", rows->name);
+        if (rows->kind == GRPO__NUMBER) grpo__append_number(t, (double)*(const float *)value, 9, 1);
+        else if (rows->kind < GRPO__NUMBER) grpo__append(t, "%d", *(const int *)value);
+        else grpo__append(t, rows->kind == GRPO__FLAG && *(const int *)value ? "true" : "false");
+    }
+}
+
+static int grpo__write_config(grpo *g, const char *folder, const char *dtype) {
+    const grpo_config *c = &g->config;
+    const grpo_model_config *m = &c->model;
     int i, family = m->qk_norm ? GRPO__QWEN3 : m->attention_bias ? GRPO__QWEN2 : GRPO__LLAMA;
-    char text[2048];
+    char text[4096];
     grpo__text t = { text, sizeof text, 0 };
     grpo__file f;
     grpo__append(&t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\"",
-                 grpo__families[family][1 + m->num_labels], grpo__families[family][0]);
+                 grpo__families[family].architectures[m->num_labels], grpo__families[family].type);
     if (m->num_labels) grpo__append(&t, ",\n  \"id2label\": {\"0\": \"LABEL_0\"},\n  \"label2id\": "
                                     "{\"LABEL_0\": 0}");
-    for (i = 0; i < GRPO__FIELDS; i++) {
-        const void *from = (const char *)m + grpo__fields[i].offset;
-        int kind = grpo__fields[i].kind, is_true = kind == GRPO__FLAG && *(const int *)from;
-        grpo__append(&t, ",\n  \"%s\": ", grpo__fields[i].name);
-        if (kind == GRPO__NUMBER) grpo__append_number(&t, (double)*(const float *)from, 9, 1);
-        else if (kind < GRPO__NUMBER) grpo__append(&t, "%d", *(const int *)from);
-        else grpo__append(&t, is_true ? "true" : "false");
-    }
-    grpo__append(&t, ",\n  \"hidden_act\": \"silu\",\n  \"rope_scaling\": null,\n  \"torch_dtype\":"
-                 " \"%s\",\n  \"bos_token_id\": null,\n  \"eos_token_id\": %d\n}\n",
-                 bf16 ? "bfloat16" : "float32", g->config.eos_token_id);
-    grpo__open(&f, &g->config, folder, "config.json", "wb");
+    grpo__append_fields(&t, grpo__fields, GRPO__FIELDS, m);
+    i = m->rope_scaling.rope_type;
+    grpo__append(&t, ",\n  \"rope_scaling\": ");
+    if (i) grpo__append(&t, "{ \"rope_type\": \"%s\"", grpo__rope_types[i].name);
+    grpo__append_fields(&t, grpo__rope_fields, grpo__rope_types[i].num_fields, &m->rope_scaling);
+    grpo__append(&t, "%s,\n  \"hidden_act\": \"silu\",\n  \"torch_dtype\": \"%s\",\n  "
+                 "\"bos_token_id\": null,\n  \"eos_token_id\": %s%d", i ? " }" : "null", dtype,
+                 c->num_eos ? "[" : "", c->eos_token_id);
+    for (i = 0; i < c->num_eos; i++)
+        if (c->eos_token_ids[i] != c->eos_token_id)
+            grpo__append(&t, ", %d", c->eos_token_ids[i]);
+    grpo__append(&t, "%s\n}\n", c->num_eos ? "]" : "");
+    grpo__open(&f, &g->config, folder, "config.json.tmp", GRPO__WRITE);
     grpo__write(&f, text, t.length);
     return grpo__close(&f, 1);
 }
 
 /* ---- safetensors: 8 bytes n, little-endian | n bytes of JSON, name -> dtype, shape, data_offsets
- * | the numbers. A list of slots says what a file must and may hold, and where that goes. */
+ * | the numbers. A list of slots says what the files must and may hold, and where that goes. A big
+ * model is cut into several, by an index: {"weight_map": {name: file}}. */
 enum { GRPO__F32, GRPO__BF16, GRPO__F16, GRPO__DTYPES };
-enum { GRPO__CHUNK = 4096 };        /* numbers on their way between file and backend             */
+static const struct { const char *name, *torch; size_t size; } grpo__dtypes[GRPO__DTYPES] = {
+    { "F32", "float32", 4 }, { "BF16", "bfloat16", 2 }, { "F16", "float16", 2 } };
+enum { GRPO__CHUNK = 8192 };        /* numbers on their way between file and backend             */
 
 typedef struct grpo__slot {
     char   name[GRPO__NAME];
+    char   file[GRPO__NAME];        /* which has it, or may have it; "": none                    */
     int    rows, cols;              /* cols 0: a vector                                          */
     size_t count;                   /* of numbers                                                */
-    float *place;                   /* [count] on the host when reading, on the backend when     */
-                                    /*     writing; NULL: it may be missing, or is written as 0s */
+    float *place;                   /* B [count]; NULL: it may be missing, or is written as 0s   */
     int    zero;                    /* 1: nothing but 0 is accepted                              */
-    int    found, dtype;            /* as the header says                                        */
-    double begin, end;              /* and there: bytes [begin, end) of what follows it          */
+    int    found;                   /* the number of the file that has it, 0: none yet           */
+    int    dtype;                   /* as its header says                                        */
+    double begin, end;              /* and there: bytes [begin, end) of the file                 */
 } grpo__slot;
 
 static void grpo__add_slot(grpo__file *f, const char *prefix, grpo__tensor t, float *place,
@@ -7909,6 +8110,7 @@ static void grpo__add_slot(grpo__file *f, const char *prefix, grpo__tensor t, fl
     grpo__slot *s = &f->slots[f->num_slots++];
     memset(s, 0, sizeof *s);
     snprintf(s->name, sizeof s->name, "%s%s", prefix, t.name);
+    snprintf(s->file, sizeof s->file, "%s", f->name);
     s->rows = t.rows;
     s->cols = t.cols;
     s->count = grpo__size(t.rows, t.cols ? t.cols : 1);
@@ -7932,16 +8134,14 @@ static void grpo__add_extras(grpo__file *f, const grpo_model_config *m, int read
     if (reading && !grpo__has_own_lm_head(m)) grpo__add_slot(f, "", head, NULL, 0);
 }
 
-/* Open model.safetensors, or the trainer's state, with its list of slots. arrays[k][num_parameters]
- * (NULL: none) are the weights, AdamW's m and v, and the reference; a model has only the first. */
-static void grpo__open_archive(grpo__file *f, grpo *g, const char *folder, int state,
-                               float *const arrays[4], int reading) {
+/* The slots of a model, or of the trainer's state: weights, AdamW's m and v, and the reference. */
+static void grpo__add_slots(grpo__file *f, grpo *g, int state, int reading) {
     static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
+    const struct grpo__machinery *w = g->machinery;
     const grpo_model_config *m = &g->config.model;
+    float *const arrays[4] = { w->weights, w->adam_m, w->adam_v, w->reference };
     int i, k, n = grpo__num_tensors(m);
     size_t most = 4 * (size_t)n + 2 * (size_t)m->num_hidden_layers + 1;
-    grpo__open(f, &g->config, folder, state ? "trainer_state.safetensors" : "model.safetensors",
-               reading ? "rb" : "wb");
     f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
     if (!f->slots) return;
     for (k = 0; k < (state ? 4 : 1); k++)
@@ -7954,9 +8154,6 @@ static void grpo__open_archive(grpo__file *f, grpo *g, const char *folder, int s
 }
 
 /* ---- numbers to bytes and back, little-endian on any machine */
-static const char *const grpo__dtypes[GRPO__DTYPES] = { "F32", "BF16", "F16" };
-static size_t grpo__dtype_size(int dtype) { return dtype == GRPO__F32 ? 4 : 2; }
-
 static uint32_t grpo__bits(float x) {
     uint32_t bits = 0;
     memcpy(&bits, &x, sizeof bits);
@@ -7970,25 +8167,70 @@ static float grpo__float_of(uint32_t bits) {
 }
 
 /* Every BF16 (the upper half) and F16 (1 sign, 5 exponent, 10 fraction bits) is a float exactly.
- * A float's exponent is 112 more than F16's, subnormal or not; F16's 31 stands for Inf and NaN. */
-static float grpo__decode_float(const unsigned char *b, int dtype) {
-    uint32_t bits = 0;
+ * A float's exponent is 112 more than F16's, subnormal or not; F16's 31 stands for Inf and NaN.
+ * Returns 0 if one of the n is not finite. */
+static int grpo__decode_floats(float *x, const unsigned char *b, size_t n, int dtype) {
+    const uint32_t exponent = dtype == GRPO__F16 ? 0x7c00 : 0x7f800000;
+    int odd = 0;
     size_t i;
-    for (i = 0; i < grpo__dtype_size(dtype); i++) bits |= (uint32_t)b[i] << 8 * i;
-    if (dtype == GRPO__F16 && (bits & 0x7c00) == 0x7c00) return (float)HUGE_VAL;
-    if (dtype != GRPO__F16) return grpo__float_of(dtype == GRPO__BF16 ? bits << 16 : bits);
-    return grpo__float_of((bits & 0x8000) << 16 | (bits & 0x7fff) << 13)
-         * 5192296858534827628530496329220096.0f;             /* 2^112                           */
+    for (i = 0; i < n; i++) {
+        uint32_t low = b[0] | (uint32_t)b[1] << 8, bits = low;
+        if (dtype == GRPO__F32) bits = low | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+        if (dtype == GRPO__BF16) bits = low << 16;
+        odd |= (bits & exponent) == exponent;
+        b += dtype == GRPO__F32 ? 4 : 2;
+        if (dtype != GRPO__F16) x[i] = grpo__float_of(bits);
+        else x[i] = grpo__float_of((bits & 0x8000) << 16 | (bits & 0x7fff) << 13)
+                  * 5192296858534827628530496329220096.0f;    /* 2^112                           */
+    }
+    return !odd;
 }
 
-/* F32, or BF16 rounded to nearest, ties to even. Returns 0 if the result is not finite. */
+/* F16's number nearest to x, ties to even. Below 2^-14 its steps are 2^-24, as those of 0.5 + x. */
+static uint32_t grpo__half_of(float x) {
+    uint32_t bits = grpo__bits(fabsf(x)), sign = grpo__bits(x) >> 16 & 0x8000;
+    if (bits < 0x38800000) return sign | (grpo__bits(fabsf(x) + 0.5f) - 0x3f000000);
+    bits = ((bits + 0xfff + (bits >> 13 & 1)) >> 13) - (112 << 10);
+    return sign | (bits < 0x7c00 ? bits : 0x7c00);
+}
+
+/* F32, or BF16 or F16 rounded to nearest, ties to even. Returns 0 if the result is not finite. */
 static int grpo__encode_float(unsigned char *b, float x, int dtype) {
     uint32_t bits = grpo__bits(x);
     size_t i;
     if (!grpo__finite((double)x)) return 0;
     if (dtype == GRPO__BF16) bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    for (i = 0; i < grpo__dtype_size(dtype); i++) b[i] = (unsigned char)(bits >> 8 * i);
-    return dtype == GRPO__F32 || (bits & 0x7f80) != 0x7f80;
+    if (dtype == GRPO__F16) bits = grpo__half_of(x);
+    for (i = 0; i < grpo__dtypes[dtype].size; i++) b[i] = (unsigned char)(bits >> 8 * i);
+    return dtype == GRPO__F32
+        || (dtype == GRPO__F16 ? (bits & 0x7c00) != 0x7c00 : (bits & 0x7f80) != 0x7f80);
+}
+
+/* What the shapes of the weights cannot tell, in words. */
+static void grpo__model_text(const grpo_model_config *m, char *text, size_t size) {
+    const grpo_rope_scaling *r = &m->rope_scaling;
+    grpo__text t = { text, size, 0 };
+    grpo__append(&t, "%d/%d heads, %s, rope_theta ", m->num_attention_heads,
+                 m->num_key_value_heads, m->tie_word_embeddings ? "tied" : "not tied");
+    grpo__append_number(&t, (double)m->rope_theta, 9, 1);
+    grpo__append(&t, ", rms_norm_eps ");
+    grpo__append_number(&t, (double)m->rms_norm_eps, 9, 1);
+    if (!r->rope_type) return;
+    grpo__append(&t, ", %s %d ", grpo__rope_types[r->rope_type].name,
+                 r->original_max_position_embeddings);
+    grpo__append_number(&t, (double)r->factor, 9, 1);
+    grpo__append(&t, " ");
+    grpo__append_number(&t, (double)r->low_freq_factor, 9, 1);
+    grpo__append(&t, " ");
+    grpo__append_number(&t, (double)r->high_freq_factor, 9, 1);
+}
+
+static int grpo__compare(grpo_config *c, const char *file, const char *theirs) {
+    char ours[GRPO__NAME];
+    grpo__model_text(&c->model, ours, sizeof ours);
+    if (!strcmp(ours, theirs)) return GRPO_OK;
+    return grpo__fail_config(c, GRPO_BAD_FILE, "%.25s is of a model with %.85s; this one has %.85s:"
+                             " grpo_load_config() before grpo_new()", file, theirs, ours);
 }
 
 /* ---- writing */
@@ -7996,14 +8238,17 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtyp
     grpo__text t = { NULL, 0, 0 };
     unsigned char size[8];
     unsigned long long at = 0;
+    char model[GRPO__NAME];
     int i;
+    grpo__model_text(&g->config.model, model, sizeof model);
     t.capacity = 512 * ((size_t)f->num_slots + 1);            /* no entry is as long as that     */
     t.bytes = f->text = (char *)grpo__file_memory(f, t.capacity);
     if (!f->text) return;
     grpo__append(&t, "{\"__metadata__\":{");
     if (!state) grpo__append(&t, "\"format\":\"pt\"");        /* transformers asks for that      */
-    else grpo__append(&t, "\"grpo_format_version\":\"1\",\"step\":\"%lld\",\"optimizer_step\":"
-                      "\"%lld\",\"adam_step\":\"%lld\",\"num_tokens\":\"%.0f\",\"seed\":\"%llu\"",
+    else grpo__append(&t, "\"grpo_format_version\":\"1\",\"model\":\"%s\",\"step\":\"%lld\","
+                      "\"optimizer_step\":\"%lld\",\"adam_step\":\"%lld\",\"num_tokens\":\"%.0f\","
+                      "\"seed\":\"%llu\"", model,
                       (long long)g->state.step, (long long)g->state.optimizer_step,
                       (long long)g->state.adam_step, g->state.num_tokens,
                       (unsigned long long)g->config.seed);
@@ -8014,11 +8259,11 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtyp
     grpo__append(&t, "}");
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
-        grpo__append(&t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name, grpo__dtypes[dtype],
-                     s->rows);
+        grpo__append(&t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name,
+                     grpo__dtypes[dtype].name, s->rows);
         if (s->cols) grpo__append(&t, ",%d", s->cols);
         grpo__append(&t, "],\"data_offsets\":[%llu,", at);
-        at += (unsigned long long)s->count * grpo__dtype_size(dtype);
+        at += (unsigned long long)s->count * grpo__dtypes[dtype].size;
         grpo__append(&t, "%llu]}", at);
     }
     grpo__append(&t, "}");
@@ -8032,26 +8277,28 @@ static void grpo__write_slot(grpo__file *f, const grpo *g, const grpo__slot *s, 
     const struct grpo__machinery *w = g->machinery;
     float floats[GRPO__CHUNK];
     unsigned char bytes[4 * GRPO__CHUNK];
-    size_t size = grpo__dtype_size(dtype), at, n, i;
+    size_t size = grpo__dtypes[dtype].size, at, n, i;
     for (at = 0; at < s->count && !f->code; at += n) {
         n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
         memset(floats, 0, sizeof floats);
         if (s->place) w->backend->download(w->context, floats, s->place + at, n * sizeof(float));
         for (i = 0; i < n; i++)
             if (!grpo__encode_float(bytes + i * size, floats[i], dtype))
-                grpo__fault(f, GRPO_NONFINITE, s->name, dtype == GRPO__F32
-                            ? "holds a number that is not finite" : "is not finite in BF16");
+                grpo__fault(f, GRPO_NONFINITE, s->name, !grpo__finite((double)floats[i])
+                            ? "holds a number that is not finite" : dtype == GRPO__F16
+                            ? "holds a number beyond F16's range, 65504: save it in BF16"
+                            : "is not finite in BF16");
         grpo__write(f, bytes, n * size);
     }
 }
 
 /* Leaves a complete NAME.tmp, or none. */
 static int grpo__write_archive(grpo *g, const char *folder, int state, int dtype) {
-    struct grpo__machinery *w = g->machinery;
-    float *const arrays[4] = { w->weights, w->adam_m, w->adam_v, w->reference };
     grpo__file f;
     int i;
-    grpo__open_archive(&f, g, folder, state, arrays, 0);
+    if (grpo__open(&f, &g->config, folder, state ? "trainer_state.safetensors.tmp"
+                                                 : "model.safetensors.tmp", GRPO__WRITE))
+        grpo__add_slots(&f, g, state, 0);
     grpo__write_header(&f, g, state, dtype);
     for (i = 0; i < f.num_slots; i++) grpo__write_slot(&f, g, &f.slots[i], dtype);
     if (!f.code) f.code = grpo__device_check(g);              /* were those really the weights?  */
@@ -8059,16 +8306,20 @@ static int grpo__write_archive(grpo *g, const char *folder, int state, int dtype
 }
 
 /* ---- reading */
-static const char *grpo__read_header(grpo__file *f) {
+/* Where the numbers begin: after 8 bytes, which say how long the header is, and the header. */
+static size_t grpo__read_start(grpo__file *f) {
     unsigned char bytes[8] = { 0 };
-    const char *header;
     uint64_t size = 0;
     int i;
     grpo__read(f, bytes, 8, 8);
     for (i = 0; i < 8; i++) size |= (uint64_t)bytes[i] << 8 * i;
     if (size < 2 || size > 100000000)                         /* upstream's limit                */
         grpo__bad(f, "the header", "cannot be that long: no safetensors file");
-    header = grpo__read_json(f, (size_t)size, (size_t)size);
+    return f->code ? 8 : (size_t)size + 8;
+}
+
+static const char *grpo__read_header(grpo__file *f, size_t size) {
+    const char *header = grpo__read_json(f, size, size);
     if (header && header != f->text) grpo__bad(f, "the header", "does not begin with {");
     return header;
 }
@@ -8085,25 +8336,27 @@ static int grpo__json_numbers(const char *list, double *numbers, int count) {
 
 /* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}. The shape is known, so that no size
  * has to be computed from what the file claims. */
-static void grpo__read_entry(grpo__file *f, const char *entry, grpo__slot *s) {
+static void grpo__read_entry(grpo__file *f, const char *entry, grpo__slot *s, size_t start) {
     double shape[2] = { 0, 0 }, offsets[2] = { 0, 0 };
     const char *dtype = grpo__field(f, entry, "dtype"), *why = NULL;
     const char *list = grpo__field(f, entry, "shape");
     const char *place = grpo__field(f, entry, "data_offsets");
     for (s->dtype = 0; s->dtype < GRPO__DTYPES; s->dtype++)
-        if (grpo__json_is(dtype, grpo__dtypes[s->dtype])) break;
-    if (s->found++) why = "is there twice";
+        if (grpo__json_is(dtype, grpo__dtypes[s->dtype].name)) break;
+    if (s->found) why = "is there twice";
+    else if (strcmp(s->file, f->name)) why = "is in another file than the index says";
     else if (!dtype || !list || !place) why = "needs one dtype, shape and data_offsets";
     else if (s->dtype == GRPO__DTYPES) why = "has a dtype other than F32, BF16 and F16: convert it";
     else if (!grpo__json_numbers(list, shape, s->cols ? 2 : 1) || shape[0] != s->rows
              || shape[1] != s->cols)
         why = "has another shape than in this model: call grpo_load_config() before grpo_new()";
     else if (!grpo__json_numbers(place, offsets, 2)
-             || offsets[1] - offsets[0] != (double)s->count * (double)grpo__dtype_size(s->dtype))
+             || offsets[1] - offsets[0] != (double)s->count * (double)grpo__dtypes[s->dtype].size)
         why = "has data_offsets that do not fit its shape and dtype";
     if (why) grpo__bad(f, s->name, why);
-    s->begin = offsets[0];
-    s->end = offsets[1];
+    s->found = f->number;
+    s->begin = (double)start + offsets[0];
+    s->end = (double)start + offsets[1];
 }
 
 static void grpo__check_metadata(grpo__file *f, const char *metadata) {
@@ -8114,54 +8367,96 @@ static void grpo__check_metadata(grpo__file *f, const char *metadata) {
         if (*value != '"') grpo__bad(f, "__metadata__", "may hold nothing but strings");
 }
 
-/* Every entry of the header into its slot. The search for a slot begins at the last one found. */
-static void grpo__read_entries(grpo__file *f, const char *header) {
-    const char *at = header, *value;
-    char name[GRPO__NAME] = "";
-    int i, last = 0, metadata = 0;
-    while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
-        for (i = 0; i < f->num_slots && strcmp(name, f->slots[last].name); i++)
-            last = (last + 1) % f->num_slots;
-        if (i < f->num_slots) grpo__read_entry(f, value, &f->slots[last]);
-        else if (!strcmp(name, "__metadata__") && !metadata++) grpo__check_metadata(f, value);
-        else grpo__bad(f, name, "is not part of this model: call grpo_load_config() before "
-                       "grpo_new()");
-    }
-    for (i = 0; i < f->num_slots; i++)
-        if (!f->slots[i].found && f->slots[i].place && strcmp(f->slots[i].name, "score.weight"))
-            grpo__bad(f, f->slots[i].name, strncmp(f->slots[i].name, "reference.", 10)
-                      ? "is missing: call grpo_load_config() before grpo_new()"
-                      : "is missing: it was saved with objective.beta 0, so set that here too");
+/* The slot of a name. The search begins at the last one found. */
+static grpo__slot *grpo__find_slot(grpo__file *f, const char *name, int *last) {
+    int i;
+    for (i = 0; i < f->num_slots; i++, *last = (*last + 1) % f->num_slots)
+        if (!strcmp(name, f->slots[*last].name)) return &f->slots[*last];
+    grpo__bad(f, name, "is not part of this model: call grpo_load_config() before grpo_new()");
+    return NULL;
 }
 
-static void grpo__read_slot(grpo__file *f, const grpo__slot *s) {
+/* What the model needs must be in the file that ought to have it, or, file "", in any. */
+static void grpo__check_complete(grpo__file *f, const char *file) {
+    int i;
+    for (i = 0; i < f->num_slots; i++) {
+        const grpo__slot *s = &f->slots[i];
+        if (!s->found && s->place && !strcmp(s->file, file) && strcmp(s->name, "score.weight"))
+            grpo__bad(f, s->name, strncmp(s->name, "reference.", 10)
+                      ? "is missing: call grpo_load_config() before grpo_new()"
+                      : "is missing: it was saved with objective.beta 0, so set that here too");
+    }
+}
+
+/* Every entry of the header into its slot. */
+static void grpo__read_entries(grpo__file *f, const char *header, size_t start) {
+    const char *at = header, *value;
+    char name[GRPO__NAME] = "";
+    int last = 0, metadata = 0;
+    while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
+        int is_metadata = !strcmp(name, "__metadata__") && !metadata++;
+        grpo__slot *s = is_metadata ? NULL : grpo__find_slot(f, name, &last);
+        if (is_metadata) grpo__check_metadata(f, value);
+        if (s) grpo__read_entry(f, value, s, start);
+    }
+    grpo__check_complete(f, f->name);
+}
+
+/* model.safetensors.index.json: which slot is in which file. */
+static void grpo__read_index(grpo__file *f) {
+    const char *json = grpo__read_json(f, 0, 1 << 24), *at = grpo__field(f, json, "weight_map");
+    const char *value;
+    char name[GRPO__NAME] = "";
+    int i, last = 0;
+    f->indexed = 1;
+    for (i = 0; i < f->num_slots; i++) f->slots[i].file[0] = 0;
+    if (!at || *at != '{') { grpo__bad(f, "weight_map", "is missing, or is no object"); return; }
+    while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
+        grpo__slot *s = grpo__find_slot(f, name, &last);
+        if (!s) return;
+        if (s->file[0]) grpo__bad(f, name, "is there twice");
+        if (!grpo__json_string(value, s->file, sizeof s->file) || !s->file[0]
+            || strpbrk(s->file, "/\\:?") || strstr(s->file, ".."))
+            grpo__bad(f, name, "must be in a file of this folder: no slashes, no ..");
+    }
+    grpo__check_complete(f, "");
+}
+
+/* The weights of a model (state 0) are the reference's too. */
+static void grpo__place_chunk(const grpo *g, float *place, const float *x, size_t n, int state) {
+    const struct grpo__machinery *w = g->machinery;
+    w->backend->upload(w->context, place, x, n * sizeof(float));
+    if (!state && w->reference)
+        w->backend->upload(w->context, w->reference + (place - w->weights), x, n * sizeof(float));
+}
+
+static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s, int state,
+                            int placing) {
     unsigned char bytes[4 * GRPO__CHUNK];
-    size_t size = grpo__dtype_size(s->dtype), at, n, i;
+    float x[GRPO__CHUNK];
+    size_t size = grpo__dtypes[s->dtype].size, at, n, i;
     for (at = 0; at < s->count && !f->code; at += n) {
         n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
         grpo__read(f, bytes, n * size, n * size);
-        for (i = 0; i < n && !f->code; i++) {
-            float x = grpo__decode_float(bytes + i * size, s->dtype);
-            if (!grpo__finite((double)x))
-                grpo__bad(f, s->name, "holds a number that is not finite");
-            if (s->zero && x != 0)
-                grpo__bad(f, s->name, "is not zero, which is not supported");
-            if (s->place) s->place[at + i] = x;
-        }
+        if (!f->code && !grpo__decode_floats(x, bytes, n, s->dtype))
+            grpo__bad(f, s->name, "holds a number that is not finite");
+        for (i = 0; s->zero && i < n && !f->code; i++)
+            if (x[i] != 0) grpo__bad(f, s->name, "is not zero, which is not supported");
+        if (s->place && placing && !f->code) grpo__place_chunk(g, s->place + at, x, n, state);
     }
 }
 
 /* The tensors in the order of the file, each where the one before it ends: no overlaps, no holes.
  * The search for the next begins at the last one found. */
-static void grpo__read_slots(grpo__file *f) {
-    double at = 0;
+static void grpo__read_slots(grpo__file *f, const grpo *g, size_t start, int state, int placing) {
+    double at = (double)start;
     int i, left = 0, last = 0;
     char more;
-    for (i = 0; i < f->num_slots; i++) left += f->slots[i].found;
+    for (i = 0; i < f->num_slots; i++) left += f->slots[i].found == f->number;
     for (; left > 0 && !f->code; left--, at = f->slots[last].end) {
         for (i = 0; i < f->num_slots; i++, last = (last + 1) % f->num_slots)
-            if (f->slots[last].found && f->slots[last].begin == at) break;
-        if (i < f->num_slots) grpo__read_slot(f, &f->slots[last]);
+            if (f->slots[last].found == f->number && f->slots[last].begin == at) break;
+        if (i < f->num_slots) grpo__read_slot(f, g, &f->slots[last], state, placing);
         else grpo__bad(f, f->slots[last].name, "is followed by an overlap or a hole");
     }
     if (grpo__read(f, &more, 0, 1))
@@ -8184,8 +8479,12 @@ static uint64_t grpo__counter(grpo__file *f, const char *header, const char *nam
 
 /* A coefficient that adapts goes on from where it was: its bits are there too. */
 static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
+    const char *model = grpo__field(f, grpo__field(f, header, "__metadata__"), "model");
     grpo_state *s = &g->state;
     grpo_objective *o = &g->config.objective;
+    char theirs[GRPO__NAME] = "";
+    if (model) grpo__json_string(model, theirs, sizeof theirs);
+    if (model && !f->code) f->code = grpo__compare(f->c, f->name, theirs);
     if (grpo__counter(f, header, "grpo_format_version", 1) != 1)
         grpo__bad(f, "grpo_format_version", "is not 1");
     s->step = (int64_t)grpo__counter(f, header, "step", INT64_MAX);
@@ -8199,34 +8498,47 @@ static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
                                                              UINT32_MAX));
 }
 
-/* A model, or all of the state: into memory, whole and checked, and only then to the backend. */
+/* All files of a model, or the one of the state: to look at them, or, then, into place. */
+static void grpo__read_files(grpo__file *f, grpo *g, const char *folder, int state, int placing,
+                             grpo *read) {
+    int i, k;
+    f->number = 0;
+    for (i = 0; i < f->num_slots && !f->code; i++) {
+        const char *header;
+        size_t start;
+        for (k = 0; strcmp(f->slots[k].file, f->slots[i].file); ) k++;
+        if (k < i || !f->slots[i].file[0]) continue;          /* not the first tensor of a file  */
+        f->number++;
+        if (f->indexed) grpo__open_next(f, folder, f->slots[i].file, GRPO__READ);
+        else if (placing) rewind(f->file);
+        start = grpo__read_start(f);
+        header = placing || f->code ? NULL : grpo__read_header(f, start - 8);
+        if (header && state) grpo__read_counters(f, header, read);
+        if (header) grpo__read_entries(f, header, start);
+        if (placing && !f->code && fseek(f->file, (long)start, SEEK_SET))
+            grpo__io(f, "cannot be read:");
+        if (!f->code) grpo__read_slots(f, g, start, state, placing);
+    }
+}
+
 static int grpo__load(grpo *g, const char *folder, int state) {
     struct grpo__machinery *w = g->machinery;
-    float *const to[4] = { w->weights, w->adam_m, w->adam_v, w->reference };
-    size_t n = g->num_parameters, k, images = !state ? 1 : w->reference ? 4 : 3;
-    float *from[4] = { NULL, NULL, NULL, NULL };
-    float *x = (float *)grpo__allocate(&g->config, grpo__multiply(images, n * sizeof(float)));
+    const char *name = state ? "trainer_state.safetensors" : "model.safetensors";
     grpo read = *g;                                           /* takes the counters              */
-    const char *header;
     grpo__file f;
-    if (!x) return grpo__fail(g, GRPO_NO_MEMORY, "out of memory for the weights on the host");
-    for (k = 0; k < images; k++) from[k] = x + k * n;
-    w->backend->download(w->context, x, w->weights, n * sizeof(float));       /* a language model */
-                                    /* has no score.weight: then the head stays as it is         */
-    grpo__open_archive(&f, g, folder, state, from, 1);
-    header = grpo__read_header(&f);
-    if (header && state) grpo__read_counters(&f, header, &read);
-    if (header) grpo__read_entries(&f, header);
-    if (header) grpo__read_slots(&f);
-    grpo__close(&f, 0);
-    if (!state) from[3] = x;                                  /* the reference: the same         */
-    for (k = 0; k < 4 && !f.code; k++)
-        if (to[k] && from[k]) w->backend->upload(w->context, to[k], from[k], n * sizeof(float));
-    grpo__release(&g->config, x);
-    if (f.code) return f.code;
+    int placing;
+    grpo__open(&f, &g->config, folder, name, state ? GRPO__READ : GRPO__TRY);
+    grpo__add_slots(&f, g, state, 1);
+    if (!f.file && grpo__open_next(&f, folder, "model.safetensors.index.json", GRPO__TRY))
+        grpo__read_index(&f);
+    else if (!f.file) grpo__open_next(&f, folder, name, GRPO__READ);          /* says why        */
+    for (placing = 0; placing < 2 && !f.code; placing++)
+        grpo__read_files(&f, g, folder, state, placing, &read);
+    if (placing == 2) w->stage = GRPO__EMPTY;                 /* the batch was another model's   */
+    if (placing == 2 && f.code) grpo__begin(g);
+    if (grpo__close(&f, 0)) return f.code;
     grpo__weights_changed(g, GRPO_POLICY);
     if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);
-    w->stage = GRPO__EMPTY;                                   /* the batch was another model's   */
     g->state = read.state;
     g->config.objective = read.config.objective;
     g->config.seed = read.config.seed;
@@ -8235,36 +8547,38 @@ static int grpo__load(grpo *g, const char *folder, int state) {
 
 /* What the shapes of the weights cannot tell, config.json must confirm. */
 int grpo_load(grpo *g, const char *folder) {
-    const grpo_model_config *own = &g->config.model, *m;
+    char theirs[GRPO__NAME];
     grpo_config c = g->config;
-    int code = grpo_load_config(&c, folder);
-    m = &c.model;
+    int code;
+    c.encode = NULL;                                          /* no eos_token_ids are wanted     */
+    code = grpo_load_config(&c, folder);
     memcpy(g->config.error, c.error, sizeof c.error);
-    if (code) return code;
-    if (m->num_attention_heads == own->num_attention_heads
-        && m->num_key_value_heads == own->num_key_value_heads && m->rope_theta == own->rope_theta
-        && m->rms_norm_eps == own->rms_norm_eps
-        && !m->tie_word_embeddings == !own->tie_word_embeddings) return grpo__load(g, folder, 0);
-    return grpo__fail(g, GRPO_BAD_FILE, "%.90s/config.json: the heads, rope_theta, rms_norm_eps or "
-                      "tie_word_embeddings are not this model's: call grpo_load_config() before "
-                      "grpo_new()", folder);
+    grpo__model_text(&c.model, theirs, sizeof theirs);
+    if (!code) code = grpo__compare(&g->config, "config.json", theirs);
+    return code ? code : grpo__load(g, folder, 0);
 }
 
 int grpo_resume(grpo *g, const char *folder) { return grpo__load(g, folder, 1); }
 
-/* All files first as NAME.tmp: if one cannot be written, the old ones are still as they were. */
+/* All files first as NAME.tmp: if one cannot be written, the old ones are still as they were. A
+ * kill between two renames leaves each file whole, the old or the new: a state is complete by
+ * itself, and config.json comes last, so a new folder that has one is complete. (For one model its
+ * text is always the same; a folder is not for two.) */
 int grpo_save(grpo *g, const char *folder, int flags) {
-    static const char *const names[] = { "model.safetensors", "config.json",
-                                         "trainer_state.safetensors" };
-    int bf16 = (flags & GRPO_SAVE_BF16) != 0, state = (flags & GRPO_SAVE_STATE) != 0, i, code;
+    static const char *const names[] = { "trainer_state.safetensors", "model.safetensors",
+                                         "config.json" };
+    int dtype = flags & GRPO_SAVE_BF16 ? GRPO__BF16 : flags & GRPO_SAVE_F16 ? GRPO__F16 : GRPO__F32;
+    int state = (flags & GRPO_SAVE_STATE) != 0, i, code = GRPO_OK;
     char from[GRPO__PATH], to[GRPO__PATH];
     if (!folder || !*folder || strlen(folder) > GRPO__PATH - 32)
         return grpo__fail(g, GRPO_BAD_INPUT, "the name of the folder is empty or too long");
+    if (flags & GRPO_SAVE_BF16 && flags & GRPO_SAVE_F16)
+        return grpo__fail(g, GRPO_BAD_INPUT, "GRPO_SAVE_BF16 and GRPO_SAVE_F16: choose one");
     grpo__make_folder(folder);
-    code = grpo__write_archive(g, folder, 0, bf16 ? GRPO__BF16 : GRPO__F32);
-    if (!code) code = grpo__write_config(g, folder, bf16);
-    if (!code && state) code = grpo__write_archive(g, folder, 1, GRPO__F32);
-    for (i = 0; i < 2 + state; i++) {
+    if (state) code = grpo__write_archive(g, folder, 1, GRPO__F32);
+    if (!code) code = grpo__write_archive(g, folder, 0, dtype);
+    if (!code) code = grpo__write_config(g, folder, grpo__dtypes[dtype].torch);
+    for (i = !state; i < 3; i++) {
         snprintf(to, sizeof to, "%s/%s", folder, names[i]);
         snprintf(from, sizeof from, "%s/%s.tmp", folder, names[i]);
         if (!code && grpo__replace(from, to))
@@ -8272,6 +8586,9 @@ int grpo_save(grpo *g, const char *folder, int flags) {
                               strerror(errno));
         if (code) remove(from);
     }
+    if (!code && grpo__sync_folder(folder))
+        code = grpo__fail(g, GRPO_IO, "%.90s is saved, but may not survive a power cut: %s", folder,
+                          strerror(errno));
     return code;
 }
 
