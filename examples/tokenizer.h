@@ -1031,8 +1031,10 @@ static inline int tokenizer__add_merge(tokenizer *t, const json_value *v, int ra
     right = tokenizer__find(t, part[1], length[1]);
     both = tokenizer__find(t, t->scratch.bytes, t->scratch.length);
     if (left < 0 || right < 0 || both < 0)
-        return tokenizer__refuse(t, "model.merges: number %d, \"%.40s\" and \"%.40s\": one of them "
-                                 "or both together are not in model.vocab", rank, part[0], part[1]);
+        return tokenizer__refuse(t, "model.merges: number %d, \"%.*s\" and \"%.*s\": one of them or "
+                                 "both together are not in model.vocab", rank,
+                                 (int)(length[0] < 40 ? length[0] : 40), part[0],
+                                 (int)(length[1] < 40 ? length[1] : 40), part[1]);
     m = tokenizer__merge(t, left, right);
     m->pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
     m->rank = rank;                 /* of two that are equal the later counts                    */
