@@ -927,8 +927,8 @@ static inline int tokenizer__whole(tokenizer *t, const json_value *v, const char
                                    int *value) {
     double number = json_number(v, -1);
     *value = number >= 0 && number <= most ? (int)number : -1;
-    return *value == number || tokenizer__refuse(t, "%.60s should be a whole number from 0 to %d",
-                                                 what, most);
+    return (*value >= 0 && *value == number)
+           || tokenizer__refuse(t, "%.60s should be a whole number from 0 to %d", what, most);
 }
 
 /* A field that is a string of at least `least` bytes. */
@@ -1031,8 +1031,8 @@ static inline int tokenizer__add_merge(tokenizer *t, const json_value *v, int ra
     right = tokenizer__find(t, part[1], length[1]);
     both = tokenizer__find(t, t->scratch.bytes, t->scratch.length);
     if (left < 0 || right < 0 || both < 0)
-        return tokenizer__refuse(t, "model.merges: number %d, \"%.*s\" and \"%.*s\": one of them or "
-                                 "both together are not in model.vocab", rank,
+        return tokenizer__refuse(t, "model.merges: number %d, \"%.*s\" and \"%.*s\": one of them "
+                                 "or both together are not in model.vocab", rank,
                                  (int)(length[0] < 40 ? length[0] : 40), part[0],
                                  (int)(length[1] < 40 ? length[1] : 40), part[1]);
     m = tokenizer__merge(t, left, right);

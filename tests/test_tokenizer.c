@@ -886,6 +886,10 @@ static void test_refused_models(void) {
                  "the token \"a\" is there twice");
     refuses_text("{ `model`: { `vocab`: { `a`: 0.5 }, `merges`: [] } }",
                  "each id in model.vocab should be a whole number from 0 to 4194304");
+    refuses_text("{ `model`: { `vocab`: { `a`: -1 }, `merges`: [] } }",
+                 "each id in model.vocab should be a whole number from 0 to 4194304");
+    refuses_text("{ `model`: { `vocab`: { `a`: `0` }, `merges`: [] } }",
+                 "each id in model.vocab should be a whole number from 0 to 4194304");
     refuses_text("{ `model`: { `vocab`: { `a`: 0, `b`: 1 }, `merges`: [`a b`] } }",
                  "model.merges: number 0, \"a\" and \"b\": one of them or both together are not in "
                  "model.vocab");
