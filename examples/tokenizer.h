@@ -868,7 +868,7 @@ static inline const tokenizer_text *tokenizer__decode(tokenizer *t, const int *t
         if (tokens[i] < 0 || tokens[i] >= t->size) continue;
         token = &t->tokens[tokens[i]];
         if (!token->text) continue;
-        if (token->special && !t->show_special && !middle) continue;
+        if (token->special && !t->show_special && !middle) continue;    /* normalised or not     */
         if (!t->has_decoder && (x->pieces || middle) && !tokenizer__append(x, " ", 1)) return NULL;
         if (!tokenizer__append(x, token->shown, token->shown_length) || !tokenizer__end_piece(x))
             return NULL;
@@ -1417,15 +1417,22 @@ static inline int tokenizer__read_processor(tokenizer *t, const json_value *v, c
 
 /* -- the whole */
 
-/* No merge joins what stands before a U+2581 to it: then words that begin with it can be merged one
- * by one, which changes nothing but the time it takes. */
+/* Whether a character that is not in the vocabulary still becomes some token. */
+static inline int tokenizer__drops_nothing(const tokenizer *t) {
+    int i;
+    for (i = 0; i < 256 && t->fallback_ids[i] >= 0; i++) {}
+    return t->has_unk || (t->byte_fallback && i == 256);
+}
+
+/* If no merge joins what stands before a U+2581 to it, and nothing between two of them can vanish,
+ * words that begin with it can be merged one by one: nothing changes but the time it takes. */
 static inline int tokenizer__cut_at_blanks(tokenizer *t) {
     static const char mark[] = "\xe2\x96\x81";
     tokenizer_step *step;
     int id;
     size_t i;
     if (t->byte_level || t->ignore_merges || tokenizer__find(t, mark, 3) < 0
-        || t->pre_tokenizer.count == TOKENIZER_STEPS) return 1;
+        || !tokenizer__drops_nothing(t) || t->pre_tokenizer.count == TOKENIZER_STEPS) return 1;
     for (id = 0; id < t->size; id++) {
         const tokenizer_token *token = &t->tokens[id];
         for (i = 1; token->in_model && i + 2 < token->length; i++)

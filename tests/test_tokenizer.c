@@ -208,8 +208,9 @@ static void text_is(tokenizer *t, const char *text, const char *expected) {
 static void cut(const tokenizer *t, int number, const char *s, size_t n, char *got) {
     const tokenizer_step *step = &t->pre_tokenizer.step[number];
     if (number == t->pre_tokenizer.count) {
-        strncat(got, s, n);
-        strcat(got, "|");
+        got += strlen(got);
+        memcpy(got, s, n);
+        strcpy(got + n, "|");
     } else while (n > 0) {
         size_t length = step->cut(t, step, s, n);
         cut(t, number + 1, s, length, got);
@@ -523,6 +524,15 @@ static void test_pieces(void) {
           { "▁ he he ▁ é <unk>", "hehe é" },
           { "▁ he he ▁ é <unk>", "hehe é" },
           { "▁ he he ▁ é", "▁ he he ▁ é" },
+        } },
+        { "x x b", {
+          { "▁ <0x78> ▁ <0x78> ▁ b", "x x b" },
+          { "▁ <0x78> ▁ <0x78> ▁ b", "x x b" },
+          { "▁ <0x78> ▁ <0x78> ▁ b", "<0x78> <0x78> b" },
+          { "<0x78> ▁ <0x78> ▁ b", "<0x78> <0x78> b" },
+          { "▁ <unk> ▁ <unk> ▁ b", "  b" },
+          { "▁ <unk> ▁ <unk> ▁ b", "  b" },
+          { "▁▁ ▁ b", "▁▁ ▁ b" },
         } },
     };
     size_t i;
