@@ -868,7 +868,7 @@ static inline const tokenizer_text *tokenizer__decode(tokenizer *t, const int *t
         if (tokens[i] < 0 || tokens[i] >= t->size) continue;
         token = &t->tokens[tokens[i]];
         if (!token->text) continue;
-        if (token->special && !t->show_special && !middle) continue;
+        if (token->special && !t->show_special && !middle) continue;    /* normalised or not     */
         if (!t->has_decoder && (x->pieces || middle) && !tokenizer__append(x, " ", 1)) return NULL;
         if (!tokenizer__append(x, token->shown, token->shown_length) || !tokenizer__end_piece(x))
             return NULL;
@@ -927,8 +927,8 @@ static inline int tokenizer__whole(tokenizer *t, const json_value *v, const char
                                    int *value) {
     double number = json_number(v, -1);
     *value = number >= 0 && number <= most ? (int)number : -1;
-    return *value == number || tokenizer__refuse(t, "%.60s should be a whole number from 0 to %d",
-                                                 what, most);
+    return (*value >= 0 && *value == number)
+           || tokenizer__refuse(t, "%.60s should be a whole number from 0 to %d", what, most);
 }
 
 /* A field that is a string of at least `least` bytes. */
@@ -1031,8 +1031,10 @@ static inline int tokenizer__add_merge(tokenizer *t, const json_value *v, int ra
     right = tokenizer__find(t, part[1], length[1]);
     both = tokenizer__find(t, t->scratch.bytes, t->scratch.length);
     if (left < 0 || right < 0 || both < 0)
-        return tokenizer__refuse(t, "model.merges: number %d, \"%.40s\" and \"%.40s\": one of them "
-                                 "or both together are not in model.vocab", rank, part[0], part[1]);
+        return tokenizer__refuse(t, "model.merges: number %d, \"%.*s\" and \"%.*s\": one of them "
+                                 "or both together are not in model.vocab", rank,
+                                 (int)(length[0] < 40 ? length[0] : 40), part[0],
+                                 (int)(length[1] < 40 ? length[1] : 40), part[1]);
     m = tokenizer__merge(t, left, right);
     m->pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
     m->rank = rank;                 /* of two that are equal the later counts                    */
@@ -1415,15 +1417,22 @@ static inline int tokenizer__read_processor(tokenizer *t, const json_value *v, c
 
 /* -- the whole */
 
-/* No merge joins what stands before a U+2581 to it: then words that begin with it can be merged one
- * by one, which changes nothing but the time it takes. */
+/* Whether a character that is not in the vocabulary still becomes some token. */
+static inline int tokenizer__drops_nothing(const tokenizer *t) {
+    int i;
+    for (i = 0; i < 256 && t->fallback_ids[i] >= 0; i++) {}
+    return t->has_unk || (t->byte_fallback && i == 256);
+}
+
+/* If no merge joins what stands before a U+2581 to it, and nothing between two of them can vanish,
+ * words that begin with it can be merged one by one: nothing changes but the time it takes. */
 static inline int tokenizer__cut_at_blanks(tokenizer *t) {
     static const char mark[] = "\xe2\x96\x81";
     tokenizer_step *step;
     int id;
     size_t i;
     if (t->byte_level || t->ignore_merges || tokenizer__find(t, mark, 3) < 0
-        || t->pre_tokenizer.count == TOKENIZER_STEPS) return 1;
+        || !tokenizer__drops_nothing(t) || t->pre_tokenizer.count == TOKENIZER_STEPS) return 1;
     for (id = 0; id < t->size; id++) {
         const tokenizer_token *token = &t->tokens[id];
         for (i = 1; token->in_model && i + 2 < token->length; i++)
