@@ -1,5 +1,5 @@
-/* story_verifier - a verifier as `grpo train --reward "cmd:build/story_verifier"` wants them: a line
- * of JSON in for each completion, a number out. It grades a children's story by a rubric of four,
+/* story_verifier - a verifier for `grpo train --reward "cmd:build/story_verifier"`: a line of JSON
+ * in for each completion, a number out. It grades a children's story by a rubric of four,
  * each worth a quarter:
  *
  *     the hero (the question's answer) is named again

@@ -1,0 +1,850 @@
+/* grpo - a Hugging Face folder in, a better one out, from one command and without Python.
+ *
+ *     grpo train MODEL --data train.jsonl --reward gsm8k --out better    learn by GRPO
+ *     grpo eval MODEL --data test.jsonl --reward gsm8k                   greedy accuracy, pass@k
+ *     grpo chat MODEL                                                    talk to it
+ *     grpo inspect MODEL                                                 what it is, what it needs
+ *     grpo plot better/log.jsonl [report.html | curves.svg]              a run as a picture
+ *     grpo COMMAND --help                                                every option
+ *
+ * A verifier is one of those built in, or a program of yours in any language: --reward
+ * "cmd:./verify" (verifier.h says how they talk). Ctrl-C ends the step under way and saves;
+ * --resume goes on with the same bits, after a crash too. */
+#define _GNU_SOURCE                 /* mkdir, sigaction; namespaces for verifiers */
+#define GRPO_IMPLEMENTATION
+#include "grpo.h"
+#include "backend.h"
+#include "chat.h"
+#include "json.h"
+#include "questions.h"
+#include "report.h"
+#include "screen.h"
+#include "tokenizer.h"
+#include "verifier.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+
+/* ---------------------------------------------------------------------------- the options ---- */
+enum { MOST_EVALUATED = 200, NAME_ROOM = 1024 };
+
+typedef struct settings {
+    const char *model, *data, *eval, *out, *question, *answer, *prompt_format, *system,
+               *template_of, *dtype;
+    int steps, save_steps, eval_steps, eval_questions, eval_samples, sample_steps, limit, hold_out,
+        resume;
+    grpo_config c;
+    verifier verifiers[GRPO_MAX_REWARDS];
+    grpo_format formats[GRPO_MAX_REWARDS];
+    int overlong[GRPO_MAX_REWARDS];
+    tokenizer *tokens;
+    chat_template chat;
+} settings;
+
+enum { INT, FLOAT, TEXT, FLAG, SEED, SIZE };                   /* kinds of values                 */
+enum { TRAIN = 1, EVAL = 2, CHAT = 4, INSPECT = 8, ALL = 15, RUN = TRAIN | EVAL };
+
+typedef struct option {
+    const char *name, *symbol, *help;
+    int kind, commands;
+    size_t at;
+} option;
+
+#define AT(field) offsetof(settings, field)
+static const option options[] = {
+    { "data", "q", "questions: a file of JSON lines, or countdown:COUNT[:NUMBERS[:LARGEST]]", TEXT,
+      RUN, AT(data) },
+    { "eval", "", "held-out questions, likewise", TEXT, TRAIN, AT(eval) },
+    { "hold-out", "", "without --eval: every so many questions of --data are held out", INT, TRAIN,
+      AT(hold_out) },
+    { "out", "", "folder of the result, its checkpoints and log.jsonl", TEXT, TRAIN, AT(out) },
+    { "question", "", "name of the question's field, or several with commas", TEXT, RUN,
+      AT(question) },
+    { "answer", "", "name of the answer's field", TEXT, RUN, AT(answer) },
+    { "prompt-format", "", "text around {question}, instead of a chat template", TEXT,
+      RUN | CHAT, AT(prompt_format) },
+    { "template", "", "chatml, llama3, llama2 ...: instead of the folder's own", TEXT, RUN | CHAT,
+      AT(template_of) },
+    { "system", "", "system message of the chat template", TEXT, RUN | CHAT, AT(system) },
+    { "limit", "", "use the first so many questions; 0: all", INT, RUN, AT(limit) },
+    { "steps", "", "GRPO steps", INT, TRAIN, AT(steps) },
+    { "save-steps", "", "write a checkpoint every so many steps", INT, TRAIN, AT(save_steps) },
+    { "eval-steps", "", "evaluate every so many steps; 0: before and after", INT, TRAIN,
+      AT(eval_steps) },
+    { "eval-questions", "", "most held-out questions to ask", INT, RUN, AT(eval_questions) },
+    { "eval-samples", "", "samples of each for pass@k; 0: greedy alone", INT, RUN,
+      AT(eval_samples) },
+    { "sample-steps", "", "log a group's completions every so many steps", INT, TRAIN,
+      AT(sample_steps) },
+    { "resume", "", "go on from the checkpoint in --out, if there is one", FLAG, TRAIN,
+      AT(resume) },
+    { "dtype", "", "of the weights written: f32, bf16 or f16", TEXT, TRAIN, AT(dtype) },
+    { "num-prompts", "", "questions in a step", INT, RUN | INSPECT, AT(c.num_prompts) },
+    { "num-generations", "G", "completions of each question: the group", INT, TRAIN | INSPECT,
+      AT(c.num_generations) },
+    { "max-prompt-length", "", "tokens; longer questions are left out", INT, ALL,
+      AT(c.max_prompt_length) },
+    { "max-completion-length", "", "tokens", INT, ALL, AT(c.max_completion_length) },
+    { "num-iterations", "mu", "passes over each rollout", INT, TRAIN, AT(c.num_iterations) },
+    { "steps-per-generation", "", "optimizer steps in each pass", INT, TRAIN,
+      AT(c.steps_per_generation) },
+    { "rollout-batch-prompts", "", "questions sampled together; 0: all", INT, TRAIN | INSPECT,
+      AT(c.rollout_batch_prompts) },
+    { "micro-batch-prompts", "", "questions trained together; memory, not results", INT,
+      TRAIN | INSPECT, AT(c.micro_batch_prompts) },
+    { "memory-budget", "", "bytes; 0: any. Speed, not results", SIZE, ALL, AT(c.memory_budget) },
+    { "temperature", "T", "of sampling; 0: greedy", FLOAT, TRAIN | CHAT,
+      AT(c.sampling.temperature) },
+    { "top-k", "", "sample from the k most probable; 0: all", INT, TRAIN | CHAT,
+      AT(c.sampling.top_k) },
+    { "top-p", "", "sample from the fewest tokens with this mass; 1: all", FLOAT, TRAIN | CHAT,
+      AT(c.sampling.top_p) },
+    { "min-p", "", "leave out what is less probable than this share of the best", FLOAT,
+      TRAIN | CHAT, AT(c.sampling.min_p) },
+    { "learning-rate", "", "of AdamW", FLOAT, TRAIN, AT(c.learning_rate) },
+    { "adam-beta1", "", "", FLOAT, TRAIN, AT(c.adam_beta1) },
+    { "adam-beta2", "", "", FLOAT, TRAIN, AT(c.adam_beta2) },
+    { "adam-epsilon", "", "", FLOAT, TRAIN, AT(c.adam_epsilon) },
+    { "weight-decay", "", "on matrices", FLOAT, TRAIN, AT(c.weight_decay) },
+    { "max-grad-norm", "", "clip the gradient to this norm; 0: do not", FLOAT, TRAIN,
+      AT(c.max_grad_norm) },
+    { "lr-scheduler-type", "", "0 constant, 1 linear, 2 cosine, over all steps", INT, TRAIN,
+      AT(c.lr_scheduler_type) },
+    { "warmup-steps", "", "optimizer steps in which the rate rises", INT, TRAIN,
+      AT(c.warmup_steps) },
+    { "ref-model-sync-steps", "", "move the reference every so many steps; 0: never", INT, TRAIN,
+      AT(c.ref_model_sync_steps) },
+    { "ref-model-mixup-alpha", "", "how far it moves; 1: it becomes the policy", FLOAT, TRAIN,
+      AT(c.ref_model_mixup_alpha) },
+    { "success-reward", "", "a completion is right if the first reward gives this", FLOAT, RUN,
+      AT(c.success_reward) },
+    { "seed", "", "of everything sampled", SEED, ALL, AT(c.seed) },
+    { "threads", "", "0: one per core. Speed, not results", INT, ALL, AT(c.threads) } };
+#undef AT
+enum { OPTIONS = (int)(sizeof options / sizeof *options) };
+
+/* Fields of the objective, set by words: see grpo_objective_set(). */
+static const char *const objective_options[][3] = {
+    { "epsilon", "eps", "clip range below 1" },
+    { "epsilon-high", "eps", "clip range above 1" },
+    { "beta", "beta", "weight of the KL term; 0: no reference policy in memory" },
+    { "kl", "KL", "k1, k2, k3, abs or full" },
+    { "kl-in-reward", "", "1: KL is taken from the reward" },
+    { "advantage", "A", "zscore, mean, batch, rloo, opo, gpg, pass_k, max_rl" },
+    { "loss", "J", "clip, reinforce, cispo, sapo, geometric, vespo, dppo_tv, dppo_kl, dro" },
+    { "ratio", "r_it", "token, sequence or sum" },
+    { "average", "1/|o|", "sequence, token, constant, sequence_sum or sum" },
+    { "equal-rewards", "", "groups whose rewards are all equal: keep, skip or resample" },
+    { "mask-truncated-completions", "", "1: completions that were cut off do not train" },
+    { "top-entropy-quantile", "", "train this share of tokens, the most uncertain" },
+    { "entropy-coef", "", "weight of an entropy bonus" } };
+enum { OBJECTIVE_OPTIONS = (int)(sizeof objective_options / sizeof *objective_options) };
+
+static const char *const built_in[][2] = {
+    { "gsm8k", "the last number of the completion is that of the answer" },
+    { "number", "the same" },
+    { "match", "the completion is the answer, blanks aside" },
+    { "countdown", "an expression with the answer's value and numbers" },
+    { "format:BEGIN...END", "the completion begins and ends so" },
+    { "overlong:N", "0 to -1 over the last N tokens (DAPO)" },
+    { "repetition", "-(1 - unique / all token 3-grams)" },
+    { "cmd:PROGRAM", "a verifier of yours" } };
+
+static settings defaults(void) {
+    settings s;
+    memset(&s, 0, sizeof s);
+    s.c = grpo_defaults();
+    s.question = "question";
+    s.answer = "answer";
+    s.steps = 200;
+    s.save_steps = 50;
+    s.eval_steps = 50;
+    s.eval_questions = MOST_EVALUATED;
+    s.sample_steps = 10;
+    s.c.objective = grpo_objective_preset("trl", NULL);
+    s.c.learning_rate = 1e-6f;      /* TRL                                                       */
+    s.c.max_prompt_length = 256;
+    s.c.max_completion_length = 256;
+    return s;
+}
+
+static int complain(const char *sentence) {
+    fprintf(stderr, "grpo: %s\n", sentence);
+    return -1;
+}
+
+static void print_default(const settings *s, const option *o) {
+    const char *at = (const char *)s + o->at;
+    if (o->kind == INT) printf(" (%d)", *(const int *)(const void *)at);
+    if (o->kind == FLOAT) printf(" (%g)", (double)*(const float *)(const void *)at);
+    if (o->kind == TEXT && *(const char *const *)(const void *)at)
+        printf(" (%s)", *(const char *const *)(const void *)at);
+}
+
+static void print_help(int command) {
+    settings s = defaults();
+    const char *name;
+    int i;
+    for (i = 0; i < OPTIONS; i++) {
+        if (!(options[i].commands & command)) continue;
+        printf("  --%-28s %-5s %s", options[i].name, options[i].symbol, options[i].help);
+        print_default(&s, &options[i]);
+        printf("\n");
+    }
+    printf("  --%-28s %-5s %s\n", "backend", "", "cpu, cuda or cuda_fp32");
+    if (command & RUN) {
+        printf("\n  --reward R, as often as you like, each followed by --weight W if not 1:\n");
+        for (i = 0; i < (int)(sizeof built_in / sizeof *built_in); i++)
+            printf("    %-30s   %s\n", built_in[i][0], built_in[i][1]);
+    }
+    if (command != TRAIN) return;
+    printf("\n  --%-28s %-5s a preset, and fields: \"dapo beta=0.01\" (trl)\n    ", "objective",
+           "J");
+    for (i = 0; grpo_objective_name(i, &name, NULL); i++)
+        printf("%s%s", i % 10 == 0 && i ? "\n    " : " ", name);
+    printf("\n");
+    for (i = 0; i < OBJECTIVE_OPTIONS; i++)
+        printf("  --%-28s %-5s %s\n", objective_options[i][0], objective_options[i][1],
+               objective_options[i][2]);
+}
+
+/* ---------------------------------------------------------------------------- reading them --- */
+
+/* Is this --name of an argument? '_' and '-' are the same. */
+static int is_option(const char *argument, const char *name) {
+    if (strncmp(argument, "--", 2) != 0) return 0;
+    for (argument += 2; *argument && *name; argument++, name++)
+        if (*argument != *name && !(*argument == '_' && *name == '-')) return 0;
+    return !*argument && !*name;
+}
+
+static int set_option(settings *s, const option *o, const char *value) {
+    void *at = (char *)s + o->at;
+    char *end = NULL;
+    if (o->kind == TEXT) *(const char **)at = value;
+    else if (o->kind == INT) *(int *)at = (int)strtol(value, &end, 10);
+    else if (o->kind == FLOAT) *(float *)at = (float)strtod(value, &end);
+    else if (o->kind == SEED) *(uint64_t *)at = strtoull(value, &end, 10);
+    else *(size_t *)at = (size_t)strtod(value, &end);
+    if (!end || (end != value && !*end)) return 0;
+    fprintf(stderr, "grpo: --%s needs a number, not \"%s\"\n", o->name, value);
+    return -1;
+}
+
+/* "epsilon-high", "0.28" -> the words "epsilon_high=0.28". */
+static int set_objective(settings *s, const char *name, const char *value) {
+    char words[NAME_ROOM], error[GRPO_ERROR_LENGTH];
+    size_t i, n = name ? strlen(name) : 0;
+    if (!name) snprintf(words, sizeof words, "%s", value);
+    else snprintf(words, sizeof words, "%s=%s", name, value);
+    for (i = 0; i < n; i++) if (words[i] == '-') words[i] = '_';
+    return grpo_objective_set(&s->c.objective, words, error) ? complain(error) : 0;
+}
+
+/* "format:BEGIN...END": the text is cut where it lies, in the program's arguments. */
+static int add_format(settings *s, char *text) {
+    grpo_format *f = &s->formats[s->c.num_rewards];
+    char *dots = strstr(text, "...");
+    if (!dots) return complain("--reward format:BEGIN...END needs the three dots");
+    *dots = 0;
+    f->prefix = *text ? text : NULL;
+    f->suffix = dots[3] ? dots + 3 : NULL;
+    return grpo_add_reward(&s->c, "format", grpo_reward_format, 1, f);
+}
+
+static int add_command(settings *s, const char *command) {
+    verifier *v = &s->verifiers[s->c.num_rewards];
+    grpo_reward *r = &s->c.rewards[s->c.num_rewards];
+    *v = verifier_defaults(command);
+    if (grpo_add_reward(&s->c, "cmd", NULL, 1, v)) return -1;
+    r->batch = verifier_reward;
+    return 0;
+}
+
+static int add_reward(settings *s, char *name) {
+    static const struct { const char *name; grpo_reward_function function; } plain[] = {
+        { "gsm8k", grpo_reward_last_number }, { "number", grpo_reward_last_number },
+        { "match", grpo_reward_exact_match }, { "countdown", grpo_reward_countdown },
+        { "repetition", grpo_reward_repetition } };
+    size_t i;
+    if (s->c.num_rewards == GRPO_MAX_REWARDS) return complain("too many rewards");
+    for (i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (!strcmp(name, plain[i].name))
+            return grpo_add_reward(&s->c, name, plain[i].function, 1, NULL);
+    if (!strncmp(name, "format:", 7)) return add_format(s, name + 7);
+    if (!strncmp(name, "cmd:", 4)) return add_command(s, name + 4);
+    if (!strncmp(name, "overlong:", 9)) {
+        int *tokens = &s->overlong[s->c.num_rewards];
+        *tokens = atoi(name + 9);
+        return grpo_add_reward(&s->c, "overlong", grpo_reward_overlong, 1, tokens);
+    }
+    fprintf(stderr, "grpo: --reward %s is not known; grpo train --help lists them\n", name);
+    return -1;
+}
+
+/* One option and its value; *used says how many arguments that took. */
+static int read_option(settings *s, int command, char **at, int left, int *used) {
+    char *value = left > 1 ? at[1] : NULL;
+    int i;
+    *used = 2;
+    for (i = 0; i < OPTIONS; i++) {
+        if (!(options[i].commands & command) || !is_option(at[0], options[i].name)) continue;
+        if (options[i].kind == FLAG) {
+            *used = 1;
+            *(int *)(void *)((char *)s + options[i].at) = 1;
+            return 0;
+        }
+        return value ? set_option(s, &options[i], value) : complain("the last option has no value");
+    }
+    if (!value) i = -1;
+    else if ((command & RUN) && is_option(at[0], "reward")) return add_reward(s, value);
+    else if ((command & RUN) && is_option(at[0], "weight") && s->c.num_rewards) {
+        s->c.rewards[s->c.num_rewards - 1].weight = (float)atof(value);
+        return 0;
+    } else if (command == TRAIN && is_option(at[0], "objective")) {
+        return set_objective(s, NULL, value);
+    }
+    for (i = 0; value && command == TRAIN && i < OBJECTIVE_OPTIONS; i++)
+        if (is_option(at[0], objective_options[i][0]))
+            return set_objective(s, objective_options[i][0], value);
+    fprintf(stderr, "grpo: %s is not understood here, or has no value; --help lists the options\n",
+            at[0]);
+    return -1;
+}
+
+static int read_options(settings *s, int command, int argc, char **argv) {
+    int i, used;
+    for (i = 0; i < argc; i += used)
+        if (read_option(s, command, argv + i, argc - i, &used)) return -1;
+    if ((command & RUN) && !s->data) return complain("--data is missing: a file of questions");
+    if (command == TRAIN && !s->out) return complain("--out is missing: the folder to write");
+    if ((command & RUN) && !s->c.num_rewards)
+        return complain("--reward is missing: gsm8k, match, cmd:./verify ...; see --help");
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------- the model ------ */
+
+static void on_message(const char *message, void *user) {
+    (void)user;
+    fprintf(stderr, "grpo: %s\n", message);
+}
+
+/* A prompt and its completion must fit into the model's positions. */
+static void fit_lengths(grpo_config *c) {
+    int most = c->model.max_position_embeddings;
+    if (c->max_prompt_length + c->max_completion_length <= most || most < 2) return;
+    if (c->max_completion_length > most / 2) c->max_completion_length = most / 2;
+    if (c->max_prompt_length > most - c->max_completion_length)
+        c->max_prompt_length = most - c->max_completion_length;
+    fprintf(stderr, "grpo: the model has %d positions: --max-prompt-length becomes %d, "
+            "--max-completion-length %d\n", most, c->max_prompt_length, c->max_completion_length);
+}
+
+/* The folder's config.json and tokenizer, before any memory is taken for weights. */
+static int open_folder(settings *s) {
+    char error[JSON_ERROR_LENGTH];
+    grpo_config *c = &s->c;
+    c->log = on_message;
+    s->tokens = tokenizer_load(s->model, error);
+    if (!s->tokens) return complain(error);
+    c->tokenizer = s->tokens;
+    c->encode = tokenizer_encode;
+    c->decode = tokenizer_decode;
+    c->max_token_bytes = tokenizer_longest(s->tokens);
+    if (grpo_load_config(c, s->model)) return complain(c->error);
+    if (tokenizer_size(s->tokens) > c->model.vocab_size) {
+        fprintf(stderr, "grpo: %s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
+                "they are not of the same model\n", s->model, tokenizer_size(s->tokens),
+                c->model.vocab_size);
+        return -1;
+    }
+    fit_lengths(c);
+    return 0;
+}
+
+/* A token that ends an answer, and is what an answer ought to end with. */
+static void add_end(grpo_config *c, int id) {
+    int i = 0;
+    while (i < c->num_eos && c->eos_token_ids[i] != id) i++;
+    if (i == c->num_eos && i < GRPO_MAX_EOS) c->eos_token_ids[c->num_eos++] = id;
+    c->eos_token_id = id;
+}
+
+/* How it is asked, and by which tokens its answers end: those of the folder, and the template's. */
+static int open_chat(settings *s) {
+    char error[JSON_ERROR_LENGTH];
+    const char *stop;
+    int id;
+    if (!chat_open(&s->chat, s->model, s->template_of, s->prompt_format, error))
+        return complain(error);
+    stop = chat_stop(&s->chat);
+    id = stop ? tokenizer_id(s->tokens, stop) : -1;
+    if (stop && id < 0)
+        fprintf(stderr, "grpo: the template %s ends a turn with %s, which is no token of this "
+                "model: answers will not end there\n", s->chat.format->name, stop);
+    if (id >= 0) add_end(&s->c, id);
+    if (s->c.eos_token_id >= 0) return 0;
+    return complain("config.json and generation_config.json name no eos_token_id: answers could "
+                    "not end");
+}
+
+/* ---------------------------------------------------------------------------- questions ------ */
+
+typedef struct task {               /* questions, as the policy is asked them                    */
+    questions list;
+    grpo_prompt *prompts;           /* [count] of those that are short enough                    */
+    int count, left_out;
+} task;
+
+static void free_task(task *t) {
+    int i;
+    for (i = 0; i < t->count; i++) {
+        free((void *)(uintptr_t)t->prompts[i].text);
+        free((void *)(uintptr_t)t->prompts[i].tokens);
+    }
+    free(t->prompts);
+    questions_free(&t->list);
+    memset(t, 0, sizeof *t);
+}
+
+/* A rendered text's tokens, from malloc; begin-of-text in front where the model wants one. */
+static int *tokens_of(const settings *s, const char *text, int *count) {
+    int bos = tokenizer_bos(s->tokens), n, *tokens;
+    n = tokenizer_encode(s->tokens, text, NULL, 0);
+    tokens = n < 0 ? NULL : (int *)malloc(((size_t)n + 1) * sizeof *tokens);
+    if (!tokens) return NULL;
+    tokenizer_encode(s->tokens, text, tokens + 1, n);
+    tokens[0] = bos;
+    *count = n + 1;
+    if (bos >= 0 && (n == 0 || tokens[1] != bos)) return tokens;
+    memmove(tokens, tokens + 1, (size_t)n * sizeof *tokens);
+    *count = n;
+    return tokens;
+}
+
+/* Question i as a prompt. 1: done; 0: it is too long; -1: it cannot be. */
+static int ask(settings *s, const task *t, int i, grpo_prompt *p) {
+    const questions_item *q = &t->list.items[i];
+    memset(p, 0, sizeof *p);
+    p->text = chat_ask(&s->chat, s->system, q->text);
+    p->tokens = p->text ? tokens_of(s, p->text, &p->num_tokens) : NULL;
+    p->answer = q->answer;
+    p->data = q->json;
+    if (p->tokens && p->num_tokens <= s->c.max_prompt_length) return 1;
+    free((void *)(uintptr_t)p->text);
+    free((void *)(uintptr_t)p->tokens);
+    return p->tokens ? 0 : complain("a question cannot be made tokens: out of memory");
+}
+
+/* Appends what --data or --eval names; puzzles held out are none of the others. */
+static int read_questions(const settings *s, const char *source, int held_out, questions *q) {
+    char error[JSON_ERROR_LENGTH];
+    questions_countdown_rule rule = { 0, 3, 1, 20, 0, 0 };
+    rule.held_out = held_out;
+    rule.seed = s->c.seed;
+    if (strncmp(source, "countdown:", 10) != 0)
+        return questions_read(q, source, s->question, s->answer, error) ? 0 : complain(error);
+    if (sscanf(source + 10, "%d:%d:%d", &rule.count, &rule.numbers, &rule.high) < 1)
+        return complain("countdown:COUNT needs a number of questions");
+    return questions_countdown(q, &rule, error) ? 0 : complain(error);
+}
+
+/* The task's questions as prompts, in the model's words. */
+static int prepare_task(settings *s, const char *source, task *t) {
+    int i, n = t->list.count, code = 1;
+    if (s->limit > 0 && s->limit < n) n = s->limit;
+    t->prompts = (grpo_prompt *)calloc((size_t)n + 1, sizeof *t->prompts);
+    for (i = 0; i < n && t->prompts && code >= 0; i++) {
+        code = ask(s, t, i, &t->prompts[t->count]);
+        t->count += code == 1;
+        t->left_out += code == 0;
+    }
+    if (code < 0 || !t->prompts) return -1;
+    if (t->left_out)
+        fprintf(stderr, "grpo: %d of %d questions of %s are longer than --max-prompt-length %d and "
+                "left out\n", t->left_out, n, source, s->c.max_prompt_length);
+    return t->count ? 0 : complain("no question is left");
+}
+
+/* ---------------------------------------------------------------------------- folders -------- */
+
+static int file_exists(const char *folder, const char *name) {
+    char path[NAME_ROOM];
+    struct stat found;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return stat(path, &found) == 0;
+}
+
+/* Byte for byte, by way of NAME.tmp; what is not there is not missed. */
+static int copy_file(const char *from, const char *to, const char *name) {
+    char source[NAME_ROOM], target[NAME_ROOM], part[NAME_ROOM], error[JSON_ERROR_LENGTH];
+    size_t length;
+    char *text;
+    FILE *file;
+    int done;
+    snprintf(source, sizeof source, "%s/%s", from, name);
+    snprintf(target, sizeof target, "%s/%s", to, name);
+    snprintf(part, sizeof part, "%s/%s.tmp", to, name);
+    if (!file_exists(from, name)) return 0;
+    text = json_load(source, &length, error);
+    if (!text) return complain(error);
+    file = fopen(part, "wb");
+    done = file && fwrite(text, 1, length, file) == length;
+    if (file && fclose(file)) done = 0;
+    free(text);
+    if (done && !rename(part, target)) return 0;
+    fprintf(stderr, "grpo: %s cannot be written: %s\n", target, strerror(errno));
+    return -1;
+}
+
+/* What transformers and others want beside the weights. */
+static int copy_companions(const char *from, const char *to) {
+    static const char *const names[] = {
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja",
+        "generation_config.json" };
+    size_t i;
+    if (mkdir(to, 0777) && errno != EEXIST) {
+        fprintf(stderr, "grpo: the folder %s cannot be made: %s\n", to, strerror(errno));
+        return -1;
+    }
+    for (i = 0; i < sizeof names / sizeof *names; i++)
+        if (copy_file(from, to, names[i])) return -1;
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------- training ------- */
+
+static volatile sig_atomic_t interrupted;
+static void on_interrupt(int signal_number) { (void)signal_number; interrupted = 1; }
+
+static int fail(const grpo *g) {
+    return complain(grpo_error(g));
+}
+
+/* Share correct and half the width of its 95 % interval (normal approximation). */
+static void print_evaluation(const char *when, const grpo_evaluation *e) {
+    double p = (double)e->accuracy, n = e->num_prompts;
+    printf("%s: greedy accuracy %.3f +- %.3f on %d questions, mean reward %.3f, length %.0f", when,
+           p, 1.96 * sqrt(p * (1 - p) / n), e->num_prompts, (double)e->reward,
+           (double)e->mean_length);
+    if (e->num_samples)
+        printf(", pass@1 %.3f, pass@%d %.3f", (double)e->pass_at_1, e->k, (double)e->pass_at_k);
+    printf("\n");
+    fflush(stdout);
+}
+
+static int evaluate(settings *s, grpo *g, const task *t, const char *when, grpo_evaluation *e) {
+    int n = t->count < s->eval_questions ? t->count : s->eval_questions;
+    if (grpo_evaluate(g, t->prompts, n, s->eval_samples, s->eval_samples, e)) return fail(g);
+    print_evaluation(when, e);
+    return 0;
+}
+
+/* The state that --resume needs; the weights alone when the run is over would do too, but then one
+ * could not go on from there. */
+static int save(const settings *s, grpo *g) {
+    int flags = GRPO_SAVE_STATE;
+    if (s->dtype && !strcmp(s->dtype, "bf16")) flags |= GRPO_SAVE_BF16;
+    if (s->dtype && !strcmp(s->dtype, "f16")) flags |= GRPO_SAVE_F16;
+    return grpo_save(g, s->out, flags) ? fail(g) : 0;
+}
+
+static void print_memory(const grpo_memory *m) {
+    printf("memory %.0f MB: weights %.0f, reference %.0f, gradients %.0f, AdamW %.0f, activations "
+           "%.0f, K and V %.0f, logits %.0f, the batch %.0f\n", (double)m->total / 1e6,
+           (double)m->weights / 1e6, (double)m->reference / 1e6, (double)m->gradients / 1e6,
+           (double)m->optimizer / 1e6, (double)m->activations / 1e6, (double)m->cache / 1e6,
+           (double)m->logits / 1e6, (double)m->host / 1e6);
+}
+
+/* The policy of --out where --resume finds one, else of MODEL. */
+static grpo *make_policy(settings *s) {
+    grpo_memory needed;
+    grpo *g;
+    int resume = s->resume && file_exists(s->out, "trainer_state.safetensors");
+    if (grpo_memory_needed(&s->c, &needed)) return NULL;      /* on_message has said why         */
+    print_memory(&needed);
+    fflush(stdout);
+    g = grpo_new(&s->c);
+    if (!g) return NULL;
+    if (!(resume ? grpo_resume(g, s->out) : grpo_load(g, s->model))) return g;
+    fail(g);
+    grpo_free(g);
+    return NULL;
+}
+
+/* The questions of the step that comes next: which ones depends on the seed and its number alone,
+ * so that a resumed run meets those that it would have met. */
+static int one_step(settings *s, grpo *g, const task *t, grpo_prompt *asked, grpo_metrics *m) {
+    questions order = { NULL, 0, 0 };
+    int i;
+    order.count = t->count;
+    for (i = 0; i < s->c.num_prompts; i++) {
+        uint64_t position = (uint64_t)g->state.step * (uint64_t)s->c.num_prompts + (uint64_t)i;
+        asked[i] = t->prompts[questions_at(&order, s->c.seed, position)];
+    }
+    return grpo_step(g, asked, s->c.num_prompts, m) ? fail(g) : 0;
+}
+
+static int is_time(int every, int64_t step) { return every > 0 && step % every == 0; }
+
+/* What follows a step: the screen, the log, a checkpoint, an evaluation. */
+static int after_step(settings *s, grpo *g, const task *held_out, screen *view,
+                      const grpo_metrics *m) {
+    grpo_evaluation e;
+    const verifier *v = NULL;
+    int i;
+    for (i = 0; i < s->c.num_rewards; i++)
+        if (s->c.rewards[i].batch) v = (const verifier *)s->c.rewards[i].user;
+    if (v && v->error[0]) screen_note(view, v->error);
+    screen_step(view, g, m);
+    if (is_time(s->sample_steps, m->step)) report_log_samples(s->c.metrics_path, g);
+    if (is_time(s->eval_steps, m->step) && held_out->count && m->step < s->steps) {
+        screen_leave(view);
+        if (evaluate(s, g, held_out, "held out", &e)) return -1;
+        report_log_eval(s->c.metrics_path, m->step, &e);
+    }
+    return is_time(s->save_steps, m->step) || interrupted ? save(s, g) : 0;
+}
+
+static int train_all(settings *s, grpo *g, const task *t, const task *held_out) {
+    grpo_prompt *asked = (grpo_prompt *)calloc((size_t)s->c.num_prompts, sizeof *asked);
+    screen view;
+    grpo_metrics m;
+    int code = asked ? 0 : complain("out of memory");
+    if (code) return code;
+    screen_start(&view, s->steps);
+    while (!code && !interrupted && g->state.step < s->steps) {
+        code = one_step(s, g, t, asked, &m);
+        if (!code) code = after_step(s, g, held_out, &view, &m);
+    }
+    screen_end(&view);
+    free(asked);
+    return code;
+}
+
+static void catch_interrupts(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_interrupt;
+    action.sa_flags = SA_RESETHAND;           /* a second Ctrl-C ends the program at once        */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static int run_training(settings *s, const task *t, const task *held_out) {
+    grpo *g = make_policy(s);
+    grpo_evaluation before, after;
+    int code = g ? 0 : -1, asks = held_out->count > 0;
+    if (!g) return -1;
+    printf("step %d of %d, %d questions; the first as the model sees it:\n%s\n",
+           (int)g->state.step, s->steps, t->count, t->prompts[0].text);
+    report_log_config(s->c.metrics_path, g);
+    if (asks && g->state.step == 0) {
+        code = evaluate(s, g, held_out, "held out, before", &before);
+        if (!code) report_log_eval(s->c.metrics_path, 0, &before);
+    }
+    catch_interrupts();
+    if (!code) code = train_all(s, g, t, held_out);
+    if (!code && interrupted) printf("interrupted after step %d; --resume goes on\n",
+                                     (int)g->state.step);
+    else if (!code && asks) {
+        code = evaluate(s, g, held_out, "held out, after", &after);
+        if (!code) report_log_eval(s->c.metrics_path, s->steps, &after);
+    }
+    if (!code) code = save(s, g);
+    if (!code) printf("%s has the model; `grpo plot %s` draws the run\n", s->out,
+                      s->c.metrics_path);
+    grpo_free(g);
+    return code;
+}
+
+static int train(settings *s) {
+    char log[NAME_ROOM], error[JSON_ERROR_LENGTH];
+    task t, held_out;
+    int code;
+    memset(&t, 0, sizeof t);
+    memset(&held_out, 0, sizeof held_out);
+    snprintf(log, sizeof log, "%s/log.jsonl", s->out);
+    s->c.metrics_path = log;
+    if (s->c.lr_scheduler_type && !s->c.max_steps)
+        s->c.max_steps = s->steps * s->c.num_iterations * s->c.steps_per_generation;
+    if (open_folder(s) || open_chat(s) || copy_companions(s->model, s->out)) return -1;
+    code = read_questions(s, s->data, 0, &t.list);
+    if (!code && s->eval) code = read_questions(s, s->eval, 1, &held_out.list);
+    if (!code && !s->eval && s->hold_out
+        && !questions_hold_out(&t.list, &held_out.list, s->hold_out, error)) code = complain(error);
+    if (!code) code = prepare_task(s, s->data, &t);
+    if (!code && held_out.list.count) code = prepare_task(s, "held-out questions", &held_out);
+    if (!code) code = run_training(s, &t, &held_out);
+    free_task(&t);
+    free_task(&held_out);
+    return code;
+}
+
+/* ---------------------------------------------------------------------------- the others ----- */
+
+static int eval(settings *s) {
+    grpo_evaluation e;
+    task t;
+    grpo *g = NULL;
+    int code;
+    memset(&t, 0, sizeof t);
+    if (open_folder(s) || open_chat(s) || read_questions(s, s->data, 1, &t.list)
+        || prepare_task(s, s->data, &t)) { free_task(&t); return -1; }
+    s->c.objective.beta = 0;
+    s->c.num_generations = 1;
+    g = make_policy(s);
+    code = g ? evaluate(s, g, &t, s->model, &e) : -1;
+    grpo_free(g);
+    free_task(&t);
+    return code;
+}
+
+/* The talk so far, the user's turns and the answers by turns. */
+enum { MOST_TURNS = 63, LINE_ROOM = 8192 };
+typedef struct talk { char *turns[MOST_TURNS + 1]; int count; } talk;
+
+static char *copy_text(const char *s) {
+    char *copy = (char *)malloc(strlen(s) + 1);
+    return copy ? strcpy(copy, s) : NULL;
+}
+
+/* The answer to the talk's last turn; 0, or -1: it cannot be given. */
+static int answer(settings *s, grpo *g, const talk *t, uint64_t seed, char *text, size_t room) {
+    grpo_prompt p;
+    char *whole = chat_render(&s->chat, s->system, (const char *const *)t->turns, t->count);
+    int code = -1;
+    memset(&p, 0, sizeof p);
+    p.tokens = whole ? tokens_of(s, whole, &p.num_tokens) : NULL;
+    if (p.tokens && p.num_tokens > s->c.max_prompt_length)
+        complain("the talk is longer than --max-prompt-length: begin another with an empty line");
+    else if (p.tokens)
+        code = grpo_generate(g, &p, &s->c.sampling, seed, text, room) < 0 ? fail(g) : 0;
+    free((void *)(uintptr_t)p.tokens);
+    free(whole);
+    return code;
+}
+
+static void forget(talk *t) {
+    while (t->count) free(t->turns[--t->count]);
+}
+
+/* A line is a turn, an empty one begins anew, the end of input ends. */
+static int talk_on(settings *s, grpo *g) {
+    char line[LINE_ROOM], *reply = (char *)malloc(1 << 20);
+    talk t = { { NULL }, 0 };
+    uint64_t seed = s->c.seed;
+    while (reply && (fputs("> ", stdout), fflush(stdout), fgets(line, sizeof line, stdin))) {
+        line[strcspn(line, "\r\n")] = 0;
+        if (!*line || t.count + 2 > MOST_TURNS) forget(&t);
+        if (!*line || !(t.turns[t.count] = copy_text(line))) continue;
+        t.count++;
+        if (answer(s, g, &t, seed++, reply, 1 << 20)) { forget(&t); continue; }
+        printf("%s\n", reply);
+        if ((t.turns[t.count] = copy_text(reply)) != NULL) t.count++;
+    }
+    printf("\n");
+    forget(&t);
+    free(reply);
+    return 0;
+}
+
+static int chat(settings *s) {
+    grpo *g;
+    int code;
+    if (open_folder(s) || open_chat(s)) return -1;
+    s->c.objective.beta = 0;
+    s->c.num_prompts = s->c.num_generations = 1;
+    g = make_policy(s);
+    code = g ? talk_on(s, g) : -1;
+    grpo_free(g);
+    return code;
+}
+
+/* ---- what a folder holds, and what training it would take */
+static void print_model(const settings *s) {
+    const grpo_model_config *m = &s->c.model;
+    printf("%s: %s\n  %d layers, hidden %d, feed-forward %d, %d heads of %d over %d for K and V\n"
+           "  vocabulary %d (tokenizer.json has %d tokens), positions up to %d, rope_theta %g, %s "
+           "head\n", s->model, m->qk_norm ? "Qwen3ForCausalLM" : m->attention_bias
+           ? "Qwen2ForCausalLM" : "LlamaForCausalLM", m->num_hidden_layers, m->hidden_size,
+           m->intermediate_size, m->num_attention_heads, m->head_dim, m->num_key_value_heads,
+           m->vocab_size, tokenizer_size(s->tokens), m->max_position_embeddings,
+           (double)m->rope_theta, m->tie_word_embeddings ? "a tied" : "its own");
+}
+
+static void print_asking(settings *s) {
+    char error[JSON_ERROR_LENGTH], *text;
+    if (!chat_open(&s->chat, s->model, NULL, NULL, error)) { printf("  %s\n", error); return; }
+    text = chat_ask(&s->chat, NULL, "...");
+    printf("  chat template %s:\n%s\n", s->chat.format->name, text ? text : "");
+    free(text);
+}
+
+static int inspect(settings *s) {
+    grpo_memory needed;
+    double parameters;
+    if (open_folder(s)) return -1;
+    print_model(s);
+    print_asking(s);
+    if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
+    if (grpo_memory_needed(&s->c, &needed)) return -1;
+    parameters = (double)needed.gradients / 4;
+    printf("  %.1f million weights. To train %d questions x %d completions of %d tokens:\n  ",
+           parameters / 1e6, s->c.num_prompts, s->c.num_generations, s->c.max_completion_length);
+    print_memory(&needed);
+    return 0;
+}
+
+static int plot(int argc, char **argv) {
+    char error[JSON_ERROR_LENGTH];
+    const char *out = argc > 1 ? argv[1] : "report.html";
+    if (argc < 1 || argc > 2) return complain("grpo plot LOG.jsonl [OUT.html | OUT.svg]");
+    if (report_write(argv[0], out, error)) return complain(error);
+    printf("%s\n", out);
+    return 0;
+}
+
+typedef struct subcommand {
+    const char *name, *what;
+    int command;
+    int (*run)(settings *s);
+} subcommand;
+
+static const subcommand commands[] = {
+    { "train", "learn by GRPO", TRAIN, train },
+    { "eval", "greedy accuracy and pass@k", EVAL, eval },
+    { "chat", "talk to a model", CHAT, chat },
+    { "inspect", "what a folder holds, and the memory it needs", INSPECT, inspect } };
+
+static int usage(void) {
+    size_t i;
+    printf("grpo COMMAND MODEL [options]; MODEL is a folder as Hugging Face has them\n");
+    for (i = 0; i < sizeof commands / sizeof *commands; i++)
+        printf("  %-8s %s (grpo %s --help)\n", commands[i].name, commands[i].what,
+               commands[i].name);
+    printf("  plot     LOG.jsonl [OUT.html | OUT.svg]: a run as a picture\n");
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    static settings s;
+    const grpo_backend *backend = backend_argument(&argc, argv);
+    size_t i;
+    int code;
+    if (argc > 1 && !strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2) ? 1 : 0;
+    for (i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (argc > 2 && !strcmp(argv[1], commands[i].name)) break;
+    if (i == sizeof commands / sizeof *commands) return usage();
+    if (!strcmp(argv[2], "--help")) { print_help(commands[i].command); return 0; }
+    s = defaults();
+    s.model = argv[2];
+    s.c.backend = backend;
+    if (read_options(&s, commands[i].command, argc - 3, argv + 3)) return 2;
+    code = commands[i].run(&s);
+    tokenizer_free(s.tokens);
+    return code ? 1 : 0;
+}

@@ -1,0 +1,488 @@
+/* report.h: a run's log as a picture: one HTML file with nothing to load, or an SVG for a README.
+ *
+ *     if (report_write("log.jsonl", "report.html", error)) return complain(error);
+ *
+ * The log has one JSON object a line: grpo_step()'s metrics (config.metrics_path), and between them
+ *
+ *     {"config": {...}}                          report_log_config()
+ *     {"eval": {"step":50,"accuracy":...}}       report_log_eval()
+ *     {"samples": {"step":10,"prompt":...}}      report_log_samples()
+ *
+ * A run that was resumed may tell some steps twice: the later line holds. Lines that are none of
+ * these are counted and named at the foot of the report. */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include "grpo.h"
+#include "doctor.h"
+#include "json.h"
+
+#include <math.h>
+
+enum { REPORT_CURVES = 32, REPORT_NAME = 80, REPORT_GROUPS = 5, REPORT_WIDTH = 300,
+       REPORT_HEIGHT = 150, REPORT_COLUMNS = 3 };
+
+/* ---- writing the log */
+
+static inline FILE *report_append(const char *path) { return path ? fopen(path, "ab") : NULL; }
+
+static inline void report_close(FILE *f) { if (f) fclose(f); }
+
+static inline void report_log_config(const char *path, const grpo *g) {
+    const grpo_config *c = &g->config;
+    FILE *f = report_append(path);
+    if (!f) return;
+    fprintf(f, "{\"config\": {\"parameters\": %.0f, \"num_prompts\": %d, \"num_generations\": %d, "
+            "\"max_completion_length\": %d, \"num_iterations\": %d, \"learning_rate\": %g, "
+            "\"beta\": %g, \"epsilon\": %g, \"epsilon_high\": %g, \"temperature\": %g, "
+            "\"seed\": %.0f}}\n", (double)g->num_parameters, c->num_prompts, c->num_generations,
+            c->max_completion_length, c->num_iterations, (double)c->learning_rate,
+            (double)c->objective.beta, (double)c->objective.epsilon,
+            (double)c->objective.epsilon_high, (double)c->sampling.temperature, (double)c->seed);
+    report_close(f);
+}
+
+static inline void report_log_eval(const char *path, int step, const grpo_evaluation *e) {
+    FILE *f = report_append(path);
+    if (!f) return;
+    fprintf(f, "{\"eval\": {\"step\": %d, \"accuracy\": %g, \"reward\": %g, \"questions\": %d}}\n",
+            step, (double)e->accuracy, (double)e->reward, e->num_prompts);
+    report_close(f);
+}
+
+/* The batch's first group: each completion in the pieces that are its tokens, with their
+ * advantages. */
+static inline void report_log_samples(const char *path, grpo *g) {
+    const grpo_batch *b = &g->batch;
+    FILE *f = report_append(path);
+    char piece[1024];
+    int i, t, n;
+    if (!f) return;
+    fprintf(f, "{\"samples\": {\"step\": %.0f, \"prompt\": ", (double)g->state.step);
+    json_write(f, b->samples[0].prompt, strlen(b->samples[0].prompt));
+    fprintf(f, ", \"answer\": ");
+    json_write(f, b->samples[0].answer ? b->samples[0].answer : "",
+               b->samples[0].answer ? strlen(b->samples[0].answer) : 0);
+    for (i = 0; i < b->group_size; i++) {
+        fprintf(f, "%s{\"reward\": %g, \"text\": [", i ? ", " : ", \"completions\": [",
+                (double)b->rewards[i]);
+        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) {
+            n = grpo_decode(g, &b->tokens[t], 1, piece, sizeof piece);
+            fputs(t > b->offsets[i] ? ", " : "", f);
+            json_write(f, piece, n > 0 && n < (int)sizeof piece ? (size_t)n : 0);
+        }
+        fprintf(f, "], \"advantages\": [");
+        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
+            fprintf(f, "%s%.4g", t > b->offsets[i] ? ", " : "", (double)b->advantages[t]);
+        fprintf(f, "]}");
+    }
+    fprintf(f, "]}}\n");
+    report_close(f);
+}
+
+/* ---- reading it */
+
+typedef struct report_row { int step; double values[REPORT_CURVES]; } report_row;
+
+typedef struct report {
+    char names[REPORT_CURVES][REPORT_NAME];
+    int curves, evaluated;          /* evaluated: index of the held-out accuracy, or -1          */
+    report_row *rows;
+    int count, capacity;
+    json config, groups[REPORT_GROUPS];                       /* the last groups, in a ring      */
+    int num_groups, bad_lines, first_bad;
+    double tokens;                  /* of the row before                                         */
+} report;
+
+/* What is drawn, in this order; rewards of the rubric follow. */
+static const char *const report_titles[][2] = {
+    { "reward", "reward" }, { "eval/accuracy", "held-out accuracy" },
+    { "kl", "KL to the reference" },
+    { "entropy", "entropy" }, { "completions/mean_length", "length, tokens" },
+    { "completions/clipped_ratio", "share cut off" },
+    { "frac_reward_zero_std", "dead groups" }, { "clip_ratio/region_mean", "clipped tokens" },
+    { "reward_std", "reward, std" }, { "grad_norm", "gradient norm" },
+    { "learning_rate", "learning rate" }, { "loss", "loss" }, { "tokens/s", "tokens a second" } };
+enum { REPORT_TITLES = (int)(sizeof report_titles / sizeof *report_titles) };
+
+static inline void report_free(report *r) {
+    int i;
+    for (i = 0; i < REPORT_GROUPS; i++) json_free(&r->groups[i]);
+    json_free(&r->config);
+    free(r->rows);
+    memset(r, 0, sizeof *r);
+}
+
+/* The curve of a name; with `add` a new one if there is room. -1: none. */
+static inline int report_curve(report *r, const char *name, int add) {
+    int i;
+    for (i = 0; i < r->curves; i++)
+        if (!strcmp(r->names[i], name)) return i;
+    if (!add || r->curves == REPORT_CURVES || strlen(name) >= REPORT_NAME) return -1;
+    snprintf(r->names[r->curves], REPORT_NAME, "%s", name);
+    return r->curves++;
+}
+
+/* The row of a step; those from it on are forgotten if `anew`, for the run was resumed there. */
+static inline report_row *report_row_of(report *r, int step, int anew) {
+    int i;
+    while (anew && r->count && r->rows[r->count - 1].step >= step
+           && !isnan(r->rows[r->count - 1].values[0])) r->count--;
+    for (i = r->count; i > 0 && r->rows[i - 1].step >= step; i--)
+        if (r->rows[i - 1].step == step) return &r->rows[i - 1];
+    if (r->count == r->capacity) {
+        int more = r->capacity ? 2 * r->capacity : 256;
+        report_row *rows = (report_row *)realloc(r->rows, (size_t)more * sizeof *rows);
+        if (!rows) return NULL;
+        r->rows = rows;
+        r->capacity = more;
+    }
+    memmove(&r->rows[i + 1], &r->rows[i], (size_t)(r->count - i) * sizeof *r->rows);
+    r->count++;
+    r->rows[i].step = step;
+    {
+        int k;
+        for (k = 0; k < REPORT_CURVES; k++) r->rows[i].values[k] = (double)NAN;
+    }
+    return &r->rows[i];
+}
+
+static inline void report_set(report *r, report_row *row, const char *name, double x) {
+    int i = report_curve(r, name, 1);
+    if (i >= 0) row->values[i] = x;
+}
+
+static inline int report_step_of(const json_value *v) {
+    double step = json_number(json_find(v, "step"), -1);
+    return step >= 0 && step < 1e9 ? (int)step : -1;
+}
+
+/* A line of metrics: the curves that have a title, and the rubric's means. */
+static inline int report_metrics(report *r, const json_value *line) {
+    const json_value *v;
+    double tokens = json_number(json_find(line, "num_tokens"), (double)NAN);
+    double seconds = json_number(json_find(line, "step_time"), (double)NAN);
+    int i, step = report_step_of(line);
+    report_row *row = step < 0 ? NULL : report_row_of(r, step, 1);
+    if (!row) return 0;
+    for (v = json_first(line); v; v = json_next(line, v)) {
+        size_t n = strlen(v->key);
+        int wanted = !strncmp(v->key, "rewards/", 8) && n > 13 && !strcmp(v->key + n - 5, "/mean");
+        for (i = 0; i < REPORT_TITLES; i++) wanted |= !strcmp(v->key, report_titles[i][0]);
+        if (wanted) report_set(r, row, v->key, json_number(v, (double)NAN));
+    }
+    if (seconds > 0 && tokens > r->tokens)
+        report_set(r, row, "tokens/s", (tokens - r->tokens) / seconds);
+    r->tokens = tokens;
+    return 1;
+}
+
+static inline int report_eval(report *r, const json_value *v) {
+    int step = report_step_of(v);
+    report_row *row = step < 0 ? NULL : report_row_of(r, step, 0);
+    if (!row) return 0;
+    report_set(r, row, "eval/accuracy", json_number(json_find(v, "accuracy"), (double)NAN));
+    return 1;
+}
+
+/* Takes over j if it is kept. */
+static inline int report_line(report *r, json *j) {
+    const json_value *v = j->values;
+    if (json_is(json_find(v, "samples"), JSON_OBJECT)) {
+        json *slot = &r->groups[r->num_groups++ % REPORT_GROUPS];
+        json_free(slot);
+        *slot = *j;
+        memset(j, 0, sizeof *j);
+        return 1;
+    }
+    if (json_is(json_find(v, "config"), JSON_OBJECT)) {
+        json_free(&r->config);
+        r->config = *j;
+        memset(j, 0, sizeof *j);
+        return 1;
+    }
+    if (json_is(json_find(v, "eval"), JSON_OBJECT)) return report_eval(r, json_find(v, "eval"));
+    return report_metrics(r, v);
+}
+
+static inline int report_read(report *r, const char *path, char *error) {
+    size_t length, n;
+    char *text = json_load(path, &length, error), *at = text;
+    int number = 1;
+    memset(r, 0, sizeof *r);
+    report_curve(r, "reward", 1);   /* values[0]                                                 */
+    for (; text && at < text + length; at += n + 1, number++) {
+        char ignored[JSON_ERROR_LENGTH], *copy;
+        json j;
+        n = strcspn(at, "\n");
+        if (n == strspn(at, " \t\r")) continue;
+        copy = (char *)malloc(n + 1);
+        if (!copy) break;
+        memcpy(copy, at, n);
+        copy[n] = 0;
+        if (!json_parse(&j, copy, n, NULL, ignored)) memset(&j, 0, sizeof j);
+        if (!j.values || !report_line(r, &j)) {
+            if (!r->bad_lines++) r->first_bad = number;
+        }
+        json_free(&j);
+    }
+    free(text);
+    if (!text) return -1;
+    if (r->count) return 0;
+    snprintf(error, JSON_ERROR_LENGTH, "%.180s has no steps in it: is it a run's log.jsonl?", path);
+    report_free(r);
+    return -1;
+}
+
+/* ---- text that cannot break the page */
+static inline void report_text(FILE *f, const char *s) {
+    for (; *s; s++) {
+        if (*s == '<') fputs("&lt;", f);
+        else if (*s == '>') fputs("&gt;", f);
+        else if (*s == '&') fputs("&amp;", f);
+        else if (*s == '"') fputs("&quot;", f);
+        else if ((unsigned char)*s >= 0x20 || *s == '\n' || *s == '\t') fputc(*s, f);
+        else fputs("\xc2\xb7", f);
+    }
+}
+
+/* ---- curves */
+
+typedef struct report_scale { double least, most, first, last; } report_scale;
+
+static inline double report_x(const report_scale *s, double step) {
+    return 44 + (REPORT_WIDTH - 60) * (step - s->first) / (s->last > s->first
+                                                           ? s->last - s->first : 1);
+}
+static inline double report_y(const report_scale *s, double y) {
+    return REPORT_HEIGHT - 24 - (REPORT_HEIGHT - 56) * (y - s->least) / (s->most - s->least);
+}
+
+/* The range of curve i, with some air if it is flat; 0: it has no numbers. */
+static inline int report_range(const report *r, int i, report_scale *s) {
+    int k, any = 0;
+    s->first = r->rows[0].step;
+    s->last = r->rows[r->count - 1].step;
+    s->least = HUGE_VAL;
+    s->most = -HUGE_VAL;
+    for (k = 0; k < r->count; k++) {
+        double y = r->rows[k].values[i];
+        if (!(fabs(y) < 1e300)) continue;
+        any = 1;
+        s->least = fmin(s->least, y);
+        s->most = fmax(s->most, y);
+    }
+    if (any && s->most - s->least <= 1e-9 * fabs(s->most)) {
+        s->least -= 0.5 * fabs(s->least) + 1e-9;
+        s->most += 0.5 * fabs(s->most) + 1e-9;
+    }
+    return any;
+}
+
+/* A path through the curve, smoothed by 1 - keep; it begins anew after a gap. */
+static inline void report_path(FILE *f, const report *r, int i, const report_scale *s, double keep,
+                               const char *kind) {
+    double mean = 0, weight = 0;
+    int k, pen = 0, joined = strcmp(r->names[i], "eval/accuracy") == 0;   /* over its gaps       */
+    fprintf(f, "<path class=\"%s\" d=\"", kind);
+    for (k = 0; k < r->count; k++) {
+        double y = r->rows[k].values[i];
+        if (!(fabs(y) < 1e300)) { pen = pen && joined; continue; }
+        mean = keep * mean + (1 - keep) * y;
+        weight = keep * weight + (1 - keep);
+        fprintf(f, "%c%.1f %.1f", pen ? 'L' : 'M', report_x(s, r->rows[k].step),
+                report_y(s, mean / weight));
+        pen = 1;
+    }
+    fprintf(f, "\"/>\n");
+}
+
+static inline double report_last(const report *r, int i) {
+    int k = r->count - 1;
+    while (k > 0 && !(fabs(r->rows[k].values[i]) < 1e300)) k--;
+    return r->rows[k].values[i];
+}
+
+/* One panel, its left upper corner at the origin. */
+static inline void report_panel(FILE *f, const report *r, int i, const char *title) {
+    report_scale s;
+    int k;
+    if (!report_range(r, i, &s)) return;
+    fprintf(f, "<text class=\"t\" x=\"12\" y=\"20\">");
+    report_text(f, title);
+    fprintf(f, "</text><text class=\"v\" x=\"%d\" y=\"20\">%.4g</text>\n", REPORT_WIDTH - 16,
+            report_last(r, i));
+    for (k = 0; k < 2; k++) {
+        double y = k ? s.most : s.least;
+        fprintf(f, "<line class=\"g\" x1=\"44\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
+                "<text class=\"a\" x=\"40\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n",
+                REPORT_WIDTH - 16, report_y(&s, y), report_y(&s, y), report_y(&s, y) + 3, y);
+    }
+    fprintf(f, "<text class=\"a\" x=\"44\" y=\"%d\">%.0f</text>"
+            "<text class=\"a\" x=\"%d\" y=\"%d\" text-anchor=\"end\">step %.0f</text>\n",
+            REPORT_HEIGHT - 8, s.first, REPORT_WIDTH - 16, REPORT_HEIGHT - 8, s.last);
+    if (strcmp(r->names[i], "eval/accuracy") != 0) {
+        report_path(f, r, i, &s, 0, "r");
+        report_path(f, r, i, &s, r->count > 20 ? 0.9 : 0.5, "s");
+        return;
+    }
+    report_path(f, r, i, &s, 0, "s");
+    for (k = 0; k < r->count; k++)
+        if (fabs(r->rows[k].values[i]) < 1e300)
+            fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n",
+                    report_x(&s, r->rows[k].step), report_y(&s, r->rows[k].values[i]));
+}
+
+/* All panels in one SVG. */
+static inline void report_svg(FILE *f, const report *r) {
+    int order[REPORT_TITLES + REPORT_CURVES], n = 0, i, rows;
+    report_scale s;
+    for (i = 0; i < REPORT_TITLES; i++) {
+        int c = report_curve((report *)(uintptr_t)r, report_titles[i][0], 0);
+        if (c >= 0 && report_range(r, c, &s)) order[n++] = c;
+        if (i > 1) continue;
+        for (c = 0; i == 1 && c < r->curves; c++)
+            if (!strncmp(r->names[c], "rewards/", 8) && report_range(r, c, &s)) order[n++] = c;
+    }
+    rows = (n + REPORT_COLUMNS - 1) / REPORT_COLUMNS;
+    fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
+            "font-family=\"system-ui, sans-serif\">\n<style>.p{fill:#fff;stroke:#ddd}"
+            ".t{font-size:12px;fill:#333}.v{font-size:12px;font-weight:600;fill:#333;"
+            "text-anchor:end}.a{font-size:9px;fill:#888}.g{stroke:#eee}.r{fill:none;"
+            "stroke:#0b66c3;stroke-opacity:.3}.s{fill:none;stroke:#0b66c3;stroke-width:1.8}"
+            "circle{fill:#0b66c3}@media(prefers-color-scheme:dark){.p{fill:#181b20;stroke:#333}"
+            ".t,.v{fill:#ddd}.g{stroke:#2a2e35}.r,.s{stroke:#6cb2ff}circle{fill:#6cb2ff}}"
+            "</style>\n", REPORT_COLUMNS * (REPORT_WIDTH + 8), rows * (REPORT_HEIGHT + 8));
+    for (i = 0; i < n; i++) {
+        const char *title = r->names[order[i]];
+        int k;
+        for (k = 0; k < REPORT_TITLES; k++)
+            if (!strcmp(title, report_titles[k][0])) title = report_titles[k][1];
+        fprintf(f, "<g transform=\"translate(%d %d)\"><rect class=\"p\" width=\"%d\" height=\"%d\" "
+                "rx=\"6\"/>\n", 4 + i % REPORT_COLUMNS * (REPORT_WIDTH + 8),
+                4 + i / REPORT_COLUMNS * (REPORT_HEIGHT + 8), REPORT_WIDTH, REPORT_HEIGHT);
+        report_panel(f, r, order[i], title);
+        fprintf(f, "</g>\n");
+    }
+    fprintf(f, "</svg>\n");
+}
+
+/* ---- completions, each token coloured by its advantage: blue is good, orange is bad */
+
+static inline void report_completion(FILE *f, const json_value *c) {
+    const json_value *texts = json_find(c, "text"), *As = json_find(c, "advantages");
+    const json_value *t = json_first(texts), *a = json_first(As);
+    double first = json_number(a, 0);
+    fprintf(f, "<tr><td>%.3g</td><td>%+.2f</td><td class=\"c\">",
+            json_number(json_find(c, "reward"), (double)NAN), first);
+    for (; t; t = json_next(texts, t)) {
+        double A = json_number(a, 0), strength = fabs(A) / 2 > 1 ? 0.6 : 0.3 * fabs(A);
+        fprintf(f, "<span style=\"background:rgba(%s,%.2f)\">", A > 0 ? "11,102,195" : "214,96,30",
+                fabs(A) < 1e30 ? strength : 0);
+        report_text(f, json_string(t, ""));
+        fprintf(f, "</span>");
+        if (a) a = json_next(As, a);
+    }
+    fprintf(f, "</td></tr>\n");
+}
+
+static inline void report_group(FILE *f, const json_value *samples) {
+    const json_value *list = json_find(samples, "completions"), *c;
+    fprintf(f, "<h3>step %.0f</h3><pre>", json_number(json_find(samples, "step"), 0));
+    report_text(f, json_string(json_find(samples, "prompt"), ""));
+    fprintf(f, "</pre><p>answer: <b>");
+    report_text(f, json_string(json_find(samples, "answer"), ""));
+    fprintf(f, "</b></p><table><tr><th>reward</th><th>A</th><th>completion</th></tr>\n");
+    for (c = json_first(list); c; c = json_next(list, c)) report_completion(f, c);
+    fprintf(f, "</table>\n");
+}
+
+static inline void report_config(FILE *f, const json_value *config) {
+    const json_value *v;
+    fprintf(f, "<p class=\"k\">");
+    for (v = json_first(config); v; v = json_next(config, v)) {
+        size_t n = v->type == JSON_NUMBER ? strspn(v->text, "+-.0123456789eE") : 0;
+        report_text(f, v->key);
+        if (n) fprintf(f, " <b>%.*s</b> &nbsp; ", (int)n, v->text);
+        else { fprintf(f, " <b>"); report_text(f, json_string(v, "")); fprintf(f, "</b> &nbsp; "); }
+    }
+    fprintf(f, "</p>\n");
+}
+
+/* The doctor looks at the run's end. */
+static inline const char *report_doctor(report *r) {
+    doctor_point points[DOCTOR_STEPS];
+    static const struct { const char *name; size_t at; } fields[] = {
+        { "reward", offsetof(doctor_point, reward) },
+        { "frac_reward_zero_std", offsetof(doctor_point, dead) },
+        { "completions/clipped_ratio", offsetof(doctor_point, clipped) },
+        { "kl", offsetof(doctor_point, kl) }, { "entropy", offsetof(doctor_point, entropy) },
+        { "completions/mean_length", offsetof(doctor_point, length) },
+        { "clip_ratio/region_mean", offsetof(doctor_point, clip_region) } };
+    int i, n = 0, k = r->count;
+    size_t j;
+    memset(points, 0, sizeof points);
+    while (k > 0 && n < DOCTOR_STEPS)
+        if (!isnan(r->rows[--k].values[0])) n++;
+    for (i = 0; i < n; k++) {
+        if (isnan(r->rows[k].values[0])) continue;
+        for (j = 0; j < sizeof fields / sizeof *fields; j++) {
+            int c = report_curve(r, fields[j].name, 0);
+            if (c >= 0) *(double *)(void *)((char *)&points[i] + fields[j].at)
+                            = r->rows[k].values[c];
+        }
+        i++;
+    }
+    return doctor_says(points, n);
+}
+
+static inline void report_html(FILE *f, report *r, const char *name) {
+    const char *doctor = report_doctor(r);
+    int i, from = r->num_groups > REPORT_GROUPS ? r->num_groups - REPORT_GROUPS : 0;
+    fprintf(f, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><title>");
+    report_text(f, name);
+    fprintf(f, "</title><style>body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2em "
+            "auto;padding:0 1em;color:#222;background:#fafafa}pre,.c{white-space:pre-wrap;"
+            "font:13px/1.5 ui-monospace,monospace}table{border-collapse:collapse;width:100%%}td,th{"
+            "border-top:1px solid #ddd;padding:.3em .6em;text-align:left;vertical-align:top}.k,"
+            "footer{color:#777}.d{border-left:4px solid #d6601e;padding-left:.8em}"
+            "@media(prefers-color-scheme:dark){body{background:#111418;color:#ddd}td,th{"
+            "border-color:#333}}</style></head><body>\n<h1>");
+    report_text(f, name);
+    fprintf(f, "</h1>\n");
+    if (r->config.values) report_config(f, json_find(r->config.values, "config"));
+    if (doctor) {
+        fprintf(f, "<p class=\"d\">");
+        report_text(f, doctor);
+        fprintf(f, "</p>\n");
+    }
+    report_svg(f, r);
+    if (r->num_groups) fprintf(f, "<h2>Completions</h2><p class=\"k\">Each token's shade is its "
+                               "advantage: blue is pulled up, orange pushed down.</p>\n");
+    for (i = from; i < r->num_groups; i++)
+        report_group(f, json_find(r->groups[i % REPORT_GROUPS].values, "samples"));
+    fprintf(f, "<footer>");
+    if (r->bad_lines) fprintf(f, "<p>%d lines of the log could not be read, the first is line %d."
+                              "</p>", r->bad_lines, r->first_bad);
+    fprintf(f, "</footer></body></html>\n");
+}
+
+/* out ends with .svg: the curves alone; else the whole report. 0, or -1 with a sentence. */
+static inline int report_write(const char *log, const char *out, char *error) {
+    report r;
+    size_t n = strlen(out);
+    FILE *f;
+    int done;
+    if (report_read(&r, log, error)) return -1;
+    f = fopen(out, "wb");
+    if (f && n > 4 && !strcmp(out + n - 4, ".svg")) report_svg(f, &r);
+    else if (f) report_html(f, &r, log);
+    done = f && !ferror(f);
+    if (f && fclose(f)) done = 0;
+    report_free(&r);
+    if (done) return 0;
+    snprintf(error, JSON_ERROR_LENGTH, "%.180s cannot be written: %s", out, strerror(errno));
+    return -1;
+}
+
+#endif
