@@ -48,7 +48,8 @@ static void check_lines(void) {
 
 static void check_array(void) {
     questions q = { 0 };
-    CHECK(parse(&q, " [ {\"Body\": \"One [dvd,\", \"Question\": \"costs?\",\n \"Answer\": 51.0 } ,\n"
+    CHECK(parse(&q, " [ {\"Body\": \"One [dvd,\", \"Question\": \"costs?\",\n"
+                " \"Answer\": 51.0 } ,\n"
                 "{\"Answer\": 1, \"Body\": \"}\", \"Question\": \"q\"}]\n", "Body,Question",
                 "Answer"), "%s", error);
     CHECK(q.count == 2, "%d questions", q.count);
@@ -64,7 +65,8 @@ static void check_refusals(void) {
     refused("", "no questions");
     refused("\n \n", "no questions");
     refused("[]", "no questions");
-    refused("{\"question\": \"a\", \"answer\": \"b\"}\n\n{\"question\": \"a\"", "line 3, column 17");
+    refused("{\"question\": \"a\", \"answer\": \"b\"}\n\n{\"question\": \"a\"",
+            "line 3, column 17");
     refused("{\"question\": \"a\"}", "line 1: there is no field \"answer\" (there is: question)");
     refused("{}", "there is: nothing");
     refused("{\"question\": [\"a\"], \"answer\": 1}", "no string and no number");
@@ -73,8 +75,10 @@ static void check_refusals(void) {
     refused("{\"question\": \"a\\u0000b\", \"answer\": 1}", "\\u0000");
     refused("\"question\"", "no object");
     refused("{\"question\": \"a\", \"answer\": 1} {}", "something follows");
-    refused("[{\"question\": \"a\", \"answer\": 1},\n\n 7]", "some.jsonl, line 3: this is no object");
-    refused("[\n{\"question\": \"a\", \"answer\": 1}\n,\n{\"question\": 1}]", "line 4: there is no");
+    refused("[{\"question\": \"a\", \"answer\": 1},\n\n 7]",
+            "some.jsonl, line 3: this is no object");
+    refused("[\n{\"question\": \"a\", \"answer\": 1}\n,\n{\"question\": 1}]",
+            "line 4: there is no");
     refused("[{\"question\": \"a\", \"answer\": 1}", "line 1, column 32");
     refused("{\"question\": \"\xff\", \"answer\": 1}", "UTF-8");
 }
