@@ -208,6 +208,7 @@ static void convert_and_check(make_file *f, const make_shape *s, int dtype) {
     g = load_from(folder);
     if (!g) return;
     CHECK_CLOSE(summary.parameters, g->num_parameters, 0);
+    CHECK(g->config.model.tie_word_embeddings == s->tied, "tied or not");
     check_weights(f, s, g);
     grpo_free(g);
 }
@@ -492,9 +493,14 @@ static void test_rope(void) {
         CHECK_CLOSE(rope_field("high_freq_factor"), cases[i][2], 0);
         CHECK_CLOSE(rope_field("original_max_position_embeddings"), cases[i][3], 0);
     }
-    make_put_float(make_find(&f, "rope_freqs.weight")->data + 4 * 3, 1.01f);
-    CHECK(!convert(&f, GGUF_AUTO, NULL) && strstr(error, "rope_freqs.weight is not a rope_scaling"),
-          "%s", error);
+    for (i = 3; i < 23; i += 19) {                            /* where 1 is; between 1 and 8     */
+        make_tensor *t = make_find(&f, "rope_freqs.weight");
+        float was = (float)number(0, t->data + 4 * i, 0);
+        make_put_float(t->data + 4 * i, was * 1.0001f);
+        CHECK(!convert(&f, GGUF_AUTO, NULL) && strstr(error, "rope_freqs.weight is not a "
+              "rope_scaling"), "%s", error);
+        make_put_float(t->data + 4 * i, was);
+    }
     for (i = 0; i < 32; i++) make_put_float(make_find(&f, "rope_freqs.weight")->data + 4 * i, 1);
     CHECK(convert(&f, GGUF_AUTO, NULL) && rope_field(NULL) == 0, "%s", error);
     make_number(&f, "llama.rope.scaling.factor", MAKE_F32, 4);
@@ -836,6 +842,7 @@ static void test_truncated(void) {
                    && strlen(error) > strlen(path) + 10;
     }
     CHECK(refused == f.size, "%lu of %lu", (unsigned long)refused, (unsigned long)f.size);
+    CHECK(strstr(error, "it ends before tensor output_norm.weight does"), "%s", error);
     CHECK(write_part(&f, n) && gguf_convert(path, folder, GGUF_AUTO, NULL, error), "%s", error);
     make_free(&f);
 }
