@@ -847,25 +847,26 @@ static void test_truncated(void) {
     make_free(&f);
 }
 
-/* Eight bytes of 255, 127 or 0 at every place: lengths and counts that nothing can hold. */
+/* Eight bytes of 255, 127 or 0 at every place before the numbers: lengths and counts that nothing
+ * can hold. */
 static void test_lengths(void) {
     static const unsigned char with[3] = { 255, 127, 0 };
     unsigned char kept[8];
     make_file f;
-    size_t n, k, wrong = 0;
+    size_t n, end, wrong = 0;
+    int i;
     make_model(&f, &small, 0, bytes_of);
     make_bytes(&f);
-    for (n = 0; n + 8 <= f.size; n++)
-        for (k = 0; k < 3; k++) {
-            memcpy(kept, f.bytes + n, 8);
-            memset(f.bytes + n, with[k], 8);
-            error[0] = 0;
-            wrong += !write_part(&f, f.size)
-                     || (!gguf_convert_tokenizer(path, folder, error)
-                         && strlen(error) < strlen(path) + 10);
-            memcpy(f.bytes + n, kept, 8);
-        }
-    CHECK(wrong == 0, "%lu without a sentence", (unsigned long)wrong);
+    for (end = f.size, i = 0; i < f.num_tensors; i++) end -= (f.tensors[i].bytes + 31) / 32 * 32;
+    for (n = 0; n + 8 <= end; n++) {
+        memcpy(kept, f.bytes + n, 8);
+        memset(f.bytes + n, with[n % 3], 8);
+        error[0] = 0;
+        wrong += !write_part(&f, f.size) || (!gguf_convert_tokenizer(path, folder, error)
+                                             && strlen(error) < strlen(path) + 10);
+        memcpy(f.bytes + n, kept, 8);
+    }
+    CHECK(end > 1000 && wrong == 0, "%lu without a sentence", (unsigned long)wrong);
     make_free(&f);
 }
 
