@@ -9,9 +9,9 @@
  * (Mistral's and SmolLM2's files say so too), qwen2 and qwen3; numbers as F32, F16, BF16, Q8_0,
  * Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K. What would change the model is refused by its name.
  *
- * Quantised numbers come out exactly as llama.cpp would compute them, in F32. Memory: the part of
- * the file before its tensors, and a few rows of one tensor. Little-endian files of version 2 and
- * 3; the format is described in ggml's docs/gguf.md, the blocks in its ggml-common.h. */
+ * Quantised numbers come out as llama.cpp's own scripts compute them, bit for bit, in F32. Memory:
+ * what stands before the tensors, at most twice, and the rows of one head. Little-endian files of
+ * version 2 and 3; ggml's docs/gguf.md describes the format, its ggml-common.h the blocks. */
 #ifndef GGUF_H
 #define GGUF_H
 

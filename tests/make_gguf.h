@@ -216,7 +216,7 @@ typedef struct make_shape {
 } make_shape;
 
 static const char *const make_byte_tokens[] = {
-    "a", "b", "c", "\xc4\xa0", "\"", "\\", "ab", "\xc4\xa0" "ab", "bc", "<|end|>", "<|user|>",
+    "a", "b", "c", "\xc4\xa0", "\"", "\\", "ab", "\xc4\xa0\x61\x62", "bc", "<|end|>", "<|user|>",
     "<tool>", "[PAD12]" };
 static const double make_byte_types[] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 4, 5 };
 static const char *const make_byte_merges[] = { "a b", "\xc4\xa0 ab", "b c" };

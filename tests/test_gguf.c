@@ -208,6 +208,7 @@ static void convert_and_check(make_file *f, const make_shape *s, int dtype) {
     g = load_from(folder);
     if (!g) return;
     CHECK_CLOSE(summary.parameters, g->num_parameters, 0);
+    CHECK(g->config.model.tie_word_embeddings == s->tied, "tied or not");
     check_weights(f, s, g);
     grpo_free(g);
 }
@@ -492,9 +493,14 @@ static void test_rope(void) {
         CHECK_CLOSE(rope_field("high_freq_factor"), cases[i][2], 0);
         CHECK_CLOSE(rope_field("original_max_position_embeddings"), cases[i][3], 0);
     }
-    make_put_float(make_find(&f, "rope_freqs.weight")->data + 4 * 3, 1.01f);
-    CHECK(!convert(&f, GGUF_AUTO, NULL) && strstr(error, "rope_freqs.weight is not a rope_scaling"),
-          "%s", error);
+    for (i = 3; i < 23; i += 19) {                            /* where 1 is; between 1 and 8     */
+        make_tensor *t = make_find(&f, "rope_freqs.weight");
+        float was = (float)number(0, t->data + 4 * i, 0);
+        make_put_float(t->data + 4 * i, was * 1.0001f);
+        CHECK(!convert(&f, GGUF_AUTO, NULL) && strstr(error, "rope_freqs.weight is not a "
+              "rope_scaling"), "%s", error);
+        make_put_float(t->data + 4 * i, was);
+    }
     for (i = 0; i < 32; i++) make_put_float(make_find(&f, "rope_freqs.weight")->data + 4 * i, 1);
     CHECK(convert(&f, GGUF_AUTO, NULL) && rope_field(NULL) == 0, "%s", error);
     make_number(&f, "llama.rope.scaling.factor", MAKE_F32, 4);
@@ -836,29 +842,31 @@ static void test_truncated(void) {
                    && strlen(error) > strlen(path) + 10;
     }
     CHECK(refused == f.size, "%lu of %lu", (unsigned long)refused, (unsigned long)f.size);
+    CHECK(strstr(error, "it ends before tensor output_norm.weight does"), "%s", error);
     CHECK(write_part(&f, n) && gguf_convert(path, folder, GGUF_AUTO, NULL, error), "%s", error);
     make_free(&f);
 }
 
-/* Eight bytes of 255, 127 or 0 at every place: lengths and counts that nothing can hold. */
+/* Eight bytes of 255, 127 or 0 at every place before the numbers: lengths and counts that nothing
+ * can hold. */
 static void test_lengths(void) {
     static const unsigned char with[3] = { 255, 127, 0 };
     unsigned char kept[8];
     make_file f;
-    size_t n, k, wrong = 0;
+    size_t n, end, wrong = 0;
+    int i;
     make_model(&f, &small, 0, bytes_of);
     make_bytes(&f);
-    for (n = 0; n + 8 <= f.size; n++)
-        for (k = 0; k < 3; k++) {
-            memcpy(kept, f.bytes + n, 8);
-            memset(f.bytes + n, with[k], 8);
-            error[0] = 0;
-            wrong += !write_part(&f, f.size)
-                     || (!gguf_convert_tokenizer(path, folder, error)
-                         && strlen(error) < strlen(path) + 10);
-            memcpy(f.bytes + n, kept, 8);
-        }
-    CHECK(wrong == 0, "%lu without a sentence", (unsigned long)wrong);
+    for (end = f.size, i = 0; i < f.num_tensors; i++) end -= (f.tensors[i].bytes + 31) / 32 * 32;
+    for (n = 0; n + 8 <= end; n++) {
+        memcpy(kept, f.bytes + n, 8);
+        memset(f.bytes + n, with[n % 3], 8);
+        error[0] = 0;
+        wrong += !write_part(&f, f.size) || (!gguf_convert_tokenizer(path, folder, error)
+                                             && strlen(error) < strlen(path) + 10);
+        memcpy(f.bytes + n, kept, 8);
+    }
+    CHECK(end > 1000 && wrong == 0, "%lu without a sentence", (unsigned long)wrong);
     make_free(&f);
 }
 
