@@ -8370,7 +8370,9 @@ static void grpo__check_complete(grpo__file *f, const char *file) {
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
         if (!s->found && s->place && !strcmp(s->file, file) && strcmp(s->name, "score.weight"))
-            grpo__bad(f, s->name, strncmp(s->name, "reference.", 10)
+            grpo__bad(f, s->name, *file && f->indexed
+                      ? "is not in this file, though the index says so"
+                      : strncmp(s->name, "reference.", 10)
                       ? "is missing: call grpo_load_config() before grpo_new()"
                       : "is missing: it was saved with objective.beta 0, so set that here too");
     }
