@@ -246,7 +246,8 @@ typedef struct grpo_model_config {
     int   num_labels;               /* 1: a scalar head instead of the LM head: a value or reward
                                        model (LlamaForSequenceClassification)                    */
     int   value_head;               /* 1: a scalar head beside it: PPO with shared weights       */
-    float initializer_range;        /* std of the random initial weights                         */
+    float initializer_range;        /* std of the random initial weights; 0 is quick, if weights
+                                       are loaded anyway                                         */
 } grpo_model_config;
 
 /* ------------------------------------------------------------------------ prompts and samples */
@@ -687,9 +688,9 @@ enum { GRPO_SAVE_STATE = 1,         /* also write trainer_state.safetensors     
        GRPO_SAVE_BF16  = 2,         /* model.safetensors in bf16 instead of fp32                 */
        GRPO_SAVE_F16   = 4 };       /* ... in fp16; refused if a weight is beyond its range      */
 GRPO_API int grpo_save(grpo *g, const char *folder, int flags);
-/* Weights (reference = them) alone, from one file or from many (model.safetensors.index.json), or
- * everything. Read twice and in pieces: once to be found good, then into place. If the second
- * reading fails (the disk broke, the file changed), all is as grpo_new() made it. */
+/* Weights (reference = them) alone, from one file or many (model.safetensors.index.json), or
+ * everything. First read to be found good, then again into place: without a second copy in memory.
+ * If that reading fails (the disk broke, the file changed), all is as grpo_new() made it. */
 GRPO_API int grpo_load(grpo *g, const char *folder);
 GRPO_API int grpo_resume(grpo *g, const char *folder);
 /* Fill config->model from folder/config.json, before grpo_new(). If config->encode is set already,
@@ -1192,9 +1193,8 @@ static int grpo__sync(FILE *file) { return fsync(fileno(file)); }
 static int grpo__replace(const char *from, const char *to) { return rename(from, to); }
 static int grpo__sync_folder(const char *path) {              /* so that renames survive too     */
     FILE *folder = fopen(path, "rb");
-    int bad = !folder || (grpo__sync(folder) && errno != EINVAL), why = errno;  /* EINVAL: cannot */
+    int bad = !folder || (grpo__sync(folder) && errno != EINVAL);     /* EINVAL: there it cannot */
     if (folder) fclose(folder);
-    errno = why;
     return bad;
 }
 #elif defined(_WIN32)
@@ -3049,7 +3049,7 @@ static void grpo__initialize_tensor(grpo *g, const grpo__tensor *t) {
     for (at = 0; at < n; at += count) {
         count = n - at < 1024 ? n - at : 1024;
         for (i = 0; i < count; i++)
-            staging[i] = !t->cols ? constant
+            staging[i] = !t->cols ? constant : range == 0 ? 0
                        : range * grpo__normal(g->config.seed, t->offset + at + i);
         w->backend->upload(w->context, w->weights + t->offset + at, staging, count * sizeof(float));
     }
@@ -3462,9 +3462,8 @@ typedef struct grpo__range { const char *name; double value, least, most; } grpo
 
 static int grpo__check_ranges(grpo_config *c) {
     const double any = 3e38, tiny = 1e-38;
-    const grpo_rope_scaling *rope = &c->model.rope_scaling;
-    const int scaled = rope->rope_type != GRPO_ROPE_DEFAULT;
-    const double llama3 = rope->rope_type == GRPO_ROPE_LLAMA3;
+    const double llama3 = c->model.rope_scaling.rope_type == GRPO_ROPE_LLAMA3;
+    const double low = llama3 * (double)c->model.rope_scaling.low_freq_factor;
     const grpo__range ranges[] = {
         GRPO__RANGE(model.vocab_size, 2, 1 << 24),
         GRPO__RANGE(model.hidden_size, 1, 1 << 20),
@@ -3476,10 +3475,9 @@ static int grpo__check_ranges(grpo_config *c) {
         GRPO__RANGE(model.max_position_embeddings, 2, 1 << 24),
         GRPO__RANGE(model.rope_theta, tiny, any),
         GRPO__RANGE(model.rope_scaling.rope_type, 0, GRPO_ROPE_LLAMA3),
-        GRPO__RANGE(model.rope_scaling.factor, scaled ? tiny : 0, any),
+        GRPO__RANGE(model.rope_scaling.factor, c->model.rope_scaling.rope_type ? tiny : 0, any),
         GRPO__RANGE(model.rope_scaling.low_freq_factor, 0, any),
-        GRPO__RANGE(model.rope_scaling.high_freq_factor,
-                    llama3 * 1.001 * (double)rope->low_freq_factor + llama3 * tiny, any),
+        GRPO__RANGE(model.rope_scaling.high_freq_factor, 1.001 * low + llama3 * tiny, any),
         GRPO__RANGE(model.rope_scaling.original_max_position_embeddings, llama3, 1 << 28),
         GRPO__RANGE(model.rms_norm_eps, 0, any),
         GRPO__RANGE(model.initializer_range, 0, any),
@@ -7637,7 +7635,10 @@ typedef struct grpo__file {
     FILE *file;
     int code;                       /* of the first failure                                      */
     int number;                     /* of the file, from 1                                       */
+    int state;                      /* 1: of the trainer, 0: a model                             */
     int indexed;                    /* 1: an index says which file has what                      */
+    int placing;                    /* 1: it is read into place, 0: only looked at               */
+    size_t start;                   /* where the numbers begin                                   */
     char path[GRPO__PATH], name[GRPO__NAME];
     char *text;                     /* the JSON that it is, or begins with                       */
     struct grpo__slot *slots;       /* [num_slots] the tensors of a model, in all its files      */
@@ -8144,6 +8145,7 @@ static void grpo__add_slots(grpo__file *f, grpo *g, int state, int reading) {
     size_t most = 4 * (size_t)n + 2 * (size_t)m->num_hidden_layers + 1;
     f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
     if (!f->slots) return;
+    f->state = state;
     for (k = 0; k < (state ? 4 : 1); k++)
         for (i = 0; i < n && (arrays[k] || reading); i++) {
             grpo__tensor t = grpo__tensor_at(m, i);
@@ -8209,20 +8211,19 @@ static int grpo__encode_float(unsigned char *b, float x, int dtype) {
 /* What the shapes of the weights cannot tell, in words. */
 static void grpo__model_text(const grpo_model_config *m, char *text, size_t size) {
     const grpo_rope_scaling *r = &m->rope_scaling;
+    const float x[] = { m->rope_theta, m->rms_norm_eps, r->factor, r->low_freq_factor,
+                        r->high_freq_factor };
+    static const char *const before[] = { ", rope_theta ", ", rms_norm_eps ", ", ", " ", " " };
     grpo__text t = { text, size, 0 };
-    grpo__append(&t, "%d/%d heads, %s, rope_theta ", m->num_attention_heads,
-                 m->num_key_value_heads, m->tie_word_embeddings ? "tied" : "not tied");
-    grpo__append_number(&t, (double)m->rope_theta, 9, 1);
-    grpo__append(&t, ", rms_norm_eps ");
-    grpo__append_number(&t, (double)m->rms_norm_eps, 9, 1);
-    if (!r->rope_type) return;
-    grpo__append(&t, ", %s %d ", grpo__rope_types[r->rope_type].name,
-                 r->original_max_position_embeddings);
-    grpo__append_number(&t, (double)r->factor, 9, 1);
-    grpo__append(&t, " ");
-    grpo__append_number(&t, (double)r->low_freq_factor, 9, 1);
-    grpo__append(&t, " ");
-    grpo__append_number(&t, (double)r->high_freq_factor, 9, 1);
+    int i;
+    grpo__append(&t, "%d/%d heads%s", m->num_attention_heads, m->num_key_value_heads,
+                 m->tie_word_embeddings ? ", tied" : "");
+    for (i = 0; i < (r->rope_type ? 5 : 2); i++) {
+        grpo__append(&t, "%s", before[i]);
+        grpo__append_number(&t, (double)x[i], 9, 1);
+    }
+    if (r->rope_type) grpo__append(&t, " %d %s", r->original_max_position_embeddings,
+                                   grpo__rope_types[r->rope_type].name);
 }
 
 static int grpo__compare(grpo_config *c, const char *file, const char *theirs) {
@@ -8306,8 +8307,8 @@ static int grpo__write_archive(grpo *g, const char *folder, int state, int dtype
 }
 
 /* ---- reading */
-/* Where the numbers begin: after 8 bytes, which say how long the header is, and the header. */
-static size_t grpo__read_start(grpo__file *f) {
+/* How long the header is; the numbers begin after these 8 bytes and the header. */
+static void grpo__read_start(grpo__file *f) {
     unsigned char bytes[8] = { 0 };
     uint64_t size = 0;
     int i;
@@ -8315,13 +8316,7 @@ static size_t grpo__read_start(grpo__file *f) {
     for (i = 0; i < 8; i++) size |= (uint64_t)bytes[i] << 8 * i;
     if (size < 2 || size > 100000000)                         /* upstream's limit                */
         grpo__bad(f, "the header", "cannot be that long: no safetensors file");
-    return f->code ? 8 : (size_t)size + 8;
-}
-
-static const char *grpo__read_header(grpo__file *f, size_t size) {
-    const char *header = grpo__read_json(f, size, size);
-    if (header && header != f->text) grpo__bad(f, "the header", "does not begin with {");
-    return header;
+    f->start = f->code ? 8 : (size_t)size + 8;
 }
 
 /* Is this a list of exactly so many numbers? */
@@ -8336,7 +8331,7 @@ static int grpo__json_numbers(const char *list, double *numbers, int count) {
 
 /* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}. The shape is known, so that no size
  * has to be computed from what the file claims. */
-static void grpo__read_entry(grpo__file *f, const char *entry, grpo__slot *s, size_t start) {
+static void grpo__read_entry(grpo__file *f, const char *entry, grpo__slot *s) {
     double shape[2] = { 0, 0 }, offsets[2] = { 0, 0 };
     const char *dtype = grpo__field(f, entry, "dtype"), *why = NULL;
     const char *list = grpo__field(f, entry, "shape");
@@ -8355,8 +8350,8 @@ static void grpo__read_entry(grpo__file *f, const char *entry, grpo__slot *s, si
         why = "has data_offsets that do not fit its shape and dtype";
     if (why) grpo__bad(f, s->name, why);
     s->found = f->number;
-    s->begin = (double)start + offsets[0];
-    s->end = (double)start + offsets[1];
+    s->begin = (double)f->start + offsets[0];
+    s->end = (double)f->start + offsets[1];
 }
 
 static void grpo__check_metadata(grpo__file *f, const char *metadata) {
@@ -8382,14 +8377,16 @@ static void grpo__check_complete(grpo__file *f, const char *file) {
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
         if (!s->found && s->place && !strcmp(s->file, file) && strcmp(s->name, "score.weight"))
-            grpo__bad(f, s->name, strncmp(s->name, "reference.", 10)
+            grpo__bad(f, s->name, *file && f->indexed
+                      ? "is not in this file, though the index says so"
+                      : strncmp(s->name, "reference.", 10)
                       ? "is missing: call grpo_load_config() before grpo_new()"
                       : "is missing: it was saved with objective.beta 0, so set that here too");
     }
 }
 
 /* Every entry of the header into its slot. */
-static void grpo__read_entries(grpo__file *f, const char *header, size_t start) {
+static void grpo__read_entries(grpo__file *f, const char *header) {
     const char *at = header, *value;
     char name[GRPO__NAME] = "";
     int last = 0, metadata = 0;
@@ -8397,7 +8394,7 @@ static void grpo__read_entries(grpo__file *f, const char *header, size_t start) 
         int is_metadata = !strcmp(name, "__metadata__") && !metadata++;
         grpo__slot *s = is_metadata ? NULL : grpo__find_slot(f, name, &last);
         if (is_metadata) grpo__check_metadata(f, value);
-        if (s) grpo__read_entry(f, value, s, start);
+        if (s) grpo__read_entry(f, value, s);
     }
     grpo__check_complete(f, f->name);
 }
@@ -8422,16 +8419,9 @@ static void grpo__read_index(grpo__file *f) {
     grpo__check_complete(f, "");
 }
 
-/* The weights of a model (state 0) are the reference's too. */
-static void grpo__place_chunk(const grpo *g, float *place, const float *x, size_t n, int state) {
+/* The weights of a model are the reference's too. */
+static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
     const struct grpo__machinery *w = g->machinery;
-    w->backend->upload(w->context, place, x, n * sizeof(float));
-    if (!state && w->reference)
-        w->backend->upload(w->context, w->reference + (place - w->weights), x, n * sizeof(float));
-}
-
-static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s, int state,
-                            int placing) {
     unsigned char bytes[4 * GRPO__CHUNK];
     float x[GRPO__CHUNK];
     size_t size = grpo__dtypes[s->dtype].size, at, n, i;
@@ -8442,21 +8432,25 @@ static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s, i
             grpo__bad(f, s->name, "holds a number that is not finite");
         for (i = 0; s->zero && i < n && !f->code; i++)
             if (x[i] != 0) grpo__bad(f, s->name, "is not zero, which is not supported");
-        if (s->place && placing && !f->code) grpo__place_chunk(g, s->place + at, x, n, state);
+        if (!s->place || !f->placing || f->code) continue;
+        w->backend->upload(w->context, s->place + at, x, n * sizeof(float));
+        if (!f->state && w->reference)
+            w->backend->upload(w->context, w->reference + (s->place - w->weights) + at, x,
+                               n * sizeof(float));
     }
 }
 
 /* The tensors in the order of the file, each where the one before it ends: no overlaps, no holes.
  * The search for the next begins at the last one found. */
-static void grpo__read_slots(grpo__file *f, const grpo *g, size_t start, int state, int placing) {
-    double at = (double)start;
+static void grpo__read_slots(grpo__file *f, const grpo *g) {
+    double at = (double)f->start;
     int i, left = 0, last = 0;
     char more;
     for (i = 0; i < f->num_slots; i++) left += f->slots[i].found == f->number;
     for (; left > 0 && !f->code; left--, at = f->slots[last].end) {
         for (i = 0; i < f->num_slots; i++, last = (last + 1) % f->num_slots)
             if (f->slots[last].found == f->number && f->slots[last].begin == at) break;
-        if (i < f->num_slots) grpo__read_slot(f, g, &f->slots[last], state, placing);
+        if (i < f->num_slots) grpo__read_slot(f, g, &f->slots[last]);
         else grpo__bad(f, f->slots[last].name, "is followed by an overlap or a hole");
     }
     if (grpo__read(f, &more, 0, 1))
@@ -8498,26 +8492,25 @@ static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
                                                              UINT32_MAX));
 }
 
-/* All files of a model, or the one of the state: to look at them, or, then, into place. */
-static void grpo__read_files(grpo__file *f, grpo *g, const char *folder, int state, int placing,
-                             grpo *read) {
+/* All files of a model, or the one of the state. */
+static void grpo__read_files(grpo__file *f, grpo *g, const char *folder, grpo *read) {
     int i, k;
     f->number = 0;
     for (i = 0; i < f->num_slots && !f->code; i++) {
-        const char *header;
-        size_t start;
+        const char *header = NULL;
         for (k = 0; strcmp(f->slots[k].file, f->slots[i].file); ) k++;
         if (k < i || !f->slots[i].file[0]) continue;          /* not the first tensor of a file  */
         f->number++;
         if (f->indexed) grpo__open_next(f, folder, f->slots[i].file, GRPO__READ);
-        else if (placing) rewind(f->file);
-        start = grpo__read_start(f);
-        header = placing || f->code ? NULL : grpo__read_header(f, start - 8);
-        if (header && state) grpo__read_counters(f, header, read);
-        if (header) grpo__read_entries(f, header, start);
-        if (placing && !f->code && fseek(f->file, (long)start, SEEK_SET))
+        else if (f->placing) rewind(f->file);
+        grpo__read_start(f);
+        if (!f->placing && !f->code) header = grpo__read_json(f, f->start - 8, f->start - 8);
+        else if (!f->code && fseek(f->file, (long)f->start, SEEK_SET))
             grpo__io(f, "cannot be read:");
-        if (!f->code) grpo__read_slots(f, g, start, state, placing);
+        if (header && header != f->text) grpo__bad(f, "the header", "does not begin with {");
+        if (header && f->state) grpo__read_counters(f, header, read);
+        if (header) grpo__read_entries(f, header);
+        if (!f->code) grpo__read_slots(f, g);
     }
 }
 
@@ -8526,16 +8519,18 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     const char *name = state ? "trainer_state.safetensors" : "model.safetensors";
     grpo read = *g;                                           /* takes the counters              */
     grpo__file f;
-    int placing;
     grpo__open(&f, &g->config, folder, name, state ? GRPO__READ : GRPO__TRY);
     grpo__add_slots(&f, g, state, 1);
     if (!f.file && grpo__open_next(&f, folder, "model.safetensors.index.json", GRPO__TRY))
         grpo__read_index(&f);
     else if (!f.file) grpo__open_next(&f, folder, name, GRPO__READ);          /* says why        */
-    for (placing = 0; placing < 2 && !f.code; placing++)
-        grpo__read_files(&f, g, folder, state, placing, &read);
-    if (placing == 2) w->stage = GRPO__EMPTY;                 /* the batch was another model's   */
-    if (placing == 2 && f.code) grpo__begin(g);
+    grpo__read_files(&f, g, folder, &read);
+    f.placing = !f.code;
+    if (f.placing) {
+        w->stage = GRPO__EMPTY;                               /* the batch was another model's   */
+        grpo__read_files(&f, g, folder, &read);
+        if (f.code) grpo__begin(g);                           /* no mixture of the old and new   */
+    }
     if (grpo__close(&f, 0)) return f.code;
     grpo__weights_changed(g, GRPO_POLICY);
     if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);

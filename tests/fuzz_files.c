@@ -1,7 +1,7 @@
-/* libFuzzer harness for the readers of files: safetensors (grpo_load, grpo_resume) and config.json.
- * The first byte of an input says which of the three; the rest is the file, which is written to
- * $TMPDIR (or /dev/shm) and read back. Whatever it holds: no crash, and a refused file changes
- * nothing. In the repository's root:
+/* libFuzzer harness for the readers of files: safetensors (grpo_load, grpo_resume), config.json,
+ * generation_config.json and model.safetensors.index.json. The first byte of an input says which of
+ * the five; the rest is the file, which is written to $TMPDIR (or /dev/shm) and read back. Whatever
+ * it holds: no crash, and a refused file changes nothing. In the repository's root:
  *
  *   clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_files.c -o fuzz -lm
  *   mkdir corpus; ./fuzz -max_len=8192 -max_total_time=180 corpus
@@ -18,6 +18,7 @@ extern "C"
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char folder[512], config_path[600], model_path[600], state_path[600];
+static char parts[512], generation_path[600], index_path[600];        /* a model in two files    */
 static grpo *object;
 static float *before[4], *after[4];
 static char good_config[2048];      /* what grpo_load() compares with                            */
@@ -76,6 +77,33 @@ static void upload(float *from[4])
     grpo__weights_changed(object, GRPO_REFERENCE);
 }
 
+/* The tensors of the object, by turns, into part0.safetensors and part1.safetensors. */
+static void write_parts(void)
+{
+    int part, t, i;
+    for (part = 0; part < 2; part++) {
+        static char bytes[1 << 16];
+        char path[600];
+        size_t n = 8, at = 0;
+        n += (size_t)sprintf(bytes + n, "{");
+        for (t = part; t < grpo__num_tensors(&object->config.model); t += 2) {
+            grpo__tensor x = grpo__tensor_at(&object->config.model, t);
+            size_t size = 4 * (size_t)x.rows * (size_t)(x.cols ? x.cols : 1);
+            n += (size_t)sprintf(bytes + n, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%d",
+                                 at ? "," : "", x.name, x.rows);
+            if (x.cols) n += (size_t)sprintf(bytes + n, ",%d", x.cols);
+            n += (size_t)sprintf(bytes + n, "],\"data_offsets\":[%lu,%lu]}", (unsigned long)at,
+                                 (unsigned long)(at + size));
+            at += size;
+        }
+        n += (size_t)sprintf(bytes + n, "}");
+        for (i = 0; i < 8; i++) bytes[i] = (char)((n - 8) >> 8 * i & 255);
+        memset(bytes + n, 0, at);
+        snprintf(path, sizeof path, "%s/part%d.safetensors", parts, part);
+        write_file(path, bytes, n + at);
+    }
+}
+
 static void prepare(void)
 {
     const char *where = getenv("TMPDIR");
@@ -87,6 +115,9 @@ static void prepare(void)
     snprintf(config_path, sizeof config_path, "%s/config.json", folder);
     snprintf(model_path, sizeof model_path, "%s/model.safetensors", folder);
     snprintf(state_path, sizeof state_path, "%s/trainer_state.safetensors", folder);
+    snprintf(parts, sizeof parts, "%.480s_parts", folder);
+    snprintf(generation_path, sizeof generation_path, "%s/generation_config.json", parts);
+    snprintf(index_path, sizeof index_path, "%s/model.safetensors.index.json", parts);
     c.vocabulary = "a";
     c.model.hidden_size = 2;
     c.model.intermediate_size = 1;
@@ -110,6 +141,13 @@ static void prepare(void)
          "no config.json");
     fclose(file);
     config_is_good = 1;
+    {
+        char path[600];
+        grpo__make_folder(parts);
+        snprintf(path, sizeof path, "%s/config.json", parts);
+        write_file(path, good_config, good_size);
+        write_parts();
+    }
 }
 
 static void try_config(const uint8_t *data, size_t size)
@@ -129,14 +167,37 @@ static void try_config(const uint8_t *data, size_t size)
     }
 }
 
+static int encode_nothing(void *tokenizer, const char *text, int *tokens, int capacity)
+{
+    (void)tokenizer; (void)text; (void)tokens; (void)capacity;
+    return 0;
+}
+
+static void try_generation(const uint8_t *data, size_t size)
+{
+    grpo_config c = grpo_defaults(), was;
+    int code, i;
+    write_file(generation_path, data, size);
+    c.encode = encode_nothing;
+    was = c;
+    code = grpo_load_config(&c, parts);
+    need(code <= 0 && (!code || strlen(c.error) > 10), "no sentence");
+    memset(c.error, 0, sizeof c.error);
+    need(!code || !memcmp(&c, &was, sizeof c), "a refused file changed the config");
+    need(c.num_eos >= 0 && c.num_eos <= GRPO_MAX_EOS, "too many eos_token_ids");
+    for (i = 0; i < c.num_eos; i++) need(c.eos_token_ids[i] >= 0, "a negative token");
+    remove(generation_path);
+}
+
 static void try_archive(const char *path, int resume, const uint8_t *data, size_t size)
 {
+    const char *where = path == index_path ? parts : folder;
     int code, i;
     size_t k;
     if (!config_is_good) write_file(config_path, good_config, good_size);
     config_is_good = 1;
     write_file(path, data, size);
-    code = resume ? grpo_resume(object, folder) : grpo_load(object, folder);
+    code = resume ? grpo_resume(object, where) : grpo_load(object, where);
     need(code <= 0 && (!code || strlen(grpo_error(object)) > 10), "no sentence");
     download(after);
     for (i = 0; i < 4; i++) {
@@ -155,9 +216,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!object) prepare();
     if (!size) return 0;
-    if (data[0] % 3 == 0) try_config(data + 1, size - 1);
-    else try_archive(data[0] % 3 == 1 ? model_path : state_path, data[0] % 3 == 2, data + 1,
-                     size - 1);
+    switch (data[0] % 5) {
+    case 0: try_config(data + 1, size - 1); break;
+    case 1: try_archive(model_path, 0, data + 1, size - 1); break;
+    case 2: try_archive(state_path, 1, data + 1, size - 1); break;
+    case 3: try_archive(index_path, 0, data + 1, size - 1); break;
+    default: try_generation(data + 1, size - 1);
+    }
     return 0;
 }
 

@@ -880,8 +880,8 @@ static void shard_path(char *path, int shard)
     snprintf(path, 64, FOLDER "/part %d.safetensors", shard);
 }
 
-/* Tensor t goes into file t % SHARDS; the first may claim to lie elsewhere. */
-static void write_shards(const archive *whole, const char *first, const char *before,
+/* Tensor t goes into file t % SHARDS; one may claim to lie elsewhere. */
+static void write_shards(const archive *whole, int which, const char *elsewhere, const char *before,
                          const char *after)
 {
     static char header[1 << 16], index[1 << 16];
@@ -908,7 +908,7 @@ static void write_shards(const archive *whole, const char *first, const char *be
     for (t = 0; t < whole->n; t++) {
         snprintf(path, sizeof path, "part %d.safetensors", t % SHARDS);
         n += (size_t)snprintf(index + n, sizeof index - n, "%s\"%s\":\"%s\"", t ? ",\n" : "",
-                              whole->e[t].name, t || !first ? path : first);
+                              whole->e[t].name, t == which && elsewhere ? elsewhere : path);
     }
     snprintf(index + n, sizeof index - n, "%s", after);
     write_bytes(FOLDER INDEX, index, strlen(index));
@@ -917,19 +917,20 @@ static void write_shards(const archive *whole, const char *first, const char *be
 #define MAP "\"weight_map\":{"
 static void test_shards(void)
 {
-    static const struct { const char *first, *before, *after, *word; } cases[] = {
-        { "../part 0.safetensors", MAP, "}}", "slashes" }, { "..", MAP, "}}", "slashes" },
-        { "/etc/passwd", MAP, "}}", "slashes" }, { "a\\\\b", MAP, "}}", "slashes" },
-        { "c:x", MAP, "}}", "slashes" }, { "", MAP, "}}", "slashes" },
-        { "a\\u002fb", MAP, "}}", "slashes" }, { "nul\\u0000", MAP, "}}", "slashes" },
-        { "part 1.safetensors", MAP, "}}", "model.embed_tokens.weight is missing" },
-        { "no such.safetensors", MAP, "}}", "no such.safetensors" },
-        { "config.json", MAP, "}}", "config.json" },
-        { NULL, MAP "\"x.weight\":\"part 0.safetensors\",", "}}", "x.weight is not part" },
-        { NULL, MAP "\"model.norm.weight\":\"part 0.safetensors\",", "}}", "twice" },
-        { NULL, MAP "\"model.norm.weight\":3,", "}}", "model.norm.weight" },
-        { NULL, "\"weight\":{", "}}", "weight_map" }, { NULL, MAP, "}", "index" },
-        { NULL, "\"weight_map\":[],\"x\":{", "}}", "weight_map" }
+    static const struct { const char *elsewhere, *before, *after, *word; int which; } cases[] = {
+        { "../part 0.safetensors", MAP, "}}", "slashes", 0 }, { "..", MAP, "}}", "slashes", 0 },
+        { "/etc/passwd", MAP, "}}", "slashes", 0 }, { "a\\\\b", MAP, "}}", "slashes", 0 },
+        { "c:x", MAP, "}}", "slashes", 0 }, { "", MAP, "}}", "slashes", 0 },
+        { "a\\u002fb", MAP, "}}", "slashes", 0 }, { "nul\\u0000", MAP, "}}", "slashes", 0 },
+        { "part 1.safetensors", MAP, "}}", "embed_tokens.weight is not in this file", 0 },
+        { "part 2.safetensors", MAP, "}}", "o_proj.weight is in another file", 4 },
+        { "no such.safetensors", MAP, "}}", "no such.safetensors", 0 },
+        { "config.json", MAP, "}}", "config.json", 0 },
+        { NULL, MAP "\"x.weight\":\"part 0.safetensors\",", "}}", "x.weight is not part", 0 },
+        { NULL, MAP "\"model.norm.weight\":\"part 0.safetensors\",", "}}", "twice", 0 },
+        { NULL, MAP "\"model.norm.weight\":3,", "}}", "model.norm.weight", 0 },
+        { NULL, "\"weight\":{", "}}", "weight_map", 0 }, { NULL, MAP, "}", "index", 0 },
+        { NULL, "\"weight_map\":[],\"x\":{", "}}", "weight_map", 0 }
     };
     grpo_config c = tiny();
     grpo *g, *other;
@@ -947,18 +948,19 @@ static void test_shards(void)
     remove(FOLDER MODEL);
     a = good_archive(other, w, "F32");
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
-        write_shards(&a, cases[i].first, cases[i].before, cases[i].after);
-        refused(g, before, cases[i].first ? cases[i].first : cases[i].before, cases[i].word);
+        write_shards(&a, cases[i].which, cases[i].elsewhere, cases[i].before, cases[i].after);
+        refused(g, before, cases[i].elsewhere ? cases[i].elsewhere : cases[i].before,
+                cases[i].word);
     }
     find(&a, "model.norm")->skip = 1;                         /* in the index, not in its file   */
-    write_shards(&a, NULL, MAP, "}}");
+    write_shards(&a, 0, NULL, MAP, "}}");
     refused(g, before, "not in its file", "model.norm.weight");
     find(&a, "model.norm")->skip = 0;
     a.n--;                                                    /* in no file                      */
-    write_shards(&a, NULL, MAP, "}}");
+    write_shards(&a, 0, NULL, MAP, "}}");
     refused(g, before, "not in the index", "model.norm.weight is missing");
     a.n++;
-    write_shards(&a, NULL, MAP, "}}");
+    write_shards(&a, 0, NULL, MAP, "}}");
     accepted(g, w, "three files");
     download(g, g->machinery->reference, before);
     CHECK(!memcmp(before, w, g->num_parameters * sizeof(float)), "the reference is not the policy");
@@ -1377,7 +1379,7 @@ static void test_other_model(void)
     a = trained(&c, 1);
     CHECK(!grpo_save(a, FOLDER, GRPO_SAVE_STATE), "%s", grpo_error(a));
     for (i = 0; i < 3; i++) {
-        static const char *const words[] = { "4/4 heads", "rope_theta 9999.0", "linear 0 2.0" };
+        static const char *const words[] = { "4/4 heads", "rope_theta 9999.0", "2.0 0.0 0.0 0 linear" };
         grpo_config other = c;
         if (i == 0) { other.model.num_attention_heads = other.model.num_key_value_heads = 4;
                       other.model.head_dim = 2; }
@@ -1439,7 +1441,7 @@ static void check_files(const blob *was, const blob *fresh, const char *what, in
 static void test_failing_save(grpo *old, grpo *fresh)
 {
     blob was[3], now[3];
-    int n, code = -1;
+    int n, code = -1, syncs = 0;
     CHECK(!grpo_save(fresh, OTHER, GRPO_SAVE_STATE), "%s", grpo_error(fresh));
     read_all(OTHER, now);
     for (n = 0; code && n < 2000; n++) {
@@ -1453,6 +1455,7 @@ static void test_failing_save(grpo *old, grpo *fresh)
         fresh->config.error[0] = 0;
         code = grpo_save(fresh, FOLDER, GRPO_SAVE_STATE);
         file_fail_at = -1;
+        syncs += !strcmp(file_failed, "fsync");
         if (!strcmp(file_failed, "mkdir") || (!code && !strcmp(file_failed, "fclose"))) {
                                     /* the folder is there already; it was forced to the disk    */
             free_all(was);
@@ -1469,6 +1472,9 @@ static void test_failing_save(grpo *old, grpo *fresh)
         free_all(was);
     }
     CHECK(!code && n > 20, "only %d file calls?", n);
+#if defined(__unix__) || defined(__APPLE__)
+    CHECK(syncs == 4, "three files and the folder are forced to the disk, not %d", syncs);
+#endif
     free_all(now);
     remove_folder(OTHER);
 }
