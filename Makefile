@@ -21,10 +21,11 @@ WARN     = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 BUILD    = build
 HEADER   = grpo.h
 EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 06_ladder \
-           07_ppo_vs_grpo 08_code 09_rubric
+           07_ppo_vs_grpo 08_code 09_rubric grpo gguf2hf story_verifier
 SHARED   = $(wildcard examples/*.h)
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
-           test_double test_learning test_ppo test_interpreter test_models
+           test_double test_learning test_ppo test_interpreter test_models test_tokenizer \
+           test_gguf test_questions test_chat test_verifier test_report
 
 all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench $(BUILD)/league
 
@@ -37,7 +38,7 @@ hello: $(BUILD)/01_hello
 picture: $(BUILD)/03_arithmetic
 	./$(BUILD)/03_arithmetic --svg examples/arithmetic.svg
 
-test: $(TESTS:%=$(BUILD)/%) all
+test: $(TESTS:%=$(BUILD)/%) $(BUILD)/toy_folder all
 	@CC="$(CC)" BUILD="$(BUILD)" sh tests/run.sh $(TESTS)
 
 bench: $(BUILD)/bench
@@ -56,7 +57,7 @@ $(BUILD)/%: examples/%.c $(HEADER) $(SHARED) | $(BUILD)
 $(BUILD)/%: bench/%.c $(HEADER) bench/steps.h | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h $(SHARED) | $(BUILD)
+$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h tests/make_gguf.h $(SHARED) | $(BUILD)
 	$(CC) $(TESTFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD) $(BUILD)/cuda:
@@ -67,7 +68,7 @@ NVCC     ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/
 CUDA_ARCH ?= native
 CUDA_LIB  = $(abspath $(dir $(NVCC))../lib64)
 CUDA_LINK = $(BUILD)/cuda/grpo_cuda.o -L$(CUDA_LIB) -Wl,-rpath,$(CUDA_LIB) -lcudart -lstdc++ -ldl -lm
-CUDA_EXAMPLES = $(filter-out 04_your_own_model,$(EXAMPLES))
+CUDA_EXAMPLES = $(filter-out 04_your_own_model gguf2hf story_verifier,$(EXAMPLES))
 
 cuda: $(CUDA_EXAMPLES:%=$(BUILD)/cuda/%) $(BUILD)/cuda/test_cuda $(BUILD)/cuda/cuda
 	@echo "built: $(BUILD)/cuda/03_arithmetic and others, which train on the GPU"

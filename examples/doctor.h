@@ -37,8 +37,8 @@ static inline const char *doctor_says(const doctor_point *p, int n) {
                "look whether a reward is huge";
     if (DOCTOR_ALL(dead, 0.95, 1) && DOCTOR_ALL(reward, 1e-6, -1))
         return "no completion earns anything, so nothing can be learned: is the prompt the one "
-               "that the model knows, is the answer's form too strict, are the questions too hard? Try "
-               "easier ones, partial rewards, larger groups";
+               "that the model knows, is the answer's form too strict, are the questions too hard? "
+               "Try easier ones, partial rewards, larger groups";
     if (DOCTOR_ALL(dead, 0.95, 1))
         return "all rewards of each group are equal, so nothing can be learned: the questions are "
                "too easy or too hard, or sampling is not random enough";

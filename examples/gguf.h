@@ -347,7 +347,7 @@ static inline int gguf_dimension(gguf_file *g, const char *architecture, const c
     if (value == -1 && *x >= 0) return 1;
     if (value == -1)
         return gguf_fail(g, "%s.%s is missing: is this a model?", architecture, name);
-    if (!(value >= 1 && value <= GGUF_MOST_DIMENSION) || floor(value) != value)
+    if (!(value >= 1 && value <= (double)GGUF_MOST_DIMENSION) || floor(value) != value)
         return gguf_fail(g, "%s.%s is %g: it must be a whole number from 1 to 2^28",
                          architecture, name, value);
     *x = (int)value;
@@ -644,7 +644,7 @@ static inline int gguf_read_family(gguf_file *g, gguf_model *m) {
     }
     if (!name.length) return gguf_fail(g, "general.architecture is missing: is this a model?");
     return gguf_fail(g, "its architecture is %.*s: only llama, qwen2 and qwen3 are supported",
-                     (int)(name.length < GGUF_NAME ? name.length : GGUF_NAME), name.text);
+                     (int)(name.length < GGUF_NAME ? name.length : (size_t)GGUF_NAME), name.text);
 }
 
 /* What these architectures leave out, but others of the same name have had. */
@@ -687,7 +687,7 @@ static inline int gguf_fit_llama3(gguf_model *m, const float *f, int n) {
     m->high_freq_factor = floor(high * 64 + 0.5) / 64;
     m->original_context = floor(slope * (high - 1) + 0.5);
     if (!(m->high_freq_factor > 1 && m->high_freq_factor < 1e6 && m->original_context >= 1
-          && m->original_context <= GGUF_MOST_DIMENSION)) return 0;
+          && m->original_context <= (double)GGUF_MOST_DIMENSION)) return 0;
     for (i = 0; i < n; i++) {
         double rounds = m->original_context * pow(m->theta, -(double)i / n) / 6.283185307179586;
         double x = (rounds - 1) / (m->high_freq_factor - 1);

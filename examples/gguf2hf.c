@@ -29,9 +29,6 @@ static void report(const gguf_summary *s, const char *folder) {
     static const char *const names[] = { "", "F32", "BF16", "F16" };
     printf("%s: %s, %d layers, %.0f parameters in %s%s\n", folder, s->architecture, s->layers,
            s->parameters, names[s->dtype], s->has_tokenizer ? "" : ", no tokenizer");
-    if (s->rope_scaling)
-        puts("note: it scales its rotary positions (rope_scaling in config.json): transformers "
-             "does that, but see whether your trainer does");
 }
 
 int main(int argc, char **argv) {

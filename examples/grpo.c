@@ -10,7 +10,9 @@
  * A verifier is one of those built in, or a program of yours in any language: --reward
  * "cmd:./verify" (verifier.h says how they talk). Ctrl-C ends the step under way and saves;
  * --resume goes on with the same bits, after a crash too. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE                 /* mkdir, sigaction; namespaces for verifiers */
+#endif
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "backend.h"
@@ -63,8 +65,8 @@ static const option options[] = {
     { "answer", "", "name of the answer's field", TEXT, RUN, AT(answer) },
     { "prompt-format", "", "text around {question}, instead of a chat template", TEXT,
       RUN | CHAT, AT(prompt_format) },
-    { "template", "", "chatml, llama3, llama2 ...: instead of the folder's own", TEXT, RUN | CHAT,
-      AT(template_of) },
+    { "template", "", "qwen2.5, qwen3, smollm2, llama3, llama2 ...: instead of the folder's own",
+      TEXT, RUN | CHAT, AT(template_of) },
     { "system", "", "system message of the chat template", TEXT, RUN | CHAT, AT(system) },
     { "limit", "", "use the first so many questions; 0: all", INT, RUN, AT(limit) },
     { "steps", "", "GRPO steps", INT, TRAIN, AT(steps) },
@@ -352,7 +354,8 @@ static int open_folder(settings *s) {
     c->encode = tokenizer_encode;
     c->decode = tokenizer_decode;
     c->max_token_bytes = tokenizer_longest(s->tokens);
-    if (grpo_load_config(c, s->model)) return complain(c->error);
+    if (grpo_load_config(c, s->model)) return -1;             /* on_message has said why         */
+    c->model.initializer_range = 0;           /* no random weights, for others follow            */
     if (tokenizer_size(s->tokens) > c->model.vocab_size) {
         fprintf(stderr, "grpo: %s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
                 "they are not of the same model\n", s->model, tokenizer_size(s->tokens),
@@ -371,22 +374,32 @@ static void add_end(grpo_config *c, int id) {
     c->eos_token_id = id;
 }
 
-/* How it is asked, and by which tokens its answers end: those of the folder, and the template's. */
+/* How it is asked, and by which tokens its answers end: those of the folder, and the template's. A
+ * template that tells the date tells always the same, so that a run can be repeated. */
 static int open_chat(settings *s) {
     char error[JSON_ERROR_LENGTH];
-    const char *stop;
-    int id;
-    if (!chat_open(&s->chat, s->model, s->template_of, s->prompt_format, error))
-        return complain(error);
-    stop = chat_stop(&s->chat);
-    id = stop ? tokenizer_id(s->tokens, stop) : -1;
-    if (stop && id < 0)
-        fprintf(stderr, "grpo: the template %s ends a turn with %s, which is no token of this "
-                "model: answers will not end there\n", s->chat.format->name, stop);
-    if (id >= 0) add_end(&s->c, id);
+    const char *stops[CHAT_STOPS];
+    int i, id, good;
+    if (s->prompt_format) good = chat_plain(&s->chat, s->prompt_format, error);
+    else if (s->template_of) good = chat_named(&s->chat, s->template_of, error);
+    else good = chat_recognise(&s->chat, s->model, error);
+    if (!good) return complain(error);
+    if (s->chat.date[0]) snprintf(s->chat.date, sizeof s->chat.date, "26 Jul 2024");
+    for (i = chat_stops(&s->chat, stops) - 1; i >= 0; i--)
+        if ((id = tokenizer_id(s->tokens, stops[i])) >= 0) add_end(&s->c, id);
     if (s->c.eos_token_id >= 0) return 0;
-    return complain("config.json and generation_config.json name no eos_token_id: answers could "
-                    "not end");
+    return complain("neither config.json, generation_config.json nor the template names a token "
+                    "that ends an answer");
+}
+
+/* A talk in the model's words, from malloc; NULL with a sentence on stderr. */
+static char *render(const settings *s, const chat_turn *turns, int n) {
+    char error[JSON_ERROR_LENGTH];
+    chat_text text = { NULL, 0, 0 };
+    if (chat_render(&s->chat, s->system, turns, n, 1, &text, error)) return text.text;
+    complain(error);
+    chat_text_free(&text);
+    return NULL;
 }
 
 /* ---------------------------------------------------------------------------- questions ------ */
@@ -426,8 +439,10 @@ static int *tokens_of(const settings *s, const char *text, int *count) {
 /* Question i as a prompt. 1: done; 0: it is too long; -1: it cannot be. */
 static int ask(settings *s, const task *t, int i, grpo_prompt *p) {
     const questions_item *q = &t->list.items[i];
+    chat_turn turn = { "user", NULL };
     memset(p, 0, sizeof *p);
-    p->text = chat_ask(&s->chat, s->system, q->text);
+    turn.text = q->text;
+    p->text = render(s, &turn, 1);
     p->tokens = p->text ? tokens_of(s, p->text, &p->num_tokens) : NULL;
     p->answer = q->answer;
     p->data = q->json;
@@ -629,7 +644,7 @@ static void catch_interrupts(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_interrupt;
-    action.sa_flags = SA_RESETHAND;           /* a second Ctrl-C ends the program at once        */
+    action.sa_flags = (int)SA_RESETHAND;      /* a second Ctrl-C ends the program at once        */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
@@ -715,8 +730,14 @@ static char *copy_text(const char *s) {
 /* The answer to the talk's last turn; 0, or -1: it cannot be given. */
 static int answer(settings *s, grpo *g, const talk *t, uint64_t seed, char *text, size_t room) {
     grpo_prompt p;
-    char *whole = chat_render(&s->chat, s->system, (const char *const *)t->turns, t->count);
-    int code = -1;
+    chat_turn turns[MOST_TURNS + 1];
+    char *whole;
+    int i, code = -1;
+    for (i = 0; i < t->count; i++) {
+        turns[i].role = i % 2 ? "assistant" : "user";
+        turns[i].text = t->turns[i];
+    }
+    whole = render(s, turns, t->count);
     memset(&p, 0, sizeof p);
     p.tokens = whole ? tokens_of(s, whole, &p.num_tokens) : NULL;
     if (p.tokens && p.num_tokens > s->c.max_prompt_length)
@@ -777,22 +798,24 @@ static void print_model(const settings *s) {
 }
 
 static void print_asking(settings *s) {
+    static const char *const families[] = { "plain", "ChatML", "Llama 3", "Llama 2", "Zephyr" };
+    const chat_turn turn = { "user", "..." };
     char error[JSON_ERROR_LENGTH], *text;
-    if (!chat_open(&s->chat, s->model, NULL, NULL, error)) { printf("  %s\n", error); return; }
-    text = chat_ask(&s->chat, NULL, "...");
-    printf("  chat template %s:\n%s\n", s->chat.format->name, text ? text : "");
+    if (!chat_recognise(&s->chat, s->model, error)) { printf("  %s\n", error); return; }
+    text = render(s, &turn, 1);
+    printf("  asked as %s:\n%s\n", families[s->chat.family], text ? text : "");
     free(text);
 }
 
 static int inspect(settings *s) {
     grpo_memory needed;
-    double parameters;
+    double parameters = 0;
     if (open_folder(s)) return -1;
     print_model(s);
     print_asking(s);
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
     if (grpo_memory_needed(&s->c, &needed)) return -1;
-    parameters = (double)needed.gradients / 4;
+    parameters = (double)grpo__shape_of(&s->c.model).total;
     printf("  %.1f million weights. To train %d questions x %d completions of %d tokens:\n  ",
            parameters / 1e6, s->c.num_prompts, s->c.num_generations, s->c.max_completion_length);
     print_memory(&needed);

@@ -50,13 +50,26 @@ static inline void report_log_eval(const char *path, int step, const grpo_evalua
     report_close(f);
 }
 
+/* The text of each token: what it adds to the text of those before it. */
+static inline void report_pieces(FILE *f, grpo *g, const int *tokens, int n) {
+    enum { ROOM = 1 << 16 };
+    char *text = (char *)malloc(ROOM);
+    int i, length = 0;
+    for (i = 0; text && i < n; i++) {
+        int now = grpo_decode(g, tokens, i + 1, text, ROOM);
+        fputs(i ? ", " : "", f);
+        json_write(f, text + length, now > length && now <= ROOM ? (size_t)(now - length) : 0);
+        if (now > length && now <= ROOM) length = now;
+    }
+    free(text);
+}
+
 /* The batch's first group: each completion in the pieces that are its tokens, with their
  * advantages. */
 static inline void report_log_samples(const char *path, grpo *g) {
     const grpo_batch *b = &g->batch;
     FILE *f = report_append(path);
-    char piece[1024];
-    int i, t, n;
+    int i, t;
     if (!f) return;
     fprintf(f, "{\"samples\": {\"step\": %.0f, \"prompt\": ", (double)g->state.step);
     json_write(f, b->samples[0].prompt, strlen(b->samples[0].prompt));
@@ -66,11 +79,7 @@ static inline void report_log_samples(const char *path, grpo *g) {
     for (i = 0; i < b->group_size; i++) {
         fprintf(f, "%s{\"reward\": %g, \"text\": [", i ? ", " : ", \"completions\": [",
                 (double)b->rewards[i]);
-        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) {
-            n = grpo_decode(g, &b->tokens[t], 1, piece, sizeof piece);
-            fputs(t > b->offsets[i] ? ", " : "", f);
-            json_write(f, piece, n > 0 && n < (int)sizeof piece ? (size_t)n : 0);
-        }
+        report_pieces(f, g, b->tokens + b->offsets[i], b->offsets[i + 1] - b->offsets[i]);
         fprintf(f, "], \"advantages\": [");
         for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
             fprintf(f, "%s%.4g", t > b->offsets[i] ? ", " : "", (double)b->advantages[t]);
@@ -123,11 +132,10 @@ static inline int report_curve(report *r, const char *name, int add) {
     return r->curves++;
 }
 
-/* The row of a step; those from it on are forgotten if `anew`, for the run was resumed there. */
+/* The row of a step; those after it are forgotten if `anew`, for the run was resumed there. */
 static inline report_row *report_row_of(report *r, int step, int anew) {
-    int i;
-    while (anew && r->count && r->rows[r->count - 1].step >= step
-           && !isnan(r->rows[r->count - 1].values[0])) r->count--;
+    int i, k;
+    while (anew && r->count && r->rows[r->count - 1].step > step) r->count--;
     for (i = r->count; i > 0 && r->rows[i - 1].step >= step; i--)
         if (r->rows[i - 1].step == step) return &r->rows[i - 1];
     if (r->count == r->capacity) {
@@ -140,10 +148,7 @@ static inline report_row *report_row_of(report *r, int step, int anew) {
     memmove(&r->rows[i + 1], &r->rows[i], (size_t)(r->count - i) * sizeof *r->rows);
     r->count++;
     r->rows[i].step = step;
-    {
-        int k;
-        for (k = 0; k < REPORT_CURVES; k++) r->rows[i].values[k] = (double)NAN;
-    }
+    for (k = 0; k < REPORT_CURVES; k++) r->rows[i].values[k] = (double)NAN;
     return &r->rows[i];
 }
 
@@ -315,7 +320,7 @@ static inline void report_panel(FILE *f, const report *r, int i, const char *tit
     for (k = 0; k < 2; k++) {
         double y = k ? s.most : s.least;
         fprintf(f, "<line class=\"g\" x1=\"44\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                "<text class=\"a\" x=\"40\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n",
+                "<text class=\"a\" x=\"40\" y=\"%.1f\" text-anchor=\"end\">%.2g</text>\n",
                 REPORT_WIDTH - 16, report_y(&s, y), report_y(&s, y), report_y(&s, y) + 3, y);
     }
     fprintf(f, "<text class=\"a\" x=\"44\" y=\"%d\">%.0f</text>"
@@ -335,7 +340,7 @@ static inline void report_panel(FILE *f, const report *r, int i, const char *tit
 
 /* All panels in one SVG. */
 static inline void report_svg(FILE *f, const report *r) {
-    int order[REPORT_TITLES + REPORT_CURVES], n = 0, i, rows;
+    int order[(int)REPORT_TITLES + (int)REPORT_CURVES], n = 0, i, rows;
     report_scale s;
     for (i = 0; i < REPORT_TITLES; i++) {
         int c = report_curve((report *)(uintptr_t)r, report_titles[i][0], 0);

@@ -22,10 +22,11 @@ mkdir -p "$dir"
 "$BUILD/toy_folder" "$dir/toy"
 check "a toy folder" $?
 task="--data $dir/toy/train.jsonl --reward match"
-train() { # train OUT OPTIONS...
+in_place=
+train() { # train OUT OPTIONS...; in_place=exec: instead of the shell, so that a kill meets it
     out=$1
     shift
-    "$grpo" train "$dir/toy" $task --out "$out" --steps 300 --save-steps 5 --eval-steps 100 \
+    $in_place "$grpo" train "$dir/toy" $task --out "$out" --steps 300 --save-steps 5 --eval-steps 100 \
         --eval "$dir/toy/test.jsonl" --num-prompts 4 --num-generations 4 --learning-rate 1e-3 \
         --max-prompt-length 64 --max-completion-length 4 --beta 0.01 --epsilon-high 0.28 "$@"
 }
@@ -73,7 +74,7 @@ says "a verifier of one's own" "reward 1.00\|1.000" "$grpo" eval "$dir/toy" \
 killed=0 tries=0
 while [ $killed -lt "$kills" ] && [ $tries -lt $((4 * kills)) ]; do
     tries=$((tries + 1))
-    train "$dir/killed" --resume > "$dir/killed.txt" 2>&1 &
+    (in_place=exec; train "$dir/killed" --resume > "$dir/killed.txt" 2>&1) &
     pid=$!
     sleep "$(awk -v s=$tries -v t="$took" 'BEGIN { srand(s); rand(); print rand() * t / 1e4 }')"
     kill -9 $pid 2> /dev/null && killed=$((killed + 1))

@@ -3,7 +3,7 @@
 # Each test ends with a line "N passed, N failed"; one that does not has crashed: that is a failure.
 passed=0 failed=0
 log=$BUILD/test.log
-for name in "$@" programs.sh symbols.sh; do
+for name in "$@" programs.sh symbols.sh command.sh; do
     case $name in
     *.sh) sh "tests/$name" > "$log" 2>&1 ;;
     *)    (cd "$BUILD" && "./$name") > "$log" 2>&1 ;;

@@ -10,7 +10,7 @@ void grpo_shim_inject(int malloc_fails_in, int launch_faults_in, int no_device);
 long grpo_shim_allocated(void);
 #endif
 
-static int tiny;                    /* few and small cases: for the stand-in, and for --quick      */
+static int tiny;                    /* few and small cases: for the stand-in, for --quick        */
 
 /* ---- one operation on both backends. Inputs are rounded to what the device stores. */
 typedef struct side { const grpo_backend *b; void *context; } side;
