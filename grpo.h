@@ -126,9 +126,9 @@
  *
  * WHAT IT DOES NOT DO
  *
- *   Other architectures than Llama / Qwen2 / Qwen3 decoders, mixture of experts, images, several
- *   machines, quantised training, tool calls. It reads no tokenizer files: bring your own two
- *   hooks.
+ *   Other architectures than Llama / Qwen2 / Qwen3 / Mistral decoders, mixture of experts,
+ *   images, several machines, quantised training, tool calls. It reads no tokenizer files: bring
+ *   your own two hooks.
  *
  * DEVIATIONS FROM THE PAPER
  *

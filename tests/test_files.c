@@ -1379,7 +1379,8 @@ static void test_other_model(void)
     a = trained(&c, 1);
     CHECK(!grpo_save(a, FOLDER, GRPO_SAVE_STATE), "%s", grpo_error(a));
     for (i = 0; i < 3; i++) {
-        static const char *const words[] = { "4/4 heads", "rope_theta 9999.0", "2.0 0.0 0.0 0 linear" };
+        static const char *const words[] = { "4/4 heads", "rope_theta 9999.0",
+                                             "2.0 0.0 0.0 0 linear" };
         grpo_config other = c;
         if (i == 0) { other.model.num_attention_heads = other.model.num_key_value_heads = 4;
                       other.model.head_dim = 2; }

@@ -33,10 +33,11 @@ static int read_numbers(const char *json, const char *key, double *to)
     snprintf(quoted, sizeof quoted, "\"%s\":", key);
     at = strstr(json, quoted);
     for (at = at ? at + strlen(quoted) : ""; n < MOST; at = end) {
+        double x;
         at += strspn(at, " \n[,");
-        to[n] = strtod(at, &end);
+        x = strtod(at, &end);
         if (end == at) break;
-        n++;
+        to[n++] = x;
         if (*end != ',') break;
     }
     return n;
