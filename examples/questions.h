@@ -340,8 +340,8 @@ static inline int questions_split(questions *q, questions *held, int every, int 
     int i, good;
     if (!moves) return questions_wrong(error, "there is not enough memory to split the questions");
     for (i = 0; i < q->count; i++)
-        moves[i] = every ? i % every == every - 1
-                         : questions_permute(i, q->count, questions_mix(seed ^ 0x5d11)) < share;
+        moves[i] = (unsigned char)(every ? i % every == every - 1
+                       : questions_permute(i, q->count, questions_mix(seed ^ 0x5d11)) < share);
     good = questions_move(q, held, moves, error);
     free(moves);
     return good;

@@ -1,165 +1,421 @@
-/* The verifier of verifier.h against children that do everything wrong. Each child is a line of sh.
- * What it may not do is tried only where the system isolates it. */
-#define _GNU_SOURCE
+/* The user's own verifier: what it is given, what is made of its answers, and that no misbehaviour
+ * hangs, escapes or leaves anything behind. Children are sh scripts, or this program itself. */
 #define GRPO_IMPLEMENTATION
-#include "grpo.h"
-#include "check.h"
 #include "examples/verifier.h"
+#include "check.h"
 
 enum { N = 4 };
 
+static char error[JSON_ERROR_LENGTH], here[1024], self[1100];
 static grpo_sample samples[N];
+static questions_item items[N];
+static float rewards[N];
+
+/* ---- this program as a verifier: `test_verifier child NAME` */
+
+/* Rewards each line that is as it should be with 1. */
+static void child_check(void) {
+    static char line[1 << 16];
+    int i;
+    for (i = 0; i < N && fgets(line, sizeof line, stdin); i++) {
+        size_t n = strlen(line);
+        char *copy = (char *)malloc(n + 1), data[64];
+        const json_value *v, *d;
+        json j;
+        int good;
+        strcpy(copy, line);
+        if (!json_parse(&j, copy, n, NULL, error)) continue;
+        v = j.values;
+        d = json_find(v, "data");
+        snprintf(data, sizeof data, "field %d", i);
+        good = json_number(json_find(v, "index"), -1) == i
+               && !strcmp(json_string(json_find(v, "prompt"), ""), "2+2?")
+               && !strcmp(json_string(json_find(v, "completion"), ""), i ? "\"4\"\n\xef\xbf\xbd"
+                                                                       : "5")
+               && (i == 2 ? json_is(json_find(v, "answer"), JSON_NULL)
+                          : !strcmp(json_string(json_find(v, "answer"), ""), "4"))
+               && json_is(json_find(v, "truncated"), i == 1 ? JSON_TRUE : JSON_FALSE)
+               && (i == 3 ? json_is(d, JSON_NULL)
+                          : !strcmp(json_string(json_find(d, "extra"), ""), data));
+        printf("{\"index\": %d, \"reward\": %d}\n", N - 1 - i, good);
+        json_free(&j);
+    }
+}
+
+/* How many files are open beyond the three; whether there is a way to the network. */
+static void child_look(int sockets) {
+    int fd, count = 0;
+    for (fd = 3; fd < 1000; fd++) count += fcntl(fd, F_GETFD) >= 0;
+#ifdef __linux__
+    if (sockets) count = (int)syscall(SYS_socket, 2, 1, 0) >= 0;
+#endif
+    printf("%d\n%d\n%d\n%d\n", count, count, count, count);
+}
+
+static int child(const char *name) {
+    if (!strcmp(name, "check")) child_check();
+    else child_look(!strcmp(name, "socket"));
+    fflush(stdout);
+    _exit(0);
+}
+
+/* ---- a run */
 
 static void make_samples(void) {
-    static const char *const texts[N] = { "1", "a \"quoted\"\n\\ line", "\xc3\xa9 \x80 \x01", "" };
+    static char data[N][64];
     int i;
     memset(samples, 0, sizeof samples);
     for (i = 0; i < N; i++) {
-        samples[i].completion_index = i;
-        samples[i].prompt = "q";
-        samples[i].completion = texts[i];
-        samples[i].answer = i ? "x" : NULL;
-        samples[i].truncated = i == 2;
-        samples[i].data = i == 1 ? "{\"k\":[1]}" : NULL;
+        snprintf(data[i], sizeof data[i], "{\"extra\":\"field %d\"}", i);
+        items[i].json = data[i];
+        samples[i].prompt = "2+2?";
+        samples[i].completion = i ? "\"4\"\n\xff" : "5";
+        samples[i].answer = i == 2 ? NULL : "4";
+        samples[i].truncated = i == 1;
+        samples[i].data = i == 3 ? NULL : &items[i];
     }
 }
 
-typedef struct answer { int code; float rewards[N]; verifier v; double seconds; } answer;
-
-static answer ask(const char *command, double seconds) {
-    answer a;
-    double start = grpo__seconds();
-    memset(&a, 0, sizeof a);
-    a.v = verifier_defaults(command);
-    a.v.seconds = seconds;
-    a.v.output = 4000;
-    a.code = verifier_reward(samples, N, a.rewards, &a.v);
-    a.seconds = grpo__seconds() - start;
-    return a;
+static verifier ready(const char *command) {
+    verifier v;
+    CHECK(verifier_open(&v, command, error), "%s", error);
+    v.seconds = 8;
+    return v;
 }
 
-static void expect(const char *command, const float *rewards, const char *sentence) {
-    answer a = ask(command, 5);
-    int i;
-    CHECK(a.code == 0, "%s: %s", command, a.v.error);
-    for (i = 0; i < N; i++)
-        CHECK(a.rewards[i] == rewards[i] || (isnan(rewards[i]) && isnan(a.rewards[i])),
-              "%s: reward %d is %g", command, i, (double)a.rewards[i]);
-    CHECK(sentence ? strstr(a.v.error, sentence) != NULL : !a.v.error[0], "%s: \"%s\"", command,
-          a.v.error);
-    CHECK(a.seconds < 3, "%s took %g s", command, a.seconds);
+/* Runs a shell script; returns verifier_reward()'s code. */
+static int run_script(verifier *v, const char *script) {
+    int code;
+    free(v->argv[2]);
+    v->argv[2] = verifier_copy(script, strlen(script));
+    code = verifier_reward(samples, N, rewards, v);
+    return code;
 }
 
-static void test_answers(void) {
-    const float ones[N] = { 1, 1, 1, 1 }, none[N] = { 0, 0, 0, 0 }, half[N] = { 0.5f, -2, 0, 0 };
-    const float mixed[N] = { 3, 2, NAN, 0 }, second[N] = { 0, 1, 0, 0 };
-    expect("while read -r line; do echo 1; done", ones, NULL);
-    expect("cat > /dev/null; printf '0.5\\r\\n-2\\n0\\n0'", half, NULL);
-    expect("echo '{\"index\":2,\"reward\":null}'; echo '{\"index\":1,\"reward\":2}'; "
-           "echo '{\"reward\":3,\"index\":0,\"why\":\"x\"}'; echo '{\"index\":3,\"reward\":0}'",
-           mixed, NULL);
-    expect("echo 0.5; echo -2", half, "left 2 of 4 without a reward");
-    expect("true", none, "left 4 of 4");
-    expect("exit 3", none, "exit status 3");
-    expect("echo oh dear >&2; exit 1", none, "it said: oh dear");
-    expect("kill -9 $$", none, "left 4 of 4");
-    expect("echo hello; echo 1", second, "no answer is: hello");
-    expect("echo '{\"index\":9,\"reward\":1}'; echo '{\"index\":-1,\"reward\":1}'; "
-           "echo '{\"index\":1.5,\"reward\":1}'; echo '{\"index\":1,\"reward\":1}'; "
-           "echo '{\"index\":1,\"reward\":7}'; echo '[]'; echo '\"x\"'; echo 1e999", second,
-           "left 3 of 4");
-    expect("echo 1; echo 1; echo 1; echo 1; echo 1", ones, "no answer is: 1");
-    expect("exec < /dev/null; echo 1; echo 1; echo 1; echo 1", ones, NULL);
+static verifier shell(void) { return ready("sh -c ''"); }
+
+static void rewards_are(const verifier *v, float a, float b, float c, float d) {
+    CHECK(rewards[0] == a && rewards[1] == b && rewards[2] == c && rewards[3] == d,
+          "%g %g %g %g instead of %g %g %g %g: %s", (double)rewards[0], (double)rewards[1],
+          (double)rewards[2], (double)rewards[3], (double)a, (double)b, (double)c, (double)d,
+          v->error);
 }
 
-/* What it is sent is JSON that says what the samples say. */
-static void test_request(void) {
-    size_t length, line;
-    char *text = verifier_request(samples, N, &length), *at = text, error[JSON_ERROR_LENGTH];
-    int i;
-    for (i = 0; i < N; i++, at += line + 1) {
-        char *copy;
-        json j;
-        line = strcspn(at, "\n");
-        copy = (char *)malloc(line + 1);
-        memcpy(copy, at, line);
-        copy[line] = 0;
-        CHECK(json_parse(&j, copy, line, "a request", error), "%s", error);
-        CHECK(json_number(json_find(j.values, "index"), -1) == i, "line %d", i);
-        if (i != 2) CHECK(!strcmp(json_string(json_find(j.values, "completion"), "?"),
-                                  samples[i].completion), "line %d: %.*s", i, (int)line, at);
-        CHECK(json_is(json_find(j.values, "truncated"), i == 2 ? JSON_TRUE : JSON_FALSE), "%d", i);
-        CHECK(json_is(json_find(j.values, "data"), i == 1 ? JSON_OBJECT : JSON_NULL), "%d", i);
-        json_free(&j);
+static void check_input(void) {
+    char command[1200];
+    verifier v;
+    snprintf(command, sizeof command, "'%s' child check", self);
+    v = ready(command);
+    v.memory = 0;                   /* sanitizers reserve more than any limit                    */
+    CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
+    rewards_are(&v, 1, 1, 1, 1);
+    CHECK(!v.error[0] && !v.bad && !v.unanswered && !v.killed, "%s", v.error);
+    verifier_close(&v);
+    CHECK(verifier_open(&v, "./test_verifier child check", error), "%s", error);
+    v.memory = 0;
+    CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
+    rewards_are(&v, 1, 1, 1, 1);
+    CHECK(verifier_reward(samples, 0, rewards, &v) == 0 && !v.error[0], "no samples: %s", v.error);
+    verifier_close(&v);
+}
+
+static void check_command(void) {
+    verifier v = ready(" sh  -c 'a \"b\"\\' \"c'\\\"d\" e\\ f");
+    CHECK(v.argv[0][0] == '/' && !strcmp(v.argv[2], "a \"b\"\\") && !strcmp(v.argv[3], "c'\"d")
+          && !strcmp(v.argv[4], "e f") && !v.argv[5], "%s|%s|%s", v.argv[2], v.argv[3], v.argv[4]);
+    verifier_close(&v);
+    CHECK(!verifier_open(&v, "", error) && strstr(error, "needs a command"), "%s", error);
+    CHECK(!verifier_open(&v, "sh -c 'echo", error) && strstr(error, "quote"), "%s", error);
+    CHECK(!verifier_open(&v, "./no_such_verifier", error)
+          && strstr(error, "./no_such_verifier cannot be started"), "%s", error);
+    CHECK(!verifier_open(&v, "no_such_verifier -x", error) && strstr(error, "PATH"), "%s", error);
+}
+
+/* ---- answers */
+
+static const struct said {
+    const char *text, *says;
+    int complete, bad, unanswered;
+    float a, b, c;
+} said[] = {
+    { "1\n 0.5 \r\n\n-2e1\n", "", 1, 0, 0, 1, .5f, -20 },
+    { "1\n2\n3", "", 1, 0, 0, 1, 2, 3 },
+    { "1\n2\n3", "2 of 3", 0, 0, 1, 1, 2, 0 },
+    { "", "0 of 3", 1, 0, 3, 0, 0, 0 },
+    { "{\"index\":2,\"reward\":3}\n{\"reward\":1,\"index\":0}\n{\"index\":1,\"reward\":2,\"x\":[]}",
+      "", 1, 0, 0, 1, 2, 3 },
+    { "1\n{\"index\":2,\"reward\":3}\n2\n", "", 1, 0, 0, 1, 2, 3 },
+    { "1\nhello\n3\n", "line 2 of what the verifier wrote is no number: hello", 1, 1, 1, 1, 0, 3 },
+    { "loading\n1\n2\n3\n", "is no number: loading", 1, 2, 3, 0, 0, 0 },
+    { "1\n2\n3\n4\n5\n", "line 4 of what the verifier wrote is one too many: 4", 1, 2, 3, 0, 0, 0 },
+    { "1\n2\n3 4\n", "is no number: 3 4", 1, 1, 1, 1, 2, 0 },
+    { "0x1\ninf\n1e39\n", "is no number: 0x1", 1, 3, 3, 0, 0, 0 },
+    { "{\"index\":0,\"reward\":1}\n{\"index\":0,\"reward\":1}\n{\"index\":1,\"reward\":1}\n",
+      "again", 1, 1, 2, 0, 1, 0 },
+    { "{\"index\":3,\"reward\":1}\n{\"index\":-1,\"reward\":1}\n{\"index\":0.5,\"reward\":1}\n",
+      "has no \"index\" of a completion", 1, 3, 3, 0, 0, 0 },
+    { "{\"reward\":1}\n{\"index\":1}\n{\"index\":2,\"reward\":\"1\"}\n"
+      "{\"index\":0,\"reward\":1e999}", "has no \"index\"", 1, 4, 3, 0, 0, 0 },
+    { "{\"index\":0,\"reward\":1\n{}\n{{\n", "is no JSON", 1, 3, 3, 0, 0, 0 },
+    { "1\n2\n3\n{\"index\":1,\"reward\":2}\n", "again", 1, 1, 1, 1, 0, 3 },
+    { "{\"index\":0,\"reward\":true}\n1\n2\n3\n", "has no number", 1, 2, 1, 0, 2, 3 },
+};
+
+static void check_answers(void) {
+    const char *none = "null\nNaN\n{\"index\":2,\"reward\":NaN,\"NaN\":\"\\\"NaN\"}\n";
+    size_t i;
+    verifier v;
+    float r[3];
+    for (i = 0; i < sizeof said / sizeof *said; i++) {
+        memset(&v, 0, sizeof v);
+        CHECK(verifier_read_answers(&v, said[i].text, strlen(said[i].text), said[i].complete, 3, r),
+              "memory");
+        CHECK(r[0] == said[i].a && r[1] == said[i].b && r[2] == said[i].c, "%s: %g %g %g",
+              said[i].text, (double)r[0], (double)r[1], (double)r[2]);
+        CHECK(v.bad == said[i].bad && v.unanswered == said[i].unanswered, "%s: %d bad, %d open",
+              said[i].text, v.bad, v.unanswered);
+        CHECK(said[i].says[0] ? strstr(v.error, said[i].says) != NULL : !v.error[0], "%s: \"%s\"",
+              said[i].text, v.error);
     }
-    CHECK(at == text + length, "%d bytes are left", (int)(text + length - at));
-    free(text);
+    memset(&v, 0, sizeof v);
+    CHECK(verifier_read_answers(&v, none, strlen(none), 1, 3, r)
+          && isnan(r[0]) && isnan(r[1]) && isnan(r[2]) && !v.bad && !v.unanswered, "NaN: %s",
+          v.error);
 }
 
-/* Too slow, too much, deaf, and with children that live on: killed in time, nothing left. */
-static void test_misbehaviour(void) {
-    answer a = ask("sleep 60", 0.3);
-    CHECK(a.code == 0 && a.seconds < 2 && strstr(a.v.error, "killed after 0.3 s"), "%g s: %s",
-          a.seconds, a.v.error);
-    a = ask("trap '' TERM INT HUP; while :; do :; done", 0.3);
-    CHECK(a.code == 0 && a.seconds < 2 && strstr(a.v.error, "killed"), "%g s: %s", a.seconds,
-          a.v.error);
-    a = ask("while :; do echo 1111111111111111111111111; done", 5);
-    CHECK(a.code == 0 && a.seconds < 3 && strstr(a.v.error, "writing too much"), "%g s: %s",
-          a.seconds, a.v.error);
-    a = ask("sleep 60 & echo 1; echo 1; echo 1; echo 1", 5);
-    CHECK(a.code == 0 && a.rewards[3] == 1 && a.seconds < 3, "%g s: %s", a.seconds, a.v.error);
-    a = ask("echo 1; exec 1>&-; sleep 60", 5);
-    CHECK(a.code == 0 && a.rewards[0] == 1 && a.seconds < 3, "%g s: %s", a.seconds, a.v.error);
-    a = ask("/none/such", 5);
-    CHECK(a.code != 0 && strstr(a.v.error, "/none/such"), "%s", a.v.error);
+/* ---- misbehaviour */
+
+/* A script whose answers, rewards and sentence are these, within so many seconds. */
+static void behaves(verifier *v, const char *script, double seconds, const char *says, float a,
+                    float b, float c, float d) {
+    double before = verifier_now(), took;
+    int code = run_script(v, script);
+    took = verifier_now() - before;
+    CHECK(code == 0, "%s: %s", script, v->error);
+    rewards_are(v, a, b, c, d);
+    CHECK(says[0] ? strstr(v->error, says) != NULL : !v->error[0], "%s: \"%s\"", script, v->error);
+    CHECK(took < seconds, "%s: took %g s", script, took);
 }
 
-/* A large request to a child that reads nothing, and SIGPIPE as it was. */
-static void test_large(void) {
-    static char large[1 << 20];
-    const grpo_sample saved = samples[0];
-    answer a;
-    memset(large, 'x', sizeof large - 1);
-    samples[0].completion = large;
-    a = ask("echo 1; echo 1; echo 1; echo 1", 5);
-    CHECK(a.code == 0 && a.rewards[0] == 1 && a.seconds < 3, "%g s: %s", a.seconds, a.v.error);
-    a = ask("wc -c | tr -d ' '", 5);
-    CHECK(a.rewards[0] > 1048576, "it read %g bytes", (double)a.rewards[0]);
-    samples[0] = saved;
-    CHECK(signal(SIGPIPE, SIG_DFL) == SIG_DFL, "SIGPIPE is handled otherwise than before");
+static void check_misbehaviour(int isolate) {
+    const char *four = "echo 1; echo 2; echo 3; echo 4";
+    char script[300];
+    verifier v = shell();
+    v.isolate = isolate;
+    v.seconds = 0.3;
+    behaves(&v, "echo 1; sleep 100", 3, "took more than 0.3 seconds", 1, 0, 0, 0);
+    CHECK(v.killed && v.unanswered == 3, "%d %d", v.killed, v.unanswered);
+    behaves(&v, "trap '' TERM INT HUP; echo 1; printf 23; while :; do sleep 1; done", 3,
+            "took more than", 1, 0, 0, 0);
+    behaves(&v, "exec <&- >&- 2>&-; sleep 100", 3, "took more than", 0, 0, 0, 0);
+    behaves(&v, "kill -STOP $$", 3, "took more than", 0, 0, 0, 0);
+    v.seconds = 8;
+    v.output = 100000;
+    behaves(&v, "echo 1; yes", 6, "wrote more than 100000 bytes", 0, 0, 0, 0);
+    behaves(&v, "echo 1; echo 2; sleep 0.1; yes >&2", 6, "wrote more than", 1, 2, 0, 0);
+    snprintf(script, sizeof script, "%s; sleep 100 & sleep 100 2>&1 &", four);
+    behaves(&v, script, 4, "", 1, 2, 3, 4);
+    snprintf(script, sizeof script, "%s; (setsid sleep 100 &) ; (trap '' HUP; setsid sh -c 'setsid "
+             "sleep 100 & sleep 100' &)", four);
+    behaves(&v, script, 4, "", 1, 2, 3, 4);
+    snprintf(script, sizeof script, "exec <&-; %s; exec >&-; sleep 0.1", four);
+    behaves(&v, script, 4, "", 1, 2, 3, 4);
+    behaves(&v, "echo 1; echo 'it broke\n ' >&2; exit 7", 4,
+            "status 7; its last words: it broke", 1, 0, 0, 0);
+    behaves(&v, "echo 1; printf 2; kill -KILL $$", 4, "signal 9", 1, 0, 0, 0);
+    verifier_close(&v);
 }
 
-static void test_limits(void) {
-    answer a = ask("touch \"$TMPDIR/x\" && mkdir \"$TMPDIR/y\" && ln -s / \"$TMPDIR/y/root\" && "
-                   "echo 1", 5);
-    CHECK(a.rewards[0] == 1, "its own folder: %s", a.v.error);
-    a = ask("head -c 100000000 /dev/zero > \"$TMPDIR/big\"; wc -c < \"$TMPDIR/big\"", 5);
-    CHECK(a.rewards[0] > 0 && a.rewards[0] <= 67108864.0f, "a file of %g bytes",
-          (double)a.rewards[0]);
-    printf("isolated: network %s, writing %s\n", a.v.isolated & VERIFIER_NO_NETWORK ? "off" : "on",
-           a.v.isolated & VERIFIER_NO_WRITING ? "off" : "on");
-    if (a.v.isolated & VERIFIER_NO_WRITING) {
-        a = ask("echo x > verifier_was_here || echo 1", 5);
-        CHECK(a.rewards[0] == 1 && !fopen("verifier_was_here", "rb"), "it wrote: %s", a.v.error);
-        a = ask("echo x > /dev/null && echo 1", 5);
-        CHECK(a.rewards[0] == 1, "/dev/null: %s", a.v.error);
-    } else printf("skipped: Landlock is not to be had here\n");
-    if (a.v.isolated & VERIFIER_NO_NETWORK) {
-        a = ask("cat /proc/net/dev | grep -c : ; grep -c ' 0100007F' /proc/net/route", 5);
-        CHECK(a.rewards[0] <= 2, "%g network devices", (double)a.rewards[0]);
-        a = ask("(setsid sleep 61.25 &) ; echo 1", 5);
-        CHECK(a.rewards[0] == 1 && system("pgrep -f '[s]leep 61.25' > /dev/null") != 0,
-              "what it started lives on");
-    } else printf("skipped: namespaces are not to be had here\n");
+static void check_limits(void) {
+    verifier v = shell();
+    v.cpu_seconds = 1;
+    behaves(&v, "echo 1; while :; do :; done", 6, "processor time", 1, 0, 0, 0);
+    v.cpu_seconds = 0;
+    v.file_size = 1 << 20;
+    behaves(&v, "head -c 3000000 /dev/zero 2>/dev/null > f; wc -c < f; ulimit -c; echo 0; echo 0",
+            6, "", 1048576, 0, 0, 0);
+#ifndef __APPLE__
+    v.memory = (size_t)64 << 20;
+    behaves(&v, "awk 'BEGIN { s = \"x\"; while (length(s) < 300000000) s = s s; print 1 }' || "
+            "echo 0; echo 0; echo 0; echo 0", 6, "", 0, 0, 0, 0);
+    v.memory = (size_t)4 << 30;
+    behaves(&v, "awk 'BEGIN { s = \"x\"; while (length(s) < 200000000) s = s s; print 1 }' || "
+            "echo 0; echo 0; echo 0; echo 0", 6, "", 1, 0, 0, 0);
+#endif
+    verifier_close(&v);
 }
 
-int main(void) {
+/* A batch larger than any pipe holds, for a verifier that does not read it. */
+static void check_large_batch(void) {
+    enum { MANY = 64, LONG = 1 << 16 };
+    static grpo_sample many[MANY];
+    static float r[MANY];
+    static char text[LONG];
+    verifier v = shell();
+    int i, good = 1;
+    memset(text, '"', LONG - 1);
+    for (i = 0; i < MANY; i++) many[i].completion = text;
+    free(v.argv[2]);
+    v.argv[2] = verifier_copy("i=0; while [ $i -lt 64 ]; do echo $i; i=$((i + 1)); done", 56);
+    CHECK(verifier_reward(many, MANY, r, &v) == 0 && !v.error[0], "%s", v.error);
+    for (i = 0; i < MANY; i++) good &= r[i] == (float)i;
+    CHECK(good, "unread");
+    free(v.argv[2]);
+    v.argv[2] = verifier_copy("awk '{ print length($0) }'", 26);
+    CHECK(verifier_reward(many, MANY, r, &v) == 0 && !v.error[0], "%s", v.error);
+    for (good = 1, i = 0; i < MANY; i++)
+        good &= r[i] == (float)(2 * (LONG - 1) + (i < 10 ? 85 : 86));
+    CHECK(good, "line of %g bytes", (double)r[0]);
+    verifier_close(&v);
+}
+
+/* ---- what it leaves behind, and what it can reach */
+
+static int folder_is_empty(const char *path) {
+    DIR *folder = opendir(path);
+    struct dirent *e;
+    int count = 0;
+    CHECK(folder != NULL, "%s", path);
+    while (folder && (e = readdir(folder)) != NULL) count++;
+    if (folder) closedir(folder);
+    return count == 2;
+}
+
+static void check_folder(void) {
+    char script[4096], outside[1200];
+    FILE *file;
+    verifier v = shell();
+    snprintf(outside, sizeof outside, "%s/verifier_outside", here);
+    mkdir(outside, 0777);
+    snprintf(script, sizeof script, "%s/verifier_outside/kept", here);
+    file = fopen(script, "w");
+    CHECK(file && !fclose(file), "%s", script);
+    snprintf(script, sizeof script, "cat > /dev/null; ln -s '%s' link; mkdir a b; ln -s '%s' "
+             "a/link; touch a/x b/y; chmod 0 b; i=0; while [ $i -lt 250 ]; do mkdir "
+             "dddddddddddddddddddddddddddddd && cd dddddddddddddddddddddddddddddd; "
+             "i=$((i + 1)); done; touch z; chmod 0 .; [ \"$HOME\" = \"$TMPDIR\" ] && echo 1; echo "
+             "${SECRET-0}; echo 0; echo 0", outside, outside);
+    CHECK(run_script(&v, script) == 0 && !v.error[0], "%s", v.error);
+    rewards_are(&v, 1, 0, 0, 0);
+    snprintf(script, sizeof script, "%s/verifier_tmp", here);
+    CHECK(folder_is_empty(script), "something was left");
+    CHECK(!folder_is_empty(outside), "a link was followed");
+    strcat(outside, "/kept");
+    CHECK(remove(outside) == 0, "a link was followed");
+    outside[strlen(outside) - 5] = 0;
+    remove(outside);
+    verifier_close(&v);
+}
+
+static void check_isolation(void) {
+    char script[4096], command[1200], secret[1100];
+    FILE *file;
+    verifier v = shell();
+    snprintf(secret, sizeof secret, "%s/verifier_secret", here);
+    file = fopen(secret, "w");
+    CHECK(file && fputs("1\n", file) >= 0 && !fclose(file), "%s", secret);
+    CHECK(run_script(&v, "echo 1; echo 1; echo 1; echo 1") == 0, "%s", v.error);
+    CHECK((v.isolated == VERIFIER_ALL) == !v.warning[0], "%d: %s", v.isolated, v.warning);
+    if (v.isolated & VERIFIER_FILES) {
+        snprintf(script, sizeof script, "cat '%s' 2> /dev/null || echo 0; (echo 2 >> '%s') "
+                 "2> /dev/null && echo 1 || echo 0; rm -f '%s' 2> /dev/null && echo 1 || echo 0; "
+                 "cat /etc/hostname 2> /dev/null && echo 1 || echo 0", secret, secret, secret);
+        behaves(&v, script, 5, "", 0, 0, 0, 0);
+        v.readable = secret;
+        snprintf(script, sizeof script, "cat '%s'; (echo 2 >> '%s') 2> /dev/null && echo 1 || "
+                 "echo 0; echo 0; echo 0", secret, secret);
+        behaves(&v, script, 5, "", 1, 0, 0, 0);
+    } else printf("skipped: no Landlock here\n");
+    if (v.isolated & VERIFIER_PROCESSES) {
+        snprintf(script, sizeof script, "kill -0 %ld 2> /dev/null && echo 1 || echo 0; echo 0; "
+                 "echo 0; echo 0", (long)getpid());
+        behaves(&v, script, 5, "", 0, 0, 0, 0);
+    } else printf("skipped: no PID namespace and no Landlock here\n");
+    if (v.isolated & VERIFIER_NETWORK) {
+        verifier own;
+        snprintf(command, sizeof command, "'%s' child socket", self);
+        own = ready(command);
+        own.memory = 0;
+        CHECK(verifier_reward(samples, N, rewards, &own) == 0, "%s", own.error);
+        rewards_are(&own, 0, 0, 0, 0);
+        verifier_close(&own);
+    } else printf("skipped: no network namespace and no seccomp here\n");
+    v.isolate = VERIFIER_MUST;
+    CHECK((run_script(&v, "echo 1") == 0) == (v.isolated == VERIFIER_ALL), "%s", v.error);
+    v.isolate = VERIFIER_NOT;
+    snprintf(script, sizeof script, "cat '%s'; echo 0; echo 0; echo 0", secret);
+    behaves(&v, script, 5, "", 1, 0, 0, 0);
+    CHECK(strstr(v.warning, "not isolated: it can reach your files, the network, your other "
+                 "processes, as you asked"), "%s", v.warning);
+    remove(secret);
+    verifier_close(&v);
+}
+
+/* Neither our open files nor our signals are touched. */
+static void check_ourselves(void) {
+    char command[1200];
+    struct sigaction pipe_before, pipe_after;
+    sigset_t mask;
+    int fds[20], i, lowest;
+    verifier v;
+    for (i = 0; i < 20; i++) fds[i] = dup(1);
+    lowest = fds[0];
+    sigaction(SIGPIPE, NULL, &pipe_before);
+    signal(SIGCHLD, SIG_IGN);
+    snprintf(command, sizeof command, "'%s' child fds", self);
+    v = ready(command);
+    v.memory = 0;
+    for (i = 0; i < 3; i++) {
+        CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
+        rewards_are(&v, 0, 0, 0, 0);
+    }
+    verifier_close(&v);
+    signal(SIGCHLD, SIG_DFL);
+    sigaction(SIGPIPE, NULL, &pipe_after);
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+    CHECK(pipe_after.sa_handler == pipe_before.sa_handler && !sigismember(&mask, SIGTERM),
+          "signals changed");
+    for (i = 0; i < 20; i++) close(fds[i]);
+    i = dup(1);
+    CHECK(i == lowest, "files stay open: %d instead of %d", i, lowest);
+    close(i);
+}
+
+static void check_no_start(void) {
+    verifier v;
+    FILE *file = fopen("verifier_script", "w");
+    CHECK(file && fputs("echo 1\n", file) >= 0 && !fclose(file) && !chmod("verifier_script", 0777),
+          "no file");
+    v = ready("./verifier_script");
+    CHECK(verifier_reward(samples, N, rewards, &v) != 0 && strstr(v.error, "#!/bin/sh"), "%s",
+          v.error);
+    remove("verifier_script");
+    CHECK(verifier_reward(samples, N, rewards, &v) != 0 && strstr(v.error, "cannot be started"),
+          "%s", v.error);
+    verifier_close(&v);
+}
+
+int main(int argc, char **argv) {
+    char path[1200];
+    if (argc > 2 && !strcmp(argv[1], "child")) return child(argv[2]);
+    if (!realpath(".", here) || strlen(here) > 900) return 1;
+    snprintf(self, sizeof self, "%s/test_verifier", here);
+    snprintf(path, sizeof path, "%s/verifier_tmp", here);
+    mkdir(path, 0777);
+    setenv("TMPDIR", path, 1);
+    setenv("SECRET", "7", 1);
     make_samples();
-    test_request();
-    test_answers();
-    test_misbehaviour();
-    test_large();
-    test_limits();
+    check_input();
+    check_command();
+    check_answers();
+    check_misbehaviour(VERIFIER_TRY);
+    check_misbehaviour(VERIFIER_NOT);
+    check_limits();
+    check_large_batch();
+    check_folder();
+    check_isolation();
+    check_ourselves();
+    check_no_start();
+    CHECK(rmdir(path) == 0, "folders were left in %s", path);
     return check_finish();
 }
