@@ -257,7 +257,8 @@ static int add_format(settings *s, char *text) {
 static int add_command(settings *s, const char *command) {
     verifier *v = &s->verifiers[s->c.num_rewards];
     grpo_reward *r = &s->c.rewards[s->c.num_rewards];
-    *v = verifier_defaults(command);
+    char error[JSON_ERROR_LENGTH];
+    if (!verifier_open(v, command, error)) return complain(error);
     if (grpo_add_reward(&s->c, "cmd", NULL, 1, v)) return -1;
     r->batch = verifier_reward;
     return 0;
@@ -445,7 +446,7 @@ static int ask(settings *s, const task *t, int i, grpo_prompt *p) {
     p->text = render(s, &turn, 1);
     p->tokens = p->text ? tokens_of(s, p->text, &p->num_tokens) : NULL;
     p->answer = q->answer;
-    p->data = q->json;
+    p->data = q;
     if (p->tokens && p->num_tokens <= s->c.max_prompt_length) return 1;
     free((void *)(uintptr_t)p->text);
     free((void *)(uintptr_t)p->tokens);
@@ -551,9 +552,11 @@ static void print_evaluation(const char *when, const grpo_evaluation *e) {
 }
 
 static int evaluate(settings *s, grpo *g, const task *t, const char *when, grpo_evaluation *e) {
-    int n = t->count < s->eval_questions ? t->count : s->eval_questions;
+    int n = t->count < s->eval_questions ? t->count : s->eval_questions, i;
     if (grpo_evaluate(g, t->prompts, n, s->eval_samples, s->eval_samples, e)) return fail(g);
     print_evaluation(when, e);
+    for (i = 0; i < s->c.num_rewards; i++)
+        if (s->verifiers[i].error[0]) complain(s->verifiers[i].error);
     return 0;
 }
 
@@ -609,11 +612,12 @@ static int is_time(int every, int64_t step) { return every > 0 && step % every =
 static int after_step(settings *s, grpo *g, const task *held_out, screen *view,
                       const grpo_metrics *m) {
     grpo_evaluation e;
-    const verifier *v = NULL;
     int i;
-    for (i = 0; i < s->c.num_rewards; i++)
-        if (s->c.rewards[i].batch) v = (const verifier *)s->c.rewards[i].user;
-    if (v && v->error[0]) screen_note(view, v->error);
+    for (i = 0; i < s->c.num_rewards; i++) {
+        const verifier *v = &s->verifiers[i];
+        if (v->warning[0] && m->step == 1) screen_note(view, v->warning);
+        if (v->error[0]) screen_note(view, v->error);
+    }
     screen_step(view, g, m);
     if (is_time(s->sample_steps, m->step)) report_log_samples(s->c.metrics_path, g);
     if (is_time(s->eval_steps, m->step) && held_out->count && m->step < s->steps) {
@@ -868,6 +872,7 @@ int main(int argc, char **argv) {
     s.c.backend = backend;
     if (read_options(&s, commands[i].command, argc - 3, argv + 3)) return 2;
     code = commands[i].run(&s);
+    for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s.verifiers[i]);
     tokenizer_free(s.tokens);
     return code ? 1 : 0;
 }

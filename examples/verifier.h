@@ -23,7 +23,8 @@
  * PYTHONPATH and LD_LIBRARY_PATH.
  *
  * On every POSIX system: wall-clock time for the batch; for each process its processor time,
- * address space (not on macOS) and size of files; no core files; what it writes to stdout and stderr is bounded;
+ * address space (not on macOS) and size of files; no core files; what it writes to stdout and
+ * stderr is bounded;
  * no open file and no terminal is inherited; at the end its whole process group is killed.
  *
  * On Linux moreover, as far as the kernel lets an ordinary user (v.isolated says what holds,
