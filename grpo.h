@@ -128,7 +128,7 @@
  *
  *   Other architectures than Llama / Qwen2 / Qwen3 / Mistral decoders, mixture of experts,
  *   images, several machines, quantised training, tool calls. It reads no tokenizer files: bring
- *   your own two hooks.
+ *   your own two hooks (examples/tokenizer.h has them for tokenizer.json).
  *
  * DEVIATIONS FROM THE PAPER
  *

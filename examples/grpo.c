@@ -356,7 +356,6 @@ static int open_folder(settings *s) {
     c->decode = tokenizer_decode;
     c->max_token_bytes = tokenizer_longest(s->tokens);
     if (grpo_load_config(c, s->model)) return -1;             /* on_message has said why         */
-    c->model.initializer_range = 0;           /* no random weights, for others follow            */
     if (tokenizer_size(s->tokens) > c->model.vocab_size) {
         fprintf(stderr, "grpo: %s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
                 "they are not of the same model\n", s->model, tokenizer_size(s->tokens),
@@ -581,12 +580,15 @@ static void print_memory(const grpo_memory *m) {
 static grpo *make_policy(settings *s) {
     grpo_memory needed;
     grpo *g;
+    float range = s->c.model.initializer_range;
     int resume = s->resume && file_exists(s->out, "trainer_state.safetensors");
     if (grpo_memory_needed(&s->c, &needed)) return NULL;      /* on_message has said why         */
     print_memory(&needed);
     fflush(stdout);
+    s->c.model.initializer_range = 0; /* no random weights: the folder's follow                  */
     g = grpo_new(&s->c);
     if (!g) return NULL;
+    g->config.model.initializer_range = range;
     if (!(resume ? grpo_resume(g, s->out) : grpo_load(g, s->model))) return g;
     fail(g);
     grpo_free(g);
