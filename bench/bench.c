@@ -2,7 +2,7 @@
  *
  *   make bench                              everything, some minutes
  *   build/bench [part ...]                  parts: product memory decode step prompt scaling torch
- *   --threads N  --sizes toy,small,mid
+ *   --threads N  --sizes toy,small,mid,0.5B (the last, of 11 GB, only if it is named)
  *
  * Every share is of a limit measured in the same process: a loop of fused multiply-adds, and a loop
  * that reads memory. FLOPs are the model's necessary ones: a prompt once per group, completions
@@ -18,7 +18,9 @@
 static const size sizes[] = {
     { "toy", 64, 2, 4, 4, 192, 32, 0, 32, 8, 16, 32 },
     { "small", 288, 6, 6, 6, 768, 32000, 0, 2, 8, 16, 128 },
-    { "mid", 512, 8, 8, 8, 1376, 4096, 0, 2, 8, 16, 256 } };
+    { "mid", 512, 8, 8, 8, 1376, 4096, 0, 2, 8, 16, 256 },
+    { "0.5B", 896, 24, 14, 2, 4864, 151936, 1, 2, 8, 64, 64 } };    /* Qwen2.5's: if it is named */
+enum { SIZES = 4, LARGE = 3 };
 
 static int threads;                 /* asked for on the command line; 0: one per core            */
 static double fma_peak[2], read_peak[2];                      /* one thread, all: GFLOP/s, GB/s   */
@@ -262,14 +264,15 @@ static void decode(const char *list) {
 }
 
 /* ---- whole steps */
-static times steps[3][2];
+static times steps[SIZES][2];
 
 static void step(const char *list) {
     int i, all, n = grpo__num_threads(threads);
     printf("step         seconds of one GRPO step: rollout + reference + update; tokens/s of each; "
            "share of the FMA loop\n");
-    for (i = 0; i < 3; i++)
-        for (all = 0; all < (n > 1 ? 2 : 1) && wanted(list, sizes[i].name); all++) {
+    for (i = 0; i < (list ? SIZES : LARGE); i++)
+        for (all = i == LARGE && n > 1; all < (n > 1 ? 2 : 1) && wanted(list, sizes[i].name);
+             all++) {
             const size *s = &sizes[i];
             grpo_config c = config_of(s, all ? n : 1);
             double f = 1e-9 * forward_flops(s), tokens = (double)s->prompts * s->group
@@ -284,7 +287,8 @@ static void step(const char *list) {
                    100 * f / t.rollout / fma_peak[all],
                    300 * f / (t.score + t.update) / fma_peak[all], 400 * f / t.step / fma_peak[all],
                    (double)t.memory.total / 1e9, peak_resident());
-            if (all) printf("                   %d threads are %.2fx one (the FMA loop: %.2fx)\n",
+            if (all && i < LARGE)
+                printf("                   %d threads are %.2fx one (the FMA loop: %.2fx)\n",
                             n, steps[i][0].step / t.step, fma_peak[1] / fma_peak[0]);
             if (!all && i == 2) {
                 size_t least;

@@ -7,7 +7,8 @@
  *     no sentence stands twice
  *     it ends where a sentence ends
  *
- * All four can be had by a dull story. That is what a verifier is: it says what it checks. */
+ * All four can be had by a dull story. That is what a verifier is: it says what it checks. When it
+ * let a sentence of four letters stand twice, "Yes." was soon all that anybody said. */
 #include "json.h"
 
 enum { LINE = 1 << 16, MOST_SENTENCES = 64 };
@@ -35,7 +36,7 @@ static int no_sentence_twice(const char *story) {
         begins[n] = story;
         lengths[n] = sentence_length(story);
         for (i = 0; i < n; i++)
-            if (lengths[i] == lengths[n] && lengths[n] > 8
+            if (lengths[i] == lengths[n] && lengths[n] > 3
                 && !memcmp(begins[i], story, lengths[n])) return 0;
     }
     return 1;
@@ -44,7 +45,8 @@ static int no_sentence_twice(const char *story) {
 static int ends_a_sentence(const char *story) {
     size_t n = strlen(story);
     while (n && strchr(" \n", story[n - 1])) n--;
-    return n && strchr(".!?\"", story[n - 1]) != NULL;
+    if (n > 1 && story[n - 1] == '"') n--;
+    return n && strchr(".!?", story[n - 1]) != NULL;
 }
 
 static double grade(const json_value *object) {
