@@ -320,7 +320,7 @@ static inline void report_panel(FILE *f, const report *r, int i, const char *tit
     for (k = 0; k < 2; k++) {
         double y = k ? s.most : s.least;
         fprintf(f, "<line class=\"g\" x1=\"44\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                "<text class=\"a\" x=\"40\" y=\"%.1f\" text-anchor=\"end\">%.2g</text>\n",
+                "<text class=\"a\" x=\"40\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n",
                 REPORT_WIDTH - 16, report_y(&s, y), report_y(&s, y), report_y(&s, y) + 3, y);
     }
     fprintf(f, "<text class=\"a\" x=\"44\" y=\"%d\">%.0f</text>"
