@@ -203,7 +203,8 @@ static void check_recognised(void) {
           && t.family == CHAT_LLAMA3 && !t.date[0], "%s", error);
     CHECK(from_jinja(&t, "{{- bos_token }}\n{%- set date_string = \"26 Jul 2024\" %}\n{{- "
                      "\"Cutting Knowledge Date: December 2023\\n\" }}\n{{- \"Today Date: \" + "
-                     "date_string + \"\\n\\n\" }}\n{%- for message in messages %}\n{{- " HEADER " }}\n"
+                     "date_string + \"\\n\\n\" }}\n{%- for message in messages %}\n{{- " HEADER
+                     " }}\n"
                      "{%- endfor %}" ASK3) && !strcmp(t.date, "26 Jul 2024"), "%s", error);
     CHECK(from_jinja(&t, llama2_turns) && t.family == CHAT_LLAMA2, "%s", error);
     CHECK(from_jinja(&t, LOOP "\n{% if a %}\n" ROLE("user") "{% elif b %}\n" ROLE("system")
