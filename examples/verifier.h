@@ -1115,8 +1115,9 @@ static inline void verifier_judge_end(verifier_run *r, int stopped) {
 
 /* The sentence about what it is not kept from. */
 static inline void verifier_warn(verifier *v) {
-    int open = VERIFIER_ALL & ~v->isolated;
+    int open = v->isolated < 0 ? 0 : VERIFIER_ALL & ~v->isolated;
     v->warning[0] = 0;
+    if (v->isolated < 0) v->isolated = 0;                     /* it was over before that         */
     if (!open) return;
     snprintf(v->warning, sizeof v->warning, "the verifier is not isolated: it can reach%s%s%s",
              open & VERIFIER_FILES ? " your files," : "", open & VERIFIER_NETWORK
@@ -1135,7 +1136,8 @@ static inline void verifier_not_started(verifier_run *r) {
     } else if (r->failure == VERIFIER_NEWS_NOT_STARTED) {
         verifier_say(v, "the verifier %.200s cannot be started: %s%s", v->argv[0],
                      strerror(r->why), r->why == ENOEXEC ? " (a script needs a first line such as "
-                     "#!/bin/sh)" : r->why == EACCES && v->isolated & VERIFIER_FILES
+                     "#!/bin/sh)" : r->why == EACCES && v->isolated > 0
+                     && v->isolated & VERIFIER_FILES
                      ? " (is what runs it in a folder that it may read?)" : "");
     } else {
         verifier_say(v, "the verifier cannot be started: %s", strerror(r->why));
@@ -1152,7 +1154,8 @@ static inline int verifier_reward(const grpo_sample *samples, int n, float *rewa
     r.root = r.input = -1;
     r.output[0] = r.output[1] = r.errors[0] = r.errors[1] = r.news[0] = r.news[1] = -1;
     v->error[0] = 0;
-    v->bad = v->unanswered = v->killed = v->isolated = 0;
+    v->bad = v->unanswered = v->killed = 0;
+    v->isolated = -1;               /* not told yet                                              */
     for (i = 0; i < n; i++) rewards[i] = 0;
     if (!verifier_prepare(&r, samples, n)) {
         r.failure = VERIFIER_NEWS_NOT_SET_UP;
@@ -1183,6 +1186,7 @@ static inline int verifier_reward(const grpo_sample *samples, int n, float *rewa
             verifier_say(v, "there is not enough memory for the verifier's answers");
         }
     }
+    if (v->isolated < 0) v->isolated = 0;
     verifier_finish(&r);
     return r.failure != 0;
 }

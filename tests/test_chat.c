@@ -1,7 +1,9 @@
 /* Chat templates. What is expected was written by the templates as Qwen2, Qwen2.5, Qwen3, SmolLM2,
  * Llama 2, 3 and 3.1 and Zephyr (TinyLlama's too) publish them, under jinja2 with the settings of
- * transformers' apply_chat_template(). The templates here are shorter ones that write turns with
- * the same expressions. With GRPO_DATA set, Qwen3's own template is recognised too. */
+ * transformers' apply_chat_template(). They were found in TRL 1.16 (trl/chat_templates: Qwen2.5,
+ * Qwen3, Llama 3 and 3.1), in huggingface.js (packages/jinja/test: Llama 2, Zephyr), quoted by
+ * SGLang (Qwen2) and in SmolLM2's tokenizer_config.json. The templates here are shorter ones that
+ * write turns with the same expressions. With GRPO_DATA set, Qwen3's own is recognised too. */
 #include "examples/chat.h"
 #include "check.h"
 
