@@ -24,8 +24,8 @@
  *
  * On every POSIX system: wall-clock time for the batch; for each process its processor time,
  * address space (not on macOS) and size of files; no core files; what it writes to stdout and
- * stderr is bounded;
- * no open file and no terminal is inherited; at the end its whole process group is killed.
+ * stderr is bounded; no open file and no terminal is inherited; at the end its whole process group
+ * is killed.
  *
  * On Linux moreover, as far as the kernel lets an ordinary user (v.isolated says what holds,
  * v.warning what does not; with v.isolate = VERIFIER_MUST it will not run with less):
@@ -33,7 +33,7 @@
  *                       files that the command names, and v.readable; it writes only in its own
  *   VERIFIER_NETWORK    no network: an empty network namespace, and seccomp refuses sockets
  *   VERIFIER_PROCESSES  it sees or signals no process but its own: a PID namespace, or Landlock
- * and whatever it has started dies with it, a session of its own or not.
+ * and whatever it has started dies with it, a session of its own or not, also if we are killed.
  *
  * Not protected: the disk against many files, the memory against many processes (only each one is
  * bounded; their number is where namespaces work and the user is not root), the processor for the
@@ -370,8 +370,8 @@ static inline int verifier_is_wide(const char *folder) {
     return wide;
 }
 
-/* The folder of a file, so that a program finds what lies beside it (and if up, as for X/bin/python,
- * that folder's): but never / or the home folder as a whole. */
+/* The folder of a file, so that a program finds what lies beside it (if up, as for X/bin/python,
+ * the folder of that): but never / or the home folder as a whole. */
 static inline int verifier_may_read_around(verifier *v, const char *path, int up) {
     char *folder = verifier_copy(path, strlen(path)), *slash;
     struct stat s;
@@ -842,7 +842,7 @@ static inline void verifier_supervise(const verifier_run *r) {
     }
 #ifdef __linux__
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);                /* we do not outlive our parent    */
+    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);                /* if our parent dies, end it all  */
     if (getppid() != r->parent) _exit(127);
 #endif
     sigemptyset(&signals);
@@ -1115,8 +1115,9 @@ static inline void verifier_judge_end(verifier_run *r, int stopped) {
 
 /* The sentence about what it is not kept from. */
 static inline void verifier_warn(verifier *v) {
-    int open = VERIFIER_ALL & ~v->isolated;
+    int open = v->isolated < 0 ? 0 : VERIFIER_ALL & ~v->isolated;
     v->warning[0] = 0;
+    if (v->isolated < 0) v->isolated = 0;                     /* it was over before that         */
     if (!open) return;
     snprintf(v->warning, sizeof v->warning, "the verifier is not isolated: it can reach%s%s%s",
              open & VERIFIER_FILES ? " your files," : "", open & VERIFIER_NETWORK
@@ -1135,7 +1136,8 @@ static inline void verifier_not_started(verifier_run *r) {
     } else if (r->failure == VERIFIER_NEWS_NOT_STARTED) {
         verifier_say(v, "the verifier %.200s cannot be started: %s%s", v->argv[0],
                      strerror(r->why), r->why == ENOEXEC ? " (a script needs a first line such as "
-                     "#!/bin/sh)" : r->why == EACCES && v->isolated & VERIFIER_FILES
+                     "#!/bin/sh)" : r->why == EACCES && v->isolated > 0
+                     && v->isolated & VERIFIER_FILES
                      ? " (is what runs it in a folder that it may read?)" : "");
     } else {
         verifier_say(v, "the verifier cannot be started: %s", strerror(r->why));
@@ -1152,7 +1154,8 @@ static inline int verifier_reward(const grpo_sample *samples, int n, float *rewa
     r.root = r.input = -1;
     r.output[0] = r.output[1] = r.errors[0] = r.errors[1] = r.news[0] = r.news[1] = -1;
     v->error[0] = 0;
-    v->bad = v->unanswered = v->killed = v->isolated = 0;
+    v->bad = v->unanswered = v->killed = 0;
+    v->isolated = -1;               /* not told yet                                              */
     for (i = 0; i < n; i++) rewards[i] = 0;
     if (!verifier_prepare(&r, samples, n)) {
         r.failure = VERIFIER_NEWS_NOT_SET_UP;
@@ -1178,11 +1181,12 @@ static inline int verifier_reward(const grpo_sample *samples, int n, float *rewa
         int complete = !stopped && r.ended && WIFEXITED(r.status);
         verifier_judge_end(&r, stopped);
         verifier_warn(v);
-        if (!verifier_read_answers(v, r.text, r.length, complete, n, rewards)) {
+        if (!verifier_read_answers(v, r.text ? r.text : "", r.length, complete, n, rewards)) {
             r.failure = VERIFIER_NEWS_NOT_SET_UP;
             verifier_say(v, "there is not enough memory for the verifier's answers");
         }
     }
+    if (v->isolated < 0) v->isolated = 0;
     verifier_finish(&r);
     return r.failure != 0;
 }

@@ -1,7 +1,9 @@
 /* Chat templates. What is expected was written by the templates as Qwen2, Qwen2.5, Qwen3, SmolLM2,
  * Llama 2, 3 and 3.1 and Zephyr (TinyLlama's too) publish them, under jinja2 with the settings of
- * transformers' apply_chat_template(). The templates here are shorter ones that write turns with
- * the same expressions. With GRPO_DATA set, Qwen3's own template is recognised too. */
+ * transformers' apply_chat_template(). They were found in TRL 1.16 (trl/chat_templates: Qwen2.5,
+ * Qwen3, Llama 3 and 3.1), in huggingface.js (packages/jinja/test: Llama 2, Zephyr), quoted by
+ * SGLang (Qwen2) and in SmolLM2's tokenizer_config.json. The templates here are shorter ones that
+ * write turns with the same expressions. With GRPO_DATA set, Qwen3's own is recognised too. */
 #include "examples/chat.h"
 #include "check.h"
 
@@ -202,9 +204,10 @@ static void check_recognised(void) {
                      "content = bos_token + content %}{% endif %}{{ content }}{% endfor %}" ASK3)
           && t.family == CHAT_LLAMA3 && !t.date[0], "%s", error);
     CHECK(from_jinja(&t, "{{- bos_token }}\n{%- set date_string = \"26 Jul 2024\" %}\n{{- "
-                     "\"Cutting Knowledge Date: December 2023\\n\" }}\n{{- \"Today Date: \" + date_string + "
-                     "\"\\n\\n\" }}\n{%- for message in messages %}\n{{- " HEADER " }}\n{%- endfor "
-                     "%}" ASK3) && !strcmp(t.date, "26 Jul 2024"), "%s", error);
+                     "\"Cutting Knowledge Date: December 2023\\n\" }}\n{{- \"Today Date: \" + "
+                     "date_string + \"\\n\\n\" }}\n{%- for message in messages %}\n{{- " HEADER
+                     " }}\n"
+                     "{%- endfor %}" ASK3) && !strcmp(t.date, "26 Jul 2024"), "%s", error);
     CHECK(from_jinja(&t, llama2_turns) && t.family == CHAT_LLAMA2, "%s", error);
     CHECK(from_jinja(&t, LOOP "\n{% if a %}\n" ROLE("user") "{% elif b %}\n" ROLE("system")
                      "{% else %}\n" ROLE("assistant") "{% endif %}\n{% if loop.last %}\n"

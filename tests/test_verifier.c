@@ -271,6 +271,41 @@ static void check_large_batch(void) {
 
 /* ---- what it leaves behind, and what it can reach */
 
+#ifdef __linux__
+/* Processes that would make a file after a while if they lived: one in a session of its own, after
+ * the verifier has ended, and a verifier whose trainer is killed. */
+static void check_survivors(void) {
+    struct timespec moment = { 0, 300000000 };
+    char file[2][1100], script[4096], orphans[1100];
+    verifier v = shell();
+    pid_t trainer;
+    int i;
+    snprintf(orphans, sizeof orphans, "%s/verifier_orphans", here);
+    mkdir(orphans, 0777);
+    v.isolate = VERIFIER_NOT;
+    for (i = 0; i < 2; i++) snprintf(file[i], sizeof file[i], "%s/verifier_survived_%d", here, i);
+    fflush(stdout);
+    trainer = fork();
+    if (trainer == 0) {             /* it cannot remove its folder: so that goes elsewhere       */
+        setenv("TMPDIR", orphans, 1);
+        snprintf(script, sizeof script, "sleep 0.7; touch '%s'", file[0]);
+        run_script(&v, script);
+        _exit(0);
+    }
+    snprintf(script, sizeof script, "(setsid sh -c \"sleep 0.5; touch '%s'\" &); echo 1", file[1]);
+    CHECK(run_script(&v, script) == 0, "%s", v.error);
+    nanosleep(&moment, NULL);
+    kill(trainer, SIGKILL);
+    waitpid(trainer, NULL, 0);
+    moment.tv_nsec = 800000000;
+    nanosleep(&moment, NULL);
+    for (i = 0; i < 2; i++) CHECK(remove(file[i]) != 0, "a process survived: %d", i);
+    i = open(orphans, O_RDONLY | O_DIRECTORY);
+    CHECK(i >= 0 && verifier_remove(i, orphans), "%s", orphans);
+    verifier_close(&v);
+}
+#endif
+
 static int folder_is_empty(const char *path) {
     DIR *folder = opendir(path);
     struct dirent *e;
@@ -412,6 +447,9 @@ int main(int argc, char **argv) {
     check_misbehaviour(VERIFIER_NOT);
     check_limits();
     check_large_batch();
+#ifdef __linux__
+    check_survivors();
+#endif
     check_folder();
     check_isolation();
     check_ourselves();
