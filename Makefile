@@ -136,7 +136,7 @@ $(BUILD)/cuda/%: tests/%.c $(BUILD)/cuda/grpo_cuda.o tests/check.h
 
 # ---- the same unit on the CPU. A tensor instruction is a few wrappers there, in tests/cuda_shim.h
 SHIMFLAGS ?= -O3
-SHIM_WARN = -Wall -Wextra -Wno-unknown-pragmas -Wno-unused-function
+SHIM_WARN = -Wall -Wextra -Wno-unknown-pragmas -Wno-unused-function -Wno-psabi
 
 cuda-shim: $(BUILD)/test_cuda_shim $(BUILD)/cuda_bench_shim
 	./$(BUILD)/test_cuda_shim

@@ -227,6 +227,7 @@ static void run_products(side s, operands *o, const void *more) {
 static void test_products(void) {
     const size3 sizes[] = { { 1, 8, 16 }, { 3, 5, 7 }, { 16, 136, 40 }, { 17, 64, 264 },
                             { 70, 72, 24 }, { 129, 40, 56 }, { 2, 1, 24 }, { 33, 48, 520 },
+                            { 150, 264, 328 },
                             { 300, 896, 896 }, { 1000, 1536, 512 }, { 64, 4864, 896 } };
     size_t i, count = sizeof sizes / sizeof *sizes - (tiny ? 3 : 0);
     for (i = 0; i < count; i++) {
@@ -733,13 +734,13 @@ static void test_backend(const grpo_backend *b) {
     test_failures(b);
 }
 
-/* Is there a card? If not, why. */
-static int find_device(char *error) {
+/* Is there a card for it? If not, why. */
+static int has_device(const grpo_backend *b, char *error) {
     grpo_config c = grpo_defaults();
     void *context;
     c.model.vocab_size = 16;
-    context = grpo_cuda()->open(&c, error);
-    if (context) grpo_cuda()->close(context);
+    context = b->open(&c, error);
+    if (context) b->close(context);
     return context != NULL;
 }
 
@@ -749,11 +750,13 @@ int main(int argc, char **argv) {
     tiny = 1;
 #endif
     if (argc > 1 && !strcmp(argv[1], "--quick")) tiny = 1;
-    if (!find_device(error)) {
+    if (!has_device(grpo_cuda(), error)) {
         printf("skipped: %s\n", error);
         return 0;
     }
     test_backend(grpo_cuda_fp32());
     if (grpo_cuda() != grpo_cuda_fp32()) test_backend(grpo_cuda());
+    if (has_device(grpo_cuda_hopper(), error)) test_backend(grpo_cuda_hopper());
+    else printf("skipped: %s\n", error);
     return check_finish();
 }
