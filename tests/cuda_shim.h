@@ -6,11 +6,12 @@
  * What it finds that a GPU may hide: a barrier that not all threads reach (it stops with the
  * kernel's name), shared or device memory read before it was written (both are filled with NaN), a
  * copy used before it was waited for (copies happen at the wait), a missing barrier
- * (GRPO_SHIM_ORDER=reverse runs the threads the other way round: results must not change), writing
- * past the end (canaries, or the address sanitizer), a wait for an mbarrier that nobody will ever
- * complete. What it cannot find: anything about time, or how the hardware rounds inside a tensor
- * instruction; and of what the manuals say of descriptors and swizzles it knows only what is written
- * down here. */
+ * (GRPO_SHIM_ORDER=reverse runs the threads the other way round, and those that wait for an
+ * mbarrier as soon as they can: results must not change), a wait for an mbarrier that could never
+ * end, memory that wgmma still reads overwritten, writing past the end (canaries, or the address
+ * sanitizer).
+ * What it cannot find: anything about time, how the hardware rounds inside a tensor instruction, or
+ * that what is written down here of descriptors and swizzles is not what the hardware does. */
 #ifndef GRPO_CUDA_SHIM_H
 #define GRPO_CUDA_SHIM_H
 
@@ -86,9 +87,9 @@ struct grpo_shim_fiber {
     void *fake;                     /* address sanitizer's                                       */
     std::vector<std::function<void()> > copies[64];           /* cp.async groups under way       */
     int first_group, last_group;
-    uint64_t *barrier;              /* that it waits for, and of which parity                    */
+    uint64_t *barrier;              /* that it waits for, and of which parity; NULL: for others   */
     int parity;
-    float *d, D[64];                /* wgmma: where the sums will be seen; they, meanwhile       */
+    float *d, D[2][32];             /* wgmma: where the sums will be seen; rows of them till then */
     int fenced, issued, ended;      /* numbers of instructions                                   */
     std::vector<int> groups;        /* issued, as each group was committed                       */
     uint64_t trace;                 /* of all its descriptors                                    */
@@ -100,7 +101,7 @@ enum { GRPO_SHIM_OPERATIONS = 16 };
 struct grpo_shim_operation {
     int number, a_turned, b_turned;
     uint64_t a, b;
-    float A[16][16], B[128][16];
+    float A[16][16], B[16][4][32];  /* B's columns by the lanes that they concern                */
 };
 struct grpo_shim_load {             /* of a box, by the copy engine                              */
     uint64_t *barrier;
@@ -249,8 +250,8 @@ static inline int grpo_shim_run_warp(int first, int reverse) {
             int lane = first + (reverse ? 31 - i : i);
             grpo_shim_fiber &f = s.fibers[lane];
             if (f.done || f.state == GRPO_SHIM_BLOCK) continue;
-            if (f.state == GRPO_SHIM_BARRIER && !grpo_shim_phase_ended(f.barrier, f.parity))
-                continue;
+            if (f.state == GRPO_SHIM_BARRIER
+                && !(f.barrier && grpo_shim_phase_ended(f.barrier, f.parity))) continue;
             grpo_shim_to_fiber(lane);
             ran = 1;
             waiting += !f.done && f.state == GRPO_SHIM_WARP;
@@ -271,15 +272,22 @@ static inline void grpo_shim_check_warpgroups() {
 
 static inline void grpo_shim_run_block() {
     grpo_shim_state &s = grpo_shim();
-    int i, live = s.count, warps = s.count / 32, ran, waiting;
+    int i, j, live = s.count, warps = s.count / 32, ran, waiting;
     if (!s.dynamic.empty()) memset(s.dynamic.data(), 0xff, s.dynamic.size());
     for (i = 0; i < s.count; i++) grpo_shim_make(i);
     while (live) {
-        for (ran = i = 0; i < warps; i++)
+        for (ran = i = 0; i < warps; i++) {
             ran |= grpo_shim_run_warp(32 * (s.reverse ? warps - 1 - i : i), s.reverse);
+            for (j = s.reverse ? 0 : warps; j < warps; j++)   /* who waited for it goes first    */
+                if (s.fibers[32 * j].state == GRPO_SHIM_BARRIER)
+                    ran |= grpo_shim_run_warp(32 * j, s.reverse);
+        }
         for (live = waiting = i = 0; i < s.count; i++) {
-            live += !s.fibers[i].done;
-            waiting += !s.fibers[i].done && s.fibers[i].state == GRPO_SHIM_BARRIER;
+            grpo_shim_fiber &f = s.fibers[i];
+            live += !f.done;
+            if (f.done || f.state != GRPO_SHIM_BARRIER) continue;
+            waiting++;
+            if (!f.barrier) f.state = GRPO_SHIM_RUNS;         /* the others have had their turn  */
         }
         if (waiting && !ran) grpo_shim_stuck();               /* a wait that could never end     */
         if (waiting) continue;
@@ -451,17 +459,18 @@ static inline void grpo_shim_mbarrier_expect(uint64_t *at, int bytes) {
 }
 static inline void grpo_shim_mbarrier_arrive(uint64_t *at) { grpo_shim_mbarrier_expect(at, 0); }
 
-/* Copies are made when somebody looks whether they have been, not before. */
+/* Copies are made when somebody looks whether they have been, and no more than end the phase. */
 static inline int grpo_shim_phase_ended(uint64_t *at, int parity) {
     std::vector<grpo_shim_load> &loads = grpo_shim().loads;
-    for (size_t i = 0; i < loads.size(); )
-        if (loads[i].barrier == at) {
-            loads[i].copy();
-            grpo_shim_mbarrier_of(at).bytes -= loads[i].bytes;
-            grpo_shim_mbarrier_end(grpo_shim_mbarrier_of(at));
-            loads.erase(loads.begin() + (long)i);
-        } else i++;
-    return grpo_shim_mbarrier_of(at).phase != parity;
+    grpo_shim_mbarrier &b = grpo_shim_mbarrier_of(at);
+    for (size_t i = 0; i < loads.size() && b.phase == parity; ) {
+        if (loads[i].barrier != at) { i++; continue; }
+        loads[i].copy();
+        b.bytes -= loads[i].bytes;
+        grpo_shim_mbarrier_end(b);
+        loads.erase(loads.begin() + (long)i);
+    }
+    return b.phase != parity;
 }
 static inline void grpo_shim_mbarrier_wait(uint64_t *at, int parity) {
     grpo_shim_me().barrier = at;
@@ -499,8 +508,8 @@ static inline CUresult cuTensorMapEncodeTiled(CUtensorMap *map, int type, cuuint
     return CUDA_SUCCESS;
 }
 
-/* Line y of the box is 128 bytes, or fewer, from 128 y on; every 16 bytes of it lie where the swizzle
- * says. Until it has come, what was there before is gone. */
+/* Line y of the box lies from byte 128 y on, each 16 bytes of it where the swizzle says. As soon as
+ * it is on its way, what was there before is gone. */
 static inline void grpo_shim_load_tensor_2d(void *to, const CUtensorMap *map, int x0, int y0,
                                             uint64_t *barrier) {
     CUtensorMap m = *map;
@@ -528,7 +537,7 @@ static inline void grpo_shim_load_tensor_2d(void *to, const CUtensorMap *map, in
 }
 
 /* ---- wgmma. Element (line, k) of an operand whose descriptor this is (PTX ISA, Matrix Descriptor
- * Format, and Strides, of layouts with a swizzle of 128 bytes; a line is a row of A, a column of B):
+ * Format, and Strides, of layouts with a swizzle of 128 bytes; a line: a row of A, a column of B):
  * k's side by side: lines 128 bytes apart, in eights that lie `stride` apart;
  * turned: 64 lines side by side, the next 64 `leading` on; k's 128 bytes apart, eights `stride`. */
 static inline float grpo_shim_element(uint64_t descriptor, int turned, int line, int k) {
@@ -549,7 +558,8 @@ static inline void grpo_shim_read(grpo_shim_operation *o) {
     int i, j, k, row = (int)threadIdx.x / 32 % 4 * 16;
     for (k = 0; k < 16; k++) {
         for (i = 0; i < 16; i++) o->A[i][k] = grpo_shim_element(o->a, o->a_turned, row + i, k);
-        for (j = 0; j < 128; j++) o->B[j][k] = grpo_shim_element(o->b, o->b_turned, j, k);
+        for (j = 0; j < 128; j++)
+            o->B[k][j / 2 % 4][j / 8 * 2 + j % 2] = grpo_shim_element(o->b, o->b_turned, j, k);
     }
 }
 
@@ -559,13 +569,14 @@ static inline void grpo_shim_wgmma_fence() { grpo_shim_me().fenced = 1; }
 static inline void grpo_shim_wgmma_m64n128k16_bf16(float d[64], uint64_t a, uint64_t b, int add,
                                                    int a_turned, int b_turned) {
     grpo_shim_fiber &f = grpo_shim_me();
-    int lane = (int)threadIdx.x % 32, number = ++f.issued, v, e, k;
+    int lane = (int)threadIdx.x % 32, number = ++f.issued, h, e, k;
     grpo_shim_operation *o = &grpo_shim().operations[threadIdx.x / 32]
                                                     [number % GRPO_SHIM_OPERATIONS];
     if (!f.fenced) grpo_shim_wrong("wgmma without a wgmma.fence before it");
     if (number - f.ended > GRPO_SHIM_OPERATIONS / 2) grpo_shim_wrong("too many wgmmas under way");
-    if (f.ended + 1 == number) memcpy(f.D, d, sizeof f.D);
-    else if (f.d != d) grpo_shim_wrong("another accumulator while a wgmma is under way");
+    if (f.d && f.d != d) grpo_shim_wrong("another accumulator while a wgmma is under way");
+    for (e = 0; e < 64; e++)
+        if (!f.d || !add) f.D[e / 2 % 2][e / 4 * 2 + e % 2] = add ? d[e] : 0;
     if (o->number != number || lane == (grpo_shim().reverse ? 31 : 0)) {
         o->number = number; o->a = a; o->b = b; o->a_turned = a_turned; o->b_turned = b_turned;
         grpo_shim_read(o);
@@ -573,21 +584,19 @@ static inline void grpo_shim_wgmma_m64n128k16_bf16(float d[64], uint64_t a, uint
     if (o->a != a || o->b != b) grpo_shim_wrong("lanes of a warp with different descriptors");
     f.trace = f.trace * 31 + a * 7 + b + (uint64_t)(add != 0);
     f.d = d;
-    for (v = 0; v < 16; v++)
-        for (e = 0; e < 4; e++) {
-            const float *x = o->A[lane / 4 + 8 * (e / 2)], *y = o->B[8 * v + 2 * (lane % 4) + e % 2];
-            float sum = add ? f.D[4 * v + e] : 0;
-            for (k = 0; k < 16; k++) sum += x[k] * y[k];
-            f.D[4 * v + e] = sum;
-            d[4 * v + e] = NAN;
-        }
+    for (e = 0; e < 64; e++) d[e] = NAN;
+    for (h = 0; h < 2; h++)
+        for (k = 0; k < 16; k++)
+            for (e = 0; e < 32; e++) f.D[h][e] += o->A[lane / 4 + 8 * h][k] * o->B[k][lane % 4][e];
 }
 static inline void grpo_shim_wgmma_commit() {
     grpo_shim_me().groups.push_back(grpo_shim_me().issued);
 }
 static inline void grpo_shim_wgmma_wait(int left) {
     grpo_shim_fiber &f = grpo_shim_me();
-    grpo_shim_wait(GRPO_SHIM_WARP);
+    int e;
+    f.barrier = NULL;               /* as long as it can take                                    */
+    grpo_shim_wait(GRPO_SHIM_BARRIER);
     while ((int)f.groups.size() > left) {
         for (; f.ended < f.groups[0]; f.ended++) {            /* were A and B left alone?        */
             static grpo_shim_operation now;
@@ -602,7 +611,7 @@ static inline void grpo_shim_wgmma_wait(int left) {
         f.groups.erase(f.groups.begin());
     }
     if (f.ended == f.issued && f.d) {
-        memcpy(f.d, f.D, sizeof f.D);
+        for (e = 0; e < 64; e++) f.d[e] = f.D[e / 2 % 2][e / 4 * 2 + e % 2];
         f.d = NULL;
         f.fenced = 0;
     }

@@ -227,7 +227,7 @@ static void run_products(side s, operands *o, const void *more) {
 static void test_products(void) {
     const size3 sizes[] = { { 1, 8, 16 }, { 3, 5, 7 }, { 16, 136, 40 }, { 17, 64, 264 },
                             { 70, 72, 24 }, { 129, 40, 56 }, { 2, 1, 24 }, { 33, 48, 520 },
-                            { 150, 264, 328 },
+                            { 330, 400, 520 }, { 40, 1032, 328 },
                             { 300, 896, 896 }, { 1000, 1536, 512 }, { 64, 4864, 896 } };
     size_t i, count = sizeof sizes / sizeof *sizes - (tiny ? 3 : 0);
     for (i = 0; i < count; i++) {
@@ -246,7 +246,7 @@ static void test_products(void) {
 
 /* The same rows, multiplied by one or many together, are the same bits. */
 static void test_tiles(void) {
-    const int in = 520, out = 136, most = tiny ? 150 : 700;
+    const int in = 520, out = 264, most = tiny ? 300 : 700;
     size_t x_size = (size_t)most * (size_t)in, y_size = (size_t)most * (size_t)out;
     float *x = random_floats(x_size, 1), *w = random_floats((size_t)in * (size_t)out, 1);
     float *y = zeros(y_size), *again = zeros(y_size);
