@@ -12,11 +12,15 @@
  *     grpo_cuda()        bf16 activations and operands on tensor cores, fp32 sums and fp32 weights
  *                        (sm_80 and up; on older cards the next one)
  *     grpo_cuda_fp32()   plain kernels in fp32: the definition that the fast ones are tested by
+ *     grpo_cuda_hopper() as grpo_cuda(), but products by what only sm_90a has, wgmma and the bulk
+ *                        copy engine (-gencode=arch=compute_90a,code=sm_90a). NOT YET RUN ON A CARD
+ *                        and so nobody's default: tested on the CPU by what the PTX manual says
  *
  * What holds of the ten promises of grpo.h:
- *   - The sampler's log-probs are the trainer's, bit for bit, in both: every product sums k in
+ *   - The sampler's log-probs are the trainer's, bit for bit, in all: every product sums k in
  *     slices of the same size by the same instruction, whatever the tile; attention takes keys in
  *     the same blocks for one row as for sixty-four; nothing depends on which rows lie beside.
+ *     Of wgmma that is deduced, not seen: a card has to pass make cuda-test first.
  *   - Two runs give the same bits: there is no atomic on floats and no order left to chance.
  *   - fp32 keeps gradients free of the micro-batch split. bf16 does not: a gradient's sum over rows
  *     goes by sixteens from the beginning of each pass, so another split rounds differently.
@@ -24,8 +28,8 @@
  *
  *     >>runtime     context, errors, memory              >>attention   plain, flash, and backward
  *     >>rows        gather, embedding, norm, SwiGLU       >>logits      log-probs, KL, sampling
- *     >>matmul      plain; PTX; tensor cores              >>optimizer   AdamW, norms
- *     >>rotate      positions, q/k norm                   >>tables      the two backends
+ *     >>matmul      plain; PTX; tensor cores; wgmma       >>optimizer   AdamW, norms
+ *     >>rotate      positions, q/k norm                   >>tables      the three backends
  *
  * Public domain or MIT, like grpo.h. */
 #include "grpo.h"
@@ -66,7 +70,7 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so 
        GRPO__DEPTH = 64,            /* wgmma: k of a step, 128 bytes, the widest swizzle         */
        GRPO__PIPE = 4,              /* such steps under way                                      */
        GRPO__WIDTH = 128,           /* columns of a tile: n of the one instruction used          */
-       GRPO__CHUNK = 64 * GRPO__DEPTH * 2 };  /* bytes of 64 lines of an operand's step           */
+       GRPO__CHUNK = 64 * 128 };    /* bytes of 64 lines of a step                               */
 
 /* --------------------------------------------------------------------------------- >>runtime --
  * Everything is queued on one stream. The first error of the device is kept as a sentence, and
@@ -528,16 +532,8 @@ __global__ void grpo__add_rows_kernel(float *dbias, const E *dy, int n, int widt
 }
 
 /* ---- PTX, one wrapper an instruction: all that this file needs of the tensor cores (sm_80 up).
- * Under the test's stand-in, its definition. */
-#ifdef GRPO_CUDA_SHIM
-#define grpo__mma        grpo_shim_mma_m16n8k16_bf16
-#define grpo__copy_16    grpo_shim_cp_async16
-#define grpo__copy_fence grpo_shim_cp_commit
-#define grpo__copy_wait(left) grpo_shim_cp_wait(left)
-template <bool TURNED> static void grpo__load_matrices(uint32_t r[4], const grpo__bf16 *row) {
-    grpo_shim_ldmatrix_x4(r, row, TURNED);
-}
-#else
+ * The test's stand-in has definitions of these and of the next page's instead. */
+#ifndef GRPO_CUDA_SHIM
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
 #define GRPO__PTX(...) asm volatile(__VA_ARGS__)
 #else
@@ -586,64 +582,47 @@ __device__ __forceinline__ void grpo__copy_fence() {
 #if defined(GRPO_CUDA_SHIM) || !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define GRPO__WGMMA
 #endif
-#ifdef GRPO_CUDA_SHIM
-#define grpo__barrier_init   grpo_shim_mbarrier_init
-#define grpo__barrier_fence  grpo_shim_fence_proxy_async
-#define grpo__barrier_arrive grpo_shim_mbarrier_arrive
-#define grpo__barrier_expect grpo_shim_mbarrier_expect
-#define grpo__barrier_wait   grpo_shim_mbarrier_wait
-#define grpo__load_box       grpo_shim_load_tensor_2d
-#define grpo__wgmma_fence    grpo_shim_wgmma_fence
-#define grpo__wgmma_commit   grpo_shim_wgmma_commit
-template <int LEFT> static void grpo__wgmma_wait(float *) { grpo_shim_wgmma_wait(LEFT); }
-template <bool AT, bool BT>
-static void grpo__wgmma(float d[64], uint64_t a, uint64_t b, int add) {
-    grpo_shim_wgmma_m64n128k16_bf16(d, a, b, add, AT, BT);
-}
-#elif defined(GRPO__WGMMA)
+#if defined(GRPO__WGMMA) && !defined(GRPO_CUDA_SHIM)
 __device__ __forceinline__ uint32_t grpo__shared(const void *at) {
     return (uint32_t)__cvta_generic_to_shared(at);
 }
 
-/* A phase of a barrier ends after count arrivals and all expected bytes; phases alternate between
- * parities 0 and 1. The fence shows a new barrier to the copy engine. */
-__device__ __forceinline__ void grpo__barrier_init(uint64_t *barrier, int count) {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;"
-                 :: "r"(grpo__shared(barrier)), "r"(count) : "memory");
+/* A barrier's phase ends after count arrivals and all expected bytes; phases have parities 0, 1, 0,
+ * ... The fence shows a new barrier to the copy engine. */
+__device__ __forceinline__ void grpo__barrier_init(uint64_t *b, int count) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" :: "r"(grpo__shared(b)), "r"(count)
+                 : "memory");
 }
 __device__ __forceinline__ void grpo__barrier_fence() {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
-__device__ __forceinline__ void grpo__barrier_arrive(uint64_t *barrier) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" :: "r"(grpo__shared(barrier))
-                 : "memory");
+__device__ __forceinline__ void grpo__barrier_arrive(uint64_t *b) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" :: "r"(grpo__shared(b)) : "memory");
 }
-__device__ __forceinline__ void grpo__barrier_expect(uint64_t *barrier, int bytes) {
+__device__ __forceinline__ void grpo__barrier_expect(uint64_t *b, int bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
-                 :: "r"(grpo__shared(barrier)), "r"(bytes) : "memory");
+                 :: "r"(grpo__shared(b)), "r"(bytes) : "memory");
 }
-/* Until the phase of this parity has ended; that before the first counts as one of parity 1. */
-__device__ __forceinline__ void grpo__barrier_wait(uint64_t *barrier, int parity) {
+/* Until the phase of this parity has ended; before the first was one of parity 1. */
+__device__ __forceinline__ void grpo__barrier_wait(uint64_t *b, int parity) {
     int done;
     do asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; "
                     "selp.b32 %0, 1, 0, p;}"
-                    : "=r"(done) : "r"(grpo__shared(barrier)), "r"(parity) : "memory");
+                    : "=r"(done) : "r"(grpo__shared(b)), "r"(parity) : "memory");
     while (!done);
 }
 
-/* The box of the map at element `at` of line `line`; its bytes count for the barrier. */
+/* The map's box from element `at` of line `line` on; its bytes count for the barrier. */
 __device__ __forceinline__ void grpo__load_box(void *to, const CUtensorMap *map, int at, int line,
-                                               uint64_t *barrier) {
+                                               uint64_t *b) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-                 "[%0], [%1, {%2, %3}], [%4];"
-                 :: "r"(grpo__shared(to)), "l"(map), "r"(at), "r"(line), "r"(grpo__shared(barrier))
-                 : "memory");
+                 "[%0], [%1, {%2, %3}], [%4];" :: "r"(grpo__shared(to)), "l"(map), "r"(at),
+                 "r"(line), "r"(grpo__shared(b)) : "memory");
 }
 
 /* D[64, 128] = A[64, 16] B[16, 128] + (add ? D : 0) by four warps, from descriptors; AT, BT: lines
- * are k's. d[4 v + e] of warp w, lane l: row 16 w + l / 4 + 8 (e / 2), column 8 v + 2 (l % 4)
- * + e % 2. The fence comes after other uses of d, the wait (until LEFT groups are under way) before
- * them. */
+ * are k's. d[4 v + 2 h + i] of warp w, lane l: row 16 w + l / 4 + 8 h, column 8 v + 2 (l % 4) + i.
+ * The fence comes after other uses of d, the wait (until LEFT groups are under way) before them. */
 __device__ __forceinline__ void grpo__wgmma_fence() {
     asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
@@ -652,8 +631,8 @@ __device__ __forceinline__ void grpo__wgmma_commit() {
 }
 #define GRPO__D8(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]),   \
                     "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
-#define GRPO__D64 GRPO__D8(0), GRPO__D8(8), GRPO__D8(16), GRPO__D8(24), GRPO__D8(32), GRPO__D8(40), \
-                  GRPO__D8(48), GRPO__D8(56)
+#define GRPO__D64 GRPO__D8(0), GRPO__D8(8), GRPO__D8(16), GRPO__D8(24), GRPO__D8(32),             \
+                  GRPO__D8(40), GRPO__D8(48), GRPO__D8(56)
 template <int LEFT> __device__ __forceinline__ void grpo__wgmma_wait(float d[64]) {
     asm volatile("wgmma.wait_group.sync.aligned %64;" : GRPO__D64 : "n"(LEFT) : "memory");
 }
@@ -886,28 +865,28 @@ static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t)
 }
 
 /* ---- the product by wgmma and the bulk copy engine, for sm_90a: floor 2 m n k FLOPs.
- * A block computes 64 GROUPS x 128: a warpgroup of four warps 64 rows of it, one warp more feeds
- * them. Operands lie in shared memory as chunks of 64 lines of 128 bytes, which the engine swizzles
- * and fills with zeros outside the matrix: AT, BT: a line is one k of 64 rows or columns, else 64
- * k's of one. Sums are those of mma.sync: slices of 256, added in order, always by one instruction,
- * so that tiles and splits change no bit. */
+ * A block computes 64 GROUPS x 128: a warpgroup of four warps 64 rows of it; one warp more feeds
+ * them. In shared memory operands are chunks, 64 lines of 128 bytes, that the engine swizzles, and
+ * fills with zeros outside the matrix. AT, BT: a line is a k of 64 rows or columns, else 64 k's of
+ * one. Sums go as above, by slices of 256, and always by one instruction: tiles and splits change
+ * no bit. */
 template <int GROUPS> struct grpo__wide {
-    enum { ROWS = 64 * GROUPS, CHUNKS = GROUPS + GRPO__WIDTH / 64, STAGE = CHUNKS * GRPO__CHUNK,
+    enum { CHUNKS = GROUPS + GRPO__WIDTH / 64, STAGE = CHUNKS * GRPO__CHUNK,
            ALIGN = 1024,            /* the swizzle repeats after so many bytes                   */
            THREADS = 128 * GROUPS + 32, BYTES = GRPO__PIPE * STAGE + ALIGN };
 };
 
 #ifdef GRPO__WGMMA
-/* A chunk's matrix descriptor at k (PTX ISA, wgmma: Matrix Descriptor Format, and Strides; in units
- * of 16 bytes): from bit 0 its address, from 16 the way to the next 64 columns if lines are k's,
- * from 32 that to the next 8 lines, at 62 the swizzle of 128 bytes. */
+/* A chunk's matrix descriptor at k (PTX ISA, wgmma: Matrix Descriptor Format, and Strides; units of
+ * 16 bytes): from bit 0 the address, from 16 the way to the next chunk if lines are k's (else of no
+ * use), from 32 that to the next 8 lines, at 62 the swizzle of 128 bytes. */
 template <bool TURNED> __device__ __forceinline__ uint64_t grpo__chunk_at(uint32_t chunk, int k) {
     uint32_t at = chunk + (uint32_t)k * (TURNED ? 128 : 2);
     return (uint64_t)((at & 0x3ffff) >> 4) | (uint64_t)(TURNED ? GRPO__CHUNK / 16 : 1) << 16
          | (uint64_t)(8 * 128 / 16) << 32 | (uint64_t)1 << 62;
 }
 
-/* One lane loads all steps' chunks, each as soon as its place is free. */
+/* One lane loads the chunks of all steps, each as soon as its place is free. */
 template <int GROUPS, bool AT, bool BT>
 __device__ __forceinline__ void grpo__feed(unsigned char *tiles, uint64_t *full, uint64_t *empty,
                                            const CUtensorMap *a, const CUtensorMap *b, int i0,
@@ -920,17 +899,16 @@ __device__ __forceinline__ void grpo__feed(unsigned char *tiles, uint64_t *full,
         grpo__barrier_wait(&empty[place], (step / GRPO__PIPE & 1) ^ 1);
         grpo__barrier_expect(&full[place], T::STAGE);
         for (u = 0; u < T::CHUNKS; u++) {
-            const CUtensorMap *map = u < GROUPS ? a : b;
-            int line = u < GROUPS ? i0 + 64 * u : j0 + 64 * (u - GROUPS);
-            int turned = u < GROUPS ? AT : BT;
-            grpo__load_box(to + u * GRPO__CHUNK, map, turned ? line : k, turned ? k : line,
-                           &full[place]);
+            int in_a = u < GROUPS, line = in_a ? i0 + 64 * u : j0 + 64 * (u - GROUPS);
+            int turned = in_a ? AT : BT;
+            grpo__load_box(to + u * GRPO__CHUNK, in_a ? a : b, turned ? line : k,
+                           turned ? k : line, &full[place]);
         }
     }
 }
 
-/* total = the products of a warpgroup's 64 rows at A and of the 128 columns at B. A place is given
- * back when the step after it has been issued. */
+/* total = the 64 rows at A times the 128 columns at B, by a warpgroup. A place is given back after
+ * the next step has been issued. */
 template <int STAGE, bool AT, bool BT>
 __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint32_t B,
                                               uint64_t *full, uint64_t *empty, int steps) {
@@ -971,7 +949,7 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
     __shared__ uint64_t full[GRPO__PIPE], empty[GRPO__PIPE];
     uint32_t at = (uint32_t)__cvta_generic_to_shared(memory), skip = (0u - at) % T::ALIGN;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, group = warp / 4, v;
-    int i0 = (int)blockIdx.y * T::ROWS, j0 = (int)blockIdx.x * GRPO__WIDTH;
+    int i0 = (int)blockIdx.y * 64 * GROUPS, j0 = (int)blockIdx.x * GRPO__WIDTH;
     int begin = partial ? (int)blockIdx.z * GRPO__SLICE : 0;
     int end = partial ? min(t.k, begin + GRPO__SLICE) : t.k;
     int steps = (end - begin + GRPO__DEPTH - 1) / GRPO__DEPTH;
@@ -1001,8 +979,8 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
 #endif
 }
 
-/* A matrix of `lines` of `length` elements, every stride-th element a new one, to be loaded in boxes
- * of 64 x 64. Made anew for each product: a microsecond of the host. */
+/* A matrix of lines, stride elements apart, for boxes of 64 x 64. Made for each product, in about a
+ * microsecond of the host. */
 static CUtensorMap grpo__map_of(grpo__cuda *c, const grpo__bf16 *from, int length, int lines,
                                 size_t stride) {
     CUtensorMap map;
@@ -1010,8 +988,7 @@ static CUtensorMap grpo__map_of(grpo__cuda *c, const grpo__bf16 *from, int lengt
     cuuint32_t box[2] = { 64, 64 }, every[2] = { 1, 1 };
     if (c->encode_map(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, (void *)(uintptr_t)from, size,
                       bytes, box, every, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                      CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE)
-        != CUDA_SUCCESS)
+                      CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE))
         grpo__check_cuda(c, cudaErrorInvalidValue, "describing a matrix to the copy engine");
     return map;
 }
@@ -1023,7 +1000,7 @@ static void grpo__wgmma_product_by(grpo__cuda *c, const grpo__product<grpo__bf16
                        : grpo__map_of(c, t.a, t.k, t.m, t.a_row);
     CUtensorMap b = BT ? grpo__map_of(c, t.b, t.n, t.k, t.b_depth)
                        : grpo__map_of(c, t.b, t.k, t.n, t.b_column);
-    dim3 grid = grpo__tiles_of(t, T::ROWS, GRPO__WIDTH);
+    dim3 grid = grpo__tiles_of(t, 64 * GROUPS, GRPO__WIDTH);
     float *partial = grpo__split(c, t, &grid);
     grpo__allow_shared(c, grpo__wgmma_product_kernel<GROUPS, AT, BT>, T::BYTES);
     GRPO__RUN(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), grid, T::THREADS, T::BYTES, a, b, t,
@@ -1040,33 +1017,28 @@ static void grpo__wgmma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &
     else grpo__wgmma_product_by<2, AT, BT>(c, t);
 }
 
-/* What wgmma lacks here, as a sentence; NULL: nothing, and encode_map is there. Compiled for another
- * card its kernel is empty, and has no barriers in shared memory. */
+/* What is missing here for wgmma; NULL: nothing, and encode_map is there. Compiled for other cards
+ * its kernel is empty, with no barriers in shared memory. */
 static const char *grpo__wgmma_missing(grpo__cuda *c) {
     int device = 0, major = 0, minor = 0;
-    cudaFuncAttributes attributes = { };
-    cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
+    cudaFuncAttributes kernel = { };
     void *entry = NULL;
     cudaGetDevice(&device);
     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
     cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
     if (major != 9 || minor != 0)
-        return "this card is no Hopper (sm_90), which grpo_cuda_hopper() is for: use grpo_cuda()";
-    if (cudaFuncGetAttributes(&attributes, grpo__wgmma_product_kernel<1, false, false>)
-        != cudaSuccess || attributes.sharedSizeBytes == 0)
-        return "grpo_cuda.cu was not compiled for sm_90a, which grpo_cuda_hopper() needs: "
+        return "grpo_cuda_hopper() is for Hopper cards (sm_90), and this is none: use grpo_cuda()";
+    if (cudaFuncGetAttributes(&kernel, grpo__wgmma_product_kernel<1, false, false>) != cudaSuccess
+        || kernel.sharedSizeBytes == 0)
+        return "grpo_cuda.cu was compiled without what grpo_cuda_hopper() needs: "
                "make cuda CUDA_ARCH=sm_90a";
 #if CUDART_VERSION >= 12050
-    cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000, cudaEnableDefault,
-                                     &found);
+    cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000, cudaEnableDefault);
 #else
-    cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &entry, cudaEnableDefault, &found);
+    cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &entry, cudaEnableDefault);
 #endif
-    if (!entry || found != cudaDriverEntryPointSuccess)
-        return "the NVIDIA driver has no cuTensorMapEncodeTiled, which grpo_cuda_hopper() needs: "
-               "install one for CUDA 12 or later";
     c->encode_map = (grpo__encode_map)entry;
-    return NULL;
+    return entry ? NULL : "the NVIDIA driver is too old for grpo_cuda_hopper(): update it";
 }
 
 static void *grpo__cuda_open_hopper(const grpo_config *config, char *error) {

@@ -351,8 +351,8 @@ static inline void grpo_shim_mma_all(float D[16][8]) {
             for (j = 0; j < 8; j++) D[i][j] += A[i][k] * B[k][j];
 }
 
-static inline void grpo_shim_mma_m16n8k16_bf16(float d[4], const uint32_t a[4], const uint32_t b[2],
-                                               const float c[4]) {
+static inline void grpo__mma(float d[4], const uint32_t a[4], const uint32_t b[2],
+                             const float c[4]) {
     grpo_shim_state &s = grpo_shim();
     int lane = (int)threadIdx.x % 32, e;
     float *mine = grpo_shim_gift();
@@ -366,7 +366,7 @@ static inline void grpo_shim_mma_m16n8k16_bf16(float d[4], const uint32_t a[4], 
     for (e = 0; e < 4; e++) d[e] = s.D[lane / 4 + e / 2 * 8][lane % 4 * 2 + e % 2];
 }
 
-static inline void grpo_shim_ldmatrix_x4(uint32_t r[4], const void *row, int turned) {
+template <bool TURNED> void grpo__load_matrices(uint32_t r[4], const __nv_bfloat16 *row) {
     int lane = (int)threadIdx.x % 32, i, h;
     if ((uintptr_t)row % 16) { fprintf(stderr, "shim: ldmatrix: unaligned row\n"); abort(); }
     memcpy(grpo_shim_gift(), &row, sizeof row);
@@ -375,13 +375,13 @@ static inline void grpo_shim_ldmatrix_x4(uint32_t r[4], const void *row, int tur
         for (r[i] = 0, h = 0; h < 2; h++) {
             int line = lane / 4, at = lane % 4 * 2 + h;
             const uint16_t *from;
-            memcpy(&from, grpo_shim_of(8 * i + (turned ? at : line)), sizeof from);
-            r[i] |= (uint32_t)from[turned ? line : at] << 16 * h;
+            memcpy(&from, grpo_shim_of(8 * i + (TURNED ? at : line)), sizeof from);
+            r[i] |= (uint32_t)from[TURNED ? line : at] << 16 * h;
         }
 }
 
 /* ---- asynchronous copies happen when they are waited for, not before */
-static inline void grpo_shim_cp_async16(void *to, const void *from, int valid) {
+static inline void grpo__copy_16(void *to, const void *from, int valid) {
     grpo_shim_fiber &f = grpo_shim_me();
     if ((uintptr_t)to % 16 || (valid && (uintptr_t)from % 16)) {
         fprintf(stderr, "shim: %s: cp.async of unaligned memory\n", grpo_shim().kernel);
@@ -392,11 +392,11 @@ static inline void grpo_shim_cp_async16(void *to, const void *from, int valid) {
         if (valid) memcpy(to, from, (size_t)valid);
     });
 }
-static inline void grpo_shim_cp_commit() {
+static inline void grpo__copy_fence() {
     grpo_shim_fiber &f = grpo_shim_me();
     f.copies[++f.last_group % 64].clear();
 }
-static inline void grpo_shim_cp_wait(int left) {
+static inline void grpo__copy_wait(int left) {
     grpo_shim_fiber &f = grpo_shim_me();
     for (; f.last_group - f.first_group > left; f.first_group++)
         for (size_t i = 0; i < f.copies[f.first_group % 64].size(); i++)
@@ -406,7 +406,8 @@ static inline void *grpo_shim_dynamic() {
     return (void *)(((uintptr_t)grpo_shim().dynamic.data() + 127) & ~(uintptr_t)127);
 }
 
-/* ---- Hopper. A shared address is the low 18 bits of a pointer, as many as a descriptor holds. */
+/* ---- Hopper: the wrappers of grpo_cuda.cu by their definition. A shared address is the low 18 bits
+ * of a pointer, as many as a descriptor holds. */
 enum { GRPO_SHIM_SHARED = 1 << 18 };
 
 static inline size_t __cvta_generic_to_shared(const void *at) {
@@ -438,26 +439,26 @@ static inline grpo_shim_mbarrier &grpo_shim_mbarrier_of(uint64_t *at) {
     if (b->made != GRPO_SHIM_MADE) grpo_shim_wrong("an mbarrier was used before it was made");
     return *b;
 }
-static inline void grpo_shim_mbarrier_init(uint64_t *at, int count) {
+static inline void grpo__barrier_init(uint64_t *at, int count) {
     grpo_shim_mbarrier b = { 0, (uint8_t)count, (uint8_t)count, 0, GRPO_SHIM_MADE };
     if (count < 1 || count > 255) grpo_shim_wrong("an mbarrier of so many arrivals");
     memcpy(at, &b, sizeof b);
     grpo_shim().barriers_hidden = 1;
 }
-static inline void grpo_shim_fence_proxy_async() { grpo_shim().barriers_hidden = 0; }
+static inline void grpo__barrier_fence() { grpo_shim().barriers_hidden = 0; }
 static inline void grpo_shim_mbarrier_end(grpo_shim_mbarrier &b) {
     if (b.pending || b.bytes) return;
     b.phase ^= 1;
     b.pending = b.count;
 }
-static inline void grpo_shim_mbarrier_expect(uint64_t *at, int bytes) {
+static inline void grpo__barrier_expect(uint64_t *at, int bytes) {
     grpo_shim_mbarrier &b = grpo_shim_mbarrier_of(at);
     if (!b.pending) grpo_shim_wrong("more arrivals at an mbarrier than a phase has");
     b.bytes += bytes;
     b.pending--;
     grpo_shim_mbarrier_end(b);
 }
-static inline void grpo_shim_mbarrier_arrive(uint64_t *at) { grpo_shim_mbarrier_expect(at, 0); }
+static inline void grpo__barrier_arrive(uint64_t *at) { grpo__barrier_expect(at, 0); }
 
 /* Copies are made when somebody looks whether they have been, and no more than end the phase. */
 static inline int grpo_shim_phase_ended(uint64_t *at, int parity) {
@@ -472,7 +473,7 @@ static inline int grpo_shim_phase_ended(uint64_t *at, int parity) {
     }
     return b.phase != parity;
 }
-static inline void grpo_shim_mbarrier_wait(uint64_t *at, int parity) {
+static inline void grpo__barrier_wait(uint64_t *at, int parity) {
     grpo_shim_me().barrier = at;
     grpo_shim_me().parity = parity;
     if (!grpo_shim_phase_ended(at, parity)) grpo_shim_wait(GRPO_SHIM_BARRIER);
@@ -510,8 +511,8 @@ static inline CUresult cuTensorMapEncodeTiled(CUtensorMap *map, int type, cuuint
 
 /* Line y of the box lies from byte 128 y on, each 16 bytes of it where the swizzle says. As soon as
  * it is on its way, what was there before is gone. */
-static inline void grpo_shim_load_tensor_2d(void *to, const CUtensorMap *map, int x0, int y0,
-                                            uint64_t *barrier) {
+static inline void grpo__load_box(void *to, const CUtensorMap *map, int x0, int y0,
+                                  uint64_t *barrier) {
     CUtensorMap m = *map;
     int bytes = (int)(m.box[0] * m.box[1] * 2);
     grpo_shim_load load = { barrier, bytes, [=]() {
@@ -563,11 +564,10 @@ static inline void grpo_shim_read(grpo_shim_operation *o) {
     }
 }
 
-static inline void grpo_shim_wgmma_fence() { grpo_shim_me().fenced = 1; }
+static inline void grpo__wgmma_fence() { grpo_shim_me().fenced = 1; }
 
 /* The sums are made at once, but seen only after the wait; the first lane to come reads A and B. */
-static inline void grpo_shim_wgmma_m64n128k16_bf16(float d[64], uint64_t a, uint64_t b, int add,
-                                                   int a_turned, int b_turned) {
+template <bool AT, bool BT> void grpo__wgmma(float d[64], uint64_t a, uint64_t b, int add) {
     grpo_shim_fiber &f = grpo_shim_me();
     int lane = (int)threadIdx.x % 32, number = ++f.issued, h, e, k;
     grpo_shim_operation *o = &grpo_shim().operations[threadIdx.x / 32]
@@ -578,7 +578,7 @@ static inline void grpo_shim_wgmma_m64n128k16_bf16(float d[64], uint64_t a, uint
     for (e = 0; e < 64; e++)
         if (!f.d || !add) f.D[e / 2 % 2][e / 4 * 2 + e % 2] = add ? d[e] : 0;
     if (o->number != number || lane == (grpo_shim().reverse ? 31 : 0)) {
-        o->number = number; o->a = a; o->b = b; o->a_turned = a_turned; o->b_turned = b_turned;
+        o->number = number; o->a = a; o->b = b; o->a_turned = AT; o->b_turned = BT;
         grpo_shim_read(o);
     }
     if (o->a != a || o->b != b) grpo_shim_wrong("lanes of a warp with different descriptors");
@@ -589,15 +589,15 @@ static inline void grpo_shim_wgmma_m64n128k16_bf16(float d[64], uint64_t a, uint
         for (k = 0; k < 16; k++)
             for (e = 0; e < 32; e++) f.D[h][e] += o->A[lane / 4 + 8 * h][k] * o->B[k][lane % 4][e];
 }
-static inline void grpo_shim_wgmma_commit() {
+static inline void grpo__wgmma_commit() {
     grpo_shim_me().groups.push_back(grpo_shim_me().issued);
 }
-static inline void grpo_shim_wgmma_wait(int left) {
+template <int LEFT> void grpo__wgmma_wait(float *) {
     grpo_shim_fiber &f = grpo_shim_me();
     int e;
     f.barrier = NULL;               /* as long as it can take                                    */
     grpo_shim_wait(GRPO_SHIM_BARRIER);
-    while ((int)f.groups.size() > left) {
+    while ((int)f.groups.size() > LEFT) {
         for (; f.ended < f.groups[0]; f.ended++) {            /* were A and B left alone?        */
             static grpo_shim_operation now;
             const grpo_shim_operation &o = grpo_shim().operations[threadIdx.x / 32]
@@ -627,8 +627,6 @@ enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1, cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
        cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75,
        cudaDevAttrComputeCapabilityMinor = 76, cudaEnableDefault = 0 };
-enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess,
-                                       cudaDriverEntryPointSymbolNotFound };
 struct cudaFuncAttributes { size_t sharedSizeBytes; };
 #define CUDART_VERSION 12050
 enum { GRPO_SHIM_CANARY = 64 };
@@ -729,12 +727,10 @@ template <typename Kernel> cudaError_t cudaFuncGetAttributes(cudaFuncAttributes 
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **entry, unsigned,
-                                                           int,
-                                                           cudaDriverEntryPointQueryResult *found) {
+                                                           int) {
     int known = !strcmp(name, "cuTensorMapEncodeTiled");
     *entry = known ? (void *)(uintptr_t)cuTensorMapEncodeTiled : NULL;
-    *found = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
-    return grpo_shim_code(0);
+    return grpo_shim_code(known ? cudaSuccess : cudaErrorInvalidValue);
 }
 
 template <typename Body>
