@@ -925,7 +925,7 @@ __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint3
 #pragma unroll
             for (kk = 0; kk < GRPO__DEPTH; kk += 16)
                 grpo__wgmma<AT, BT>(sum, grpo__chunk_at<AT>(A + at, kk),
-                                    grpo__chunk_at<BT>(B + at, kk), step - first + kk);
+                                    grpo__chunk_at<BT>(B + at, kk), kk > 0 || step > first);
             grpo__wgmma_commit();
             grpo__wgmma_wait<1>(sum);
             if (step > 0 && threadIdx.x % 32 == 0)
