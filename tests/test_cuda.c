@@ -215,7 +215,7 @@ static void run_products(side s, operands *o, const void *more) {
     grpo_matrix w;
     w.weights = (float *)o->p[1];
     w.operand = s.b->allocate(s.context, size + 16);
-    w.rows = z->out; w.cols = z->in;
+    w.rows = w.y_stride = z->out; w.cols = z->in;
     s.b->prepare(s.context, &w);
     s.b->matmul(s.context, o->p[4], o->p[0], &w, (float *)o->p[2], o->p[3], z->n);
     s.b->matmul(s.context, o->p[5], o->p[0], &w, NULL, NULL, z->n);
@@ -254,7 +254,7 @@ static void test_tiles(void) {
     const int counts[] = { 1, 16, 17, 65, 150 };
     grpo_matrix m;
     size_t i;
-    m.weights = staged; m.rows = out; m.cols = in;
+    m.weights = staged; m.rows = m.y_stride = out; m.cols = in;
     m.operand = gpu.b->allocate(gpu.context, gpu.b->operand_size(out, in) + 16);
     gpu.b->prepare(gpu.context, &m);
     gpu.b->matmul(gpu.context, dy, dx, &m, NULL, NULL, most);
