@@ -4230,6 +4230,7 @@ static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t devi
 static void grpo__begin(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     memset(&g->state, 0, sizeof g->state);
+    w->frozen = 0;
     w->backend->zero(w->context, w->adam_m, g->num_trained * sizeof(float));
     w->backend->zero(w->context, w->adam_v, g->num_trained * sizeof(float));
     grpo__initialize(g);
@@ -9363,6 +9364,8 @@ static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
         c.objective.kl_in_reward = 0;
         c.objective.kl = GRPO_KL_FULL;
     }
+    if (variant == 9) { c.lora.rank = 3; c.lora.alpha = 5.0f; }
+    if (variant == 10) { c.lora.rank = 2; c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP; }
     grpo_add_reward(&c, "trial", grpo__try_reward, 1.0f, NULL);
     return c;
 }
@@ -9384,14 +9387,14 @@ static double grpo__graph_loss(grpo *g) {
     return loss;
 }
 
-/* weights[begin ... begin + n] = x + s * direction */
+/* trained[begin ... begin + n] = x + s * direction */
 static void grpo__graph_move(grpo *g, size_t begin, size_t n, const float *x,
                              const float *direction, double s) {
     struct grpo__machinery *w = g->machinery;
     float moved[GRPO__T_FLOATS];
     size_t i;
     for (i = 0; i < n; i++) moved[i] = (float)((double)x[i] + s * (double)direction[i]);
-    w->backend->upload(w->context, w->weights + begin, moved, n * sizeof(float));
+    w->backend->upload(w->context, w->trained + begin, moved, n * sizeof(float));
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
@@ -9439,23 +9442,23 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     size_t n, j;
     int i, code;
     if (!g) return GRPO_NO_MEMORY;
-    n = g->num_parameters;
+    n = g->num_trained;
     w = g->machinery;
     prompts[0] = grpo_question("12", NULL);
     prompts[1] = grpo_question("345", NULL);
     code = grpo_rollout(g, prompts, 2);
     if (!code) code = grpo_score(g);
     if (!code) code = grpo_advantage(g);
-    w->backend->download(w->context, x, w->weights, n * sizeof(float));
+    w->backend->download(w->context, x, w->trained, n * sizeof(float));
     for (j = 0; j < GRPO__T_FLOATS; j++) noise[j] = grpo__normal(7, j);
     grpo__graph_move(g, 0, n, x, noise, 0.02);
     if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &stats, &sums);
     if (!code && w->dembed)
         t->b->mix(w->context, w->gradient, w->dembed, 1, 1, grpo__size(w->shape.V, w->shape.H));
-    w->backend->download(w->context, x, w->weights, n * sizeof(float));
+    w->backend->download(w->context, x, w->trained, n * sizeof(float));
     w->backend->download(w->context, dx, w->gradient, n * sizeof(float));
-    for (i = 0; i < grpo__num_tensors(&g->config.model) && !code; i++) {
-        grpo__tensor s = grpo__tensor_at(&g->config.model, i);
+    for (i = 0; i < grpo__num_trained_tensors(g) && !code; i++) {
+        grpo__tensor s = grpo__trained_tensor(g, i);
         double error = grpo__graph_tensor(g, s.offset, grpo__size(s.rows, s.cols ? s.cols : 1),
                                           x + s.offset, dx + s.offset, t->step);
         if (!(error <= worst)) worst = error;
@@ -9481,7 +9484,7 @@ int grpo_selftest(const grpo_backend *backend, grpo_log_function log, void *user
     t->context = t->b->open(&c, c.error);
     code = t->context ? grpo__try_operations(t) : GRPO_DEVICE;
     if (t->context) t->b->close(t->context);
-    for (i = 0; i < 9 && !code; i++) code = grpo__try_graph(t, i);
+    for (i = 0; i < 11 && !code; i++) code = grpo__try_graph(t, i);
     i = t->failures;
     free(t);
     return code ? code : i;
