@@ -390,7 +390,11 @@ static void test_memory(void) {
           (double)full.total);
 }
 
+/* The model knows these sums; its adapters learn to answer one more. */
 static void test_learning(void) {
+    static const grpo_prompt more[4] = {
+        { "1+1=", "3", NULL, 0, NULL }, { "2+2=", "5", NULL, 0, NULL },
+        { "3+4=", "8", NULL, 0, NULL }, { "0+5=", "6", NULL, 0, NULL } };
     uint64_t seed;
     for (seed = 1; seed <= 3; seed++) {
         grpo_config c = config(4);
@@ -398,15 +402,15 @@ static void test_learning(void) {
         grpo *g;
         int step;
         c.seed = seed;
-        c.learning_rate = 1e-2f;
+        c.learning_rate = 5e-3f;
         g = create_on_base(c);
-        grpo_evaluate(g, sums, 4, 0, 1, &before);
-        for (step = 0; step < 150; step++)
-            if (grpo_step(g, sums, 4, NULL)) { CHECK(0, "%s", grpo_error(g)); break; }
-        grpo_evaluate(g, sums, 4, 0, 1, &after);
+        grpo_evaluate(g, more, 4, 0, 1, &before);
+        for (step = 0; step < 200; step++)
+            if (grpo_step(g, more, 4, NULL)) { CHECK(0, "%s", grpo_error(g)); break; }
+        grpo_evaluate(g, more, 4, 0, 1, &after);
         printf("seed %d: greedy accuracy %.2f -> %.2f\n", (int)seed, (double)before.accuracy,
                (double)after.accuracy);
-        CHECK(after.accuracy == 1 && before.accuracy < 1, "seed %d has not learnt", (int)seed);
+        CHECK(after.accuracy == 1 && before.accuracy == 0, "seed %d has not learnt", (int)seed);
         grpo_free(g);
     }
 }
