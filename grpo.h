@@ -164,6 +164,9 @@
  *     after a rare hit; skipped, they freeze them. Neither is always faster.
  *   Why is completions/clipped_ratio 1?  No completion ever ends: end-of-text is never sampled. It
  *     is a token to be learnt like any other; reward short answers, or warm up.
+ *   How does a larger model fit?  config.lora.rank = 16: adapters are trained beside the model's
+ *     frozen weights, which need no gradients, no moments and no second copy as a reference. Raise
+ *     the learning rate tenfold or more.
  *   Why do two machines differ?  Vector units with and without fused multiply-add round
  *     differently. On one machine the bits are always the same.
  *
@@ -2322,7 +2325,8 @@ static void grpo__cpu_rotate_backward(void *context, void *dqkv, float *dq_gain,
     job.x = (const float *)qkv; job.turns = turns;
     job.gain = q_gain; job.k_gain = k_gain; job.eps = eps;
     grpo__each_row(&job, 4, grpo__rotate_row_backward);
-    if (dq_gain) grpo__parallel(&job.cpu->pool, 2, 4.0 * job.n * job.width, grpo__rotate_gain, &job);
+    if (dq_gain)
+        grpo__parallel(&job.cpu->pool, 2, 4.0 * job.n * job.width, grpo__rotate_gain, &job);
 }
 
 /* ---- attention. Query row r of head h sees keys j = 0, 1, ...: the prefix, then its own:
@@ -3128,9 +3132,9 @@ static int grpo__num_model_matrices(const grpo *g) {
          + grpo__has_lm_head(&g->config.model) + 2 * grpo__has_score(&g->config.model);
 }
 
-/* ---- LoRA. An adapter is of one module of one layer. Its A lies as A^T [in, rank], so that x A^T is
- * the product that a matrix's dx is, and dx += (dy B) A the one that y is, which can add. Its B has
- * the factor alpha / rank in it: no product multiplies by it. */
+/* ---- LoRA. An adapter is of one module of one layer. Its A lies as A^T [in, rank], so that x A^T
+ * is the product that a matrix's dx is, and dx += (dy B) A the one that y is, which can add. Its B
+ * has the factor alpha / rank in it: no product multiplies by it. */
 typedef struct grpo__adapter { int layer, module; } grpo__adapter;
 
 /* How many adapters the first so many modules of a layer have. */
@@ -8583,8 +8587,8 @@ static void grpo__add_model_slots(grpo__file *f, const grpo *g, int reading) {
     grpo__add_extras(f, &g->config.model, reading);
 }
 
-/* Those of the trainer's state: what is trained, AdamW's m and v, and the reference; or of adapters:
- * what is trained. */
+/* Those of the trainer's state: what is trained, AdamW's m and v, and the reference; or of adapters
+ * alone: what is trained. */
 static void grpo__add_trained_slots(grpo__file *f, const grpo *g, int reading) {
     static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
     const struct grpo__machinery *w = g->machinery;

@@ -84,7 +84,8 @@ static float *frozen(const grpo *g) {
     int i;
     for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
         grpo__tensor t = grpo__tensor_at(&g->config.model, i);
-        grpo__move_weights(g, t.offset, NULL, x + t.offset, grpo__size(t.rows, t.cols ? t.cols : 1));
+        grpo__move_weights(g, t.offset, NULL, x + t.offset,
+                           grpo__size(t.rows, t.cols ? t.cols : 1));
     }
     return x;
 }
@@ -249,53 +250,45 @@ static void test_update(void) {
 }
 
 /* ---- files */
-static void write_settings(const char *text) {
+#define LORA_4 "\"peft_type\": \"LORA\", \"r\": 4, "
+#define LORA_Q LORA_4 "\"target_modules\": [\"q_proj\"], "
+static void write_settings(const char *fields) {
     char path[128];
     FILE *f;
     snprintf(path, sizeof path, "%s/adapter_config.json", out);
     f = fopen(path, "wb");
     if (!f) exit(2);
-    fputs(text, f);
+    fprintf(f, "{\"lora_alpha\": 8.5, %s}", fields);
     fclose(f);
 }
 
+/* adapter_config.json, but for one thing that must be refused. */
 static void test_settings(void) {
-    static const struct { const char *text, *complaint; } bad[] = {
-        { "{\"peft_type\": \"IA3\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": [\"q_proj\"]}",
-          "peft_type" },
-        { "{\"peft_type\": \"LORA\", \"lora_alpha\": 8, \"target_modules\": [\"q_proj\"]}",
-          "is missing" },
-        { "{\"peft_type\": \"LORA\", \"r\": 0, \"lora_alpha\": 8, \"target_modules\": [\"q_proj\"]}",
-          "r must be" },
-        { "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": [\"qkv\"]}",
-          "target_modules must be of" },
-        { "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": []}",
-          "names none" },
-        { "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": [\"q_proj\"], "
-          "\"use_rslora\": true}", "use_rslora is not supported" },
-        { "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": [\"q_proj\"], "
-          "\"bias\": \"all\"}", "bias must be" },
-        { "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": [\"q_proj\"], "
-          "\"rank_pattern\": {\"q_proj\": 8}}", "rank_pattern is not supported" },
-        { "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": [\"q_proj\"], "
-          "\"modules_to_save\": [\"lm_head\"]}", "modules_to_save is not supported" },
-        { "{\"peft_type\": \"LORA\", \"r\": 4,", "adapter_config.json" } };
+    static const struct { const char *fields, *complaint; } bad[] = {
+        { "\"peft_type\": \"IA3\", \"r\": 4, \"target_modules\": [\"q_proj\"]", "peft_type" },
+        { "\"peft_type\": \"LORA\", \"target_modules\": [\"q_proj\"]", "is missing" },
+        { "\"peft_type\": \"LORA\", \"r\": 0, \"target_modules\": [\"q_proj\"]", "r must be" },
+        { LORA_4 "\"target_modules\": [\"qkv\"]", "target_modules must be of" },
+        { LORA_4 "\"target_modules\": []", "names none" },
+        { LORA_Q "\"use_rslora\": true", "use_rslora is not supported" },
+        { LORA_Q "\"bias\": \"all\"", "bias must be" },
+        { LORA_Q "\"rank_pattern\": {\"q_proj\": 8}", "rank_pattern is not supported" },
+        { LORA_Q "\"modules_to_save\": [\"lm_head\"]", "modules_to_save is not supported" },
+        { LORA_4, "adapter_config.json" } };
     grpo_config c = config(0);
     size_t i;
     for (i = 0; i < sizeof bad / sizeof *bad; i++) {
-        write_settings(bad[i].text);
+        write_settings(bad[i].fields);
         CHECK(grpo_load_config(&c, out) < 0 && strstr(c.error, bad[i].complaint), "%s", c.error);
         CHECK(c.lora.rank == 0, "a bad file has changed the config");
     }
-    write_settings("{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": "
-                   "[\"up_proj\", \"q_proj\"], \"bias\": \"none\", \"rank_pattern\": {}, "
-                   "\"modules_to_save\": null, \"use_dora\": false, \"lora_dropout\": 0.05}");
-    CHECK(!grpo_load_config(&c, out) && c.lora.rank == 4 && c.lora.alpha == 8
+    write_settings(LORA_4 "\"target_modules\": [\"up_proj\", \"q_proj\"], "
+                   "\"bias\": \"none\", \"rank_pattern\": {}, \"modules_to_save\": null, "
+                   "\"use_dora\": false, \"lora_dropout\": 0.05");
+    CHECK(!grpo_load_config(&c, out) && c.lora.rank == 4 && c.lora.alpha == 8.5f
           && c.lora.targets == (GRPO_LORA_Q | GRPO_LORA_UP), "%s", c.error);
-    write_settings("{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 8.5, "
-                   "\"target_modules\": \"all-linear\"}");
-    CHECK(!grpo_load_config(&c, out) && c.lora.alpha == 8.5f && c.lora.targets == GRPO_LORA_ALL,
-          "%s", c.error);
+    write_settings(LORA_4 "\"target_modules\": \"all-linear\"");
+    CHECK(!grpo_load_config(&c, out) && c.lora.targets == GRPO_LORA_ALL, "%s", c.error);
 }
 
 static void test_files(void) {
