@@ -270,12 +270,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static void write_corpus(const char *to)
 {
     static uint8_t data[1 << 16];
+    const char *index = "{\"weight_map\": {\"model.norm.weight\": \"part1.safetensors\"}}";
     const char *paths[8];
     int i;
     paths[0] = config_path; paths[1] = model_path; paths[2] = state_path; paths[3] = index_path;
     paths[4] = generation_path; paths[5] = lora_path; paths[6] = adapter_path;
     paths[7] = adapter_state_path;
-    write_file(index_path, "{\"weight_map\": {\"model.norm.weight\": \"part1.safetensors\"}}", 57);
+    write_file(index_path, index, strlen(index));
     write_file(generation_path, "{\"eos_token_id\": [1, 0]}", 24);
     for (i = 0; i < 8; i++) {
         char path[600];
