@@ -4053,7 +4053,7 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
     int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
     int reference = c->objective.beta > 0 && !s->rank;
     w->weights = grpo__take_floats(a, grpo__add(frozen, n));
-    w->trained = w->weights + frozen;
+    w->trained = w->weights ? w->weights + frozen : NULL;     /* NULL while it is measured       */
     w->operands = (char *)grpo__take(a, operands, 1);
     memory->weights = a->used - start; start = a->used;
     w->reference = reference ? grpo__take_floats(a, n) : NULL;
@@ -8927,11 +8927,10 @@ static void grpo__read_index(grpo__file *f) {
 
 /* Numbers [at, at + n) of a slot to where they belong. The weights of a model are the reference's
  * too. */
-static void grpo__put(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at, float *x,
-                      size_t n) {
+static void grpo__put(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at,
+                      const float *x, size_t n) {
     struct grpo__machinery *w = g->machinery;
     size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, i;
-    for (i = 0; s->scale != 1 && i < n; i++) x[i] *= s->scale;
     for (i = 0; s->turned && i < n; i++)
         f->buffer[(at + i) % in * rank + (at + i) / in] = x[i];
     if (s->model) {
@@ -8956,6 +8955,9 @@ static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
         grpo__read(f, bytes, n * size, n * size);
         if (!f->code && !grpo__decode_floats(x, bytes, n, s->dtype))
             grpo__bad(f, s->name, "holds a number that is not finite");
+        for (i = 0; s->scale != 1 && i < n && !f->code; i++)
+            if (!grpo__finite((double)(x[i] *= s->scale)))
+                grpo__bad(f, s->name, "times alpha / rank is beyond the range of a float");
         for (i = 0; s->zero && i < n && !f->code; i++)
             if (x[i] != 0) grpo__bad(f, s->name, "is not zero, which is not supported");
         if (f->placing && !f->code) grpo__put(f, g, s, at, x, n);
