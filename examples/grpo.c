@@ -833,6 +833,7 @@ static int plot(int argc, char **argv) {
     const char *out = argc > 1 ? argv[1] : "report.html";
     if (argc < 1 || argc > 2) return complain("grpo plot LOG.jsonl [OUT.html | OUT.svg]");
     if (report_write(argv[0], out, error)) return complain(error);
+    if (error[0]) fprintf(stderr, "grpo: left out of the report: %s\n", error);
     printf("%s\n", out);
     return 0;
 }
