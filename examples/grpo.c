@@ -24,6 +24,7 @@
 #include "tokenizer.h"
 #include "verifier.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -513,6 +514,49 @@ static int copy_file(const char *from, const char *to, const char *name) {
     return -1;
 }
 
+static int make_folder(const char *name) {
+    if (!mkdir(name, 0777) || errno == EEXIST) return 0;
+    fprintf(stderr, "grpo: the folder %s cannot be made: %s\n", name, strerror(errno));
+    return -1;
+}
+
+/* Two runs that write one folder spoil both: the second is refused. The lock is the system's (fcntl),
+ * which ends with the process whatever ends it, so that no crash can leave one behind; its file says
+ * nothing. A file system without locks is used without. */
+typedef struct folder_lock { char path[NAME_ROOM]; int file; } folder_lock;
+
+static int lock_folder(folder_lock *l, const char *folder) {
+    struct flock wanted;
+    struct stat found;
+    snprintf(l->path, sizeof l->path, "%s/training.lock", folder);
+    memset(&wanted, 0, sizeof wanted);
+    wanted.l_type = F_WRLCK;
+    wanted.l_whence = SEEK_SET;
+    for (;;) {
+        l->file = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (l->file < 0) {
+            fprintf(stderr, "grpo: nothing can be written to %s: %s\n", folder, strerror(errno));
+            return -1;
+        }
+        if (fcntl(l->file, F_SETLK, &wanted) && (errno == EACCES || errno == EAGAIN)) break;
+        if (fstat(l->file, &found) || found.st_nlink) return 0;
+        close(l->file);             /* removed by a run that has just ended: another file        */
+    }
+    if (fcntl(l->file, F_GETLK, &wanted) || wanted.l_type == F_UNLCK) wanted.l_pid = 0;
+    close(l->file);
+    l->file = -1;
+    fprintf(stderr, "grpo: %s is being written by another run (process %ld): wait for it, end it, or "
+            "choose another --out\n", folder, (long)wanted.l_pid);
+    return -1;
+}
+
+static void unlock_folder(folder_lock *l) {
+    if (l->file < 0) return;
+    remove(l->path);
+    close(l->file);
+    l->file = -1;
+}
+
 /* What transformers and others want beside the weights. */
 static int copy_companions(const char *from, const char *to) {
     static const char *const names[] = {
@@ -520,10 +564,6 @@ static int copy_companions(const char *from, const char *to) {
         "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja",
         "generation_config.json" };
     size_t i;
-    if (mkdir(to, 0777) && errno != EEXIST) {
-        fprintf(stderr, "grpo: the folder %s cannot be made: %s\n", to, strerror(errno));
-        return -1;
-    }
     for (i = 0; i < sizeof names / sizeof *names; i++)
         if (copy_file(from, to, names[i])) return -1;
     return 0;
@@ -682,7 +722,7 @@ static int run_training(settings *s, const task *t, const task *held_out) {
     return code;
 }
 
-static int train(settings *s) {
+static int train_in_folder(settings *s) {
     char log[NAME_ROOM], error[JSON_ERROR_LENGTH];
     task t, held_out;
     int code;
@@ -692,7 +732,7 @@ static int train(settings *s) {
     s->c.metrics_path = log;
     if (s->c.lr_scheduler_type && !s->c.max_steps)
         s->c.max_steps = s->steps * s->c.num_iterations * s->c.steps_per_generation;
-    if (open_folder(s) || open_chat(s) || copy_companions(s->model, s->out)) return -1;
+    if (copy_companions(s->model, s->out)) return -1;
     code = read_questions(s, s->data, 0, &t.list);
     if (!code && s->eval) code = read_questions(s, s->eval, 1, &held_out.list);
     if (!code && !s->eval && s->hold_out
@@ -702,6 +742,19 @@ static int train(settings *s) {
     if (!code) code = run_training(s, &t, &held_out);
     free_task(&t);
     free_task(&held_out);
+    return code;
+}
+
+static int train(settings *s) {
+    folder_lock lock;
+    int code;
+    if (open_folder(s) || open_chat(s) || make_folder(s->out) || lock_folder(&lock, s->out)) return -1;
+    if (!s->resume && file_exists(s->out, "trainer_state.safetensors")) {
+        fprintf(stderr, "grpo: %s has a trained model: --resume goes on with it, or choose another "
+                "--out\n", s->out);
+        code = -1;
+    } else code = train_in_folder(s);
+    unlock_folder(&lock);
     return code;
 }
 

@@ -70,6 +70,20 @@ says "a verifier of one's own" "reward 1.00\|1.000" "$grpo" eval "$dir/toy" \
     --data "$dir/toy/test.jsonl" --reward "cmd:$dir/verify" --max-prompt-length 64 \
     --max-completion-length 4
 
+# ---- one folder, one run
+(in_place=exec; train "$dir/busy" --steps 1000000 > "$dir/busy.txt" 2>&1) &
+pid=$!
+tries=0
+until grep -qs '"step"' "$dir/busy/log.jsonl" || [ $((tries += 1)) -gt 100 ]; do sleep 0.1; done
+says "a second run in one folder" "written by another run (process $pid)" train "$dir/busy" --resume
+kill -TERM $pid
+wait $pid
+check "a run that is asked to end" $?
+says "it says how to go on" "interrupted after step [0-9]*; --resume goes on" cat "$dir/busy.txt"
+[ ! -e "$dir/busy/training.lock" ]
+check "no lock is left" $?
+says "a run is not overwritten by another" "--resume goes on with it" train "$dir/busy"
+
 # ---- killed and resumed: after at most a tenth of the time that the whole run took
 killed=0 tries=0
 while [ $killed -lt "$kills" ] && [ $tries -lt $((4 * kills)) ]; do
