@@ -41,7 +41,7 @@ hello: $(BUILD)/01_hello
 picture: $(BUILD)/03_arithmetic
 	./$(BUILD)/03_arithmetic --svg examples/arithmetic.svg
 
-test: $(TESTS:%=$(BUILD)/%) $(BUILD)/toy_folder all
+test: $(TESTS:%=$(BUILD)/%) $(BUILD)/toy_folder $(BUILD)/on_terminal all
 	@CC="$(CC)" BUILD="$(BUILD)" sh tests/run.sh $(TESTS)
 
 bench: $(BUILD)/bench

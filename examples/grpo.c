@@ -42,6 +42,7 @@ typedef struct settings {
     int overlong[GRPO_MAX_REWARDS];
     tokenizer *tokens;
     chat_template chat;
+    screen view;
 } settings;
 
 enum { INT, FLOAT, TEXT, FLAG, SEED, SIZE };                   /* kinds of values                 */
@@ -329,9 +330,11 @@ static int read_options(settings *s, int command, int argc, char **argv) {
 
 /* ---------------------------------------------------------------------------- the model ------ */
 
+/* The library's messages: below the picture while there is one. */
 static void on_message(const char *message, void *user) {
-    (void)user;
-    fprintf(stderr, "grpo: %s\n", message);
+    screen *view = (screen *)user;
+    if (view->live) screen_note(view, message);
+    else fprintf(stderr, "grpo: %s\n", message);
 }
 
 /* A prompt and its completion must fit into the model's positions. */
@@ -350,6 +353,7 @@ static int open_folder(settings *s) {
     char error[JSON_ERROR_LENGTH];
     grpo_config *c = &s->c;
     c->log = on_message;
+    c->user = &s->view;
     s->tokens = tokenizer_load(s->model, error);
     if (!s->tokens) return complain(error);
     c->tokenizer = s->tokens;
@@ -520,9 +524,9 @@ static int make_folder(const char *name) {
     return -1;
 }
 
-/* Two runs that write one folder spoil both: the second is refused. The lock is the system's (fcntl),
- * which ends with the process whatever ends it, so that no crash can leave one behind; its file says
- * nothing. A file system without locks is used without. */
+/* Two runs that write one folder spoil both: the second is refused. The lock is the system's
+ * (fcntl), which ends with the process whatever ends it, so that no crash can leave one behind; its
+ * file says nothing. A file system without locks is used without. */
 typedef struct folder_lock { char path[NAME_ROOM]; int file; } folder_lock;
 
 static int lock_folder(folder_lock *l, const char *folder) {
@@ -545,8 +549,8 @@ static int lock_folder(folder_lock *l, const char *folder) {
     if (fcntl(l->file, F_GETLK, &wanted) || wanted.l_type == F_UNLCK) wanted.l_pid = 0;
     close(l->file);
     l->file = -1;
-    fprintf(stderr, "grpo: %s is being written by another run (process %ld): wait for it, end it, or "
-            "choose another --out\n", folder, (long)wanted.l_pid);
+    fprintf(stderr, "grpo: %s is being written by another run (process %ld): wait for it, end it, "
+            "or choose another --out\n", folder, (long)wanted.l_pid);
     return -1;
 }
 
@@ -571,8 +575,20 @@ static int copy_companions(const char *from, const char *to) {
 
 /* ---------------------------------------------------------------------------- training ------- */
 
-static volatile sig_atomic_t interrupted;
-static void on_interrupt(int signal_number) { (void)signal_number; interrupted = 1; }
+/* The first Ctrl-C ends the step under way, a second one the program. What it says stands where the
+ * cursor is; below a picture it begins at the left, and the next picture goes over it. */
+static volatile sig_atomic_t interrupted, below_picture;
+static void on_interrupt(int signal_number) {
+    static const char line[] = "\rending after this step (Ctrl-C: now)\n";
+    int before = errno;
+    if (interrupted) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+    }
+    interrupted = 1;
+    if (write(2, line + !below_picture, sizeof line - 2) < 0) return;
+    errno = before;
+}
 
 static int fail(const grpo *g) {
     return complain(grpo_error(g));
@@ -651,8 +667,8 @@ static int one_step(settings *s, grpo *g, const task *t, grpo_prompt *asked, grp
 static int is_time(int every, int64_t step) { return every > 0 && step % every == 0; }
 
 /* What follows a step: the screen, the log, a checkpoint, an evaluation. */
-static int after_step(settings *s, grpo *g, const task *held_out, screen *view,
-                      const grpo_metrics *m) {
+static int after_step(settings *s, grpo *g, const task *held_out, const grpo_metrics *m) {
+    screen *view = &s->view;
     grpo_evaluation e;
     int i;
     for (i = 0; i < s->c.num_rewards; i++) {
@@ -672,27 +688,30 @@ static int after_step(settings *s, grpo *g, const task *held_out, screen *view,
 
 static int train_all(settings *s, grpo *g, const task *t, const task *held_out) {
     grpo_prompt *asked = (grpo_prompt *)calloc((size_t)s->c.num_prompts, sizeof *asked);
-    screen view;
     grpo_metrics m;
     int code = asked ? 0 : complain("out of memory");
     if (code) return code;
-    screen_start(&view, s->steps);
+    screen_start(&s->view, s->steps);
+    below_picture = s->view.live;
     while (!code && !interrupted && g->state.step < s->steps) {
         code = one_step(s, g, t, asked, &m);
-        if (!code) code = after_step(s, g, held_out, &view, &m);
+        if (!code) code = after_step(s, g, held_out, &m);
     }
-    screen_end(&view);
+    screen_end(&s->view);
     free(asked);
     return code;
 }
 
+/* A signal that was ignored when the program began (nohup) stays so. */
 static void catch_interrupts(void) {
-    struct sigaction action;
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction action, before;
+    size_t i;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_interrupt;
-    action.sa_flags = (int)SA_RESETHAND;      /* a second Ctrl-C ends the program at once        */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
 }
 
 static int run_training(settings *s, const task *t, const task *held_out) {
@@ -748,7 +767,8 @@ static int train_in_folder(settings *s) {
 static int train(settings *s) {
     folder_lock lock;
     int code;
-    if (open_folder(s) || open_chat(s) || make_folder(s->out) || lock_folder(&lock, s->out)) return -1;
+    if (open_folder(s) || open_chat(s)) return -1;
+    if (make_folder(s->out) || lock_folder(&lock, s->out)) return -1;
     if (!s->resume && file_exists(s->out, "trainer_state.safetensors")) {
         fprintf(stderr, "grpo: %s has a trained model: --resume goes on with it, or choose another "
                 "--out\n", s->out);

@@ -9,9 +9,9 @@
  *     {"samples": {"step":10,"prompt":...}}      report_log_samples()
  *
  * A run that was resumed may tell some steps twice: the later line holds. Lines that are none of
- * these are counted, at the foot of the report and in `error`, with what is wrong with the first; it
- * is empty if there are none. What is written is well-formed, as HTML and as XML, whatever the log
- * holds. */
+ * these are counted, at the foot of the report and in `error`, with what is wrong with the first;
+ * it is empty if there are none. What is written is well-formed, as HTML and as XML, whatever the
+ * log holds. */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -536,8 +536,8 @@ static inline void report_html(FILE *f, report *r, const char *name) {
     fprintf(f, "</footer></body></html>\n");
 }
 
-/* out ends with .svg: the curves alone; else the whole report. 0, where error has a sentence if lines
- * were left out, or -1 with a sentence. */
+/* out ends with .svg: the curves alone; else the whole report. 0, where error has a sentence if
+ * lines were left out, or -1 with a sentence. */
 static inline int report_write(const char *log, const char *out, char *error) {
     report r;
     size_t n = strlen(out);

@@ -70,6 +70,25 @@ says "a verifier of one's own" "reward 1.00\|1.000" "$grpo" eval "$dir/toy" \
     --data "$dir/toy/test.jsonl" --reward "cmd:$dir/verify" --max-prompt-length 64 \
     --max-completion-length 4
 
+# ---- on a terminal of its own, of several sizes; then Ctrl-C there, and an error in the middle
+on_terminal() { # on_terminal "ROWS COLUMNS [-c]" OUT OPTIONS...
+    in_place="$BUILD/on_terminal $1"
+    shift
+    train "$@"
+    in_place=
+}
+if "$BUILD/on_terminal" 24 80 /bin/sh -c true | grep '^skipped'; then :; else
+    for size in "40 120" "24 80" "10 40" "2 1"; do
+        says "a terminal of $size" "120 pictures; all as" on_terminal "$size" \
+            "$dir/screen$size" --steps 120
+    done
+    mkdir -p "$dir/spoilt/model.safetensors"
+    says "an error on a terminal" "all as" on_terminal "24 80" "$dir/spoilt" --steps 120
+    on_terminal "24 80 -c" "$dir/stopped" --steps 1000000 > "$dir/stopped.txt" 2>&1
+    check "Ctrl-C: $(tail -n 1 "$dir/stopped.txt")" $?
+    says "Ctrl-C says how to go on" "interrupted after step" cat "$dir/stopped.txt"
+fi
+
 # ---- one folder, one run
 (in_place=exec; train "$dir/busy" --steps 1000000 > "$dir/busy.txt" 2>&1) &
 pid=$!

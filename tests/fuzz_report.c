@@ -1,6 +1,6 @@
 /* Fuzzing of what `grpo plot` reads, a run's log: hostile, cut short, or of another program. A page
- * and a drawing of it are well-formed whatever the log holds, and a refused log gets a sentence. With
- * libFuzzer, in the repository's root:
+ * and a drawing of it are well-formed whatever the log holds, and a refused log gets a sentence.
+ * With libFuzzer, in the repository's root:
  *
  *     clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_report.c -o fuzz -lm
  *     mkdir corpus; ./fuzz -max_len=4096 -max_total_time=180 corpus
@@ -104,18 +104,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 #ifdef FUZZ_STANDALONE
 static const char *const corpus[] = {
-    "log.jsonl\n{\"config\": {\"parameters\": 108000, \"beta\": 0.04, \"seed\": 1, \"x\": \"<y>\"}}\n"
+    "log.jsonl\n{\"config\": {\"parameters\": 108000, \"beta\": 0.04, \"x\": \"<y>\"}}\n"
     "{\"step\":1,\"num_tokens\":96,\"loss\":-0.1,\"reward\":0.125,\"reward_std\":0.3,\"kl\":0,"
     "\"entropy\":2.5,\"step_time\":0.01,\"rewards/match/mean\":0.125,\"rewards/match/std\":0.3}\n"
     "{\"step\":2,\"num_tokens\":192,\"loss\":0.1,\"reward\":0.5,\"kl\":0.001,\"step_time\":0.01,"
     "\"entropy\":2.25,\"rewards/match/mean\":0.5,\"completions/mean_length\":4}\n"
     "{\"eval\": {\"step\": 2, \"accuracy\": 0.25, \"reward\": 0.25, \"questions\": 64}}\n",
-    "a<b>&\"c\n{\"step\":1,\"reward\":1}\n{\"samples\": {\"step\": 1, \"prompt\": \"2<3 & \\u0000\","
-    " \"answer\": \"\\uffff]]>\", \"completions\": [{\"reward\": 1, \"text\": [\"<b\", \">&amp;\"], "
-    "\"advantages\": [1, -0.5]}, {\"reward\": null, \"text\": [\"\\u001b[31m\"], "
+    "a<b>&\"c\n{\"step\":1,\"reward\":1}\n{\"samples\": {\"step\": 1, \"prompt\": \"2<3 & "
+    "\\u0000\", \"answer\": \"\\uffff]]>\", \"completions\": [{\"reward\": 1, \"text\": [\"<b\", "
+    "\">&amp;\"], \"advantages\": [1, -0.5]}, {\"reward\": null, \"text\": [\"\\u001b[31m\"], "
     "\"advantages\": [1e999]}]}}\n",
-    "\xff\xfe\n{\"step\":5,\"reward\":1e308}\n{\"step\":6,\"reward\":-1e308}\n{\"step\":4,\"reward\":"
-    "5e-324}\n{\"step\":999999999,\"reward\":0}\n{\"eval\":{\"step\":0,\"accuracy\":1e299}}\n",
+    "\xff\xfe\n{\"step\":5,\"reward\":1e308}\n{\"step\":6,\"reward\":-1e308}\n{\"step\":4,"
+    "\"reward\":5e-324}\n{\"step\":999999999,\"reward\":0}\n"
+    "{\"eval\":{\"step\":0,\"accuracy\":1e299}}\n",
     "cut\n{\"step\":1,\"reward\":1,\"rewards/</text>/mean\":3}\n{\"step\":2,\"rew",
     "x\n[]\n{}\nnull\n\n  \t\r\n{\"step\":-1}\n{\"step\":\"1\"}\n{\"step\":2.5,\"reward\":\"a\"}\n"
     "{\"eval\":{}}\n{\"samples\":[]}\n{\"config\":{\"a&\":1e5,\"b\":[1,{\"c\":2}],\"d\":null}}",

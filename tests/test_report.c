@@ -56,6 +56,39 @@ static int has_numbers_only(const char *s) {
     return !strstr(s, "nan") && !strstr(s, "inf");
 }
 
+/* The widest line of a picture, in columns; lines counts them. */
+static int widest(const char *s, int *lines) {
+    int most = 0, columns = 0;
+    for (*lines = 0; *s; s++) {
+        if (*s == '\x1b') { s += strcspn(s, "mK"); continue; }
+        if (*s == '\n') { ++*lines; columns = 0; continue; }
+        if (((unsigned char)*s & 0xc0) != 0x80) columns += (unsigned char)*s >= 0xe3 ? 2 : 1;
+        if (columns > most) most = columns;
+    }
+    return most;
+}
+
+/* At every size a picture fits, with long sentences too; numbers as large as there are. */
+static void check_sizes(const screen *seen, const grpo *g, const grpo_metrics *m, const char *note,
+                        int huge) {
+    static screen view;
+    char *drawn = (char *)malloc(SCREEN_ROOM);
+    int rows, columns, lines, counted, wide;
+    view = *seen;
+    if (note) snprintf(view.note, sizeof view.note, "%s %0200d a b", note, 7);
+    view.doctor = note ? "one two three four five six seven eight nine ten eleven twelve" : NULL;
+    if (huge) { view.seconds = 1e30; view.tokens = -1e30; view.points[0].kl = -1.234e-300; }
+    for (rows = 2; rows < 40; rows++)
+        for (columns = 1; columns < 130; columns += 1 + columns / 9) {
+            lines = screen_draw(&view, g, m, columns, rows, drawn, SCREEN_ROOM);
+            wide = widest(drawn, &counted);
+            CHECK(lines == counted && lines < rows && lines > 0, "%d of %d lines in %d", counted,
+                  lines, rows);
+            CHECK(wide < columns || columns < 2, "%d of %d columns", wide, columns);
+        }
+    free(drawn);
+}
+
 static void test_run(void) {
     grpo_evaluation e;
     grpo_metrics m;
@@ -81,10 +114,9 @@ static void test_run(void) {
         CHECK(!doctor_says(view.points, view.count) || i > 30, "step %d: %s", i,
               doctor_says(view.points, view.count));
     }
-    lines = screen_draw(&view, g, &m, 80, drawn, SCREEN_ROOM);
+    lines = screen_draw(&view, g, &m, 80, 24, drawn, SCREEN_ROOM);
     CHECK(lines >= 1 + SCREEN_CURVES && strstr(drawn, "step 40 of 40"), "%d lines", lines);
-    for (i = 0, text = drawn; *text; text++) i += *text == '\n';
-    CHECK(i == lines, "%d of %d lines", i, lines);
+    for (i = 0; i < 4; i++) check_sizes(&view, g, &m, i & 1 ? "kl:\xe4\xbd\xa0 b" : NULL, i > 1);
     text = page();
     CHECK(!not_well_formed(text), "the page goes wrong at %.60s", not_well_formed(text));
     CHECK(has_numbers_only(text), "a number is not finite");

@@ -1,5 +1,5 @@
-/* well_formed.h: is a text well-formed XML 1.0 (https://www.w3.org/TR/xml), of the kind that an HTML
- * page can be? Written for pages that have no comments and no CDATA, which are refused. */
+/* well_formed.h: is a text well-formed XML 1.0 (https://www.w3.org/TR/xml), of the kind that an
+ * HTML page can be? Written for pages that have no comments and no CDATA, which are refused. */
 #ifndef WELL_FORMED_H
 #define WELL_FORMED_H
 
