@@ -231,7 +231,7 @@ static inline void screen_measure(screen *v) {
     struct winsize size;
     int columns = 80, rows = 24;
     if (!ioctl(1, TIOCGWINSZ, &size) && size.ws_col && size.ws_row) {
-        columns = size.ws_col < SCREEN_WIDEST ? size.ws_col : SCREEN_WIDEST;
+        columns = size.ws_col < SCREEN_WIDEST ? size.ws_col : (int)SCREEN_WIDEST;
         rows = size.ws_row;
     }
     if (v->drawn && (columns != v->columns || rows != v->rows)) v->drawn = -1;
@@ -266,7 +266,7 @@ static inline void screen_show(screen *v, const grpo *g, const grpo_metrics *m) 
     n = (size_t)sprintf(text, "\r\x1b[?25l\x1b[?7l");
     if (v->drawn < 0) n += (size_t)sprintf(text + n, "\x1b[2J\x1b[H");
     if (v->drawn > 0) n += (size_t)sprintf(text + n, "\x1b[%dA", v->drawn);
-    v->drawn = screen_draw(v, g, m, v->columns, v->rows, text + n, SCREEN_ROOM - AROUND - n);
+    v->drawn = screen_draw(v, g, m, v->columns, v->rows, text + n, SCREEN_ROOM - n - AROUND);
     n += strlen(text + n);
     n += (size_t)sprintf(text + n, "\x1b[J\x1b[?7h\x1b[?25h");
     screen_write(text, n);
