@@ -33,9 +33,9 @@ enum { MOST_EVALUATED = 200, NAME_ROOM = 1024 };
 
 typedef struct settings {
     const char *model, *data, *eval, *out, *question, *answer, *prompt_format, *system,
-               *template_of, *dtype;
+               *template_of, *dtype, *lora_targets, *adapter;
     int steps, save_steps, eval_steps, eval_questions, eval_samples, sample_steps, limit, hold_out,
-        resume;
+        resume, merge;
     grpo_config c;
     verifier verifiers[GRPO_MAX_REWARDS];
     grpo_format formats[GRPO_MAX_REWARDS];
@@ -83,6 +83,16 @@ static const option options[] = {
     { "resume", "", "go on from the checkpoint in --out, if there is one", FLAG, TRAIN,
       AT(resume) },
     { "dtype", "", "of the weights written: f32, bf16 or f16", TEXT, TRAIN, AT(dtype) },
+    { "lora-rank", "r", "train adapters of this rank beside frozen weights; 0: all weights", INT,
+      TRAIN | INSPECT, AT(c.lora.rank) },
+    { "lora-alpha", "alpha", "their factor is alpha / r", FLOAT, TRAIN | INSPECT,
+      AT(c.lora.alpha) },
+    { "lora-targets", "", "which matrices: of q,k,v,o,gate,up,down", TEXT, TRAIN | INSPECT,
+      AT(lora_targets) },
+    { "merge", "", "write the whole model, adapters in its weights, not a PEFT folder", FLAG, TRAIN,
+      AT(merge) },
+    { "adapter", "", "a PEFT folder of LoRA's adapters, to begin with", TEXT, RUN | CHAT,
+      AT(adapter) },
     { "num-prompts", "", "questions in a step", INT, RUN | INSPECT, AT(c.num_prompts) },
     { "num-generations", "G", "completions of each question: the group", INT, TRAIN | INSPECT,
       AT(c.num_generations) },
@@ -337,6 +347,13 @@ static void on_message(const char *message, void *user) {
     else fprintf(stderr, "grpo: %s\n", message);
 }
 
+static int file_exists(const char *folder, const char *name) {
+    char path[NAME_ROOM];
+    struct stat found;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return stat(path, &found) == 0;
+}
+
 /* A prompt and its completion must fit into the model's positions. */
 static void fit_lengths(grpo_config *c) {
     int most = c->model.max_position_embeddings;
@@ -348,12 +365,33 @@ static void fit_lengths(grpo_config *c) {
             "--max-completion-length %d\n", most, c->max_prompt_length, c->max_completion_length);
 }
 
+/* --lora-targets, words with commas, or --adapter's adapter_config.json into c.lora. */
+static int read_lora(settings *s) {
+    static const char *const names[GRPO_LORA_TARGETS] = { "q", "k", "v", "o", "gate", "up",
+                                                          "down" };
+    const char *at = s->lora_targets;
+    int i;
+    if (at) s->c.lora.targets = 0;
+    while (at && *at) {
+        size_t n = strcspn(at, ",");
+        for (i = 0; i < GRPO_LORA_TARGETS; i++)
+            if (strlen(names[i]) == n && !strncmp(at, names[i], n)) break;
+        if (i == GRPO_LORA_TARGETS)
+            return complain("--lora-targets are of q,k,v,o,gate,up,down, with commas");
+        s->c.lora.targets |= 1 << i;
+        at += n + (at[n] == ',');
+    }
+    return s->adapter ? grpo_load_config(&s->c, s->adapter) : 0;
+}
+
 /* The folder's config.json and tokenizer, before any memory is taken for weights. */
 static int open_folder(settings *s) {
     char error[JSON_ERROR_LENGTH];
     grpo_config *c = &s->c;
     c->log = on_message;
     c->user = &s->view;
+    if (!file_exists(s->model, "config.json") && file_exists(s->model, "adapter_config.json"))
+        return complain("these are LoRA's adapters: name their model, and them by --adapter");
     s->tokens = tokenizer_load(s->model, error);
     if (!s->tokens) return complain(error);
     c->tokenizer = s->tokens;
@@ -361,6 +399,7 @@ static int open_folder(settings *s) {
     c->decode = tokenizer_decode;
     c->max_token_bytes = tokenizer_longest(s->tokens);
     if (grpo_load_config(c, s->model)) return -1;             /* on_message has said why         */
+    if (read_lora(s)) return -1;
     if (tokenizer_size(s->tokens) > c->model.vocab_size) {
         fprintf(stderr, "grpo: %s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
                 "they are not of the same model\n", s->model, tokenizer_size(s->tokens),
@@ -489,13 +528,6 @@ static int prepare_task(settings *s, const char *source, task *t) {
 
 /* ---------------------------------------------------------------------------- folders -------- */
 
-static int file_exists(const char *folder, const char *name) {
-    char path[NAME_ROOM];
-    struct stat found;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return stat(path, &found) == 0;
-}
-
 /* Byte for byte, by way of NAME.tmp; what is not there is not missed. */
 static int copy_file(const char *from, const char *to, const char *name) {
     char source[NAME_ROOM], target[NAME_ROOM], part[NAME_ROOM], error[JSON_ERROR_LENGTH];
@@ -618,7 +650,7 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, grpo_
 /* The state that --resume needs; the weights alone when the run is over would do too, but then one
  * could not go on from there. */
 static int save(const settings *s, grpo *g) {
-    int flags = GRPO_SAVE_STATE;
+    int flags = GRPO_SAVE_STATE | (s->merge ? GRPO_SAVE_MERGED : 0);
     if (s->dtype && !strcmp(s->dtype, "bf16")) flags |= GRPO_SAVE_BF16;
     if (s->dtype && !strcmp(s->dtype, "f16")) flags |= GRPO_SAVE_F16;
     return grpo_save(g, s->out, flags) ? fail(g) : 0;
@@ -632,12 +664,18 @@ static void print_memory(const grpo_memory *m) {
            (double)m->logits / 1e6, (double)m->host / 1e6);
 }
 
-/* The policy of --out where --resume finds one, else of MODEL. */
+/* Weights: of --out where --resume finds some, else of MODEL; adapters stand beside MODEL's. */
+static int load_weights(const settings *s, grpo *g) {
+    int resume = s->resume && file_exists(s->out, "trainer_state.safetensors");
+    int code = resume && !s->c.lora.rank ? 0 : grpo_load(g, s->model);
+    if (!code && resume) return grpo_resume(g, s->out);
+    return !code && s->adapter ? grpo_load(g, s->adapter) : code;
+}
+
 static grpo *make_policy(settings *s) {
     grpo_memory needed;
     grpo *g;
     float range = s->c.model.initializer_range;
-    int resume = s->resume && file_exists(s->out, "trainer_state.safetensors");
     if (grpo_memory_needed(&s->c, &needed)) return NULL;      /* on_message has said why         */
     print_memory(&needed);
     fflush(stdout);
@@ -645,7 +683,7 @@ static grpo *make_policy(settings *s) {
     g = grpo_new(&s->c);
     if (!g) return NULL;
     g->config.model.initializer_range = range;
-    if (!(resume ? grpo_resume(g, s->out) : grpo_load(g, s->model))) return g;
+    if (!load_weights(s, g)) return g;
     fail(g);
     grpo_free(g);
     return NULL;
@@ -735,8 +773,8 @@ static int run_training(settings *s, const task *t, const task *held_out) {
         if (!code) report_log_eval(s->c.metrics_path, s->steps, &after);
     }
     if (!code) code = save(s, g);
-    if (!code) printf("%s has the model; `grpo plot %s` draws the run\n", s->out,
-                      s->c.metrics_path);
+    if (!code) printf("%s has the %s; `grpo plot %s` draws the run\n", s->out,
+                      s->c.lora.rank && !s->merge ? "adapters" : "model", s->c.metrics_path);
     grpo_free(g);
     return code;
 }

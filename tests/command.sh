@@ -103,6 +103,26 @@ says "it says how to go on" "interrupted after step [0-9]*; --resume goes on" ca
 check "no lock is left" $?
 says "a run is not overwritten by another" "--resume goes on with it" train "$dir/busy"
 
+# ---- LoRA: adapters beside the folder's weights, resumed to the same bytes, merged into a model
+train "$dir/adapted" --lora-rank 4 --steps 20 > "$dir/adapted.txt" 2>&1
+check "training adapters" $?
+for file in adapter_config.json adapter_model.safetensors tokenizer.json; do
+    [ -s "$dir/adapted/$file" ]
+    check "the adapters' folder has $file" $?
+done
+train "$dir/half" --lora-rank 4 --steps 10 > "$dir/half.txt" 2>&1
+train "$dir/half" --lora-rank 4 --steps 20 --resume > "$dir/half.txt" 2>&1
+cmp "$dir/adapted/adapter_model.safetensors" "$dir/half/adapter_model.safetensors"
+check "adapters resumed have the same bytes" $?
+says "adapters can be asked" "greedy accuracy" "$grpo" eval "$dir/toy" --adapter "$dir/adapted" \
+    $task --max-prompt-length 64 --max-completion-length 4
+train "$dir/merged" --lora-rank 4 --steps 20 --merge > "$dir/merged.txt" 2>&1
+says "merged, it is a model" "greedy accuracy" "$grpo" eval "$dir/merged" $task \
+    --max-prompt-length 64 --max-completion-length 4
+says "inspect tells what LoRA saves" "memory" "$grpo" inspect "$dir/toy" --lora-rank 4
+says "a wrong target" "--lora-targets are of" "$grpo" inspect "$dir/toy" --lora-targets qkv
+says "adapters are no model" "name their model" "$grpo" eval "$dir/adapted" $task
+
 # ---- killed and resumed: after at most a tenth of the time that the whole run took
 killed=0 tries=0
 while [ $killed -lt "$kills" ] && [ $tries -lt $((4 * kills)) ]; do
