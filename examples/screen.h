@@ -303,7 +303,7 @@ static inline void screen_remember(screen *v, const grpo_metrics *m) {
     p->clip_region = m->clip_ratio_region_mean;
     p->skipped = m->skipped;
     v->seconds = v->seconds > 0 ? 0.8 * v->seconds + 0.2 * m->step_time : m->step_time;
-    v->tokens = v->last_tokens > 0 && m->step_time > 0
+    v->tokens = (v->last_tokens > 0 || m->step == 1) && m->step_time > 0
               ? (m->num_tokens - v->last_tokens) / m->step_time : 0;
     v->last_tokens = m->num_tokens;
 }
