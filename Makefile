@@ -41,7 +41,7 @@ hello: $(BUILD)/01_hello
 picture: $(BUILD)/03_arithmetic
 	./$(BUILD)/03_arithmetic --svg examples/arithmetic.svg
 
-test: $(TESTS:%=$(BUILD)/%) $(BUILD)/toy_folder all
+test: $(TESTS:%=$(BUILD)/%) $(BUILD)/toy_folder $(BUILD)/on_terminal all
 	@CC="$(CC)" BUILD="$(BUILD)" sh tests/run.sh $(TESTS)
 
 bench: $(BUILD)/bench
@@ -91,7 +91,8 @@ $(BUILD)/%: examples/%.c $(HEADER) $(SHARED) | $(BUILD)
 $(BUILD)/%: bench/%.c $(HEADER) bench/steps.h | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h tests/make_gguf.h $(SHARED) | $(BUILD)
+$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h tests/make_gguf.h \
+            tests/well_formed.h $(SHARED) | $(BUILD)
 	$(CC) $(TESTFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD) $(BUILD)/cuda:
