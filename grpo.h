@@ -9386,7 +9386,11 @@ static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
         c.objective.kl = GRPO_KL_FULL;
     }
     if (variant == 9) { c.lora.rank = 3; c.lora.alpha = 5.0f; }
-    if (variant == 10) { c.lora.rank = 2; c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP; }
+    if (variant == 10) {
+        c.lora.rank = 2;
+        c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP;
+        c.objective.kl = GRPO_KL_FULL;
+    }
     grpo_add_reward(&c, "trial", grpo__try_reward, 1.0f, NULL);
     return c;
 }
