@@ -28,7 +28,7 @@ EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 06_l
 SHARED   = $(wildcard examples/*.h)
 TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
            test_double test_learning test_ppo test_interpreter test_models test_tokenizer \
-           test_gguf test_questions test_chat test_verifier test_report
+           test_gguf test_questions test_chat test_verifier test_report test_lora
 
 all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench $(BUILD)/league
 
@@ -41,7 +41,7 @@ hello: $(BUILD)/01_hello
 picture: $(BUILD)/03_arithmetic
 	./$(BUILD)/03_arithmetic --svg examples/arithmetic.svg
 
-test: $(TESTS:%=$(BUILD)/%) $(BUILD)/toy_folder all
+test: $(TESTS:%=$(BUILD)/%) $(BUILD)/toy_folder $(BUILD)/on_terminal all
 	@CC="$(CC)" BUILD="$(BUILD)" sh tests/run.sh $(TESTS)
 
 bench: $(BUILD)/bench
@@ -91,7 +91,8 @@ $(BUILD)/%: examples/%.c $(HEADER) $(SHARED) | $(BUILD)
 $(BUILD)/%: bench/%.c $(HEADER) bench/steps.h | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h tests/make_gguf.h $(SHARED) | $(BUILD)
+$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h tests/make_gguf.h \
+            tests/well_formed.h $(SHARED) | $(BUILD)
 	$(CC) $(TESTFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD) $(BUILD)/cuda:

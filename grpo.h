@@ -164,6 +164,9 @@
  *     after a rare hit; skipped, they freeze them. Neither is always faster.
  *   Why is completions/clipped_ratio 1?  No completion ever ends: end-of-text is never sampled. It
  *     is a token to be learnt like any other; reward short answers, or warm up.
+ *   How does a larger model fit?  config.lora.rank = 16: adapters are trained beside the model's
+ *     frozen weights, which need no gradients, no moments and no second copy as a reference. Raise
+ *     the learning rate tenfold or more.
  *   Why do two machines differ?  Vector units with and without fused multiply-add round
  *     differently. On one machine the bits are always the same.
  *
@@ -249,6 +252,19 @@ typedef struct grpo_model_config {
     float initializer_range;        /* std of the random initial weights; 0 is quick, if weights
                                        are loaded anyway                                         */
 } grpo_model_config;
+
+/* LoRA (Hu et al. 2021, arXiv:2106.09685), as PEFT has it: of each target matrix W [out, in], which
+ * stays as it is, y = x W^T + alpha / rank (x A^T) B^T with A [rank, in] and B [out, rank] is
+ * trained. Weights without gradients and moments of their own, and the reference is the policy
+ * without its adapters: a model needs about a seventh of the memory. */
+enum { GRPO_LORA_Q = 1, GRPO_LORA_K = 2, GRPO_LORA_V = 4, GRPO_LORA_O = 8, GRPO_LORA_GATE = 16,
+       GRPO_LORA_UP = 32, GRPO_LORA_DOWN = 64, GRPO_LORA_ALL = 127, GRPO_LORA_TARGETS = 7 };
+
+typedef struct grpo_lora {
+    int   rank;                     /* 0: no LoRA, all weights are trained                       */
+    float alpha;
+    int   targets;                  /* GRPO_LORA_*, or'ed: which matrices of each layer          */
+} grpo_lora;
 
 /* ------------------------------------------------------------------------ prompts and samples */
 typedef struct grpo_prompt {
@@ -466,6 +482,7 @@ typedef void (*grpo_step_function)(const grpo_metrics *metrics, void *user);
 
 typedef struct grpo_config {
     grpo_model_config model;
+    grpo_lora lora;
 
     /* text: a character vocabulary, or (NULL) raw bytes, or the caller's own tokenizer */
     const char *vocabulary;         /* UTF-8; token i is its i-th character; end-of-text is last */
@@ -592,7 +609,7 @@ struct grpo {                       /* transparent: read what you like, write co
     grpo_config  config;            /*     parameters (learning rate, objective, sampling)       */
     grpo_batch   batch;
     grpo_state   state;
-    size_t       num_parameters;
+    size_t       num_parameters, num_trained;                 /* of the model; by the optimizer  */
     struct grpo__machinery *machinery;                        /* private                         */
 };
 
@@ -662,7 +679,8 @@ GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts,
 
 /* The config of a value or reward model that has room for this policy's batches. */
 GRPO_API grpo_config grpo_critic_config(const grpo_config *policy);
-/* Copy every tensor that both have, by name: a critic starts as the policy or the reward model. */
+/* Copy every tensor that both have, by name: a critic starts as the policy or the reward model.
+ * LoRA's adapters are not copied. */
 GRPO_API int grpo_copy_weights(grpo *to, const grpo *from);
 /* V before each token of g's batch [offsets[num_sequences]]; critic may be g if it has a
  * value_head. */
@@ -686,17 +704,23 @@ GRPO_API int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text,
  * in one file, so that no crash can leave it half old and half new. */
 enum { GRPO_SAVE_STATE = 1,         /* also write trainer_state.safetensors                      */
        GRPO_SAVE_BF16  = 2,         /* model.safetensors in bf16 instead of fp32                 */
-       GRPO_SAVE_F16   = 4 };       /* ... in fp16; refused if a weight is beyond its range      */
+       GRPO_SAVE_F16   = 4,         /* ... in fp16; refused if a weight is beyond its range      */
+       GRPO_SAVE_MERGED = 8 };      /* LoRA: the whole model with the adapters in its weights    */
+/* With LoRA, and not merged: adapter_config.json and adapter_model.safetensors, which PEFT loads.
+ * (In a state, what is called B is alpha / rank times B.) */
 GRPO_API int grpo_save(grpo *g, const char *folder, int flags);
 /* Weights (reference = them) alone, from one file or many (model.safetensors.index.json), or
  * everything. First read to be found good, then again into place: without a second copy in memory.
- * If that reading fails (the disk broke, the file changed), all is as grpo_new() made it. */
+ * If that reading fails (the disk broke, the file changed), all is as grpo_new() made it.
+ * With LoRA: first the model, whose adapters then begin anew; from a folder with an
+ * adapter_config.json the adapters. A state holds the adapters alone, and knows their model. */
 GRPO_API int grpo_load(grpo *g, const char *folder);
 GRPO_API int grpo_resume(grpo *g, const char *folder);
 /* Fill config->model from folder/config.json, before grpo_new(). If config->encode is set already,
  * for it is of that vocabulary that the folder speaks, eos_token_ids is filled too, from
  * generation_config.json or else config.json, and eos_token_id is the first of them; where neither
- * has one, they stay as they are. The reason of a failure is in config->error. */
+ * has one, they stay as they are. From a folder with an adapter_config.json, config->lora is filled
+ * instead. The reason of a failure is in config->error. */
 GRPO_API int grpo_load_config(grpo_config *config, const char *folder);
 /* One line of JSON under TRL's names. Returns its length (as snprintf does). */
 GRPO_API int grpo_metrics_json(const grpo_metrics *metrics, char *text, size_t capacity);
@@ -877,10 +901,11 @@ typedef struct grpo_rows {          /* the rows of one pass; arrays in backend m
 } grpo_rows;
 
 typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]                   */
-    float *weights;                 /* F [rows, cols], what the optimizer moves                  */
+    float *weights;                 /* F [rows, cols], what the optimizer moves; NULL: frozen    */
     void  *operand;                 /* the same in the form that the backend multiplies by       */
     int    rows, cols;
-} grpo_matrix;
+    int    y_stride;                /* from one row of y to the next: rows, or more if the       */
+} grpo_matrix;                      /*     matrix makes only some columns of y                   */
 
 typedef struct grpo_heads {         /* the shape of attention                                    */
     int num_heads, num_kv_heads, head_dim;
@@ -913,9 +938,14 @@ typedef struct grpo_backend {
     void  (*download)(void *context, void *to, const void *from, size_t size);
     void  (*zero)(void *context, void *memory, size_t size);
 
-    /* weights: bytes of an operand, and making it anew after the weights have moved */
+    /* weights: bytes of an operand, and making it anew after the weights have moved; a frozen
+     * matrix is its operand alone, and n of its numbers, from number at on, come from the host's x
+     * or go there. Operands begin as zeros */
     size_t (*operand_size)(int rows, int cols);
     void   (*prepare)(void *context, const grpo_matrix *w);
+    void   (*write_operand)(void *context, const grpo_matrix *w, size_t at, const float *x,
+                            size_t n);
+    void   (*read_operand)(void *context, float *x, const grpo_matrix *w, size_t at, size_t n);
 
     /* y[r] = x[rows[r]], rows of size bytes */
     void (*gather)(void *context, void *y, const void *x, const int *rows, int n, size_t size);
@@ -926,14 +956,15 @@ typedef struct grpo_backend {
                            int n, int hidden);
 
     /* y[r] = x[rows[r]] * rstd[r] * gain, rstd = 1/sqrt(mean x^2 + eps).  y E[n, H]; rows NULL: r
-     * backward: dx[rows[r]] += ..., dgain += sum over r in order */
+     * backward: dx[rows[r]] += ..., dgain (if not NULL) += sum over r in order */
     void (*rmsnorm)(void *context, void *y, float *rstd, const void *x, const int *rows,
                     const float *gain, int n, int hidden, float eps);
     void (*rmsnorm_backward)(void *context, void *dx, float *dgain, const void *dy, const void *x,
                              const float *rstd, const int *rows, const float *gain,
                              int n, int hidden);
 
-    /* y = x W^T + bias + residual  (either may be NULL).  x E[n, in] y E[n, out]
+    /* y = x W^T + bias + residual  (either may be NULL).  x E[n, in] y E[n, out], residual like y,
+     * or y itself
      * dx = dy W;  dW += dy^T x, dbias += sum of dy, both over rows in order (dbias may be NULL) */
     void (*matmul)(void *context, void *y, const void *x, const grpo_matrix *w, const float *bias,
                    const void *residual, int n);
@@ -945,7 +976,7 @@ typedef struct grpo_backend {
      * slots E[num_slots, kv_heads * head_dim]; in which order they lie within k and v is the
      * backend's affair, while dk and dv are rows. q and k are normalised per head if the gains
      * F[head_dim] are not NULL, then rotated by turns F[positions, {cos, sin}, head_dim / 2];
-     * backward uses up dq and dk */
+     * backward uses up dq and dk; the gains' gradients may be NULL */
     void (*rotate)(void *context, void *q, void *k, void *v, const void *qkv, const float *turns,
                    const float *q_gain, const float *k_gain, float eps, const grpo_rows *rows,
                    const grpo_heads *heads);
@@ -1842,10 +1873,12 @@ typedef struct grpo__gemm {
     grpo__cpu *cpu;
     int m, n, k;
     grpo__view a, b;                /* A[i][p], B[p][j]; or                                      */
-    const float *panels;            /* ... B packed already, [n / columns][k][columns]           */
-    float *c;                       /* [m, n] row-major                                          */
+    const float *panels;            /* ... B packed already, [n / columns][k][columns]; or       */
+    const float *turned;            /* ... the panels of its transpose, [k / columns][n][columns] */
+    float *c;                       /* [m, n]                                                    */
+    size_t c_row;                   /* from one row of c to the next                             */
     const float *bias;              /* [n], or NULL                                              */
-    const float *init;              /* [m, n], or NULL for zero; c itself to add to it           */
+    const float *init;              /* like c, or NULL for zero; c itself to add to it           */
     int rows, columns;              /* of C for one task                                         */
     int j0, j1, p0, p1;             /* columns and depth that are being worked on                */
 } grpo__gemm;
@@ -1854,8 +1887,8 @@ typedef struct grpo__gemm {
 static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1) {
     int i, j;
     for (i = i0; i < i1; i++) {
-        float *c = g->c + (size_t)i * (size_t)g->n;
-        const float *init = g->init ? g->init + (size_t)i * (size_t)g->n : NULL;
+        float *c = g->c + (size_t)i * g->c_row;
+        const float *init = g->init ? g->init + (size_t)i * g->c_row : NULL;
         for (j = j0; j < j1; j++) c[j] = (init ? init[j] : 0.0f) + g->bias[j];
     }
 }
@@ -1874,7 +1907,7 @@ static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1,
                             float *scratch) {
     const grpo__kernel *kernel = &g->cpu->kernel;
     int width = kernel->columns, most = kernel->rows[0], rows, i, j;
-    size_t n = (size_t)g->n, depth = (size_t)(g->panels ? g->k : g->p1 - g->p0);
+    size_t depth = (size_t)(g->panels ? g->k : g->p1 - g->p0);
     const float *b = g->panels ? g->panels : g->cpu->panels;
     const float *from = p0 || g->bias ? g->c : g->init;
     b += (size_t)(j0 - (g->panels ? 0 : g->j0)) * depth;
@@ -1885,9 +1918,10 @@ static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1,
         if (i1 - i > most && i1 - i <= 2 * kernel->rows[1]) rows = i1 - i;
         a = grpo__gather_rows(grpo__part(g->a, i, p0), rows, p1 - p0, scratch);
         for (j = j0; j < j1; j += width) {
-            size_t at = (size_t)i * n + (size_t)j;
+            size_t at = (size_t)i * g->c_row + (size_t)j;
             grpo__strip(kernel, a, b + (size_t)(j - j0) * depth, (size_t)width, p1 - p0,
-                        from ? from + at : NULL, g->c + at, n, rows, grpo__min(j1 - j, width));
+                        from ? from + at : NULL, g->c + at, g->c_row, rows,
+                        grpo__min(j1 - j, width));
         }
     }
 }
@@ -1907,13 +1941,23 @@ static void grpo__gemm_block(void *job, int task, int thread) {
                             grpo__scratch(g->cpu, thread));
 }
 
+/* Columns [j, j + width) of B, as a panel of the block. From panels of its transpose, square by
+ * square; a block's depth begins with a square. */
 static void grpo__gemm_pack(void *job, int task, int thread) {
     const grpo__gemm *g = (const grpo__gemm *)job;
-    int width = g->cpu->kernel.columns, j = g->j0 + task * width, depth = g->p1 - g->p0;
-    grpo__view b = grpo__part(g->b, g->p0, j), transposed = { b.at, b.across, b.down };
+    int width = g->cpu->kernel.columns, j = g->j0 + task * width, depth = g->p1 - g->p0, p;
+    int columns = grpo__min(width, g->j1 - j);
+    float *to = g->cpu->panels + grpo__size(task * width, depth);
     (void)thread;
-    grpo__pack(g->cpu->panels + grpo__size(task * width, depth), transposed,
-               grpo__min(width, g->j1 - j), width, depth);
+    if (!g->turned) {
+        grpo__view b = grpo__part(g->b, g->p0, j), transposed = { b.at, b.across, b.down };
+        grpo__pack(to, transposed, columns, width, depth);
+        return;
+    }
+    for (p = 0; p < depth; p += width)
+        grpo__pack(to + grpo__size(p, width),
+                   grpo__view_of(g->turned + grpo__size(g->p0 + p, g->n) + grpo__size(j, width),
+                                 width, 1), columns, width, grpo__min(width, depth - p));
 }
 
 /* The size of equal pieces, in whole units and at most so many at once. */
@@ -1954,7 +1998,7 @@ static grpo__gemm grpo__new_gemm(void *context, int m, int n, int k, grpo__view 
     grpo__gemm g;
     memset(&g, 0, sizeof g);
     g.cpu = (grpo__cpu *)context;
-    g.m = m; g.n = n; g.k = k; g.a = a; g.c = (float *)c;
+    g.m = m; g.n = n; g.k = k; g.a = a; g.c = (float *)c; g.c_row = (size_t)n;
     return g;
 }
 
@@ -1981,12 +2025,32 @@ static void grpo__cpu_prepare(void *context, const grpo_matrix *w) {
                    grpo__prepare_panel, &job);
 }
 
+/* Number at of a matrix, in its panels. */
+static float *grpo__in_panels(void *context, const grpo_matrix *w, size_t at) {
+    size_t width = (size_t)((grpo__cpu *)context)->kernel.columns, cols = (size_t)w->cols;
+    size_t r = at / cols;
+    return (float *)w->operand + (r / width * cols + at % cols) * width + r % width;
+}
+
+static void grpo__cpu_write_operand(void *context, const grpo_matrix *w, size_t at, const float *x,
+                                    size_t n) {
+    size_t i;
+    for (i = 0; i < n; i++) *grpo__in_panels(context, w, at + i) = x[i];
+}
+
+static void grpo__cpu_read_operand(void *context, float *x, const grpo_matrix *w, size_t at,
+                                   size_t n) {
+    size_t i;
+    for (i = 0; i < n; i++) x[i] = *grpo__in_panels(context, w, at + i);
+}
+
 /* y[n, out] = x[n, in] W^T + bias + residual */
 static void grpo__cpu_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
                              const float *bias, const void *residual, int n) {
     grpo__view a = grpo__view_of(x, w->cols, 1);
     grpo__gemm g = grpo__new_gemm(context, n, w->rows, w->cols, a, y);
     g.panels = (const float *)w->operand;
+    g.c_row = (size_t)w->y_stride;
     g.bias = bias; g.init = (const float *)residual;
     grpo__gemm_run(&g);
 }
@@ -1994,16 +2058,16 @@ static void grpo__cpu_matmul(void *context, void *y, const void *x, const grpo_m
 /* y = x W^T   =>   dx[n, in] = dy[n, out] W */
 static void grpo__cpu_matmul_dx(void *context, void *dx, const void *dy, const grpo_matrix *w,
                                 int n) {
-    grpo__view a = grpo__view_of(dy, w->rows, 1);
+    grpo__view a = grpo__view_of(dy, w->y_stride, 1);
     grpo__gemm g = grpo__new_gemm(context, n, w->cols, w->rows, a, dx);
-    g.b = grpo__view_of(w->weights, w->cols, 1);
+    g.turned = (const float *)w->operand;
     grpo__gemm_run(&g);
 }
 
 /* y = x W^T + bias   =>   dW[out, in] += dy^T x,  dbias[out] += sum of dy, rows in order */
 static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const void *dy,
                                 const void *x, const grpo_matrix *w, int n) {
-    grpo__view a = grpo__view_of(dy, 1, w->rows);
+    grpo__view a = grpo__view_of(dy, 1, w->y_stride);
     grpo__gemm g = grpo__new_gemm(context, w->rows, w->cols, n, a, dw);
     grpo__job bias = grpo__new_job(context, n, w->rows);
     g.b = grpo__view_of(x, w->cols, 1);
@@ -2144,7 +2208,7 @@ static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, co
     job.dx = (float *)dx; job.dgain = dgain; job.dy = (const float *)dy;
     job.x = (const float *)x; job.rstd = rstd; job.picked = rows; job.gain = gain;
     grpo__each_row(&job, 2, grpo__norm_row_backward);
-    grpo__each_column(&job, grpo__norm_columns);
+    if (dgain) grpo__each_column(&job, grpo__norm_columns);
 }
 
 /* K is kept as [kv_heads][slots / 32][head_dim][32], panels of the columns of q k^T, and V as
@@ -2152,32 +2216,47 @@ static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, co
 enum { GRPO__PANEL = 32 };
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
- * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines;
- * direction -1 turns back: it is the transpose, and so the derivative. */
-GRPO__INLINE void grpo__turn_pairs(float *x, float *y, const float *c, const float *s,
-                                   float direction, int n) {
-    int i;
-    for (i = 0; i < n; i++) {
-        float a = x[i], b = y[i], sine = direction * s[i];
-        x[i] = a * c[i] - b * sine;
-        y[i] = b * c[i] + a * sine;
+ * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines. Norm
+ * and turn are computed in double and rounded once: the softmax of large scores feels every other
+ * rounding of q and k. */
+GRPO__INLINE void grpo__turn_pairs(float *y, const float *x, int normed, double rstd,
+                                   const float *gain, const float *turns, int d) {
+    int i, half = d / 2;
+    for (i = 0; i < half; i++) {
+        double a = (double)x[i], b = (double)x[half + i];
+        double c = (double)turns[i], s = (double)turns[half + i];
+        if (normed) { a *= rstd * (double)gain[i]; b *= rstd * (double)gain[half + i]; }
+        y[i] = (float)(a * c - b * s);
+        y[half + i] = (float)(b * c + a * s);
     }
 }
 
-GRPO__INLINE void grpo__turn(float *x, const float *turns, float direction, int d) {
-    int i = 0, half = d / 2;
-    for (; i + 8 <= half; i += 8)
-        grpo__turn_pairs(x + i, x + half + i, turns + i, turns + half + i, direction, 8);
-    grpo__turn_pairs(x + i, x + half + i, turns + i, turns + half + i, direction, half - i);
+GRPO__INLINE double grpo__exact_rstd(const float *x, int n, float eps) {
+    double s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+    int i, j;
+    for (i = 0; i + 8 <= n; i += 8)
+        for (j = 0; j < 8; j++) s[j] += (double)x[i + j] * (double)x[i + j];
+    for (j = 0; i < n; i++, j++) s[j] += (double)x[i] * (double)x[i];
+    for (j = 1; j < 8; j++) s[0] += s[j];
+    return 1 / sqrt(s[0] / n + (double)eps);
 }
 
 /* Heads of q or k, side by side: y = turn(norm(x)). gain NULL: no norm. */
 GRPO__INLINE void grpo__rotate_heads(float *y, const float *x, int heads, const float *gain,
                                const float *turns, float eps, int d) {
     for (; heads > 0; heads--, x += d, y += d) {
-        if (gain) grpo__rms(y, x, gain, d, eps);
-        else memcpy(y, x, (size_t)d * sizeof *y);
-        grpo__turn(y, turns, 1, d);
+        if (!gain) grpo__turn_pairs(y, x, 0, 1, gain, turns, d);
+        else grpo__turn_pairs(y, x, 1, grpo__exact_rstd(x, d, eps), gain, turns, d);
+    }
+}
+
+/* x turned back: the transpose, and so the derivative. */
+GRPO__INLINE void grpo__turn_back(float *x, const float *turns, int d) {
+    int i, half = d / 2;
+    for (i = 0; i < half; i++) {
+        float a = x[i], b = x[half + i];
+        x[i] = a * turns[i] + b * turns[half + i];
+        x[half + i] = b * turns[i] - a * turns[half + i];
     }
 }
 
@@ -2185,7 +2264,7 @@ GRPO__INLINE void grpo__rotate_heads(float *y, const float *x, int heads, const 
 GRPO__INLINE void grpo__rotate_heads_backward(float *dx, float *dy, const float *x, int heads,
                                         const float *gain, const float *turns, float eps, int d) {
     for (; heads > 0; heads--, x += d, dx += d, dy += d) {
-        grpo__turn(dy, turns, -1, d);
+        grpo__turn_back(dy, turns, d);
         if (!gain) { memcpy(dx, dy, (size_t)d * sizeof *dx); continue; }
         memset(dx, 0, (size_t)d * sizeof *dx);
         grpo__rms_backward(dx, dy, x, gain, grpo__rstd(x, d, eps), d);
@@ -2263,7 +2342,8 @@ static void grpo__cpu_rotate_backward(void *context, void *dqkv, float *dq_gain,
     job.x = (const float *)qkv; job.turns = turns;
     job.gain = q_gain; job.k_gain = k_gain; job.eps = eps;
     grpo__each_row(&job, 4, grpo__rotate_row_backward);
-    if (q_gain) grpo__parallel(&job.cpu->pool, 2, 4.0 * job.n * job.width, grpo__rotate_gain, &job);
+    if (dq_gain)
+        grpo__parallel(&job.cpu->pool, 2, 4.0 * job.n * job.width, grpo__rotate_gain, &job);
 }
 
 /* ---- attention. Query row r of head h sees keys j = 0, 1, ...: the prefix, then its own:
@@ -2796,11 +2876,20 @@ static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_
  * then every vector. q, k, v of a layer are one matrix [(heads + 2 kv_heads) head_dim, H], gate and
  * up another [2F, H]: their rows are the rows of Hugging Face's separate tensors, one after the
  * other, so that one product computes all of them and files still see the usual names. */
+typedef struct grpo__module {       /* rows [column, column + out) of one of a layer's matrices  */
+    int matrix, column, out, in;
+} grpo__module;
+
 typedef struct grpo__shape {
     int H, F, V, Q, KV, QKV;        /* widths; Q = heads * head_dim, KV likewise, QKV = Q + 2 KV */
     size_t qkv, out, gate_up, down, layer_matrices;  /* offsets within a layer's matrices */
     size_t norm1, norm2, bias, q_gain, k_gain, layer_vectors; /* ... and within its vectors      */
     size_t matrices, head, score, first_vector, final_norm, total;   /* of the whole array       */
+    grpo__module modules[GRPO_LORA_TARGETS];
+    int    rank;                    /* of LoRA; 0: none                                          */
+    size_t lora_a[GRPO_LORA_TARGETS], lora_b[GRPO_LORA_TARGETS]; /* offsets within a layer's A, B */
+    size_t layer_a, layer_b, all_a; /* sizes of a layer's A, of its B; of all A                  */
+    size_t trained;                 /* numbers that the optimizer moves                          */
 } grpo__shape;
 
 /* Which heads a model has. */
@@ -2808,6 +2897,14 @@ static int grpo__has_lm_head(const grpo_model_config *m) { return !m->num_labels
 static int grpo__has_score(const grpo_model_config *m) { return m->num_labels || m->value_head; }
 static int grpo__has_own_lm_head(const grpo_model_config *m) {
     return grpo__has_lm_head(m) && !m->tie_word_embeddings;
+}
+
+/* The seven matrices of a layer that files speak of, in the four that lie in memory. */
+static void grpo__shape_modules(grpo__shape *s) {
+    const grpo__module modules[GRPO_LORA_TARGETS] = {
+        { 0, 0, s->Q, s->H }, { 0, s->Q, s->KV, s->H }, { 0, s->Q + s->KV, s->KV, s->H },
+        { 1, 0, s->H, s->Q }, { 2, 0, s->F, s->H }, { 2, s->F, s->F, s->H }, { 3, 0, s->H, s->F } };
+    memcpy(s->modules, modules, sizeof modules);
 }
 
 static grpo__shape grpo__shape_of(const grpo_model_config *m) {
@@ -2832,8 +2929,24 @@ static grpo__shape grpo__shape_of(const grpo_model_config *m) {
     if (grpo__has_own_lm_head(m)) { s.head = s.score; s.score += grpo__size(s.V, s.H); }
     s.first_vector = s.score + (grpo__has_score(m) ? H : 0);
     s.final_norm = s.first_vector + layers * s.layer_vectors;
-    s.total = s.final_norm + H;
+    s.total = s.trained = s.final_norm + H;
+    grpo__shape_modules(&s);
     return s;
+}
+
+/* What LoRA trains: the A of all layers, each as its transpose [in, rank], then all B. */
+static void grpo__shape_lora(grpo__shape *s, const grpo_lora *lora, int layers) {
+    int i;
+    s->rank = lora->rank;
+    for (i = 0; i < GRPO_LORA_TARGETS; i++) {
+        s->lora_a[i] = s->layer_a;
+        s->lora_b[i] = s->layer_b;
+        if (!(lora->targets >> i & 1)) continue;
+        s->layer_a += grpo__size(s->modules[i].in, lora->rank);
+        s->layer_b += grpo__size(s->modules[i].out, lora->rank);
+    }
+    s->all_a = grpo__multiply((size_t)layers, s->layer_a);
+    s->trained = grpo__add(s->all_a, grpo__multiply((size_t)layers, s->layer_b));
 }
 
 /* One tensor under Hugging Face's name. cols 0: a vector of rows numbers. */
@@ -2855,35 +2968,41 @@ static grpo__tensor grpo__tensor_of(const char *name, size_t offset, int rows, i
     return t;
 }
 
-/* Tensor i of a layer; m and v are where the layer's matrices and vectors begin. */
+static const char *const grpo__module_names[GRPO_LORA_TARGETS] = {
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+    "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" };
+
+/* The matrix of module i. */
+static grpo__tensor grpo__module_tensor(const grpo__shape *s, int layer, int i) {
+    const size_t at[] = { s->qkv, s->out, s->gate_up, s->down };
+    const grpo__module *m = &s->modules[i];
+    grpo__tensor t = grpo__tensor_of("", s->matrices + (size_t)layer * s->layer_matrices
+                                     + at[m->matrix] + grpo__size(m->column, m->in), m->out, m->in);
+    snprintf(t.name, sizeof t.name, "model.layers.%d.%s.weight", layer, grpo__module_names[i]);
+    return t;
+}
+
+/* Tensor i of a layer; v is where the layer's vectors begin. */
 static grpo__tensor grpo__layer_tensor(const grpo_model_config *c, int layer, int i) {
     grpo__shape s = grpo__shape_of(c);
-    size_t m = s.matrices + (size_t)layer * s.layer_matrices;
-    size_t v = s.first_vector + (size_t)layer * s.layer_vectors;
-    size_t k = grpo__size(s.Q, s.H), kv = grpo__size(s.KV, s.H), q = (size_t)s.Q;
-    struct { const char *name; size_t offset; int rows, cols, there; } table[14] = {
-        { "self_attn.q_proj.weight", m + s.qkv, s.Q, s.H, 1 },
-        { "self_attn.k_proj.weight", m + s.qkv + k, s.KV, s.H, 1 },
-        { "self_attn.v_proj.weight", m + s.qkv + k + kv, s.KV, s.H, 1 },
-        { "self_attn.o_proj.weight", m + s.out, s.H, s.Q, 1 },
-        { "mlp.gate_proj.weight", m + s.gate_up, s.F, s.H, 1 },
-        { "mlp.up_proj.weight", m + s.gate_up + grpo__size(s.F, s.H), s.F, s.H, 1 },
-        { "mlp.down_proj.weight", m + s.down, s.H, s.F, 1 },
-        { "input_layernorm.weight", v + s.norm1, s.H, 0, 1 },
-        { "post_attention_layernorm.weight", v + s.norm2, s.H, 0, 1 },
-        { "self_attn.q_proj.bias", v + s.bias, s.Q, 0, c->attention_bias },
-        { "self_attn.k_proj.bias", v + s.bias + q, s.KV, 0, c->attention_bias },
-        { "self_attn.v_proj.bias", v + s.bias + q + (size_t)s.KV, s.KV, 0, c->attention_bias },
-        { "self_attn.q_norm.weight", v + s.q_gain, c->head_dim, 0, c->qk_norm },
-        { "self_attn.k_norm.weight", v + s.k_gain, c->head_dim, 0, c->qk_norm }
+    size_t v = s.first_vector + (size_t)layer * s.layer_vectors, q = (size_t)s.Q;
+    struct { const char *name; size_t offset; int rows, there; } table[] = {
+        { "input_layernorm.weight", v + s.norm1, s.H, 1 },
+        { "post_attention_layernorm.weight", v + s.norm2, s.H, 1 },
+        { "self_attn.q_proj.bias", v + s.bias, s.Q, c->attention_bias },
+        { "self_attn.k_proj.bias", v + s.bias + q, s.KV, c->attention_bias },
+        { "self_attn.v_proj.bias", v + s.bias + q + (size_t)s.KV, s.KV, c->attention_bias },
+        { "self_attn.q_norm.weight", v + s.q_gain, c->head_dim, c->qk_norm },
+        { "self_attn.k_norm.weight", v + s.k_gain, c->head_dim, c->qk_norm }
     };
     grpo__tensor t;
     int row = 0;
-    for (;; row++) {
+    if (i < GRPO_LORA_TARGETS) return grpo__module_tensor(&s, layer, i);
+    for (i -= GRPO_LORA_TARGETS;; row++) {
         if (!table[row].there) continue;
         if (i-- == 0) break;
     }
-    t = grpo__tensor_of("", table[row].offset, table[row].rows, table[row].cols);
+    t = grpo__tensor_of("", table[row].offset, table[row].rows, 0);
     snprintf(t.name, sizeof t.name, "model.layers.%d.%s", layer, table[row].name);
     return t;
 }
@@ -2902,6 +3021,8 @@ static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index) {
     return grpo__tensor_of("score.weight", s.score, 1, s.H);
 }
 
+enum { GRPO__PATH = 1024 };
+
 /* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
 typedef struct grpo__layer_state {  /* what backward needs of one layer, each [rows, width]       */
     void *x, *qkv, *q, *y, *mid, *gate_up;                    /* qkv only if q and k are normed  */
@@ -2914,8 +3035,9 @@ typedef struct grpo__gradients {    /* of one layer, each [R, width]; dk and dv 
 } grpo__gradients;
 
 typedef struct grpo__weights {      /* one model: the policy or the reference                    */
-    float *weights;                 /* B [num_parameters]                                        */
+    float *weights;                 /* B, see grpo__plain                                        */
     char  *operands;                /* B, one per matrix, in the order of grpo__matrix_at        */
+    int    adapted;                 /* 1: with LoRA's adapters                                   */
 } grpo__weights;
 
 struct grpo__machinery {
@@ -2935,16 +3057,21 @@ struct grpo__machinery {
     int head_rows;                  /* rows whose logits exist at one time                       */
     int words;                      /* of a set of tokens, one bit each                          */
 
-    float *weights, *reference;     /* B [num_parameters]; reference NULL without beta           */
-    char  *operands, *reference_operands;                     /* B                               */
+    float *weights, *reference;     /* B, see grpo__plain; reference NULL without beta, and with */
+    char  *operands, *reference_operands;                     /* LoRA. B                         */
+    uint64_t frozen;                /* LoRA: a hash of the model that was loaded; 0: none was    */
+    char  base[GRPO__PATH];         /* and the folder it came from                               */
     size_t *operand_offsets;        /* [matrices]                                                */
-    float *gradient, *adam_m, *adam_v;                        /* B [num_parameters]              */
+    float *trained;                 /* B [num_trained] what the optimizer moves: all weights, or */
+                                    /*     LoRA's A and B, the B times alpha / rank              */
+    float *gradient, *adam_m, *adam_v;                        /* B [num_trained]                 */
     float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: kept
                                        apart so that the order of sums is that of the rows       */
     grpo__layer_state *layers;      /* [num_hidden_layers + 1], of kept_rows; the last has only x */
     grpo__layer_state once;         /* [R] of the layer at hand, where nothing is kept           */
     grpo__gradients d;
     void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward redoes them      */
+    void  *inner, *dinner;          /* B [R, rank] x A^T of an adapter, and its gradient         */
     void  *dx, *hidden, *dhidden;   /* B [R, H] residual's gradient; final norm's output; its    */
     float *rstd;                    /* B [R] of the last norm                                    */
     void  *logits;                  /* B [head_rows, V]                                          */
@@ -2986,34 +3113,134 @@ struct grpo__machinery {
     size_t text_stride, prompt_text_stride;
 };
 
-enum { GRPO__MATRICES_PER_LAYER = 4 };
+enum { GRPO__QKV, GRPO__OUT, GRPO__GATE_UP, GRPO__DOWN, GRPO__MATRICES_PER_LAYER };
 
-/* Matrix i: four per layer; then the LM head (which may be the embedding); then the scalar head
- * as a row, and the same numbers as a column, for its backward. */
-static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i) {
+/* Where number offset of the model lies in backend memory. With LoRA that is the embedding, all
+ * vectors, and, as if they were behind the model, the adapters; a frozen matrix is only its
+ * operand: NULL. */
+static float *grpo__plain(const grpo__shape *s, float *weights, size_t offset) {
+    if (!s->rank || offset < s->matrices) return weights + offset;
+    return offset < s->first_vector ? NULL : weights + (offset - s->first_vector + s->matrices);
+}
+
+/* Matrix i of the model itself: four per layer; then the LM head (which may be the embedding); then
+ * the scalar head as a row, and the same numbers as a column, for its backward. */
+typedef struct grpo__matrix { size_t offset; int rows, cols; } grpo__matrix;
+
+static grpo__matrix grpo__matrix_shape(const grpo *g, int i) {
     const grpo__shape *s = &g->machinery->shape;
-    const struct { size_t at; int rows, cols; } table[GRPO__MATRICES_PER_LAYER + 3] = {
+    const grpo__matrix table[GRPO__MATRICES_PER_LAYER + 3] = {
         { s->qkv, s->QKV, s->H }, { s->out, s->H, s->Q },
         { s->gate_up, 2 * s->F, s->H }, { s->down, s->H, s->F },
         { s->head, s->V, s->H }, { s->score, 1, s->H }, { s->score, s->H, 1 } };
     int layer = i / GRPO__MATRICES_PER_LAYER, which = i % GRPO__MATRICES_PER_LAYER;
-    grpo_matrix m;
+    grpo__matrix m;
     if (layer >= g->config.model.num_hidden_layers)
         which = i - GRPO__MATRICES_PER_LAYER * (g->config.model.num_hidden_layers - 1)
               + !grpo__has_lm_head(&g->config.model);
-    m.rows = table[which].rows;
-    m.cols = table[which].cols;
-    m.weights = w->weights;         /* NULL while only the shape is asked for                    */
-    if (m.weights) m.weights += table[which].at;
-    if (m.weights && which < GRPO__MATRICES_PER_LAYER)
-        m.weights += s->matrices + (size_t)layer * s->layer_matrices;
-    m.operand = w->operands ? w->operands + g->machinery->operand_offsets[i] : NULL;
+    m = table[which];
+    if (which < GRPO__MATRICES_PER_LAYER)
+        m.offset += s->matrices + (size_t)layer * s->layer_matrices;
+    return m;
+}
+
+static int grpo__num_model_matrices(const grpo *g) {
+    return g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER
+         + grpo__has_lm_head(&g->config.model) + 2 * grpo__has_score(&g->config.model);
+}
+
+/* ---- LoRA. An adapter is of one module of one layer. Its A lies as A^T [in, rank], so that x A^T
+ * is the product that a matrix's dx is, and dx += (dy B) A the one that y is, which can add. Its B
+ * has the factor alpha / rank in it: no product multiplies by it. */
+typedef struct grpo__adapter { int layer, module; } grpo__adapter;
+
+/* How many adapters the first so many modules of a layer have. */
+static int grpo__count_adapters(const grpo *g, int modules) {
+    int n = 0;
+    while (modules-- > 0) n += g->config.lora.targets >> modules & 1;
+    return g->config.lora.rank ? n : 0;
+}
+
+static int grpo__num_adapters(const grpo *g) {
+    return grpo__count_adapters(g, GRPO_LORA_TARGETS) * g->config.model.num_hidden_layers;
+}
+
+static grpo__adapter grpo__adapter_at(const grpo *g, int index) {
+    int per_layer = grpo__count_adapters(g, GRPO_LORA_TARGETS);
+    grpo__adapter a = { index / per_layer, 0 };
+    while (grpo__count_adapters(g, a.module + 1) <= index % per_layer) a.module++;
+    return a;
+}
+
+/* Its A^T (which 0), or its B (1). The offset counts from the first trained number. */
+static grpo__matrix grpo__adapter_shape(const grpo *g, grpo__adapter a, int which) {
+    const grpo__shape *s = &g->machinery->shape;
+    grpo__matrix m;
+    m.rows = which ? s->modules[a.module].out : s->modules[a.module].in;
+    m.cols = s->rank;
+    m.offset = which ? s->all_a + (size_t)a.layer * s->layer_b + s->lora_b[a.module]
+                     : (size_t)a.layer * s->layer_a + s->lora_a[a.module];
     return m;
 }
 
 static int grpo__num_matrices(const grpo *g) {
-    return g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER
-         + grpo__has_lm_head(&g->config.model) + 2 * grpo__has_score(&g->config.model);
+    return grpo__num_model_matrices(g) + 2 * grpo__num_adapters(g);
+}
+
+/* Matrix i: the model's, then A^T and B of each adapter. weights and operands are NULL while only
+ * the shape is asked for. */
+static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i) {
+    const grpo__shape *s = &g->machinery->shape;
+    const int widths[] = { s->QKV, s->H, 2 * s->F, s->H };
+    int first = grpo__num_model_matrices(g), adapter = i >= first;
+    grpo__matrix shape;
+    grpo_matrix m;
+    if (adapter) {
+        grpo__adapter a = grpo__adapter_at(g, (i - first) / 2);
+        shape = grpo__adapter_shape(g, a, (i - first) % 2);
+        m.y_stride = (i - first) % 2 ? widths[s->modules[a.module].matrix] : shape.rows;
+        shape.offset += s->total;
+    } else {
+        shape = grpo__matrix_shape(g, i);
+        m.y_stride = shape.rows;
+    }
+    m.rows = shape.rows;
+    m.cols = shape.cols;
+    m.weights = w->weights ? grpo__plain(s, w->weights, shape.offset) : NULL;
+    m.operand = w->operands ? w->operands + g->machinery->operand_offsets[i] : NULL;
+    return m;
+}
+
+/* Is there such an adapter, and does it add to this matrix of its layer? */
+static int grpo__has_adapter(const grpo *g, grpo__adapter a, int which) {
+    return g->config.lora.targets >> a.module & 1
+        && g->machinery->shape.modules[a.module].matrix == which;
+}
+
+static grpo_matrix grpo__adapter_matrix(const grpo *g, const grpo__weights *w, grpo__adapter a,
+                                        int which) {
+    int before = a.layer * grpo__count_adapters(g, GRPO_LORA_TARGETS)
+               + grpo__count_adapters(g, a.module);
+    return grpo__matrix_at(g, w, grpo__num_model_matrices(g) + 2 * before + which);
+}
+
+/* The tensors that the optimizer moves, where they lie among the trained numbers: the model's, or
+ * by PEFT's names those of LoRA, A turned. */
+static int grpo__num_trained_tensors(const grpo *g) {
+    return g->config.lora.rank ? 2 * grpo__num_adapters(g) : grpo__num_tensors(&g->config.model);
+}
+
+static grpo__tensor grpo__trained_tensor(const grpo *g, int i) {
+    grpo__adapter a;
+    grpo__matrix m;
+    grpo__tensor t;
+    if (!g->config.lora.rank) return grpo__tensor_at(&g->config.model, i);
+    a = grpo__adapter_at(g, i / 2);
+    m = grpo__adapter_shape(g, a, i % 2);
+    t = grpo__tensor_of("", m.offset, i % 2 ? m.rows : m.cols, i % 2 ? m.cols : m.rows);
+    snprintf(t.name, sizeof t.name, "base_model.model.model.layers.%d.%s.lora_%c.weight", a.layer,
+             grpo__module_names[a.module], i % 2 ? 'B' : 'A');
+    return t;
 }
 
 static grpo_matrix grpo__lm_head(const grpo *g, const grpo__weights *w) {
@@ -3023,26 +3250,48 @@ static grpo_matrix grpo__lm_head(const grpo *g, const grpo__weights *w) {
 static grpo__weights grpo__model(const grpo *g, int model) {
     const struct grpo__machinery *w = g->machinery;
     grpo__weights m;
-    m.weights = model == GRPO_REFERENCE ? w->reference : w->weights;
-    m.operands = model == GRPO_REFERENCE ? w->reference_operands : w->operands;
+    m.weights = model == GRPO_REFERENCE && w->reference ? w->reference : w->weights;
+    m.operands = model == GRPO_REFERENCE && w->reference ? w->reference_operands : w->operands;
+    m.adapted = w->shape.rank && model == GRPO_POLICY;        /* without, it is the reference    */
     return m;
 }
 
-/* To be called whenever weights have moved. */
+/* To be called whenever trained weights have moved. */
 static void grpo__weights_changed(grpo *g, int model) {
     grpo__weights w = grpo__model(g, model);
-    int i;
+    int i = g->config.lora.rank ? grpo__num_model_matrices(g) : 0;
     if (model == GRPO_POLICY) g->machinery->kept_valid = 0;
-    for (i = 0; i < grpo__num_matrices(g); i++) {
+    for (; i < grpo__num_matrices(g); i++) {
         grpo_matrix m = grpo__matrix_at(g, &w, i);
         g->machinery->backend->prepare(g->machinery->context, &m);
+    }
+}
+
+/* n numbers of the policy's own weights, from number offset on, all of one tensor: from the host
+ * (to NULL), or to it. A tied LM head that is frozen lies in two places. */
+static void grpo__move_weights(const grpo *g, size_t offset, const float *from, float *to,
+                               size_t n) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    grpo__weights policy = grpo__model(g, GRPO_POLICY);
+    float *plain = grpo__plain(&w->shape, w->weights, offset);
+    int i;
+    if (plain && to) b->download(w->context, to, plain, n * sizeof(float));
+    if (plain && !to) b->upload(w->context, plain, from, n * sizeof(float));
+    if (!w->shape.rank || (plain && to)) return;
+    for (i = 0; i < grpo__num_model_matrices(g); i++) {
+        grpo__matrix shape = grpo__matrix_shape(g, i);
+        size_t size = grpo__size(shape.rows, shape.cols);
+        grpo_matrix m = grpo__matrix_at(g, &policy, i);
+        if (offset < shape.offset || offset - shape.offset >= size) continue;
+        if (to) b->read_operand(w->context, to, &m, offset - shape.offset, n);
+        else b->write_operand(w->context, &m, offset - shape.offset, from, n);
     }
 }
 
 /* Weights from the seed: matrices N(0, initializer_range), with the two that write into the
  * residual stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. */
 static void grpo__initialize_tensor(grpo *g, const grpo__tensor *t) {
-    const struct grpo__machinery *w = g->machinery;
     float staging[1024], range = g->config.model.initializer_range;
     float constant = strstr(t->name, "bias") ? 0.0f : 1.0f;
     size_t n = grpo__size(t->rows, t->cols ? t->cols : 1), at, count, i;
@@ -3053,7 +3302,27 @@ static void grpo__initialize_tensor(grpo *g, const grpo__tensor *t) {
         for (i = 0; i < count; i++)
             staging[i] = !t->cols ? constant : range == 0 ? 0
                        : range * grpo__normal(g->config.seed, t->offset + at + i);
-        w->backend->upload(w->context, w->weights + t->offset + at, staging, count * sizeof(float));
+        grpo__move_weights(g, t->offset + at, staging, NULL, count);
+    }
+}
+
+/* LoRA begins with the model as it is: B = 0, and A uniform within +-1 / sqrt(in), as in PEFT. */
+static void grpo__initialize_adapters(grpo *g) {
+    const struct grpo__machinery *w = g->machinery;
+    float staging[1024];
+    int a;
+    w->backend->zero(w->context, w->trained, w->shape.trained * sizeof(float));
+    for (a = 0; a < grpo__num_adapters(g); a++) {
+        grpo__matrix m = grpo__adapter_shape(g, grpo__adapter_at(g, a), 0);
+        size_t n = grpo__size(m.rows, m.cols), at, count, i;
+        for (at = 0; at < n; at += count) {
+            count = n - at < 1024 ? n - at : 1024;
+            for (i = 0; i < count; i++)
+                staging[i] = (2 * grpo_uniform(g->config.seed, UINT64_MAX, 0, 0, m.offset + at + i)
+                              - 1) / sqrtf((float)m.rows);
+            w->backend->upload(w->context, w->trained + m.offset + at, staging,
+                               count * sizeof(float));
+        }
     }
 }
 
@@ -3063,6 +3332,7 @@ static void grpo__initialize(grpo *g) {
         grpo__tensor t = grpo__tensor_at(&g->config.model, i);
         grpo__initialize_tensor(g, &t);
     }
+    if (g->config.lora.rank) grpo__initialize_adapters(g);
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
@@ -3135,32 +3405,25 @@ static void *grpo__element(const grpo *g, void *array, size_t i) {
     return (char *)array + i * g->machinery->backend->element_size;
 }
 
-/* Everything that one layer's forward and backward name: its weights, and where its gradients
- * go. */
-typedef struct grpo__layer {
-    grpo_matrix qkv, out, gate_up, down;
-    const float *norm1, *norm2, *bias, *q_gain, *k_gain;      /* B; NULL where there is none      */
-    float *dmatrices, *dvectors;                              /* B, for grpo__shape's offsets     */
-} grpo__layer;
+/* A layer's vectors, or their gradients; B, NULL where there is none. */
+typedef struct grpo__vectors { float *norm1, *norm2, *bias, *q_gain, *k_gain; } grpo__vectors;
 
-static grpo__layer grpo__layer_of(const grpo *g, const grpo__weights *w, int layer) {
+static grpo__vectors grpo__vectors_of(const grpo *g, float *array, int layer) {
     const grpo__shape *s = &g->machinery->shape;
-    size_t matrices = s->matrices + (size_t)layer * s->layer_matrices;
-    size_t at = s->first_vector + (size_t)layer * s->layer_vectors;
-    const float *vectors = w->weights + at;
-    grpo__layer l;
-    l.qkv = grpo__matrix_at(g, w, 4 * layer);
-    l.out = grpo__matrix_at(g, w, 4 * layer + 1);
-    l.gate_up = grpo__matrix_at(g, w, 4 * layer + 2);
-    l.down = grpo__matrix_at(g, w, 4 * layer + 3);
-    l.norm1 = vectors + s->norm1;
-    l.norm2 = vectors + s->norm2;
-    l.bias = g->config.model.attention_bias ? vectors + s->bias : NULL;
-    l.q_gain = g->config.model.qk_norm ? vectors + s->q_gain : NULL;
-    l.k_gain = g->config.model.qk_norm ? vectors + s->k_gain : NULL;
-    l.dmatrices = g->machinery->gradient + matrices;
-    l.dvectors = g->machinery->gradient + at;
-    return l;
+    const grpo_model_config *m = &g->config.model;
+    float *at = grpo__plain(s, array, s->first_vector + (size_t)layer * s->layer_vectors);
+    grpo__vectors v;
+    v.norm1 = at + s->norm1;
+    v.norm2 = at + s->norm2;
+    v.bias = m->attention_bias ? at + s->bias : NULL;
+    v.q_gain = m->qk_norm ? at + s->q_gain : NULL;
+    v.k_gain = m->qk_norm ? at + s->k_gain : NULL;
+    return v;
+}
+
+static grpo__vectors grpo__vector_gradients(const grpo *g, int layer) {
+    grpo__vectors none = { NULL, NULL, NULL, NULL, NULL };
+    return g->config.lora.rank ? none : grpo__vectors_of(g, g->machinery->gradient, layer);
 }
 
 /* Layer's activations from a row on. */
@@ -3184,27 +3447,46 @@ static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
     return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_kept, m->shape.H));
 }
 
+/* y = x W^T + bias + residual with one of a layer's matrices, and y += (x A^T) B^T with each of its
+ * adapters, into the columns of y that are its module's. */
+static void grpo__layer_product(grpo *g, const grpo__weights *w, int layer, int which, void *y,
+                                const void *x, const float *bias, const void *residual, int n) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo_matrix matrix = grpo__matrix_at(g, w, GRPO__MATRICES_PER_LAYER * layer + which);
+    grpo__adapter a = { layer, 0 };
+    m->backend->matmul(m->context, y, x, &matrix, bias, residual, n);
+    for (; w->adapted && a.module < GRPO_LORA_TARGETS; a.module++) {
+        void *columns = grpo__element(g, y, (size_t)m->shape.modules[a.module].column);
+        grpo_matrix A, B;
+        if (!grpo__has_adapter(g, a, which)) continue;
+        A = grpo__adapter_matrix(g, w, a, 0);
+        B = grpo__adapter_matrix(g, w, a, 1);
+        m->backend->matmul_dx(m->context, m->inner, x, &A, n);
+        m->backend->matmul(m->context, columns, m->inner, &B, NULL, columns, n);
+    }
+}
+
 /* x [R, H] of this layer -> x of the next. If nothing is kept, both are the same memory. */
 static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer,
                                 const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
-    grpo__layer l = grpo__layer_of(g, w, layer);
+    grpo__vectors v = grpo__vectors_of(g, w->weights, layer);
     grpo__layer_state a = m->once;
     void *next = grpo__stream(g, pass, layer + 1), *c = m->context;
     float eps = g->config.model.rms_norm_eps;
     int n = pass->rows.num_rows, H = m->shape.H;
     if (pass->what == GRPO__KEEP) a = grpo__from_row(g, &m->layers[layer], pass->first_kept);
     if (pass->what != GRPO__SCORE) { a.k = m->layers[layer].k; a.v = m->layers[layer].v; }
-    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l.norm1, n, H, eps);
-    b->matmul(c, a.qkv, m->norm, &l.qkv, l.bias, NULL, n);
-    b->rotate(c, a.q, a.k, a.v, a.qkv, m->turns, l.q_gain, l.k_gain, eps, &pass->rows, &m->heads);
+    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, v.norm1, n, H, eps);
+    grpo__layer_product(g, w, layer, GRPO__QKV, a.qkv, m->norm, v.bias, NULL, n);
+    b->rotate(c, a.q, a.k, a.v, a.qkv, m->turns, v.q_gain, v.k_gain, eps, &pass->rows, &m->heads);
     b->attention(c, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
-    b->matmul(c, a.mid, a.y, &l.out, NULL, a.x, n);
-    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, l.norm2, n, H, eps);
-    b->matmul(c, a.gate_up, m->norm, &l.gate_up, NULL, NULL, n);
+    grpo__layer_product(g, w, layer, GRPO__OUT, a.mid, a.y, NULL, a.x, n);
+    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, v.norm2, n, H, eps);
+    grpo__layer_product(g, w, layer, GRPO__GATE_UP, a.gate_up, m->norm, NULL, NULL, n);
     b->swiglu(c, m->act, a.gate_up, n, m->shape.F);
-    b->matmul(c, next, m->act, &l.down, NULL, a.mid, n);
+    grpo__layer_product(g, w, layer, GRPO__DOWN, next, m->act, NULL, a.mid, n);
 }
 
 /* A layer's activations, rows in the order of the pass. */
@@ -3230,14 +3512,44 @@ static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass
     return to;
 }
 
+/* dx = dy W, and where W is trained, dW += dy^T x, dbias += dy. For each adapter, with u = x A^T:
+ * dB += dy^T u,  du = dy B,  dA += du^T x,  dx += du A. */
+static void grpo__layer_product_backward(grpo *g, int layer, int which, void *dx, float *dbias,
+                                         const void *dy, const void *x, int n) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    void *c = m->context;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    int index = GRPO__MATRICES_PER_LAYER * layer + which;
+    grpo_matrix matrix = grpo__matrix_at(g, &w, index);
+    grpo__adapter a = { layer, 0 };
+    if (!w.adapted)
+        b->matmul_dw(c, m->gradient + grpo__matrix_shape(g, index).offset, dbias, dy, x, &matrix,
+                     n);
+    b->matmul_dx(c, dx, dy, &matrix, n);
+    for (; w.adapted && a.module < GRPO_LORA_TARGETS; a.module++) {
+        const void *columns = grpo__element(g, (void *)(uintptr_t)dy,
+                                            (size_t)m->shape.modules[a.module].column);
+        grpo_matrix A, B;
+        if (!grpo__has_adapter(g, a, which)) continue;
+        A = grpo__adapter_matrix(g, &w, a, 0);
+        B = grpo__adapter_matrix(g, &w, a, 1);
+        b->matmul_dx(c, m->inner, x, &A, n);
+        b->matmul_dw(c, m->gradient + (B.weights - m->trained), NULL, columns, m->inner, &B, n);
+        b->matmul_dx(c, m->dinner, columns, &B, n);
+        b->matmul_dw(c, m->gradient + (A.weights - m->trained), NULL, x, m->dinner, &A, n);
+        b->matmul(c, dx, m->dinner, &A, NULL, dx, n);
+    }
+}
+
 /* The same nine lines backwards. dx [R, H] holds the gradient of the layer's output and leaves with
  * that of its input. */
 static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     const grpo__shape *s = &m->shape;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo__layer l = grpo__layer_of(g, &w, layer);
+    grpo__vectors v = grpo__vectors_of(g, m->weights, layer);
+    grpo__vectors dv = grpo__vector_gradients(g, layer);
     grpo__layer_state a = grpo__recall(g, layer, pass);
     grpo__gradients d = m->d;
     void *c = m->context;
@@ -3245,27 +3557,19 @@ static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     int n = pass->rows.num_rows;
     /* next = mid + act down^T */
     b->swiglu(c, m->act, a.gate_up, n, s->F);
-    b->matmul_dw(c, l.dmatrices + s->down, NULL, m->dx, m->act, &l.down, n);
-    b->matmul_dx(c, d.act, m->dx, &l.down, n);
+    grpo__layer_product_backward(g, layer, GRPO__DOWN, d.act, NULL, m->dx, m->act, n);
     b->swiglu_backward(c, d.gate_up, d.act, a.gate_up, n, s->F);
-    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, l.norm2, n, s->H, eps);
-    b->matmul_dw(c, l.dmatrices + s->gate_up, NULL, d.gate_up, m->norm, &l.gate_up, n);
-    b->matmul_dx(c, d.norm, d.gate_up, &l.gate_up, n);
-    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm2, d.norm, a.mid, m->rstd, NULL, l.norm2,
-                        n, s->H);
+    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, v.norm2, n, s->H, eps);
+    grpo__layer_product_backward(g, layer, GRPO__GATE_UP, d.norm, NULL, d.gate_up, m->norm, n);
+    b->rmsnorm_backward(c, m->dx, dv.norm2, d.norm, a.mid, m->rstd, NULL, v.norm2, n, s->H);
     /* mid = x + y out^T */
-    b->matmul_dw(c, l.dmatrices + s->out, NULL, m->dx, a.y, &l.out, n);
-    b->matmul_dx(c, d.y, m->dx, &l.out, n);
+    grpo__layer_product_backward(g, layer, GRPO__OUT, d.y, NULL, m->dx, a.y, n);
     b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
-    b->rotate_backward(c, d.qkv, l.q_gain ? l.dvectors + s->q_gain : NULL,
-                       l.k_gain ? l.dvectors + s->k_gain : NULL, d.q, d.k, d.v, a.qkv, m->turns,
-                       l.q_gain, l.k_gain, eps, &pass->rows, &m->heads);
-    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l.norm1, n, s->H, eps);
-    b->matmul_dw(c, l.dmatrices + s->qkv, l.bias ? l.dvectors + s->bias : NULL, d.qkv, m->norm,
-                 &l.qkv, n);
-    b->matmul_dx(c, d.norm, d.qkv, &l.qkv, n);
-    b->rmsnorm_backward(c, m->dx, l.dvectors + s->norm1, d.norm, a.x, m->rstd, NULL, l.norm1, n,
-                        s->H);
+    b->rotate_backward(c, d.qkv, dv.q_gain, dv.k_gain, d.q, d.k, d.v, a.qkv, m->turns, v.q_gain,
+                       v.k_gain, eps, &pass->rows, &m->heads);
+    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, v.norm1, n, s->H, eps);
+    grpo__layer_product_backward(g, layer, GRPO__QKV, d.norm, dv.bias, d.qkv, m->norm, n);
+    b->rmsnorm_backward(c, m->dx, dv.norm1, d.norm, a.x, m->rstd, NULL, v.norm1, n, s->H);
 }
 
 /* x -> hidden [head rows, H], the normed last state of the rows that go through the head. */
@@ -3273,8 +3577,8 @@ static void grpo__final_norm(grpo *g, const grpo__weights *w, const grpo__pass *
                              const void *x, void *hidden) {
     const struct grpo__machinery *m = g->machinery;
     m->backend->rmsnorm(m->context, hidden, m->rstd, x, pass->head_rows,
-                        w->weights + m->shape.final_norm, pass->targets.num_rows, m->shape.H,
-                        g->config.model.rms_norm_eps);
+                        grpo__plain(&m->shape, w->weights, m->shape.final_norm),
+                        pass->targets.num_rows, m->shape.H, g->config.model.rms_norm_eps);
 }
 
 /* Tokens -> hidden */
@@ -3303,11 +3607,14 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
+    int frozen = g->config.lora.rank > 0;
     b->zero(m->context, m->dx, grpo__size(n, m->shape.H) * b->element_size);
-    b->rmsnorm_backward(m->context, m->dx, m->gradient + m->shape.final_norm, m->dhidden,
-                        pass->kept ? m->once.x : m->layers[layers].x, m->rstd, pass->head_rows,
-                        m->weights + m->shape.final_norm, pass->targets.num_rows, m->shape.H);
+    b->rmsnorm_backward(m->context, m->dx, frozen ? NULL : m->gradient + m->shape.final_norm,
+                        m->dhidden, pass->kept ? m->once.x : m->layers[layers].x, m->rstd,
+                        pass->head_rows, grpo__plain(&m->shape, m->weights, m->shape.final_norm),
+                        pass->targets.num_rows, m->shape.H);
     for (layer = layers; layer-- > 0; ) grpo__layer_backward(g, layer, pass);
+    if (frozen) return;
     b->embed_backward(m->context, m->dembed ? m->dembed : m->gradient, m->dx, pass->rows.tokens,
                       n, m->shape.H);
 }
@@ -3376,8 +3683,9 @@ static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entrop
         b->logprobs_backward(m->context, m->logits, m->dlogprobs,
                              with_entropy ? m->dentropies + first : NULL,
                              with_kl ? m->ref_logits : NULL, m->shape.V, &t);
-        b->matmul_dw(m->context, m->gradient + m->shape.head, NULL, m->logits,
-                     grpo__element(g, m->hidden, at), &head, n);
+        if (!w.adapted)
+            b->matmul_dw(m->context, m->gradient + m->shape.head, NULL, m->logits,
+                         grpo__element(g, m->hidden, at), &head, n);
         b->matmul_dx(m->context, grpo__element(g, m->dhidden, at), m->logits, &head, n);
     }
 }
@@ -3386,7 +3694,7 @@ static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entrop
 static void grpo__score_forward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_matrices(g) - 2);
+    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 2);
     int first, n;
     for (first = 0; first < pass->targets.num_rows; first += n) {
         n = grpo__min(m->head_rows, pass->targets.num_rows - first);
@@ -3403,8 +3711,8 @@ static void grpo__score_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_matrices(g) - 2);
-    grpo_matrix column = grpo__matrix_at(g, &w, grpo__num_matrices(g) - 1);
+    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 2);
+    grpo_matrix column = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 1);
     int first, n;
     for (first = 0; first < pass->targets.num_rows; first += n) {
         void *dhidden = grpo__element(g, m->dhidden, grpo__size(first, m->shape.H));
@@ -3430,6 +3738,8 @@ grpo_config grpo_defaults(void) {
     c.model.rms_norm_eps = 1e-6f;               /* Llama, Qwen                                    */
     c.model.tie_word_embeddings = 1;
     c.model.initializer_range = 0.02f;          /* Hugging Face                                   */
+    c.lora.alpha = 32.0f;                       /* LoRA is off until it has a rank                */
+    c.lora.targets = GRPO_LORA_ALL;
     c.eos_token_id = -1;
     c.max_token_bytes = 8;
     c.num_prompts = 8;
@@ -3485,6 +3795,9 @@ static int grpo__check_ranges(grpo_config *c) {
         GRPO__RANGE(model.initializer_range, 0, any),
         GRPO__RANGE(model.num_labels, 0, 1),
         GRPO__RANGE(model.value_head, 0, 1),
+        GRPO__RANGE(lora.rank, 0, 1 << 16),
+        GRPO__RANGE(lora.alpha, tiny, any),
+        GRPO__RANGE(lora.targets, 1, GRPO_LORA_ALL),
         GRPO__RANGE(eos_token_id, 0, c->model.vocab_size - 1.0),
         GRPO__RANGE(num_eos, 0, GRPO_MAX_EOS),
         GRPO__RANGE(max_token_bytes, 1, 1 << 16),
@@ -3564,6 +3877,12 @@ static int grpo__check(grpo_config *c) {
                                  "positions turn pairs), and num_attention_heads %d a multiple of "
                                  "num_key_value_heads %d", m->head_dim, m->num_attention_heads,
                                  m->num_key_value_heads);
+    if (c->lora.rank && grpo__has_score(m))
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "lora is for policies: a scalar head (num_"
+                                 "labels, value_head) would not be trained; set lora.rank 0");
+    if (c->lora.rank && c->ref_model_sync_steps)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "with lora the reference is the model without "
+                                 "its adapters and cannot move: set ref_model_sync_steps 0");
     for (i = 0; i < c->num_eos; i++)
         if (c->eos_token_ids[i] < 0 || c->eos_token_ids[i] >= m->vocab_size)
             return grpo__fail_config(c, GRPO_BAD_INPUT, "eos_token_ids[%d] is %d, not a token", i,
@@ -3621,6 +3940,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     w->head_rows = (int)(head < rows ? head : rows);
     w->words = grpo__blocks(c->model.vocab_size, 32);
     w->shape = grpo__shape_of(&c->model);
+    if (c->lora.rank) grpo__shape_lora(&w->shape, &c->lora, c->model.num_hidden_layers);
     w->heads.num_heads = c->model.num_attention_heads;
     w->heads.num_kv_heads = c->model.num_key_value_heads;
     w->heads.head_dim = c->model.head_dim;
@@ -3697,6 +4017,8 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
     if (w->layers) w->layers[layers].x = unused.x;
     w->norm = grpo__take_elements(w, a, R, n->H);
     w->act = grpo__take_elements(w, a, R, n->F);
+    w->inner = grpo__take_elements(w, a, R, n->rank);
+    w->dinner = grpo__take_elements(w, a, R, n->rank);
     w->dx = grpo__take_elements(w, a, R, n->H);
     w->hidden = grpo__take_elements(w, a, R, n->H);
     w->dhidden = grpo__take_elements(w, a, R, n->H);
@@ -3725,7 +4047,7 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
 /* Bytes of all operands; their offsets too, once there is a place for them. */
 static size_t grpo__lay_out_operands(const grpo_config *c, struct grpo__machinery *w) {
     grpo__arena a = { NULL, 0 };
-    grpo__weights none = { NULL, NULL };
+    grpo__weights none = { NULL, NULL, 0 };
     grpo g;
     int i;
     g.config = *c;
@@ -3742,16 +4064,20 @@ static size_t grpo__lay_out_operands(const grpo_config *c, struct grpo__machiner
 /* Everything in backend memory. Called with a->base NULL to measure, then again to hand out. */
 static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
                                  grpo_memory *memory) {
-    size_t n = w->shape.total, operands = grpo__lay_out_operands(c, w), start = a->used;
+    const grpo__shape *s = &w->shape;
+    size_t n = s->trained, operands = grpo__lay_out_operands(c, w), start = a->used;
+    size_t frozen = s->rank ? s->matrices + (s->total - s->first_vector) : 0;
     int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
-    w->weights = grpo__take_floats(a, n);
+    int reference = c->objective.beta > 0 && !s->rank;
+    w->weights = grpo__take_floats(a, grpo__add(frozen, n));
+    w->trained = w->weights ? w->weights + frozen : NULL;     /* NULL while it is measured       */
     w->operands = (char *)grpo__take(a, operands, 1);
     memory->weights = a->used - start; start = a->used;
-    w->reference = c->objective.beta > 0 ? grpo__take_floats(a, n) : NULL;
-    w->reference_operands = c->objective.beta > 0 ? (char *)grpo__take(a, operands, 1) : NULL;
+    w->reference = reference ? grpo__take_floats(a, n) : NULL;
+    w->reference_operands = reference ? (char *)grpo__take(a, operands, 1) : NULL;
     memory->reference = a->used - start; start = a->used;
     w->gradient = grpo__take_floats(a, n);
-    w->dembed = tied && grpo__has_lm_head(&c->model)
+    w->dembed = tied && grpo__has_lm_head(&c->model) && !s->rank
               ? grpo__take_floats(a, grpo__size(w->shape.V, w->shape.H)) : NULL;
     memory->gradients = a->used - start; start = a->used;
     w->adam_m = grpo__take_floats(a, n);
@@ -3801,8 +4127,9 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
                                grpo_batch *b) {
     size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
     size_t targets = grpo__max_targets(w), layers = (size_t)c->model.num_hidden_layers;
+    size_t adapters = c->lora.rank ? 2 * GRPO_LORA_TARGETS * layers : 0;
     w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
-    w->operand_offsets = (size_t *)grpo__take(a, layers * GRPO__MATRICES_PER_LAYER + 3,
+    w->operand_offsets = (size_t *)grpo__take(a, layers * GRPO__MATRICES_PER_LAYER + 3 + adapters,
                                               sizeof(size_t));
     w->index_host = grpo__take_ints(a, (size_t)w->index_size);
     w->map = grpo__take_ints(a, targets);
@@ -3924,8 +4251,9 @@ static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t devi
 static void grpo__begin(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     memset(&g->state, 0, sizeof g->state);
-    w->backend->zero(w->context, w->adam_m, g->num_parameters * sizeof(float));
-    w->backend->zero(w->context, w->adam_v, g->num_parameters * sizeof(float));
+    w->frozen = 0;
+    w->backend->zero(w->context, w->adam_m, g->num_trained * sizeof(float));
+    w->backend->zero(w->context, w->adam_v, g->num_trained * sizeof(float));
     grpo__initialize(g);
     if (w->reference) grpo_set_reference(g, 1.0f);
 }
@@ -3941,6 +4269,7 @@ static int grpo__start(grpo *g) {
     if (!w->context) return GRPO_DEVICE;
     if ((code = grpo__allocate_arenas(g, &memory, device)) < 0) return code;
     g->num_parameters = w->shape.total;
+    g->num_trained = w->shape.trained;
     grpo__initialize_turns(g);
     grpo__begin(g);
     return grpo__device_check(g);
@@ -5010,7 +5339,7 @@ int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     grpo__found to = { NULL, NULL, NULL, NULL };
     int code = grpo__need_stage(g, GRPO__ROLLED, "grpo_forward");
-    if (!code && model == GRPO_REFERENCE && !g->machinery->reference)
+    if (!code && model == GRPO_REFERENCE && !g->batch.ref_logprobs)
         code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
     to.logprobs = logprobs; to.entropies = entropies;
     return code ? code : grpo__batch_forward(g, model, &way, &to);
@@ -6286,7 +6615,8 @@ const grpo_backend *grpo_cpu(void) {
         "cpu", sizeof(float),
         grpo__cpu_context_size, grpo__cpu_open, grpo__cpu_close, grpo__cpu_error,
         grpo__cpu_allocate, grpo__cpu_release, grpo__cpu_copy, grpo__cpu_copy, grpo__cpu_zero,
-        grpo__cpu_operand_size, grpo__cpu_prepare,
+        grpo__cpu_operand_size, grpo__cpu_prepare, grpo__cpu_write_operand,
+        grpo__cpu_read_operand,
         grpo__cpu_gather, grpo__cpu_embed, grpo__cpu_embed_backward,
         grpo__cpu_rmsnorm, grpo__cpu_rmsnorm_backward,
         grpo__cpu_matmul, grpo__cpu_matmul_dx, grpo__cpu_matmul_dw,
@@ -6568,7 +6898,7 @@ int grpo_advantage(grpo *g) {
 /* ---- learn */
 static void grpo__clear_gradient(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    w->backend->zero(w->context, w->gradient, g->num_parameters * sizeof(float));
+    w->backend->zero(w->context, w->gradient, g->num_trained * sizeof(float));
     if (w->dembed)
         w->backend->zero(w->context, w->dembed, grpo__size(w->shape.V, w->shape.H) * sizeof(float));
 }
@@ -6577,8 +6907,8 @@ static void grpo__clear_gradient(grpo *g) {
 static int grpo__name_culprit(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int i;
-    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
-        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+    for (i = 0; i < grpo__num_trained_tensors(g); i++) {
+        grpo__tensor t = grpo__trained_tensor(g, i);
         size_t n = grpo__size(t.rows, t.cols ? t.cols : 1);
         if (!grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + t.offset, n)))
             return grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
@@ -6588,26 +6918,39 @@ static int grpo__name_culprit(grpo *g) {
                       "the weights are as before");
 }
 
-/* AdamW on weights [at, at + n). */
+/* The trained numbers are two ranges, [0, split) and what follows: matrices, which alone decay, and
+ * vectors; or LoRA's A and B. Of B, s B lies there, s = alpha / rank: the gradient of B is s times
+ * the one there, and where AdamW moves B by x, this moves by s x. */
+static float grpo__lora_scale(const grpo *g) {
+    return g->config.lora.rank ? g->config.lora.alpha / (float)g->config.lora.rank : 1.0f;
+}
+
+static size_t grpo__split(const grpo *g) {
+    const grpo__shape *s = &g->machinery->shape;
+    return s->rank ? s->all_a : s->first_vector;
+}
+
+/* AdamW on trained numbers [at, at + n). */
 static void grpo__adamw_range(grpo *g, size_t at, size_t n, float learning_rate, float decay,
                               float scale) {
     struct grpo__machinery *w = g->machinery;
     const grpo_config *c = &g->config;
-    w->backend->adamw(w->context, w->weights + at, w->gradient + at, w->adam_m + at,
+    w->backend->adamw(w->context, w->trained + at, w->gradient + at, w->adam_m + at,
                       w->adam_v + at, n, learning_rate, c->adam_beta1, c->adam_beta2,
                       c->adam_epsilon, decay, scale, g->state.adam_step);
 }
 
 int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     struct grpo__machinery *w = g->machinery;
-    size_t n = g->num_parameters, matrices = w->shape.first_vector;
+    size_t split = grpo__split(g), rest = g->num_trained - split;
     double norm, limit = (double)g->config.max_grad_norm;
-    float scale = 1.0f;
+    float scale = 1.0f, s = grpo__lora_scale(g), decay = g->config.weight_decay;
     int code;
     if (w->dembed)
         w->backend->mix(w->context, w->gradient, w->dembed, 1.0f, 1.0f,
                         grpo__size(w->shape.V, w->shape.H));
-    norm = sqrt(w->backend->sum_of_squares(w->context, w->gradient, n));
+    if (s != 1) w->backend->mix(w->context, w->gradient + split, w->gradient + split, s, 0, rest);
+    norm = sqrt(w->backend->sum_of_squares(w->context, w->gradient, g->num_trained));
     if (grad_norm) *grad_norm = norm;
     if (!grpo__finite(norm) || !grpo__finite((double)learning_rate)) {
         code = grpo__finite(norm) ? grpo__fail(g, GRPO_NONFINITE, "the learning rate is not finite")
@@ -6617,8 +6960,8 @@ int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     }
     if (limit > 0 && norm > limit) scale = (float)(limit / (norm + 1e-6));    /* as PyTorch does */
     g->state.adam_step++;
-    grpo__adamw_range(g, 0, matrices, learning_rate, g->config.weight_decay, scale);
-    grpo__adamw_range(g, matrices, n - matrices, learning_rate, 0.0f, scale);
+    grpo__adamw_range(g, 0, split, learning_rate, decay, scale);
+    grpo__adamw_range(g, split, rest, learning_rate * s, w->shape.rank ? decay / s : 0, scale);
     grpo__clear_gradient(g);
     grpo__weights_changed(g, GRPO_POLICY);
     return grpo__device_check(g);
@@ -6917,8 +7260,9 @@ int grpo_update(grpo *g, grpo_metrics *metrics) {
 int grpo_set_reference(grpo *g, float alpha) {
     struct grpo__machinery *w = g->machinery;
     if (!w->reference)
-        return grpo__fail(g, GRPO_BAD_INPUT, "there is no reference policy: set objective.beta "
-                          "before grpo_new()");
+        return grpo__fail(g, GRPO_BAD_INPUT, w->shape.rank ? "with lora the reference is the model "
+                          "without its adapters: it cannot be set" : "there is no reference policy:"
+                          " set objective.beta before grpo_new()");
     w->backend->mix(w->context, w->reference, w->weights, 1.0f - alpha, alpha, g->num_parameters);
     grpo__weights_changed(g, GRPO_REFERENCE);
     return grpo__device_check(g);
@@ -7214,6 +7558,7 @@ grpo_config grpo_critic_config(const grpo_config *policy) {
     c.model.value_head = 0;
     c.objective = grpo_objective_preset("trl", NULL);         /* beta 0: no reference            */
     c.num_rewards = 0;
+    c.lora.rank = 0;
     c.critic = NULL;
     c.on_step = NULL;
     c.metrics_path = NULL;
@@ -7222,18 +7567,22 @@ grpo_config grpo_critic_config(const grpo_config *policy) {
 }
 
 int grpo_copy_weights(grpo *to, const grpo *from) {
-    struct grpo__machinery *w = to->machinery;
+    float staging[1024];
     int i, j;
     for (i = 0; i < grpo__num_tensors(&to->config.model); i++)
         for (j = 0; j < grpo__num_tensors(&from->config.model); j++) {
             grpo__tensor a = grpo__tensor_at(&to->config.model, i);
             grpo__tensor b = grpo__tensor_at(&from->config.model, j);
+            size_t n = grpo__size(a.rows, a.cols ? a.cols : 1), at, count;
             if (strcmp(a.name, b.name)) continue;
-            if (a.rows != b.rows || a.cols != b.cols || w->backend != from->machinery->backend)
-                return grpo__fail(to, GRPO_BAD_INPUT, "%s has another shape in the other model, or "
-                                  "its backend is another", a.name);
-            w->backend->mix(w->context, w->weights + a.offset, from->machinery->weights + b.offset,
-                            0.0f, 1.0f, grpo__size(a.rows, a.cols ? a.cols : 1));
+            if (a.rows != b.rows || a.cols != b.cols)
+                return grpo__fail(to, GRPO_BAD_INPUT, "%s has another shape in the other model",
+                                  a.name);
+            for (at = 0; at < n; at += count) {
+                count = n - at < 1024 ? n - at : 1024;
+                grpo__move_weights(from, b.offset + at, NULL, staging, count);
+                grpo__move_weights(to, a.offset + at, staging, NULL, count);
+            }
         }
     grpo__weights_changed(to, GRPO_POLICY);
     return grpo__device_check(to);
@@ -7521,7 +7870,7 @@ int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *u
  * before the first weight moves, and then read again: a model may fill the memory, so there is no
  * second copy of it. After a failure a code is set, and what follows does nothing. */
 
-enum { GRPO__PATH = 1024, GRPO__NAME = 160 };
+enum { GRPO__NAME = 160 };
 
 /* ---- text out: like snprintf, it counts what does not fit */
 typedef struct grpo__text { char *bytes; size_t capacity, length; } grpo__text;
@@ -7637,7 +7986,8 @@ typedef struct grpo__file {
     FILE *file;
     int code;                       /* of the first failure                                      */
     int number;                     /* of the file, from 1                                       */
-    int state;                      /* 1: of the trainer, 0: a model                             */
+    int kind;                       /* GRPO__MODEL ...                                           */
+    float *buffer;                  /* LoRA: an A^T and a B, on their way                        */
     int indexed;                    /* 1: an index says which file has what                      */
     int placing;                    /* 1: it is read into place, 0: only looked at               */
     size_t start;                   /* where the numbers begin                                   */
@@ -7684,6 +8034,7 @@ static void grpo__end_file(grpo__file *f, int written) {
 static int grpo__close(grpo__file *f, int written) {
     grpo__end_file(f, written);
     grpo__release(f->c, f->slots);
+    grpo__release(f->c, f->buffer);
     return f->code;
 }
 
@@ -8032,12 +8383,99 @@ static void grpo__read_eos(grpo__file *f, const char *json, grpo_config *c) {
     }
 }
 
+/* ---- adapter_config.json, as PEFT writes it */
+/* The module that a name stands for, without its path: q_proj; -1: none. */
+static int grpo__module_named(const char *value) {
+    int i;
+    for (i = 0; i < GRPO_LORA_TARGETS; i++)
+        if (grpo__json_is(value, strchr(grpo__module_names[i], '.') + 1)) return i;
+    return -1;
+}
+
+/* What would change the numbers must be as it is here. */
+static void grpo__refuse_lora(grpo__file *f, const char *json) {
+    static const char *const off[] = { "use_dora", "use_rslora", "fan_in_fan_out", "lora_bias" };
+    static const char *const empty[] = { "rank_pattern", "alpha_pattern", "modules_to_save",
+                                         "layers_to_transform", "layers_pattern",
+                                         "exclude_modules", "target_parameters" };
+    const char *bias = grpo__field(f, json, "bias"), *value;
+    size_t i;
+    if (!grpo__json_is(grpo__field(f, json, "peft_type"), "LORA"))
+        grpo__bad(f, "peft_type", "must be \"LORA\"");
+    if (bias && !grpo__json_is(bias, "none")) grpo__bad(f, "bias", "must be \"none\"");
+    for (i = 0; i < sizeof off / sizeof *off; i++)
+        if ((value = grpo__field(f, json, off[i])) != NULL)
+            grpo__read_value(f, value, GRPO__OFF, off[i], NULL);
+    for (i = 0; i < sizeof empty / sizeof *empty; i++)
+        if ((value = grpo__field(f, json, empty[i])) != NULL
+            && (strchr("[{", *value) == NULL || strchr("]}", *grpo__blank(value + 1)) == NULL))
+            grpo__bad(f, empty[i], "is not supported");
+}
+
+static grpo_lora grpo__read_lora(grpo__file *f, const char *json) {
+    const char *list = grpo__field(f, json, "target_modules"), *value;
+    const char *r = grpo__field(f, json, "r"), *alpha = grpo__field(f, json, "lora_alpha");
+    grpo_lora lora = { 0, 0, 0 };
+    int i;
+    grpo__refuse_lora(f, json);
+    if (r) grpo__read_value(f, r, GRPO__NEEDED, "r", &lora.rank);
+    if (alpha) grpo__read_value(f, alpha, GRPO__NUMBER, "lora_alpha", &lora.alpha);
+    if (!r || !alpha || !list) grpo__bad(f, "r, lora_alpha or target_modules", "is missing");
+    if (grpo__json_is(list, "all-linear")) lora.targets = GRPO_LORA_ALL;
+    else while ((value = grpo__json_each(&list)) != NULL) {
+        if ((i = grpo__module_named(value)) >= 0) lora.targets |= 1 << i;
+        else grpo__bad(f, "target_modules", "must be of q_proj, k_proj, v_proj, o_proj, gate_proj, "
+                       "up_proj, down_proj");
+    }
+    if (!lora.targets) grpo__bad(f, "target_modules", "names none");
+    return lora;
+}
+
+/* Is there an adapter_config.json? Then config->lora is filled from it. */
+static int grpo__load_lora(grpo_config *config, const char *folder, int *found) {
+    const char *json;
+    grpo_lora lora;
+    grpo__file f;
+    int code;
+    *found = grpo__open(&f, config, folder, "adapter_config.json", GRPO__TRY);
+    json = *found ? grpo__read_json(&f, 0, 1 << 20) : NULL;
+    if (json) lora = grpo__read_lora(&f, json);
+    code = grpo__close(&f, 0);
+    if (json && !code) config->lora = lora;
+    return code;
+}
+
+static int grpo__write_lora(grpo *g, const char *folder) {
+    const grpo_lora *l = &g->config.lora;
+    const char *base = g->machinery->base;
+    char text[8192];
+    grpo__text t = { text, sizeof text, 0 };
+    grpo__file f;
+    int i, more = 0;
+    grpo__append(&t, "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": \"CAUSAL_LM\",\n"
+                 "  \"base_model_name_or_path\": %s", *base ? "\"" : "null");
+    grpo__append_escaped(&t, base, GRPO__PATH);
+    grpo__append(&t, "%s,\n  \"r\": %d,\n  \"lora_alpha\": ", *base ? "\"" : "", l->rank);
+    grpo__append_number(&t, (double)l->alpha, 9, 0);
+    grpo__append(&t, ",\n  \"target_modules\": [");
+    for (i = 0; i < GRPO_LORA_TARGETS; i++)
+        if (l->targets >> i & 1)
+            grpo__append(&t, "%s\"%s\"", more++ ? ", " : "",
+                         strchr(grpo__module_names[i], '.') + 1);
+    grpo__append(&t, "],\n  \"lora_dropout\": 0.0,\n  \"bias\": \"none\",\n"
+                 "  \"fan_in_fan_out\": false,\n  \"inference_mode\": true\n}\n");
+    grpo__open(&f, &g->config, folder, "adapter_config.json.tmp", GRPO__WRITE);
+    grpo__write(&f, text, t.length);
+    return grpo__close(&f, 1);
+}
+
 int grpo_load_config(grpo_config *config, const char *folder) {
     static const char *const names[] = { "config.json", "generation_config.json" };
     grpo_config c = *config;
     const char *json;
     grpo__file f;
-    int i, code = GRPO_OK;
+    int i, lora, code = grpo__load_lora(config, folder, &lora);
+    if (code || lora) return code;
     for (i = 0; i < (c.encode ? 2 : 1) && !code; i++) {
         json = grpo__open(&f, config, folder, names[i], i ? GRPO__TRY : GRPO__READ)
              ? grpo__read_json(&f, 0, 1 << 20) : NULL;
@@ -8091,6 +8529,7 @@ static int grpo__write_config(grpo *g, const char *folder, const char *dtype) {
 /* ---- safetensors: 8 bytes n, little-endian | n bytes of JSON, name -> dtype, shape, data_offsets
  * | the numbers. A list of slots says what the files must and may hold, and where that goes. A big
  * model is cut into several, by an index: {"weight_map": {name: file}}. */
+enum { GRPO__MODEL, GRPO__STATE, GRPO__ADAPTERS };            /* what a file holds               */
 enum { GRPO__F32, GRPO__BF16, GRPO__F16, GRPO__DTYPES };
 static const struct { const char *name, *torch; size_t size; } grpo__dtypes[GRPO__DTYPES] = {
     { "F32", "float32", 4 }, { "BF16", "bfloat16", 2 }, { "F16", "float16", 2 } };
@@ -8101,15 +8540,19 @@ typedef struct grpo__slot {
     char   file[GRPO__NAME];        /* which has it, or may have it; "": none                    */
     int    rows, cols;              /* cols 0: a vector                                          */
     size_t count;                   /* of numbers                                                */
-    float *place;                   /* B [count]; NULL: it may be missing, or is written as 0s   */
-    int    zero;                    /* 1: nothing but 0 is accepted                              */
+    int    model;                   /* 1: the model's numbers from offset on                     */
+    size_t offset;
+    float *place;                   /* else, B [count]; NULL: it may be missing, or is written   */
+    int    zero;                    /*     as 0s, or (1) nothing but 0 is accepted               */
+    int    turned;                  /* 1: what lies there is its transpose                       */
+    float  scale;                   /* how many times it lies there                              */
+    int    adapter;                 /* of this, B A is added to it in the file; -1: of none      */
     int    found;                   /* the number of the file that has it, 0: none yet           */
     int    dtype;                   /* as its header says                                        */
     double begin, end;              /* and there: bytes [begin, end) of the file                 */
 } grpo__slot;
 
-static void grpo__add_slot(grpo__file *f, const char *prefix, grpo__tensor t, float *place,
-                           int zero) {
+static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, grpo__tensor t, float *place) {
     grpo__slot *s = &f->slots[f->num_slots++];
     memset(s, 0, sizeof *s);
     snprintf(s->name, sizeof s->name, "%s%s", prefix, t.name);
@@ -8118,7 +8561,9 @@ static void grpo__add_slot(grpo__file *f, const char *prefix, grpo__tensor t, fl
     s->cols = t.cols;
     s->count = grpo__size(t.rows, t.cols ? t.cols : 1);
     s->place = place;
-    s->zero = zero;
+    s->scale = 1;
+    s->adapter = -1;
+    return s;
 }
 
 /* What is not in every file. With attention_bias, transformers' Qwen3 also has a bias on o_proj: it
@@ -8131,30 +8576,65 @@ static void grpo__add_extras(grpo__file *f, const grpo_model_config *m, int read
     int i;
     for (i = 0; i < m->num_hidden_layers; i++) {
         snprintf(layer, sizeof layer, "model.layers.%d.self_attn.", i);
-        if (m->qk_norm && m->attention_bias) grpo__add_slot(f, layer, bias, NULL, 1);
-        if (reading) grpo__add_slot(f, layer, turns, NULL, 0);
+        if (m->qk_norm && m->attention_bias) grpo__add_slot(f, layer, bias, NULL)->zero = 1;
+        if (reading) grpo__add_slot(f, layer, turns, NULL);
     }
-    if (reading && !grpo__has_own_lm_head(m)) grpo__add_slot(f, "", head, NULL, 0);
+    if (reading && !grpo__has_own_lm_head(m)) grpo__add_slot(f, "", head, NULL);
 }
 
-/* The slots of a model, or of the trainer's state: weights, AdamW's m and v, and the reference. */
-static void grpo__add_slots(grpo__file *f, grpo *g, int state, int reading) {
+/* The adapter of tensor i of the model; -1: it has none. */
+static int grpo__adapter_of(const grpo *g, int i) {
+    int per_layer = grpo__tensors_per_layer(&g->config.model), module = (i - 1) % per_layer;
+    if (i == 0 || (i - 1) / per_layer >= g->config.model.num_hidden_layers
+        || module >= GRPO_LORA_TARGETS || !(g->config.lora.targets >> module & 1)) return -1;
+    return (i - 1) / per_layer * grpo__count_adapters(g, GRPO_LORA_TARGETS)
+         + grpo__count_adapters(g, module);
+}
+
+/* The slots of a model: its weights, in a file that is written with the adapters in them. */
+static void grpo__add_model_slots(grpo__file *f, const grpo *g, int reading) {
+    int i;
+    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
+        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+        grpo__slot *s = grpo__add_slot(f, "", t, NULL);
+        s->model = 1;
+        s->offset = t.offset;
+        if (g->config.lora.rank && !reading) s->adapter = grpo__adapter_of(g, i);
+    }
+    grpo__add_extras(f, &g->config.model, reading);
+}
+
+/* Those of the trainer's state: what is trained, AdamW's m and v, and the reference; or of adapters
+ * alone: what is trained. */
+static void grpo__add_trained_slots(grpo__file *f, const grpo *g, int reading) {
     static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
     const struct grpo__machinery *w = g->machinery;
-    const grpo_model_config *m = &g->config.model;
-    float *const arrays[4] = { w->weights, w->adam_m, w->adam_v, w->reference };
-    int i, k, n = grpo__num_tensors(m);
-    size_t most = 4 * (size_t)n + 2 * (size_t)m->num_hidden_layers + 1;
-    f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
-    if (!f->slots) return;
-    f->state = state;
+    float *const arrays[4] = { w->trained, w->adam_m, w->adam_v, w->reference };
+    int i, k, n = grpo__num_trained_tensors(g), state = f->kind == GRPO__STATE;
     for (k = 0; k < (state ? 4 : 1); k++)
         for (i = 0; i < n && (arrays[k] || reading); i++) {
-            grpo__tensor t = grpo__tensor_at(m, i);
-            float *place = arrays[k] ? arrays[k] + t.offset : NULL;
-            grpo__add_slot(f, state ? prefix[k] : "", t, place, 0);
+            grpo__tensor t = grpo__trained_tensor(g, i);
+            grpo__slot *s = grpo__add_slot(f, state ? prefix[k] : "", t,
+                                           arrays[k] ? arrays[k] + t.offset : NULL);
+            s->turned = g->config.lora.rank && i % 2 == 0;
+            if (!state && i % 2) s->scale = grpo__lora_scale(g);
         }
-    if (!state) grpo__add_extras(f, m, reading);
+}
+
+static void grpo__add_slots(grpo__file *f, const grpo *g, int kind, int reading) {
+    const struct grpo__machinery *w = g->machinery;
+    size_t n = (size_t)grpo__max(grpo__num_tensors(&g->config.model),
+                                 grpo__num_trained_tensors(g));
+    size_t most = 4 * n + 2 * (size_t)g->config.model.num_hidden_layers + 1;
+    size_t width = (size_t)w->shape.H + (size_t)grpo__max(w->shape.F, w->shape.Q);
+    f->kind = kind;
+    f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
+    if (w->shape.rank)
+        f->buffer = (float *)grpo__file_memory(f, grpo__multiply(grpo__size(w->shape.rank, 4),
+                                                                 width));
+    if (f->code) return;
+    if (kind == GRPO__MODEL) grpo__add_model_slots(f, g, reading);
+    else grpo__add_trained_slots(f, g, reading);
 }
 
 /* ---- numbers to bytes and back, little-endian on any machine */
@@ -8211,7 +8691,8 @@ static int grpo__encode_float(unsigned char *b, float x, int dtype) {
 }
 
 /* What the shapes of the weights cannot tell, in words. */
-static void grpo__model_text(const grpo_model_config *m, char *text, size_t size) {
+static void grpo__model_text(const grpo_config *c, int with_lora, char *text, size_t size) {
+    const grpo_model_config *m = &c->model;
     const grpo_rope_scaling *r = &m->rope_scaling;
     const float x[] = { m->rope_theta, m->rms_norm_eps, r->factor, r->low_freq_factor,
                         r->high_freq_factor };
@@ -8226,24 +8707,27 @@ static void grpo__model_text(const grpo_model_config *m, char *text, size_t size
     }
     if (r->rope_type) grpo__append(&t, " %d %s", r->original_max_position_embeddings,
                                    grpo__rope_types[r->rope_type].name);
+    if (!with_lora || !c->lora.rank) return;
+    grpo__append(&t, ", LoRA rank %d targets %d alpha ", c->lora.rank, c->lora.targets);
+    grpo__append_number(&t, (double)c->lora.alpha, 9, 0);
 }
 
-static int grpo__compare(grpo_config *c, const char *file, const char *theirs) {
+static int grpo__compare(grpo_config *c, int with_lora, const char *file, const char *theirs) {
     char ours[GRPO__NAME];
-    grpo__model_text(&c->model, ours, sizeof ours);
+    grpo__model_text(c, with_lora, ours, sizeof ours);
     if (!strcmp(ours, theirs)) return GRPO_OK;
     return grpo__fail_config(c, GRPO_BAD_FILE, "%.25s is of a model with %.85s; this one has %.85s:"
                              " grpo_load_config() before grpo_new()", file, theirs, ours);
 }
 
 /* ---- writing */
-static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtype) {
+static void grpo__write_header(grpo__file *f, const grpo *g, int dtype) {
     grpo__text t = { NULL, 0, 0 };
     unsigned char size[8];
     unsigned long long at = 0;
     char model[GRPO__NAME];
-    int i;
-    grpo__model_text(&g->config.model, model, sizeof model);
+    int i, state = f->kind == GRPO__STATE;
+    grpo__model_text(&g->config, 1, model, sizeof model);
     t.capacity = 512 * ((size_t)f->num_slots + 1);            /* no entry is as long as that     */
     t.bytes = f->text = (char *)grpo__file_memory(f, t.capacity);
     if (!f->text) return;
@@ -8255,6 +8739,8 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtyp
                       (long long)g->state.step, (long long)g->state.optimizer_step,
                       (long long)g->state.adam_step, g->state.num_tokens,
                       (unsigned long long)g->config.seed);
+    if (state && g->config.lora.rank)
+        grpo__append(&t, ",\"base\":\"%llu\"", (unsigned long long)g->machinery->frozen);
     if (state && grpo__adapts(&g->config.objective))
         grpo__append(&t, ",\"beta\":\"%lu\",\"entropy_coef\":\"%lu\"",
                      (unsigned long)grpo__bits(g->config.objective.beta),
@@ -8276,15 +8762,46 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int state, int dtyp
     grpo__write(f, f->text, t.length);
 }
 
-static void grpo__write_slot(grpo__file *f, const grpo *g, const grpo__slot *s, int dtype) {
+/* A^T and B of an adapter into the buffer. */
+static void grpo__fetch_adapter(grpo__file *f, const grpo *g, int adapter) {
     const struct grpo__machinery *w = g->machinery;
+    float *to = f->buffer;
+    int i;
+    for (i = 0; i < 2; i++) {
+        grpo__matrix m = grpo__adapter_shape(g, grpo__adapter_at(g, adapter), i);
+        size_t n = grpo__size(m.rows, m.cols);
+        w->backend->download(w->context, to, w->trained + m.offset, n * sizeof(float));
+        to += n;
+    }
+}
+
+/* Numbers [at, at + n) of a slot as they are in the file. */
+static void grpo__fetch(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at, float *x,
+                        size_t n) {
+    const struct grpo__machinery *w = g->machinery;
+    size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, i;
+    memset(x, 0, n * sizeof *x);
+    if (at == 0 && s->adapter >= 0) grpo__fetch_adapter(f, g, s->adapter);
+    if (at == 0 && s->turned)
+        w->backend->download(w->context, f->buffer, s->place, s->count * sizeof(float));
+    if (s->model) grpo__move_weights(g, s->offset + at, NULL, x, n);
+    else if (s->place && !s->turned)
+        w->backend->download(w->context, x, s->place + at, n * sizeof(float));
+    for (i = 0; s->turned && i < n; i++)
+        x[i] = f->buffer[(at + i) % in * rank + (at + i) / in];
+    for (i = 0; s->scale != 1 && i < n; i++) x[i] /= s->scale;
+    for (i = 0; s->adapter >= 0 && i < n; i++)                /* W + B A                         */
+        x[i] += grpo__dot(f->buffer + (at + i) % in * rank,
+                          f->buffer + (in + (at + i) / in) * rank, w->shape.rank);
+}
+
+static void grpo__write_slot(grpo__file *f, const grpo *g, const grpo__slot *s, int dtype) {
     float floats[GRPO__CHUNK];
     unsigned char bytes[4 * GRPO__CHUNK];
     size_t size = grpo__dtypes[dtype].size, at, n, i;
     for (at = 0; at < s->count && !f->code; at += n) {
         n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
-        memset(floats, 0, sizeof floats);
-        if (s->place) w->backend->download(w->context, floats, s->place + at, n * sizeof(float));
+        grpo__fetch(f, g, s, at, floats, n);
         for (i = 0; i < n; i++)
             if (!grpo__encode_float(bytes + i * size, floats[i], dtype))
                 grpo__fault(f, GRPO_NONFINITE, s->name, !grpo__finite((double)floats[i])
@@ -8295,14 +8812,17 @@ static void grpo__write_slot(grpo__file *f, const grpo *g, const grpo__slot *s, 
     }
 }
 
+static const char *const grpo__archives[] = { "model.safetensors", "trainer_state.safetensors",
+                                               "adapter_model.safetensors" };
+
 /* Leaves a complete NAME.tmp, or none. */
-static int grpo__write_archive(grpo *g, const char *folder, int state, int dtype) {
+static int grpo__write_archive(grpo *g, const char *folder, int kind, int dtype) {
+    char name[64];
     grpo__file f;
     int i;
-    if (grpo__open(&f, &g->config, folder, state ? "trainer_state.safetensors.tmp"
-                                                 : "model.safetensors.tmp", GRPO__WRITE))
-        grpo__add_slots(&f, g, state, 0);
-    grpo__write_header(&f, g, state, dtype);
+    snprintf(name, sizeof name, "%s.tmp", grpo__archives[kind]);
+    if (grpo__open(&f, &g->config, folder, name, GRPO__WRITE)) grpo__add_slots(&f, g, kind, 0);
+    grpo__write_header(&f, g, dtype);
     for (i = 0; i < f.num_slots; i++) grpo__write_slot(&f, g, &f.slots[i], dtype);
     if (!f.code) f.code = grpo__device_check(g);              /* were those really the weights?  */
     return grpo__close(&f, 1);
@@ -8378,7 +8898,8 @@ static void grpo__check_complete(grpo__file *f, const char *file) {
     int i;
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
-        if (!s->found && s->place && !strcmp(s->file, file) && strcmp(s->name, "score.weight"))
+        if (!s->found && (s->model || s->place) && !strcmp(s->file, file)
+            && strcmp(s->name, "score.weight"))
             grpo__bad(f, s->name, *file && f->indexed
                       ? "is not in this file, though the index says so"
                       : strncmp(s->name, "reference.", 10)
@@ -8421,9 +8942,28 @@ static void grpo__read_index(grpo__file *f) {
     grpo__check_complete(f, "");
 }
 
-/* The weights of a model are the reference's too. */
+/* Numbers [at, at + n) of a slot to where they belong. The weights of a model are the reference's
+ * too. */
+static void grpo__put(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at,
+                      const float *x, size_t n) {
+    struct grpo__machinery *w = g->machinery;
+    size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, i;
+    for (i = 0; s->turned && i < n; i++)
+        f->buffer[(at + i) % in * rank + (at + i) / in] = x[i];
+    if (s->model) {
+        grpo__move_weights(g, s->offset + at, x, NULL, n);
+        if (w->reference)
+            w->backend->upload(w->context, w->reference + s->offset + at, x, n * sizeof(float));
+        for (i = 0; w->shape.rank && i < n; i++)              /* in any order of the tensors     */
+            w->frozen += grpo__mix(grpo__bits(x[i]) ^ grpo__mix(s->offset + at + i));
+    } else if (s->place && !s->turned) {
+        w->backend->upload(w->context, s->place + at, x, n * sizeof(float));
+    } else if (s->place && at + n == s->count) {
+        w->backend->upload(w->context, s->place, f->buffer, s->count * sizeof(float));
+    }
+}
+
 static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
-    const struct grpo__machinery *w = g->machinery;
     unsigned char bytes[4 * GRPO__CHUNK];
     float x[GRPO__CHUNK];
     size_t size = grpo__dtypes[s->dtype].size, at, n, i;
@@ -8432,13 +8972,12 @@ static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
         grpo__read(f, bytes, n * size, n * size);
         if (!f->code && !grpo__decode_floats(x, bytes, n, s->dtype))
             grpo__bad(f, s->name, "holds a number that is not finite");
+        for (i = 0; s->scale != 1 && i < n && !f->code; i++)
+            if (!grpo__finite((double)(x[i] *= s->scale)))
+                grpo__bad(f, s->name, "times alpha / rank is beyond the range of a float");
         for (i = 0; s->zero && i < n && !f->code; i++)
             if (x[i] != 0) grpo__bad(f, s->name, "is not zero, which is not supported");
-        if (!s->place || !f->placing || f->code) continue;
-        w->backend->upload(w->context, s->place + at, x, n * sizeof(float));
-        if (!f->state && w->reference)
-            w->backend->upload(w->context, w->reference + (s->place - w->weights) + at, x,
-                               n * sizeof(float));
+        if (f->placing && !f->code) grpo__put(f, g, s, at, x, n);
     }
 }
 
@@ -8480,7 +9019,10 @@ static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
     grpo_objective *o = &g->config.objective;
     char theirs[GRPO__NAME] = "";
     if (model) grpo__json_string(model, theirs, sizeof theirs);
-    if (model && !f->code) f->code = grpo__compare(f->c, f->name, theirs);
+    if (model && !f->code) f->code = grpo__compare(f->c, 1, f->name, theirs);
+    if (g->config.lora.rank && !f->code
+        && grpo__counter(f, header, "base", UINT64_MAX) != g->machinery->frozen)
+        grpo__bad(f, "the adapters", "are of another model: grpo_load() that first");
     if (grpo__counter(f, header, "grpo_format_version", 1) != 1)
         grpo__bad(f, "grpo_format_version", "is not 1");
     s->step = (int64_t)grpo__counter(f, header, "step", INT64_MAX);
@@ -8510,19 +9052,19 @@ static void grpo__read_files(grpo__file *f, grpo *g, const char *folder, grpo *r
         else if (!f->code && fseek(f->file, (long)f->start, SEEK_SET))
             grpo__io(f, "cannot be read:");
         if (header && header != f->text) grpo__bad(f, "the header", "does not begin with {");
-        if (header && f->state) grpo__read_counters(f, header, read);
+        if (header && f->kind == GRPO__STATE) grpo__read_counters(f, header, read);
         if (header) grpo__read_entries(f, header);
         if (!f->code) grpo__read_slots(f, g);
     }
 }
 
-static int grpo__load(grpo *g, const char *folder, int state) {
+static int grpo__load(grpo *g, const char *folder, int kind) {
     struct grpo__machinery *w = g->machinery;
-    const char *name = state ? "trainer_state.safetensors" : "model.safetensors";
+    const char *name = grpo__archives[kind];
     grpo read = *g;                                           /* takes the counters              */
     grpo__file f;
-    grpo__open(&f, &g->config, folder, name, state ? GRPO__READ : GRPO__TRY);
-    grpo__add_slots(&f, g, state, 1);
+    grpo__open(&f, &g->config, folder, name, kind == GRPO__MODEL ? GRPO__TRY : GRPO__READ);
+    grpo__add_slots(&f, g, kind, 1);
     if (!f.file && grpo__open_next(&f, folder, "model.safetensors.index.json", GRPO__TRY))
         grpo__read_index(&f);
     else if (!f.file) grpo__open_next(&f, folder, name, GRPO__READ);          /* says why        */
@@ -8530,6 +9072,8 @@ static int grpo__load(grpo *g, const char *folder, int state) {
     f.placing = !f.code;
     if (f.placing) {
         w->stage = GRPO__EMPTY;                               /* the batch was another model's   */
+        if (kind == GRPO__MODEL) w->frozen = 0;
+        if (kind == GRPO__MODEL && w->shape.rank) grpo__initialize_adapters(g);
         grpo__read_files(&f, g, folder, &read);
         if (f.code) grpo__begin(g);                           /* no mixture of the old and new   */
     }
@@ -8545,25 +9089,37 @@ static int grpo__load(grpo *g, const char *folder, int state) {
 /* What the shapes of the weights cannot tell, config.json must confirm. */
 int grpo_load(grpo *g, const char *folder) {
     char theirs[GRPO__NAME];
+    const grpo_lora *ours = &g->config.lora;
     grpo_config c = g->config;
-    int code;
+    int code, lora;
+    code = grpo__load_lora(&c, folder, &lora);
     c.encode = NULL;                                          /* no eos_token_ids are wanted     */
-    code = grpo_load_config(&c, folder);
+    if (!lora && !code) code = grpo_load_config(&c, folder);
     memcpy(g->config.error, c.error, sizeof c.error);
-    grpo__model_text(&c.model, theirs, sizeof theirs);
-    if (!code) code = grpo__compare(&g->config, "config.json", theirs);
-    return code ? code : grpo__load(g, folder, 0);
+    if (code) return code;
+    if (lora && (c.lora.rank != ours->rank || c.lora.targets != ours->targets
+                 || c.lora.alpha != ours->alpha))
+        return grpo__fail(g, GRPO_BAD_FILE, "%.90s holds LoRA's adapters, of rank %d and alpha %g, "
+                          "and not for these settings: grpo_load_config() before grpo_new()",
+                          folder, c.lora.rank, (double)c.lora.alpha);
+    if (lora) return grpo__load(g, folder, GRPO__ADAPTERS);
+    grpo__model_text(&c, 0, theirs, sizeof theirs);
+    code = grpo__compare(&g->config, 0, "config.json", theirs);
+    if (!code) code = grpo__load(g, folder, GRPO__MODEL);
+    if (!code) snprintf(g->machinery->base, sizeof g->machinery->base, "%s", folder);
+    return code;
 }
 
-int grpo_resume(grpo *g, const char *folder) { return grpo__load(g, folder, 1); }
+int grpo_resume(grpo *g, const char *folder) { return grpo__load(g, folder, GRPO__STATE); }
 
 /* All files first as NAME.tmp: if one cannot be written, the old ones are still as they were. A
  * kill between two renames leaves each file whole, the old or the new: a state is complete by
  * itself, and config.json comes last, so a new folder that has one is complete. (For one model its
  * text is always the same; a folder is not for two.) */
 int grpo_save(grpo *g, const char *folder, int flags) {
-    static const char *const names[] = { "trainer_state.safetensors", "model.safetensors",
-                                         "config.json" };
+    int kind = g->config.lora.rank && !(flags & GRPO_SAVE_MERGED) ? GRPO__ADAPTERS : GRPO__MODEL;
+    const char *const names[] = { grpo__archives[GRPO__STATE], grpo__archives[kind],
+                                  kind == GRPO__MODEL ? "config.json" : "adapter_config.json" };
     int dtype = flags & GRPO_SAVE_BF16 ? GRPO__BF16 : flags & GRPO_SAVE_F16 ? GRPO__F16 : GRPO__F32;
     int state = (flags & GRPO_SAVE_STATE) != 0, i, code = GRPO_OK;
     char from[GRPO__PATH], to[GRPO__PATH];
@@ -8572,9 +9128,10 @@ int grpo_save(grpo *g, const char *folder, int flags) {
     if (flags & GRPO_SAVE_BF16 && flags & GRPO_SAVE_F16)
         return grpo__fail(g, GRPO_BAD_INPUT, "GRPO_SAVE_BF16 and GRPO_SAVE_F16: choose one");
     grpo__make_folder(folder);
-    if (state) code = grpo__write_archive(g, folder, 1, GRPO__F32);
-    if (!code) code = grpo__write_archive(g, folder, 0, dtype);
-    if (!code) code = grpo__write_config(g, folder, grpo__dtypes[dtype].torch);
+    if (state) code = grpo__write_archive(g, folder, GRPO__STATE, GRPO__F32);
+    if (!code) code = grpo__write_archive(g, folder, kind, dtype);
+    if (!code) code = kind == GRPO__MODEL ? grpo__write_config(g, folder, grpo__dtypes[dtype].torch)
+                                          : grpo__write_lora(g, folder);
     for (i = !state; i < 3; i++) {
         snprintf(to, sizeof to, "%s/%s", folder, names[i]);
         snprintf(from, sizeof from, "%s/%s.tmp", folder, names[i]);
@@ -8646,7 +9203,7 @@ enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRP
        GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB,
        GRPO__T_END = GRPO__T_RESIDUAL + GRPO__T_LOGITS };
 static void grpo__try_matmul(grpo__trial *t) {
-    grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH };
+    grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH, GRPO__T_VOCAB };
     t->b->prepare(t->context, &w);
     t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_BIAS, t->in + GRPO__T_RESIDUAL,
                  GRPO__T_ROWS);
@@ -8830,6 +9387,12 @@ static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
         c.objective.kl_in_reward = 0;
         c.objective.kl = GRPO_KL_FULL;
     }
+    if (variant == 9) { c.lora.rank = 3; c.lora.alpha = 5.0f; }
+    if (variant == 10) {
+        c.lora.rank = 2;
+        c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP;
+        c.objective.kl = GRPO_KL_FULL;
+    }
     grpo_add_reward(&c, "trial", grpo__try_reward, 1.0f, NULL);
     return c;
 }
@@ -8851,14 +9414,14 @@ static double grpo__graph_loss(grpo *g) {
     return loss;
 }
 
-/* weights[begin ... begin + n] = x + s * direction */
+/* trained[begin ... begin + n] = x + s * direction */
 static void grpo__graph_move(grpo *g, size_t begin, size_t n, const float *x,
                              const float *direction, double s) {
     struct grpo__machinery *w = g->machinery;
     float moved[GRPO__T_FLOATS];
     size_t i;
     for (i = 0; i < n; i++) moved[i] = (float)((double)x[i] + s * (double)direction[i]);
-    w->backend->upload(w->context, w->weights + begin, moved, n * sizeof(float));
+    w->backend->upload(w->context, w->trained + begin, moved, n * sizeof(float));
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
@@ -8906,23 +9469,23 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     size_t n, j;
     int i, code;
     if (!g) return GRPO_NO_MEMORY;
-    n = g->num_parameters;
+    n = g->num_trained;
     w = g->machinery;
     prompts[0] = grpo_question("12", NULL);
     prompts[1] = grpo_question("345", NULL);
     code = grpo_rollout(g, prompts, 2);
     if (!code) code = grpo_score(g);
     if (!code) code = grpo_advantage(g);
-    w->backend->download(w->context, x, w->weights, n * sizeof(float));
+    w->backend->download(w->context, x, w->trained, n * sizeof(float));
     for (j = 0; j < GRPO__T_FLOATS; j++) noise[j] = grpo__normal(7, j);
     grpo__graph_move(g, 0, n, x, noise, 0.02);
     if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &stats, &sums);
     if (!code && w->dembed)
         t->b->mix(w->context, w->gradient, w->dembed, 1, 1, grpo__size(w->shape.V, w->shape.H));
-    w->backend->download(w->context, x, w->weights, n * sizeof(float));
+    w->backend->download(w->context, x, w->trained, n * sizeof(float));
     w->backend->download(w->context, dx, w->gradient, n * sizeof(float));
-    for (i = 0; i < grpo__num_tensors(&g->config.model) && !code; i++) {
-        grpo__tensor s = grpo__tensor_at(&g->config.model, i);
+    for (i = 0; i < grpo__num_trained_tensors(g) && !code; i++) {
+        grpo__tensor s = grpo__trained_tensor(g, i);
         double error = grpo__graph_tensor(g, s.offset, grpo__size(s.rows, s.cols ? s.cols : 1),
                                           x + s.offset, dx + s.offset, t->step);
         if (!(error <= worst)) worst = error;
@@ -8948,7 +9511,7 @@ int grpo_selftest(const grpo_backend *backend, grpo_log_function log, void *user
     t->context = t->b->open(&c, c.error);
     code = t->context ? grpo__try_operations(t) : GRPO_DEVICE;
     if (t->context) t->b->close(t->context);
-    for (i = 0; i < 9 && !code; i++) code = grpo__try_graph(t, i);
+    for (i = 0; i < 11 && !code; i++) code = grpo__try_graph(t, i);
     i = t->failures;
     free(t);
     return code ? code : i;

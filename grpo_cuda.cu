@@ -372,8 +372,9 @@ static void grpo__cuda_rmsnorm_backward(void *context, void *dx, float *dgain, c
                                         const float *gain, int n, int hidden) {
     grpo__cuda *c = (grpo__cuda *)context;
     if (n <= 0) return;
-    GRPO__RUN(c, grpo__norm_gain_kernel<E>, grpo__blocks_of((size_t)hidden, 32), 32, 0, dgain,
-              (const E *)dy, (const E *)x, rstd, rows, n, hidden);
+    if (dgain)
+        GRPO__RUN(c, grpo__norm_gain_kernel<E>, grpo__blocks_of((size_t)hidden, 32), 32, 0, dgain,
+                  (const E *)dy, (const E *)x, rstd, rows, n, hidden);
     GRPO__RUN(c, grpo__rmsnorm_backward_kernel<E>, n, GRPO__ROW_THREADS, 0, (E *)dx,
               (const E *)dy, (const E *)x, rstd, rows, gain, hidden);
 }
@@ -459,6 +460,7 @@ template <typename E> struct grpo__product {
     size_t a_row, a_depth, b_depth, b_column;
     int m, n, k;
     E *y;                           /* [m, n] = A B + bias[n] + residual[m, n], or               */
+    size_t y_row;                   /* from one row of y, or residual, to the next               */
     const float *bias;
     const E *residual;
     float *dw;                      /* [m, n] += A B, if not NULL                                */
@@ -475,7 +477,7 @@ template <typename E> __global__ void grpo__plain_product_kernel(grpo__product<E
     for (u = 0; u < 2; u++)
         for (v = 0; v < 2; v++) {
             int i = i0 + y + 16 * u, j = j0 + x + 16 * v;
-            size_t at = (size_t)i * (size_t)t.n + (size_t)j;
+            size_t at = (size_t)i * t.y_row + (size_t)j;
             sum[u][v] = 0;
             if (i >= t.m || j >= t.n) continue;
             if (t.dw) sum[u][v] = t.dw[at];
@@ -505,7 +507,7 @@ template <typename E> __global__ void grpo__plain_product_kernel(grpo__product<E
     for (u = 0; u < 2; u++)
         for (v = 0; v < 2; v++) {
             int i = i0 + y + 16 * u, j = j0 + x + 16 * v;
-            size_t at = (size_t)i * (size_t)t.n + (size_t)j;
+            size_t at = (size_t)i * t.y_row + (size_t)j;
             if (i >= t.m || j >= t.n) continue;
             if (t.dw) t.dw[at] = sum[u][v];
             else grpo__put(t.y, at, sum[u][v]);
@@ -708,7 +710,7 @@ __device__ __forceinline__ void grpo__load_tile(grpo__bf16 *to, int line, int li
 /* Two neighbours of the result, from their total. */
 __device__ __forceinline__ void grpo__finish_pair(const grpo__product<grpo__bf16> &t, int i, int j,
                                                   float x, float y) {
-    size_t at = (size_t)i * (size_t)t.n + (size_t)j;
+    size_t at = (size_t)i * t.y_row + (size_t)j;
     if (t.dw) { t.dw[at] += x; t.dw[at + 1] += y; return; }
     if (t.bias) { x += t.bias[j]; y += t.bias[j + 1]; }
     if (t.residual) { x += grpo__get(t.residual, at); y += grpo__get(t.residual, at + 1); }
@@ -1051,19 +1053,18 @@ static void *grpo__cuda_open_hopper(const grpo_config *config, char *error) {
     return NULL;
 }
 
-/* ---- the three products of a layer. Tensor cores take matrices whose sides are multiples of 8,
- * which is a matter of the model alone, so that all passes go the same way. */
-static int grpo__fits_mma(const grpo_matrix *w) { return w->rows % 8 == 0 && w->cols % 8 == 0; }
+/* ---- the three products of a layer. Tensor cores take matrices whose sides are multiples of 8, in
+ * lines that begin at multiples of 16 bytes: a matter of the model alone, so that all passes go the
+ * same way. */
+static int grpo__fits_mma(const grpo_matrix *w, const grpo__product<grpo__bf16> &t) {
+    return w->rows % 8 == 0 && w->cols % 8 == 0 && w->y_stride % 8 == 0
+        && ((uintptr_t)t.a | (uintptr_t)t.y) % 16 == 0;
+}
 
 template <bool AT, bool BT>
 static void grpo__tensor_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
     if (c->encode_map) grpo__wgmma_product<AT, BT>(c, t);
     else grpo__mma_product<AT, BT>(c, t);
-}
-
-static const float *grpo__operand_of(const grpo_matrix *w, const float *) { return w->weights; }
-static const grpo__bf16 *grpo__operand_of(const grpo_matrix *w, const grpo__bf16 *) {
-    return (const grpo__bf16 *)w->operand;
 }
 
 static void grpo__matmul_by(grpo__cuda *c, const grpo_matrix *, grpo__product<float> &t, bool,
@@ -1072,7 +1073,7 @@ static void grpo__matmul_by(grpo__cuda *c, const grpo_matrix *, grpo__product<fl
 }
 static void grpo__matmul_by(grpo__cuda *c, const grpo_matrix *w, grpo__product<grpo__bf16> &t,
                             bool a_turned, bool b_turned) {
-    if (!grpo__fits_mma(w)) grpo__plain_product(c, t);
+    if (!grpo__fits_mma(w, t)) grpo__plain_product(c, t);
     else if (a_turned) grpo__tensor_product<true, true>(c, t);
     else if (b_turned) grpo__tensor_product<false, true>(c, t);
     else grpo__tensor_product<false, false>(c, t);
@@ -1086,6 +1087,7 @@ static grpo__product<E> grpo__new_product(int m, int n, int k, const void *a, co
     t.a = (const E *)a; t.b = b;
     t.a_row = (size_t)k; t.a_depth = 1;
     t.b_depth = (size_t)n; t.b_column = 1;
+    t.y_row = (size_t)n;
     return t;
 }
 
@@ -1093,8 +1095,9 @@ static grpo__product<E> grpo__new_product(int m, int n, int k, const void *a, co
 template <typename E>
 static void grpo__cuda_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
                               const float *bias, const void *residual, int n) {
-    grpo__product<E> t = grpo__new_product(n, w->rows, w->cols, x, grpo__operand_of(w, (E *)0));
+    grpo__product<E> t = grpo__new_product(n, w->rows, w->cols, x, (const E *)w->operand);
     t.b_depth = 1; t.b_column = (size_t)w->cols;
+    t.y_row = (size_t)w->y_stride;
     t.y = (E *)y; t.bias = bias; t.residual = (const E *)residual;
     grpo__matmul_by((grpo__cuda *)context, w, t, false, false);
 }
@@ -1103,7 +1106,8 @@ static void grpo__cuda_matmul(void *context, void *y, const void *x, const grpo_
 template <typename E>
 static void grpo__cuda_matmul_dx(void *context, void *dx, const void *dy, const grpo_matrix *w,
                                  int n) {
-    grpo__product<E> t = grpo__new_product(n, w->cols, w->rows, dy, grpo__operand_of(w, (E *)0));
+    grpo__product<E> t = grpo__new_product(n, w->cols, w->rows, dy, (const E *)w->operand);
+    t.a_row = (size_t)w->y_stride;
     t.y = (E *)dx;
     grpo__matmul_by((grpo__cuda *)context, w, t, false, true);
 }
@@ -1114,7 +1118,7 @@ static void grpo__cuda_matmul_dw(void *context, float *dw, float *dbias, const v
                                  const void *x, const grpo_matrix *w, int n) {
     grpo__cuda *c = (grpo__cuda *)context;
     grpo__product<E> t = grpo__new_product(w->rows, w->cols, n, dy, (const E *)x);
-    t.a_row = 1; t.a_depth = (size_t)w->rows;
+    t.a_row = 1; t.a_depth = (size_t)w->y_stride;
     t.dw = dw;
     if (n <= 0) return;
     grpo__matmul_by(c, w, t, true, true);
@@ -1123,17 +1127,31 @@ static void grpo__cuda_matmul_dw(void *context, float *dw, float *dbias, const v
                   (const E *)dy, n, w->rows);
 }
 
-/* The operand: nothing for fp32, which multiplies by the weights themselves; their bf16 copy. */
-static size_t grpo__cuda_no_operand(int rows, int cols) { (void)rows; (void)cols; return 0; }
-static void grpo__cuda_prepare_nothing(void *context, const grpo_matrix *w) {
-    (void)context; (void)w;
+/* The operand: a copy of the weights as elements. */
+template <typename E> static size_t grpo__cuda_operand_size(int rows, int cols) {
+    return (size_t)rows * (size_t)cols * sizeof(E);
 }
-static size_t grpo__cuda_operand_size(int rows, int cols) {
-    return (size_t)rows * (size_t)cols * sizeof(grpo__bf16);
-}
-static void grpo__cuda_prepare(void *context, const grpo_matrix *w) {
-    grpo__convert((grpo__cuda *)context, (grpo__bf16 *)w->operand, (const float *)w->weights,
+template <typename E> static void grpo__cuda_prepare(void *context, const grpo_matrix *w) {
+    grpo__convert((grpo__cuda *)context, (E *)w->operand, (const float *)w->weights,
                   (size_t)w->rows * (size_t)w->cols);
+}
+
+template <typename E>
+static void grpo__cuda_write_operand(void *context, const grpo_matrix *w, size_t at,
+                                     const float *x, size_t n) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    float *staging = (float *)grpo__cuda_scratch(c, n * sizeof(float));
+    grpo__cuda_upload(c, staging, x, n * sizeof(float));
+    grpo__convert(c, (E *)w->operand + at, (const float *)staging, n);
+}
+
+template <typename E>
+static void grpo__cuda_read_operand(void *context, float *x, const grpo_matrix *w, size_t at,
+                                    size_t n) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    float *staging = (float *)grpo__cuda_scratch(c, n * sizeof(float));
+    grpo__convert(c, staging, (const E *)w->operand + at, n);
+    grpo__cuda_download(c, x, staging, n * sizeof(float));
 }
 
 /* ---------------------------------------------------------------------------------- >>rotate --
@@ -1297,7 +1315,7 @@ static void grpo__cuda_rotate_backward(void *context, void *dqkv, float *dq_gain
     t.q = (E *)dq; t.k = (E *)dk; t.v = (E *)dv;
     if (t.n <= 0) return;
     GRPO__RUN(c, grpo__rotate_backward_kernel<E>, t.n, 128, 0, t);
-    if (!q_gain) return;
+    if (!dq_gain) return;
     rstd = (float *)grpo__cuda_scratch(c, (size_t)t.n * all * sizeof(float));
     GRPO__RUN(c, grpo__head_rstd_kernel<E>, t.n, 128, 0, rstd, t);
     GRPO__RUN(c, grpo__head_gain_kernel<E>, dim3((unsigned)grpo__blocks_of((size_t)t.d, 32), 2), 32,
@@ -2405,11 +2423,12 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
 }
 
 /* ---------------------------------------------------------------------------------- >>tables -- */
-#define GRPO__TABLE(name, E, open, operand_size, prepare) {                                       \
+#define GRPO__TABLE(name, E, open) {                                                              \
         name, sizeof(E),                                                                          \
         grpo__cuda_context_size, open, grpo__cuda_close, grpo__cuda_error,                        \
         grpo__cuda_allocate, grpo__cuda_release, grpo__cuda_upload, grpo__cuda_download,          \
-        grpo__cuda_zero, operand_size, prepare,                                                   \
+        grpo__cuda_zero, grpo__cuda_operand_size<E>, grpo__cuda_prepare<E>,                       \
+        grpo__cuda_write_operand<E>, grpo__cuda_read_operand<E>,                                  \
         grpo__cuda_gather, grpo__cuda_embed<E>, grpo__cuda_embed_backward<E>,                     \
         grpo__cuda_rmsnorm<E>, grpo__cuda_rmsnorm_backward<E>,                                    \
         grpo__cuda_matmul<E>, grpo__cuda_matmul_dx<E>, grpo__cuda_matmul_dw<E>,                   \
@@ -2422,15 +2441,12 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
         grpo__cuda_adamw, grpo__cuda_sum_of_squares, grpo__cuda_mix }
 
 const grpo_backend *grpo_cuda_fp32(void) {
-    static const grpo_backend table = GRPO__TABLE("cuda fp32", float, grpo__cuda_open,
-                                                  grpo__cuda_no_operand,
-                                                  grpo__cuda_prepare_nothing);
+    static const grpo_backend table = GRPO__TABLE("cuda fp32", float, grpo__cuda_open);
     return &table;
 }
 
 const grpo_backend *grpo_cuda(void) {
-    static const grpo_backend table = GRPO__TABLE("cuda bf16", grpo__bf16, grpo__cuda_open,
-                                                  grpo__cuda_operand_size, grpo__cuda_prepare);
+    static const grpo_backend table = GRPO__TABLE("cuda bf16", grpo__bf16, grpo__cuda_open);
     int device = 0, major = 8;
     if (cudaGetDevice(&device) == cudaSuccess)
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
@@ -2439,7 +2455,7 @@ const grpo_backend *grpo_cuda(void) {
 }
 
 const grpo_backend *grpo_cuda_hopper(void) {
-    static const grpo_backend table = GRPO__TABLE("cuda hopper", grpo__bf16, grpo__cuda_open_hopper,
-                                                  grpo__cuda_operand_size, grpo__cuda_prepare);
+    static const grpo_backend table = GRPO__TABLE("cuda hopper", grpo__bf16,
+                                                  grpo__cuda_open_hopper);
     return &table;
 }

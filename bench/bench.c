@@ -178,7 +178,7 @@ static void product(void) {
                "dW += dy^T x");
         for (s = 0; s < 6; s++) {
             int m = shapes[s][0];
-            grpo_matrix w = { NULL, NULL, shapes[s][1], shapes[s][2] };
+            grpo_matrix w = { NULL, NULL, shapes[s][1], shapes[s][2], shapes[s][1] };
             float *x = numbers(grpo__size(m, w.cols)), *y = numbers(grpo__size(m, w.rows));
             w.weights = numbers(grpo__size(w.rows, w.cols));
             w.operand = numbers(grpo_cpu()->operand_size(w.rows, w.cols) / sizeof(float));

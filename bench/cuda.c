@@ -193,7 +193,7 @@ static product_job product_of(int m, int n, int k) {
     p.x = elements(grpo__size(m, k));
     p.y = elements(grpo__size(m, n));
     p.dw = (float *)room(grpo__size(n, k) * sizeof(float));
-    p.w.rows = n; p.w.cols = k;
+    p.w.rows = p.w.y_stride = n; p.w.cols = k;
     p.w.weights = (float *)room(grpo__size(n, k) * sizeof(float));
     p.w.operand = room(backend->operand_size(n, k));
     backend->prepare(context, &p.w);

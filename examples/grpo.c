@@ -24,26 +24,30 @@
 #include "tokenizer.h"
 #include "verifier.h"
 
+#include <fcntl.h>
+#include <float.h>
 #include <signal.h>
 #include <sys/stat.h>
 
 /* ---------------------------------------------------------------------------- the options ---- */
-enum { MOST_EVALUATED = 200, NAME_ROOM = 1024 };
+enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900 };
 
 typedef struct settings {
     const char *model, *data, *eval, *out, *question, *answer, *prompt_format, *system,
-               *template_of, *dtype;
+               *template_of, *dtype, *lora_targets, *adapter;
     int steps, save_steps, eval_steps, eval_questions, eval_samples, sample_steps, limit, hold_out,
-        resume;
+        resume, merge;
     grpo_config c;
     verifier verifiers[GRPO_MAX_REWARDS];
     grpo_format formats[GRPO_MAX_REWARDS];
     int overlong[GRPO_MAX_REWARDS];
     tokenizer *tokens;
     chat_template chat;
+    screen view;
 } settings;
 
-enum { INT, FLOAT, TEXT, FLAG, SEED, SIZE };                   /* kinds of values                 */
+enum { INT, COUNT, SOME,            /* whole numbers: any, from 0, from 1                        */
+       FLOAT, TEXT, FLAG, SEED, SIZE, SCHEDULE };
 enum { TRAIN = 1, EVAL = 2, CHAT = 4, INSPECT = 8, ALL = 15, RUN = TRAIN | EVAL };
 
 typedef struct option {
@@ -57,8 +61,8 @@ static const option options[] = {
     { "data", "q", "questions: a file of JSON lines, or countdown:COUNT[:NUMBERS[:LARGEST]]", TEXT,
       RUN, AT(data) },
     { "eval", "", "held-out questions, likewise", TEXT, TRAIN, AT(eval) },
-    { "hold-out", "", "without --eval: every so many questions of --data are held out", INT, TRAIN,
-      AT(hold_out) },
+    { "hold-out", "", "without --eval: every so many questions of --data are held out", COUNT,
+      TRAIN, AT(hold_out) },
     { "out", "", "folder of the result, its checkpoints and log.jsonl", TEXT, TRAIN, AT(out) },
     { "question", "", "name of the question's field, or several with commas", TEXT, RUN,
       AT(question) },
@@ -68,19 +72,29 @@ static const option options[] = {
     { "template", "", "qwen2.5, qwen3, smollm2, llama3, llama2 ...: instead of the folder's own",
       TEXT, RUN | CHAT, AT(template_of) },
     { "system", "", "system message of the chat template", TEXT, RUN | CHAT, AT(system) },
-    { "limit", "", "use the first so many questions; 0: all", INT, RUN, AT(limit) },
-    { "steps", "", "GRPO steps", INT, TRAIN, AT(steps) },
-    { "save-steps", "", "write a checkpoint every so many steps", INT, TRAIN, AT(save_steps) },
-    { "eval-steps", "", "evaluate every so many steps; 0: before and after", INT, TRAIN,
+    { "limit", "", "use the first so many questions; 0: all", COUNT, RUN, AT(limit) },
+    { "steps", "", "GRPO steps", SOME, TRAIN, AT(steps) },
+    { "save-steps", "", "write a checkpoint every so many steps", COUNT, TRAIN, AT(save_steps) },
+    { "eval-steps", "", "evaluate every so many steps; 0: before and after", COUNT, TRAIN,
       AT(eval_steps) },
-    { "eval-questions", "", "most held-out questions to ask", INT, RUN, AT(eval_questions) },
-    { "eval-samples", "", "samples of each for pass@k; 0: greedy alone", INT, RUN,
+    { "eval-questions", "", "most held-out questions to ask", SOME, RUN, AT(eval_questions) },
+    { "eval-samples", "", "samples of each for pass@k; 0: greedy alone", COUNT, RUN,
       AT(eval_samples) },
-    { "sample-steps", "", "log a group's completions every so many steps", INT, TRAIN,
+    { "sample-steps", "", "log a group's completions every so many steps", COUNT, TRAIN,
       AT(sample_steps) },
     { "resume", "", "go on from the checkpoint in --out, if there is one", FLAG, TRAIN,
       AT(resume) },
     { "dtype", "", "of the weights written: f32, bf16 or f16", TEXT, TRAIN, AT(dtype) },
+    { "lora-rank", "r", "train adapters of this rank beside frozen weights; 0: all weights", INT,
+      TRAIN | INSPECT, AT(c.lora.rank) },
+    { "lora-alpha", "alpha", "their factor is alpha / r", FLOAT, TRAIN | INSPECT,
+      AT(c.lora.alpha) },
+    { "lora-targets", "", "which matrices: of q,k,v,o,gate,up,down", TEXT, TRAIN | INSPECT,
+      AT(lora_targets) },
+    { "merge", "", "write the whole model, adapters in its weights, not a PEFT folder", FLAG, TRAIN,
+      AT(merge) },
+    { "adapter", "", "a PEFT folder of LoRA's adapters, to begin with", TEXT, RUN | CHAT,
+      AT(adapter) },
     { "num-prompts", "", "questions in a step", INT, RUN | INSPECT, AT(c.num_prompts) },
     { "num-generations", "G", "completions of each question: the group", INT, TRAIN | INSPECT,
       AT(c.num_generations) },
@@ -104,13 +118,13 @@ static const option options[] = {
     { "min-p", "", "leave out what is less probable than this share of the best", FLOAT,
       TRAIN | CHAT, AT(c.sampling.min_p) },
     { "learning-rate", "", "of AdamW", FLOAT, TRAIN, AT(c.learning_rate) },
-    { "adam-beta1", "", "", FLOAT, TRAIN, AT(c.adam_beta1) },
-    { "adam-beta2", "", "", FLOAT, TRAIN, AT(c.adam_beta2) },
-    { "adam-epsilon", "", "", FLOAT, TRAIN, AT(c.adam_epsilon) },
+    { "adam-beta1", "beta1", "decay of the gradients' mean", FLOAT, TRAIN, AT(c.adam_beta1) },
+    { "adam-beta2", "beta2", "decay of their squares' mean", FLOAT, TRAIN, AT(c.adam_beta2) },
+    { "adam-epsilon", "", "added to the root of that", FLOAT, TRAIN, AT(c.adam_epsilon) },
     { "weight-decay", "", "on matrices", FLOAT, TRAIN, AT(c.weight_decay) },
     { "max-grad-norm", "", "clip the gradient to this norm; 0: do not", FLOAT, TRAIN,
       AT(c.max_grad_norm) },
-    { "lr-scheduler-type", "", "0 constant, 1 linear, 2 cosine, over all steps", INT, TRAIN,
+    { "lr-scheduler-type", "", "over all steps: constant linear cosine", SCHEDULE, TRAIN,
       AT(c.lr_scheduler_type) },
     { "warmup-steps", "", "optimizer steps in which the rate rises", INT, TRAIN,
       AT(c.warmup_steps) },
@@ -125,22 +139,41 @@ static const option options[] = {
 #undef AT
 enum { OPTIONS = (int)(sizeof options / sizeof *options) };
 
-/* Fields of the objective, set by words: see grpo_objective_set(). */
-static const char *const objective_options[][3] = {
+/* What the fields of the objective mean; their values are of grpo.h's own table. */
+static const char *const meanings[][3] = {
+    { "advantage", "A", "of a completion, from its group's rewards:" },
+    { "advantage_eps", "", "added to the rewards' std" },
+    { "advantage_ddof", "", "1: std of a sample, 0: of all there is" },
+    { "combine", "", "several rewards: what is added up" },
+    { "whiten", "", "1: over all tokens A gets mean 0 and std 1" },
+    { "gamma", "gamma", "discount of what comes later (return)" },
+    { "equal_rewards", "", "groups whose rewards are all equal:" },
+    { "max_resamples", "", "at most so often is such a group sampled anew" },
+    { "mask_truncated_completions", "", "1: completions that were cut off do not train" },
+    { "loss", "J", "of a token:" },
+    { "ratio", "r_it", "pi / pi_old, of a:" },
+    { "average", "1/|o|", "of the tokens' losses, over each:" },
     { "epsilon", "eps", "clip range below 1" },
-    { "epsilon-high", "eps", "clip range above 1" },
+    { "epsilon_high", "eps", "clip range above 1" },
+    { "delta", "delta", "r is at most this, also where A < 0; 0: anything" },
+    { "dual_clip", "c", "where A < 0 the loss is at most -c A; 0: anything" },
+    { "sapo_temperature_pos", "tau", "of loss sapo where A > 0" },
+    { "sapo_temperature_neg", "tau", "elsewhere" },
+    { "dro_beta", "", "of loss dro" },
+    { "top_entropy_quantile", "rho", "train this share of tokens, the most uncertain" },
+    { "off_policy_mask_threshold", "delta", "where A < 0: none further from pi_old; 0: all" },
+    { "importance", "", "correction where another policy drew the tokens:" },
+    { "importance_cap", "C", "its largest factor" },
     { "beta", "beta", "weight of the KL term; 0: no reference policy in memory" },
-    { "kl", "KL", "k1, k2, k3, abs or full" },
-    { "kl-in-reward", "", "1: KL is taken from the reward" },
-    { "advantage", "A", "zscore, mean, batch, rloo, opo, gpg, pass_k, max_rl" },
-    { "loss", "J", "clip, reinforce, cispo, sapo, geometric, vespo, dppo_tv, dppo_kl, dro" },
-    { "ratio", "r_it", "token, sequence or sum" },
-    { "average", "1/|o|", "sequence, token, constant, sequence_sum or sum" },
-    { "equal-rewards", "", "groups whose rewards are all equal: keep, skip or resample" },
-    { "mask-truncated-completions", "", "1: completions that were cut off do not train" },
-    { "top-entropy-quantile", "", "train this share of tokens, the most uncertain" },
-    { "entropy-coef", "", "weight of an entropy bonus" } };
-enum { OBJECTIVE_OPTIONS = (int)(sizeof objective_options / sizeof *objective_options) };
+    { "kl", "D_KL", "how it is estimated:" },
+    { "kl_straight_through", "", "1: with the gradient of k2" },
+    { "kl_in_reward", "", "1: KL is taken from the reward; 2: from A" },
+    { "kl_target", "", "beta moves so that KL nears this; 0: it stays" },
+    { "kl_horizon", "", "how slowly, in completions" },
+    { "entropy_coef", "", "weight of an entropy bonus" },
+    { "entropy_target", "", "it moves so that the entropy nears this; 0: it stays" },
+    { "entropy_step", "", "by how much a step" } };
+enum { MEANINGS = (int)(sizeof meanings / sizeof *meanings) };
 
 static const char *const built_in[][2] = {
     { "gsm8k", "the last number of the completion is that of the answer" },
@@ -177,10 +210,33 @@ static int complain(const char *sentence) {
 
 static void print_default(const settings *s, const option *o) {
     const char *at = (const char *)s + o->at;
-    if (o->kind == INT) printf(" (%d)", *(const int *)(const void *)at);
+    if (o->kind == INT || o->kind == COUNT || o->kind == SOME)
+        printf(" (%d)", *(const int *)(const void *)at);
     if (o->kind == FLOAT) printf(" (%g)", (double)*(const float *)(const void *)at);
     if (o->kind == TEXT && *(const char *const *)(const void *)at)
         printf(" (%s)", *(const char *const *)(const void *)at);
+    if (o->kind == SCHEDULE) printf(" (constant)");
+}
+
+static const grpo__setting *setting_of(const char *name) {
+    int i = 0;
+    while (i < GRPO__NUM_SETTINGS && strcmp(grpo__settings[i].name, name) != 0) i++;
+    return i < GRPO__NUM_SETTINGS ? &grpo__settings[i] : NULL;
+}
+
+/* A field of the objective: its name as an option, what it means, its values, the preset's. */
+static void print_meaning(const settings *s, const char *const meaning[3]) {
+    const grpo__setting *field = setting_of(meaning[0]);
+    const char *words = field->words && strlen(field->words) > 3 ? field->words : "", *word = words;
+    double value = grpo__get_setting(&s->c.objective, field);
+    int i;
+    printf("  --");
+    for (i = 0; meaning[0][i]; i++) putchar(meaning[0][i] == '_' ? '-' : meaning[0][i]);
+    printf("%*s %-6s %s%s%s", i < 28 ? 28 - i : 0, "", meaning[1], meaning[2], *words ? " " : "",
+           words);
+    for (i = 0; *words && i < (int)value; i++) word += strcspn(word, " ") + 1;
+    if (*words) printf(" (%.*s)\n", (int)strcspn(word, " "), word);
+    else printf(" (%g)\n", value);
 }
 
 static void print_help(int command) {
@@ -189,25 +245,23 @@ static void print_help(int command) {
     int i;
     for (i = 0; i < OPTIONS; i++) {
         if (!(options[i].commands & command)) continue;
-        printf("  --%-28s %-5s %s", options[i].name, options[i].symbol, options[i].help);
+        printf("  --%-28s %-6s %s", options[i].name, options[i].symbol, options[i].help);
         print_default(&s, &options[i]);
         printf("\n");
     }
-    printf("  --%-28s %-5s %s\n", "backend", "", "cpu, cuda or cuda_fp32");
+    printf("  --%-28s %-6s %s\n", "backend", "", "cpu, cuda or cuda_fp32");
     if (command & RUN) {
         printf("\n  --reward R, as often as you like, each followed by --weight W if not 1:\n");
         for (i = 0; i < (int)(sizeof built_in / sizeof *built_in); i++)
             printf("    %-30s   %s\n", built_in[i][0], built_in[i][1]);
     }
     if (command != TRAIN) return;
-    printf("\n  --%-28s %-5s a preset, and fields: \"dapo beta=0.01\" (trl)\n    ", "objective",
+    printf("\n  --%-28s %-6s a preset, and fields: \"dapo beta=0.01\" (trl)\n    ", "objective",
            "J");
     for (i = 0; grpo_objective_name(i, &name, NULL); i++)
         printf("%s%s", i % 10 == 0 && i ? "\n    " : " ", name);
     printf("\n");
-    for (i = 0; i < OBJECTIVE_OPTIONS; i++)
-        printf("  --%-28s %-5s %s\n", objective_options[i][0], objective_options[i][1],
-               objective_options[i][2]);
+    for (i = 0; i < MEANINGS; i++) print_meaning(&s, meanings[i]);
 }
 
 /* ---------------------------------------------------------------------------- reading them --- */
@@ -216,30 +270,45 @@ static void print_help(int command) {
 static int is_option(const char *argument, const char *name) {
     if (strncmp(argument, "--", 2) != 0) return 0;
     for (argument += 2; *argument && *name; argument++, name++)
-        if (*argument != *name && !(*argument == '_' && *name == '-')) return 0;
+        if (*argument != *name && (!strchr("_-", *argument) || !strchr("_-", *name))) return 0;
     return !*argument && !*name;
+}
+
+/* A number within bounds; NaN and what follows a number are none. */
+static int read_number(const char *text, double least, double most, double *number) {
+    char *end;
+    *number = strtod(text, &end);
+    return end != text && !*end && *number >= least && *number <= most;
 }
 
 static int set_option(settings *s, const option *o, const char *value) {
     void *at = (char *)s + o->at;
-    char *end = NULL;
-    if (o->kind == TEXT) *(const char **)at = value;
-    else if (o->kind == INT) *(int *)at = (int)strtol(value, &end, 10);
-    else if (o->kind == FLOAT) *(float *)at = (float)strtod(value, &end);
-    else if (o->kind == SEED) *(uint64_t *)at = strtoull(value, &end, 10);
-    else *(size_t *)at = (size_t)strtod(value, &end);
-    if (!end || (end != value && !*end)) return 0;
-    fprintf(stderr, "grpo: --%s needs a number, not \"%s\"\n", o->name, value);
+    const int kind = o->kind;
+    double x = 0, least = kind == COUNT || kind == SIZE ? 0 : kind == SOME ? 1 : -DBL_MAX;
+    double most = kind == SIZE ? 9e15 : kind == FLOAT ? (double)FLT_MAX : 2147483647;
+    int good = 1;
+    if (kind == INT) least = -2147483647;
+    if (kind == TEXT) *(const char **)at = value;
+    else if (kind == SCHEDULE)
+        good = (*(int *)at = grpo__word_index("constant linear cosine", value, strlen(value))) >= 0;
+    else if (kind == SEED) {
+        good = *value && strspn(value, "0123456789") == strlen(value) && strlen(value) < 20;
+        if (good) *(uint64_t *)at = strtoull(value, NULL, 10);
+    } else good = read_number(value, least, most, &x) && (kind == FLOAT || x == floor(x));
+    if (kind == FLOAT) *(float *)at = (float)x;
+    if (good && kind == SIZE) *(size_t *)at = (size_t)x;
+    if (good && (kind == INT || kind == COUNT || kind == SOME)) *(int *)at = (int)x;
+    if (good) return 0;
+    fprintf(stderr, "grpo: --%s needs %s, not \"%s\"\n", o->name, kind == SCHEDULE
+            ? "constant, linear or cosine" : kind == SOME ? "a number from 1 up" : kind == FLOAT
+            || kind == INT ? "a number" : "a number from 0 up", value);
     return -1;
 }
 
-/* "epsilon-high", "0.28" -> the words "epsilon_high=0.28". */
+/* "epsilon_high", "0.28" -> the words "epsilon_high=0.28"; no name: the words are there. */
 static int set_objective(settings *s, const char *name, const char *value) {
     char words[NAME_ROOM], error[GRPO_ERROR_LENGTH];
-    size_t i, n = name ? strlen(name) : 0;
-    if (!name) snprintf(words, sizeof words, "%s", value);
-    else snprintf(words, sizeof words, "%s=%s", name, value);
-    for (i = 0; i < n; i++) if (words[i] == '-') words[i] = '_';
+    snprintf(words, sizeof words, "%s%s%s", name ? name : "", name ? "=" : "", value);
     return grpo_objective_set(&s->c.objective, words, error) ? complain(error) : 0;
 }
 
@@ -278,7 +347,10 @@ static int add_reward(settings *s, char *name) {
     if (!strncmp(name, "cmd:", 4)) return add_command(s, name + 4);
     if (!strncmp(name, "overlong:", 9)) {
         int *tokens = &s->overlong[s->c.num_rewards];
-        *tokens = atoi(name + 9);
+        double number;
+        if (!read_number(name + 9, 1, 1e9, &number))
+            return complain("--reward overlong:N needs a number of tokens");
+        *tokens = (int)number;
         return grpo_add_reward(&s->c, "overlong", grpo_reward_overlong, 1, tokens);
     }
     fprintf(stderr, "grpo: --reward %s is not known; grpo train --help lists them\n", name);
@@ -302,14 +374,16 @@ static int read_option(settings *s, int command, char **at, int left, int *used)
     if (!value) i = -1;
     else if ((command & RUN) && is_option(at[0], "reward")) return add_reward(s, value);
     else if ((command & RUN) && is_option(at[0], "weight") && s->c.num_rewards) {
-        s->c.rewards[s->c.num_rewards - 1].weight = (float)atof(value);
+        double weight;
+        if (!read_number(value, -(double)FLT_MAX, (double)FLT_MAX, &weight))
+            return complain("--weight needs a number");
+        s->c.rewards[s->c.num_rewards - 1].weight = (float)weight;
         return 0;
     } else if (command == TRAIN && is_option(at[0], "objective")) {
         return set_objective(s, NULL, value);
     }
-    for (i = 0; value && command == TRAIN && i < OBJECTIVE_OPTIONS; i++)
-        if (is_option(at[0], objective_options[i][0]))
-            return set_objective(s, objective_options[i][0], value);
+    for (i = 0; value && command == TRAIN && i < MEANINGS; i++)
+        if (is_option(at[0], meanings[i][0])) return set_objective(s, meanings[i][0], value);
     fprintf(stderr, "grpo: %s is not understood here, or has no value; --help lists the options\n",
             at[0]);
     return -1;
@@ -321,6 +395,13 @@ static int read_options(settings *s, int command, int argc, char **argv) {
         if (read_option(s, command, argv + i, argc - i, &used)) return -1;
     if ((command & RUN) && !s->data) return complain("--data is missing: a file of questions");
     if (command == TRAIN && !s->out) return complain("--out is missing: the folder to write");
+    if (strlen(s->model) > PATH_ROOM || (s->out && strlen(s->out) > PATH_ROOM))
+        return complain("the name of a folder is too long");
+    if (s->dtype && grpo__word_index("f32 bf16 f16", s->dtype, strlen(s->dtype)) < 0)
+        return complain("--dtype is f32, bf16 or f16");
+    if (s->c.objective.advantage == GRPO_ADVANTAGE_GAE)
+        return complain("advantages by gae need a value model, which is not trained here: "
+                        "examples/07_ppo_vs_grpo.c shows PPO");
     if ((command & RUN) && !s->c.num_rewards)
         return complain("--reward is missing: gsm8k, match, cmd:./verify ...; see --help");
     return 0;
@@ -328,9 +409,18 @@ static int read_options(settings *s, int command, int argc, char **argv) {
 
 /* ---------------------------------------------------------------------------- the model ------ */
 
+/* What the library says, of all that fails too: below the picture while there is one. */
 static void on_message(const char *message, void *user) {
-    (void)user;
-    fprintf(stderr, "grpo: %s\n", message);
+    screen *view = (screen *)user;
+    if (view->live) screen_note(view, message);
+    else fprintf(stderr, "grpo: %s\n", message);
+}
+
+static int file_exists(const char *folder, const char *name) {
+    char path[NAME_ROOM];
+    struct stat found;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return stat(path, &found) == 0;
 }
 
 /* A prompt and its completion must fit into the model's positions. */
@@ -344,11 +434,33 @@ static void fit_lengths(grpo_config *c) {
             "--max-completion-length %d\n", most, c->max_prompt_length, c->max_completion_length);
 }
 
+/* --lora-targets, words with commas, or --adapter's adapter_config.json into c.lora. */
+static int read_lora(settings *s) {
+    static const char *const names[GRPO_LORA_TARGETS] = { "q", "k", "v", "o", "gate", "up",
+                                                          "down" };
+    const char *at = s->lora_targets;
+    int i;
+    if (at) s->c.lora.targets = 0;
+    while (at && *at) {
+        size_t n = strcspn(at, ",");
+        for (i = 0; i < GRPO_LORA_TARGETS; i++)
+            if (strlen(names[i]) == n && !strncmp(at, names[i], n)) break;
+        if (i == GRPO_LORA_TARGETS)
+            return complain("--lora-targets are of q,k,v,o,gate,up,down, with commas");
+        s->c.lora.targets |= 1 << i;
+        at += n + (at[n] == ',');
+    }
+    return s->adapter ? grpo_load_config(&s->c, s->adapter) : 0;
+}
+
 /* The folder's config.json and tokenizer, before any memory is taken for weights. */
 static int open_folder(settings *s) {
     char error[JSON_ERROR_LENGTH];
     grpo_config *c = &s->c;
     c->log = on_message;
+    c->user = &s->view;
+    if (!file_exists(s->model, "config.json") && file_exists(s->model, "adapter_config.json"))
+        return complain("these are LoRA's adapters: name their model, and them by --adapter");
     s->tokens = tokenizer_load(s->model, error);
     if (!s->tokens) return complain(error);
     c->tokenizer = s->tokens;
@@ -356,6 +468,7 @@ static int open_folder(settings *s) {
     c->decode = tokenizer_decode;
     c->max_token_bytes = tokenizer_longest(s->tokens);
     if (grpo_load_config(c, s->model)) return -1;             /* on_message has said why         */
+    if (read_lora(s)) return -1;
     if (tokenizer_size(s->tokens) > c->model.vocab_size) {
         fprintf(stderr, "grpo: %s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
                 "they are not of the same model\n", s->model, tokenizer_size(s->tokens),
@@ -484,13 +597,6 @@ static int prepare_task(settings *s, const char *source, task *t) {
 
 /* ---------------------------------------------------------------------------- folders -------- */
 
-static int file_exists(const char *folder, const char *name) {
-    char path[NAME_ROOM];
-    struct stat found;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return stat(path, &found) == 0;
-}
-
 /* Byte for byte, by way of NAME.tmp; what is not there is not missed. */
 static int copy_file(const char *from, const char *to, const char *name) {
     char source[NAME_ROOM], target[NAME_ROOM], part[NAME_ROOM], error[JSON_ERROR_LENGTH];
@@ -513,6 +619,49 @@ static int copy_file(const char *from, const char *to, const char *name) {
     return -1;
 }
 
+static int make_folder(const char *name) {
+    if (!mkdir(name, 0777) || errno == EEXIST) return 0;
+    fprintf(stderr, "grpo: the folder %s cannot be made: %s\n", name, strerror(errno));
+    return -1;
+}
+
+/* Two runs that write one folder spoil both: the second is refused. The lock is the system's
+ * (fcntl), which ends with the process whatever ends it, so that no crash can leave one behind; its
+ * file says nothing. A file system without locks is used without. */
+typedef struct folder_lock { char path[NAME_ROOM]; int file; } folder_lock;
+
+static int lock_folder(folder_lock *l, const char *folder) {
+    struct flock wanted;
+    struct stat found;
+    snprintf(l->path, sizeof l->path, "%s/training.lock", folder);
+    memset(&wanted, 0, sizeof wanted);
+    wanted.l_type = F_WRLCK;
+    wanted.l_whence = SEEK_SET;
+    for (;;) {
+        l->file = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (l->file < 0) {
+            fprintf(stderr, "grpo: nothing can be written to %s: %s\n", folder, strerror(errno));
+            return -1;
+        }
+        if (fcntl(l->file, F_SETLK, &wanted) && (errno == EACCES || errno == EAGAIN)) break;
+        if (fstat(l->file, &found) || found.st_nlink) return 0;
+        close(l->file);             /* removed by a run that has just ended: another file        */
+    }
+    if (fcntl(l->file, F_GETLK, &wanted) || wanted.l_type == F_UNLCK) wanted.l_pid = 0;
+    close(l->file);
+    l->file = -1;
+    fprintf(stderr, "grpo: %s is being written by another run (process %ld): wait for it, end it, "
+            "or choose another --out\n", folder, (long)wanted.l_pid);
+    return -1;
+}
+
+static void unlock_folder(folder_lock *l) {
+    if (l->file < 0) return;
+    remove(l->path);
+    close(l->file);
+    l->file = -1;
+}
+
 /* What transformers and others want beside the weights. */
 static int copy_companions(const char *from, const char *to) {
     static const char *const names[] = {
@@ -520,10 +669,6 @@ static int copy_companions(const char *from, const char *to) {
         "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja",
         "generation_config.json" };
     size_t i;
-    if (mkdir(to, 0777) && errno != EEXIST) {
-        fprintf(stderr, "grpo: the folder %s cannot be made: %s\n", to, strerror(errno));
-        return -1;
-    }
     for (i = 0; i < sizeof names / sizeof *names; i++)
         if (copy_file(from, to, names[i])) return -1;
     return 0;
@@ -531,18 +676,27 @@ static int copy_companions(const char *from, const char *to) {
 
 /* ---------------------------------------------------------------------------- training ------- */
 
-static volatile sig_atomic_t interrupted;
-static void on_interrupt(int signal_number) { (void)signal_number; interrupted = 1; }
-
-static int fail(const grpo *g) {
-    return complain(grpo_error(g));
+/* The first Ctrl-C ends the step under way, a second one the program. What it says stands where the
+ * cursor is; below a picture it begins at the left, and the next picture goes over it. */
+static volatile sig_atomic_t interrupted, below_picture;
+static void on_interrupt(int signal_number) {
+    static const char line[] = "\rending after this step (Ctrl-C: now)\n";
+    int before = errno;
+    if (interrupted) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+    }
+    interrupted = 1;
+    if (write(2, line + !below_picture, sizeof line - 2) < 0) return;
+    errno = before;
 }
 
-/* Share correct and half the width of its 95 % interval (normal approximation). */
+/* Share correct and half the width of its 95 % interval, which is that of two more right and two
+ * more wrong (Agresti and Coull 1998): none right of few is not 0 +- 0. */
 static void print_evaluation(const char *when, const grpo_evaluation *e) {
-    double p = (double)e->accuracy, n = e->num_prompts;
+    double n = e->num_prompts + 4.0, p = ((double)e->accuracy * e->num_prompts + 2) / n;
     printf("%s: greedy accuracy %.3f +- %.3f on %d questions, mean reward %.3f, length %.0f", when,
-           p, 1.96 * sqrt(p * (1 - p) / n), e->num_prompts, (double)e->reward,
+           (double)e->accuracy, 1.96 * sqrt(p * (1 - p) / n), e->num_prompts, (double)e->reward,
            (double)e->mean_length);
     if (e->num_samples)
         printf(", pass@1 %.3f, pass@%d %.3f", (double)e->pass_at_1, e->k, (double)e->pass_at_k);
@@ -552,7 +706,7 @@ static void print_evaluation(const char *when, const grpo_evaluation *e) {
 
 static int evaluate(settings *s, grpo *g, const task *t, const char *when, grpo_evaluation *e) {
     int n = t->count < s->eval_questions ? t->count : s->eval_questions, i;
-    if (grpo_evaluate(g, t->prompts, n, s->eval_samples, s->eval_samples, e)) return fail(g);
+    if (grpo_evaluate(g, t->prompts, n, s->eval_samples, s->eval_samples, e)) return -1;
     print_evaluation(when, e);
     for (i = 0; i < s->c.num_rewards; i++)
         if (s->verifiers[i].error[0]) complain(s->verifiers[i].error);
@@ -562,10 +716,10 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, grpo_
 /* The state that --resume needs; the weights alone when the run is over would do too, but then one
  * could not go on from there. */
 static int save(const settings *s, grpo *g) {
-    int flags = GRPO_SAVE_STATE;
+    int flags = GRPO_SAVE_STATE | (s->merge ? GRPO_SAVE_MERGED : 0);
     if (s->dtype && !strcmp(s->dtype, "bf16")) flags |= GRPO_SAVE_BF16;
     if (s->dtype && !strcmp(s->dtype, "f16")) flags |= GRPO_SAVE_F16;
-    return grpo_save(g, s->out, flags) ? fail(g) : 0;
+    return grpo_save(g, s->out, flags);
 }
 
 static void print_memory(const grpo_memory *m) {
@@ -576,12 +730,18 @@ static void print_memory(const grpo_memory *m) {
            (double)m->logits / 1e6, (double)m->host / 1e6);
 }
 
-/* The policy of --out where --resume finds one, else of MODEL. */
+/* Weights: of --out where --resume finds some, else of MODEL; adapters stand beside MODEL's. */
+static int load_weights(const settings *s, grpo *g) {
+    int resume = s->resume && file_exists(s->out, "trainer_state.safetensors");
+    int code = resume && !s->c.lora.rank ? 0 : grpo_load(g, s->model);
+    if (!code && resume) return grpo_resume(g, s->out);
+    return !code && s->adapter ? grpo_load(g, s->adapter) : code;
+}
+
 static grpo *make_policy(settings *s) {
     grpo_memory needed;
     grpo *g;
     float range = s->c.model.initializer_range;
-    int resume = s->resume && file_exists(s->out, "trainer_state.safetensors");
     if (grpo_memory_needed(&s->c, &needed)) return NULL;      /* on_message has said why         */
     print_memory(&needed);
     fflush(stdout);
@@ -589,8 +749,7 @@ static grpo *make_policy(settings *s) {
     g = grpo_new(&s->c);
     if (!g) return NULL;
     g->config.model.initializer_range = range;
-    if (!(resume ? grpo_resume(g, s->out) : grpo_load(g, s->model))) return g;
-    fail(g);
+    if (!load_weights(s, g)) return g;
     grpo_free(g);
     return NULL;
 }
@@ -605,14 +764,14 @@ static int one_step(settings *s, grpo *g, const task *t, grpo_prompt *asked, grp
         uint64_t position = (uint64_t)g->state.step * (uint64_t)s->c.num_prompts + (uint64_t)i;
         asked[i] = t->prompts[questions_at(&order, s->c.seed, position)];
     }
-    return grpo_step(g, asked, s->c.num_prompts, m) ? fail(g) : 0;
+    return grpo_step(g, asked, s->c.num_prompts, m);
 }
 
 static int is_time(int every, int64_t step) { return every > 0 && step % every == 0; }
 
 /* What follows a step: the screen, the log, a checkpoint, an evaluation. */
-static int after_step(settings *s, grpo *g, const task *held_out, screen *view,
-                      const grpo_metrics *m) {
+static int after_step(settings *s, grpo *g, const task *held_out, const grpo_metrics *m) {
+    screen *view = &s->view;
     grpo_evaluation e;
     int i;
     for (i = 0; i < s->c.num_rewards; i++) {
@@ -632,27 +791,32 @@ static int after_step(settings *s, grpo *g, const task *held_out, screen *view,
 
 static int train_all(settings *s, grpo *g, const task *t, const task *held_out) {
     grpo_prompt *asked = (grpo_prompt *)calloc((size_t)s->c.num_prompts, sizeof *asked);
-    screen view;
     grpo_metrics m;
-    int code = asked ? 0 : complain("out of memory");
+    int code = asked ? 0 : complain("out of memory"), live;
     if (code) return code;
-    screen_start(&view, s->steps);
+    screen_start(&s->view, s->steps);
+    below_picture = s->view.live;
     while (!code && !interrupted && g->state.step < s->steps) {
         code = one_step(s, g, t, asked, &m);
-        if (!code) code = after_step(s, g, held_out, &view, &m);
+        if (!code) code = after_step(s, g, held_out, &m);
     }
-    screen_end(&view);
+    live = s->view.live;
+    screen_end(&s->view);
+    if (code && live) complain(s->view.note); /* the error, which no picture has shown            */
     free(asked);
     return code;
 }
 
+/* A signal that was ignored when the program began (nohup) stays so. */
 static void catch_interrupts(void) {
-    struct sigaction action;
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction action, before;
+    size_t i;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_interrupt;
-    action.sa_flags = (int)SA_RESETHAND;      /* a second Ctrl-C ends the program at once        */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
 }
 
 static int run_training(settings *s, const task *t, const task *held_out) {
@@ -660,6 +824,11 @@ static int run_training(settings *s, const task *t, const task *held_out) {
     grpo_evaluation before, after;
     int code = g ? 0 : -1, asks = held_out->count > 0;
     if (!g) return -1;
+    if (g->state.step >= s->steps) {
+        printf("%s has had its %d steps; more --steps would go on\n", s->out, (int)g->state.step);
+        grpo_free(g);
+        return 0;
+    }
     printf("step %d of %d, %d questions; the first as the model sees it:\n%s\n",
            (int)g->state.step, s->steps, t->count, t->prompts[0].text);
     report_log_config(s->c.metrics_path, g);
@@ -676,13 +845,13 @@ static int run_training(settings *s, const task *t, const task *held_out) {
         if (!code) report_log_eval(s->c.metrics_path, s->steps, &after);
     }
     if (!code) code = save(s, g);
-    if (!code) printf("%s has the model; `grpo plot %s` draws the run\n", s->out,
-                      s->c.metrics_path);
+    if (!code) printf("%s has the %s; `grpo plot %s` draws the run\n", s->out,
+                      s->c.lora.rank && !s->merge ? "adapters" : "model", s->c.metrics_path);
     grpo_free(g);
     return code;
 }
 
-static int train(settings *s) {
+static int train_in_folder(settings *s) {
     char log[NAME_ROOM], error[JSON_ERROR_LENGTH];
     task t, held_out;
     int code;
@@ -692,7 +861,7 @@ static int train(settings *s) {
     s->c.metrics_path = log;
     if (s->c.lr_scheduler_type && !s->c.max_steps)
         s->c.max_steps = s->steps * s->c.num_iterations * s->c.steps_per_generation;
-    if (open_folder(s) || open_chat(s) || copy_companions(s->model, s->out)) return -1;
+    if (copy_companions(s->model, s->out)) return -1;
     code = read_questions(s, s->data, 0, &t.list);
     if (!code && s->eval) code = read_questions(s, s->eval, 1, &held_out.list);
     if (!code && !s->eval && s->hold_out
@@ -702,6 +871,20 @@ static int train(settings *s) {
     if (!code) code = run_training(s, &t, &held_out);
     free_task(&t);
     free_task(&held_out);
+    return code;
+}
+
+static int train(settings *s) {
+    folder_lock lock;
+    int code;
+    if (open_folder(s) || open_chat(s)) return -1;
+    if (make_folder(s->out) || lock_folder(&lock, s->out)) return -1;
+    if (!s->resume && file_exists(s->out, "trainer_state.safetensors")) {
+        fprintf(stderr, "grpo: %s has a trained model: --resume goes on with it, or choose another "
+                "--out\n", s->out);
+        code = -1;
+    } else code = train_in_folder(s);
+    unlock_folder(&lock);
     return code;
 }
 
@@ -749,7 +932,7 @@ static int answer(settings *s, grpo *g, const talk *t, uint64_t seed, char *text
     if (p.tokens && p.num_tokens > s->c.max_prompt_length)
         complain("the talk is longer than --max-prompt-length: begin another with an empty line");
     else if (p.tokens)
-        code = grpo_generate(g, &p, &s->c.sampling, seed, text, room) < 0 ? fail(g) : 0;
+        code = grpo_generate(g, &p, &s->c.sampling, seed, text, room) < 0 ? -1 : 0;
     free((void *)(uintptr_t)p.tokens);
     free(whole);
     return code;
@@ -833,6 +1016,7 @@ static int plot(int argc, char **argv) {
     const char *out = argc > 1 ? argv[1] : "report.html";
     if (argc < 1 || argc > 2) return complain("grpo plot LOG.jsonl [OUT.html | OUT.svg]");
     if (report_write(argv[0], out, error)) return complain(error);
+    if (error[0]) fprintf(stderr, "grpo: left out of the report: %s\n", error);
     printf("%s\n", out);
     return 0;
 }
@@ -849,26 +1033,28 @@ static const subcommand commands[] = {
     { "chat", "talk to a model", CHAT, chat },
     { "inspect", "what a folder holds, and the memory it needs", INSPECT, inspect } };
 
-static int usage(void) {
+static int usage(int code) {
     size_t i;
     printf("grpo COMMAND MODEL [options]; MODEL is a folder as Hugging Face has them\n");
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
         printf("  %-8s %s (grpo %s --help)\n", commands[i].name, commands[i].what,
                commands[i].name);
     printf("  plot     LOG.jsonl [OUT.html | OUT.svg]: a run as a picture\n");
-    return 2;
+    return code;
 }
 
 int main(int argc, char **argv) {
     static settings s;
     const grpo_backend *backend = backend_argument(&argc, argv);
     size_t i;
-    int code;
+    int code, k;
     if (argc > 1 && !strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2) ? 1 : 0;
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
         if (argc > 2 && !strcmp(argv[1], commands[i].name)) break;
-    if (i == sizeof commands / sizeof *commands) return usage();
-    if (!strcmp(argv[2], "--help")) { print_help(commands[i].command); return 0; }
+    if (argc > 1 && is_option(argv[1], "help")) return usage(0);
+    if (i == sizeof commands / sizeof *commands) return usage(2);
+    for (k = 2; k < argc; k++)
+        if (is_option(argv[k], "help")) { print_help(commands[i].command); return 0; }
     s = defaults();
     s.model = argv[2];
     s.c.backend = backend;

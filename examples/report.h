@@ -9,7 +9,9 @@
  *     {"samples": {"step":10,"prompt":...}}      report_log_samples()
  *
  * A run that was resumed may tell some steps twice: the later line holds. Lines that are none of
- * these are counted and named at the foot of the report. */
+ * these are counted, at the foot of the report and in `error`, with what is wrong with the first;
+ * it is empty if there are none. What is written is well-formed, as HTML and as XML, whatever the
+ * log holds. */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -17,6 +19,7 @@
 #include "doctor.h"
 #include "json.h"
 
+#include <float.h>
 #include <math.h>
 
 enum { REPORT_CURVES = 32, REPORT_NAME = 80, REPORT_GROUPS = 5, REPORT_WIDTH = 300,
@@ -24,9 +27,22 @@ enum { REPORT_CURVES = 32, REPORT_NAME = 80, REPORT_GROUPS = 5, REPORT_WIDTH = 3
 
 /* ---- writing the log */
 
-static inline FILE *report_append(const char *path) { return path ? fopen(path, "ab") : NULL; }
+/* A line that a crash has cut short is ended first, so that it takes no other with it. */
+static inline FILE *report_append(const char *path) {
+    FILE *f = path ? fopen(path, "ab+") : NULL;
+    int cut = f && !fseek(f, -1, SEEK_END) && fgetc(f) != '\n';
+    if (f) fseek(f, 0, SEEK_END);   /* between reading and writing                               */
+    if (cut) fputc('\n', f);
+    return f;
+}
 
 static inline void report_close(FILE *f) { if (f) fclose(f); }
+
+/* JSON has no infinity and no NaN, which is what an unanswered question earns. */
+static inline void report_number(FILE *f, double x) {
+    if (fabs(x) <= DBL_MAX) fprintf(f, "%.6g", x);
+    else fputs("null", f);
+}
 
 static inline void report_log_config(const char *path, const grpo *g) {
     const grpo_config *c = &g->config;
@@ -77,12 +93,15 @@ static inline void report_log_samples(const char *path, grpo *g) {
     json_write(f, b->samples[0].answer ? b->samples[0].answer : "",
                b->samples[0].answer ? strlen(b->samples[0].answer) : 0);
     for (i = 0; i < b->group_size; i++) {
-        fprintf(f, "%s{\"reward\": %g, \"text\": [", i ? ", " : ", \"completions\": [",
-                (double)b->rewards[i]);
+        fprintf(f, "%s{\"reward\": ", i ? ", " : ", \"completions\": [");
+        report_number(f, (double)b->rewards[i]);
+        fprintf(f, ", \"text\": [");
         report_pieces(f, g, b->tokens + b->offsets[i], b->offsets[i + 1] - b->offsets[i]);
         fprintf(f, "], \"advantages\": [");
-        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
-            fprintf(f, "%s%.4g", t > b->offsets[i] ? ", " : "", (double)b->advantages[t]);
+        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) {
+            fputs(t > b->offsets[i] ? ", " : "", f);
+            report_number(f, (double)b->advantages[t]);
+        }
         fprintf(f, "]}");
     }
     fprintf(f, "]}}\n");
@@ -99,7 +118,8 @@ typedef struct report {
     report_row *rows;
     int count, capacity;
     json config, groups[REPORT_GROUPS];                       /* the last groups, in a ring      */
-    int num_groups, bad_lines, first_bad;
+    int num_groups, bad_lines;
+    char first_bad[JSON_ERROR_LENGTH];                        /* what is wrong with it           */
     double tokens;                  /* of the row before                                         */
 } report;
 
@@ -210,45 +230,78 @@ static inline int report_line(report *r, json *j) {
     return report_metrics(r, v);
 }
 
-static inline int report_read(report *r, const char *path, char *error) {
-    size_t length, n;
-    char *text = json_load(path, &length, error), *at = text;
-    int number = 1;
+/* One line of n bytes. 1, or 0 with what is wrong with it. */
+static inline int report_take(report *r, const char *at, size_t n, const char *name,
+                              unsigned long number, char *wrong) {
+    char *copy = (char *)malloc(n + 1);
+    json j;
+    int kept;
+    if (!copy) {
+        snprintf(wrong, JSON_ERROR_LENGTH, "%.120s: line %lu: out of memory", name, number);
+        return 0;
+    }
+    memcpy(copy, at, n);
+    copy[n] = 0;
+    if (!json_parse_line(&j, copy, n, name, number, wrong)) return 0;
+    kept = report_line(r, &j);
+    if (!kept)
+        snprintf(wrong, JSON_ERROR_LENGTH, "%.120s: line %lu: neither a step nor an evaluation, "
+                 "samples or a config", name, number);
+    json_free(&j);
+    return kept;
+}
+
+/* The lines of a text; 0, or -1 with a sentence that says whose text it is. */
+static inline int report_parse(report *r, const char *text, size_t length, const char *name,
+                               char *error) {
+    unsigned long number = 1;
+    size_t from, to, blank;
     memset(r, 0, sizeof *r);
     report_curve(r, "reward", 1);   /* values[0]                                                 */
-    for (; text && at < text + length; at += n + 1, number++) {
-        char ignored[JSON_ERROR_LENGTH], *copy;
-        json j;
-        n = strcspn(at, "\n");
-        if (n == strspn(at, " \t\r")) continue;
-        copy = (char *)malloc(n + 1);
-        if (!copy) break;
-        memcpy(copy, at, n);
-        copy[n] = 0;
-        if (!json_parse(&j, copy, n, NULL, ignored)) memset(&j, 0, sizeof j);
-        if (!j.values || !report_line(r, &j)) {
-            if (!r->bad_lines++) r->first_bad = number;
-        }
-        json_free(&j);
+    for (from = 0; from < length; from = to + 1, number++) {
+        char wrong[JSON_ERROR_LENGTH];
+        for (to = from; to < length && text[to] != '\n'; to++) {}
+        for (blank = from; blank < to && (text[blank] == ' ' || text[blank] == '\t'
+                                          || text[blank] == '\r'); blank++) {}
+        if (blank == to || report_take(r, text + from, to - from, name, number, wrong)) continue;
+        if (!r->bad_lines++) memcpy(r->first_bad, wrong, sizeof wrong);
     }
-    free(text);
-    if (!text) return -1;
     if (r->count) return 0;
-    snprintf(error, JSON_ERROR_LENGTH, "%.180s has no steps in it: is it a run's log.jsonl?", path);
+    snprintf(error, JSON_ERROR_LENGTH, "%.180s has no steps in it: is it a run's log.jsonl?", name);
     report_free(r);
     return -1;
 }
 
+static inline int report_read(report *r, const char *path, char *error) {
+    size_t length;
+    char *text = json_load(path, &length, error);
+    int code = text ? report_parse(r, text, length, path, error) : -1;
+    free(text);
+    return code;
+}
+
 /* ---- text that cannot break the page */
-static inline void report_text(FILE *f, const char *s) {
-    for (; *s; s++) {
+static inline void report_bytes(FILE *f, const char *s, size_t n) {
+    while (n) {
+        uint32_t code = 0;
+        int bytes = json_utf8(s, n, &code);
         if (*s == '<') fputs("&lt;", f);
         else if (*s == '>') fputs("&gt;", f);
         else if (*s == '&') fputs("&amp;", f);
         else if (*s == '"') fputs("&quot;", f);
-        else if ((unsigned char)*s >= 0x20 || *s == '\n' || *s == '\t') fputc(*s, f);
-        else fputs("\xc2\xb7", f);
+        else if (!bytes || (code < 0x20 && code != '\n' && code != '\t')
+                 || (code >= 0x7f && code < 0xa0) || (code & 0xfffe) == 0xfffe)
+            fputs("\xc2\xb7", f);   /* no character, or none that XML and HTML may hold          */
+        else fwrite(s, 1, (size_t)bytes, f);
+        s += bytes ? bytes : 1;
+        n -= (size_t)(bytes ? bytes : 1);
     }
+}
+
+static inline void report_text(FILE *f, const char *s) { report_bytes(f, s, strlen(s)); }
+
+static inline void report_string(FILE *f, const json_value *v) {
+    if (json_is(v, JSON_STRING)) report_bytes(f, v->text, v->length);
 }
 
 /* ---- curves */
@@ -374,17 +427,23 @@ static inline void report_svg(FILE *f, const report *r) {
 
 /* ---- completions, each token coloured by its advantage: blue is good, orange is bad */
 
+static inline void report_cell(FILE *f, double x) {
+    if (fabs(x) <= DBL_MAX) fprintf(f, "<td>%.3g</td>", x);
+    else fprintf(f, "<td>none</td>");
+}
+
 static inline void report_completion(FILE *f, const json_value *c) {
     const json_value *texts = json_find(c, "text"), *As = json_find(c, "advantages");
     const json_value *t = json_first(texts), *a = json_first(As);
-    double first = json_number(a, 0);
-    fprintf(f, "<tr><td>%.3g</td><td>%+.2f</td><td class=\"c\">",
-            json_number(json_find(c, "reward"), (double)NAN), first);
+    fprintf(f, "<tr>");
+    report_cell(f, json_number(json_find(c, "reward"), (double)NAN));
+    report_cell(f, json_number(a, (double)NAN));
+    fprintf(f, "<td class=\"c\">");
     for (; t; t = json_next(texts, t)) {
         double A = json_number(a, 0), strength = fabs(A) / 2 > 1 ? 0.6 : 0.3 * fabs(A);
         fprintf(f, "<span style=\"background:rgba(%s,%.2f)\">", A > 0 ? "11,102,195" : "214,96,30",
                 fabs(A) < 1e30 ? strength : 0);
-        report_text(f, json_string(t, ""));
+        report_string(f, t);
         fprintf(f, "</span>");
         if (a) a = json_next(As, a);
     }
@@ -393,10 +452,10 @@ static inline void report_completion(FILE *f, const json_value *c) {
 
 static inline void report_group(FILE *f, const json_value *samples) {
     const json_value *list = json_find(samples, "completions"), *c;
-    fprintf(f, "<h3>step %.0f</h3><pre>", json_number(json_find(samples, "step"), 0));
-    report_text(f, json_string(json_find(samples, "prompt"), ""));
+    fprintf(f, "<h3>step %d</h3><pre>", report_step_of(samples));
+    report_string(f, json_find(samples, "prompt"));
     fprintf(f, "</pre><p>answer: <b>");
-    report_text(f, json_string(json_find(samples, "answer"), ""));
+    report_string(f, json_find(samples, "answer"));
     fprintf(f, "</b></p><table><tr><th>reward</th><th>A</th><th>completion</th></tr>\n");
     for (c = json_first(list); c; c = json_next(list, c)) report_completion(f, c);
     fprintf(f, "</table>\n");
@@ -407,9 +466,11 @@ static inline void report_config(FILE *f, const json_value *config) {
     fprintf(f, "<p class=\"k\">");
     for (v = json_first(config); v; v = json_next(config, v)) {
         size_t n = v->type == JSON_NUMBER ? strspn(v->text, "+-.0123456789eE") : 0;
-        report_text(f, v->key);
-        if (n) fprintf(f, " <b>%.*s</b> &nbsp; ", (int)n, v->text);
-        else { fprintf(f, " <b>"); report_text(f, json_string(v, "")); fprintf(f, "</b> &nbsp; "); }
+        report_bytes(f, v->key, v->key_length);
+        fprintf(f, " <b>");
+        if (n) report_bytes(f, v->text, n);
+        else report_string(f, v);
+        fprintf(f, "</b> &#160; ");
     }
     fprintf(f, "</p>\n");
 }
@@ -467,26 +528,33 @@ static inline void report_html(FILE *f, report *r, const char *name) {
     for (i = from; i < r->num_groups; i++)
         report_group(f, json_find(r->groups[i % REPORT_GROUPS].values, "samples"));
     fprintf(f, "<footer>");
-    if (r->bad_lines) fprintf(f, "<p>%d lines of the log could not be read, the first is line %d."
-                              "</p>", r->bad_lines, r->first_bad);
+    if (r->bad_lines) {
+        fprintf(f, "<p>Lines that could not be read: %d. The first: ", r->bad_lines);
+        report_text(f, r->first_bad);
+        fprintf(f, "</p>");
+    }
     fprintf(f, "</footer></body></html>\n");
 }
 
-/* out ends with .svg: the curves alone; else the whole report. 0, or -1 with a sentence. */
+/* out ends with .svg: the curves alone; else the whole report. 0, where error has a sentence if
+ * lines were left out, or -1 with a sentence. */
 static inline int report_write(const char *log, const char *out, char *error) {
     report r;
     size_t n = strlen(out);
     FILE *f;
-    int done;
+    int done, why;
     if (report_read(&r, log, error)) return -1;
     f = fopen(out, "wb");
     if (f && n > 4 && !strcmp(out + n - 4, ".svg")) report_svg(f, &r);
     else if (f) report_html(f, &r, log);
     done = f && !ferror(f);
     if (f && fclose(f)) done = 0;
+    why = errno;
+    if (r.bad_lines) memcpy(error, r.first_bad, JSON_ERROR_LENGTH);
+    else error[0] = 0;
     report_free(&r);
     if (done) return 0;
-    snprintf(error, JSON_ERROR_LENGTH, "%.180s cannot be written: %s", out, strerror(errno));
+    snprintf(error, JSON_ERROR_LENGTH, "%.180s cannot be written: %s", out, strerror(why));
     return -1;
 }
 

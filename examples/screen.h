@@ -1,13 +1,14 @@
 /* screen.h: a run while it runs. On a terminal a picture that is drawn over itself: curves, a group
- * with its rewards and advantages, speed, time left, and the doctor's line. Piped, or with NO_COLOR
- * set: a line a step.
+ * with its rewards and advantages, speed, time left, and the doctor's lines, as much of it as the
+ * terminal has room for. Piped, or with NO_COLOR set or TERM=dumb: a line a step.
  *
  *     screen view;
  *     screen_start(&view, steps);
  *     while (...) { grpo_step(...); screen_step(&view, g, &metrics); }
  *     screen_end(&view);
  *
- * It is drawn into memory first (screen_draw), which is how it is tested. */
+ * It is drawn into memory first (screen_draw), which is how it is tested, and written at once.
+ * Between two pictures the terminal is as it was: nothing is to be restored, whatever ends it. */
 #ifndef SCREEN_H
 #define SCREEN_H
 
@@ -15,16 +16,18 @@
 #include "doctor.h"
 #include "json.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/ioctl.h>
 #include <unistd.h>
 #endif
 
-enum { SCREEN_POINTS = 4096, SCREEN_ROOM = 1 << 14, SCREEN_GROUP = 6, SCREEN_CURVES = 6 };
+enum { SCREEN_POINTS = 4096, SCREEN_ROOM = 1 << 16, SCREEN_GROUP = 6, SCREEN_CURVES = 6,
+       SCREEN_WIDEST = 400, SCREEN_NOTE = 3 };                /* lines of a note                  */
 
 typedef struct screen {
-    int steps, drawn, live, columns, count;                   /* drawn: lines to go up again     */
+    int steps, drawn, live, columns, rows, count;             /* drawn: lines to go up again     */
     double seconds, tokens;         /* of the last step: smoothed, and its tokens a second       */
     double last_tokens;
     doctor_point points[SCREEN_POINTS];                       /* halved when full                */
@@ -54,26 +57,71 @@ static inline void screen_line(screen_text *t) {
     t->lines++;
 }
 
-/* Text in at most `columns` columns: what cannot be shown as it is becomes a dot, wide characters
- * count twice. */
-static inline void screen_clip(screen_text *t, const char *s, int columns) {
-    size_t n = strlen(s);
-    while (n && columns > 0) {
-        uint32_t code = 0;
-        int bytes = json_utf8(s, n, &code), width = 1;
-        if (code >= 0x1100 && (code < 0x1160 || (code >= 0x2e80 && code < 0xd7b0)
-                               || (code >= 0xf900 && code < 0xfb00)
-                               || (code >= 0xff00 && code < 0xff61) || code >= 0x1f300)) width = 2;
-        if (bytes == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0)) {
-            screen_put(t, "%s", code == '\n' && bytes ? "\xe2\x8f\x8e" : "\xc2\xb7");
-            if (!bytes) bytes = 1;
-        } else if (width <= columns) {
-            screen_put(t, "%.*s", bytes, s);
-        }
-        columns -= width;
-        s += bytes;
-        n -= (size_t)bytes;
+/* Columns that a character takes, rather too many than too few (Unicode's East Asian Width: wide
+ * ones and those that some terminals draw wide); 0: it is not shown, or turns the line round. */
+static inline int screen_width(uint32_t code) {
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code < 0x2010)
+        || (code >= 0x2028 && code < 0x202f) || (code >= 0x2060 && code < 0x2070)) return 0;
+    return (code >= 0x1100 && code < 0x1160) || (code >= 0x2300 && code < 0x2c00)
+           || (code >= 0x2e80 && code < 0xd7b0) || (code >= 0xf900 && code < 0xfb00)
+           || (code >= 0xff00 && code < 0xff61) || code >= 0x1f000 ? 2 : 1;
+}
+
+/* Bytes of the character at s, and the columns that it takes as it is shown: what cannot be shown
+ * as it is becomes a sign of one column. */
+static inline size_t screen_character(const char *s, size_t n, int *columns, const char **sign) {
+    uint32_t code = 0;
+    int bytes = json_utf8(s, n, &code), width = bytes ? screen_width(code) : 0;
+    *sign = width ? NULL : bytes && code == '\n' ? "\xe2\x8f\x8e" : "\xc2\xb7";
+    *columns = width ? width : 1;
+    return bytes ? (size_t)bytes : 1;
+}
+
+/* The n bytes at s in at most so many columns. */
+static inline void screen_clip_bytes(screen_text *t, const char *s, size_t n, int columns) {
+    const char *sign;
+    size_t bytes;
+    int width;
+    for (; n; s += bytes, n -= bytes) {
+        bytes = screen_character(s, n, &width, &sign);
+        if ((columns -= width) < 0) return;
+        if (sign) screen_put(t, "%s", sign);
+        else screen_put(t, "%.*s", (int)bytes, s);
     }
+}
+
+/* The end of s that fits into so many columns. */
+static inline const char *screen_tail(const char *s, int columns) {
+    const char *sign, *at;
+    int width, total = 0;
+    for (at = s; *at; total += width) at += screen_character(at, strlen(at), &width, &sign);
+    for (; *s && total > columns; total -= width)
+        s += screen_character(s, strlen(s), &width, &sign);
+    return s;
+}
+
+static inline void screen_clip(screen_text *t, const char *s, int columns) {
+    screen_clip_bytes(t, s, strlen(s), columns);
+}
+
+/* Lines that a sentence takes if it is broken at blanks, at most `most`; drawn if t is given. */
+static inline int screen_sentence(screen_text *t, const char *s, int columns, int most) {
+    int lines = 0;
+    while (*s && lines < most) {
+        size_t n = strlen(s), room = columns > 4 ? (size_t)columns - 4 : 1, cut = n;
+        if (n > room && lines + 1 < most) {
+            for (cut = room; cut && s[cut] != ' '; cut--) {}
+            if (!cut) cut = room;
+        }
+        if (t) {
+            screen_put(t, "%s", columns > 3 ? "  " : "");
+            screen_clip_bytes(t, s, cut, columns - 3);
+            screen_line(t);
+        }
+        lines++;
+        for (s += cut; *s == ' '; s++) {}
+    }
+    return lines;
 }
 
 /* ---- curves, one character high in eight steps: the mean of what falls into each column */
@@ -86,16 +134,18 @@ static inline double screen_value(const screen *v, int i, int which) {
 
 static inline void screen_curve(screen_text *t, const screen *v, const char *name, int which,
                                 int columns) {
+    char label[64];
     static const char *const bars[8] = {
         "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
         "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
     double least = HUGE_VAL, most = -HUGE_VAL;
-    int i, c, width = columns - 36;
+    int i, c, width = columns - 28;
     for (i = 0; i < v->count; i++) {
         least = fmin(least, screen_value(v, i, which));
         most = fmax(most, screen_value(v, i, which));
     }
-    screen_put(t, "  %-12s %9.4g  ", name, screen_value(v, v->count - 1, which));
+    snprintf(label, sizeof label, "  %-12s %9.4g  ", name, screen_value(v, v->count - 1, which));
+    screen_clip(t, label, columns - 1);
     if (width > v->count) width = v->count;
     for (c = 0; c < width; c++) {
         int from = (int)((double)v->count * c / width);
@@ -108,43 +158,61 @@ static inline void screen_curve(screen_text *t, const screen *v, const char *nam
     screen_line(t);
 }
 
-/* The first group of the batch: reward, advantage, the beginning of the text. */
-static inline void screen_group(screen_text *t, const grpo *g, int columns) {
+/* The first group of the batch, in at most so many lines: the prompt's end, as that is where the
+ * question stands; then reward, advantage, the beginning of the text. */
+static inline void screen_group(screen_text *t, const grpo *g, int columns, int lines) {
+    enum { BEFORE = 25 };           /* columns before the text, at most                          */
     const grpo_batch *b = &g->batch;
     int i, most = b->group_size < SCREEN_GROUP ? b->group_size : SCREEN_GROUP;
-    if (!b->samples || b->num_sequences < most) return;
+    if (!b->samples || b->num_sequences < most || columns <= BEFORE || lines < 2) return;
     screen_put(t, "  ");
-    screen_clip(t, b->samples[0].prompt ? b->samples[0].prompt : "", columns - 4);
+    screen_clip(t, screen_tail(b->samples[0].prompt ? b->samples[0].prompt : "", columns - 3),
+                columns - 3);
     screen_line(t);
-    for (i = 0; i < most; i++) {
+    for (i = 0; i < most && i < lines - 1; i++) {
         float A = b->advantages[b->offsets[i]];
-        screen_put(t, "  %7.3f %s%+7.2f\x1b[0m  ", (double)b->rewards[i],
+        screen_put(t, "  %7.3g %s%+7.3g\x1b[0m  ", (double)b->rewards[i],
                    A > 0 ? "\x1b[34m" : A < 0 ? "\x1b[31m" : "", (double)A);
-        screen_clip(t, b->samples[i].completion, columns - 22);
+        screen_clip(t, b->samples[i].completion, columns - BEFORE);
         screen_line(t);
     }
 }
 
-/* The whole picture into text[room]; returns its number of lines. */
+static inline void screen_status(screen_text *t, const screen *v, const grpo_metrics *m,
+                                 int columns) {
+    double left = v->seconds * (v->steps - m->step) / 60;
+    char line[200], time_left[40];
+    if (left < 60) snprintf(time_left, sizeof time_left, "%d:%02d", (int)left,
+                            (int)(60 * (left - (int)left)));
+    else snprintf(time_left, sizeof time_left, "%.1f h", left / 60);
+    snprintf(line, sizeof line, "  step %d of %d   %s left   %.3g s a step   %.0f tokens/s",
+             m->step, v->steps, time_left, v->seconds, v->tokens);
+    screen_clip(t, line, columns - 1);
+    screen_line(t);
+}
+
+/* The whole picture into text[room], under rows lines; returns how many. What does not fit is left
+ * out: what is wrong comes first, then the curves and the group by halves. */
 static inline int screen_draw(const screen *v, const grpo *g, const grpo_metrics *m, int columns,
-                              char *text, size_t room) {
+                              int rows, char *text, size_t room) {
     static const char *const names[SCREEN_CURVES] = { "reward", "kl", "entropy", "length",
                                                       "clip ratio", "dead groups" };
+    const char *doctor = v->doctor ? v->doctor : "";
     screen_text t = { NULL, 0, 0, 0 };
-    int i, left = (int)(v->seconds * (v->steps - m->step) + 0.5);
+    int i, said, curves, left = rows - 2;
     t.bytes = text;
     t.room = room;
     text[0] = 0;
-    screen_put(&t, "  step %d of %d   %.2f s a step   %.0f tokens/s   %d:%02d left", m->step,
-               v->steps, v->seconds, v->tokens, left / 60, left % 60);
-    screen_line(&t);
-    for (i = 0; i < SCREEN_CURVES; i++) screen_curve(&t, v, names[i], i, columns);
-    screen_group(&t, g, columns);
-    if (v->doctor || v->note[0]) {
-        screen_put(&t, "  ");
-        screen_clip(&t, v->doctor ? v->doctor : v->note, columns - 4);
-        screen_line(&t);
-    }
+    said = screen_sentence(NULL, doctor, columns, SCREEN_NOTE)
+         + screen_sentence(NULL, v->note, columns, SCREEN_NOTE);
+    if (said > left / 2) said = left / 2;
+    left -= said;
+    curves = left >= SCREEN_CURVES + SCREEN_GROUP + 1 ? SCREEN_CURVES : (left + 1) / 2;
+    screen_status(&t, v, m, columns);
+    for (i = 0; i < curves && i < SCREEN_CURVES; i++) screen_curve(&t, v, names[i], i, columns);
+    screen_group(&t, g, columns, left - curves);
+    said -= screen_sentence(&t, doctor, columns, said < SCREEN_NOTE ? said : SCREEN_NOTE);
+    screen_sentence(&t, v->note, columns, said);
     return t.lines;
 }
 
@@ -156,19 +224,60 @@ static inline void screen_plain(const screen *v, const grpo_metrics *m) {
            m->grad_norm, m->step_time, v->tokens);
 }
 
-/* ---- the four calls */
+/* ---- the terminal */
+#if defined(__unix__) || defined(__APPLE__)
+/* Its size now; what it shows is wiped when that has changed, as lines may be broken anew. */
+static inline void screen_measure(screen *v) {
+    struct winsize size;
+    int columns = 80, rows = 24;
+    if (!ioctl(1, TIOCGWINSZ, &size) && size.ws_col && size.ws_row) {
+        columns = size.ws_col < SCREEN_WIDEST ? size.ws_col : (int)SCREEN_WIDEST;
+        rows = size.ws_row;
+    }
+    if (v->drawn && (columns != v->columns || rows != v->rows)) v->drawn = -1;
+    v->columns = columns;
+    v->rows = rows;
+}
+
+static inline int screen_is_terminal(void) {
+    const char *kind = getenv("TERM");
+    return isatty(1) && !getenv("NO_COLOR") && kind && strcmp(kind, "dumb") != 0;
+}
+
+static inline void screen_write(const char *text, size_t n) {
+    ssize_t done;
+    fflush(stdout);
+    while (n && ((done = write(1, text, n)) > 0 || errno == EINTR))
+        if (done > 0) { text += done; n -= (size_t)done; }
+}
+#else
+static inline void screen_measure(screen *v) { (void)v; }
+static inline int screen_is_terminal(void) { return 0; }
+static inline void screen_write(const char *text, size_t n) { fwrite(text, 1, n, stdout); }
+#endif
+
+/* The picture over the one before, in one piece: no cursor meanwhile, and no line broken. */
+static inline void screen_show(screen *v, const grpo *g, const grpo_metrics *m) {
+    enum { AROUND = 64 };
+    char *text = (char *)malloc(SCREEN_ROOM);
+    size_t n;
+    if (!text) return;
+    screen_measure(v);
+    n = (size_t)sprintf(text, "\r\x1b[?25l\x1b[?7l");
+    if (v->drawn < 0) n += (size_t)sprintf(text + n, "\x1b[2J\x1b[H");
+    if (v->drawn > 0) n += (size_t)sprintf(text + n, "\x1b[%dA", v->drawn);
+    v->drawn = screen_draw(v, g, m, v->columns, v->rows, text + n, SCREEN_ROOM - n - AROUND);
+    n += strlen(text + n);
+    n += (size_t)sprintf(text + n, "\x1b[J\x1b[?7h\x1b[?25h");
+    screen_write(text, n);
+    free(text);
+}
+
+/* ---- the calls */
 static inline void screen_start(screen *v, int steps) {
     memset(v, 0, sizeof *v);
     v->steps = steps;
-    v->columns = 100;
-#if defined(__unix__) || defined(__APPLE__)
-    v->live = isatty(1) && !getenv("NO_COLOR");
-    if (v->live) {
-        struct winsize size;
-        if (!ioctl(1, TIOCGWINSZ, &size) && size.ws_col > 40) v->columns = size.ws_col;
-        printf("\x1b[?25l");        /* no cursor                                                 */
-    }
-#endif
+    v->live = screen_is_terminal();
 }
 
 /* Something happened: on a terminal it is shown below the picture, else as a line of its own. */
@@ -194,37 +303,34 @@ static inline void screen_remember(screen *v, const grpo_metrics *m) {
     p->clip_region = m->clip_ratio_region_mean;
     p->skipped = m->skipped;
     v->seconds = v->seconds > 0 ? 0.8 * v->seconds + 0.2 * m->step_time : m->step_time;
-    v->tokens = v->last_tokens > 0 && m->step_time > 0
+    v->tokens = (v->last_tokens > 0 || m->step == 1) && m->step_time > 0
               ? (m->num_tokens - v->last_tokens) / m->step_time : 0;
     v->last_tokens = m->num_tokens;
 }
 
 static inline void screen_step(screen *v, const grpo *g, const grpo_metrics *m) {
     const char *before = v->doctor;
-    char *text;
     screen_remember(v, m);
     v->doctor = doctor_says(v->points, v->count);
-    if (!v->live) {
+    if (v->live) screen_show(v, g, m);
+    else {
         screen_plain(v, m);
         if (v->doctor && v->doctor != before) printf("doctor: %s\n", v->doctor);
-    } else if ((text = (char *)malloc(SCREEN_ROOM)) != NULL) {
-        int lines = screen_draw(v, g, m, v->columns, text, SCREEN_ROOM);
-        if (v->drawn) printf("\x1b[%dA", v->drawn);
-        printf("%s\x1b[J", text);
-        v->drawn = lines;
-        free(text);
     }
     fflush(stdout);
 }
 
 /* What is printed next stands below the picture, which is not drawn over. */
 static inline void screen_leave(screen *v) {
+    if (v->live) screen_write("\r\x1b[K", 4);                 /* a "^C", say                      */
     v->drawn = 0;
+    fflush(stdout);
 }
 
+/* What is said from here on is said below it. */
 static inline void screen_end(screen *v) {
-    if (v->live) printf("\x1b[?25h");
-    fflush(stdout);
+    screen_leave(v);
+    v->live = 0;
 }
 
 #endif

@@ -35,6 +35,28 @@ says "inspect tells the memory" "MB" "$grpo" inspect "$dir/toy" --num-prompts 4
 says "eval" "greedy accuracy" "$grpo" eval "$dir/toy" $task --eval-samples 4 --max-prompt-length 64 \
     --max-completion-length 4
 says "help has the paper's symbols" "num-generations *G" "$grpo" train --help
+fields() { # fields STRUCT: the names of its numbers in grpo.h, as options are spelled
+    awk -v first="typedef struct $1 {" '
+        $0 == first { on = 1; next }
+        on && /^}/ { exit }
+        on && comment { if (!sub(/^.*\*\//, "")) next; comment = 0 }
+        on { gsub(/\/\*.*\*\//, ""); if (sub(/\/\*.*/, "")) comment = 1 }
+        on && /^ *(int|float|size_t|uint64_t) / {
+            sub(/^ *[a-z0-9_]+ +/, ""); gsub(/[; ]|\[[^]]*\]/, ""); gsub(/,/, "\n"); gsub(/_/, "-")
+            print
+        }' grpo.h
+}
+"$grpo" train --help > "$dir/help"
+[ "$(fields grpo_objective | wc -l)" -gt 30 ]
+check "fields are found" $?
+for field in $(fields grpo_config; fields grpo_objective; fields grpo_sampling); do
+    case $field in
+    eos-token-id | eos-token-ids | num-eos | max-token-bytes) continue ;;      # of the folder
+    num-rewards | max-steps | lam | vf-coef | cliprange-value) continue ;;     # counted; PPO's
+    esac
+    grep -q -- "^  --$field " "$dir/help"
+    check "help has --$field" $?
+done
 says "no folder" "cannot be" "$grpo" train "$dir/none" $task --out "$dir/x"
 says "no data" "--data is missing" "$grpo" train "$dir/toy" --reward match --out "$dir/x"
 says "no reward" "--reward is missing" "$grpo" train "$dir/toy" --data x --out "$dir/x"
@@ -69,6 +91,87 @@ chmod +x "$dir/verify"
 says "a verifier of one's own" "reward 1.00\|1.000" "$grpo" eval "$dir/toy" \
     --data "$dir/toy/test.jsonl" --reward "cmd:$dir/verify" --max-prompt-length 64 \
     --max-completion-length 4
+
+# ---- on a terminal of its own, of several sizes; then Ctrl-C there, and an error in the middle
+on_terminal() { # on_terminal "ROWS COLUMNS [-c]" OUT OPTIONS...
+    in_place="$BUILD/on_terminal $1"
+    shift
+    train "$@"
+    in_place=
+}
+if "$BUILD/on_terminal" 24 80 /bin/sh -c true | grep '^skipped'; then :; else
+    for size in "40 120" "24 80" "10 40" "2 1"; do
+        says "a terminal of $size" "120 pictures; all as" on_terminal "$size" \
+            "$dir/screen$size" --steps 120
+    done
+    mkdir -p "$dir/spoilt/model.safetensors"
+    says "an error on a terminal" "all as" on_terminal "24 80" "$dir/spoilt" --steps 120
+    on_terminal "24 80 -c" "$dir/stopped" --steps 1000000 > "$dir/stopped.txt" 2>&1
+    check "Ctrl-C: $(tail -n 1 "$dir/stopped.txt")" $?
+    says "Ctrl-C says how to go on" "interrupted after step" cat "$dir/stopped.txt"
+fi
+
+# ---- one folder, one run
+(in_place=exec; train "$dir/busy" --steps 1000000 > "$dir/busy.txt" 2>&1) &
+pid=$!
+tries=0
+until grep -qs '"step"' "$dir/busy/log.jsonl" || [ $((tries += 1)) -gt 100 ]; do sleep 0.1; done
+says "a second run in one folder" "written by another run (process $pid)" train "$dir/busy" --resume
+kill -TERM $pid
+wait $pid
+check "a run that is asked to end" $?
+says "it says how to go on" "interrupted after step [0-9]*; --resume goes on" cat "$dir/busy.txt"
+[ ! -e "$dir/busy/training.lock" ]
+check "no lock is left" $?
+says "a run is not overwritten by another" "--resume goes on with it" train "$dir/busy"
+
+# ---- LoRA: adapters beside the folder's weights, resumed to the same bytes, merged into a model
+train "$dir/adapted" --lora-rank 4 --steps 20 > "$dir/adapted.txt" 2>&1
+check "training adapters" $?
+for file in adapter_config.json adapter_model.safetensors tokenizer.json; do
+    [ -s "$dir/adapted/$file" ]
+    check "the adapters' folder has $file" $?
+done
+train "$dir/half" --lora-rank 4 --steps 10 > "$dir/half.txt" 2>&1
+train "$dir/half" --lora-rank 4 --steps 20 --resume > "$dir/half.txt" 2>&1
+cmp "$dir/adapted/adapter_model.safetensors" "$dir/half/adapter_model.safetensors"
+check "adapters resumed have the same bytes" $?
+says "adapters can be asked" "greedy accuracy" "$grpo" eval "$dir/toy" --adapter "$dir/adapted" \
+    $task --max-prompt-length 64 --max-completion-length 4
+train "$dir/merged" --lora-rank 4 --steps 20 --merge > "$dir/merged.txt" 2>&1
+says "merged, it is a model" "greedy accuracy" "$grpo" eval "$dir/merged" $task \
+    --max-prompt-length 64 --max-completion-length 4
+says "inspect tells what LoRA saves" "memory" "$grpo" inspect "$dir/toy" --lora-rank 4
+says "a wrong target" "--lora-targets are of" "$grpo" inspect "$dir/toy" --lora-targets qkv
+says "adapters are no model" "name their model" "$grpo" eval "$dir/adapted" $task
+
+# ---- GSM8K as with Qwen2.5, on a narrow random model that has its shape and tokenizer
+gsm8k() { # gsm8k COMMAND MODEL OPTIONS...
+    "$grpo" "$@" --reward gsm8k --max-completion-length 16 --eval-questions 8
+}
+learn() { # learn OUT OPTIONS...
+    out=$1
+    shift
+    gsm8k train "$dir/narrow" --data "$GRPO_DATA/gsm8k/train.jsonl" --num-prompts 2 \
+        --eval "$GRPO_DATA/gsm8k/test.jsonl" --num-generations 2 --out "$dir/$out" "$@"
+}
+if [ -f "$GRPO_DATA/gsm8k/train.jsonl" ] && [ -f "$GRPO_DATA/tokenizers/tokenizer.json" ]; then
+    "$BUILD/toy_folder" "$dir/narrow" "$GRPO_DATA/tokenizers"
+    check "a narrow Qwen2" $?
+    says "it is one" "Qwen2ForCausalLM" "$grpo" inspect "$dir/narrow"
+    says "all questions fit" "step 0 of 2, 7473 questions" learn two --steps 2
+    says "GSM8K is asked" "on 8 questions" gsm8k eval "$dir/two" --eval-samples 2 \
+        --data "$GRPO_DATA/gsm8k/test.jsonl"
+    learn one --steps 1 > "$dir/one.txt" 2>&1
+    says "one step, then another" "step 2/2" learn one --steps 2 --resume
+    cmp "$dir/one/model.safetensors" "$dir/two/model.safetensors"
+    check "come to the same bytes" $?
+    says "and then there is no more" "has had its 2 steps" learn one --steps 2 --resume
+    says "its log is drawn" "gsm8k.html" "$grpo" plot "$dir/one/log.jsonl" "$dir/gsm8k.html"
+else
+    echo "skipped: GSM8K; GRPO_DATA is to be a folder with gsm8k/train.jsonl, gsm8k/test.jsonl and" \
+        "tokenizers/tokenizer.json (Qwen2's)"
+fi
 
 # ---- killed and resumed: after at most a tenth of the time that the whole run took
 killed=0 tries=0

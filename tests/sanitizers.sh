@@ -13,14 +13,17 @@ build() { # build NAME FLAGS: tests/NAME.c -> $dir/NAME
     try ${SAN_CC:-gcc} -std=c99 -g -O1 -I. "$@" "tests/$name.c" -o "$dir/$name" -lm
 }
 for t in test_maths test_rewards test_exact test_files test_backend test_failures test_ppo \
-         test_interpreter test_tokenizer test_gguf test_questions test_chat test_report; do
+         test_interpreter test_tokenizer test_gguf test_questions test_chat test_report test_lora \
+         test_verifier; do
     build $t -fsanitize=address,undefined -fno-sanitize-recover=all
     cd "$dir" && try "./$t"; cd "$here" || exit 1
 done
-build test_exact -fsanitize=thread
-cd "$dir" && try ./test_exact; cd "$here" || exit 1
+for t in test_exact test_verifier; do
+    build $t -fsanitize=thread
+    cd "$dir" && try "./$t"; cd "$here" || exit 1
+done
 if command -v valgrind > /dev/null; then
-    for t in test_failures test_files; do
+    for t in test_failures test_files test_verifier; do
         build $t -DCHECK_QUICK
         cd "$dir" && try valgrind -q --leak-check=full --error-exitcode=9 "./$t"
         cd "$here" || exit 1

@@ -58,6 +58,16 @@ static void far_prepare(void *c, const grpo_matrix *w)
     grpo_matrix m = near_matrix(w);
     cpu()->prepare(c, &m);
 }
+static void far_write_operand(void *c, const grpo_matrix *w, size_t at, const float *x, size_t n)
+{
+    grpo_matrix m = near_matrix(w);
+    cpu()->write_operand(c, &m, at, x, n);
+}
+static void far_read_operand(void *c, float *x, const grpo_matrix *w, size_t at, size_t n)
+{
+    grpo_matrix m = near_matrix(w);
+    cpu()->read_operand(c, x, &m, at, n);
+}
 static void far_gather(void *c, void *y, const void *x, const int *rows, int n, size_t size)
 {
     cpu()->gather(c, near_(y), near_(x), neari(rows), n, size);
@@ -205,6 +215,7 @@ static grpo_backend far_backend(void)
     b.name = "far";
     b.allocate = far_allocate; b.release = far_release; b.upload = far_upload;
     b.download = far_download; b.zero = far_zero; b.prepare = far_prepare;
+    b.write_operand = far_write_operand; b.read_operand = far_read_operand;
     b.gather = far_gather; b.embed = far_embed;
     b.embed_backward = far_embed_backward; b.rmsnorm = far_rmsnorm;
     b.rmsnorm_backward = far_rmsnorm_backward; b.matmul = far_matmul; b.matmul_dx = far_matmul_dx;

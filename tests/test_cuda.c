@@ -209,18 +209,35 @@ static void test_rows(void) {
 /* ---- products */
 typedef struct size3 { int n, out, in; } size3;
 
+/* The same matrix, some of its numbers written anew, makes columns [8, 8 + out) of wider rows. */
+static void run_columns(side s, operands *o, grpo_matrix *w, int n) {
+    const float some[3] = { 0.5f, -0.25f, 3 };
+    float back[3] = { 0, 0, 0 };
+    size_t at = (size_t)w->rows * (size_t)w->cols / 2;
+    char *columns = (char *)o->p[10] + 8 * s.b->element_size;
+    w->weights = NULL;
+    w->y_stride += 16;
+    s.b->write_operand(s.context, w, at, some, 3);
+    s.b->read_operand(s.context, back, w, at, 3);
+    CHECK(!memcmp(some, back, sizeof some), "%s: an operand's numbers", s.b->name);
+    s.b->matmul_dx(s.context, o->p[11], columns, w, n);
+    s.b->matmul_dw(s.context, (float *)o->p[8], NULL, columns, o->p[0], w, n);
+    s.b->matmul(s.context, columns, o->p[0], w, NULL, columns, n);
+}
+
 static void run_products(side s, operands *o, const void *more) {
     const size3 *z = (const size3 *)more;
     size_t size = s.b->operand_size(z->out, z->in);
     grpo_matrix w;
     w.weights = (float *)o->p[1];
     w.operand = s.b->allocate(s.context, size + 16);
-    w.rows = z->out; w.cols = z->in;
+    w.rows = w.y_stride = z->out; w.cols = z->in;
     s.b->prepare(s.context, &w);
     s.b->matmul(s.context, o->p[4], o->p[0], &w, (float *)o->p[2], o->p[3], z->n);
     s.b->matmul(s.context, o->p[5], o->p[0], &w, NULL, NULL, z->n);
     s.b->matmul_dx(s.context, o->p[7], o->p[6], &w, z->n);
     s.b->matmul_dw(s.context, (float *)o->p[8], (float *)o->p[9], o->p[6], o->p[0], &w, z->n);
+    run_columns(s, o, &w, z->n);
     s.b->release(s.context, w.operand);
 }
 
@@ -234,13 +251,15 @@ static void test_products(void) {
         size3 z = sizes[i];
         size_t x = (size_t)z.n * (size_t)z.in, y = (size_t)z.n * (size_t)z.out;
         size_t w = (size_t)z.out * (size_t)z.in, out = (size_t)z.out;
-        array p[10];
+        size_t wide = y + 16 * (size_t)z.n;
+        array p[12];
         p[0] = elements(random_floats(x, 1), x); p[1] = floats(random_floats(w, 1), w);
         p[2] = floats(random_floats(out, 1), out); p[3] = elements(random_floats(y, 1), y);
         p[4] = elements(zeros(y), y); p[5] = elements(zeros(y), y);
         p[6] = elements(random_floats(y, 1), y); p[7] = elements(zeros(x), x);
         p[8] = floats(random_floats(w, 1), w); p[9] = floats(random_floats(out, 1), out);
-        both("products", run_products, &z, p, 10, "45789", is_bf16() ? 1e-5 : 0);
+        p[10] = elements(random_floats(wide, 1), wide); p[11] = elements(zeros(x), x);
+        both("products", run_products, &z, p, 12, "45789ab", is_bf16() ? 1e-5 : 0);
     }
 }
 
@@ -255,7 +274,7 @@ static void test_tiles(void) {
     const int counts[] = { 1, 16, 17, 65, 150 };
     grpo_matrix m;
     size_t i;
-    m.weights = staged; m.rows = out; m.cols = in;
+    m.weights = staged; m.rows = m.y_stride = out; m.cols = in;
     m.operand = gpu.b->allocate(gpu.context, gpu.b->operand_size(out, in) + 16);
     gpu.b->prepare(gpu.context, &m);
     gpu.b->matmul(gpu.context, dy, dx, &m, NULL, NULL, most);
@@ -573,6 +592,7 @@ static grpo_config small_config(const grpo_backend *b, int variant) {
     c.num_iterations = 2;
     c.objective.beta = 0.02f;
     if (variant == 2) { c.sampling.top_k = 7; c.objective.kl = GRPO_KL_FULL; }
+    if (variant == 3) { c.lora.rank = 8; c.model.attention_bias = c.model.qk_norm = 1; }
     c.learning_rate = 3e-3f;
     c.backend = b;
     grpo_add_reward(&c, "sum", sum_reward, 1, NULL);
@@ -614,9 +634,9 @@ static void train(run *r, grpo_config c, int steps) {
         r->loss[r->steps] = m.loss;
     }
     CHECK(!code, "%s: %s", c.backend->name, grpo_error(g));
-    r->weights = zeros(g->num_parameters);
-    c.backend->download(g->machinery->context, r->weights, g->machinery->weights,
-                        g->num_parameters * sizeof(float));
+    r->weights = zeros(g->num_trained);
+    c.backend->download(g->machinery->context, r->weights, g->machinery->trained,
+                        g->num_trained * sizeof(float));
     if (!code) {                    /* text and its log-probs once more, by the other entrances  */
         char text[64];
         CHECK(grpo_generate(g, &prompts[0], &c.sampling, 5, text, sizeof text) >= 0, "%s",
@@ -627,7 +647,7 @@ static void train(run *r, grpo_config c, int steps) {
 
 static void test_training(const grpo_backend *b, int fp32) {
     int variant, i, steps = tiny ? 2 : 30;
-    for (variant = 0; variant < 3; variant++) {
+    for (variant = 0; variant < 4; variant++) {
         grpo_config c = small_config(b, variant);
         run host, one, two, split;
         double worst = 0;
@@ -653,7 +673,7 @@ static void test_training(const grpo_backend *b, int fp32) {
         if (fp32 && one.weights && split.weights) {
             grpo_config check = small_config(b, variant);
             grpo *g = grpo_new(&check);
-            CHECK(g && !memcmp(one.weights, split.weights, g->num_parameters * sizeof(float)),
+            CHECK(g && !memcmp(one.weights, split.weights, g->num_trained * sizeof(float)),
                   "%s, variant %d: weights depend on the micro-batch", b->name, variant);
             grpo_free(g);
         }

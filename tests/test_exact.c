@@ -407,7 +407,7 @@ static void test_matmul(int widest)
         float *dw = (float *)calloc((size_t)(n * k), sizeof(float));
         float *dx = (float *)malloc(sizeof(float) * (size_t)(m * k));
         grpo_matrix w;
-        w.rows = n; w.cols = k;
+        w.rows = w.y_stride = n; w.cols = k;
         w.weights = (float *)malloc(sizeof(float) * (size_t)(n * k));
         w.operand = malloc(grpo_cpu()->operand_size(n, k));
         for (i = 0; i < m * k; i++) x[i] = grpo__normal(1, (uint64_t)i);

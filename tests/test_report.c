@@ -3,6 +3,7 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
+#include "well_formed.h"
 #include "examples/report.h"
 #include "examples/screen.h"
 
@@ -50,34 +51,42 @@ static char *page(void) {
     return text;
 }
 
-/* Every tag is closed, in order, and no '<' or '&' is anything but a tag or an entity. */
-static int well_formed(const char *s) {
-    static char names[64][16];
-    int depth = 0;
-    for (; *s; s++) {
-        if (*s == '&' && strcspn(s, ";") > 6) return 0;
-        if (*s != '<' || s[1] == '!') continue;
-        {
-            int close = s[1] == '/';
-            size_t n = strspn(s + 1 + close, "abcdefghijklmnopqrstuvwxyz0123456789");
-            const char *end = strchr(s, '>');
-            if (!n || n >= sizeof names[0] || !end) return 0;
-            if (close) {
-                if (!depth-- || strlen(names[depth]) != n
-                    || memcmp(names[depth], s + 2, n) != 0) return 0;
-            } else if (end[-1] != '/') {
-                if (depth == 64) return 0;
-                memcpy(names[depth], s + 1, n);
-                names[depth++][n] = 0;
-            }
-        }
-    }
-    return depth == 0;
-}
-
 /* Numbers after "d=", x, y and the like are finite. */
 static int has_numbers_only(const char *s) {
     return !strstr(s, "nan") && !strstr(s, "inf");
+}
+
+/* The widest line of a picture, in columns; lines counts them. */
+static int widest(const char *s, int *lines) {
+    int most = 0, columns = 0;
+    for (*lines = 0; *s; s++) {
+        if (*s == '\x1b') { s += strcspn(s, "mK"); continue; }
+        if (*s == '\n') { ++*lines; columns = 0; continue; }
+        if (((unsigned char)*s & 0xc0) != 0x80) columns += (unsigned char)*s >= 0xe3 ? 2 : 1;
+        if (columns > most) most = columns;
+    }
+    return most;
+}
+
+/* At every size a picture fits, with long sentences too; numbers as large as there are. */
+static void check_sizes(const screen *seen, const grpo *g, const grpo_metrics *m, const char *note,
+                        int huge) {
+    static screen view;
+    char *drawn = (char *)malloc(SCREEN_ROOM);
+    int rows, columns, lines, counted, wide;
+    view = *seen;
+    if (note) snprintf(view.note, sizeof view.note, "%s %0200d a b", note, 7);
+    view.doctor = note ? "one two three four five six seven eight nine ten eleven twelve" : NULL;
+    if (huge) { view.seconds = 1e30; view.tokens = -1e30; view.points[0].kl = -1.234e-300; }
+    for (rows = 2; rows < 40; rows++)
+        for (columns = 1; columns < 130; columns += 1 + columns / 9) {
+            lines = screen_draw(&view, g, m, columns, rows, drawn, SCREEN_ROOM);
+            wide = widest(drawn, &counted);
+            CHECK(lines == counted && lines < rows && lines > 0, "%d of %d lines in %d", counted,
+                  lines, rows);
+            CHECK(wide < columns || columns < 2, "%d of %d columns", wide, columns);
+        }
+    free(drawn);
 }
 
 static void test_run(void) {
@@ -105,12 +114,11 @@ static void test_run(void) {
         CHECK(!doctor_says(view.points, view.count) || i > 30, "step %d: %s", i,
               doctor_says(view.points, view.count));
     }
-    lines = screen_draw(&view, g, &m, 80, drawn, SCREEN_ROOM);
+    lines = screen_draw(&view, g, &m, 80, 24, drawn, SCREEN_ROOM);
     CHECK(lines >= 1 + SCREEN_CURVES && strstr(drawn, "step 40 of 40"), "%d lines", lines);
-    for (i = 0, text = drawn; *text; text++) i += *text == '\n';
-    CHECK(i == lines, "%d of %d lines", i, lines);
+    for (i = 0; i < 4; i++) check_sizes(&view, g, &m, i & 1 ? "kl:\xe4\xbd\xa0 b" : NULL, i > 1);
     text = page();
-    CHECK(well_formed(text), "the page is not well-formed");
+    CHECK(!not_well_formed(text), "the page goes wrong at %.60s", not_well_formed(text));
     CHECK(has_numbers_only(text), "a number is not finite");
     CHECK(strstr(text, "held-out accuracy") && strstr(text, "rewards/sev&lt;en&gt;/mean"),
           "a curve is missing");
@@ -160,12 +168,12 @@ static void test_logs(void) {
     CHECK(!report_read(&r, log_path, error), "%s", error);
     CHECK(r.count == 2 && r.rows[1].step == 2 && r.rows[1].values[0] == 0.5,
           "%d rows, the last has %g", r.count, r.rows[r.count - 1].values[0]);
-    CHECK(r.bad_lines == 3 && r.first_bad == 3, "%d bad lines, the first is %d", r.bad_lines,
-          r.first_bad);
+    CHECK(r.bad_lines == 3 && strstr(r.first_bad, "test_report.jsonl: line 3, column 1: "),
+          "%d bad lines, the first is %s", r.bad_lines, r.first_bad);
     report_free(&r);
     text = page();
-    CHECK(well_formed(text) && has_numbers_only(text), "a log with gaps");
-    CHECK(strstr(text, "3 lines of the log could not be read, the first is line 3"), "the foot");
+    CHECK(!not_well_formed(text) && has_numbers_only(text), "a log with gaps");
+    CHECK(strstr(text, "could not be read: 3. The first: test_report.jsonl: line 3"), "the foot");
     free(text);
     log_lines("nothing\n");
     CHECK(report_write(log_path, page_path, error) && strstr(error, "no steps"), "%s", error);

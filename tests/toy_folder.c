@@ -1,6 +1,9 @@
-/* toy_folder FOLDER: writes a model folder as Hugging Face has them, small enough for tests: a Llama
- * of 40 thousand weights that has seen some sums, a byte-level tokenizer.json without merges, a
- * ChatML template; and FOLDER/train.jsonl and FOLDER/test.jsonl, questions for it. */
+/* toy_folder FOLDER: writes a model folder as Hugging Face has them, small enough for tests: a
+ * Llama of 40 thousand weights that has seen some sums, a byte-level tokenizer.json without merges,
+ * a ChatML template; and FOLDER/train.jsonl and FOLDER/test.jsonl, questions for it.
+ *
+ * toy_folder FOLDER TOKENIZER: one of the shape of Qwen2.5, random and narrow, with the tokenizer of
+ * the folder TOKENIZER, which must be Qwen2's or Qwen3's. */
 #define _XOPEN_SOURCE 700           /* mkdir */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
@@ -133,11 +136,9 @@ static int learn_some_sums(grpo *g, int steps) {
     return 0;
 }
 
-int main(int argc, char **argv) {
+static int write_sums_model(const char *folder) {
     grpo_config c = grpo_defaults();
     grpo *g;
-    if (argc != 2) { fprintf(stderr, "toy_folder FOLDER\n"); return 2; }
-    mkdir(argv[1], 0777);
     c.model.vocab_size = VOCABULARY;
     c.model.hidden_size = 32;
     c.model.intermediate_size = 96;
@@ -150,13 +151,65 @@ int main(int argc, char **argv) {
     c.max_completion_length = 4;
     c.objective.beta = 0;
     g = grpo_new(&c);
-    if (!g || learn_some_sums(g, 60) || grpo_save(g, argv[1], 0)) {
+    if (!g || learn_some_sums(g, 60) || grpo_save(g, folder, 0)) {
         fprintf(stderr, "toy_folder: %s\n", g ? grpo_error(g) : c.error);
         return 1;
     }
     grpo_free(g);
-    write_tokenizer(argv[1]);
-    write_settings(argv[1]);
-    write_questions(argv[1]);
+    write_tokenizer(folder);
+    write_settings(folder);
+    write_questions(folder);
     return 0;
+}
+
+/* Qwen2.5-0.5B's config.json but for the sizes, which are 1/28 of its own. */
+static int write_qwen(const char *folder, const char *tokenizer) {
+    static const char *const names[2] = { "tokenizer.json", "tokenizer_config.json" };
+    grpo_config c = grpo_defaults();
+    FILE *f;
+    grpo *g;
+    int i;
+    c.model.vocab_size = 151936;
+    c.model.hidden_size = 32;
+    c.model.intermediate_size = 176;
+    c.model.num_hidden_layers = 2;
+    c.model.num_attention_heads = 4;
+    c.model.num_key_value_heads = 2;
+    c.model.head_dim = 8;
+    c.model.max_position_embeddings = 32768;
+    c.model.rope_theta = 1e6f;
+    c.model.rms_norm_eps = 1e-6f;
+    c.model.tie_word_embeddings = c.model.attention_bias = 1;
+    c.encode = encode; c.decode = decode;
+    c.eos_token_id = 151645;
+    c.num_prompts = c.num_generations = c.max_completion_length = c.max_prompt_length = 1;
+    c.objective.beta = 0;
+    g = grpo_new(&c);
+    if (!g || grpo_save(g, folder, GRPO_SAVE_BF16)) {
+        fprintf(stderr, "toy_folder: %s\n", g ? grpo_error(g) : c.error);
+        return 1;
+    }
+    grpo_free(g);
+    f = create(folder, "generation_config.json");
+    fprintf(f, "{\"eos_token_id\": [151645, 151643], \"pad_token_id\": 151643}\n");
+    fclose(f);
+    for (i = 0; i < 2; i++) {
+        char path[1024], error[JSON_ERROR_LENGTH];
+        size_t length;
+        char *text;
+        snprintf(path, sizeof path, "%s/%s", tokenizer, names[i]);
+        text = json_load(path, &length, error);
+        if (!text) { fprintf(stderr, "toy_folder: %s\n", error); return 1; }
+        f = create(folder, names[i]);
+        fwrite(text, 1, length, f);
+        fclose(f);
+        free(text);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2 && argc != 3) { fprintf(stderr, "toy_folder FOLDER [TOKENIZER]\n"); return 2; }
+    mkdir(argv[1], 0777);
+    return argc == 3 ? write_qwen(argv[1], argv[2]) : write_sums_model(argv[1]);
 }
