@@ -1033,7 +1033,7 @@ static const char *grpo__wgmma_missing(grpo__cuda *c) {
     if (cudaFuncGetAttributes(&kernel, grpo__wgmma_product_kernel<1, false, false>) != cudaSuccess
         || kernel.sharedSizeBytes == 0)
         return "grpo_cuda.cu was compiled without what grpo_cuda_hopper() needs: "
-               "make cuda CUDA_ARCH=sm_90a";
+               "make -B cuda CUDA_ARCH=sm_90a";
 #if CUDART_VERSION >= 12050
     cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000, cudaEnableDefault);
 #else
