@@ -11,6 +11,7 @@ long grpo_shim_allocated(void);
 #endif
 
 static int tiny;                    /* few and small cases: for the stand-in, for --quick        */
+static int products_alone;          /* for --products                                            */
 
 /* ---- one operation on both backends. Inputs are rounded to what the device stores. */
 typedef struct side { const grpo_backend *b; void *context; } side;
@@ -738,7 +739,7 @@ static void test_backend(const grpo_backend *b) {
     cpu.context = cpu.b->open(&c, error);
     test_products();
     test_tiles();
-    if (b != grpo_cuda_hopper()) {  /* its other operations are grpo_cuda()'s                    */
+    if (b != grpo_cuda_hopper() && !products_alone) {         /* its others are grpo_cuda()'s  */
         test_rows();
         test_attention();
         test_decode();
@@ -748,6 +749,7 @@ static void test_backend(const grpo_backend *b) {
     gpu.b->close(gpu.context);
     cpu.b->close(cpu.context);
     printf("%s: worst difference of one operation %.2g\n", b->name, worst_of[is_bf16()]);
+    if (products_alone) return;
     if (fp32) {
         failures = grpo_selftest(b, note, NULL);
         CHECK(failures == 0, "%s: %d failures of grpo_selftest()", b->name, failures);
@@ -772,6 +774,7 @@ int main(int argc, char **argv) {
     tiny = 1;
 #endif
     if (argc > 1 && !strcmp(argv[1], "--quick")) tiny = 1;
+    if (argc > 1 && !strcmp(argv[1], "--products")) products_alone = 1;
     if (!has_device(grpo_cuda(), error)) {
         printf("skipped: %s\n", error);
         return 0;
