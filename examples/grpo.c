@@ -299,9 +299,10 @@ static int set_option(settings *s, const option *o, const char *value) {
     if (good && kind == SIZE) *(size_t *)at = (size_t)x;
     if (good && (kind == INT || kind == COUNT || kind == SOME)) *(int *)at = (int)x;
     if (good) return 0;
-    fprintf(stderr, "grpo: --%s needs %s, not \"%s\"\n", o->name, kind == SCHEDULE
-            ? "constant, linear or cosine" : kind == SOME ? "a whole number from 1 up" : kind == FLOAT
-            ? "a number" : kind == INT ? "a whole number" : "a whole number from 0 up", value);
+    fprintf(stderr, "grpo: --%s needs %s, not \"%s\"\n", o->name,
+            kind == SCHEDULE ? "constant, linear or cosine" : kind == FLOAT ? "a number"
+            : kind == INT ? "a whole number" : kind == SOME ? "a whole number from 1 up"
+            : "a whole number from 0 up", value);
     return -1;
 }
 
@@ -1069,6 +1070,7 @@ int main(int argc, char **argv) {
     code = commands[i].run(&s);
     for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s.verifiers[i]);
     tokenizer_free(s.tokens);
-    if (fflush(stdout) || ferror(stdout)) code = complain("not all that was printed could be written");
+    if (fflush(stdout) || ferror(stdout))
+        code = complain("not all that was printed could be written");
     return code ? 1 : 0;
 }
