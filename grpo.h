@@ -2214,32 +2214,47 @@ static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, co
 enum { GRPO__PANEL = 32 };
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
- * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines;
- * direction -1 turns back: it is the transpose, and so the derivative. */
-GRPO__INLINE void grpo__turn_pairs(float *x, float *y, const float *c, const float *s,
-                                   float direction, int n) {
-    int i;
-    for (i = 0; i < n; i++) {
-        float a = x[i], b = y[i], sine = direction * s[i];
-        x[i] = a * c[i] - b * sine;
-        y[i] = b * c[i] + a * sine;
+ * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines. Norm
+ * and turn are computed in double and rounded once: the softmax of large scores feels every other
+ * rounding of q and k. */
+GRPO__INLINE void grpo__turn_pairs(float *y, const float *x, int normed, double rstd,
+                                   const float *gain, const float *turns, int d) {
+    int i, half = d / 2;
+    for (i = 0; i < half; i++) {
+        double a = (double)x[i], b = (double)x[half + i];
+        double c = (double)turns[i], s = (double)turns[half + i];
+        if (normed) { a *= rstd * (double)gain[i]; b *= rstd * (double)gain[half + i]; }
+        y[i] = (float)(a * c - b * s);
+        y[half + i] = (float)(b * c + a * s);
     }
 }
 
-GRPO__INLINE void grpo__turn(float *x, const float *turns, float direction, int d) {
-    int i = 0, half = d / 2;
-    for (; i + 8 <= half; i += 8)
-        grpo__turn_pairs(x + i, x + half + i, turns + i, turns + half + i, direction, 8);
-    grpo__turn_pairs(x + i, x + half + i, turns + i, turns + half + i, direction, half - i);
+GRPO__INLINE double grpo__exact_rstd(const float *x, int n, float eps) {
+    double s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
+    int i, j;
+    for (i = 0; i + 8 <= n; i += 8)
+        for (j = 0; j < 8; j++) s[j] += (double)x[i + j] * (double)x[i + j];
+    for (j = 0; i < n; i++, j++) s[j] += (double)x[i] * (double)x[i];
+    for (j = 1; j < 8; j++) s[0] += s[j];
+    return 1 / sqrt(s[0] / n + (double)eps);
 }
 
 /* Heads of q or k, side by side: y = turn(norm(x)). gain NULL: no norm. */
 GRPO__INLINE void grpo__rotate_heads(float *y, const float *x, int heads, const float *gain,
                                const float *turns, float eps, int d) {
     for (; heads > 0; heads--, x += d, y += d) {
-        if (gain) grpo__rms(y, x, gain, d, eps);
-        else memcpy(y, x, (size_t)d * sizeof *y);
-        grpo__turn(y, turns, 1, d);
+        if (!gain) grpo__turn_pairs(y, x, 0, 1, gain, turns, d);
+        else grpo__turn_pairs(y, x, 1, grpo__exact_rstd(x, d, eps), gain, turns, d);
+    }
+}
+
+/* x turned back: the transpose, and so the derivative. */
+GRPO__INLINE void grpo__turn_back(float *x, const float *turns, int d) {
+    int i, half = d / 2;
+    for (i = 0; i < half; i++) {
+        float a = x[i], b = x[half + i];
+        x[i] = a * turns[i] + b * turns[half + i];
+        x[half + i] = b * turns[i] - a * turns[half + i];
     }
 }
 
@@ -2247,7 +2262,7 @@ GRPO__INLINE void grpo__rotate_heads(float *y, const float *x, int heads, const 
 GRPO__INLINE void grpo__rotate_heads_backward(float *dx, float *dy, const float *x, int heads,
                                         const float *gain, const float *turns, float eps, int d) {
     for (; heads > 0; heads--, x += d, dx += d, dy += d) {
-        grpo__turn(dy, turns, -1, d);
+        grpo__turn_back(dy, turns, d);
         if (!gain) { memcpy(dx, dy, (size_t)d * sizeof *dx); continue; }
         memset(dx, 0, (size_t)d * sizeof *dx);
         grpo__rms_backward(dx, dy, x, gain, grpo__rstd(x, d, eps), d);
@@ -4053,7 +4068,7 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
     int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
     int reference = c->objective.beta > 0 && !s->rank;
     w->weights = grpo__take_floats(a, grpo__add(frozen, n));
-    w->trained = w->weights + frozen;
+    w->trained = w->weights ? w->weights + frozen : NULL;     /* NULL while it is measured       */
     w->operands = (char *)grpo__take(a, operands, 1);
     memory->weights = a->used - start; start = a->used;
     w->reference = reference ? grpo__take_floats(a, n) : NULL;
@@ -8927,11 +8942,10 @@ static void grpo__read_index(grpo__file *f) {
 
 /* Numbers [at, at + n) of a slot to where they belong. The weights of a model are the reference's
  * too. */
-static void grpo__put(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at, float *x,
-                      size_t n) {
+static void grpo__put(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at,
+                      const float *x, size_t n) {
     struct grpo__machinery *w = g->machinery;
     size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, i;
-    for (i = 0; s->scale != 1 && i < n; i++) x[i] *= s->scale;
     for (i = 0; s->turned && i < n; i++)
         f->buffer[(at + i) % in * rank + (at + i) / in] = x[i];
     if (s->model) {
@@ -8956,6 +8970,9 @@ static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
         grpo__read(f, bytes, n * size, n * size);
         if (!f->code && !grpo__decode_floats(x, bytes, n, s->dtype))
             grpo__bad(f, s->name, "holds a number that is not finite");
+        for (i = 0; s->scale != 1 && i < n && !f->code; i++)
+            if (!grpo__finite((double)(x[i] *= s->scale)))
+                grpo__bad(f, s->name, "times alpha / rank is beyond the range of a float");
         for (i = 0; s->zero && i < n && !f->code; i++)
             if (x[i] != 0) grpo__bad(f, s->name, "is not zero, which is not supported");
         if (f->placing && !f->code) grpo__put(f, g, s, at, x, n);
@@ -9369,7 +9386,11 @@ static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
         c.objective.kl = GRPO_KL_FULL;
     }
     if (variant == 9) { c.lora.rank = 3; c.lora.alpha = 5.0f; }
-    if (variant == 10) { c.lora.rank = 2; c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP; }
+    if (variant == 10) {
+        c.lora.rank = 2;
+        c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP;
+        c.objective.kl = GRPO_KL_FULL;
+    }
     grpo_add_reward(&c, "trial", grpo__try_reward, 1.0f, NULL);
     return c;
 }

@@ -13,7 +13,7 @@ build() { # build NAME FLAGS: tests/NAME.c -> $dir/NAME
     try ${SAN_CC:-gcc} -std=c99 -g -O1 -I. "$@" "tests/$name.c" -o "$dir/$name" -lm
 }
 for t in test_maths test_rewards test_exact test_files test_backend test_failures test_ppo \
-         test_interpreter test_tokenizer test_gguf test_questions test_chat test_report \
+         test_interpreter test_tokenizer test_gguf test_questions test_chat test_report test_lora \
          test_verifier; do
     build $t -fsanitize=address,undefined -fno-sanitize-recover=all
     cd "$dir" && try "./$t"; cd "$here" || exit 1

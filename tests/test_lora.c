@@ -90,13 +90,26 @@ static float *frozen(const grpo *g) {
     return x;
 }
 
+/* The same completions, for another policy. */
+static void adopt(grpo *to, const grpo *from) {
+    grpo_completion c[32];
+    int i;
+    memset(c, 0, sizeof c);
+    for (i = 0; i < 32; i++) {
+        c[i].tokens = from->batch.tokens + from->batch.offsets[i];
+        c[i].num_tokens = from->batch.offsets[i + 1] - from->batch.offsets[i];
+        c[i].truncated = from->batch.truncated[i];
+    }
+    CHECK(!grpo_adopt(to, sums, 4, c), "%s", grpo_error(to));
+}
+
 /* ---- before and after the first steps */
 static void test_invariants(void) {
     grpo *plain = create_on_base(config(0)), *g = create_on_base(config(6));
     float *x = (float *)malloc(4096), *y = (float *)malloc(4096);
     float *before = frozen(g), *after, *loaded = frozen(plain);
     grpo_metrics m;
-    int i, step;
+    int step;
     CHECK(!memcmp(before, loaded, g->num_parameters * sizeof *before), "what was loaded");
     CHECK(g->num_trained == 2 * 6 * (size_t)(3 * 32 + 32 + 16 + 16 + 32 + 32 + 2 * 32 + 2 * 56
                                              + 56 + 32), "%lu are trained",
@@ -116,18 +129,9 @@ static void test_invariants(void) {
     CHECK(!memcmp(x, g->batch.logprobs, (size_t)count(g) * sizeof *x),
           "the trainer's log-probs are the sampler's");
     CHECK(!grpo_forward(g, GRPO_REFERENCE, x, NULL), "%s", grpo_error(g));
-    {   /* the same tokens under the model alone */
-        grpo_completion c[32];
-        memset(c, 0, sizeof c);
-        for (i = 0; i < 32; i++) {
-            c[i].tokens = g->batch.tokens + g->batch.offsets[i];
-            c[i].num_tokens = g->batch.offsets[i + 1] - g->batch.offsets[i];
-            c[i].truncated = g->batch.truncated[i];
-        }
-        CHECK(!grpo_adopt(plain, sums, 4, c) && !grpo_forward(plain, GRPO_POLICY, y, NULL), "%s",
-              grpo_error(plain));
-        CHECK(furthest(x, y, (size_t)count(g)) == 0, "the reference is the model");
-    }
+    adopt(plain, g);
+    CHECK(!grpo_forward(plain, GRPO_POLICY, y, NULL)
+          && furthest(x, y, (size_t)count(g)) == 0, "the reference is the model");
     after = frozen(g);
     CHECK(!memcmp(before, after, g->num_parameters * sizeof *before), "frozen weights have moved");
     free(x); free(y); free(before); free(after); free(loaded);
@@ -167,16 +171,7 @@ static void test_gradients(void) {
     full = create(config(0));
     CHECK(!grpo_load(full, out), "%s", grpo_error(full));
     grpo_rollout(g, sums, 4);
-    {
-        grpo_completion c[32];
-        memset(c, 0, sizeof c);
-        for (i = 0; i < 32; i++) {
-            c[i].tokens = g->batch.tokens + g->batch.offsets[i];
-            c[i].num_tokens = g->batch.offsets[i + 1] - g->batch.offsets[i];
-            c[i].truncated = g->batch.truncated[i];
-        }
-        CHECK(!grpo_adopt(full, sums, 4, c), "%s", grpo_error(full));
-    }
+    adopt(full, g);
     CHECK(furthest(full->batch.logprobs, g->batch.logprobs, (size_t)count(g)) < 2e-6,
           "merged, log-probs are %g away",
           furthest(full->batch.logprobs, g->batch.logprobs, (size_t)count(g)));
