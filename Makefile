@@ -98,9 +98,12 @@ $(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h tests/make_gguf.h \
 $(BUILD) $(BUILD)/cuda:
 	mkdir -p $@
 
-# ---- the GPU. CUDA_ARCH: native is the card of this machine; sm_90a, say, is another's
+# ---- the GPU. CUDA_ARCH: native is the card of this machine; sm_80, say, another's; sm_90a is a
+# Hopper with all that it has, which grpo_cuda_hopper() needs
 NVCC     ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
 CUDA_ARCH ?= native
+CUDA_FLAGS = $(subst -arch=sm_90a,-gencode=arch=compute_90a$(comma)code=sm_90a,-arch=$(CUDA_ARCH))
+comma    := ,
 CUDA_LIB  = $(abspath $(dir $(NVCC))../lib64)
 CUDA_LINK = $(BUILD)/cuda/grpo_cuda.o -L$(CUDA_LIB) -Wl,-rpath,$(CUDA_LIB) -lcudart -lstdc++ -ldl -lm
 CUDA_EXAMPLES = $(filter-out 04_your_own_model gguf2hf story_verifier,$(EXAMPLES))
@@ -124,7 +127,7 @@ nvcc-is-there:
 	    "make cuda NVCC=/path/to/nvcc"; exit 1; }
 
 $(BUILD)/cuda/grpo_cuda.o: grpo_cuda.cu $(HEADER) | nvcc-is-there $(BUILD)/cuda
-	$(NVCC) -O3 -std=c++17 -arch=$(CUDA_ARCH) -I. -c $< -o $@
+	$(NVCC) -O3 -std=c++17 $(CUDA_FLAGS) -I. -c $< -o $@
 
 $(BUILD)/cuda/%: examples/%.c $(BUILD)/cuda/grpo_cuda.o $(SHARED)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -DGRPO_CUDA -I. $< -o $@ $(CUDA_LINK)
@@ -137,7 +140,7 @@ $(BUILD)/cuda/%: tests/%.c $(BUILD)/cuda/grpo_cuda.o tests/check.h
 
 # ---- the same unit on the CPU. A tensor instruction is a few wrappers there, in tests/cuda_shim.h
 SHIMFLAGS ?= -O3
-SHIM_WARN = -Wall -Wextra -Wno-unknown-pragmas -Wno-unused-function
+SHIM_WARN = -Wall -Wextra -Wno-unknown-pragmas -Wno-unused-function -Wno-psabi
 
 cuda-shim: $(BUILD)/test_cuda_shim $(BUILD)/cuda_bench_shim
 	./$(BUILD)/test_cuda_shim

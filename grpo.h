@@ -1031,9 +1031,11 @@ typedef struct grpo_backend {
 } grpo_backend;                                               /* mix: y = a y + b x              */
 
 GRPO_API const grpo_backend *grpo_cpu(void);
-/* Defined in grpo_cuda.cu, for NVIDIA GPUs: bf16 on tensor cores, and plain fp32. */
+/* Defined in grpo_cuda.cu, for NVIDIA GPUs: bf16 on tensor cores, plain fp32, and bf16 by what only
+ * sm_90 has. */
 extern const grpo_backend *grpo_cuda(void);
 extern const grpo_backend *grpo_cuda_fp32(void);
+extern const grpo_backend *grpo_cuda_hopper(void);
 
 #ifdef __cplusplus
 }

@@ -12,11 +12,15 @@
  *     grpo_cuda()        bf16 activations and operands on tensor cores, fp32 sums and fp32 weights
  *                        (sm_80 and up; on older cards the next one)
  *     grpo_cuda_fp32()   plain kernels in fp32: the definition that the fast ones are tested by
+ *     grpo_cuda_hopper() as grpo_cuda(), but products by what only sm_90a has, wgmma and the bulk
+ *                        copy engine (-gencode=arch=compute_90a,code=sm_90a). NOT YET RUN ON A CARD
+ *                        and so nobody's default: tested on the CPU by what the PTX manual says
  *
  * What holds of the ten promises of grpo.h:
- *   - The sampler's log-probs are the trainer's, bit for bit, in both: every product sums k in
+ *   - The sampler's log-probs are the trainer's, bit for bit, in all: every product sums k in
  *     slices of the same size by the same instruction, whatever the tile; attention takes keys in
  *     the same blocks for one row as for sixty-four; nothing depends on which rows lie beside.
+ *     Of wgmma that is deduced, not seen: a card has to pass make cuda-test first.
  *   - Two runs give the same bits: there is no atomic on floats and no order left to chance.
  *   - fp32 keeps gradients free of the micro-batch split. bf16 does not: a gradient's sum over rows
  *     goes by sixteens from the beginning of each pass, so another split rounds differently.
@@ -24,8 +28,8 @@
  *
  *     >>runtime     context, errors, memory              >>attention   plain, flash, and backward
  *     >>rows        gather, embedding, norm, SwiGLU       >>logits      log-probs, KL, sampling
- *     >>matmul      plain; PTX; tensor cores              >>optimizer   AdamW, norms
- *     >>rotate      positions, q/k norm                   >>tables      the two backends
+ *     >>matmul      plain; PTX; tensor cores; wgmma       >>optimizer   AdamW, norms
+ *     >>rotate      positions, q/k norm                   >>tables      the three backends
  *
  * Public domain or MIT, like grpo.h. */
 #include "grpo.h"
@@ -38,6 +42,7 @@
 #include <string.h>
 
 #ifndef GRPO_CUDA_SHIM              /* a test's stand-in for the device, tests/cuda_shim.h        */
+#include <cuda.h>                   /* types of tensor maps; nothing of it is linked              */
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #define GRPO__LAUNCH(kernel, grid, block, shared, stream, ...) \
@@ -61,14 +66,21 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so 
        GRPO__BACKWARD_QUERIES = 32,
        GRPO__PAD = 8,               /* elements after each row in shared memory: ldmatrix then
                                        meets every bank once                                     */
-       GRPO__PARTIAL_MB = 32 };     /* room for the slices of a product that are summed apart    */
+       GRPO__PARTIAL_MB = 32,       /* room for the slices of a product that are summed apart    */
+       GRPO__DEPTH = 64,            /* wgmma: k of a step, 128 bytes, the widest swizzle         */
+       GRPO__PIPE = 4,              /* such steps under way                                      */
+       GRPO__WIDTH = 128,           /* columns of a tile: n of the one instruction used          */
+       GRPO__CHUNK = 64 * 128 };    /* bytes of 64 lines of a step                               */
 
 /* --------------------------------------------------------------------------------- >>runtime --
  * Everything is queued on one stream. The first error of the device is kept as a sentence, and
  * grpo.h asks for it before it believes a result. */
+typedef decltype(&cuTensorMapEncodeTiled) grpo__encode_map;
+
 typedef struct grpo__cuda {
     cudaStream_t stream;
     int    multiprocessors;
+    grpo__encode_map encode_map;    /* the driver's; NULL: products by mma.sync                  */
     void  *scratch;                 /* device; grows to what the largest operation needs         */
     size_t scratch_size;
     int    failed;
@@ -522,16 +534,8 @@ __global__ void grpo__add_rows_kernel(float *dbias, const E *dy, int n, int widt
 }
 
 /* ---- PTX, one wrapper an instruction: all that this file needs of the tensor cores (sm_80 up).
- * Under the test's stand-in, its definition. */
-#ifdef GRPO_CUDA_SHIM
-#define grpo__mma        grpo_shim_mma_m16n8k16_bf16
-#define grpo__copy_16    grpo_shim_cp_async16
-#define grpo__copy_fence grpo_shim_cp_commit
-#define grpo__copy_wait(left) grpo_shim_cp_wait(left)
-template <bool TURNED> static void grpo__load_matrices(uint32_t r[4], const grpo__bf16 *row) {
-    grpo_shim_ldmatrix_x4(r, row, TURNED);
-}
-#else
+ * The test's stand-in has definitions of these and of the next page's instead. */
+#ifndef GRPO_CUDA_SHIM
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
 #define GRPO__PTX(...) asm volatile(__VA_ARGS__)
 #else
@@ -574,6 +578,76 @@ __device__ __forceinline__ void grpo__copy_fence() {
     GRPO__PTX("cp.async.commit_group;" ::: "memory");
 }
 #define grpo__copy_wait(left) GRPO__PTX("cp.async.wait_group %0;" :: "n"(left) : "memory")
+#endif
+
+/* ---- PTX of sm_90a: barriers that count bytes, the bulk copy engine, wgmma. */
+#if defined(GRPO_CUDA_SHIM) || !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define GRPO__WGMMA
+#endif
+#if defined(GRPO__WGMMA) && !defined(GRPO_CUDA_SHIM)
+__device__ __forceinline__ uint32_t grpo__shared(const void *at) {
+    return (uint32_t)__cvta_generic_to_shared(at);
+}
+
+/* A barrier's phase ends after count arrivals and all expected bytes; phases have parities 0, 1, 0,
+ * ... The fence shows a new barrier to the copy engine. */
+__device__ __forceinline__ void grpo__barrier_init(uint64_t *b, int count) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" :: "r"(grpo__shared(b)), "r"(count)
+                 : "memory");
+}
+__device__ __forceinline__ void grpo__barrier_fence() {
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+__device__ __forceinline__ void grpo__barrier_arrive(uint64_t *b) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" :: "r"(grpo__shared(b)) : "memory");
+}
+__device__ __forceinline__ void grpo__barrier_expect(uint64_t *b, int bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
+                 :: "r"(grpo__shared(b)), "r"(bytes) : "memory");
+}
+/* Until the phase of this parity has ended; before the first was one of parity 1. */
+__device__ __forceinline__ void grpo__barrier_wait(uint64_t *b, int parity) {
+    int done;
+    do asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; "
+                    "selp.b32 %0, 1, 0, p;}"
+                    : "=r"(done) : "r"(grpo__shared(b)), "r"(parity) : "memory");
+    while (!done);
+}
+
+/* The map's box from element `at` of line `line` on; its bytes count for the barrier. */
+__device__ __forceinline__ void grpo__load_box(void *to, const CUtensorMap *map, int at, int line,
+                                               uint64_t *b) {
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%2, %3}], [%4];" :: "r"(grpo__shared(to)), "l"(map), "r"(at),
+                 "r"(line), "r"(grpo__shared(b)) : "memory");
+}
+
+/* D[64, 128] = A[64, 16] B[16, 128] + (add ? D : 0) by four warps, from descriptors; AT, BT: lines
+ * are k's. d[4 v + 2 h + i] of warp w, lane l: row 16 w + l / 4 + 8 h, column 8 v + 2 (l % 4) + i.
+ * The fence comes after other uses of d, the wait (until LEFT groups are under way) before them. */
+__device__ __forceinline__ void grpo__wgmma_fence() {
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+__device__ __forceinline__ void grpo__wgmma_commit() {
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+#define GRPO__D8(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]),   \
+                    "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define GRPO__D64 GRPO__D8(0), GRPO__D8(8), GRPO__D8(16), GRPO__D8(24), GRPO__D8(32),             \
+                  GRPO__D8(40), GRPO__D8(48), GRPO__D8(56)
+template <int LEFT> __device__ __forceinline__ void grpo__wgmma_wait(float d[64]) {
+    asm volatile("wgmma.wait_group.sync.aligned %64;" : GRPO__D64 : "n"(LEFT) : "memory");
+}
+template <bool AT, bool BT>
+__device__ __forceinline__ void grpo__wgmma(float d[64], uint64_t a, uint64_t b, int add) {
+    asm volatile("{.reg .pred p; setp.ne.b32 p, %66, 0; "
+                 "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 "
+                 "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,"
+                 "%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,"
+                 "%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,"
+                 "%62,%63}, %64, %65, p, 1, 1, %67, %68;}"
+                 : GRPO__D64 : "l"(a), "l"(b), "r"(add), "n"((int)AT), "n"((int)BT) : "memory");
+}
 #endif
 
 __device__ __forceinline__ uint32_t grpo__pair(float low, float high) {
@@ -643,6 +717,16 @@ __device__ __forceinline__ void grpo__finish_pair(const grpo__product<grpo__bf16
     *(uint32_t *)(void *)(t.y + at) = grpo__pair(x, y);
 }
 
+/* The same, or where k is split into its slice. What lies outside the matrix is dropped. */
+__device__ __forceinline__ void grpo__store_pair(const grpo__product<grpo__bf16> &t, float *partial,
+                                                 int i, int j, float x, float y) {
+    if (i >= t.m || j >= t.n) return;
+    if (!partial) { grpo__finish_pair(t, i, j, x, y); return; }
+    partial += ((size_t)blockIdx.z * (size_t)t.m + (size_t)i) * (size_t)t.n + (size_t)j;
+    partial[0] = x;
+    partial[1] = y;
+}
+
 template <int BM, int BN, int WM, int WN, bool AT, bool BT>
 __global__ void __launch_bounds__(grpo__tile<BM, BN, WM, WN, AT, BT>::THREADS)
 grpo__mma_product_kernel(grpo__product<grpo__bf16> t, float *partial) {
@@ -710,19 +794,10 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t, float *partial) {
 #pragma unroll
         for (v = 0; v < WN / 8; v++)
 #pragma unroll
-            for (e = 0; e < 4; e += 2) {
-                int i = i0 + row + 16 * u + lane / 4 + 4 * e;
-                int j = j0 + column + 8 * v + lane % 4 * 2;
-                if (i >= t.m || j >= t.n) continue;
-                if (partial) {
-                    float *to = partial + ((size_t)blockIdx.z * (size_t)t.m + (size_t)i)
-                              * (size_t)t.n + (size_t)j;
-                    to[0] = total[u][v][e];
-                    to[1] = total[u][v][e + 1];
-                } else {
-                    grpo__finish_pair(t, i, j, total[u][v][e], total[u][v][e + 1]);
-                }
-            }
+            for (e = 0; e < 4; e += 2)
+                grpo__store_pair(t, partial, i0 + row + 16 * u + lane / 4 + 4 * e,
+                                 j0 + column + 8 * v + lane % 4 * 2, total[u][v][e],
+                                 total[u][v][e + 1]);
 }
 
 /* The slices of a split product, summed in order. */
@@ -748,25 +823,36 @@ template <typename Kernel> static void grpo__allow_shared(grpo__cuda *c, Kernel 
                                                  bytes), "asking for shared memory");
 }
 
+static dim3 grpo__tiles_of(const grpo__product<grpo__bf16> &t, int rows, int columns) {
+    return dim3((unsigned)grpo__blocks_of((size_t)t.n, columns),
+                (unsigned)grpo__blocks_of((size_t)t.m, rows));
+}
+
+/* Where there are too few tiles, k is split over grid.z; the slices then go to the result. */
+static float *grpo__split(grpo__cuda *c, const grpo__product<grpo__bf16> &t, dim3 *grid) {
+    int slices = grpo__blocks_of((size_t)t.k, GRPO__SLICE);
+    size_t size = (size_t)t.m * (size_t)t.n, room = (size_t)GRPO__PARTIAL_MB << 20;
+    if (slices < 2 || grid->x * grid->y >= 2 * (unsigned)c->multiprocessors
+        || size > room / sizeof(float) / (size_t)slices) return NULL;
+    grid->z = (unsigned)slices;
+    return (float *)grpo__cuda_scratch(c, room);
+}
+
+static void grpo__join(grpo__cuda *c, const grpo__product<grpo__bf16> &t, const float *partial) {
+    if (partial)
+        GRPO__RUN(c, grpo__add_slices_kernel, grpo__blocks_of((size_t)t.m * (size_t)t.n, 512), 256,
+                  0, t, partial, grpo__blocks_of((size_t)t.k, GRPO__SLICE));
+}
+
 template <int BM, int BN, int WM, int WN, bool AT, bool BT>
 static void grpo__mma_product_by(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
     typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
-    int slices = grpo__blocks_of((size_t)t.k, GRPO__SLICE);
-    dim3 grid((unsigned)grpo__blocks_of((size_t)t.n, BN),
-              (unsigned)grpo__blocks_of((size_t)t.m, BM));
-    size_t size = (size_t)t.m * (size_t)t.n, room = (size_t)GRPO__PARTIAL_MB << 20;
-    float *partial = NULL;
-    if (slices > 1 && grid.x * grid.y < 2 * (unsigned)c->multiprocessors
-        && size <= room / sizeof(float) / (size_t)slices) {   /* too few tiles: split k          */
-        partial = (float *)grpo__cuda_scratch(c, room);
-        grid.z = (unsigned)slices;
-    }
+    dim3 grid = grpo__tiles_of(t, BM, BN);
+    float *partial = grpo__split(c, t, &grid);
     grpo__allow_shared(c, grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>, T::BYTES);
     GRPO__RUN(c, (grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>), grid, T::THREADS, T::BYTES, t,
               partial);
-    if (partial)
-        GRPO__RUN(c, grpo__add_slices_kernel, grpo__blocks_of(size, 512), 256, 0, t, partial,
-                  slices);
+    grpo__join(c, t, partial);
 }
 
 /* Tiles as large as still give every multiprocessor one; their sizes change no bit. */
@@ -780,12 +866,205 @@ static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t)
     else grpo__mma_product_by<128, 128, 64, 32, AT, BT>(c, t);
 }
 
+/* ---- the product by wgmma and the bulk copy engine, for sm_90a: floor 2 m n k FLOPs.
+ * A block computes 64 GROUPS x 128: a warpgroup of four warps 64 rows of it; one warp more feeds
+ * them. In shared memory operands are chunks, 64 lines of 128 bytes, that the engine swizzles, and
+ * fills with zeros outside the matrix. AT, BT: a line is a k of 64 rows or columns, else 64 k's of
+ * one. Sums go as above, by slices of 256, and always by one instruction: tiles and splits change
+ * no bit. */
+template <int GROUPS> struct grpo__wide {
+    enum { CHUNKS = GROUPS + GRPO__WIDTH / 64, STAGE = CHUNKS * GRPO__CHUNK,
+           ALIGN = 1024,            /* the swizzle repeats after so many bytes                   */
+           THREADS = 128 * GROUPS + 32, BYTES = GRPO__PIPE * STAGE + ALIGN };
+};
+
+#ifdef GRPO__WGMMA
+/* A chunk's matrix descriptor at k (PTX ISA, wgmma: Matrix Descriptor Format, and Strides; units of
+ * 16 bytes): from bit 0 the address, from 16 the way to the next chunk if lines are k's (else of no
+ * use), from 32 that to the next 8 lines, at 62 the swizzle of 128 bytes. */
+template <bool TURNED> __device__ __forceinline__ uint64_t grpo__chunk_at(uint32_t chunk, int k) {
+    uint32_t at = chunk + (uint32_t)k * (TURNED ? 128 : 2);
+    return (uint64_t)((at & 0x3ffff) >> 4) | (uint64_t)(TURNED ? GRPO__CHUNK / 16 : 1) << 16
+         | (uint64_t)(8 * 128 / 16) << 32 | (uint64_t)1 << 62;
+}
+
+/* One lane loads the chunks of all steps, each as soon as its place is free. */
+template <int GROUPS, bool AT, bool BT>
+__device__ __forceinline__ void grpo__feed(unsigned char *tiles, uint64_t *full, uint64_t *empty,
+                                           const CUtensorMap *a, const CUtensorMap *b, int i0,
+                                           int j0, int begin, int steps) {
+    typedef grpo__wide<GROUPS> T;
+    int step, u;
+    for (step = 0; step < steps; step++) {
+        int place = step % GRPO__PIPE, k = begin + step * GRPO__DEPTH;
+        unsigned char *to = tiles + place * T::STAGE;
+        grpo__barrier_wait(&empty[place], (step / GRPO__PIPE & 1) ^ 1);
+        grpo__barrier_expect(&full[place], T::STAGE);
+        for (u = 0; u < T::CHUNKS; u++) {
+            int in_a = u < GROUPS, line = in_a ? i0 + 64 * u : j0 + 64 * (u - GROUPS);
+            int turned = in_a ? AT : BT;
+            grpo__load_box(to + u * GRPO__CHUNK, in_a ? a : b, turned ? line : k,
+                           turned ? k : line, &full[place]);
+        }
+    }
+}
+
+/* total = the 64 rows at A times the 128 columns at B, by a warpgroup. A place is given back after
+ * the next step has been issued. */
+template <int STAGE, bool AT, bool BT>
+__device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint32_t B,
+                                              uint64_t *full, uint64_t *empty, int steps) {
+    float sum[64];
+    int step, first, kk, e;
+#pragma unroll
+    for (e = 0; e < 64; e++) sum[e] = total[e] = 0;
+    for (first = 0; first < steps; first = step) {            /* a slice                         */
+        for (step = first; step < min(steps, first + GRPO__SLICE / GRPO__DEPTH); step++) {
+            int place = step % GRPO__PIPE;
+            uint32_t at = (uint32_t)(place * STAGE);
+            grpo__barrier_wait(&full[place], step / GRPO__PIPE & 1);
+            grpo__wgmma_fence();
+#pragma unroll
+            for (kk = 0; kk < GRPO__DEPTH; kk += 16)
+                grpo__wgmma<AT, BT>(sum, grpo__chunk_at<AT>(A + at, kk),
+                                    grpo__chunk_at<BT>(B + at, kk), kk > 0 || step > first);
+            grpo__wgmma_commit();
+            grpo__wgmma_wait<1>(sum);
+            if (step > 0 && threadIdx.x % 32 == 0)
+                grpo__barrier_arrive(&empty[(step - 1) % GRPO__PIPE]);
+        }
+        grpo__wgmma_wait<0>(sum);
+#pragma unroll
+        for (e = 0; e < 64; e++) total[e] += sum[e];
+    }
+}
+#endif
+
+template <int GROUPS, bool AT, bool BT>
+__global__ void __launch_bounds__(grpo__wide<GROUPS>::THREADS, GROUPS == 1 ? 2 : 1)
+grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
+                           const __grid_constant__ CUtensorMap b, grpo__product<grpo__bf16> t,
+                           float *partial) {
+#ifdef GRPO__WGMMA
+    typedef grpo__wide<GROUPS> T;
+    GRPO__DYNAMIC(memory);
+    __shared__ uint64_t full[GRPO__PIPE], empty[GRPO__PIPE];
+    uint32_t at = (uint32_t)__cvta_generic_to_shared(memory), skip = (0u - at) % T::ALIGN;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, group = warp / 4, v;
+    int i0 = (int)blockIdx.y * 64 * GROUPS, j0 = (int)blockIdx.x * GRPO__WIDTH;
+    int begin = partial ? (int)blockIdx.z * GRPO__SLICE : 0;
+    int end = partial ? min(t.k, begin + GRPO__SLICE) : t.k;
+    int steps = (end - begin + GRPO__DEPTH - 1) / GRPO__DEPTH;
+    float total[64];
+    if (threadIdx.x == 0) {
+        for (v = 0; v < GRPO__PIPE; v++) {
+            grpo__barrier_init(&full[v], 1);
+            grpo__barrier_init(&empty[v], 4 * GROUPS);
+        }
+        grpo__barrier_fence();
+    }
+    __syncthreads();
+    if (group == GROUPS) {
+        if (lane == 0)
+            grpo__feed<GROUPS, AT, BT>(memory + skip, full, empty, &a, &b, i0, j0, begin, steps);
+        return;
+    }
+    grpo__consume<T::STAGE, AT, BT>(total, at + skip + (uint32_t)(group * GRPO__CHUNK),
+                                    at + skip + GROUPS * GRPO__CHUNK, full, empty, steps);
+    i0 += 64 * group + warp % 4 * 16 + lane / 4;
+    j0 += lane % 4 * 2;
+#pragma unroll
+    for (v = 0; v < 16; v++) {
+        grpo__store_pair(t, partial, i0, j0 + 8 * v, total[4 * v], total[4 * v + 1]);
+        grpo__store_pair(t, partial, i0 + 8, j0 + 8 * v, total[4 * v + 2], total[4 * v + 3]);
+    }
+#endif
+}
+
+/* A matrix of lines, stride elements apart, for boxes of 64 x 64. Made for each product, in about a
+ * microsecond of the host. */
+static CUtensorMap grpo__map_of(grpo__cuda *c, const grpo__bf16 *from, int length, int lines,
+                                size_t stride) {
+    CUtensorMap map;
+    cuuint64_t size[2] = { (cuuint64_t)length, (cuuint64_t)lines }, bytes[1] = { 2 * stride };
+    cuuint32_t box[2] = { 64, 64 }, every[2] = { 1, 1 };
+    if (c->encode_map(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, (void *)(uintptr_t)from, size,
+                      bytes, box, every, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                      CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE))
+        grpo__check_cuda(c, cudaErrorInvalidValue, "describing a matrix to the copy engine");
+    return map;
+}
+
+template <int GROUPS, bool AT, bool BT>
+static void grpo__wgmma_product_by(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
+    typedef grpo__wide<GROUPS> T;
+    CUtensorMap a = AT ? grpo__map_of(c, t.a, t.m, t.k, t.a_depth)
+                       : grpo__map_of(c, t.a, t.k, t.m, t.a_row);
+    CUtensorMap b = BT ? grpo__map_of(c, t.b, t.n, t.k, t.b_depth)
+                       : grpo__map_of(c, t.b, t.k, t.n, t.b_column);
+    dim3 grid = grpo__tiles_of(t, 64 * GROUPS, GRPO__WIDTH);
+    float *partial = grpo__split(c, t, &grid);
+    grpo__allow_shared(c, grpo__wgmma_product_kernel<GROUPS, AT, BT>, T::BYTES);
+    GRPO__RUN(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), grid, T::THREADS, T::BYTES, a, b, t,
+              partial);
+    grpo__join(c, t, partial);
+}
+
+template <bool AT, bool BT>
+static void grpo__wgmma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
+    dim3 large = grpo__tiles_of(t, 128, GRPO__WIDTH);
+    if (t.m <= 0) return;
+    if (t.m <= 64 || large.x * large.y < (unsigned)c->multiprocessors)
+        grpo__wgmma_product_by<1, AT, BT>(c, t);
+    else grpo__wgmma_product_by<2, AT, BT>(c, t);
+}
+
+/* What is missing here for wgmma; NULL: nothing, and encode_map is there. Compiled for other cards
+ * its kernel is empty, with no barriers in shared memory. */
+static const char *grpo__wgmma_missing(grpo__cuda *c) {
+    int device = 0, major = 0, minor = 0;
+    cudaFuncAttributes kernel = { };
+    void *entry = NULL;
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+    if (major != 9 || minor != 0)
+        return "grpo_cuda_hopper() is for Hopper cards (sm_90), and this is none: use grpo_cuda()";
+    if (cudaFuncGetAttributes(&kernel, grpo__wgmma_product_kernel<1, false, false>) != cudaSuccess
+        || kernel.sharedSizeBytes == 0)
+        return "grpo_cuda.cu was compiled without what grpo_cuda_hopper() needs: "
+               "make cuda CUDA_ARCH=sm_90a";
+#if CUDART_VERSION >= 12050
+    cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &entry, 12000, cudaEnableDefault);
+#else
+    cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &entry, cudaEnableDefault);
+#endif
+    c->encode_map = (grpo__encode_map)entry;
+    return entry ? NULL : "the NVIDIA driver is too old for grpo_cuda_hopper(): update it";
+}
+
+static void *grpo__cuda_open_hopper(const grpo_config *config, char *error) {
+    grpo__cuda *c = (grpo__cuda *)grpo__cuda_open(config, error);
+    const char *missing = c ? grpo__wgmma_missing(c) : NULL;
+    cudaGetLastError();
+    if (!missing) return c;
+    snprintf(error, GRPO_ERROR_LENGTH, "%s", missing);
+    grpo__cuda_close(c);
+    return NULL;
+}
+
 /* ---- the three products of a layer. Tensor cores take matrices whose sides are multiples of 8, in
  * lines that begin at multiples of 16 bytes: a matter of the model alone, so that all passes go the
  * same way. */
 static int grpo__fits_mma(const grpo_matrix *w, const grpo__product<grpo__bf16> &t) {
     return w->rows % 8 == 0 && w->cols % 8 == 0 && w->y_stride % 8 == 0
         && ((uintptr_t)t.a | (uintptr_t)t.y) % 16 == 0;
+}
+
+template <bool AT, bool BT>
+static void grpo__tensor_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
+    if (c->encode_map) grpo__wgmma_product<AT, BT>(c, t);
+    else grpo__mma_product<AT, BT>(c, t);
 }
 
 static void grpo__matmul_by(grpo__cuda *c, const grpo_matrix *, grpo__product<float> &t, bool,
@@ -795,9 +1074,9 @@ static void grpo__matmul_by(grpo__cuda *c, const grpo_matrix *, grpo__product<fl
 static void grpo__matmul_by(grpo__cuda *c, const grpo_matrix *w, grpo__product<grpo__bf16> &t,
                             bool a_turned, bool b_turned) {
     if (!grpo__fits_mma(w, t)) grpo__plain_product(c, t);
-    else if (a_turned) grpo__mma_product<true, true>(c, t);
-    else if (b_turned) grpo__mma_product<false, true>(c, t);
-    else grpo__mma_product<false, false>(c, t);
+    else if (a_turned) grpo__tensor_product<true, true>(c, t);
+    else if (b_turned) grpo__tensor_product<false, true>(c, t);
+    else grpo__tensor_product<false, false>(c, t);
 }
 
 template <typename E>
@@ -2144,9 +2423,9 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
 }
 
 /* ---------------------------------------------------------------------------------- >>tables -- */
-#define GRPO__TABLE(name, E) {                                                                    \
+#define GRPO__TABLE(name, E, open) {                                                              \
         name, sizeof(E),                                                                          \
-        grpo__cuda_context_size, grpo__cuda_open, grpo__cuda_close, grpo__cuda_error,             \
+        grpo__cuda_context_size, open, grpo__cuda_close, grpo__cuda_error,                        \
         grpo__cuda_allocate, grpo__cuda_release, grpo__cuda_upload, grpo__cuda_download,          \
         grpo__cuda_zero, grpo__cuda_operand_size<E>, grpo__cuda_prepare<E>,                       \
         grpo__cuda_write_operand<E>, grpo__cuda_read_operand<E>,                                  \
@@ -2162,15 +2441,21 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
         grpo__cuda_adamw, grpo__cuda_sum_of_squares, grpo__cuda_mix }
 
 const grpo_backend *grpo_cuda_fp32(void) {
-    static const grpo_backend table = GRPO__TABLE("cuda fp32", float);
+    static const grpo_backend table = GRPO__TABLE("cuda fp32", float, grpo__cuda_open);
     return &table;
 }
 
 const grpo_backend *grpo_cuda(void) {
-    static const grpo_backend table = GRPO__TABLE("cuda bf16", grpo__bf16);
+    static const grpo_backend table = GRPO__TABLE("cuda bf16", grpo__bf16, grpo__cuda_open);
     int device = 0, major = 8;
     if (cudaGetDevice(&device) == cudaSuccess)
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
     cudaGetLastError();             /* without a card, open says so                              */
     return major >= 8 ? &table : grpo_cuda_fp32();
+}
+
+const grpo_backend *grpo_cuda_hopper(void) {
+    static const grpo_backend table = GRPO__TABLE("cuda hopper", grpo__bf16,
+                                                  grpo__cuda_open_hopper);
+    return &table;
 }

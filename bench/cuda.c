@@ -173,6 +173,19 @@ static void run_product(void *job) {
     if (p->kind == 2) backend->matmul_dw(context, p->dw, NULL, p->y, p->x, &p->w, p->m);
 }
 
+/* Seconds of it by grpo_cuda_hopper(), whose context this is. */
+static double hopper_seconds(product_job *p, void *hopper) {
+    void *usual = context;
+    double t;
+    backend = grpo_cuda_hopper();
+    context = hopper;
+    t = seconds_of(run_product, p);
+    stop_on_error("a product by wgmma");
+    backend = grpo_cuda();
+    context = usual;
+    return t;
+}
+
 static product_job product_of(int m, int n, int k) {
     product_job p;
     memset(&p, 0, sizeof p);
@@ -204,19 +217,27 @@ static void product(void) {
     static const int small[][3] = { { 33, 40, 24 } };
     const int (*list)[3] = quick ? small : shapes;
     int count = quick ? 1 : (int)(sizeof shapes / sizeof *shapes), i, kind, has = find_cublas();
+    char error[GRPO_ERROR_LENGTH] = "";
+    grpo_config c = grpo_defaults();
+    void *hopper = grpo_cuda_hopper()->open(&c, error);
     printf("product      bf16, TFLOP/s and share of cuBLAS%s\n", has ? "" : " (which is not here)");
+    printf("             by wgmma: %s\n", hopper ? "the second number" : error);
     for (i = 0; i < count; i++) {
         product_job p = product_of(list[i][0], list[i][1], list[i][2]);
         double flops = 2.0 * p.m * p.n * p.k;
         printf("             %5d x %6d x %4d", p.m, p.n, p.k);
         for (kind = 0; kind < (p.m > 64 || quick ? 3 : 1); kind++) {
-            double ours, theirs;
+            double ours, wide = 0, theirs;
             p.kind = kind;
             ours = seconds_of(run_product, &p);
+            if (hopper) wide = hopper_seconds(&p, hopper);
             printf("   %s %6.1f", kinds[kind], 1e-12 * flops / ours);
+            if (hopper) printf(", %6.1f", 1e-12 * flops / wide);
             if (!has) continue;
             theirs = cublas_seconds(&p);
-            printf(" (%3.0f%%)", 100 * theirs / ours);
+            printf(" (%3.0f%%", 100 * theirs / ours);
+            if (hopper) printf(", %3.0f%%", 100 * theirs / wide);
+            printf(")");
             if (flops / theirs > product_peak) product_peak = flops / theirs;
         }
         stop_on_error("a product");
@@ -225,6 +246,7 @@ static void product(void) {
     }
     if (product_peak > 0)
         printf("             the most that cuBLAS does here: %.0f TFLOP/s\n", 1e-12 * product_peak);
+    if (hopper) grpo_cuda_hopper()->close(hopper);
     printf("\n");
 }
 

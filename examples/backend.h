@@ -3,8 +3,9 @@
  *     cpu         grpo_cpu(), the default
  *     cuda        grpo_cuda(): bf16 on tensor cores; the default of programs built by `make cuda`
  *     cuda_fp32   grpo_cuda_fp32(): plain float32
+ *     hopper      grpo_cuda_hopper(): as cuda, by what only sm_90a has; not yet run on a card
  *
- * The last two are there in programs compiled with -DGRPO_CUDA and linked with grpo_cuda.o. */
+ * The last three are there in programs compiled with -DGRPO_CUDA and linked with grpo_cuda.o. */
 #ifndef BACKEND_H
 #define BACKEND_H
 
@@ -27,7 +28,8 @@ static inline const grpo_backend *backend_argument(int *argc, char **argv) {
 #ifdef GRPO_CUDA
     if (!strcmp(name, "cuda")) return grpo_cuda();
     if (!strcmp(name, "cuda_fp32")) return grpo_cuda_fp32();
-    fprintf(stderr, "--backend: cpu, cuda or cuda_fp32, not %s\n", name);
+    if (!strcmp(name, "hopper")) return grpo_cuda_hopper();
+    fprintf(stderr, "--backend: cpu, cuda, cuda_fp32 or hopper, not %s\n", name);
 #else
     fprintf(stderr, "--backend: this program has cpu alone, not %s; make cuda builds one in "
             "build/cuda that has the GPU's\n", name);

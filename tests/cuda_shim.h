@@ -6,9 +6,12 @@
  * What it finds that a GPU may hide: a barrier that not all threads reach (it stops with the
  * kernel's name), shared or device memory read before it was written (both are filled with NaN), a
  * copy used before it was waited for (copies happen at the wait), a missing barrier
- * (GRPO_SHIM_ORDER=reverse runs the threads the other way round: results must not change), writing
- * past the end (canaries, or the address sanitizer). What it cannot find: anything about time, or
- * how the hardware rounds inside a tensor instruction. */
+ * (GRPO_SHIM_ORDER=reverse runs the threads the other way round, and those that wait for an
+ * mbarrier as soon as they can: results must not change), a wait for an mbarrier that could never
+ * end, memory that wgmma still reads overwritten, writing past the end (canaries, or the address
+ * sanitizer).
+ * What it cannot find: anything about time, how the hardware rounds inside a tensor instruction, or
+ * that what is written down here of descriptors and swizzles is not what the hardware does. */
 #ifndef GRPO_CUDA_SHIM_H
 #define GRPO_CUDA_SHIM_H
 
@@ -29,6 +32,7 @@
 #define __forceinline__ inline
 #define __shared__ static
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 /* ---- vectors, and who a thread is */
 struct dim3 {
@@ -83,8 +87,27 @@ struct grpo_shim_fiber {
     void *fake;                     /* address sanitizer's                                       */
     std::vector<std::function<void()> > copies[64];           /* cp.async groups under way       */
     int first_group, last_group;
+    uint64_t *barrier;              /* that it waits for, and of which parity; NULL: for others   */
+    int parity;
+    float *d, D[2][32];             /* wgmma: where the sums will be seen; rows of them till then */
+    int fenced, issued, ended;      /* numbers of instructions                                   */
+    std::vector<int> groups;        /* issued, as each group was committed                       */
+    uint64_t trace;                 /* of all its descriptors                                    */
 };
-enum { GRPO_SHIM_RUNS, GRPO_SHIM_BLOCK, GRPO_SHIM_WARP };
+enum { GRPO_SHIM_RUNS, GRPO_SHIM_BLOCK, GRPO_SHIM_WARP, GRPO_SHIM_BARRIER };
+
+/* What a warp's wgmma reads: 16 rows of A and all of B, as they were when it was issued. */
+enum { GRPO_SHIM_OPERATIONS = 16 };
+struct grpo_shim_operation {
+    int number, a_turned, b_turned;
+    uint64_t a, b;
+    float A[16][16], B[16][4][32];  /* B's columns by the lanes that they concern                */
+};
+struct grpo_shim_load {             /* of a box, by the copy engine                              */
+    uint64_t *barrier;
+    int bytes;
+    std::function<void()> copy;
+};
 
 struct grpo_shim_state {
     grpo_shim_fiber fibers[GRPO_SHIM_MOST];
@@ -98,6 +121,9 @@ struct grpo_shim_state {
     int or_result, or_next, reverse;
     int mma_done;                   /* D of this warp's tensor instruction is there               */
     float D[16][8];
+    std::vector<grpo_shim_load> loads;                        /* under way                       */
+    int barriers_hidden;            /* new ones that the copy engine may not see yet             */
+    grpo_shim_operation operations[GRPO_SHIM_MOST / 32][GRPO_SHIM_OPERATIONS];
     /* the runtime */
     int error, sticky;
     int fail_malloc_in, fault_in, no_device;                  /* counters of injected faults     */
@@ -183,6 +209,10 @@ static inline void grpo_shim_make(int i) {
     f.state = GRPO_SHIM_RUNS;
     f.first_group = f.last_group = 0;
     f.copies[0].clear();
+    f.d = NULL;
+    f.fenced = f.issued = f.ended = 0;
+    f.trace = 0;
+    f.groups.clear();
 }
 
 static inline void grpo_shim_wait(int what) {
@@ -198,41 +228,75 @@ static inline void grpo_shim_stuck() {
             s.kernel, blockIdx.x, blockIdx.y, blockIdx.z);
     for (i = 0; i < s.count; i++)
         fprintf(stderr, "%s%d:%s", i % 16 ? " " : "\n  ", i, s.fibers[i].done ? "ended"
-                : s.fibers[i].state == GRPO_SHIM_BLOCK ? "block" : "warp");
+                : s.fibers[i].state == GRPO_SHIM_BLOCK ? "block"
+                : s.fibers[i].state == GRPO_SHIM_BARRIER ? "mbarrier" : "warp");
     fprintf(stderr, "\n");
     abort();
 }
 
-/* Run a warp until its lanes have ended or wait for the block. */
-static inline void grpo_shim_run_warp(int first, int reverse) {
+static inline void grpo_shim_wrong(const char *what) {
+    fprintf(stderr, "shim: %s: %s\n", grpo_shim().kernel, what);
+    abort();
+}
+
+static int grpo_shim_phase_ended(uint64_t *barrier, int parity);
+
+/* Run a warp until its lanes have ended, or wait for the block or for a barrier. Did any run? */
+static inline int grpo_shim_run_warp(int first, int reverse) {
     grpo_shim_state &s = grpo_shim();
-    int i, waiting;
+    int i, waiting, ran = 0;
     do {
         for (waiting = i = 0; i < 32; i++) {
-            grpo_shim_fiber &f = s.fibers[first + (reverse ? 31 - i : i)];
-            if (f.done) continue;
-            if (f.state != GRPO_SHIM_BLOCK) grpo_shim_to_fiber(first + (reverse ? 31 - i : i));
+            int lane = first + (reverse ? 31 - i : i);
+            grpo_shim_fiber &f = s.fibers[lane];
+            if (f.done || f.state == GRPO_SHIM_BLOCK) continue;
+            if (f.state == GRPO_SHIM_BARRIER
+                && !(f.barrier && grpo_shim_phase_ended(f.barrier, f.parity))) continue;
+            grpo_shim_to_fiber(lane);
+            ran = 1;
             waiting += !f.done && f.state == GRPO_SHIM_WARP;
         }
         if (waiting && waiting != 32) grpo_shim_stuck();      /* all lanes take part, always     */
     } while (waiting);
+    return ran;
+}
+
+/* A warpgroup's four warps must have issued the same. */
+static inline void grpo_shim_check_warpgroups() {
+    grpo_shim_state &s = grpo_shim();
+    int i;
+    for (i = 0; i < s.count; i++)
+        if (s.fibers[i].trace != s.fibers[i / 128 * 128].trace)
+            grpo_shim_wrong("the threads of a warpgroup issued different wgmmas");
 }
 
 static inline void grpo_shim_run_block() {
     grpo_shim_state &s = grpo_shim();
-    int i, live = s.count, warps = s.count / 32;
+    int i, j, live = s.count, warps = s.count / 32, ran, waiting;
     if (!s.dynamic.empty()) memset(s.dynamic.data(), 0xff, s.dynamic.size());
     for (i = 0; i < s.count; i++) grpo_shim_make(i);
     while (live) {
-        for (i = 0; i < warps; i++)
-            grpo_shim_run_warp(32 * (s.reverse ? warps - 1 - i : i), s.reverse);
-        for (live = i = 0; i < s.count; i++) {                /* those left are at the barrier   */
-            live += !s.fibers[i].done;
-            s.fibers[i].state = GRPO_SHIM_RUNS;
+        for (ran = i = 0; i < warps; i++) {
+            ran |= grpo_shim_run_warp(32 * (s.reverse ? warps - 1 - i : i), s.reverse);
+            for (j = s.reverse ? 0 : warps; j < warps; j++)   /* who waited for it goes first    */
+                if (s.fibers[32 * j].state == GRPO_SHIM_BARRIER)
+                    ran |= grpo_shim_run_warp(32 * j, s.reverse);
         }
+        for (live = waiting = i = 0; i < s.count; i++) {
+            grpo_shim_fiber &f = s.fibers[i];
+            live += !f.done;
+            if (f.done || f.state != GRPO_SHIM_BARRIER) continue;
+            waiting++;
+            if (!f.barrier) f.state = GRPO_SHIM_RUNS;         /* the others have had their turn  */
+        }
+        if (waiting && !ran) grpo_shim_stuck();               /* a wait that could never end     */
+        if (waiting) continue;
+        for (i = 0; i < s.count; i++) s.fibers[i].state = GRPO_SHIM_RUNS;     /* all are there   */
         s.or_result = s.or_next;
         s.or_next = 0;
     }
+    if (!s.loads.empty()) grpo_shim_wrong("it ended while the copy engine wrote to its memory");
+    grpo_shim_check_warpgroups();
 }
 
 /* ---- what threads do together */
@@ -287,8 +351,8 @@ static inline void grpo_shim_mma_all(float D[16][8]) {
             for (j = 0; j < 8; j++) D[i][j] += A[i][k] * B[k][j];
 }
 
-static inline void grpo_shim_mma_m16n8k16_bf16(float d[4], const uint32_t a[4], const uint32_t b[2],
-                                               const float c[4]) {
+static inline void grpo__mma(float d[4], const uint32_t a[4], const uint32_t b[2],
+                             const float c[4]) {
     grpo_shim_state &s = grpo_shim();
     int lane = (int)threadIdx.x % 32, e;
     float *mine = grpo_shim_gift();
@@ -302,7 +366,7 @@ static inline void grpo_shim_mma_m16n8k16_bf16(float d[4], const uint32_t a[4], 
     for (e = 0; e < 4; e++) d[e] = s.D[lane / 4 + e / 2 * 8][lane % 4 * 2 + e % 2];
 }
 
-static inline void grpo_shim_ldmatrix_x4(uint32_t r[4], const void *row, int turned) {
+template <bool TURNED> void grpo__load_matrices(uint32_t r[4], const __nv_bfloat16 *row) {
     int lane = (int)threadIdx.x % 32, i, h;
     if ((uintptr_t)row % 16) { fprintf(stderr, "shim: ldmatrix: unaligned row\n"); abort(); }
     memcpy(grpo_shim_gift(), &row, sizeof row);
@@ -311,13 +375,13 @@ static inline void grpo_shim_ldmatrix_x4(uint32_t r[4], const void *row, int tur
         for (r[i] = 0, h = 0; h < 2; h++) {
             int line = lane / 4, at = lane % 4 * 2 + h;
             const uint16_t *from;
-            memcpy(&from, grpo_shim_of(8 * i + (turned ? at : line)), sizeof from);
-            r[i] |= (uint32_t)from[turned ? line : at] << 16 * h;
+            memcpy(&from, grpo_shim_of(8 * i + (TURNED ? at : line)), sizeof from);
+            r[i] |= (uint32_t)from[TURNED ? line : at] << 16 * h;
         }
 }
 
 /* ---- asynchronous copies happen when they are waited for, not before */
-static inline void grpo_shim_cp_async16(void *to, const void *from, int valid) {
+static inline void grpo__copy_16(void *to, const void *from, int valid) {
     grpo_shim_fiber &f = grpo_shim_me();
     if ((uintptr_t)to % 16 || (valid && (uintptr_t)from % 16)) {
         fprintf(stderr, "shim: %s: cp.async of unaligned memory\n", grpo_shim().kernel);
@@ -328,11 +392,11 @@ static inline void grpo_shim_cp_async16(void *to, const void *from, int valid) {
         if (valid) memcpy(to, from, (size_t)valid);
     });
 }
-static inline void grpo_shim_cp_commit() {
+static inline void grpo__copy_fence() {
     grpo_shim_fiber &f = grpo_shim_me();
     f.copies[++f.last_group % 64].clear();
 }
-static inline void grpo_shim_cp_wait(int left) {
+static inline void grpo__copy_wait(int left) {
     grpo_shim_fiber &f = grpo_shim_me();
     for (; f.last_group - f.first_group > left; f.first_group++)
         for (size_t i = 0; i < f.copies[f.first_group % 64].size(); i++)
@@ -340,6 +404,217 @@ static inline void grpo_shim_cp_wait(int left) {
 }
 static inline void *grpo_shim_dynamic() {
     return (void *)(((uintptr_t)grpo_shim().dynamic.data() + 127) & ~(uintptr_t)127);
+}
+
+/* ---- Hopper: the wrappers of grpo_cuda.cu by their definition. A shared address is the low 18 bits
+ * of a pointer, as many as a descriptor holds. */
+enum { GRPO_SHIM_SHARED = 1 << 18 };
+
+static inline size_t __cvta_generic_to_shared(const void *at) {
+    return (size_t)((uintptr_t)at % GRPO_SHIM_SHARED);
+}
+
+static inline const unsigned char *grpo_shim_at(uint32_t address) {
+    const unsigned char *base = (const unsigned char *)grpo_shim_dynamic();
+    size_t offset = (address - __cvta_generic_to_shared(base)) % GRPO_SHIM_SHARED;
+    if (offset >= grpo_shim().dynamic.size())
+        grpo_shim_wrong("a descriptor leads out of shared memory");
+    return base + offset;
+}
+
+/* Bits 4 to 6 of an address, exclusive-or'd with bits 7 to 9 (PTX ISA, Swizzling Modes: 128 bytes,
+ * in pieces of 16, a pattern that repeats after 1024). */
+static inline uint32_t grpo_shim_swizzled(uint32_t address) {
+    return address ^ (address >> 7 & 7) << 4;
+}
+
+/* mbarrier (PTX ISA, Contents of the mbarrier object): a phase ends when no arrival is pending and
+ * the bytes expected have come. */
+struct grpo_shim_mbarrier { int32_t bytes; uint8_t count, pending, phase, made; };
+enum { GRPO_SHIM_MADE = 0x5a };
+
+static inline grpo_shim_mbarrier &grpo_shim_mbarrier_of(uint64_t *at) {
+    static_assert(sizeof(grpo_shim_mbarrier) == sizeof(uint64_t), "an mbarrier has 64 bits");
+    grpo_shim_mbarrier *b = (grpo_shim_mbarrier *)(void *)at;
+    if (b->made != GRPO_SHIM_MADE) grpo_shim_wrong("an mbarrier was used before it was made");
+    return *b;
+}
+static inline void grpo__barrier_init(uint64_t *at, int count) {
+    grpo_shim_mbarrier b = { 0, (uint8_t)count, (uint8_t)count, 0, GRPO_SHIM_MADE };
+    if (count < 1 || count > 255) grpo_shim_wrong("an mbarrier of so many arrivals");
+    memcpy(at, &b, sizeof b);
+    grpo_shim().barriers_hidden = 1;
+}
+static inline void grpo__barrier_fence() { grpo_shim().barriers_hidden = 0; }
+static inline void grpo_shim_mbarrier_end(grpo_shim_mbarrier &b) {
+    if (b.pending || b.bytes) return;
+    b.phase ^= 1;
+    b.pending = b.count;
+}
+static inline void grpo__barrier_expect(uint64_t *at, int bytes) {
+    grpo_shim_mbarrier &b = grpo_shim_mbarrier_of(at);
+    if (!b.pending) grpo_shim_wrong("more arrivals at an mbarrier than a phase has");
+    b.bytes += bytes;
+    b.pending--;
+    grpo_shim_mbarrier_end(b);
+}
+static inline void grpo__barrier_arrive(uint64_t *at) { grpo__barrier_expect(at, 0); }
+
+/* Copies are made when somebody looks whether they have been, and no more than end the phase. */
+static inline int grpo_shim_phase_ended(uint64_t *at, int parity) {
+    std::vector<grpo_shim_load> &loads = grpo_shim().loads;
+    grpo_shim_mbarrier &b = grpo_shim_mbarrier_of(at);
+    for (size_t i = 0; i < loads.size() && b.phase == parity; ) {
+        if (loads[i].barrier != at) { i++; continue; }
+        loads[i].copy();
+        b.bytes -= loads[i].bytes;
+        grpo_shim_mbarrier_end(b);
+        loads.erase(loads.begin() + (long)i);
+    }
+    return b.phase != parity;
+}
+static inline void grpo__barrier_wait(uint64_t *at, int parity) {
+    grpo_shim_me().barrier = at;
+    grpo_shim_me().parity = parity;
+    if (!grpo_shim_phase_ended(at, parity)) grpo_shim_wait(GRPO_SHIM_BARRIER);
+}
+
+/* ---- the driver's tensor maps, with the conditions of cuTensorMapEncodeTiled */
+typedef uint32_t cuuint32_t;
+typedef uint64_t cuuint64_t;
+typedef int CUresult;
+enum { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = 9,
+       CU_TENSOR_MAP_INTERLEAVE_NONE = 0, CU_TENSOR_MAP_SWIZZLE_128B = 3,
+       CU_TENSOR_MAP_L2_PROMOTION_L2_128B = 2, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = 0 };
+struct alignas(64) CUtensorMap {
+    const unsigned char *from;
+    uint64_t size[2], stride;
+    uint32_t box[2];
+};
+
+static inline CUresult cuTensorMapEncodeTiled(CUtensorMap *map, int type, cuuint32_t rank,
+                                              void *from, const cuuint64_t *size,
+                                              const cuuint64_t *strides, const cuuint32_t *box,
+                                              const cuuint32_t *every, int interleave, int swizzle,
+                                              int, int) {
+    CUtensorMap m = { (const unsigned char *)from, { size[0], size[1] }, strides[0],
+                      { box[0], box[1] } };
+    if (type != CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 || rank != 2 || interleave || every[0] != 1
+        || every[1] != 1 || swizzle != CU_TENSOR_MAP_SWIZZLE_128B || (uintptr_t)map % 64
+        || (uintptr_t)from % 16 || strides[0] % 16 || strides[0] >= (uint64_t)1 << 40
+        || !size[0] || !size[1] || size[0] > (uint64_t)1 << 32 || size[1] > (uint64_t)1 << 32
+        || !box[0] || box[0] > 256 || !box[1] || box[1] > 256 || box[0] * 2 % 16
+        || box[0] * 2 > 128) return CUDA_ERROR_INVALID_VALUE;
+    *map = m;
+    return CUDA_SUCCESS;
+}
+
+/* Line y of the box lies from byte 128 y on, each 16 bytes of it where the swizzle says. As soon as
+ * it is on its way, what was there before is gone. */
+static inline void grpo__load_box(void *to, const CUtensorMap *map, int x0, int y0,
+                                  uint64_t *barrier) {
+    CUtensorMap m = *map;
+    int bytes = (int)(m.box[0] * m.box[1] * 2);
+    grpo_shim_load load = { barrier, bytes, [=]() {
+        uint32_t base = (uint32_t)__cvta_generic_to_shared(to), x, y;
+        for (y = 0; y < m.box[1]; y++)
+            for (x = 0; x < m.box[0]; x++) {
+                int64_t column = (int64_t)x0 + x, line = (int64_t)y0 + y;
+                uint32_t at = grpo_shim_swizzled(base + 128 * y + 2 * x) - base;
+                int inside = column >= 0 && column < (int64_t)m.size[0]
+                          && line >= 0 && line < (int64_t)m.size[1];
+                memset((char *)to + at, 0, 2);
+                if (inside) memcpy((char *)to + at, m.from + (uint64_t)line * m.stride
+                                   + 2 * (uint64_t)column, 2);
+            }
+    } };
+    grpo_shim_mbarrier_of(barrier);
+    if ((uintptr_t)to % 1024 || m.box[0] != 64)
+        grpo_shim_wrong("a swizzled box that does not begin where the pattern does");
+    if (grpo_shim().barriers_hidden)
+        grpo_shim_wrong("the copy engine may not see an mbarrier: a fence is missing");
+    memset(to, 0xff, (size_t)bytes);
+    grpo_shim().loads.push_back(load);
+}
+
+/* ---- wgmma. Element (line, k) of an operand whose descriptor this is (PTX ISA, Matrix Descriptor
+ * Format, and Strides, of layouts with a swizzle of 128 bytes; a line: a row of A, a column of B):
+ * k's side by side: lines 128 bytes apart, in eights that lie `stride` apart;
+ * turned: 64 lines side by side, the next 64 `leading` on; k's 128 bytes apart, eights `stride`. */
+static inline float grpo_shim_element(uint64_t descriptor, int turned, int line, int k) {
+    uint32_t start = (uint32_t)(descriptor & 0x3fff) << 4;
+    uint32_t leading = (uint32_t)(descriptor >> 16 & 0x3fff) << 4;
+    uint32_t stride = (uint32_t)(descriptor >> 32 & 0x3fff) << 4;
+    uint32_t l = (uint32_t)line, p = (uint32_t)k;
+    uint16_t bits;
+    if (descriptor & ~0xc0003fff3fff3fffu || descriptor >> 62 != 1)
+        grpo_shim_wrong("a matrix descriptor with other bits than it should have");
+    start += turned ? l / 64 * leading + l % 64 * 2 + p / 8 * stride + p % 8 * 128
+                    : l / 8 * stride + l % 8 * 128 + p * 2;
+    memcpy(&bits, grpo_shim_at(grpo_shim_swizzled(start % GRPO_SHIM_SHARED)), 2);
+    return __uint_as_float((uint32_t)bits << 16);
+}
+
+static inline void grpo_shim_read(grpo_shim_operation *o) {
+    int i, j, k, row = (int)threadIdx.x / 32 % 4 * 16;
+    for (k = 0; k < 16; k++) {
+        for (i = 0; i < 16; i++) o->A[i][k] = grpo_shim_element(o->a, o->a_turned, row + i, k);
+        for (j = 0; j < 128; j++)
+            o->B[k][j / 2 % 4][j / 8 * 2 + j % 2] = grpo_shim_element(o->b, o->b_turned, j, k);
+    }
+}
+
+static inline void grpo__wgmma_fence() { grpo_shim_me().fenced = 1; }
+
+/* The sums are made at once, but seen only after the wait; the first lane to come reads A and B. */
+template <bool AT, bool BT> void grpo__wgmma(float d[64], uint64_t a, uint64_t b, int add) {
+    grpo_shim_fiber &f = grpo_shim_me();
+    int lane = (int)threadIdx.x % 32, number = ++f.issued, h, e, k;
+    grpo_shim_operation *o = &grpo_shim().operations[threadIdx.x / 32]
+                                                    [number % GRPO_SHIM_OPERATIONS];
+    if (!f.fenced) grpo_shim_wrong("wgmma without a wgmma.fence before it");
+    if (number - f.ended > GRPO_SHIM_OPERATIONS / 2) grpo_shim_wrong("too many wgmmas under way");
+    if (f.d && f.d != d) grpo_shim_wrong("another accumulator while a wgmma is under way");
+    for (e = 0; e < 64; e++)
+        if (!f.d || !add) f.D[e / 2 % 2][e / 4 * 2 + e % 2] = add ? d[e] : 0;
+    if (o->number != number || lane == (grpo_shim().reverse ? 31 : 0)) {
+        o->number = number; o->a = a; o->b = b; o->a_turned = AT; o->b_turned = BT;
+        grpo_shim_read(o);
+    }
+    if (o->a != a || o->b != b) grpo_shim_wrong("lanes of a warp with different descriptors");
+    f.trace = f.trace * 31 + a * 7 + b + (uint64_t)(add != 0);
+    f.d = d;
+    for (e = 0; e < 64; e++) d[e] = NAN;
+    for (h = 0; h < 2; h++)
+        for (k = 0; k < 16; k++)
+            for (e = 0; e < 32; e++) f.D[h][e] += o->A[lane / 4 + 8 * h][k] * o->B[k][lane % 4][e];
+}
+static inline void grpo__wgmma_commit() {
+    grpo_shim_me().groups.push_back(grpo_shim_me().issued);
+}
+template <int LEFT> void grpo__wgmma_wait(float *) {
+    grpo_shim_fiber &f = grpo_shim_me();
+    int e;
+    f.barrier = NULL;               /* as long as it can take                                    */
+    grpo_shim_wait(GRPO_SHIM_BARRIER);
+    while ((int)f.groups.size() > LEFT) {
+        for (; f.ended < f.groups[0]; f.ended++) {            /* were A and B left alone?        */
+            static grpo_shim_operation now;
+            const grpo_shim_operation &o = grpo_shim().operations[threadIdx.x / 32]
+                                           [(f.ended + 1) % GRPO_SHIM_OPERATIONS];
+            if (threadIdx.x % 32) continue;
+            now = o;
+            grpo_shim_read(&now);
+            if (memcmp(&now, &o, sizeof now))
+                grpo_shim_wrong("what a wgmma reads was overwritten before it had ended");
+        }
+        f.groups.erase(f.groups.begin());
+    }
+    if (f.ended == f.issued && f.d) {
+        for (e = 0; e < 64; e++) f.d[e] = f.D[e / 2 % 2][e / 4 * 2 + e % 2];
+        f.d = NULL;
+        f.fenced = 0;
+    }
 }
 
 /* ---- the runtime */
@@ -350,7 +625,10 @@ enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2
        cudaErrorIllegalAddress = 700 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1, cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
-       cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75 };
+       cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75,
+       cudaDevAttrComputeCapabilityMinor = 76, cudaEnableDefault = 0 };
+struct cudaFuncAttributes { size_t sharedSizeBytes; };
+#define CUDART_VERSION 12050
 enum { GRPO_SHIM_CANARY = 64 };
 
 static inline const char *cudaGetErrorName(cudaError_t e) {
@@ -389,7 +667,9 @@ static inline cudaError_t cudaGetDevice(int *device) {
 }
 static inline cudaError_t cudaDeviceGetAttribute(int *value, int which, int) {
     const char *sm = getenv("GRPO_SHIM_SM");
-    *value = which == cudaDevAttrMultiProcessorCount ? 4 : (sm ? atoi(sm) : 80) / 10;
+    int number = sm ? atoi(sm) : 90;
+    *value = which == cudaDevAttrMultiProcessorCount ? 4
+           : which == cudaDevAttrComputeCapabilityMajor ? number / 10 : number % 10;
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, int) {
@@ -440,6 +720,17 @@ static inline cudaError_t cudaMemsetAsync(void *to, int value, size_t size, cuda
 }
 template <typename Kernel> cudaError_t cudaFuncSetAttribute(Kernel, int, int bytes) {
     return grpo_shim_code(bytes > 227 * 1024 ? cudaErrorInvalidValue : cudaSuccess);
+}
+
+template <typename Kernel> cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *a, Kernel) {
+    a->sharedSizeBytes = 1;
+    return grpo_shim_code(0);
+}
+static inline cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **entry, unsigned,
+                                                           int) {
+    int known = !strcmp(name, "cuTensorMapEncodeTiled");
+    *entry = known ? (void *)(uintptr_t)cuTensorMapEncodeTiled : NULL;
+    return grpo_shim_code(known ? cudaSuccess : cudaErrorInvalidValue);
 }
 
 template <typename Body>
