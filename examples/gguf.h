@@ -1012,6 +1012,7 @@ static const gguf_splitter gguf_splitters[] = {
     { "gpt-2", { NULL }, 0, 0, 0, 0 }, { "smollm", { NULL }, 1, 0, 0, 0 },
     { "starcoder", { NULL }, 1, 0, 0, 0 },
     { "qwen2", { GGUF_CL100K("\\p{N}") }, 0, 1, 0, 0 },
+    { "deepseek-r1-qwen", { GGUF_CL100K("\\p{N}") }, 0, 1, 0, 0 },
     { "llama-bpe", { GGUF_CL100K("\\p{N}{1,3}") }, 0, 0, 1, 1 },
     { "llama3", { GGUF_CL100K("\\p{N}{1,3}") }, 0, 0, 1, 1 },
     { "llama-v3", { GGUF_CL100K("\\p{N}{1,3}") }, 0, 0, 1, 1 },

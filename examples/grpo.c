@@ -98,9 +98,9 @@ static const option options[] = {
     { "num-prompts", "", "questions in a step", INT, RUN | INSPECT, AT(c.num_prompts) },
     { "num-generations", "G", "completions of each question: the group", INT, TRAIN | INSPECT,
       AT(c.num_generations) },
-    { "max-prompt-length", "", "tokens; longer questions are left out", INT, ALL,
+    { "max-prompt-length", "", "tokens; longer questions are left out", SOME, ALL,
       AT(c.max_prompt_length) },
-    { "max-completion-length", "", "tokens", INT, ALL, AT(c.max_completion_length) },
+    { "max-completion-length", "", "tokens", SOME, ALL, AT(c.max_completion_length) },
     { "num-iterations", "mu", "passes over each rollout", INT, TRAIN, AT(c.num_iterations) },
     { "steps-per-generation", "", "optimizer steps in each pass", INT, TRAIN,
       AT(c.steps_per_generation) },
@@ -299,9 +299,10 @@ static int set_option(settings *s, const option *o, const char *value) {
     if (good && kind == SIZE) *(size_t *)at = (size_t)x;
     if (good && (kind == INT || kind == COUNT || kind == SOME)) *(int *)at = (int)x;
     if (good) return 0;
-    fprintf(stderr, "grpo: --%s needs %s, not \"%s\"\n", o->name, kind == SCHEDULE
-            ? "constant, linear or cosine" : kind == SOME ? "a number from 1 up" : kind == FLOAT
-            || kind == INT ? "a number" : "a number from 0 up", value);
+    fprintf(stderr, "grpo: --%s needs %s, not \"%s\"\n", o->name,
+            kind == SCHEDULE ? "constant, linear or cosine" : kind == FLOAT ? "a number"
+            : kind == INT ? "a whole number" : kind == SOME ? "a whole number from 1 up"
+            : "a whole number from 0 up", value);
     return -1;
 }
 
@@ -426,7 +427,7 @@ static int file_exists(const char *folder, const char *name) {
 /* A prompt and its completion must fit into the model's positions. */
 static void fit_lengths(grpo_config *c) {
     int most = c->model.max_position_embeddings;
-    if (c->max_prompt_length + c->max_completion_length <= most || most < 2) return;
+    if ((double)c->max_prompt_length + c->max_completion_length <= most || most < 2) return;
     if (c->max_completion_length > most / 2) c->max_completion_length = most / 2;
     if (c->max_prompt_length > most - c->max_completion_length)
         c->max_prompt_length = most - c->max_completion_length;
@@ -459,6 +460,11 @@ static int open_folder(settings *s) {
     grpo_config *c = &s->c;
     c->log = on_message;
     c->user = &s->view;
+    if (!file_exists(s->model, ".")) {
+        fprintf(stderr, "grpo: the folder %s cannot be opened: %s. It is to be one as Hugging Face "
+                "has them, on this machine\n", s->model, strerror(errno));
+        return -1;
+    }
     if (!file_exists(s->model, "config.json") && file_exists(s->model, "adapter_config.json"))
         return complain("these are LoRA's adapters: name their model, and them by --adapter");
     s->tokens = tokenizer_load(s->model, error);
@@ -590,9 +596,10 @@ static int prepare_task(settings *s, const char *source, task *t) {
     }
     if (code < 0 || !t->prompts) return -1;
     if (t->left_out)
-        fprintf(stderr, "grpo: %d of %d questions of %s are longer than --max-prompt-length %d and "
-                "left out\n", t->left_out, n, source, s->c.max_prompt_length);
-    return t->count ? 0 : complain("no question is left");
+        fprintf(stderr, "grpo: %d of %d questions of %s are longer than --max-prompt-length %d%s\n",
+                t->left_out, n, source, s->c.max_prompt_length, t->count ? " and left out"
+                : ": none is left, so raise it");
+    return t->count ? 0 : -1;
 }
 
 /* ---------------------------------------------------------------------------- folders -------- */
@@ -616,6 +623,7 @@ static int copy_file(const char *from, const char *to, const char *name) {
     free(text);
     if (done && !rename(part, target)) return 0;
     fprintf(stderr, "grpo: %s cannot be written: %s\n", target, strerror(errno));
+    remove(part);
     return -1;
 }
 
@@ -1062,5 +1070,7 @@ int main(int argc, char **argv) {
     code = commands[i].run(&s);
     for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s.verifiers[i]);
     tokenizer_free(s.tokens);
+    if (fflush(stdout) || ferror(stdout))
+        code = complain("not all that was printed could be written");
     return code ? 1 : 0;
 }

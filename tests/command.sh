@@ -57,12 +57,16 @@ for field in $(fields grpo_config; fields grpo_objective; fields grpo_sampling);
     grep -q -- "^  --$field " "$dir/help"
     check "help has --$field" $?
 done
-says "no folder" "cannot be" "$grpo" train "$dir/none" $task --out "$dir/x"
+says "no folder" "$dir/none cannot be opened" "$grpo" train "$dir/none" $task --out "$dir/x"
 says "no data" "--data is missing" "$grpo" train "$dir/toy" --reward match --out "$dir/x"
 says "no reward" "--reward is missing" "$grpo" train "$dir/toy" --data x --out "$dir/x"
 says "an unknown option" "--hat is not understood" "$grpo" train "$dir/toy" --hat 1
 says "an unknown reward" "--reward hat is not known" "$grpo" train "$dir/toy" --reward hat
-says "no number" "needs a number" "$grpo" train "$dir/toy" --steps many
+says "no number" "needs a whole number from 1 up" "$grpo" train "$dir/toy" --steps many
+says "a number out of range" "num_prompts is 0; it must be from 1" train "$dir/x" --num-prompts 0
+says "a number that is none" "needs a number, not .nan" train "$dir/x" --learning-rate nan
+says "a wrong dtype" "f32, bf16 or f16" train "$dir/x" --dtype fp8
+says "a preset that needs another model" "value model" train "$dir/x" --objective ppo
 echo '{"question": "1+1=", "answer"' > "$dir/bad.jsonl"
 says "a bad line of questions" "bad.jsonl" "$grpo" train "$dir/toy" --data "$dir/bad.jsonl" \
     --reward match --out "$dir/x"
