@@ -163,8 +163,9 @@ int main(int argc, char **argv) {
     backend = backend_argument(&argc, argv);
     if (argc > 1 && !strcmp(argv[1], "--quick")) { seeds = 1; steps = 24; }
     else if (argc > 2 && !strcmp(argv[1], "--seeds")) seeds = atoi(argv[2]);
+    else if (argc > 1) seeds = 0;
     if (seeds < 1 || seeds > MOST_SEEDS) {
-        fprintf(stderr, "--seeds 1 to %d\n", MOST_SEEDS);
+        fprintf(stderr, "06_ladder [--quick | --seeds N], N from 1 to %d\n", MOST_SEEDS);
         return 2;
     }
     make_sums();

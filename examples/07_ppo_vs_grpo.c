@@ -255,6 +255,10 @@ int main(int argc, char **argv) {
     quick = argc > 1 && !strcmp(argv[1], "--quick");
     steps = quick ? 30 : 150;
     svg = argc > 2 && !strcmp(argv[1], "--svg") ? argv[2] : NULL;
+    if (argc > 1 && !quick && !svg) {
+        fprintf(stderr, "07_ppo_vs_grpo [--quick | --svg FILE]\n");
+        return 2;
+    }
     make_sums();
     if (begin(&t[0], "GRPO", "deepseekmath beta=0.01", 0, 0)
         || begin(&t[1], "PPO", "ppo beta=0.01", 1, 0)
