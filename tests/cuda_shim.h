@@ -406,8 +406,8 @@ static inline void *grpo_shim_dynamic() {
     return (void *)(((uintptr_t)grpo_shim().dynamic.data() + 127) & ~(uintptr_t)127);
 }
 
-/* ---- Hopper: the wrappers of grpo_cuda.cu by their definition. A shared address: the low 18 bits of
- * a pointer, as many as a descriptor holds. */
+/* ---- Hopper: the wrappers of grpo_cuda.cu by their definition. A shared address is the low 18
+ * bits of a pointer, as many as a descriptor holds. */
 enum { GRPO_SHIM_SHARED = 1 << 18 };
 
 static inline size_t __cvta_generic_to_shared(const void *at) {
