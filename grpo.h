@@ -898,7 +898,8 @@ typedef struct grpo_rows {          /* the rows of one pass; arrays in backend m
     const grpo_segment *segments;   /* [num_segments]                                            */
     const int *groups;              /* [num_groups + 1] first segment of each group: a prompt,   */
                                     /*     and the completions that share it, one after another  */
-} grpo_rows;
+    const int *done;                /* [num_rows] 1: what attention finds for this row is of no  */
+} grpo_rows;                        /*     use, and may be anything; or NULL                     */
 
 typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]                   */
     float *weights;                 /* F [rows, cols], what the optimizer moves; NULL: frozen    */
@@ -920,9 +921,28 @@ typedef struct grpo_targets {       /* tokens whose log-prob is wanted, by row o
     float temperature;
 } grpo_targets;
 
+typedef struct grpo_turn {          /* sampling without the host: n sequences, a row each, go on */
+    int num_rows;                   /* n                                                         */
+    int *turn;                      /* I [1] which token from now on is being drawn: 0, 1, ...   */
+    int *tokens, *positions, *slots;                          /* I [n] of the pass, as are       */
+    grpo_segment *segments;         /* [n] these                                                 */
+    int *done;                      /* I [n] 1: the sequence has ended                           */
+    const int *eos;                 /* I [num_eos] tokens that end one                           */
+    int num_eos;
+    int *kept_rows;                 /* I [n] where a filtered set goes, and how far from there   */
+    int kept_step;                  /*     the next token's does                                 */
+    float *uniforms;                /* F [turns, n] random numbers; those of line 0 are taken    */
+    int *drawn;                     /* I [1 + turns, n] line 0: what sample has drawn, the others */
+    float *logprobs, *entropies;    /*     what it drew in turn; F likewise                      */
+} grpo_turn;
+
 typedef struct grpo_backend {
     const char *name;
     size_t element_size;
+
+    /* how much at a time serves it best: rows of a pass, logits, and tokens of each sequence that
+     * are sampled before the host looks who has ended */
+    int rows_at_once, logits_at_once, turns_at_once;
 
     /* life: open takes context_size bytes; on failure it fills error[GRPO_ERROR_LENGTH] and returns
      * NULL */
@@ -1017,6 +1037,14 @@ typedef struct grpo_backend {
     void (*sample)(void *context, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
                    const void *logits, const float *uniforms, int vocab,
                    const grpo_sampling *sampling, const grpo_targets *targets);
+
+    /* next: after sample, line 0 is written down as what this turn has drawn; each row becomes that
+     *     of the token just drawn, and stays that of the one that ends its sequence; the next turn's
+     *     uniforms go to line 0
+     * repeat: work(user) so many times. It calls nothing but operations on backend memory, each time
+     *     the same: a backend may record them once and play them again */
+    void (*next)(void *context, const grpo_turn *turn);
+    void (*repeat)(void *context, void (*work)(void *user), void *user, int times);
 
     /* elements E[n] as floats F[n], and back */
     void (*to_floats)(void *context, float *to, const void *from, size_t n);
@@ -3081,15 +3109,15 @@ struct grpo__machinery {
     float *turns;                   /* B [max_length, {cos, sin}, head_dim / 2]                  */
     uint32_t *kept;                 /* B [max_sequences, L, words] sets sampled from, or NULL    */
     uint32_t *kept_scratch;         /* B [R, words] where they need not be remembered            */
-    float *logprobs, *dlogprobs, *uniforms;                   /* B [targets]                     */
-    float *entropies, *dentropies;  /* B [R]                                                     */
-    int   *drawn;                   /* B [targets]                                               */
+    float *dlogprobs, *dentropies;  /* B [targets], B [R]                                        */
+    float *logprobs, *entropies, *uniforms;                   /* B [drawn], see grpo__max_drawn  */
+    int   *drawn;                   /* B [drawn]                                                 */
 
     int   *index_host, *index;      /* the integers of one pass, on the host and the backend     */
     int    index_used, index_size;
     int   *map;                     /* [targets] which token of the batch a target is            */
-    float *exchange;                /* [targets + R] floats on their way to or from the backend  */
-    int   *exchange_tokens;         /* [targets]                                                 */
+    float *exchange;                /* [2 drawn] floats on their way to or from the backend      */
+    int   *exchange_tokens;         /* [drawn]                                                   */
 
     int stage;                      /* how far the batch is: GRPO__EMPTY ...                     */
     grpo_sampling sampling;         /* that the batch was sampled with                           */
@@ -3390,7 +3418,7 @@ static int *grpo__index(grpo *g, int count) {
     return at;
 }
 
-static const int *grpo__on_device(const grpo *g, const int *host) {
+static int *grpo__on_device(const grpo *g, const int *host) {
     return g->machinery->index + (host - g->machinery->index_host);
 }
 
@@ -3910,7 +3938,6 @@ static int grpo__prepare_config(grpo_config *c) {
 /* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence
  * that is sampled at one time; K and V have S slots: rollout_batch_prompts groups of full
  * length. */
-enum { GRPO__PASS_ROWS = 2048 };    /* unless one group has more: enough for full speed          */
 
 static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
@@ -3922,13 +3949,13 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
         || c->num_prompts * G * (P + L) > INT32_MAX / 16)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
                                  "length + max_completion_length) must stay below 2^27");
-    if (!micro) micro = 1 + GRPO__PASS_ROWS / (P + G * new_rows);
+    if (!micro) micro = 1 + w->backend->rows_at_once / (P + G * new_rows);
     if (micro > c->num_prompts) micro = c->num_prompts;
     rows = micro * (P + G * new_rows);
     if (rows < together * G) rows = together * G;
     slots = together * (P + G * L);
     if (slots < rows) slots = rows;
-    head = (1 << 23) / vocab;                                 /* about 32 MB of logits at a time */
+    head = w->backend->logits_at_once / vocab;
     if (head < 64) head = 64;
     w->max_rows = (int)rows;
     w->max_slots = (int)((slots + 31) / 32 * 32);
@@ -3952,6 +3979,13 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
 /* Targets of one pass: a row has one, but the last row of a prompt has as many as completions. */
 static size_t grpo__max_targets(const struct grpo__machinery *w) {
     return grpo__add((size_t)w->max_rows, (size_t)w->max_sequences);
+}
+
+/* What the backend draws between two looks of the host: the targets of a pass, or as many turns of
+ * every sequence as it takes, and the line that is being drawn. */
+static size_t grpo__max_drawn(const struct grpo__machinery *w) {
+    size_t turns = grpo__multiply((size_t)w->backend->turns_at_once + 1, (size_t)w->max_sequences);
+    return turns > grpo__max_targets(w) ? turns : grpo__max_targets(w);
 }
 
 static void *grpo__take_elements(const struct grpo__machinery *w, grpo__arena *a, size_t rows,
@@ -4002,7 +4036,7 @@ static int grpo__has_steps(const grpo_config *c) {
 
 static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machinery *w,
                                       grpo__arena *a) {
-    size_t R = (size_t)w->max_rows, K = (size_t)w->kept_rows, targets = grpo__max_targets(w);
+    size_t R = (size_t)w->max_rows, K = (size_t)w->kept_rows, drawn = grpo__max_drawn(w);
     const grpo__shape *n = &w->shape;
     grpo__layer_state unused;
     int layer, layers = c->model.num_hidden_layers;
@@ -4029,12 +4063,12 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
     }
     if (grpo__has_score(&c->model)) w->values = grpo__take_floats(a, R);
     w->rstd = grpo__take_floats(a, R);
-    w->entropies = grpo__take_floats(a, R);
+    w->entropies = grpo__take_floats(a, drawn);
     w->dentropies = grpo__take_floats(a, R);
-    w->logprobs = grpo__take_floats(a, targets);
-    w->dlogprobs = grpo__take_floats(a, targets);
-    w->uniforms = grpo__take_floats(a, targets);
-    w->drawn = grpo__take_ints(a, targets);
+    w->logprobs = grpo__take_floats(a, drawn);
+    w->dlogprobs = grpo__take_floats(a, grpo__max_targets(w));
+    w->uniforms = grpo__take_floats(a, drawn);
+    w->drawn = grpo__take_ints(a, drawn);
     w->index = grpo__take_ints(a, (size_t)w->index_size);
     w->turns = grpo__take_floats(a, grpo__size(w->max_length, c->model.head_dim));
     w->kept_scratch = (uint32_t *)grpo__take(a, R, grpo__size(w->words, 4));
@@ -4133,8 +4167,8 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
                                               sizeof(size_t));
     w->index_host = grpo__take_ints(a, (size_t)w->index_size);
     w->map = grpo__take_ints(a, targets);
-    w->exchange = grpo__take_floats(a, targets + (size_t)w->max_rows);
-    w->exchange_tokens = grpo__take_ints(a, targets);
+    w->exchange = grpo__take_floats(a, grpo__multiply(2, grpo__max_drawn(w)));
+    w->exchange_tokens = grpo__take_ints(a, grpo__max_drawn(w));
     w->prompts = (grpo_prompt *)grpo__take(a, n, sizeof(grpo_prompt));
     w->keys = (uint64_t *)grpo__take(a, n, sizeof(uint64_t));
     w->slots = grpo__take_ints(a, n);
@@ -4696,6 +4730,30 @@ static void grpo__cpu_sample(void *context, int *tokens, float *logprobs, float 
     grpo__cpu_vocab(context, &job);
 }
 
+static void grpo__cpu_next(void *context, const grpo_turn *t) {
+    size_t n = (size_t)t->num_rows, r, line = n * (size_t)++*t->turn;
+    int i;
+    (void)context;
+    memcpy(t->drawn + line, t->drawn, n * sizeof(int));
+    memcpy(t->logprobs + line, t->logprobs, n * sizeof(float));
+    memcpy(t->entropies + line, t->entropies, n * sizeof(float));
+    memmove(t->uniforms, t->uniforms + line, n * sizeof(float));
+    for (r = 0; r < n; r++) {
+        if (t->done[r]) continue;
+        t->tokens[r] = t->drawn[r];
+        t->positions[r]++;
+        t->slots[r]++;
+        t->segments[r].start++;
+        t->kept_rows[r] += t->kept_step;
+        for (i = 0; i < t->num_eos; i++) t->done[r] |= t->drawn[r] == t->eos[i];
+    }
+}
+
+static void grpo__cpu_repeat(void *context, void (*work)(void *user), void *user, int times) {
+    (void)context;
+    while (times-- > 0) work(user);
+}
+
 /* --------------------------------------------------------------------------------- >>rollout --
  * prompts -> tokens -> G completions of each -> one packed batch, and passes over it. */
 enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
@@ -4914,55 +4972,108 @@ static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sam
     return p;
 }
 
-/* Write down what the backend drew. Target i belongs to sequence map[i]. */
-static int grpo__record(grpo *g, const grpo__pass *pass) {
+static int grpo__is_eos(const grpo *g, int token) {
+    const grpo_config *c = &g->config;
+    int i = 0;
+    while (i < c->num_eos && c->eos_token_ids[i] != token) i++;
+    return token == c->eos_token_id || i < c->num_eos;
+}
+
+static int grpo__has_ended(const grpo *g, int sequence) {
+    const struct grpo__machinery *w = g->machinery;
+    size_t at = grpo__size(sequence, g->config.max_completion_length);
+    int length = w->lengths[sequence];
+    return length > 0 && grpo__is_eos(g, w->drawn_tokens[at + (size_t)length - 1]);
+}
+
+/* The next token of a sequence. */
+static int grpo__record(grpo *g, int sequence, int token, float logprob, float entropy) {
     struct grpo__machinery *w = g->machinery;
-    const float *logprobs = w->exchange, *entropies = w->exchange + pass->num_targets;
-    int r, i, L = g->config.max_completion_length;
-    for (r = 0; r < pass->targets.num_rows; r++)
-        for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++) {
-            int sequence = w->map[i];
-            size_t at = grpo__size(sequence, L) + (size_t)w->lengths[sequence];
-            if (!grpo__finite((double)logprobs[i]))
-                return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of completion %d of "
-                                  "prompt %d is not finite: the weights are damaged or overflow",
-                                  w->lengths[sequence], sequence % g->batch.group_size,
-                                  sequence / g->batch.group_size);
-            w->drawn_tokens[at] = w->exchange_tokens[i];
-            w->drawn_logprobs[at] = logprobs[i];
-            w->drawn_entropies[at] = entropies[r];
-            w->lengths[sequence]++;
-        }
+    size_t at = grpo__size(sequence, g->config.max_completion_length)
+              + (size_t)w->lengths[sequence];
+    if (!grpo__finite((double)logprob))
+        return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of completion %d of prompt "
+                          "%d is not finite: the weights are damaged or overflow",
+                          w->lengths[sequence], sequence % g->batch.group_size,
+                          sequence / g->batch.group_size);
+    w->drawn_tokens[at] = token;
+    w->drawn_logprobs[at] = logprob;
+    w->drawn_entropies[at] = entropy;
+    w->lengths[sequence]++;
     return GRPO_OK;
 }
 
-/* Rows -> one new token for every target. */
-static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass) {
+/* Fetch lines [first, first + turns) of what was drawn. Target i belongs to sequence map[i], which
+ * gets nothing more once it has ended. */
+static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int turns) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
-    grpo__weights policy = grpo__model(g, GRPO_POLICY);
-    int i, first, n, code, G = g->batch.group_size, targets = pass->num_targets;
-    for (i = 0; i < targets; i++)
-        w->exchange[i] = grpo_uniform(d->seed, d->step,
-                                      w->keys[w->map[i] / G] + grpo__mix(d->attempt),
-                                      (uint64_t)(w->map[i] % G), (uint64_t)w->lengths[w->map[i]]);
-    b->upload(w->context, w->uniforms, w->exchange, (size_t)targets * sizeof(float));
-    pass->first_kept = w->kept_used;
-    if (d->what == GRPO__KEEP) w->kept_used += pass->rows.num_rows;
-    grpo__body_forward(g, &policy, pass, w->hidden);
-    for (first = 0; first < pass->targets.num_rows; first += n) {
-        grpo_targets t;
-        n = grpo__min(w->head_rows, pass->targets.num_rows - first);
-        t = grpo__head_block(g, &policy, pass, first, n);
-        b->sample(w->context, w->drawn, w->logprobs, w->entropies + first, d->kept, w->logits,
-                  w->uniforms, w->shape.V, &d->sampling, &t);
-    }
-    b->download(w->context, w->exchange_tokens, w->drawn, (size_t)targets * sizeof(int));
-    b->download(w->context, w->exchange, w->logprobs, (size_t)targets * sizeof(float));
-    b->download(w->context, w->exchange + targets, w->entropies,
-                (size_t)pass->targets.num_rows * sizeof(float));
+    int n = pass->num_targets, rows = pass->targets.num_rows, turn, r, i, code;
+    size_t all = grpo__size(turns, n), skip = grpo__size(first, n);
+    float *logprobs = w->exchange, *entropies = w->exchange + all;
+    b->download(w->context, w->exchange_tokens, w->drawn + skip, all * sizeof(int));
+    b->download(w->context, logprobs, w->logprobs + skip, all * sizeof(float));
+    b->download(w->context, entropies, w->entropies + grpo__size(first, rows),
+                grpo__size(turns, rows) * sizeof(float));
     code = grpo__device_check(g);
-    return code ? code : grpo__record(g, pass);
+    for (turn = 0; turn < turns; turn++)
+        for (r = 0; r < rows; r++)
+            for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1] && !code; i++)
+                if (!grpo__has_ended(g, w->map[i]))
+                    code = grpo__record(g, w->map[i], w->exchange_tokens[turn * n + i],
+                                        logprobs[turn * n + i], entropies[turn * rows + r]);
+    return code;
+}
+
+/* What is done again and again: one token for every target of a pass. */
+typedef struct grpo__drawing {
+    grpo *g;
+    const grpo__draw *how;
+    const grpo__pass *pass;
+    const grpo_turn *turn;          /* NULL: there is no next one                                */
+} grpo__drawing;
+
+static void grpo__draw_once(void *user) {
+    const grpo__drawing *d = (const grpo__drawing *)user;
+    struct grpo__machinery *w = d->g->machinery;
+    const grpo_backend *b = w->backend;
+    grpo__weights policy = grpo__model(d->g, GRPO_POLICY);
+    int first, n;
+    grpo__body_forward(d->g, &policy, d->pass, w->hidden);
+    for (first = 0; first < d->pass->targets.num_rows; first += n) {
+        grpo_targets t;
+        n = grpo__min(w->head_rows, d->pass->targets.num_rows - first);
+        t = grpo__head_block(d->g, &policy, d->pass, first, n);
+        b->sample(w->context, w->drawn, w->logprobs, w->entropies + first, d->how->kept, w->logits,
+                  w->uniforms, w->shape.V, &d->how->sampling, &t);
+    }
+    if (d->turn) b->next(w->context, d->turn);
+}
+
+/* A token for every target, so many times. What is to be kept of a turn lies behind the turn before,
+ * so those are not the same work. */
+static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass, const grpo_turn *turn,
+                             int turns) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    grpo__drawing drawing = { NULL, NULL, NULL, NULL };
+    int i, n = pass->num_targets, G = g->batch.group_size;
+    drawing.g = g; drawing.how = d; drawing.pass = pass; drawing.turn = turn;
+    for (i = 0; i < turns * n; i++) {
+        int sequence = w->map[i % n];
+        w->exchange[i] = grpo_uniform(d->seed, d->step,
+                                      w->keys[sequence / G] + grpo__mix(d->attempt),
+                                      (uint64_t)(sequence % G),
+                                      (uint64_t)(w->lengths[sequence] + i / n));
+    }
+    b->upload(w->context, w->uniforms, w->exchange, grpo__size(turns, n) * sizeof(float));
+    pass->first_kept = w->kept_used;
+    if (d->what != GRPO__KEEP) b->repeat(w->context, grpo__draw_once, &drawing, turns);
+    else for (i = 0; i < turns; i++) {
+        grpo__draw_once(&drawing);
+        w->kept_used = pass->first_kept += pass->rows.num_rows;
+    }
+    return grpo__fetch_drawn(g, pass, turn != NULL, turns);
 }
 
 /* Prompts [first, *end): their rows, and the first token of each of their completions. Takes as
@@ -4989,46 +5100,67 @@ static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
     }
     *end = last;
     pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
-    return grpo__draw_tokens(g, d, &pass);
+    return grpo__draw_tokens(g, d, &pass, NULL, 1);
 }
 
-/* One more token for every active sequence. */
+/* From one token to the next on the backend: the integers of a pass, which it moves on itself. */
+static grpo_turn grpo__begin_turns(grpo *g, const grpo__builder *b, const grpo__draw *d) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_config *c = &g->config;
+    int n = b->num_rows, *turn = grpo__index(g, 1), *done = grpo__index(g, n), *eos;
+    grpo_turn t;
+    eos = grpo__index(g, c->num_eos + 1);
+    memset(done, 0, (size_t)n * sizeof *done);
+    *turn = 0;
+    memcpy(eos, c->eos_token_ids, (size_t)c->num_eos * sizeof *eos);
+    eos[c->num_eos] = c->eos_token_id;
+    t.num_rows = n; t.num_eos = c->num_eos + 1;
+    t.turn = grpo__on_device(g, turn);
+    t.tokens = grpo__on_device(g, b->tokens);
+    t.positions = grpo__on_device(g, b->positions);
+    t.slots = grpo__on_device(g, b->slots);
+    t.segments = (grpo_segment *)(void *)grpo__on_device(g, (const int *)(void *)b->segments);
+    t.done = grpo__on_device(g, done);
+    t.eos = grpo__on_device(g, eos);
+    t.kept_rows = grpo__on_device(g, b->kept_rows); t.kept_step = d->remember;
+    t.uniforms = w->uniforms;
+    t.drawn = w->drawn; t.logprobs = w->logprobs; t.entropies = w->entropies;
+    return t;
+}
+
+/* More tokens for every active sequence. All are equally long: they began together. */
 static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
-    int i, L = g->config.max_completion_length;
+    int i, j, L = g->config.max_completion_length;
+    int turns = grpo__min(w->backend->turns_at_once, L - w->lengths[w->active[0]]);
     grpo__builder build = grpo__begin_pass(g, num_active, num_active, num_active, num_active);
     grpo__pass pass;
+    grpo_turn turn;
     for (i = 0; i < num_active; i++) {
         int sequence = w->active[i], p = sequence / b->group_size, t = w->lengths[sequence];
         grpo__add_segment(&build, w->drawn_tokens + grpo__size(sequence, L) + t - 1, 1, w->slots[p],
                           grpo__prompt_length(b, p), grpo__own_slot(g, sequence), t - 1);
         if (i == 0 || p != w->active[i - 1] / b->group_size) build.num_groups++;
         build.groups[build.num_groups] = build.num_segments;
-        w->token_rows[grpo__size(sequence, L) + (size_t)(t - 1)] = w->kept_used + i;
+        for (j = 0; j < turns; j++)
+            w->token_rows[grpo__size(sequence, L) + (size_t)(t - 1 + j)]
+                = w->kept_used + j * num_active + i;
         grpo__add_head_row(&build, i, d->remember ? sequence * L + t : i);
         grpo__add_target(g, &build, 0, sequence);
     }
+    turn = grpo__begin_turns(g, &build, d);
     pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
-    return grpo__draw_tokens(g, d, &pass);
-}
-
-static int grpo__is_eos(const grpo *g, int token) {
-    const grpo_config *c = &g->config;
-    int i = 0;
-    while (i < c->num_eos && c->eos_token_ids[i] != token) i++;
-    return token == c->eos_token_id || i < c->num_eos;
+    pass.rows.done = turn.done;
+    return grpo__draw_tokens(g, d, &pass, &turn, turns);
 }
 
 /* Those of sequences [first, end) that have neither ended nor reached the limit. */
 static int grpo__find_active(grpo *g, int first, int end) {
     struct grpo__machinery *w = g->machinery;
     int i, n = 0, L = g->config.max_completion_length;
-    for (i = first; i < end; i++) {
-        int t = w->lengths[i];
-        if (t < L && !grpo__is_eos(g, w->drawn_tokens[grpo__size(i, L) + (size_t)(t - 1)]))
-            w->active[n++] = i;
-    }
+    for (i = first; i < end; i++)
+        if (w->lengths[i] < L && !grpo__has_ended(g, i)) w->active[n++] = i;
     return n;
 }
 
@@ -6612,7 +6744,7 @@ static void grpo__cpu_zero(void *context, void *memory, size_t size) {
 
 const grpo_backend *grpo_cpu(void) {
     static const grpo_backend table = {
-        "cpu", sizeof(float),
+        "cpu", sizeof(float), 2048, 1 << 23, 1,
         grpo__cpu_context_size, grpo__cpu_open, grpo__cpu_close, grpo__cpu_error,
         grpo__cpu_allocate, grpo__cpu_release, grpo__cpu_copy, grpo__cpu_copy, grpo__cpu_zero,
         grpo__cpu_operand_size, grpo__cpu_prepare, grpo__cpu_write_operand,
@@ -6624,7 +6756,7 @@ const grpo_backend *grpo_cpu(void) {
         grpo__cpu_attention, grpo__cpu_attention_backward,
         grpo__cpu_swiglu, grpo__cpu_swiglu_backward,
         grpo__cpu_logprobs, grpo__cpu_logprobs_backward, grpo__cpu_kl, grpo__cpu_kl_backward,
-        grpo__cpu_sample, grpo__cpu_to_floats, grpo__cpu_from_floats,
+        grpo__cpu_sample, grpo__cpu_next, grpo__cpu_repeat, grpo__cpu_to_floats, grpo__cpu_from_floats,
         grpo__cpu_adamw, grpo__cpu_sum_of_squares, grpo__cpu_mix
     };
     return &table;
@@ -9306,7 +9438,7 @@ static void grpo__trial_rows(grpo__trial *t) {
         { 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 } };
     const grpo__trial_ints *b = t->ints;
     const grpo_rows rows = { GRPO__T_ROWS, 5, 2, b->tokens, b->positions, 64, b->slots,
-                             b->segments, b->groups };
+                             b->segments, b->groups, NULL };
     const grpo_heads heads = { 4, 2, GRPO__T_HEAD };
     const grpo_targets targets = { GRPO__T_ROWS, b->offsets, b->targets, b->kept, b->kept_rows,
                                    0.7f };
