@@ -1018,15 +1018,21 @@ typedef struct grpo_backend {
     void (*swiglu_backward)(void *context, void *dgate_up, const void *dy, const void *gate_up,
                             int n, int width);
 
-    /* logits E[rows, vocab].  logprobs F[targets], entropies F[rows].
+    /* the head: hidden E[rows, H] -> logits E[rows, vocab] = hidden W^T -> logprobs F[targets],
+     *     entropies F[rows]. Logits are scratch, and made or not, unless they are to be kept
+     * sample: filters each row into kept[kept_rows[r]] (if not NULL), then draws the row's targets
+     *     with uniforms F[targets] into tokens I[targets], with their log-probs
      * backward turns logits into their gradient in place; dentropies F[rows] may be NULL; more
      *     E[rows, vocab] (may be NULL) is added to it
      * kl: exact KL to ref_logits E[rows, vocab] of each row, F[rows]; backward turns ref_logits
-     *     into the gradient of sum dkl kl with respect to logits
-     * sample: filters each row into kept[kept_rows[r]], then draws the row's targets with
-     *     uniforms F[targets] into tokens I[targets], with their log-probs */
-    void (*logprobs)(void *context, float *logprobs, float *entropies, const void *logits,
-                     int vocab, const grpo_targets *targets);
+     *     into the gradient of sum dkl kl with respect to logits */
+    void (*logprobs)(void *context, float *logprobs, float *entropies, void *logits,
+                     int keep_logits, const void *hidden, const grpo_matrix *head,
+                     const grpo_targets *targets);
+    void (*sample)(void *context, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
+                   void *logits, const void *hidden, const grpo_matrix *head,
+                   const float *uniforms, const grpo_sampling *sampling,
+                   const grpo_targets *targets);
     void (*logprobs_backward)(void *context, void *logits, const float *dlogprobs,
                               const float *dentropies, const void *more, int vocab,
                               const grpo_targets *targets);
@@ -1034,9 +1040,6 @@ typedef struct grpo_backend {
                const grpo_targets *targets);
     void (*kl_backward)(void *context, void *ref_logits, const void *logits, const float *dkl,
                         int vocab, const grpo_targets *targets);
-    void (*sample)(void *context, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
-                   const void *logits, const float *uniforms, int vocab,
-                   const grpo_sampling *sampling, const grpo_targets *targets);
 
     /* next: after sample, line 0 is written down as what this turn has drawn; each row becomes that
      *     of the token just drawn, and stays that of the one that ends its sequence; the next turn's
@@ -3647,29 +3650,22 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
                       n, m->shape.H);
 }
 
-/* Head rows [first, first + n) of a pass: their hidden states' logits, and their targets. */
-static grpo_targets grpo__head_block(grpo *g, const grpo__weights *w, const grpo__pass *pass,
-                                     int first, int n) {
-    const struct grpo__machinery *m = g->machinery;
-    grpo_matrix head = grpo__lm_head(g, w);
+/* The targets of head rows [first, first + n) of a pass. */
+static grpo_targets grpo__targets_of(const grpo__pass *pass, int first, int n) {
     grpo_targets t = pass->targets;
-    m->backend->matmul(m->context, m->logits,
-                       grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &head, NULL,
-                       NULL, n);
     t.num_rows = n;
     t.offsets += first;
     if (t.kept_rows) t.kept_rows += first;
     return t;
 }
 
-/* The reference's logits of the same rows, from its hidden states. */
-static void grpo__reference_block(grpo *g, int first, int n) {
+/* Logits of head rows [first, first + n) from their hidden states. */
+static void grpo__logits(grpo *g, int model, void *logits, void *hidden, int first, int n) {
     const struct grpo__machinery *m = g->machinery;
-    grpo__weights reference = grpo__model(g, GRPO_REFERENCE);
-    grpo_matrix head = grpo__lm_head(g, &reference);
-    m->backend->matmul(m->context, m->ref_logits,
-                       grpo__element(g, m->ref_hidden, grpo__size(first, m->shape.H)), &head, NULL,
-                       NULL, n);
+    grpo__weights w = grpo__model(g, model);
+    grpo_matrix head = grpo__lm_head(g, &w);
+    m->backend->matmul(m->context, logits, grpo__element(g, hidden, grpo__size(first, m->shape.H)),
+                       &head, NULL, NULL, n);
 }
 
 /* Hidden states -> log-probs [targets], entropies [head rows] and, if asked for, exact KL [head
@@ -3677,15 +3673,16 @@ static void grpo__reference_block(grpo *g, int first, int n) {
 static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
                                int with_kl) {
     const struct grpo__machinery *m = g->machinery;
+    grpo_matrix head = grpo__lm_head(g, w);
     int first, n;
     for (first = 0; first < pass->targets.num_rows; first += n) {
         grpo_targets t;
         n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        t = grpo__head_block(g, w, pass, first, n);
-        m->backend->logprobs(m->context, m->logprobs, m->entropies + first, m->logits,
-                             m->shape.V, &t);
+        t = grpo__targets_of(pass, first, n);
+        m->backend->logprobs(m->context, m->logprobs, m->entropies + first, m->logits, with_kl,
+                             grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &head, &t);
         if (!with_kl) continue;
-        grpo__reference_block(g, first, n);
+        grpo__logits(g, GRPO_REFERENCE, m->ref_logits, m->ref_hidden, first, n);
         m->backend->kl(m->context, m->kl + first, m->logits, m->ref_logits, m->shape.V, &t);
     }
 }
@@ -3703,9 +3700,10 @@ static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entrop
         size_t at = grpo__size(first, m->shape.H);
         grpo_targets t;
         n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        t = grpo__head_block(g, &w, pass, first, n);
+        t = grpo__targets_of(pass, first, n);
+        grpo__logits(g, GRPO_POLICY, m->logits, m->hidden, first, n);
         if (with_kl) {
-            grpo__reference_block(g, first, n);
+            grpo__logits(g, GRPO_REFERENCE, m->ref_logits, m->ref_hidden, first, n);
             b->kl_backward(m->context, m->ref_logits, m->logits, m->dkl + first, m->shape.V, &t);
         }
         b->logprobs_backward(m->context, m->logits, m->dlogprobs,
@@ -4682,9 +4680,12 @@ static grpo__vocab_job grpo__vocab_job_of(const void *logits, int vocab, const u
     return job;
 }
 
-static void grpo__cpu_logprobs(void *context, float *logprobs, float *entropies,
-                               const void *logits, int vocab, const grpo_targets *targets) {
-    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, targets->kept, targets);
+static void grpo__cpu_logprobs(void *context, float *logprobs, float *entropies, void *logits,
+                               int keep_logits, const void *hidden, const grpo_matrix *head,
+                               const grpo_targets *targets) {
+    grpo__vocab_job job = grpo__vocab_job_of(logits, head->rows, targets->kept, targets);
+    (void)keep_logits;
+    grpo__cpu_matmul(context, logits, hidden, head, NULL, NULL, targets->num_rows);
     job.logprobs = logprobs; job.entropies = entropies;
     grpo__cpu_vocab(context, &job);
 }
@@ -4722,9 +4723,11 @@ static void grpo__cpu_from_floats(void *context, void *to, const float *from, si
 }
 
 static void grpo__cpu_sample(void *context, int *tokens, float *logprobs, float *entropies,
-                             uint32_t *kept, const void *logits, const float *uniforms, int vocab,
+                             uint32_t *kept, void *logits, const void *hidden,
+                             const grpo_matrix *head, const float *uniforms,
                              const grpo_sampling *sampling, const grpo_targets *targets) {
-    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, kept, targets);
+    grpo__vocab_job job = grpo__vocab_job_of(logits, head->rows, kept, targets);
+    grpo__cpu_matmul(context, logits, hidden, head, NULL, NULL, targets->num_rows);
     job.tokens = tokens; job.logprobs = logprobs; job.entropies = entropies;
     job.uniforms = uniforms; job.sampling = sampling;
     grpo__cpu_vocab(context, &job);
@@ -5038,14 +5041,16 @@ static void grpo__draw_once(void *user) {
     struct grpo__machinery *w = d->g->machinery;
     const grpo_backend *b = w->backend;
     grpo__weights policy = grpo__model(d->g, GRPO_POLICY);
+    grpo_matrix head = grpo__lm_head(d->g, &policy);
     int first, n;
     grpo__body_forward(d->g, &policy, d->pass, w->hidden);
     for (first = 0; first < d->pass->targets.num_rows; first += n) {
         grpo_targets t;
         n = grpo__min(w->head_rows, d->pass->targets.num_rows - first);
-        t = grpo__head_block(d->g, &policy, d->pass, first, n);
+        t = grpo__targets_of(d->pass, first, n);
         b->sample(w->context, w->drawn, w->logprobs, w->entropies + first, d->how->kept, w->logits,
-                  w->uniforms, w->shape.V, &d->how->sampling, &t);
+                  grpo__element(d->g, w->hidden, grpo__size(first, w->shape.H)), &head,
+                  w->uniforms, &d->how->sampling, &t);
     }
     if (d->turn) b->next(w->context, d->turn);
 }
@@ -6755,8 +6760,8 @@ const grpo_backend *grpo_cpu(void) {
         grpo__cpu_rotate, grpo__cpu_rotate_backward,
         grpo__cpu_attention, grpo__cpu_attention_backward,
         grpo__cpu_swiglu, grpo__cpu_swiglu_backward,
-        grpo__cpu_logprobs, grpo__cpu_logprobs_backward, grpo__cpu_kl, grpo__cpu_kl_backward,
-        grpo__cpu_sample, grpo__cpu_next, grpo__cpu_repeat, grpo__cpu_to_floats, grpo__cpu_from_floats,
+        grpo__cpu_logprobs, grpo__cpu_sample, grpo__cpu_logprobs_backward, grpo__cpu_kl,
+        grpo__cpu_kl_backward, grpo__cpu_next, grpo__cpu_repeat, grpo__cpu_to_floats, grpo__cpu_from_floats,
         grpo__cpu_adamw, grpo__cpu_sum_of_squares, grpo__cpu_mix
     };
     return &table;
@@ -9365,13 +9370,19 @@ static void grpo__try_swiglu(grpo__trial *t) {
     t->b->swiglu_backward(t->context, t->din, t->dout, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
 }
 
-/* in: logits [rows, vocab]; out: log-probs [rows + 1] (row 0 has two targets), entropies [rows] */
+/* in: hidden [rows, width], the head's W [vocab, width]; out: log-probs [rows + 1] (row 0 has two
+ * targets), entropies [rows]. The logits lie in scratch. */
 static void grpo__try_logprobs(grpo__trial *t) {
-    t->b->logprobs(t->context, t->out, t->out + GRPO__T_ROWS + 1, t->in, GRPO__T_VOCAB,
+    grpo_matrix head = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH,
+                         GRPO__T_VOCAB };
+    float *logits = t->scratch + GRPO__T_FLOATS / 2;
+    t->b->prepare(t->context, &head);
+    t->b->logprobs(t->context, t->out, t->out + GRPO__T_ROWS + 1, logits, 1, t->in, &head,
                    &t->targets);
-    t->b->mix(t->context, t->din, t->in, 0, 1, GRPO__T_LOGITS);
-    t->b->logprobs_backward(t->context, t->din, t->dout, t->dout + GRPO__T_ROWS + 1, NULL,
+    t->b->logprobs_backward(t->context, logits, t->dout, t->dout + GRPO__T_ROWS + 1, NULL,
                             GRPO__T_VOCAB, &t->targets);
+    t->b->matmul_dx(t->context, t->din, logits, &head, GRPO__T_ROWS);
+    t->b->matmul_dw(t->context, t->din + GRPO__T_W, NULL, logits, t->in, &head, GRPO__T_ROWS);
 }
 
 /* Exact KL to fixed logits: those of the trial's scratch. */
@@ -9469,7 +9480,7 @@ static int grpo__try_operations(grpo__trial *t) {
     grpo__try(t, "q/k norm, rotary positions, attention", grpo__try_attention,
               GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_Q);
     grpo__try(t, "SwiGLU", grpo__try_swiglu, 2 * GRPO__T_CELLS, GRPO__T_CELLS);
-    grpo__try(t, "log-probs and entropy of kept sets", grpo__try_logprobs, GRPO__T_LOGITS,
+    grpo__try(t, "head, log-probs and entropy of kept sets", grpo__try_logprobs, GRPO__T_BIAS,
               2 * GRPO__T_ROWS + 1);
     grpo__try(t, "exact KL over kept sets", grpo__try_kl, GRPO__T_LOGITS, GRPO__T_ROWS);
     t->b->release(t->context, memory);

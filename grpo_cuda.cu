@@ -60,6 +60,9 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so 
        GRPO__KEYS = 64,             /* keys of a block of flash attention                        */
        GRPO__ROW_THREADS = 256,     /* threads that reduce a row: norms, vocabulary              */
        GRPO__SQUARES = 1 << 14,     /* numbers of a partial sum of squares                       */
+       GRPO__ROWS = 8192,           /* of a pass; a product of fewer leaves multiprocessors idle */
+       GRPO__LOGITS = 1 << 28,      /* at a time: rows enough that reading W, writing dW are cheap */
+       GRPO__TURNS = 32,            /* tokens sampled before the host looks who has ended        */
        GRPO__STEP = 32,             /* k of a product that is loaded at a time                   */
        GRPO__STAGES = 3,            /* such loads under way                                      */
        GRPO__QUERIES = 64,          /* query rows of a block of flash attention                  */
@@ -83,6 +86,7 @@ typedef struct grpo__cuda {
     grpo__encode_map encode_map;    /* the driver's; NULL: products by mma.sync                  */
     void  *scratch;                 /* device; grows to what the largest operation needs         */
     size_t scratch_size;
+    cudaGraphExec_t graph;          /* the last work that was repeated                           */
     int    failed;
     char   error[GRPO_ERROR_LENGTH];
 } grpo__cuda;
@@ -128,6 +132,7 @@ static size_t grpo__cuda_context_size(const grpo_config *config) {
 
 static void grpo__cuda_close(void *context) {
     grpo__cuda *c = (grpo__cuda *)context;
+    if (c->graph) cudaGraphExecDestroy(c->graph);
     cudaFree(c->scratch);
     if (c->stream) cudaStreamDestroy(c->stream);
     free(c);
@@ -212,6 +217,37 @@ static void grpo__cuda_zero(void *context, void *memory, size_t size) {
     grpo__cuda *c = (grpo__cuda *)context;
     if (size && !c->failed)
         grpo__check_cuda(c, cudaMemsetAsync(memory, 0, size, c->stream), "clearing memory");
+}
+
+/* Work recorded as a graph: c->graph, which is the one before with other arguments if both have the
+ * same shape. Recording takes less time than what it records. */
+static void grpo__cuda_record(grpo__cuda *c, void (*work)(void *user), void *user) {
+    cudaGraph_t graph = NULL;
+    cudaGraphExecUpdateResultInfo why;
+    grpo__check_cuda(c, cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeRelaxed),
+                     "beginning to record a graph");
+    if (c->failed) return;
+    work(user);
+    grpo__check_cuda(c, cudaStreamEndCapture(c->stream, &graph), "recording a graph");
+    if (graph && c->graph && cudaGraphExecUpdate(c->graph, graph, &why) != cudaSuccess) {
+        cudaGetLastError();
+        cudaGraphExecDestroy(c->graph);
+        c->graph = NULL;
+    }
+    if (graph && !c->graph)
+        grpo__check_cuda(c, cudaGraphInstantiate(&c->graph, graph, 0), "making a graph");
+    if (graph) cudaGraphDestroy(graph);
+}
+
+/* The first time as it is, which also finds room for scratch space; then as a graph. */
+static void grpo__cuda_repeat(void *context, void (*work)(void *user), void *user, int times) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    int i;
+    if (times > 0) work(user);
+    if (times > 2 && !c->failed) grpo__cuda_record(c, work, user);
+    for (i = 1; i < times && !c->failed; i++)
+        if (times > 2) grpo__check_cuda(c, cudaGraphLaunch(c->graph, c->stream), "a graph");
+        else work(user);
 }
 
 /* ------------------------------------------------------------------------------------ >>rows --
@@ -1334,7 +1370,7 @@ template <typename E> struct grpo__attention_job {
     const float *lse;
     float *lse_out, *D;             /* [n, heads]                                                */
     const grpo_segment *segments;
-    const int *groups, *slots;
+    const int *groups, *slots, *done;
     int n, num_segments, num_groups, heads, kv_heads, d;
     float scale;                    /* 1 / sqrt(d)                                               */
 };
@@ -1384,6 +1420,7 @@ template <typename E> __global__ void grpo__attention_kernel(grpo__attention_job
     __shared__ float p[GRPO__PLAIN_KEYS];
     float *y = (float *)(void *)memory, top = -INFINITY, sum = 0;   /* y [d]                     */
     int r = (int)blockIdx.x, h = (int)blockIdx.y, j0, j, i, thread = (int)threadIdx.x;
+    if (t.done && t.done[r]) return;
     grpo_segment s = t.segments[grpo__segment_of(t.segments, t.num_segments, r)];
     int keys = s.prefix_length + s.start + r - s.row + 1;
     size_t d = (size_t)t.d, KV = (size_t)t.kv_heads * d;
@@ -1713,6 +1750,7 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
     grpo__key_walk walk = grpo__begin_walk(t, decode, &row);
     grpo__key_block now = { 0, 0, 0, 0, 0 }, next = now;
     grpo__query q[2];
+    if (decode && t.done && t.done[blockIdx.x]) return;
     for (u = 0; u < 2; u++) q[u] = grpo__block_query(t, decode, 16 * warp + lane / 4 + 8 * u);
 #pragma unroll
     for (v = 0; v < D / 8; v++)
@@ -1936,7 +1974,8 @@ static grpo__attention_job<E> grpo__new_attention(const void *q, const void *k, 
     grpo__attention_job<E> t;
     memset(&t, 0, sizeof t);
     t.q = (const E *)q; t.k = (const E *)k; t.v = (const E *)v;
-    t.segments = rows->segments; t.groups = rows->groups; t.slots = rows->slots;
+    t.segments = rows->segments; t.groups = rows->groups;
+    t.slots = rows->slots; t.done = rows->done;
     t.n = rows->num_rows; t.num_segments = rows->num_segments; t.num_groups = rows->num_groups;
     t.heads = heads->num_heads; t.kv_heads = heads->num_kv_heads; t.d = heads->head_dim;
     t.scale = 1.0f / sqrtf((float)t.d);
@@ -2353,6 +2392,33 @@ static void grpo__cuda_sample(void *context, int *tokens, float *logprobs, float
         GRPO__RUN(c, grpo__sample_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
 }
 
+/* What this turn drew is written down; each row becomes that of its new token. One block. */
+static __global__ void grpo__next_kernel(grpo_turn t) {
+    size_t n = (size_t)t.num_rows, r, line = n * (size_t)(*t.turn + 1);
+    int i;
+    __syncthreads();                /* all have read *turn                                       */
+    if (threadIdx.x == 0) ++*t.turn;
+    for (r = threadIdx.x; r < n; r += blockDim.x) {
+        int token = t.drawn[r];
+        t.drawn[line + r] = token;
+        t.logprobs[line + r] = t.logprobs[r];
+        t.entropies[line + r] = t.entropies[r];
+        t.uniforms[r] = t.uniforms[line + r];
+        if (t.done[r]) continue;
+        t.tokens[r] = token;
+        t.positions[r]++;
+        t.slots[r]++;
+        t.segments[r].start++;
+        t.kept_rows[r] += t.kept_step;
+        for (i = 0; i < t.num_eos; i++) t.done[r] |= token == t.eos[i];
+    }
+}
+
+static void grpo__cuda_next(void *context, const grpo_turn *turn) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (turn->num_rows > 0) GRPO__RUN(c, grpo__next_kernel, 1, GRPO__ROW_THREADS, 0, *turn);
+}
+
 /* ------------------------------------------------------------------------------- >>optimizer --
  * Floors: AdamW 28 bytes a weight, the others 4 to 12. */
 static __global__ void grpo__adamw_kernel(float *weights, const float *gradient, float *m, float *v,
@@ -2424,7 +2490,7 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
 
 /* ---------------------------------------------------------------------------------- >>tables -- */
 #define GRPO__TABLE(name, E, open) {                                                              \
-        name, sizeof(E),                                                                          \
+        name, sizeof(E), GRPO__ROWS, GRPO__LOGITS, GRPO__TURNS,                                   \
         grpo__cuda_context_size, open, grpo__cuda_close, grpo__cuda_error,                        \
         grpo__cuda_allocate, grpo__cuda_release, grpo__cuda_upload, grpo__cuda_download,          \
         grpo__cuda_zero, grpo__cuda_operand_size<E>, grpo__cuda_prepare<E>,                       \
@@ -2436,8 +2502,8 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
         grpo__cuda_attention<E>, grpo__cuda_attention_backward<E>,                                \
         grpo__cuda_swiglu<E>, grpo__cuda_swiglu_backward<E>,                                      \
         grpo__cuda_logprobs<E>, grpo__cuda_logprobs_backward<E>, grpo__cuda_kl<E>,                \
-        grpo__cuda_kl_backward<E>, grpo__cuda_sample<E>, grpo__cuda_to_floats<E>,                 \
-        grpo__cuda_from_floats<E>,                                                                \
+        grpo__cuda_kl_backward<E>, grpo__cuda_sample<E>, grpo__cuda_next, grpo__cuda_repeat,      \
+        grpo__cuda_to_floats<E>, grpo__cuda_from_floats<E>,                                       \
         grpo__cuda_adamw, grpo__cuda_sum_of_squares, grpo__cuda_mix }
 
 const grpo_backend *grpo_cuda_fp32(void) {

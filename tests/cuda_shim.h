@@ -127,7 +127,8 @@ struct grpo_shim_state {
     /* the runtime */
     int error, sticky;
     int fail_malloc_in, fault_in, no_device;                  /* counters of injected faults     */
-    long allocated;
+    long allocated, graphs;         /* pieces of memory; graphs launched so far                  */
+    std::vector<std::function<void()> > *recording;           /* the graph, while one is recorded */
 };
 static grpo_shim_state grpo_shim_only;
 static inline grpo_shim_state &grpo_shim() { return grpo_shim_only; }
@@ -620,7 +621,8 @@ template <int LEFT> void grpo__wgmma_wait(float *) {
 /* ---- the runtime */
 typedef int cudaError_t;
 typedef int cudaStream_t;
-enum { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2,
+enum { cudaStreamCaptureModeRelaxed = 2, cudaErrorStreamCapture = 900,
+       cudaErrorGraphExecUpdateFailure = 910, cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2,
        cudaErrorInvalidConfiguration = 9, cudaErrorInsufficientDriver = 35, cudaErrorNoDevice = 100,
        cudaErrorIllegalAddress = 700 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
@@ -677,12 +679,20 @@ static inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, int) {
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaStreamDestroy(cudaStream_t) { return grpo_shim_code(0); }
-static inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return grpo_shim_code(0); }
+/* Nothing that waits, or finds memory, may be done while work is recorded. */
+static inline void grpo_shim_not_recording() {
+    if (grpo_shim().recording) grpo_shim().sticky = cudaErrorStreamCapture;
+}
+static inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
+    grpo_shim_not_recording();
+    return grpo_shim_code(0);
+}
 
 static inline cudaError_t cudaMalloc(void **memory, size_t size) {
     grpo_shim_state &s = grpo_shim();
     char *at = NULL;
     *memory = NULL;
+    grpo_shim_not_recording();
     if (s.sticky || (s.fail_malloc_in && --s.fail_malloc_in == 0))
         return grpo_shim_code(cudaErrorMemoryAllocation);
     if (posix_memalign((void **)&at, 256, size + 256 + GRPO_SHIM_CANARY))
@@ -711,13 +721,52 @@ static inline cudaError_t cudaFree(void *memory) {
 }
 static inline cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind,
                                           cudaStream_t) {
+    grpo_shim_not_recording();
     if (!grpo_shim().sticky) memcpy(to, from, size);
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaMemsetAsync(void *to, int value, size_t size, cudaStream_t) {
-    if (!grpo_shim().sticky) memset(to, value, size);
+    if (grpo_shim().recording)
+        grpo_shim().recording->push_back([=]() { cudaMemsetAsync(to, value, size, 0); });
+    else if (!grpo_shim().sticky) memset(to, value, size);
     return grpo_shim_code(0);
 }
+/* ---- graphs: what is launched while one is recorded, to be done later */
+typedef std::vector<std::function<void()> > grpo_shim_graph, *cudaGraph_t, *cudaGraphExec_t;
+typedef int cudaGraphExecUpdateResultInfo;
+static inline cudaError_t cudaStreamBeginCapture(cudaStream_t, int) {
+    if (grpo_shim().recording) return grpo_shim_code(cudaErrorStreamCapture);
+    grpo_shim().recording = new grpo_shim_graph;
+    return grpo_shim_code(0);
+}
+static inline cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph) {
+    *graph = grpo_shim().recording;
+    grpo_shim().recording = NULL;
+    return grpo_shim_code(0);
+}
+static inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t *to, cudaGraph_t graph, int) {
+    *to = new grpo_shim_graph(*graph);
+    return grpo_shim_code(0);
+}
+static inline cudaError_t cudaGraphExecUpdate(cudaGraphExec_t to, cudaGraph_t graph,
+                                              cudaGraphExecUpdateResultInfo *) {
+    if (to->size() != graph->size()) return grpo_shim_code(cudaErrorGraphExecUpdateFailure);
+    *to = *graph;
+    return grpo_shim_code(0);
+}
+static inline cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+    grpo_shim().graphs++;
+    for (size_t i = 0; i < graph->size(); i++) (*graph)[i]();
+    return grpo_shim_code(0);
+}
+static inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    delete graph;
+    return grpo_shim_code(0);
+}
+static inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+    return cudaGraphDestroy(graph);
+}
+
 template <typename Kernel> cudaError_t cudaFuncSetAttribute(Kernel, int, int bytes) {
     return grpo_shim_code(bytes > 227 * 1024 ? cudaErrorInvalidValue : cudaSuccess);
 }
@@ -740,6 +789,10 @@ void grpo_shim_launch(const char *kernel, dim3 grid, dim3 block, size_t shared, 
     if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || !block.x
         || block.x > GRPO_SHIM_MOST || block.x % 32) {
         grpo_shim_code(cudaErrorInvalidConfiguration);
+        return;
+    }
+    if (s.recording) {
+        s.recording->push_back([=]() { grpo_shim_launch(kernel, grid, block, shared, body); });
         return;
     }
     if (s.fault_in && --s.fault_in == 0) s.sticky = cudaErrorIllegalAddress;
@@ -767,6 +820,7 @@ extern "C" void grpo_shim_inject(int malloc_fails_in, int launch_faults_in, int 
     s.error = s.sticky = 0;
 }
 extern "C" long grpo_shim_allocated(void) { return grpo_shim().allocated; }
+extern "C" long grpo_shim_graphs(void) { return grpo_shim().graphs; }
 
 #define GRPO__LAUNCH(kernel, grid, block, shared, stream, ...)                                    \
     grpo_shim_launch(#kernel, grid, block, (size_t)(shared), [=]() { kernel(__VA_ARGS__); })

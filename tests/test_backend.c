@@ -155,11 +155,14 @@ static void far_swiglu_backward(void *c, void *d, const void *dy, const void *ga
 {
     cpu()->swiglu_backward(c, near_(d), near_(dy), near_(gate_up), n, width);
 }
-static void far_logprobs(void *c, float *logprobs, float *entropies, const void *logits, int vocab,
-                         const grpo_targets *targets)
+static void far_logprobs(void *c, float *logprobs, float *entropies, void *logits, int keep,
+                         const void *hidden, const grpo_matrix *head, const grpo_targets *targets)
 {
     grpo_targets t = near_targets(targets);
-    cpu()->logprobs(c, nearf(logprobs), nearf(entropies), near_(logits), vocab, &t);
+    grpo_matrix h = near_matrix(head);
+    cpu()->logprobs(c, nearf(logprobs), nearf(entropies), near_(logits), keep, near_(hidden), &h,
+                    &t);
+    if (!keep) memset(near_(logits), 0xff, grpo__size(t.num_rows, h.rows) * sizeof(float));
 }
 static void far_logprobs_backward(void *c, void *logits, const float *dlogprobs,
                                   const float *dentropies, const void *more, int vocab,
@@ -190,12 +193,14 @@ static void far_from_floats(void *c, void *to, const float *from, size_t n)
     cpu()->from_floats(c, near_(to), nearf(from), n);
 }
 static void far_sample(void *c, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
-                       const void *logits, const float *uniforms, int vocab,
-                       const grpo_sampling *sampling, const grpo_targets *targets)
+                       void *logits, const void *hidden, const grpo_matrix *head,
+                       const float *uniforms, const grpo_sampling *sampling,
+                       const grpo_targets *targets)
 {
     grpo_targets t = near_targets(targets);
+    grpo_matrix h = near_matrix(head);
     cpu()->sample(c, neari(tokens), nearf(logprobs), nearf(entropies), (uint32_t *)near_(kept),
-                  near_(logits), nearf(uniforms), vocab, sampling, &t);
+                  near_(logits), near_(hidden), &h, nearf(uniforms), sampling, &t);
 }
 static void far_next(void *c, const grpo_turn *turn)
 {
