@@ -69,7 +69,9 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so 
        GRPO__BACKWARD_QUERIES = 32,
        GRPO__PAD = 8,               /* elements after each row in shared memory: ldmatrix then
                                        meets every bank once                                     */
-       GRPO__PARTIAL_MB = 32,       /* room for the slices of a product that are summed apart    */
+       GRPO__PARTIAL_MB = 32,       /* room for what is summed in parts                          */
+       GRPO__TICKETS = 1024,        /* tiles at most whose parts are computed apart              */
+       GRPO__STRIP = 32,            /* columns of logits whose sums go together                  */
        GRPO__DEPTH = 64,            /* wgmma: k of a step, 128 bytes, the widest swizzle         */
        GRPO__PIPE = 4,              /* such steps under way                                      */
        GRPO__WIDTH = 128,           /* columns of a tile: n of the one instruction used          */
@@ -87,6 +89,7 @@ typedef struct grpo__cuda {
     void  *scratch;                 /* device; grows to what the largest operation needs         */
     size_t scratch_size;
     cudaGraphExec_t graph;          /* the last work that was repeated                           */
+    int   *tickets;                 /* device [GRPO__TICKETS], zeros between kernels             */
     int    failed;
     char   error[GRPO_ERROR_LENGTH];
 } grpo__cuda;
@@ -134,6 +137,7 @@ static void grpo__cuda_close(void *context) {
     grpo__cuda *c = (grpo__cuda *)context;
     if (c->graph) cudaGraphExecDestroy(c->graph);
     cudaFree(c->scratch);
+    cudaFree(c->tickets);
     if (c->stream) cudaStreamDestroy(c->stream);
     free(c);
 }
@@ -153,6 +157,12 @@ static const char *grpo__cuda_missing(char *error) {
     return error;
 }
 
+static void grpo__cuda_zero(void *context, void *memory, size_t size) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (size && !c->failed)
+        grpo__check_cuda(c, cudaMemsetAsync(memory, 0, size, c->stream), "clearing memory");
+}
+
 static void *grpo__cuda_open(const grpo_config *config, char *error) {
     grpo__cuda *c;
     int device = 0;
@@ -170,6 +180,9 @@ static void *grpo__cuda_open(const grpo_config *config, char *error) {
     grpo__check_cuda(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking),
                      "making a stream");
     grpo__cuda_scratch(c, (size_t)GRPO__PARTIAL_MB << 20);
+    grpo__check_cuda(c, cudaMalloc((void **)&c->tickets, GRPO__TICKETS * sizeof(int)),
+                     "finding room for tickets");
+    grpo__cuda_zero(c, c->tickets, GRPO__TICKETS * sizeof(int));
     if (!c->failed) return c;
     memcpy(error, c->error, sizeof c->error);
     grpo__cuda_close(c);
@@ -211,12 +224,6 @@ static void grpo__cuda_download(void *context, void *to, const void *from, size_
     grpo__cuda *c = (grpo__cuda *)context;
     grpo__cuda_copy(c, to, from, size, cudaMemcpyDeviceToHost);
     if (c->failed && size) memset(to, 0, size);
-}
-
-static void grpo__cuda_zero(void *context, void *memory, size_t size) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    if (size && !c->failed)
-        grpo__check_cuda(c, cudaMemsetAsync(memory, 0, size, c->stream), "clearing memory");
 }
 
 /* Work recorded as a graph: c->graph, which is the one before with other arguments if both have the
@@ -491,6 +498,8 @@ static void grpo__cuda_from_floats(void *context, void *to, const float *from, s
 /* ---------------------------------------------------------------------------------- >>matmul --
  * C[m, n] = init + A[m, k] B[k, n]. The definition, on any type and strides: every element is a
  * chain of fused multiply-adds in the order of k, as on the CPU. */
+typedef struct grpo__strip { float top, sum, weighted, unused; } grpo__strip; /* see >>logits    */
+
 template <typename E> struct grpo__product {
     const E *a, *b;                 /* a[i * a_row + p * a_depth], b[p * b_depth + j * b_column]  */
     size_t a_row, a_depth, b_depth, b_column;
@@ -500,6 +509,10 @@ template <typename E> struct grpo__product {
     const float *bias;
     const E *residual;
     float *dw;                      /* [m, n] += A B, if not NULL                                */
+    float *partial;                 /* [slices, m, n] where k is split, or NULL                  */
+    int   *tickets;                 /* [tiles] how many slices of a tile are there               */
+    grpo__strip *strips;            /* [m, n / 32] of a head's product, or NULL                  */
+    float inverse;                  /* 1 / T, for these                                          */
 };
 
 enum { GRPO__PLAIN_TILE = 32 };     /* 32 x 32 outputs of 16 x 16 threads, k by 32               */
@@ -686,6 +699,9 @@ __device__ __forceinline__ void grpo__wgmma(float d[64], uint64_t a, uint64_t b,
 }
 #endif
 
+__device__ __forceinline__ uint32_t grpo__two(const grpo__bf16 *x) {
+    return *(const uint32_t *)(const void *)x;
+}
 __device__ __forceinline__ uint32_t grpo__pair(float low, float high) {
     __nv_bfloat162 two = __floats2bfloat162_rn(low, high);
     uint32_t bits;
@@ -750,30 +766,97 @@ __device__ __forceinline__ void grpo__finish_pair(const grpo__product<grpo__bf16
     if (t.dw) { t.dw[at] += x; t.dw[at + 1] += y; return; }
     if (t.bias) { x += t.bias[j]; y += t.bias[j + 1]; }
     if (t.residual) { x += grpo__get(t.residual, at); y += grpo__get(t.residual, at + 1); }
-    *(uint32_t *)(void *)(t.y + at) = grpo__pair(x, y);
+    if (t.y) *(uint32_t *)(void *)(t.y + at) = grpo__pair(x, y);
 }
 
-/* The same, or where k is split into its slice. What lies outside the matrix is dropped. */
-__device__ __forceinline__ void grpo__store_pair(const grpo__product<grpo__bf16> &t, float *partial,
-                                                 int i, int j, float x, float y) {
+/* The same, or where k is split, into its slice. What lies outside the matrix is dropped. */
+__device__ __forceinline__ void grpo__store_pair(const grpo__product<grpo__bf16> &t, int i, int j,
+                                                 float x, float y) {
+    size_t size = (size_t)t.m * (size_t)t.n, at = (size_t)i * (size_t)t.n + (size_t)j;
     if (i >= t.m || j >= t.n) return;
-    if (!partial) { grpo__finish_pair(t, i, j, x, y); return; }
-    partial += ((size_t)blockIdx.z * (size_t)t.m + (size_t)i) * (size_t)t.n + (size_t)j;
-    partial[0] = x;
-    partial[1] = y;
+    if (!t.partial) { grpo__finish_pair(t, i, j, x, y); return; }
+    t.partial[blockIdx.z * size + at] = x;
+    t.partial[blockIdx.z * size + at + 1] = y;
+}
+
+/* All slices of a pair, in order. */
+__device__ inline void grpo__join_pair(const grpo__product<grpo__bf16> &t, int i, int j) {
+    size_t size = (size_t)t.m * (size_t)t.n, at = (size_t)i * (size_t)t.n + (size_t)j;
+    float x = 0, y = 0;
+    if (i >= t.m || j >= t.n) return;
+    for (; at < gridDim.z * size; at += size) {
+        x += __ldcg(t.partial + at);
+        y += __ldcg(t.partial + at + 1);
+    }
+    grpo__finish_pair(t, i, j, x, y);
+}
+
+/* Parts of a tile are there in any order; the last block to come sums them, in theirs. Is it this
+ * one? What the others have written can then be seen. */
+__device__ inline int grpo__is_last(int *ticket, int parts) {
+    __shared__ int last;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last = atomicAdd(ticket, 1) == parts - 1;
+        if (last) *ticket = 0;      /* for the next kernel                                       */
+    }
+    __syncthreads();
+    __threadfence();
+    return last;
+}
+__device__ __forceinline__ int grpo__joins(const grpo__product<grpo__bf16> &t) {
+    return t.partial && grpo__is_last(t.tickets + blockIdx.y * gridDim.x + blockIdx.x,
+                                      (int)gridDim.z);
+}
+
+/* Of each row of a warp's total, one strip: the logits [j, j + 8 V) of rows i and on. The top, and with
+ * x = (z - top) / T the sums of e^x and e^x x; 0.5 bytes a logit. */
+template <int U, int V>
+__device__ __forceinline__ void grpo__store_strips(const grpo__product<grpo__bf16> &t,
+                                                   const float (&z)[U][V][4], int i, int j) {
+    int lane = (int)threadIdx.x % 32, u, h, e;
+    i += lane / 4;
+    j += lane % 4 * 2;
+#pragma unroll
+    for (u = 0; u < U; u++)
+#pragma unroll
+        for (h = 0; h < 2; h++) {
+            grpo__strip s = { -FLT_MAX, 0, 0, 0 };
+            int row = i + 16 * u + 8 * h;
+#pragma unroll
+            for (e = 0; e < 2 * V; e++)
+                if (j + e / 2 * 8 < t.n) s.top = fmaxf(s.top, z[u][e / 2][2 * h + e % 2]);
+            s.top = fmaxf(s.top, __shfl_xor_sync(0xffffffffu, s.top, 1));
+            s.top = fmaxf(s.top, __shfl_xor_sync(0xffffffffu, s.top, 2));
+#pragma unroll
+            for (e = 0; e < 2 * V; e++) {
+                float x = (z[u][e / 2][2 * h + e % 2] - s.top) * t.inverse, p = expf(x);
+                if (j + e / 2 * 8 >= t.n) continue;
+                s.sum += p;
+                s.weighted += p != 0.0f ? p * x : 0.0f;
+            }
+            s.sum += __shfl_xor_sync(0xffffffffu, s.sum, 1);
+            s.sum += __shfl_xor_sync(0xffffffffu, s.sum, 2);
+            s.weighted += __shfl_xor_sync(0xffffffffu, s.weighted, 1);
+            s.weighted += __shfl_xor_sync(0xffffffffu, s.weighted, 2);
+            if (lane % 4 == 0 && row < t.m && j < t.n)
+                t.strips[(size_t)row * (size_t)((t.n + GRPO__STRIP - 1) / GRPO__STRIP)
+                         + (size_t)(j / GRPO__STRIP)] = s;
+        }
 }
 
 template <int BM, int BN, int WM, int WN, bool AT, bool BT>
 __global__ void __launch_bounds__(grpo__tile<BM, BN, WM, WN, AT, BT>::THREADS)
-grpo__mma_product_kernel(grpo__product<grpo__bf16> t, float *partial) {
+grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
     typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
     GRPO__DYNAMIC(memory);
     grpo__bf16 *tiles = (grpo__bf16 *)(void *)memory;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int i0 = (int)blockIdx.y * BM, j0 = (int)blockIdx.x * BN;
     int row = warp / T::WARPS_N * WM, column = warp % T::WARPS_N * WN;
-    int begin = partial ? (int)blockIdx.z * GRPO__SLICE : 0;
-    int end = partial ? min(t.k, begin + GRPO__SLICE) : t.k;
+    int begin = t.partial ? (int)blockIdx.z * GRPO__SLICE : 0;
+    int end = t.partial ? min(t.k, begin + GRPO__SLICE) : t.k;
     int steps = (end - begin + GRPO__STEP - 1) / GRPO__STEP, step, kk, u, v, e;
     float sum[WM / 16][WN / 8][4], total[WM / 16][WN / 8][4];
     for (u = 0; u < WM / 16; u++)
@@ -825,30 +908,20 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t, float *partial) {
                 }
     }
 #undef GRPO__LOAD_STEP
+    if (t.strips) grpo__store_strips(t, total, i0 + row, j0 + column);
+    i0 += row + lane / 4;
+    j0 += column + lane % 4 * 2;
 #pragma unroll
     for (u = 0; u < WM / 16; u++)
 #pragma unroll
         for (v = 0; v < WN / 8; v++)
 #pragma unroll
             for (e = 0; e < 4; e += 2)
-                grpo__store_pair(t, partial, i0 + row + 16 * u + lane / 4 + 4 * e,
-                                 j0 + column + 8 * v + lane % 4 * 2, total[u][v][e],
+                grpo__store_pair(t, i0 + 16 * u + 4 * e, j0 + 8 * v, total[u][v][e],
                                  total[u][v][e + 1]);
-}
-
-/* The slices of a split product, summed in order. */
-static __global__ void grpo__add_slices_kernel(grpo__product<grpo__bf16> t, const float *partial,
-                                        int slices) {
-    size_t size = (size_t)t.m * (size_t)t.n;
-    size_t at = 2 * ((size_t)blockIdx.x * blockDim.x + threadIdx.x);
-    float x = 0, y = 0;
-    int s;
-    if (at >= size) return;
-    for (s = 0; s < slices; s++) {
-        x += partial[(size_t)s * size + at];
-        y += partial[(size_t)s * size + at + 1];
-    }
-    grpo__finish_pair(t, (int)(at / (size_t)t.n), (int)(at % (size_t)t.n), x, y);
+    if (!grpo__joins(t)) return;
+    for (u = 0; u < WM / 8; u++)
+        for (v = 0; v < WN / 8; v++) grpo__join_pair(t, i0 + 8 * u, j0 + 8 * v);
 }
 
 /* More than 48 KB of shared memory must be asked for. */
@@ -864,39 +937,37 @@ static dim3 grpo__tiles_of(const grpo__product<grpo__bf16> &t, int rows, int col
                 (unsigned)grpo__blocks_of((size_t)t.m, rows));
 }
 
-/* Where there are too few tiles, k is split over grid.z; the slices then go to the result. */
-static float *grpo__split(grpo__cuda *c, const grpo__product<grpo__bf16> &t, dim3 *grid) {
-    int slices = grpo__blocks_of((size_t)t.k, GRPO__SLICE);
-    size_t size = (size_t)t.m * (size_t)t.n, room = (size_t)GRPO__PARTIAL_MB << 20;
-    if (slices < 2 || grid->x * grid->y >= 2 * (unsigned)c->multiprocessors
-        || size > room / sizeof(float) / (size_t)slices) return NULL;
+/* Where there are too few tiles, k is split over grid.z. */
+static void grpo__split(grpo__cuda *c, grpo__product<grpo__bf16> *t, dim3 *grid) {
+    int slices = grpo__blocks_of((size_t)t->k, GRPO__SLICE);
+    size_t size = (size_t)t->m * (size_t)t->n, room = (size_t)GRPO__PARTIAL_MB << 20;
+    if (slices < 2 || grid->x * grid->y >= 2 * (unsigned)c->multiprocessors || t->strips
+        || grid->x * grid->y > GRPO__TICKETS || size > room / sizeof(float) / (size_t)slices)
+        return;
     grid->z = (unsigned)slices;
-    return (float *)grpo__cuda_scratch(c, room);
-}
-
-static void grpo__join(grpo__cuda *c, const grpo__product<grpo__bf16> &t, const float *partial) {
-    if (partial)
-        GRPO__RUN(c, grpo__add_slices_kernel, grpo__blocks_of((size_t)t.m * (size_t)t.n, 512), 256,
-                  0, t, partial, grpo__blocks_of((size_t)t.k, GRPO__SLICE));
+    t->partial = (float *)grpo__cuda_scratch(c, room);
+    t->tickets = c->tickets;
 }
 
 template <int BM, int BN, int WM, int WN, bool AT, bool BT>
-static void grpo__mma_product_by(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
+static void grpo__mma_product_by(grpo__cuda *c, grpo__product<grpo__bf16> t) {
     typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
     dim3 grid = grpo__tiles_of(t, BM, BN);
-    float *partial = grpo__split(c, t, &grid);
+    grpo__split(c, &t, &grid);
     grpo__allow_shared(c, grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>, T::BYTES);
-    GRPO__RUN(c, (grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>), grid, T::THREADS, T::BYTES, t,
-              partial);
-    grpo__join(c, t, partial);
+    GRPO__RUN(c, (grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>), grid, T::THREADS, T::BYTES, t);
 }
 
-/* Tiles as large as still give every multiprocessor one; their sizes change no bit. */
+/* Tiles as large as still give every multiprocessor one; their sizes change no bit. While sampling,
+ * the bytes of B need many blocks that ask for them. */
 template <bool AT, bool BT>
 static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
     int large = grpo__blocks_of((size_t)t.m, 128) * grpo__blocks_of((size_t)t.n, 128);
+    int flat = grpo__blocks_of((size_t)t.n, 128) * grpo__blocks_of((size_t)t.k, GRPO__SLICE);
     if (t.m <= 0) return;
-    if (t.m <= 16) grpo__mma_product_by<16, 128, 16, 32, AT, BT>(c, t);
+    if (t.m <= 16 && (flat >= c->multiprocessors || t.strips))
+        grpo__mma_product_by<16, 128, 16, 32, AT, BT>(c, t);
+    else if (t.m <= 16) grpo__mma_product_by<16, 32, 16, 16, AT, BT>(c, t);
     else if (t.m <= 64 || large < c->multiprocessors)
         grpo__mma_product_by<64, 64, 32, 32, AT, BT>(c, t);
     else grpo__mma_product_by<128, 128, 64, 32, AT, BT>(c, t);
@@ -979,8 +1050,7 @@ __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint3
 template <int GROUPS, bool AT, bool BT>
 __global__ void __launch_bounds__(grpo__wide<GROUPS>::THREADS, GROUPS == 1 ? 2 : 1)
 grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
-                           const __grid_constant__ CUtensorMap b, grpo__product<grpo__bf16> t,
-                           float *partial) {
+                           const __grid_constant__ CUtensorMap b, grpo__product<grpo__bf16> t) {
 #ifdef GRPO__WGMMA
     typedef grpo__wide<GROUPS> T;
     GRPO__DYNAMIC(memory);
@@ -988,8 +1058,8 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
     uint32_t at = (uint32_t)__cvta_generic_to_shared(memory), skip = (0u - at) % T::ALIGN;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, group = warp / 4, v;
     int i0 = (int)blockIdx.y * 64 * GROUPS, j0 = (int)blockIdx.x * GRPO__WIDTH;
-    int begin = partial ? (int)blockIdx.z * GRPO__SLICE : 0;
-    int end = partial ? min(t.k, begin + GRPO__SLICE) : t.k;
+    int begin = t.partial ? (int)blockIdx.z * GRPO__SLICE : 0;
+    int end = t.partial ? min(t.k, begin + GRPO__SLICE) : t.k;
     int steps = (end - begin + GRPO__DEPTH - 1) / GRPO__DEPTH;
     float total[64];
     if (threadIdx.x == 0) {
@@ -1000,20 +1070,19 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
         grpo__barrier_fence();
     }
     __syncthreads();
-    if (group == GROUPS) {
-        if (lane == 0)
-            grpo__feed<GROUPS, AT, BT>(memory + skip, full, empty, &a, &b, i0, j0, begin, steps);
-        return;
-    }
-    grpo__consume<T::STAGE, AT, BT>(total, at + skip + (uint32_t)(group * GRPO__CHUNK),
-                                    at + skip + GROUPS * GRPO__CHUNK, full, empty, steps);
+    if (group == GROUPS && lane == 0)
+        grpo__feed<GROUPS, AT, BT>(memory + skip, full, empty, &a, &b, i0, j0, begin, steps);
+    if (group < GROUPS)
+        grpo__consume<T::STAGE, AT, BT>(total, at + skip + (uint32_t)(group * GRPO__CHUNK),
+                                        at + skip + GROUPS * GRPO__CHUNK, full, empty, steps);
     i0 += 64 * group + warp % 4 * 16 + lane / 4;
     j0 += lane % 4 * 2;
 #pragma unroll
-    for (v = 0; v < 16; v++) {
-        grpo__store_pair(t, partial, i0, j0 + 8 * v, total[4 * v], total[4 * v + 1]);
-        grpo__store_pair(t, partial, i0 + 8, j0 + 8 * v, total[4 * v + 2], total[4 * v + 3]);
-    }
+    for (v = 0; v < 32 && group < GROUPS; v++)
+        grpo__store_pair(t, i0 + v % 2 * 8, j0 + v / 2 * 8, total[2 * v], total[2 * v + 1]);
+    if (!grpo__joins(t)) return;
+    for (v = 0; v < 32 && group < GROUPS; v++)
+        grpo__join_pair(t, i0 + v % 2 * 8, j0 + v / 2 * 8);
 #endif
 }
 
@@ -1032,18 +1101,16 @@ static CUtensorMap grpo__map_of(grpo__cuda *c, const grpo__bf16 *from, int lengt
 }
 
 template <int GROUPS, bool AT, bool BT>
-static void grpo__wgmma_product_by(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
+static void grpo__wgmma_product_by(grpo__cuda *c, grpo__product<grpo__bf16> t) {
     typedef grpo__wide<GROUPS> T;
     CUtensorMap a = AT ? grpo__map_of(c, t.a, t.m, t.k, t.a_depth)
                        : grpo__map_of(c, t.a, t.k, t.m, t.a_row);
     CUtensorMap b = BT ? grpo__map_of(c, t.b, t.n, t.k, t.b_depth)
                        : grpo__map_of(c, t.b, t.k, t.n, t.b_column);
     dim3 grid = grpo__tiles_of(t, 64 * GROUPS, GRPO__WIDTH);
-    float *partial = grpo__split(c, t, &grid);
+    grpo__split(c, &t, &grid);
     grpo__allow_shared(c, grpo__wgmma_product_kernel<GROUPS, AT, BT>, T::BYTES);
-    GRPO__RUN(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), grid, T::THREADS, T::BYTES, a, b, t,
-              partial);
-    grpo__join(c, t, partial);
+    GRPO__RUN(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), grid, T::THREADS, T::BYTES, a, b, t);
 }
 
 template <bool AT, bool BT>
@@ -2340,16 +2407,6 @@ static grpo__vocab_job<E> grpo__new_vocab_job(const void *logits, int vocab, con
 }
 
 template <typename E>
-static void grpo__cuda_logprobs(void *context, float *logprobs, float *entropies,
-                                const void *logits, int vocab, const grpo_targets *targets) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, targets->kept, targets);
-    t.logprobs = logprobs; t.entropies = entropies;
-    if (targets->num_rows > 0)
-        GRPO__RUN(c, grpo__logprobs_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
-}
-
-template <typename E>
 static void grpo__cuda_logprobs_backward(void *context, void *logits, const float *dlogprobs,
                                          const float *dentropies, const void *more, int vocab,
                                          const grpo_targets *targets) {
@@ -2380,15 +2437,182 @@ static void grpo__cuda_kl_backward(void *context, void *ref_logits, const void *
         GRPO__RUN(c, grpo__kl_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
 }
 
+/* ---- without logits: the head's product leaves, for strips of 32 columns, their top and sums; the
+ * strip of a token that is wanted, or drawn, is computed once more. Floor: the product's, and 0.5
+ * bytes a logit written and read. */
+
+/* A strip of a row's logits by one warp, in the order of k of the product: the same bits. */
+static __device__ void grpo__strip_logits(float z[GRPO__STRIP], const grpo__bf16 *x,
+                                          const grpo__bf16 *W, int strip, int vocab, int k) {
+    int g = (int)threadIdx.x % 32 / 4, at = (int)threadIdx.x % 4 * 2, first, p, v, e;
+    float total[4][4], sum[4][4];
+    for (v = 0; v < 4; v++) for (e = 0; e < 4; e++) total[v][e] = 0;
+    for (first = 0; first < k; first += GRPO__SLICE) {
+        for (v = 0; v < 4; v++) for (e = 0; e < 4; e++) sum[v][e] = 0;
+#pragma unroll 8
+        for (p = first; p < min(k, first + GRPO__SLICE); p += 16) {
+            uint32_t a[4] = { 0, 0, 0, 0 };                   /* row 0 alone is not zero         */
+            int more = p + 8 < k;
+            if (g == 0) a[0] = grpo__two(x + p + at);
+            if (g == 0 && more) a[2] = grpo__two(x + p + 8 + at);
+#pragma unroll
+            for (v = 0; v < 4; v++) {
+                int column = GRPO__STRIP * strip + 8 * v + g, there = column < vocab;
+                const grpo__bf16 *w = W + (size_t)(there ? column : 0) * (size_t)k + p + at;
+                uint32_t b[2] = { there ? grpo__two(w) : 0, there && more ? grpo__two(w + 8) : 0 };
+                grpo__mma(sum[v], a, b, sum[v]);
+            }
+        }
+        for (v = 0; v < 4; v++) for (e = 0; e < 4; e++) total[v][e] += sum[v][e];
+    }
+    for (v = 0; v < 4 && g == 0; v++) for (e = 0; e < 2; e++) z[8 * v + at + e] = total[v][e];
+    __syncwarp();
+}
+
+typedef struct grpo__head_sums {    /* of a row: max z, S, sum e^x x, and where they come from   */
+    const grpo__strip *strips;
+    int count;
+    float top, inverse;
+    double partition, weighted;
+} grpo__head_sums;
+
+/* S of a strip, and how far its top lies below the row's. */
+__device__ __forceinline__ float grpo__strip_sum(const grpo__head_sums &h, int s) {
+    return expf((h.strips[s].top - h.top) * h.inverse) * h.strips[s].sum;
+}
+
+static __device__ grpo__head_sums grpo__head_sums_of(const grpo__strip *strips, int count,
+                                                     float inverse) {
+    grpo__head_sums h = { strips, count, -FLT_MAX, inverse, 0, 0 };
+    int s;
+    for (s = (int)threadIdx.x; s < count; s += (int)blockDim.x) h.top = fmaxf(h.top, strips[s].top);
+    h.top = grpo__block_max(h.top);
+    for (s = (int)threadIdx.x; s < count; s += (int)blockDim.x) {
+        float x = (strips[s].top - h.top) * inverse, p = expf(x);
+        h.partition += (double)(p * strips[s].sum);
+        if (p != 0.0f) h.weighted += (double)(p * (strips[s].weighted + x * strips[s].sum));
+    }
+    h.partition = grpo__block_sum(h.partition);
+    h.weighted = grpo__block_sum(h.weighted);
+    return h;
+}
+
+/* The strip where the sum passes *left, which becomes what is left within it. pieces: sums of as many
+ * strips a thread as they are shared out by. */
+static __device__ int grpo__draw_strip(const grpo__head_sums &h, const double *pieces,
+                                       double *left) {
+    int size = (h.count + (int)blockDim.x - 1) / (int)blockDim.x, piece, last = 0, s, strip = 0;
+    for (piece = 0; piece < (int)blockDim.x; piece++) if (pieces[piece] > 0) last = piece;
+    for (piece = 0; piece < last && *left >= pieces[piece]; piece++) *left -= pieces[piece];
+    for (s = piece * size; s < min(h.count, (piece + 1) * size); s++) {
+        double sum = (double)grpo__strip_sum(h, s);
+        if (!(sum > 0)) continue;
+        strip = s;
+        if (*left < sum) break;
+        *left -= sum;
+    }
+    return strip;
+}
+
+/* A block per row, a warp per target: tokens that are given, or (uniforms) drawn. */
+static __global__ void grpo__pick_kernel(grpo__vocab_job<grpo__bf16> t, const grpo__strip *strips,
+                                         const grpo__bf16 *hidden, const grpo__bf16 *W, int k) {
+    __shared__ double pieces[GRPO__ROW_THREADS];
+    __shared__ float logits[GRPO__ROW_THREADS / 32][GRPO__STRIP];
+    int r = (int)blockIdx.x, warp = (int)threadIdx.x / 32, i, s, v;
+    int count = (t.vocab + GRPO__STRIP - 1) / GRPO__STRIP;
+    int size = (count + (int)blockDim.x - 1) / (int)blockDim.x;
+    float *z = logits[warp];
+    grpo__head_sums h = grpo__head_sums_of(strips + (size_t)r * (size_t)count, count,
+                                           t.temperature > 0 ? 1.0f / t.temperature : 1.0f);
+    double sum = 0, total = 0;
+    for (s = (int)threadIdx.x * size; s < min(count, ((int)threadIdx.x + 1) * size); s++)
+        sum += (double)grpo__strip_sum(h, s);
+    pieces[threadIdx.x] = sum;
+    __syncthreads();
+    for (s = 0; s < (int)blockDim.x; s++) total += pieces[s];
+    if (threadIdx.x == 0)
+        t.entropies[r] = (float)(log(h.partition) - h.weighted / h.partition);
+    for (i = t.offsets[r] + warp; i < t.offsets[r + 1]; i += (int)blockDim.x / 32) {
+        double left = t.uniforms ? (double)t.uniforms[i] * total : 0;
+        int strip = t.uniforms ? grpo__draw_strip(h, pieces, &left) : t.targets[i] / GRPO__STRIP;
+        int token = t.uniforms ? GRPO__STRIP * strip : t.targets[i];
+        grpo__strip_logits(z, hidden + (size_t)r * (size_t)k, W, strip, t.vocab, k);
+        for (v = 0; t.uniforms && v < min(GRPO__STRIP, t.vocab - GRPO__STRIP * strip); v++) {
+            float p = expf((z[v] - h.top) * h.inverse);
+            if (!(p > 0)) continue;
+            token = GRPO__STRIP * strip + v;
+            left -= (double)p;
+            if (left < 0) break;
+        }
+        __syncwarp();
+        if (threadIdx.x % 32) continue;
+        if (t.uniforms) t.tokens[i] = token;
+        t.logprobs[i] = (float)((double)((z[token % GRPO__STRIP] - h.top) * h.inverse)
+                                - log(h.partition));
+    }
+}
+
+/* ---- the two operations. With a set of kept tokens, or where tensor cores do not fit, logits are
+ * written, and looked through; so they are by plain kernels, and with wgmma, whose bits a warp
+ * alone cannot have. It is a matter of the configuration, the same for sampler and trainer. */
+template <typename E> static grpo__product<E> grpo__head_product(const grpo__vocab_job<E> &t,
+                                                                 const void *hidden,
+                                                                 const grpo_matrix *head, int n) {
+    grpo__product<E> p = grpo__new_product(n, head->rows, head->cols, hidden,
+                                           (const E *)head->operand);
+    p.b_depth = 1; p.b_column = (size_t)head->cols;
+    p.y = t.logits;
+    return p;
+}
+
+/* 1: log-probs, and tokens, are there. 0: the logits are, nothing else. */
+static int grpo__run_head(grpo__cuda *c, const grpo__vocab_job<float> &t, int, const void *hidden,
+                          const grpo_matrix *head, int n) {
+    grpo__plain_product(c, grpo__head_product(t, hidden, head, n));
+    return 0;
+}
+static int grpo__run_head(grpo__cuda *c, const grpo__vocab_job<grpo__bf16> &t, int keep_logits,
+                          const void *hidden, const grpo_matrix *head, int n) {
+    grpo__product<grpo__bf16> p = grpo__head_product(t, hidden, head, n);
+    size_t count = (size_t)grpo__blocks_of((size_t)t.vocab, GRPO__STRIP);
+    size_t size = (size_t)n * count * sizeof(grpo__strip);
+    if (t.kept || c->encode_map || !grpo__fits_mma(head, p)) {
+        grpo__matmul_by(c, head, p, false, false);
+        return 0;
+    }
+    p.strips = (grpo__strip *)(keep_logits || size > (size_t)n * (size_t)t.vocab * 2
+                               ? grpo__cuda_scratch(c, size) : (void *)t.logits);
+    p.y = keep_logits ? t.logits : NULL;
+    p.inverse = t.temperature > 0 ? 1.0f / t.temperature : 1.0f;
+    grpo__mma_product<false, false>(c, p);
+    GRPO__RUN(c, grpo__pick_kernel, n, GRPO__ROW_THREADS, 0, t, (const grpo__strip *)p.strips, p.a,
+              p.b, p.k);
+    return 1;
+}
+
+template <typename E>
+static void grpo__cuda_logprobs(void *context, float *logprobs, float *entropies, void *logits,
+                                int keep_logits, const void *hidden, const grpo_matrix *head,
+                                const grpo_targets *targets) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, head->rows, targets->kept, targets);
+    t.logprobs = logprobs; t.entropies = entropies;
+    if (targets->num_rows > 0
+        && !grpo__run_head(c, t, keep_logits, hidden, head, targets->num_rows))
+        GRPO__RUN(c, grpo__logprobs_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+}
+
 template <typename E>
 static void grpo__cuda_sample(void *context, int *tokens, float *logprobs, float *entropies,
-                              uint32_t *kept, const void *logits, const float *uniforms, int vocab,
+                              uint32_t *kept, void *logits, const void *hidden,
+                              const grpo_matrix *head, const float *uniforms,
                               const grpo_sampling *sampling, const grpo_targets *targets) {
     grpo__cuda *c = (grpo__cuda *)context;
-    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, kept, targets);
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, head->rows, kept, targets);
     t.tokens = tokens; t.logprobs = logprobs; t.entropies = entropies;
     t.uniforms = uniforms; t.sampling = *sampling;
-    if (targets->num_rows > 0)
+    if (targets->num_rows > 0 && !grpo__run_head(c, t, 0, hidden, head, targets->num_rows))
         GRPO__RUN(c, grpo__sample_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
 }
 
@@ -2501,8 +2725,8 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
         grpo__cuda_rotate<E>, grpo__cuda_rotate_backward<E>,                                      \
         grpo__cuda_attention<E>, grpo__cuda_attention_backward<E>,                                \
         grpo__cuda_swiglu<E>, grpo__cuda_swiglu_backward<E>,                                      \
-        grpo__cuda_logprobs<E>, grpo__cuda_logprobs_backward<E>, grpo__cuda_kl<E>,                \
-        grpo__cuda_kl_backward<E>, grpo__cuda_sample<E>, grpo__cuda_next, grpo__cuda_repeat,      \
+        grpo__cuda_logprobs<E>, grpo__cuda_sample<E>, grpo__cuda_logprobs_backward<E>,            \
+        grpo__cuda_kl<E>, grpo__cuda_kl_backward<E>, grpo__cuda_next, grpo__cuda_repeat,          \
         grpo__cuda_to_floats<E>, grpo__cuda_from_floats<E>,                                       \
         grpo__cuda_adamw, grpo__cuda_sum_of_squares, grpo__cuda_mix }
 

@@ -313,6 +313,9 @@ static inline int __syncthreads_or(int x) {
     grpo_shim_wait(GRPO_SHIM_BLOCK);
     return grpo_shim().or_result;
 }
+static inline void __threadfence() { }
+static inline int atomicAdd(int *x, int more) { int was = *x; *x += more; return was; }
+static inline float __ldcg(const float *x) { return *x; }
 static inline void __syncwarp() { grpo_shim_wait(GRPO_SHIM_WARP); }
 
 /* Everyone leaves something in gift[turn]; then all see all, until they have met again. */
