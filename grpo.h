@@ -899,7 +899,9 @@ typedef struct grpo_rows {          /* the rows of one pass; arrays in backend m
     const int *groups;              /* [num_groups + 1] first segment of each group: a prompt,   */
                                     /*     and the completions that share it, one after another  */
     const int *done;                /* [num_rows] 1: what attention finds for this row is of no  */
-} grpo_rows;                        /*     use, and may be anything; or NULL                     */
+                                    /*     use, and may be anything; or NULL                     */
+    int max_keys;                   /* that a row attends at the most, in the turns to come too  */
+} grpo_rows;
 
 typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]                   */
     float *weights;                 /* F [rows, cols], what the optimizer moves; NULL: frozen    */
@@ -4961,6 +4963,7 @@ static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sam
     p.rows.segments = (const grpo_segment *)(const void *)
                       grpo__on_device(g, (const int *)(const void *)b->segments);
     p.rows.groups = grpo__on_device(g, b->groups);
+    p.rows.max_keys = g->machinery->max_length;
     p.head_rows = grpo__on_device(g, b->head_rows);
     p.targets.num_rows = b->num_head_rows;
     p.targets.offsets = grpo__on_device(g, b->target_offsets);
@@ -9449,7 +9452,7 @@ static void grpo__trial_rows(grpo__trial *t) {
         { 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 } };
     const grpo__trial_ints *b = t->ints;
     const grpo_rows rows = { GRPO__T_ROWS, 5, 2, b->tokens, b->positions, 64, b->slots,
-                             b->segments, b->groups, NULL };
+                             b->segments, b->groups, NULL, GRPO__T_ROWS };
     const grpo_heads heads = { 4, 2, GRPO__T_HEAD };
     const grpo_targets targets = { GRPO__T_ROWS, b->offsets, b->targets, b->kept, b->kept_rows,
                                    0.7f };

@@ -58,6 +58,7 @@ typedef __nv_bfloat16 grpo__bf16;
  * Sizes that fix the order of sums, and so the bits, come first; the others are for speed. */
 enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so many             */
        GRPO__KEYS = 64,             /* keys of a block of flash attention                        */
+       GRPO__SPAN = 256,            /* keys of a prompt, or of its own, that a row sums by themselves */
        GRPO__ROW_THREADS = 256,     /* threads that reduce a row: norms, vocabulary              */
        GRPO__SQUARES = 1 << 14,     /* numbers of a partial sum of squares                       */
        GRPO__ROWS = 8192,           /* of a pass; a product of fewer leaves multiprocessors idle */
@@ -1440,6 +1441,8 @@ template <typename E> struct grpo__attention_job {
     const int *groups, *slots, *done;
     int n, num_segments, num_groups, heads, kv_heads, d;
     float scale;                    /* 1 / sqrt(d)                                               */
+    float *partial;                 /* [n, heads, grid.z, d + 2] where a block takes one span    */
+    int   *tickets;                 /* [n, kv_heads] how many spans of a row are there           */
 };
 
 /* The last of the segments that begin at or before a row. */
@@ -1610,8 +1613,9 @@ template <typename E> __global__ void grpo__attention_dkv_kernel(grpo__attention
  * A block takes the query rows [64 b, 64 b + 64) of one head, whatever segments they belong to, and
  * walks over the runs of keys that any of them attends: each prefix once, then each segment's own.
  * While sampling, where every segment is one row, a block takes one row and all heads that share a
- * head of k instead. Either way a row meets its keys in blocks of 64 from the start of each run, in
- * the same order; what it does not attend changes no bit of it. */
+ * head of k instead, and where rows are few one span of its keys. Either way a row meets its keys in
+ * blocks of 64 from the start of each run, in the same order, and each span of four blocks is summed
+ * by itself; what a row does not attend changes no bit of it. */
 typedef struct grpo__key_block {    /* keys [slot, slot + count) for the rows that attend them   */
     int segment, own;               /* own 0: the prefix of this segment and of those like it    */
     int first, slot, count;         /* first: number of the first key within the run             */
@@ -1804,6 +1808,87 @@ __device__ __forceinline__ void grpo__online_softmax(float S[GRPO__KEYS / 8][4],
     }
 }
 
+/* What a row has of the keys so far: m, l = sum_j 2^(s_j - m), Y = sum_j 2^(s_j - m) v_j, for the two
+ * rows of a thread. */
+template <int D> struct grpo__attended { float m[2], l[2], Y[D / 8][4]; };
+
+template <int D> __device__ __forceinline__ void grpo__attend_none(grpo__attended<D> *a) {
+    int v;
+    a->m[0] = a->m[1] = -INFINITY;
+    a->l[0] = a->l[1] = 0;
+#pragma unroll
+    for (v = 0; v < D / 8; v++) a->Y[v][0] = a->Y[v][1] = a->Y[v][2] = a->Y[v][3] = 0;
+}
+
+/* ... and of a span: both together. What has no keys changes nothing. */
+template <int D>
+__device__ __forceinline__ void grpo__add_span(grpo__attended<D> *all, const grpo__attended<D> &a) {
+    int u, v;
+#pragma unroll
+    for (u = 0; u < 2; u++) {
+        float most = fmaxf(all->m[u], a.m[u]), base = most == -INFINITY ? 0.0f : most;
+        float old = exp2f(all->m[u] - base), now = exp2f(a.m[u] - base);
+        all->m[u] = most;
+        all->l[u] = __fmaf_rn(all->l[u], old, __fmul_rn(a.l[u], now));
+#pragma unroll
+        for (v = 0; v < D / 8; v++) {
+            all->Y[v][2 * u] = __fmaf_rn(all->Y[v][2 * u], old, __fmul_rn(a.Y[v][2 * u], now));
+            all->Y[v][2 * u + 1] = __fmaf_rn(all->Y[v][2 * u + 1], old,
+                                             __fmul_rn(a.Y[v][2 * u + 1], now));
+        }
+    }
+}
+
+__device__ inline int grpo__spans_of(int keys) { return (keys + GRPO__SPAN - 1) / GRPO__SPAN; }
+
+/* Walk over span number blockIdx.z of a row alone; how many it has. */
+__device__ inline int grpo__begin_span(grpo__key_walk *w, const grpo_segment *s) {
+    int shared = grpo__spans_of(s->prefix_length), span = (int)blockIdx.z;
+    w->own = span >= shared;
+    w->at = (w->own ? span - shared : span) * GRPO__SPAN;
+    return shared + grpo__spans_of(s->start + 1);
+}
+
+/* The spans of a row, each by its block, together in order: 1 in the last block, 0 in the others. */
+template <int D>
+__device__ int grpo__join_spans(const grpo__attention_job<grpo__bf16> &t, const grpo__query q[2],
+                                grpo__attended<D> *a, int spans) {
+    int lane = (int)threadIdx.x % 32, line = t.d + 2, span, u, v, e;
+    grpo__attended<D> one;
+    float *at[2];
+    for (u = 0; u < 2; u++)
+        at[u] = t.partial + ((size_t)q[u].row * (size_t)t.heads
+                             + (size_t)(q[u].segment < 0 ? 0 : q[u].head))
+                * gridDim.z * (size_t)line;
+    for (u = 0; u < 2; u++) {
+        float *to = at[u] + blockIdx.z * (size_t)line;
+        if (q[u].segment < 0) continue;
+        for (v = 0; v < D / 8; v++)
+            for (e = 0; e < 2; e++)
+                if (8 * v + lane % 4 * 2 < t.d)
+                    to[8 * v + lane % 4 * 2 + e] = a->Y[v][2 * u + e];
+        if (lane % 4 == 0) { to[t.d] = a->m[u]; to[t.d + 1] = a->l[u]; }
+    }
+    if (!grpo__is_last(t.tickets + blockIdx.x * gridDim.y + blockIdx.y, spans)) return 0;
+    grpo__attend_none(a);
+    for (span = 0; span < spans; span++) {
+        grpo__attend_none(&one);
+        for (u = 0; u < 2; u++) {
+            const float *from = at[u] + (size_t)span * (size_t)line;
+            if (q[u].segment < 0) continue;
+            one.m[u] = __ldcg(from + t.d);
+            one.l[u] = __ldcg(from + t.d + 1);
+#pragma unroll
+            for (v = 0; v < D / 8; v++)
+                for (e = 0; e < 2; e++)
+                    if (8 * v + lane % 4 * 2 < t.d)
+                        one.Y[v][2 * u + e] = __ldcg(from + 8 * v + lane % 4 * 2 + e);
+        }
+        grpo__add_span(a, one);
+    }
+    return 1;
+}
+
 template <int D, int WARPS>
 __global__ void __launch_bounds__(WARPS * 32)
 grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
@@ -1811,18 +1896,18 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
     GRPO__DYNAMIC(memory);
     grpo__bf16 *Q = (grpo__bf16 *)(void *)memory, *stages = Q + WARPS * 16 * size::LINE;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row, stage = 0, more, u, v, e;
-    int kv_head = decode ? (int)blockIdx.y : (int)blockIdx.y / (t.heads / t.kv_heads);
-    float m[2] = { -INFINITY, -INFINITY }, l[2] = { 0, 0 }, Y[D / 8][4];
+    int kv_head = decode ? (int)blockIdx.y : (int)blockIdx.y / (t.heads / t.kv_heads), spans = 1;
     float unit = t.scale * 1.44269504f;                       /* to powers of 2                  */
     grpo__key_walk walk = grpo__begin_walk(t, decode, &row);
     grpo__key_block now = { 0, 0, 0, 0, 0 }, next = now;
+    grpo__attended<D> all, span;
     grpo__query q[2];
     if (decode && t.done && t.done[blockIdx.x]) return;
+    if (t.partial) spans = grpo__begin_span(&walk, &t.segments[walk.first]);
+    if ((int)blockIdx.z >= spans) return;
     for (u = 0; u < 2; u++) q[u] = grpo__block_query(t, decode, 16 * warp + lane / 4 + 8 * u);
-#pragma unroll
-    for (v = 0; v < D / 8; v++)
-#pragma unroll
-        for (e = 0; e < 4; e++) Y[v][e] = 0;
+    grpo__attend_none(&all);
+    grpo__attend_none(&span);
     grpo__load_queries<D, WARPS>(Q, t.q, t, decode);
     more = grpo__next_keys(&walk, t.segments, row, &now);
     if (more) grpo__load_keys<D, WARPS * 32>(stages, t, kv_head, now);
@@ -1830,7 +1915,10 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
     for (; more; now = next, stage ^= 1) {
         float S[GRPO__KEYS / 8][4];
         const grpo__bf16 *K = stages + stage * size::STAGE, *V = K + GRPO__KEYS * size::LINE;
+        int ends;                   /* a span; each run begins one                               */
         more = grpo__next_keys(&walk, t.segments, row, &next);
+        ends = !more || next.first % GRPO__SPAN == 0;
+        if (ends && t.partial) more = 0;
         if (more)
             grpo__load_keys<D, WARPS * 32>(stages + (stage ^ 1) * size::STAGE, t, kv_head, next);
         grpo__copy_fence();
@@ -1843,22 +1931,28 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
             for (e = 0; e < 4; e++)
                 S[v][e] = grpo__sees(q[e / 2], now, t.segments, 8 * v + lane % 4 * 2 + e % 2)
                         ? __fmul_rn(S[v][e], unit) : -INFINITY;
-        grpo__online_softmax<D>(S, Y, m, l);
-        grpo__add_product<D, GRPO__KEYS / 8>(Y, S, V);
+        grpo__online_softmax<D>(S, span.Y, span.m, span.l);
+        grpo__add_product<D, GRPO__KEYS / 8>(span.Y, S, V);
         __syncthreads();            /* before this stage is loaded again                         */
+        if (!ends) continue;
+        for (u = 0; u < 2; u++) {
+            span.l[u] += __shfl_xor_sync(0xffffffffu, span.l[u], 1);
+            span.l[u] += __shfl_xor_sync(0xffffffffu, span.l[u], 2);
+        }
+        grpo__add_span(&all, span);
+        grpo__attend_none(&span);
     }
+    if (spans > 1 && !grpo__join_spans(t, q, &all, spans)) return;
     for (u = 0; u < 2; u++) {
         size_t at = (size_t)q[u].row * (size_t)t.heads + (size_t)q[u].head;
-        l[u] += __shfl_xor_sync(0xffffffffu, l[u], 1);
-        l[u] += __shfl_xor_sync(0xffffffffu, l[u], 2);
         if (q[u].segment < 0) continue;
         for (v = 0; v < D / 8; v++) {
             int i = 8 * v + lane % 4 * 2;
             if (i < t.d)
                 *(uint32_t *)(void *)(t.y_out + at * (size_t)t.d + (size_t)i)
-                    = grpo__pair(Y[v][2 * u] / l[u], Y[v][2 * u + 1] / l[u]);
+                    = grpo__pair(all.Y[v][2 * u] / all.l[u], all.Y[v][2 * u + 1] / all.l[u]);
         }
-        if (lane % 4 == 0) t.lse_out[at] = (m[u] + log2f(l[u])) * 0.693147181f;
+        if (lane % 4 == 0) t.lse_out[at] = (all.m[u] + log2f(all.l[u])) * 0.693147181f;
     }
 }
 
@@ -2060,25 +2154,40 @@ static void grpo__plain_attention(grpo__cuda *c, const grpo__attention_job<E> &t
     GRPO__RUN(c, grpo__attention_kernel<E>, grid, GRPO__PLAIN_KEYS, (size_t)t.d * sizeof(float), t);
 }
 
+/* While sampling few rows their spans go to blocks of their own; at most so many. */
+static unsigned grpo__split_keys(grpo__cuda *c, grpo__attention_job<grpo__bf16> *t, int max_keys) {
+    int spans = max_keys / GRPO__SPAN + 2, blocks = t->n * t->kv_heads;
+    size_t room = (size_t)GRPO__PARTIAL_MB << 20;
+    size_t line = (size_t)t->heads * (size_t)spans * (size_t)(t->d + 2) * sizeof(float);
+    if (max_keys <= 0 || blocks >= 2 * c->multiprocessors || blocks > GRPO__TICKETS
+        || (size_t)t->n > room / line) return 1;
+    t->partial = (float *)grpo__cuda_scratch(c, room);
+    t->tickets = c->tickets;
+    return (unsigned)spans;
+}
+
 template <int D, int WARPS>
-static void grpo__flash(grpo__cuda *c, const grpo__attention_job<grpo__bf16> &t, int decode) {
+static void grpo__flash(grpo__cuda *c, grpo__attention_job<grpo__bf16> t, int decode,
+                        int max_keys) {
     dim3 grid((unsigned)(decode ? t.n : grpo__blocks_of((size_t)t.n, GRPO__QUERIES)),
               (unsigned)(decode ? t.kv_heads : t.heads));
     int bytes = grpo__flash_size<D>::FORWARD;
+    if (decode) grid.z = grpo__split_keys(c, &t, max_keys);
     grpo__allow_shared(c, grpo__flash_kernel<D, WARPS>, bytes);
     GRPO__RUN(c, (grpo__flash_kernel<D, WARPS>), grid, WARPS * 32, bytes, t, decode);
 }
 
-static void grpo__attention_by(grpo__cuda *c, const grpo__attention_job<float> &t) {
+static void grpo__attention_by(grpo__cuda *c, const grpo__attention_job<float> &t, int) {
     grpo__plain_attention(c, t);
 }
-static void grpo__attention_by(grpo__cuda *c, const grpo__attention_job<grpo__bf16> &t) {
+static void grpo__attention_by(grpo__cuda *c, const grpo__attention_job<grpo__bf16> &t,
+                               int max_keys) {
     int decode = t.n == t.num_segments, few = decode && t.heads / t.kv_heads <= 16;
     if (!grpo__fits_flash(t)) grpo__plain_attention(c, t);
-    else if (t.d <= 64 && few) grpo__flash<64, 1>(c, t, decode);
-    else if (t.d <= 64) grpo__flash<64, 4>(c, t, decode);
-    else if (few) grpo__flash<128, 1>(c, t, decode);
-    else grpo__flash<128, 4>(c, t, decode);
+    else if (t.d <= 64 && few) grpo__flash<64, 1>(c, t, decode, max_keys);
+    else if (t.d <= 64) grpo__flash<64, 4>(c, t, decode, max_keys);
+    else if (few) grpo__flash<128, 1>(c, t, decode, max_keys);
+    else grpo__flash<128, 4>(c, t, decode, max_keys);
 }
 
 template <typename E>
@@ -2086,7 +2195,7 @@ static void grpo__cuda_attention(void *context, void *y, float *lse, const void 
                                  const void *v, const grpo_rows *rows, const grpo_heads *heads) {
     grpo__attention_job<E> t = grpo__new_attention<E>(q, k, v, rows, heads);
     t.y_out = (E *)y; t.lse_out = lse;
-    if (t.n > 0) grpo__attention_by((grpo__cuda *)context, t);
+    if (t.n > 0) grpo__attention_by((grpo__cuda *)context, t, rows->max_keys);
 }
 
 template <typename E>

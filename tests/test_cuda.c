@@ -10,7 +10,7 @@
 
 #ifdef GRPO_CUDA_SHIM
 void grpo_shim_inject(int malloc_fails_in, int launch_faults_in, int no_device);
-long grpo_shim_allocated(void);
+long grpo_shim_allocated(void), grpo_shim_graphs(void);
 #endif
 
 static int tiny;                    /* few and small cases: for the stand-in, for --quick        */
@@ -307,7 +307,7 @@ static void test_tiles(void) {
 
 /* ---- attention: groups of a prompt and completions of many lengths */
 typedef struct layout {
-    int n, num_segments, num_groups, slots;
+    int n, num_segments, num_groups, slots, max_keys;
     int tokens[4096], positions[4096], slot[4096], groups[16];
     grpo_segment segments[64];
 } layout;
@@ -324,12 +324,13 @@ static void add_segment(layout *l, int prefix, int prefix_length, int own, int c
     }
 }
 
-/* Prompts of 70, 3 (and 130) tokens, with completions of 1 to 90. */
+/* Prompts of 70, 3 and 300 tokens, with completions of 1 to 90. */
+enum { POSITIONS = 400 };
 static void make_layout(layout *l) {
-    const int prompts[3] = { 70, 3, 130 }, lengths[4] = { 5, tiny ? 66 : 90, 1, 13 };
+    const int prompts[3] = { 70, 3, 300 }, lengths[4] = { 5, tiny ? 66 : 90, 1, 13 };
     int p, c, slot = 4;
     memset(l, 0, sizeof *l);
-    for (p = 0; p < (tiny ? 2 : 3); p++) {
+    for (p = 0; p < 3; p++) {
         int first = slot;
         add_segment(l, 0, 0, slot, prompts[p]);
         slot += prompts[p];
@@ -345,7 +346,7 @@ static grpo_rows rows_on(side s, const layout *l) {
     grpo_rows r;
     memset(&r, 0, sizeof r);
     r.num_rows = l->n; r.num_segments = l->num_segments; r.num_groups = l->num_groups;
-    r.num_slots = l->slots;
+    r.num_slots = l->slots; r.max_keys = l->max_keys;
     r.tokens = ints_to(s, l->tokens, (size_t)l->n);
     r.positions = ints_to(s, l->positions, (size_t)l->n);
     r.slots = ints_to(s, l->slot, (size_t)l->n);
@@ -400,11 +401,11 @@ static void test_attention(void) {
             attention_case t = { l, all[i], gains };
             size_t d = (size_t)all[i].head_dim, n = (size_t)l->n;
             size_t q = n * (size_t)all[i].num_heads * d;
-            size_t qkv = q + 2 * n * (size_t)all[i].num_kv_heads * d, turns = 256 * d;
+            size_t qkv = q + 2 * n * (size_t)all[i].num_kv_heads * d, turns = POSITIONS * d;
             char what[64];
             array p[11];
             p[0] = elements(random_floats(qkv, 2), qkv); p[1] = floats(zeros(turns), turns);
-            for (position = 0; position < 256; position++)
+            for (position = 0; position < POSITIONS; position++)
                 for (j = 0; j < (int)d / 2; j++) {
                     double angle = position * pow(10000.0, -2.0 * j / (double)d);
                     p[1].x[(size_t)position * d + (size_t)j] = (float)cos(angle);
@@ -423,7 +424,8 @@ static void test_attention(void) {
     free(l);
 }
 
-/* A row alone, as it is sampled, attends to the same bits as among all rows. */
+/* A row alone, as it is sampled, attends to the same bits as among all rows: by one block, and by
+ * blocks of one span each. */
 static void test_decode(void) {
     layout *l = (layout *)malloc(sizeof *l), *one = (layout *)malloc(sizeof *one);
     const grpo_heads all[] = { { 4, 2, 16 }, { 4, 1, 64 }, { 2, 2, 128 } };
@@ -434,7 +436,7 @@ static void test_decode(void) {
         size_t d = (size_t)h->head_dim, n = (size_t)l->n, row = (size_t)h->num_heads * d;
         size_t kv = (size_t)l->slots * (size_t)h->num_kv_heads * d;
         float *q = random_floats(n * row, 2), *k = random_floats(kv, 2), *v = random_floats(kv, 1);
-        float *y = zeros(n * row), *y1 = zeros(n * row);
+        float *y = zeros(n * row), *y1 = zeros(n * row), *sums = zeros(n * (size_t)h->num_heads);
         void *dq = elements_to(gpu, q, n * row), *dk = elements_to(gpu, k, kv);
         void *dv = elements_to(gpu, v, kv), *dy = elements_to(gpu, y, n * row);
         float *lse = floats_to(gpu, y, n * (size_t)h->num_heads);
@@ -442,6 +444,7 @@ static void test_decode(void) {
         int s, r, step = tiny ? 11 : 3;
         gpu.b->attention(gpu.context, dy, lse, dq, dk, dv, &rows, h);
         elements_from(gpu, y, dy, n * row);
+        floats_from(gpu, sums, lse, n * (size_t)h->num_heads);
         drop_rows(gpu, &rows);
         for (s = 0; s < l->num_segments; s++)
             for (r = 0; r < l->segments[s].num_rows; r += step) {
@@ -452,18 +455,22 @@ static void test_decode(void) {
                 one->segments[0] = l->segments[s];
                 one->segments[0].row = 0; one->segments[0].num_rows = 1;
                 one->segments[0].start = r;
+                one->max_keys = at / step % 2 * POSITIONS;
                 rows = rows_on(gpu, one);
                 gpu.b->attention(gpu.context, dy, lse, (char *)dq + (size_t)at * row
                                  * gpu.b->element_size, dk, dv, &rows, h);
                 elements_from(gpu, y1, dy, row);
-                drop_rows(gpu, &rows);
                 CHECK(!memcmp(y1, y + (size_t)at * row, row * sizeof *y),
                       "%s: row %d of segment %d alone", gpu.b->name, r, s);
+                floats_from(gpu, y1, lse, (size_t)h->num_heads);
+                CHECK(!memcmp(y1, sums + at * h->num_heads, (size_t)h->num_heads * sizeof *y1),
+                      "%s: log of the sum of row %d of segment %d alone", gpu.b->name, r, s);
+                drop_rows(gpu, &rows);
             }
         gpu.b->release(gpu.context, dq); gpu.b->release(gpu.context, dk);
         gpu.b->release(gpu.context, dv); gpu.b->release(gpu.context, dy);
         gpu.b->release(gpu.context, lse);
-        free(q); free(k); free(v); free(y); free(y1);
+        free(q); free(k); free(v); free(y); free(y1); free(sums);
     }
     free(l); free(one);
 }
@@ -703,6 +710,9 @@ static void test_training(const grpo_backend *b, int fp32) {
         c.micro_batch_prompts = 1;
         c.rollout_batch_prompts = tiny ? 1 : 3;
         train(&split, c, steps);
+#ifdef GRPO_CUDA_SHIM
+        CHECK(grpo_shim_graphs() > 0, "%s, variant %d: no graph was launched", b->name, variant);
+#endif
         CHECK(one.same, "%s, variant %d: the trainer's log-probs are not the sampler's", b->name,
               variant);
         for (i = 0; i < steps; i++) {
@@ -741,7 +751,7 @@ static void test_failures(const grpo_backend *b) {
     grpo_shim_inject(0, 0, 1);
     CHECK(!grpo_new(&c) && strstr(c.error, "no NVIDIA GPU"), "no device: %s", c.error);
     grpo_shim_inject(0, 0, 0);
-    for (n = 1; n <= 2; n++) {
+    for (n = 1; n <= 3; n++) {
         grpo_shim_inject(n, 0, 0);
         CHECK(!grpo_new(&c) && strstr(c.error, "memory"), "no memory, %d: %s", n, c.error);
     }
@@ -779,7 +789,7 @@ static void test_backend(const grpo_backend *b) {
     CHECK(gpu.context, "%s", error);
     if (!gpu.context) return;
     cpu.b = grpo_cpu();
-    c.max_prompt_length = c.max_completion_length = 256;      /* room for the layouts below      */
+    c.max_prompt_length = c.max_completion_length = POSITIONS;        /* for the layouts below   */
     c.model.head_dim = 128;
     cpu.context = cpu.b->open(&c, error);
     if (wanted("products")) test_products();
