@@ -938,6 +938,8 @@ typedef struct grpo_turn {          /* sampling without the host: n sequences, a
     float *logprobs, *entropies;    /*     what it drew in turn; F likewise                      */
 } grpo_turn;
 
+typedef struct grpo_array { char *at; size_t row; } grpo_array;       /* rows of so many bytes   */
+
 typedef struct grpo_backend {
     const char *name;
     size_t element_size;
@@ -1043,11 +1045,14 @@ typedef struct grpo_backend {
     void (*kl_backward)(void *context, void *ref_logits, const void *logits, const float *dkl,
                         int vocab, const grpo_targets *targets);
 
-    /* next: after sample, line 0 is written down as what this turn has drawn; each row becomes that
+    /* keep: of each of the arrays, rows [from, from + n) go to [to + *turn n, to + (*turn + 1) n)
+     * next: after sample, line 0 is written down as what this turn has drawn; each row becomes that
      *     of the token just drawn, and stays that of the one that ends its sequence; the next turn's
      *     uniforms go to line 0
      * repeat: work(user) so many times. It calls nothing but operations on backend memory, each time
      *     the same: a backend may record them once and play them again */
+    void (*keep)(void *context, const grpo_array *arrays, int num_arrays, int from, int to, int n,
+                 const int *turn);
     void (*next)(void *context, const grpo_turn *turn);
     void (*repeat)(void *context, void (*work)(void *user), void *user, int times);
 
@@ -3083,6 +3088,8 @@ struct grpo__machinery {
     int max_slots;                  /* S, rows of K and V                                        */
     int kept_rows;                  /* rows whose activations are kept: a pass's or the batch's  */
     int keeps_batch;                /* 1: while sampling, so that training need not compute them */
+    int staged;                     /* first of the rows in which turns are computed that are    */
+                                    /*     repeated; each is kept elsewhere; 0: there are none   */
     int kept_used;                  /* rows kept so far                                          */
     int kept_valid;                 /* 1: the batch's, by the weights as they are                */
     int max_sequences;              /* of a batch                                                */
@@ -3101,6 +3108,8 @@ struct grpo__machinery {
     float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: kept
                                        apart so that the order of sums is that of the rows       */
     grpo__layer_state *layers;      /* [num_hidden_layers + 1], of kept_rows; the last has only x */
+    grpo_array *kept_list, *kept_arrays;                      /* those; host and B               */
+    int num_kept_arrays;
     grpo__layer_state once;         /* [R] of the layer at hand, where nothing is kept           */
     grpo__gradients d;
     void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward redoes them      */
@@ -3416,6 +3425,34 @@ typedef struct grpo__pass {
 enum { GRPO__SCORE,                 /* nothing                                                   */
        GRPO__SAMPLE,                /* K and V in the cache, for the tokens to come              */
        GRPO__KEEP };                /* K, V and what backward needs                              */
+
+static void grpo__list_array(grpo *g, void *at, size_t row) {
+    struct grpo__machinery *w = g->machinery;
+    w->kept_list[w->num_kept_arrays].at = (char *)at;
+    w->kept_list[w->num_kept_arrays++].row = row;
+}
+
+/* All that backward needs of the rows that sampling computes. */
+static void grpo__list_kept_arrays(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo__shape *s = &w->shape;
+    size_t size = w->backend->element_size;
+    int i, layers = g->config.model.num_hidden_layers;
+    w->num_kept_arrays = 0;
+    for (i = 0; i <= layers; i++) {
+        const grpo__layer_state *a = &w->layers[i];
+        grpo__list_array(g, a->x, (size_t)s->H * size);
+        if (i == layers) break;
+        grpo__list_array(g, a->q, (size_t)s->Q * size);
+        grpo__list_array(g, a->y, (size_t)s->Q * size);
+        grpo__list_array(g, a->mid, (size_t)s->H * size);
+        grpo__list_array(g, a->gate_up, 2 * (size_t)s->F * size);
+        grpo__list_array(g, a->lse, (size_t)w->heads.num_heads * sizeof(float));
+        if (g->config.model.qk_norm) grpo__list_array(g, a->qkv, (size_t)s->QKV * size);
+    }
+    w->backend->upload(w->context, w->kept_arrays, w->kept_list,
+                       (size_t)w->num_kept_arrays * sizeof *w->kept_list);
+}
 
 static int *grpo__index(grpo *g, int count) {
     int *at = g->machinery->index_host + g->machinery->index_used;
@@ -3961,6 +3998,8 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     w->max_slots = (int)((slots + 31) / 32 * 32);
     w->keeps_batch = together == c->num_prompts;
     w->kept_rows = w->keeps_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
+    w->staged = w->keeps_batch && w->backend->turns_at_once > 1 ? w->kept_rows : 0;
+    if (w->staged) w->kept_rows += (int)(together * G);
     if (w->kept_rows < w->max_rows) w->kept_rows = w->max_rows;
     w->max_sequences = (int)(c->num_prompts * G);
     w->max_length = (int)(P + L);
@@ -4070,6 +4109,7 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
     w->uniforms = grpo__take_floats(a, drawn);
     w->drawn = grpo__take_ints(a, drawn);
     w->index = grpo__take_ints(a, (size_t)w->index_size);
+    w->kept_arrays = (grpo_array *)grpo__take(a, 7 * (size_t)layers + 1, sizeof(grpo_array));
     w->turns = grpo__take_floats(a, grpo__size(w->max_length, c->model.head_dim));
     w->kept_scratch = (uint32_t *)grpo__take(a, R, grpo__size(w->words, 4));
     w->kept = NULL;
@@ -4165,6 +4205,7 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
     w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
     w->operand_offsets = (size_t *)grpo__take(a, layers * GRPO__MATRICES_PER_LAYER + 3 + adapters,
                                               sizeof(size_t));
+    w->kept_list = (grpo_array *)grpo__take(a, 7 * layers + 1, sizeof(grpo_array));
     w->index_host = grpo__take_ints(a, (size_t)w->index_size);
     w->map = grpo__take_ints(a, targets);
     w->exchange = grpo__take_floats(a, grpo__multiply(2, grpo__max_drawn(w)));
@@ -4227,7 +4268,7 @@ static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *mem
     if (code) return code;
     grpo__measure_memory(c, w, memory, device);
     if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
-    w->keeps_batch = 0;
+    w->keeps_batch = w->staged = 0;
     w->kept_rows = w->max_rows;
     grpo__measure_memory(c, w, memory, device);
     if (memory->total <= c->memory_budget) return GRPO_OK;
@@ -4305,6 +4346,7 @@ static int grpo__start(grpo *g) {
     g->num_parameters = w->shape.total;
     g->num_trained = w->shape.trained;
     grpo__initialize_turns(g);
+    grpo__list_kept_arrays(g);
     grpo__begin(g);
     return grpo__device_check(g);
 }
@@ -4735,6 +4777,17 @@ static void grpo__cpu_sample(void *context, int *tokens, float *logprobs, float 
     grpo__cpu_vocab(context, &job);
 }
 
+static void grpo__cpu_keep(void *context, const grpo_array *arrays, int num_arrays, int from,
+                           int to, int n, const int *turn) {
+    int i;
+    (void)context;
+    for (i = 0; i < num_arrays; i++) {
+        const grpo_array *a = &arrays[i];
+        memcpy(a->at + ((size_t)to + (size_t)*turn * (size_t)n) * a->row,
+               a->at + (size_t)from * a->row, (size_t)n * a->row);
+    }
+}
+
 static void grpo__cpu_next(void *context, const grpo_turn *t) {
     size_t n = (size_t)t->num_rows, r, line = n * (size_t)++*t->turn;
     int i;
@@ -5037,6 +5090,7 @@ typedef struct grpo__drawing {
     const grpo__draw *how;
     const grpo__pass *pass;
     const grpo_turn *turn;          /* NULL: there is no next one                                */
+    int kept;                       /* rows kept before                                          */
 } grpo__drawing;
 
 static void grpo__draw_once(void *user) {
@@ -5055,18 +5109,21 @@ static void grpo__draw_once(void *user) {
                   grpo__element(d->g, w->hidden, grpo__size(first, w->shape.H)), &head,
                   w->uniforms, &d->how->sampling, &t);
     }
+    if (d->turn && d->how->what == GRPO__KEEP && w->staged)
+        b->keep(w->context, w->kept_arrays, w->num_kept_arrays, w->staged, d->kept,
+                d->turn->num_rows, d->turn->turn);
     if (d->turn) b->next(w->context, d->turn);
 }
 
-/* A token for every target, so many times. What is to be kept of a turn lies behind the turn before,
- * so those are not the same work. */
+/* A token for every target, so many times. */
 static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass, const grpo_turn *turn,
                              int turns) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
-    grpo__drawing drawing = { NULL, NULL, NULL, NULL };
+    grpo__drawing drawing = { NULL, NULL, NULL, NULL, 0 };
     int i, n = pass->num_targets, G = g->batch.group_size;
     drawing.g = g; drawing.how = d; drawing.pass = pass; drawing.turn = turn;
+    drawing.kept = w->kept_used;
     for (i = 0; i < turns * n; i++) {
         int sequence = w->map[i % n];
         w->exchange[i] = grpo_uniform(d->seed, d->step,
@@ -5075,12 +5132,9 @@ static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass, con
                                       (uint64_t)(w->lengths[sequence] + i / n));
     }
     b->upload(w->context, w->uniforms, w->exchange, grpo__size(turns, n) * sizeof(float));
-    pass->first_kept = w->kept_used;
-    if (d->what != GRPO__KEEP) b->repeat(w->context, grpo__draw_once, &drawing, turns);
-    else for (i = 0; i < turns; i++) {
-        grpo__draw_once(&drawing);
-        w->kept_used = pass->first_kept += pass->rows.num_rows;
-    }
+    pass->first_kept = turn && w->staged ? w->staged : w->kept_used;
+    b->repeat(w->context, grpo__draw_once, &drawing, turns);
+    if (d->what == GRPO__KEEP) w->kept_used += turns * pass->rows.num_rows;
     return grpo__fetch_drawn(g, pass, turn != NULL, turns);
 }
 
@@ -6764,7 +6818,7 @@ const grpo_backend *grpo_cpu(void) {
         grpo__cpu_attention, grpo__cpu_attention_backward,
         grpo__cpu_swiglu, grpo__cpu_swiglu_backward,
         grpo__cpu_logprobs, grpo__cpu_sample, grpo__cpu_logprobs_backward, grpo__cpu_kl,
-        grpo__cpu_kl_backward, grpo__cpu_next, grpo__cpu_repeat, grpo__cpu_to_floats, grpo__cpu_from_floats,
+        grpo__cpu_kl_backward, grpo__cpu_keep, grpo__cpu_next, grpo__cpu_repeat, grpo__cpu_to_floats, grpo__cpu_from_floats,
         grpo__cpu_adamw, grpo__cpu_sum_of_squares, grpo__cpu_mix
     };
     return &table;

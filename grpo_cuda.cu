@@ -2725,6 +2725,28 @@ static void grpo__cuda_sample(void *context, int *tokens, float *logprobs, float
         GRPO__RUN(c, grpo__sample_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
 }
 
+/* A block per row and array. Rows of floats or elements: 2 bytes at least, 16 where all lie so. */
+static __global__ void grpo__keep_kernel(const grpo_array *arrays, int from, int to, int n,
+                                         const int *turn) {
+    grpo_array a = arrays[blockIdx.y];
+    size_t row = blockIdx.x, i;
+    const char *x = a.at + ((size_t)from + row) * a.row;
+    char *y = a.at + ((size_t)to + (size_t)*turn * (size_t)n + row) * a.row;
+    if (a.row % 16 == 0 && (uintptr_t)a.at % 16 == 0)
+        for (i = threadIdx.x; i < a.row / 16; i += blockDim.x) ((uint4 *)y)[i] = ((const uint4 *)x)[i];
+    else
+        for (i = threadIdx.x; i < a.row / 2; i += blockDim.x)
+            ((uint16_t *)y)[i] = ((const uint16_t *)x)[i];
+}
+
+static void grpo__cuda_keep(void *context, const grpo_array *arrays, int num_arrays, int from,
+                            int to, int n, const int *turn) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    if (n > 0)
+        GRPO__RUN(c, grpo__keep_kernel, dim3((unsigned)n, (unsigned)num_arrays), 128, 0, arrays,
+                  from, to, n, turn);
+}
+
 /* What this turn drew is written down; each row becomes that of its new token. One block. */
 static __global__ void grpo__next_kernel(grpo_turn t) {
     size_t n = (size_t)t.num_rows, r, line = n * (size_t)(*t.turn + 1);
@@ -2835,7 +2857,8 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
         grpo__cuda_attention<E>, grpo__cuda_attention_backward<E>,                                \
         grpo__cuda_swiglu<E>, grpo__cuda_swiglu_backward<E>,                                      \
         grpo__cuda_logprobs<E>, grpo__cuda_sample<E>, grpo__cuda_logprobs_backward<E>,            \
-        grpo__cuda_kl<E>, grpo__cuda_kl_backward<E>, grpo__cuda_next, grpo__cuda_repeat,          \
+        grpo__cuda_kl<E>, grpo__cuda_kl_backward<E>, grpo__cuda_keep, grpo__cuda_next,            \
+        grpo__cuda_repeat,                                                                        \
         grpo__cuda_to_floats<E>, grpo__cuda_from_floats<E>,                                       \
         grpo__cuda_adamw, grpo__cuda_sum_of_squares, grpo__cuda_mix }
 

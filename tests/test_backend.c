@@ -202,6 +202,17 @@ static void far_sample(void *c, int *tokens, float *logprobs, float *entropies, 
     cpu()->sample(c, neari(tokens), nearf(logprobs), nearf(entropies), (uint32_t *)near_(kept),
                   near_(logits), near_(hidden), &h, nearf(uniforms), sampling, &t);
 }
+static void far_keep(void *c, const grpo_array *arrays, int num_arrays, int from, int to, int n,
+                     const int *turn)
+{
+    const grpo_array *list = (const grpo_array *)near_(arrays);
+    int i;
+    for (i = 0; i < num_arrays; i++) {
+        grpo_array one = list[i];
+        one.at = (char *)near_(one.at);
+        cpu()->keep(c, &one, 1, from, to, n, neari(turn));
+    }
+}
 static void far_next(void *c, const grpo_turn *turn)
 {
     grpo_turn t = *turn;
@@ -245,6 +256,7 @@ static grpo_backend far_backend(void)
     b.kl = far_kl; b.kl_backward = far_kl_backward; b.to_floats = far_to_floats;
     b.from_floats = far_from_floats; b.adamw = far_adamw;
     b.sum_of_squares = far_sum_of_squares; b.mix = far_mix; b.next = far_next;
+    b.keep = far_keep;
     return b;
 }
 
