@@ -18,9 +18,10 @@
  *
  * What holds of the ten promises of grpo.h:
  *   - The sampler's log-probs are the trainer's, bit for bit, in all: every product sums k in
- *     slices of the same size by the same instruction, whatever the tile; attention takes keys in
- *     the same blocks for one row as for sixty-four; nothing depends on which rows lie beside.
- *     Of wgmma that is deduced, not seen: a card has to pass make cuda-test first.
+ *     slices of the same size by the same instruction, whatever the tile, and whoever computes a
+ *     slice; attention takes keys in the same blocks and spans for one row as for sixty-four;
+ *     nothing depends on which rows lie beside. There is no faster mode that gives this up.
+ *     Of tensor cores it is deduced, not seen: a card has to pass make cuda-test first.
  *   - Two runs give the same bits: there is no atomic on floats and no order left to chance.
  *   - fp32 keeps gradients free of the micro-batch split. bf16 does not: a gradient's sum over rows
  *     goes by sixteens from the beginning of each pass, so another split rounds differently.
