@@ -443,8 +443,9 @@ template <int N> __device__ __forceinline__ void grpo__add_abreast(float sum[N],
         GRPO__EACH(e, N) sum[e] += parts[t].x[e];
 }
 
-/* A thread adds N columns, of as many rows as the block has lanes for by turns, 16 under way. With
- * keys a block is a token's: one that stands in k rows takes k / 16 round trips to memory. */
+/* lanes threads share a row, N columns each; the block's rows go to its groups of so many threads
+ * in turn, 16 of each under way. With keys a block is a token's, and one group: where it stands in
+ * k rows these take k / 16 round trips to memory, while the other blocks go on. */
 template <typename E, int N>
 __global__ void __launch_bounds__(GRPO__ROW_THREADS, 2) grpo__sum_rows_kernel(grpo__sum_job<E> t) {
     enum { AHEAD = 16 };
