@@ -24,7 +24,7 @@
  *     Of tensor cores it is deduced, not seen: a card has to pass make cuda-test first.
  *   - Two runs give the same bits: there is no atomic on floats and no order left to chance.
  *   - fp32 keeps gradients free of the micro-batch split. bf16 does not: a gradient's sum over rows
- *     goes by sixteens from the beginning of each pass, so another split rounds differently.
+ *     goes by sixteens, or more, from where each pass begins, so another split rounds differently.
  *   - A product in fp32 has the CPU's bits: one chain of fused multiply-adds in the order of k.
  *
  *     >>runtime     context, errors, memory              >>attention   plain, flash, and backward
@@ -59,11 +59,11 @@ typedef __nv_bfloat16 grpo__bf16;
  * Sizes that fix the order of sums, and so the bits, come first; the others are for speed. */
 enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so many             */
        GRPO__KEYS = 64,             /* keys of a block of flash attention                        */
-       GRPO__SPAN = 256,            /* keys of a prompt, or of its own, that a row sums by themselves */
+       GRPO__SPAN = 256,            /* keys of a run that a row sums by themselves               */
        GRPO__ROW_THREADS = 256,     /* threads that reduce a row: norms, vocabulary              */
        GRPO__SQUARES = 1 << 14,     /* numbers of a partial sum of squares                       */
        GRPO__ROWS = 8192,           /* of a pass; a product of fewer leaves multiprocessors idle */
-       GRPO__LOGITS = 1 << 28,      /* at a time: rows enough that reading W, writing dW are cheap */
+       GRPO__LOGITS = 1 << 28,      /* at a time: rows enough that W and dW cost little          */
        GRPO__TURNS = 32,            /* tokens sampled before the host looks who has ended        */
        GRPO__STEP = 32,             /* k of a product that is loaded at a time                   */
        GRPO__STAGES = 3,            /* such loads under way                                      */
@@ -271,15 +271,78 @@ __device__ __forceinline__ void grpo__put(grpo__bf16 *x, size_t i, float value) 
     x[i] = __float2bfloat16(value);
 }
 
-/* Sum over the block, the same in all threads: in each warp by halves, then warps in order. */
-template <typename T> __device__ T grpo__block_sum(T x) {
+#define GRPO__EACH(e, count) _Pragma("unroll") for (int e = 0; e < (count); e++)
+
+/* N elements that a thread moves at once: 16 bytes of them, or one where lengths or addresses are
+ * not multiples of 16 bytes; a matter of the model alone, so that all passes go the same way. Of
+ * bf16 a register holds two. Behind the end, if one is given, are zeros, and what is stored there
+ * is dropped. */
+template <typename T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) grpo__vector {
+    float x[N];
+};
+template <int N> struct alignas(N < 4 ? 4 : N < 8 ? 8 : 16) grpo__vector<grpo__bf16, N> {
+    uint32_t x[(N + 1) / 2];
+};
+template <int N>
+__device__ __forceinline__ float grpo__get(const grpo__vector<float, N> &v, int e) {
+    return v.x[e];
+}
+template <int N>
+__device__ __forceinline__ float grpo__get(const grpo__vector<grpo__bf16, N> &v, int e) {
+    return __uint_as_float(e % 2 ? v.x[e / 2] & 0xffff0000u : v.x[e / 2] << 16);
+}
+template <int N>
+__device__ __forceinline__ void grpo__put(grpo__vector<float, N> &v, int e, float value) {
+    v.x[e] = value;
+}
+template <int N>
+__device__ __forceinline__ void grpo__put(grpo__vector<grpo__bf16, N> &v, int e, float value) {
+    grpo__bf16 x = __float2bfloat16(value);
+    uint16_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    v.x[e / 2] = e % 2 ? (v.x[e / 2] & 0xffffu) | (uint32_t)bits << 16
+                       : (v.x[e / 2] & 0xffff0000u) | bits;
+}
+template <int N, typename T>
+__device__ __forceinline__ grpo__vector<T, N> grpo__load_vector(const T *x, size_t i,
+                                                                size_t end = SIZE_MAX) {
+    grpo__vector<T, N> v = { };
+    if (end != SIZE_MAX && i >= end) return v;
+    if (sizeof(T) * N >= 4) return *(const grpo__vector<T, N> *)(const void *)(x + i);
+    grpo__put(v, 0, grpo__get(x, i));
+    return v;
+}
+template <int N, typename T>
+__device__ __forceinline__ void grpo__store_vector(T *x, size_t i, const grpo__vector<T, N> &v,
+                                                   size_t end = SIZE_MAX) {
+    if (end != SIZE_MAX && i >= end) return;
+    if (sizeof(T) * N >= 4) *(grpo__vector<T, N> *)(void *)(x + i) = v;
+    else grpo__put(x, i, grpo__get(v, 0));
+}
+
+/* Are so many bytes, and these addresses, multiples of 16? */
+static int grpo__fits_vectors(size_t bytes, const void *a, const void *b, const void *c = NULL,
+                              const void *d = NULL) {
+    return (bytes | (uintptr_t)a | (uintptr_t)b | (uintptr_t)c | (uintptr_t)d) % 16 == 0;
+}
+
+#define GRPO__RUN_VECTORS(c, fits, kernel, E, grid, block, ...) do {                         \
+        if (fits) GRPO__RUN(c, (kernel<E, 16 / sizeof(E)>), grid, block, 0, __VA_ARGS__);    \
+        else GRPO__RUN(c, (kernel<E, 1>), grid, block, 0, __VA_ARGS__);                      \
+    } while (0)
+
+/* Sum over each row's warps of the block, all if not said otherwise, the same in all their threads:
+ * in each warp by halves, then warps in order. */
+template <typename T>
+__device__ T grpo__block_sum(T x, int warps = (int)blockDim.x / 32) {
     __shared__ T parts[32];
-    int i, warps = (int)blockDim.x / 32;
+    int i, first = (int)threadIdx.x / 32 / warps * warps;
     for (i = 16; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
+    if (warps == 1) return x;
     __syncthreads();                /* parts may still be read by the sum before                 */
     if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
     __syncthreads();
-    for (x = parts[0], i = 1; i < warps; i++) x += parts[i];
+    for (x = parts[first], i = 1; i < warps; i++) x += parts[first + i];
     return x;
 }
 
@@ -315,165 +378,18 @@ static void grpo__cuda_gather(void *context, void *y, const void *x, const int *
                   (const unsigned char *)x, rows, size);
 }
 
-template <typename E>
-__global__ void grpo__embed_kernel(E *x, const float *table, const int *tokens, int hidden) {
-    size_t r = blockIdx.x, i;
-    const float *from = table + (size_t)tokens[r] * (size_t)hidden;
-    for (i = threadIdx.x; i < (size_t)hidden; i += blockDim.x)
-        grpo__put(x, r * (size_t)hidden + i, from[i]);
-}
-
-/* The first row with a token adds all rows with that token, in order. */
-template <typename E>
-__global__ void grpo__embed_backward_kernel(float *dtable, const E *dx, const int *tokens, int n,
-                                            int hidden) {
-    int r = (int)blockIdx.x, token = tokens[r], before = 0, i, j;
-    for (i = (int)threadIdx.x; i < r; i += (int)blockDim.x) before |= tokens[i] == token;
-    if (__syncthreads_or(before)) return;
-    for (j = (int)threadIdx.x; j < hidden; j += (int)blockDim.x) {
-        float *to = dtable + (size_t)token * (size_t)hidden + j, sum = *to;
-        for (i = r; i < n; i++)
-            if (tokens[i] == token) sum += grpo__get(dx, (size_t)i * (size_t)hidden + (size_t)j);
-        *to = sum;
+/* ---- elements as floats, and back: to[r] = from[rows[r]], or one row if rows is NULL */
+template <typename To, typename From, int N>
+__global__ void grpo__convert_kernel(To *to, const From *from, const int *rows, size_t width) {
+    size_t i = ((size_t)blockIdx.y * blockDim.x + threadIdx.x) * N;
+    to += blockIdx.x * width;
+    if (rows) from += (size_t)rows[blockIdx.x] * width;
+    for (; i < width; i += (size_t)gridDim.y * blockDim.x * N) {
+        grpo__vector<From, N> x = grpo__load_vector<N>(from, i);
+        grpo__vector<To, N> y = { };
+        GRPO__EACH(e, N) grpo__put(y, e, grpo__get(x, e));
+        grpo__store_vector(to, i, y);
     }
-}
-
-template <typename E>
-static void grpo__cuda_embed(void *context, void *x, const float *table, const int *tokens, int n,
-                             int hidden) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    if (n > 0) GRPO__RUN(c, grpo__embed_kernel<E>, n, 128, 0, (E *)x, table, tokens, hidden);
-}
-
-template <typename E>
-static void grpo__cuda_embed_backward(void *context, float *dtable, const void *dx,
-                                      const int *tokens, int n, int hidden) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    if (n > 0)
-        GRPO__RUN(c, grpo__embed_backward_kernel<E>, n, 128, 0, dtable, (const E *)dx, tokens, n,
-                  hidden);
-}
-
-/* ---- RMSNorm: y = x * rstd * gain */
-template <typename E>
-__global__ void grpo__rmsnorm_kernel(E *y, float *rstd, const E *x, const int *rows,
-                                     const float *gain, int hidden, float eps) {
-    size_t r = blockIdx.x, H = (size_t)hidden, i;
-    const E *from = x + (rows ? (size_t)rows[r] : r) * H;
-    float sum = 0, scale;
-    for (i = threadIdx.x; i < H; i += blockDim.x) {
-        float value = grpo__get(from, i);
-        sum += value * value;
-    }
-    scale = 1.0f / sqrtf(grpo__block_sum(sum) / (float)hidden + eps);
-    for (i = threadIdx.x; i < H; i += blockDim.x)
-        grpo__put(y, r * H + i, grpo__get(from, i) * scale * gain[i]);
-    if (threadIdx.x == 0) rstd[r] = scale;
-}
-
-/* With g = dy * gain:   dx += rstd * (g - x * rstd^2 * mean(g x)) */
-template <typename E>
-__global__ void grpo__rmsnorm_backward_kernel(E *dx, const E *dy, const E *x, const float *rstd,
-                                              const int *rows, const float *gain, int hidden) {
-    size_t r = blockIdx.x, H = (size_t)hidden, from = (rows ? (size_t)rows[r] : r) * H, i;
-    float sum = 0, scale = rstd[r], mean;
-    for (i = threadIdx.x; i < H; i += blockDim.x)
-        sum += grpo__get(dy, r * H + i) * gain[i] * grpo__get(x, from + i);
-    mean = grpo__block_sum(sum) / (float)hidden * (scale * scale);
-    for (i = threadIdx.x; i < H; i += blockDim.x)
-        grpo__put(dx, from + i, grpo__get(dx, from + i)
-                  + scale * (grpo__get(dy, r * H + i) * gain[i] - grpo__get(x, from + i) * mean));
-}
-
-/* dgain += dy * x * rstd, rows in order: a thread per column, its loads eight rows ahead */
-template <typename E>
-__global__ void grpo__norm_gain_kernel(float *dgain, const E *dy, const E *x, const float *rstd,
-                                       const int *rows, int n, int hidden) {
-    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x, H = (size_t)hidden;
-    float sum;
-    int r;
-    if (i >= H) return;
-    sum = dgain[i];
-#pragma unroll 8
-    for (r = 0; r < n; r++) {
-        size_t from = (size_t)(rows ? rows[r] : r);
-        sum += grpo__get(dy, (size_t)r * H + i) * grpo__get(x, from * H + i) * rstd[r];
-    }
-    dgain[i] = sum;
-}
-
-template <typename E>
-static void grpo__cuda_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
-                               const float *gain, int n, int hidden, float eps) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    if (n > 0)
-        GRPO__RUN(c, grpo__rmsnorm_kernel<E>, n, GRPO__ROW_THREADS, 0, (E *)y, rstd, (const E *)x,
-                  rows, gain, hidden, eps);
-}
-
-template <typename E>
-static void grpo__cuda_rmsnorm_backward(void *context, void *dx, float *dgain, const void *dy,
-                                        const void *x, const float *rstd, const int *rows,
-                                        const float *gain, int n, int hidden) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    if (n <= 0) return;
-    if (dgain)
-        GRPO__RUN(c, grpo__norm_gain_kernel<E>, grpo__blocks_of((size_t)hidden, 32), 32, 0, dgain,
-                  (const E *)dy, (const E *)x, rstd, rows, n, hidden);
-    GRPO__RUN(c, grpo__rmsnorm_backward_kernel<E>, n, GRPO__ROW_THREADS, 0, (E *)dx,
-              (const E *)dy, (const E *)x, rstd, rows, gain, hidden);
-}
-
-/* ---- SwiGLU: y = silu(gate) * up; silu'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
-__device__ __forceinline__ float grpo__sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-
-template <typename E>
-__global__ void grpo__swiglu_kernel(E *y, const E *gate_up, int width) {
-    size_t r = blockIdx.x, F = (size_t)width, i;
-    for (i = (size_t)blockIdx.y * blockDim.x + threadIdx.x; i < F; i += gridDim.y * blockDim.x) {
-        float gate = grpo__get(gate_up, 2 * r * F + i);
-        float up = grpo__get(gate_up, (2 * r + 1) * F + i);
-        grpo__put(y, r * F + i, gate * grpo__sigmoid(gate) * up);
-    }
-}
-
-template <typename E>
-__global__ void grpo__swiglu_backward_kernel(E *dgate_up, const E *dy, const E *gate_up,
-                                             int width) {
-    size_t r = blockIdx.x, F = (size_t)width, i;
-    for (i = (size_t)blockIdx.y * blockDim.x + threadIdx.x; i < F; i += gridDim.y * blockDim.x) {
-        float gate = grpo__get(gate_up, 2 * r * F + i);
-        float up = grpo__get(gate_up, (2 * r + 1) * F + i);
-        float d = grpo__get(dy, r * F + i), s = grpo__sigmoid(gate);
-        grpo__put(dgate_up, (2 * r + 1) * F + i, d * gate * s);
-        grpo__put(dgate_up, 2 * r * F + i, d * up * s * (1.0f + gate * (1.0f - s)));
-    }
-}
-
-template <typename E>
-static void grpo__cuda_swiglu(void *context, void *y, const void *gate_up, int n, int width) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    if (n > 0)
-        GRPO__RUN(c, grpo__swiglu_kernel<E>,
-                  dim3((unsigned)n, (unsigned)grpo__blocks_of((size_t)width, 1024)), 256, 0,
-                  (E *)y, (const E *)gate_up, width);
-}
-
-template <typename E>
-static void grpo__cuda_swiglu_backward(void *context, void *dgate_up, const void *dy,
-                                       const void *gate_up, int n, int width) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    if (n > 0)
-        GRPO__RUN(c, grpo__swiglu_backward_kernel<E>,
-                  dim3((unsigned)n, (unsigned)grpo__blocks_of((size_t)width, 1024)), 256, 0,
-                  (E *)dgate_up, (const E *)dy, (const E *)gate_up, width);
-}
-
-/* ---- elements as floats, and back */
-template <typename To, typename From>
-__global__ void grpo__convert_kernel(To *to, const From *from, size_t n) {
-    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    for (; i < n; i += (size_t)gridDim.x * blockDim.x) grpo__put(to, i, grpo__get(from, i));
 }
 
 /* Blocks of 256 threads for n numbers, four a thread at least while there are enough of them. */
@@ -483,8 +399,13 @@ static int grpo__flat_grid(size_t n) {
 }
 
 template <typename To, typename From>
-static void grpo__convert(grpo__cuda *c, To *to, const From *from, size_t n) {
-    if (n) GRPO__RUN(c, (grpo__convert_kernel<To, From>), grpo__flat_grid(n), 256, 0, to, from, n);
+static void grpo__convert(grpo__cuda *c, To *to, const From *from, size_t width,
+                          const int *rows = NULL, int n = 1) {
+    dim3 grid((unsigned)n, (unsigned)grpo__flat_grid(width));
+    if (n <= 0 || !width) return;
+    if (grpo__fits_vectors(4 * width, to, from))
+        GRPO__RUN(c, (grpo__convert_kernel<To, From, 4>), grid, 256, 0, to, from, rows, width);
+    else GRPO__RUN(c, (grpo__convert_kernel<To, From, 1>), grid, 256, 0, to, from, rows, width);
 }
 
 template <typename E>
@@ -495,6 +416,326 @@ static void grpo__cuda_to_floats(void *context, float *to, const void *from, siz
 template <typename E>
 static void grpo__cuda_from_floats(void *context, void *to, const float *from, size_t n) {
     grpo__convert((grpo__cuda *)context, (E *)to, from, n);
+}
+
+template <typename E>
+static void grpo__cuda_embed(void *context, void *x, const float *table, const int *tokens, int n,
+                             int hidden) {
+    grpo__convert((grpo__cuda *)context, (E *)x, table, (size_t)hidden, tokens, n);
+}
+
+/* ---- rows by token, those of a token in order: keys (token, row), sorted in blocks by counting,
+ * then merged in twos. floor 16 bytes a row and merge, of which there are log2(n / 256) */
+__device__ inline int grpo__first_from(const uint64_t *keys, int low, int high, uint64_t key) {
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (keys[middle] < key) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+static __global__ void grpo__sort_kernel(uint64_t *keys, const int *tokens, int n) {
+    __shared__ uint64_t block[GRPO__ROW_THREADS];
+    int at = (int)(blockIdx.x * GRPO__ROW_THREADS), r = at + (int)threadIdx.x, i;
+    uint64_t key = r < n ? (uint64_t)tokens[r] << 32 | (uint64_t)r : UINT64_MAX;
+    block[threadIdx.x] = key;
+    __syncthreads();
+    for (i = 0; i < GRPO__ROW_THREADS; i++) at += block[i] < key;
+    if (r < n) keys[at] = key;
+}
+
+/* A key's place: its own in its run, and as many further as keys of the other run are less. */
+static __global__ void grpo__merge_kernel(uint64_t *to, const uint64_t *from, int n, int run) {
+    int i = (int)(blockIdx.x * blockDim.x + threadIdx.x), other = min(n, (i / run ^ 1) * run);
+    if (i < n)
+        to[(i / run & ~1) * run + i % run - other
+           + grpo__first_from(from, other, min(n, other + run), from[i])] = from[i];
+}
+
+static const uint64_t *grpo__rows_by_token(grpo__cuda *c, const int *tokens, int n) {
+    uint64_t *keys = (uint64_t *)grpo__cuda_scratch(c, 2 * (size_t)n * sizeof *keys);
+    uint64_t *other = keys + n, *merged;
+    int blocks = grpo__blocks_of((size_t)n, GRPO__ROW_THREADS), run;
+    GRPO__RUN(c, grpo__sort_kernel, blocks, GRPO__ROW_THREADS, 0, keys, tokens, n);
+    for (run = GRPO__ROW_THREADS; run < n; run *= 2, merged = other, other = keys, keys = merged)
+        GRPO__RUN(c, grpo__merge_kernel, blocks, GRPO__ROW_THREADS, 0, other, keys, n, run);
+    return keys;
+}
+
+/* ---- sums over rows: gradients of biases, of gains and of the embedding. floor 2 bytes an element
+ * of bf16, and a few percent more for partial sums; fp32 has none, but adds all rows in order. */
+template <typename E> struct grpo__sum_job {
+    float *y;                       /* [blocks, width] = sum of x, or of x * by * scale[r]       */
+    const E *x, *by;
+    const float *scale;
+    const int *rows, *slots;        /* row r of by: rows[r]; of x: part r % parts of row         */
+    const uint64_t *keys;           /* slots[r / parts], or that of key r. Each may be NULL: r.  */
+                                    /* by only where a vector is one element                     */
+    unsigned parts;
+    int n, width;
+    int block, lanes, add;          /* rows of a block; threads of a row; add: to what y is      */
+};
+
+/* In the first lanes threads: sum += that of those which lie a multiple of lanes on, in order. */
+template <int N> __device__ __forceinline__ void grpo__add_abreast(float sum[N], int lanes) {
+    __shared__ grpo__vector<float, N> parts[GRPO__ROW_THREADS];
+    int t = (int)threadIdx.x;
+    __syncthreads();                /* parts may still be read by the sums before                */
+    GRPO__EACH(e, N) parts[t].x[e] = sum[e];
+    __syncthreads();
+    for (t += lanes; (int)threadIdx.x < lanes && t < (int)blockDim.x; t += lanes)
+        GRPO__EACH(e, N) sum[e] += parts[t].x[e];
+}
+
+/* lanes threads share a row, N columns each; the block's rows go to its groups of so many threads
+ * in turn, 16 of each under way. With keys a block is a token's, and one group: where it stands in
+ * k rows these take k / 16 round trips to memory, while the other blocks go on. */
+template <typename E, int N>
+__global__ void __launch_bounds__(GRPO__ROW_THREADS, 2) grpo__sum_rows_kernel(grpo__sum_job<E> t) {
+    enum { AHEAD = 16 };
+    size_t W = (size_t)t.width, i = (blockIdx.y * t.lanes + threadIdx.x % t.lanes) * (size_t)N;
+    size_t to = blockIdx.x;
+    unsigned at[AHEAD];
+    int r = (int)blockIdx.x * t.block, end = min(t.n, r + t.block);
+    int step = (int)blockDim.x / t.lanes, leads = (int)threadIdx.x < t.lanes;
+    grpo__vector<float, N> sum = { };
+    grpo__vector<E, N> x[AHEAD];
+    float by[AHEAD] = { };
+    if (t.keys) {
+        to = (size_t)(t.keys[r] >> 32);
+        if (r && t.keys[r - 1] >> 32 == to) return;
+        end = grpo__first_from(t.keys, r, t.n, (uint64_t)(to + 1) << 32);
+    }
+    if (t.add && leads) sum = grpo__load_vector<N>(t.y + to * W, i, W);
+    for (r += (int)threadIdx.x / t.lanes; r < end && i < W; r += AHEAD * step) {
+        GRPO__EACH(u, AHEAD) at[u] = (unsigned)min(r + u * step, end - 1);
+        if (t.slots)
+            GRPO__EACH(u, AHEAD)
+                at[u] = (unsigned)(t.slots[at[u] / t.parts] * t.parts) + at[u] % t.parts;
+        if (t.keys) GRPO__EACH(u, AHEAD) at[u] = (unsigned)t.keys[at[u]];
+        GRPO__EACH(u, AHEAD) x[u] = grpo__load_vector<N>(t.x, at[u] * W + i);
+        if (N == 1 && t.by)
+            GRPO__EACH(u, AHEAD)
+                by[u] = t.scale[at[u]] * grpo__get(t.by, (t.rows ? (unsigned)t.rows[at[u]] : at[u])
+                                                         * W + i);
+        GRPO__EACH(u, AHEAD)
+            if (r + u * step < end)
+                GRPO__EACH(e, N) sum.x[e] += grpo__get(x[u], e) * (N == 1 && t.by ? by[u] : 1.0f);
+    }
+    grpo__add_abreast<N>(sum.x, t.lanes);
+    if (leads) grpo__store_vector(t.y + to * W, i, sum, W);
+}
+
+template <typename E>
+static grpo__sum_job<E> grpo__new_sums(float *y, const void *x, int n, int width) {
+    grpo__sum_job<E> t;
+    memset(&t, 0, sizeof t);
+    t.y = y; t.x = (const E *)x; t.n = t.block = n; t.width = width;
+    t.add = t.parts = 1; t.lanes = 32;
+    return t;
+}
+
+template <typename E>
+static void grpo__run_sums(grpo__cuda *c, const grpo__sum_job<E> &t, int blocks, int threads,
+                           int fits) {
+    int columns = t.lanes * (fits ? 16 / (int)sizeof(E) : 1);
+    dim3 grid((unsigned)blocks, (unsigned)grpo__blocks_of((size_t)t.width, columns));
+    GRPO__RUN_VECTORS(c, fits, grpo__sum_rows_kernel, E, grid, threads, t);
+}
+
+/* y += partial sums [n, width] */
+static void grpo__add_partials(grpo__cuda *c, float *y, const float *partials, int n, int width) {
+    grpo__sum_job<float> t = grpo__new_sums<float>(y, partials, n, width);
+    t.lanes = 8;
+    grpo__run_sums(c, t, 1, GRPO__ROW_THREADS, grpo__fits_vectors((size_t)width * 4, y, partials));
+}
+
+template <typename E> static void grpo__sum_rows(grpo__cuda *c, grpo__sum_job<E> t) {
+    int fits = !t.by && grpo__fits_vectors((size_t)t.width * sizeof(E), t.x, NULL), blocks;
+    int in_order = sizeof(E) == sizeof(float);
+    float *y = t.y;
+    if (in_order) { grpo__run_sums(c, t, 1, t.lanes, 0); return; }
+    while (t.lanes > 1 && t.lanes * (fits ? 8 : 1) >= 2 * t.width) t.lanes /= 2;
+    t.block = 16 * GRPO__ROW_THREADS / t.lanes;
+    t.add = 0;
+    blocks = grpo__blocks_of((size_t)t.n, t.block);
+    t.y = (float *)grpo__cuda_scratch(c, (size_t)blocks * (size_t)t.width * sizeof(float));
+    grpo__run_sums(c, t, blocks, GRPO__ROW_THREADS, fits);
+    grpo__add_partials(c, y, t.y, blocks, t.width);
+}
+
+template <typename E>
+static void grpo__cuda_embed_backward(void *context, float *dtable, const void *dx,
+                                      const int *tokens, int n, int hidden) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__sum_job<E> t = grpo__new_sums<E>(dtable, dx, n, hidden);
+    if (n <= 0) return;
+    t.keys = grpo__rows_by_token(c, tokens, n);
+    t.block = 1;
+    t.lanes = 64;
+    grpo__run_sums(c, t, n, t.lanes, grpo__fits_vectors((size_t)hidden * sizeof(E), dx, dtable));
+}
+
+/* ---- RMSNorm: y = x * rstd * gain. So many warps take a row that each thread can keep its vectors
+ * of it, up to all eight of the block; wider rows (than 8192 of bf16) are read twice. */
+enum { GRPO__KEPT = 4, GRPO__NORM_ROWS = 32 };                /* rows of a block, backward       */
+static int grpo__row_warps(int width, int columns) {
+    int warps = 1;
+    while (warps < GRPO__ROW_THREADS / 32 && width > warps * 32 * GRPO__KEPT * columns) warps *= 2;
+    return warps;
+}
+
+/* floor 4 bytes an element of bf16 */
+template <typename E, int N>
+__global__ void __launch_bounds__(GRPO__ROW_THREADS)
+grpo__rmsnorm_kernel(E *y, float *rstd, const E *x, const int *rows, const float *gain, int n,
+                     int hidden, float eps, int warps) {
+    int lanes = 32 * warps, r = (int)(blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes);
+    size_t H = r < n ? (size_t)hidden : 0, step = lanes * N, many = GRPO__KEPT * step;
+    size_t first = threadIdx.x % lanes * N, last = first, i;  /* last: of the vectors kept       */
+    grpo__vector<E, N> v[GRPO__KEPT] = { };
+    float sum = 0, scale;
+    x += (size_t)(rows && H ? rows[r] : r) * H;
+    y += (size_t)r * H;
+    for (i = first; i < H; last = i, i += many) {
+        GRPO__EACH(k, GRPO__KEPT) v[k] = grpo__load_vector<N>(x, i + k * step, H);
+        GRPO__EACH(k, GRPO__KEPT)
+            GRPO__EACH(e, N) sum += grpo__get(v[k], e) * grpo__get(v[k], e);
+    }
+    scale = 1.0f / sqrtf(grpo__block_sum(sum, warps) / (float)hidden + eps);
+    for (i = last; i + many > first; i -= many) {
+        if (i != last) GRPO__EACH(k, GRPO__KEPT) v[k] = grpo__load_vector<N>(x, i + k * step, H);
+        GRPO__EACH(k, GRPO__KEPT) {
+            grpo__vector<float, N> g = grpo__load_vector<N>(gain, i + k * step, H);
+            GRPO__EACH(e, N) grpo__put(v[k], e, grpo__get(v[k], e) * scale * g.x[e]);
+            grpo__store_vector(y, i + k * step, v[k], H);
+        }
+    }
+    if (H && first == 0) rstd[r] = scale;
+}
+
+/* With g = dy * gain:   dx += rstd * (g - x * rstd^2 * mean(g x)),   floor 8 bytes an element
+ * partials, if not NULL: each block's sum of dy * x * rstd, for which it takes many rows */
+template <typename E, int N>
+__global__ void __launch_bounds__(GRPO__ROW_THREADS, 2)
+grpo__rmsnorm_backward_kernel(E *dx, const E *dy, const E *x, const float *rstd, const int *rows,
+                              const float *gain, float *partials, int n, int hidden, int warps) {
+    int lanes = 32 * warps, r = (int)(blockIdx.x * GRPO__NORM_ROWS + threadIdx.x / lanes);
+    int end = ((int)blockIdx.x + 1) * GRPO__NORM_ROWS;
+    size_t step = lanes * N, many = GRPO__KEPT * step, first = threadIdx.x % lanes * N, i;
+    grpo__vector<float, N> dgain[GRPO__KEPT] = { };
+    for (; r < end; r += (int)blockDim.x / lanes) {
+        size_t H = r < n ? (size_t)hidden : 0, last = first;
+        size_t from = (size_t)(rows && H ? rows[r] : r) * H;
+        float sum = 0, scale = H ? rstd[r] : 0.0f, mean;
+        grpo__vector<E, N> d[GRPO__KEPT] = { }, v[GRPO__KEPT] = { }, to[GRPO__KEPT] = { };
+        auto load = [&]() {
+            GRPO__EACH(k, GRPO__KEPT) d[k] = grpo__load_vector<N>(dy + r * H, i + k * step, H);
+            GRPO__EACH(k, GRPO__KEPT) v[k] = grpo__load_vector<N>(x + from, i + k * step, H);
+            GRPO__EACH(k, GRPO__KEPT)
+                to[k] = grpo__load_vector<N>((const E *)dx + from, i + k * step, H);
+        };
+        for (i = first; i < H; last = i, i += many) {
+            load();
+            GRPO__EACH(k, GRPO__KEPT) {
+                grpo__vector<float, N> g = grpo__load_vector<N>(gain, i + k * step, H);
+                GRPO__EACH(e, N) sum += grpo__get(d[k], e) * g.x[e] * grpo__get(v[k], e);
+            }
+        }
+        mean = grpo__block_sum(sum, warps) / (float)hidden * (scale * scale);
+        for (i = last; i + many > first; i -= many) {
+            if (i != last) load();
+            GRPO__EACH(k, GRPO__KEPT) {
+                grpo__vector<float, N> g = grpo__load_vector<N>(gain, i + k * step, H);
+                GRPO__EACH(e, N) {
+                    float a = grpo__get(d[k], e), b = grpo__get(v[k], e);
+                    grpo__put(to[k], e, grpo__get(to[k], e) + scale * (a * g.x[e] - b * mean));
+                    dgain[k].x[e] += a * b * scale;
+                }
+                grpo__store_vector(dx + from, i + k * step, to[k], H);
+            }
+        }
+    }
+    if (partials)
+        GRPO__EACH(k, GRPO__KEPT) {
+            grpo__add_abreast<N>(dgain[k].x, lanes);
+            if ((int)threadIdx.x < lanes)
+                grpo__store_vector(partials + blockIdx.x * (size_t)hidden, first + k * step,
+                                   dgain[k], (size_t)hidden);
+        }
+}
+
+template <typename E>
+static void grpo__cuda_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
+                               const float *gain, int n, int hidden, float eps) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    int fits = grpo__fits_vectors((size_t)hidden * sizeof(E), y, x, gain);
+    int warps = grpo__row_warps(hidden, fits ? 16 / (int)sizeof(E) : 1);
+    int blocks = grpo__blocks_of((size_t)n, GRPO__ROW_THREADS / 32 / warps);
+    if (n > 0)
+        GRPO__RUN_VECTORS(c, fits, grpo__rmsnorm_kernel, E, blocks, GRPO__ROW_THREADS, (E *)y, rstd,
+                          (const E *)x, rows, gain, n, hidden, eps, warps);
+}
+
+/* Gains' gradients in fp32, or of rows wider than a block keeps, are sums apart. */
+template <typename E>
+static void grpo__cuda_rmsnorm_backward(void *context, void *dx, float *dgain, const void *dy,
+                                        const void *x, const float *rstd, const int *rows,
+                                        const float *gain, int n, int hidden) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    int fits = grpo__fits_vectors((size_t)hidden * sizeof(E), dx, dy, x, gain);
+    int columns = fits ? 16 / (int)sizeof(E) : 1, warps = grpo__row_warps(hidden, columns);
+    int blocks = grpo__blocks_of((size_t)n, GRPO__NORM_ROWS);
+    float *partials = NULL;
+    if (n <= 0) return;
+    if (dgain && sizeof(E) == 2 && hidden <= warps * 32 * GRPO__KEPT * columns)
+        partials = (float *)grpo__cuda_scratch(c, (size_t)blocks * (size_t)hidden * sizeof(float));
+    else if (dgain) {
+        grpo__sum_job<E> t = grpo__new_sums<E>(dgain, dy, n, hidden);
+        t.by = (const E *)x; t.scale = rstd; t.rows = rows;
+        grpo__sum_rows(c, t);
+    }
+    GRPO__RUN_VECTORS(c, fits, grpo__rmsnorm_backward_kernel, E, blocks, GRPO__ROW_THREADS,
+                      (E *)dx, (const E *)dy, (const E *)x, rstd, rows, gain, partials, n, hidden,
+                      warps);
+    if (partials) grpo__add_partials(c, dgain, partials, blocks, hidden);
+}
+
+/* ---- SwiGLU: y = silu(gate) * up; silu'(x) = s (1 + x (1 - s)), s = sigmoid(x)
+ * floor 6 bytes an element of bf16; backward, with dy, 10 */
+template <typename E, int N>
+__global__ void grpo__swiglu_kernel(E *to, const E *dy, const E *gate_up, int width) {
+    size_t r = blockIdx.x, F = (size_t)width, i = (blockIdx.y * blockDim.x + threadIdx.x) * N;
+    for (; i < F; i += gridDim.y * blockDim.x * N) {
+        grpo__vector<E, N> gates = grpo__load_vector<N>(gate_up, 2 * r * F + i), d = gates;
+        grpo__vector<E, N> ups = grpo__load_vector<N>(gate_up, (2 * r + 1) * F + i);
+        if (dy) d = grpo__load_vector<N>(dy, r * F + i);
+        GRPO__EACH(e, N) {
+            float gate = grpo__get(gates, e), up = grpo__get(ups, e);
+            float s = 1.0f / (1.0f + expf(-gate)), dup = grpo__get(d, e);
+            grpo__put(ups, e, dy ? dup * gate * s : gate * s * up);
+            grpo__put(gates, e, dup * up * s * (1.0f + gate * (1.0f - s)));
+        }
+        grpo__store_vector(to, (dy ? 2 * r + 1 : r) * F + i, ups);
+        if (dy) grpo__store_vector(to, 2 * r * F + i, gates);
+    }
+}
+
+template <typename E>
+static void grpo__cuda_swiglu_backward(void *context, void *dgate_up, const void *dy,
+                                       const void *gate_up, int n, int width) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    size_t row = (size_t)width * sizeof(E);
+    dim3 grid((unsigned)n, (unsigned)grpo__blocks_of(row, 128 * 16));
+    if (n > 0)
+        GRPO__RUN_VECTORS(c, grpo__fits_vectors(row, dgate_up, dy, gate_up), grpo__swiglu_kernel, E,
+                          grid, 128, (E *)dgate_up, (const E *)dy, (const E *)gate_up, width);
+}
+
+template <typename E>
+static void grpo__cuda_swiglu(void *context, void *y, const void *gate_up, int n, int width) {
+    grpo__cuda_swiglu_backward<E>(context, y, NULL, gate_up, n, width);
 }
 
 /* ---------------------------------------------------------------------------------- >>matmul --
@@ -569,19 +810,6 @@ template <typename E> static void grpo__plain_product(grpo__cuda *c, const grpo_
     dim3 grid((unsigned)grpo__blocks_of((size_t)t.n, GRPO__PLAIN_TILE),
               (unsigned)grpo__blocks_of((size_t)t.m, GRPO__PLAIN_TILE));
     if (t.m > 0) GRPO__RUN(c, grpo__plain_product_kernel<E>, grid, 256, 0, t);
-}
-
-/* dbias += sum of dy, rows in order: a thread per column */
-template <typename E>
-__global__ void grpo__add_rows_kernel(float *dbias, const E *dy, int n, int width) {
-    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    float sum;
-    int r;
-    if (i >= (size_t)width) return;
-    sum = dbias[i];
-#pragma unroll 8
-    for (r = 0; r < n; r++) sum += grpo__get(dy, (size_t)r * (size_t)width + i);
-    dbias[i] = sum;
 }
 
 /* ---- PTX, one wrapper an instruction: all that this file needs of the tensor cores (sm_80 up).
@@ -812,8 +1040,8 @@ __device__ __forceinline__ int grpo__joins(const grpo__product<grpo__bf16> &t) {
                                       (int)gridDim.z);
 }
 
-/* Of each row of a warp's total, one strip: the logits [j, j + 8 V) of rows i and on. The top, and with
- * x = (z - top) / T the sums of e^x and e^x x; 0.5 bytes a logit. */
+/* Of each row of a warp's total, one strip: the logits [j, j + 8 V) of rows i and on. The top, and
+ * with x = (z - top) / T the sums of e^x and e^x x; 0.5 bytes a logit. */
 template <int U, int V>
 __device__ __forceinline__ void grpo__store_strips(const grpo__product<grpo__bf16> &t,
                                                    const float (&z)[U][V][4], int i, int j) {
@@ -1227,9 +1455,7 @@ static void grpo__cuda_matmul_dw(void *context, float *dw, float *dbias, const v
     t.dw = dw;
     if (n <= 0) return;
     grpo__matmul_by(c, w, t, true, true);
-    if (dbias)
-        GRPO__RUN(c, grpo__add_rows_kernel<E>, grpo__blocks_of((size_t)w->rows, 32), 32, 0, dbias,
-                  (const E *)dy, n, w->rows);
+    if (dbias) grpo__sum_rows(c, grpo__new_sums<E>(dbias, dy, n, w->rows));
 }
 
 /* The operand: a copy of the weights as elements. */
@@ -1260,128 +1486,121 @@ static void grpo__cuda_read_operand(void *context, float *x, const grpo_matrix *
 }
 
 /* ---------------------------------------------------------------------------------- >>rotate --
- * A warp per row and head: norm (if there are gains), then turn. turns: d/2 cosines, d/2 sines. */
-__device__ __forceinline__ float grpo__warp_sum(float x) {
+ * As many lanes take a row and head as it needs with N numbers of each half a lane: norm (if there
+ * are gains), then turn. turns: d/2 cosines, d/2 sines. floor 4 bytes an element of bf16. */
+__device__ __forceinline__ float grpo__warp_sum(float x, int lanes = 32) {
     int i;
-    for (i = 16; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
+    for (i = lanes / 2; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
     return x;
 }
 
-/* The row and head of this warp, and where they lie; head counts q's, then k's. */
 template <typename E> struct grpo__head_job {
     E *q, *k, *v, *dqkv;
     const E *qkv;
     const float *turns, *q_gain, *k_gain;
-    float *dq_gain, *dk_gain;
     const int *positions, *slots;
     float eps;
-    int n, heads, kv_heads, d;
+    int n, heads, kv_heads, d, lanes;
 };
 
+/* The head of this thread, of q, k or v: where it lies there (NULL behind the last row), and at
+ * which number of qkv; v's have no gain and no turns. */
+template <typename E> struct grpo__head { E *y; const float *gain, *turns; size_t at; };
+
 template <typename E>
-__device__ float grpo__head_rstd(const E *x, int d, float eps) {
-    float sum = 0;
+__device__ __forceinline__ grpo__head<E> grpo__head_of(const grpo__head_job<E> &t) {
+    unsigned job = blockIdx.x * (blockDim.x / t.lanes) + threadIdx.x / t.lanes;
+    int all = t.heads + 2 * t.kv_heads, r = (int)(job / all), h = (int)(job % all) - t.heads;
+    int there = r < t.n, in_q = h < 0, in_v = h >= t.kv_heads, row = there ? r : t.n - 1;
+    size_t d = (size_t)t.d, kv = (size_t)t.slots[row] * t.kv_heads + h - (in_v ? t.kv_heads : 0);
+    size_t at = in_q ? (size_t)row * t.heads + h + t.heads : kv;
+    grpo__head<E> x = { (in_q ? t.q : in_v ? t.v : t.k) + at * d, in_q ? t.q_gain : t.k_gain,
+                        t.turns + (size_t)t.positions[row] * d,
+                        ((size_t)row * all + h + t.heads) * d };
+    if (in_v) x.gain = x.turns = NULL;
+    if (!there) x.y = NULL;
+    return x;
+}
+
+/* Numbers [i, i + N) of both halves of a head: loaded, turned (back: sign -1) and stored */
+template <int N, typename E>
+__device__ __forceinline__ void grpo__load_halves(float a[N], float b[N], const E *x, int half,
+                                                  int i) {
+    grpo__vector<E, N> low = grpo__load_vector<N>(x, (size_t)i);
+    grpo__vector<E, N> high = grpo__load_vector<N>(x, (size_t)(half + i));
+    GRPO__EACH(e, N) { a[e] = grpo__get(low, e); b[e] = grpo__get(high, e); }
+}
+template <int N>
+__device__ __forceinline__ void grpo__turn(float a[N], float b[N], const float *turns, int half,
+                                           int i, float sign) {
+    float c[N], s[N], x;
+    if (!turns) return;
+    grpo__load_halves<N>(c, s, turns, half, i);
+    GRPO__EACH(e, N) {
+        x = a[e];
+        a[e] = x * c[e] - sign * s[e] * b[e];
+        b[e] = b[e] * c[e] + sign * s[e] * x;
+    }
+}
+template <int N, typename E>
+__device__ __forceinline__ void grpo__store_halves(E *y, const float a[N], const float b[N],
+                                                   int half, int i) {
+    grpo__vector<E, N> low = { }, high = { };
+    GRPO__EACH(e, N) { grpo__put(low, e, a[e]); grpo__put(high, e, b[e]); }
+    grpo__store_vector(y, (size_t)i, low);
+    grpo__store_vector(y, (size_t)(half + i), high);
+}
+
+template <int N, typename E>
+__device__ __forceinline__ float grpo__head_rstd(const E *x, const grpo__head_job<E> &t) {
+    float sum = 0, a[N], b[N];
     int i;
-    for (i = (int)threadIdx.x % 32; i < d; i += 32)
-        sum += grpo__get(x, (size_t)i) * grpo__get(x, (size_t)i);
-    return 1.0f / sqrtf(grpo__warp_sum(sum) / (float)d + eps);
-}
-
-template <typename E> __global__ void grpo__rotate_kernel(grpo__head_job<E> t) {
-    int r = (int)blockIdx.x, warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, h, i;
-    int d = t.d, half = d / 2, all = t.heads + t.kv_heads;
-    const float *turns = t.turns + (size_t)t.positions[r] * (size_t)d;
-    size_t KV = (size_t)t.kv_heads * (size_t)d, slot = (size_t)t.slots[r] * KV;
-    const E *row = t.qkv + (size_t)r * ((size_t)all * (size_t)d + KV);
-    for (h = warp; h < all; h += (int)blockDim.x / 32) {
-        const float *gain = h < t.heads ? t.q_gain : t.k_gain;
-        const E *x = row + (size_t)h * (size_t)d;
-        float scale = gain ? grpo__head_rstd(x, d, t.eps) : 1.0f;
-        E *y = h < t.heads ? t.q + ((size_t)r * (size_t)t.heads + (size_t)h) * (size_t)d
-                           : t.k + slot + (size_t)(h - t.heads) * (size_t)d;
-        for (i = lane; i < half; i += 32) {
-            float a = grpo__get(x, (size_t)i), b = grpo__get(x, (size_t)(half + i));
-            if (gain) { a = a * scale * gain[i]; b = b * scale * gain[half + i]; }
-            grpo__put(y, (size_t)i, a * turns[i] - b * turns[half + i]);
-            grpo__put(y, (size_t)(half + i), b * turns[i] + a * turns[half + i]);
-        }
+    for (i = (int)threadIdx.x % t.lanes * N; i < t.d / 2; i += t.lanes * N) {
+        grpo__load_halves<N>(a, b, x, t.d / 2, i);
+        GRPO__EACH(e, N) sum += a[e] * a[e] + b[e] * b[e];
     }
-    for (i = (int)threadIdx.x; i < (int)KV; i += (int)blockDim.x)
-        t.v[slot + (size_t)i] = row[(size_t)all * (size_t)d + (size_t)i];
+    return 1.0f / sqrtf(grpo__warp_sum(sum, t.lanes) / (float)t.d + t.eps);
 }
 
-/* dy is turned back in place, where the gains' kernel reads it; then the norm's backward. */
-template <typename E> __global__ void grpo__rotate_backward_kernel(grpo__head_job<E> t) {
-    int r = (int)blockIdx.x, warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, h, i;
-    int d = t.d, half = d / 2, all = t.heads + t.kv_heads;
-    const float *turns = t.turns + (size_t)t.positions[r] * (size_t)d;
-    size_t KV = (size_t)t.kv_heads * (size_t)d, slot = (size_t)t.slots[r] * KV;
-    size_t at = (size_t)r * ((size_t)all * (size_t)d + KV);
-    for (h = warp; h < all; h += (int)blockDim.x / 32) {
-        const float *gain = h < t.heads ? t.q_gain : t.k_gain;
-        const E *x = t.qkv + at + (size_t)h * (size_t)d;
-        E *dx = t.dqkv + at + (size_t)h * (size_t)d;
-        E *dy = h < t.heads ? t.q + ((size_t)r * (size_t)t.heads + (size_t)h) * (size_t)d
-                            : t.k + slot + (size_t)(h - t.heads) * (size_t)d;
-        float scale = gain ? grpo__head_rstd(x, d, t.eps) : 1.0f, mean = 0;
-        for (i = lane; i < half; i += 32) {
-            float a = grpo__get(dy, (size_t)i), b = grpo__get(dy, (size_t)(half + i));
-            float da = a * turns[i] + b * turns[half + i], db = b * turns[i] - a * turns[half + i];
-            grpo__put(dy, (size_t)i, da);
-            grpo__put(dy, (size_t)(half + i), db);
-            if (!gain) {
-                grpo__put(dx, (size_t)i, da);
-                grpo__put(dx, (size_t)(half + i), db);
-                continue;
+/* Backward, to dqkv, dy is turned back, then goes through the norm's backward; in its place comes
+ * what it is to the gain, dy * x * rstd. */
+template <typename E, int N>
+__global__ void __launch_bounds__(128) grpo__rotate_kernel(grpo__head_job<E> t) {
+    grpo__head<E> h = grpo__head_of(t);
+    const E *x = t.qkv + h.at, *from = t.dqkv ? h.y : x;
+    int half = t.d / 2, first = (int)threadIdx.x % t.lanes * N, i;
+    float scale = 1, mean = 0, a[N], b[N], low[N], high[N];
+    float g[N] = { }, gb[N] = { };
+    if (t.q_gain) {                 /* all lanes of a warp come here                             */
+        scale = grpo__head_rstd<N>(x, t);
+        for (i = first; i < half && t.dqkv && h.y && h.gain; i += t.lanes * N) {
+            grpo__load_halves<N>(a, b, from, half, i);
+            grpo__load_halves<N>(low, high, x, half, i);
+            grpo__load_halves<N>(g, gb, h.gain, half, i);
+            grpo__turn<N>(a, b, h.turns, half, i, -1);
+            GRPO__EACH(e, N) mean += a[e] * g[e] * low[e] + b[e] * gb[e] * high[e];
+        }
+        mean = grpo__warp_sum(mean, t.lanes) / (float)t.d * (scale * scale);
+    }
+    for (i = first; i < half && h.y; i += t.lanes * N) {
+        grpo__load_halves<N>(a, b, from, half, i);
+        if (h.gain) grpo__load_halves<N>(g, gb, h.gain, half, i);
+        if (h.gain && !t.dqkv)
+            GRPO__EACH(e, N) { a[e] = a[e] * scale * g[e]; b[e] = b[e] * scale * gb[e]; }
+        grpo__turn<N>(a, b, h.turns, half, i, t.dqkv ? -1.0f : 1.0f);
+        if (h.gain && t.dqkv) {
+            grpo__load_halves<N>(low, high, x, half, i);
+            GRPO__EACH(e, N) {
+                float da = a[e], db = b[e];
+                a[e] = scale * (da * g[e] - low[e] * mean);
+                b[e] = scale * (db * gb[e] - high[e] * mean);
+                low[e] *= da * scale;
+                high[e] *= db * scale;
             }
-            mean += da * gain[i] * grpo__get(x, (size_t)i)
-                  + db * gain[half + i] * grpo__get(x, (size_t)(half + i));
+            grpo__store_halves<N>(h.y, low, high, half, i);
         }
-        if (!gain) continue;
-        mean = grpo__warp_sum(mean) / (float)d * (scale * scale);
-        __syncwarp();
-        for (i = lane; i < half; i += 32) {
-            float a = grpo__get(dy, (size_t)i), b = grpo__get(dy, (size_t)(half + i));
-            grpo__put(dx, (size_t)i, scale * (a * gain[i] - grpo__get(x, (size_t)i) * mean));
-            grpo__put(dx, (size_t)(half + i),
-                      scale * (b * gain[half + i] - grpo__get(x, (size_t)(half + i)) * mean));
-        }
+        grpo__store_halves<N>(t.dqkv ? t.dqkv + h.at : h.y, a, b, half, i);
     }
-    for (i = (int)threadIdx.x; i < (int)KV; i += (int)blockDim.x)
-        t.dqkv[at + (size_t)all * (size_t)d + (size_t)i] = t.v[slot + (size_t)i];
-}
-
-/* 1 / rms of every head of q and k: rstd [n, heads + kv_heads] */
-template <typename E> __global__ void grpo__head_rstd_kernel(float *rstd, grpo__head_job<E> t) {
-    int r = (int)blockIdx.x, all = t.heads + t.kv_heads, h;
-    const E *row = t.qkv + (size_t)r * (size_t)(all + t.kv_heads) * (size_t)t.d;
-    for (h = (int)threadIdx.x / 32; h < all; h += (int)blockDim.x / 32) {
-        float scale = grpo__head_rstd(row + (size_t)h * (size_t)t.d, t.d, t.eps);
-        if (threadIdx.x % 32 == 0) rstd[(size_t)r * (size_t)all + (size_t)h] = scale;
-    }
-}
-
-/* dgain += dy * x * rstd over rows and heads in order: block 0 q's gain, block 1 k's. */
-template <typename E>
-__global__ void grpo__head_gain_kernel(const float *rstd, grpo__head_job<E> t) {
-    int k = (int)blockIdx.y, heads = k ? t.kv_heads : t.heads, all = t.heads + t.kv_heads, r, h;
-    int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
-    float *dgain = k ? t.dk_gain : t.dq_gain, sum;
-    size_t d = (size_t)t.d, width = (size_t)heads * d;
-    if (i >= t.d) return;
-    sum = dgain[i];
-    for (r = 0; r < t.n; r++) {
-        const E *x = t.qkv + ((size_t)r * (size_t)(all + t.kv_heads)
-                              + (size_t)(k ? t.heads : 0)) * d;
-        const E *dy = k ? t.k + (size_t)t.slots[r] * width : t.q + (size_t)r * width;
-#pragma unroll 4
-        for (h = 0; h < heads; h++) {
-            size_t at = (size_t)h * d + (size_t)i;
-            sum += grpo__get(dy, at) * grpo__get(x, at)
-                 * rstd[(size_t)r * (size_t)all + (size_t)(k ? t.heads + h : h)];
-        }
-    }
-    dgain[i] = sum;
 }
 
 template <typename E>
@@ -1396,14 +1615,25 @@ static grpo__head_job<E> grpo__new_head_job(const void *qkv, const float *turns,
     return t;
 }
 
+/* As many lanes a head as have work, a power of two; blocks of 128 threads */
+template <typename E> static void grpo__run_heads(grpo__cuda *c, grpo__head_job<E> t) {
+    int fits = grpo__fits_vectors((size_t)(t.d / 2) * sizeof(E), t.q, t.k, t.v, t.qkv)
+            && grpo__fits_vectors(0, t.dqkv, t.turns, t.q_gain, t.k_gain);
+    int columns = fits ? 16 / (int)sizeof(E) : 1;
+    size_t heads = (size_t)t.n * (size_t)(t.heads + 2 * t.kv_heads);
+    for (t.lanes = 1; t.lanes < 32 && t.lanes * columns < t.d / 2; ) t.lanes *= 2;
+    if (t.n > 0)
+        GRPO__RUN_VECTORS(c, fits, grpo__rotate_kernel, E, grpo__blocks_of(heads, 128 / t.lanes),
+                          128, t);
+}
+
 template <typename E>
 static void grpo__cuda_rotate(void *context, void *q, void *k, void *v, const void *qkv,
                               const float *turns, const float *q_gain, const float *k_gain,
                               float eps, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__cuda *c = (grpo__cuda *)context;
     grpo__head_job<E> t = grpo__new_head_job<E>(qkv, turns, q_gain, k_gain, eps, rows, heads);
     t.q = (E *)q; t.k = (E *)k; t.v = (E *)v;
-    if (t.n > 0) GRPO__RUN(c, grpo__rotate_kernel<E>, t.n, 128, 0, t);
+    grpo__run_heads((grpo__cuda *)context, t);
 }
 
 template <typename E>
@@ -1414,17 +1644,13 @@ static void grpo__cuda_rotate_backward(void *context, void *dqkv, float *dq_gain
                                        const grpo_heads *heads) {
     grpo__cuda *c = (grpo__cuda *)context;
     grpo__head_job<E> t = grpo__new_head_job<E>(qkv, turns, q_gain, k_gain, eps, rows, heads);
-    size_t all = (size_t)(t.heads + t.kv_heads);
-    float *rstd;
-    t.dqkv = (E *)dqkv; t.dq_gain = dq_gain; t.dk_gain = dk_gain;
-    t.q = (E *)dq; t.k = (E *)dk; t.v = (E *)dv;
-    if (t.n <= 0) return;
-    GRPO__RUN(c, grpo__rotate_backward_kernel<E>, t.n, 128, 0, t);
-    if (!dq_gain) return;
-    rstd = (float *)grpo__cuda_scratch(c, (size_t)t.n * all * sizeof(float));
-    GRPO__RUN(c, grpo__head_rstd_kernel<E>, t.n, 128, 0, rstd, t);
-    GRPO__RUN(c, grpo__head_gain_kernel<E>, dim3((unsigned)grpo__blocks_of((size_t)t.d, 32), 2), 32,
-              0, rstd, t);
+    grpo__sum_job<E> sums = grpo__new_sums<E>(dk_gain, dk, t.n * t.kv_heads, t.d);
+    t.dqkv = (E *)dqkv; t.q = (E *)dq; t.k = (E *)dk; t.v = (E *)dv;
+    grpo__run_heads(c, t);
+    if (t.n <= 0 || !dq_gain) return;
+    grpo__sum_rows(c, grpo__new_sums<E>(dq_gain, dq, t.n * t.heads, t.d));
+    sums.slots = t.slots; sums.parts = (unsigned)t.kv_heads;
+    grpo__sum_rows(c, sums);
 }
 
 /* ------------------------------------------------------------------------------- >>attention --
@@ -1614,9 +1840,9 @@ template <typename E> __global__ void grpo__attention_dkv_kernel(grpo__attention
  * A block takes the query rows [64 b, 64 b + 64) of one head, whatever segments they belong to, and
  * walks over the runs of keys that any of them attends: each prefix once, then each segment's own.
  * While sampling, where every segment is one row, a block takes one row and all heads that share a
- * head of k instead, and where rows are few one span of its keys. Either way a row meets its keys in
- * blocks of 64 from the start of each run, in the same order, and each span of four blocks is summed
- * by itself; what a row does not attend changes no bit of it. */
+ * head of k instead, and where rows are few one span of its keys. Either way a row meets its keys
+ * in blocks of 64 from the start of each run, in the same order, and each span of four blocks is
+ * summed by itself; what a row does not attend changes no bit of it. */
 typedef struct grpo__key_block {    /* keys [slot, slot + count) for the rows that attend them   */
     int segment, own;               /* own 0: the prefix of this segment and of those like it    */
     int first, slot, count;         /* first: number of the first key within the run             */
@@ -1809,8 +2035,8 @@ __device__ __forceinline__ void grpo__online_softmax(float S[GRPO__KEYS / 8][4],
     }
 }
 
-/* What a row has of the keys so far: m, l = sum_j 2^(s_j - m), Y = sum_j 2^(s_j - m) v_j, for the two
- * rows of a thread. */
+/* What a row has of the keys so far: m, l = sum_j 2^(s_j - m), Y = sum_j 2^(s_j - m) v_j, for the
+ * two rows of a thread. */
 template <int D> struct grpo__attended { float m[2], l[2], Y[D / 8][4]; };
 
 template <int D> __device__ __forceinline__ void grpo__attend_none(grpo__attended<D> *a) {
@@ -1850,7 +2076,7 @@ __device__ inline int grpo__begin_span(grpo__key_walk *w, const grpo_segment *s)
     return shared + grpo__spans_of(s->start + 1);
 }
 
-/* The spans of a row, each by its block, together in order: 1 in the last block, 0 in the others. */
+/* The spans of a row, each by its block, together in order: 1 in the last block, 0 in others. */
 template <int D>
 __device__ int grpo__join_spans(const grpo__attention_job<grpo__bf16> &t, const grpo__query q[2],
                                 grpo__attended<D> *a, int spans) {
@@ -2607,8 +2833,8 @@ static __device__ grpo__head_sums grpo__head_sums_of(const grpo__strip *strips, 
     return h;
 }
 
-/* The strip where the sum passes *left, which becomes what is left within it. pieces: sums of as many
- * strips a thread as they are shared out by. */
+/* The strip where the sum passes *left, which becomes what is left within it. pieces: sums of as
+ * many strips a thread as they are shared out by. */
 static __device__ int grpo__draw_strip(const grpo__head_sums &h, const double *pieces,
                                        double *left) {
     int size = (h.count + (int)blockDim.x - 1) / (int)blockDim.x, piece, last = 0, s, strip = 0;
@@ -2734,7 +2960,8 @@ static __global__ void grpo__keep_kernel(const grpo_array *arrays, int from, int
     const char *x = a.at + ((size_t)from + row) * a.row;
     char *y = a.at + ((size_t)to + (size_t)*turn * (size_t)n + row) * a.row;
     if (a.row % 16 == 0 && (uintptr_t)a.at % 16 == 0)
-        for (i = threadIdx.x; i < a.row / 16; i += blockDim.x) ((uint4 *)y)[i] = ((const uint4 *)x)[i];
+        for (i = threadIdx.x; i < a.row / 16; i += blockDim.x)
+            ((uint4 *)y)[i] = ((const uint4 *)x)[i];
     else
         for (i = threadIdx.x; i < a.row / 2; i += blockDim.x)
             ((uint16_t *)y)[i] = ((const uint16_t *)x)[i];
@@ -2777,17 +3004,25 @@ static void grpo__cuda_next(void *context, const grpo_turn *turn) {
 
 /* ------------------------------------------------------------------------------- >>optimizer --
  * Floors: AdamW 28 bytes a weight, the others 4 to 12. */
-static __global__ void grpo__adamw_kernel(float *weights, const float *gradient, float *m, float *v,
-                                   size_t n, float beta1, float beta2, float epsilon, float scale,
-                                   float rate, float root, float keep) {
-    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    for (; i < n; i += (size_t)gridDim.x * blockDim.x) {
-        float g = scale * gradient[i];
-        float mean = beta1 * m[i] + (1.0f - beta1) * g;
-        float square = beta2 * v[i] + (1.0f - beta2) * g * g;
-        m[i] = mean;
-        v[i] = square;
-        weights[i] = keep * weights[i] - rate * mean / (sqrtf(square) * root + epsilon);
+template <typename F, int N>
+__global__ void grpo__adamw_kernel(F *weights, const F *gradient, F *m, F *v, size_t n, float beta1,
+                                   float beta2, float epsilon, float scale, float rate, float root,
+                                   float keep) {
+    size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * N;
+    for (; i < n; i += (size_t)gridDim.x * blockDim.x * N) {
+        grpo__vector<F, N> w = grpo__load_vector<N>(weights, i);
+        grpo__vector<F, N> gradients = grpo__load_vector<N>(gradient, i);
+        grpo__vector<F, N> means = grpo__load_vector<N>(m, i);
+        grpo__vector<F, N> squares = grpo__load_vector<N>(v, i);
+        GRPO__EACH(e, N) {
+            float g = scale * gradients.x[e];
+            float mean = means.x[e] = beta1 * means.x[e] + (1.0f - beta1) * g;
+            float square = squares.x[e] = beta2 * squares.x[e] + (1.0f - beta2) * g * g;
+            w.x[e] = keep * w.x[e] - rate * mean / (sqrtf(square) * root + epsilon);
+        }
+        grpo__store_vector(m, i, means);
+        grpo__store_vector(v, i, squares);
+        grpo__store_vector(weights, i, w);
     }
 }
 
@@ -2799,16 +3034,23 @@ static void grpo__cuda_adamw(void *context, float *weights, const float *gradien
     double correct2 = 1 - pow((double)beta2, (double)step);
     float rate = (float)((double)learning_rate / correct1), root = (float)(1 / sqrt(correct2));
     if (n)
-        GRPO__RUN(c, grpo__adamw_kernel, grpo__flat_grid(n), 256, 0, weights, gradient, m, v, n,
-                  beta1, beta2, epsilon, scale, rate, root, 1.0f - learning_rate * weight_decay);
+        GRPO__RUN_VECTORS(c, grpo__fits_vectors(4 * n, weights, gradient, m, v), grpo__adamw_kernel,
+                          float, grpo__flat_grid(n), 256, weights, gradient, m, v, n, beta1, beta2,
+                          epsilon, scale, rate, root, 1.0f - learning_rate * weight_decay);
 }
 
 /* sums[b] = sum of the squares of x[16384 b ...] */
-static __global__ void grpo__squares_kernel(double *sums, const float *x, size_t n) {
-    size_t begin = (size_t)blockIdx.x * GRPO__SQUARES, i;
+template <typename F, int N>
+__global__ void grpo__squares_kernel(double *sums, const F *x, size_t n) {
+    enum { AHEAD = 4 };
+    size_t step = blockDim.x * N, i = (size_t)blockIdx.x * GRPO__SQUARES, end = i + GRPO__SQUARES;
     double sum = 0;
-    for (i = begin + threadIdx.x; i < begin + GRPO__SQUARES && i < n; i += blockDim.x)
-        sum += (double)x[i] * (double)x[i];
+    for (i += threadIdx.x * N; i < end; i += AHEAD * step) {
+        grpo__vector<F, N> v[AHEAD];
+        GRPO__EACH(u, AHEAD) v[u] = grpo__load_vector<N>(x, i + u * step, n);
+        GRPO__EACH(u, AHEAD)
+            GRPO__EACH(e, N) sum += (double)v[u].x[e] * (double)v[u].x[e];
+    }
     sum = grpo__block_sum(sum);
     if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
@@ -2816,6 +3058,7 @@ static __global__ void grpo__squares_kernel(double *sums, const float *x, size_t
 static __global__ void grpo__add_sums_kernel(double *total, const double *sums, int n) {
     double sum = 0;
     int i;
+#pragma unroll 8
     for (i = (int)threadIdx.x; i < n; i += (int)blockDim.x) sum += sums[i];
     sum = grpo__block_sum(sum);
     if (threadIdx.x == 0) *total = sum;
@@ -2827,21 +3070,30 @@ static double grpo__cuda_sum_of_squares(void *context, const float *x, size_t n)
     double *sums, total = 0;
     if (!n) return 0;
     sums = (double *)grpo__cuda_scratch(c, (size_t)(blocks + 1) * sizeof(double));
-    GRPO__RUN(c, grpo__squares_kernel, blocks, 256, 0, sums + 1, x, n);
+    GRPO__RUN_VECTORS(c, grpo__fits_vectors(4 * n, x, NULL), grpo__squares_kernel, float, blocks,
+                      256, sums + 1, x, n);
     GRPO__RUN(c, grpo__add_sums_kernel, 1, 256, 0, sums, sums + 1, blocks);
     grpo__cuda_download(c, &total, sums, sizeof total);
     return total;
 }
 
-static __global__ void grpo__mix_kernel(float *y, const float *x, float a, float b, size_t n) {
-    size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
-    for (; i < n; i += (size_t)gridDim.x * blockDim.x)
-        y[i] = a == 0 ? b * x[i] : a * y[i] + b * x[i];
+template <typename F, int N>
+__global__ void grpo__mix_kernel(F *y, const F *x, float a, float b, size_t n) {
+    size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * N;
+    for (; i < n; i += (size_t)gridDim.x * blockDim.x * N) {
+        grpo__vector<F, N> from = grpo__load_vector<N>(x, i);
+        grpo__vector<F, N> to = grpo__load_vector<N>(y, i);
+        GRPO__EACH(e, N)
+            to.x[e] = a == 0 ? b * from.x[e] : a * to.x[e] + b * from.x[e];
+        grpo__store_vector(y, i, to);
+    }
 }
 
 static void grpo__cuda_mix(void *context, float *y, const float *x, float a, float b, size_t n) {
     grpo__cuda *c = (grpo__cuda *)context;
-    if (n) GRPO__RUN(c, grpo__mix_kernel, grpo__flat_grid(n), 256, 0, y, x, a, b, n);
+    if (n)
+        GRPO__RUN_VECTORS(c, grpo__fits_vectors(4 * n, y, x), grpo__mix_kernel, float,
+                          grpo__flat_grid(n), 256, y, x, a, b, n);
 }
 
 /* ---------------------------------------------------------------------------------- >>tables -- */

@@ -332,7 +332,12 @@ static void attention(void) {
 }
 
 /* ---- what moves bytes */
-typedef struct row_job { int n, width; void *a, *b, *c; float *f[4]; int *rows; } row_job;
+typedef struct row_job {
+    int n, width;
+    void *a, *b, *c;
+    float *f[4];
+    int *rows, *tokens;
+} row_job;
 
 static void run_copy(void *job) {
     row_job *r = (row_job *)job;
@@ -354,6 +359,24 @@ static void run_swiglu(void *job) {
 static void run_swiglu_backward(void *job) {
     row_job *r = (row_job *)job;
     backend->swiglu_backward(context, r->c, r->b, r->a, r->n / 2, r->width);
+}
+static void run_rotate(void *job) {
+    row_job *r = (row_job *)job;
+    const grpo_heads heads = { 12, 2, r->width / 16 };
+    grpo_rows rows;
+    memset(&rows, 0, sizeof rows);
+    rows.num_rows = r->n;
+    rows.positions = rows.slots = r->rows;
+    backend->rotate(context, r->b, r->c, (char *)r->c + grpo__size(r->n, r->width), r->a, r->f[1],
+                    NULL, NULL, 1e-6f, &rows, &heads);
+}
+static void run_embed_backward(void *job) {
+    row_job *r = (row_job *)job;
+    backend->embed_backward(context, r->f[0], r->a, r->tokens, r->n, r->width);
+}
+static void run_from_floats(void *job) {
+    row_job *r = (row_job *)job;
+    backend->from_floats(context, r->b, r->f[0], grpo__size(r->n, r->width) / 4);
 }
 static void run_adamw(void *job) {
     row_job *r = (row_job *)job;
@@ -378,12 +401,14 @@ static void rows(void) {
     double e = (double)backend->element_size, count;
     int i, *order;
     r.n = quick ? 8 : 65536;
-    r.width = quick ? 16 : 1024;
+    r.width = quick ? 64 : 1024;
     count = (double)r.n * r.width;
     order = (int *)malloc((size_t)r.n * sizeof *order);
     if (!order) { puts("bench: no memory"); exit(1); }
     for (i = 0; i < r.n; i++) order[i] = i;
     r.rows = (int *)integers(order, (size_t)r.n);
+    for (i = 0; i < r.n; i++) order[i] = i * 7 % (r.n / 4);   /* tokens, each four times         */
+    r.tokens = (int *)integers(order, (size_t)r.n);
     r.a = elements((size_t)count);
     r.b = elements((size_t)count);
     r.c = elements((size_t)count);
@@ -394,11 +419,15 @@ static void rows(void) {
     bytes_line("norm, backward", run_norm_backward, &r, 4 * e * count);
     bytes_line("SwiGLU", run_swiglu, &r, 1.5 * e * count);
     bytes_line("SwiGLU, backward", run_swiglu_backward, &r, 2.5 * e * count);
+    bytes_line("RoPE", run_rotate, &r, 2 * e * count);
+    bytes_line("embedding, backward", run_embed_backward, &r, (e + 2) * count);
+    bytes_line("weights to elements", run_from_floats, &r, (4 + e) * count / 4);
     bytes_line("AdamW", run_adamw, &r, 7 * count);
     bytes_line("gradient norm", run_squares, &r, count);
     backend->release(context, r.a); backend->release(context, r.b); backend->release(context, r.c);
     for (i = 0; i < 4; i++) backend->release(context, r.f[i]);
     backend->release(context, r.rows);
+    backend->release(context, r.tokens);
     free(order);
     printf("\n");
 }

@@ -2,7 +2,7 @@
  * runs and from any tile; a whole training run; what happens when the device fails. On a card (make
  * cuda-test) or, on tiny shapes, on the CPU's stand-in for one (tests/cuda_shim.h).
  *
- *   test_cuda [--quick] [part ...]    parts: products tiles rows attention decode flat head
+ *   test_cuda [--quick] [part ...]    parts: products tiles rows sums attention decode flat head
  *                                     derivatives training failures */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
@@ -194,17 +194,25 @@ static int *reversed(int n) {
     return x;
 }
 
+/* Tokens of which every third row's is the same. */
+static int *tokens_below(int n, int below) {
+    int *x = numbers(n, below), i;
+    for (i = 0; i < n; i += 3) x[i] = below / 2;
+    return x;
+}
+
 static void test_rows(void) {
-    const size2 sizes[] = { { 1, 8 }, { 5, 12 }, { 17, 40 }, { 3, 300 }, { 70, 64 } };
+    const size2 sizes[] = { { 1, 8 }, { 5, 12 }, { 17, 40 }, { 3, 300 }, { 70, 64 }, { 700, 24 },
+                            { 257, 13 }, { 40, 1040 }, { 37, 2051 }, { 2, 8208 }, { 9, 3000 } };
     size_t i;
     for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         size2 z = sizes[i];
         size_t all = (size_t)z.n * (size_t)z.width, w = (size_t)z.width, n = (size_t)z.n;
         array embed[5], norm[8], swiglu[4], gather[3];
-        embed[0] = floats(random_floats(9 * w, 1), 9 * w); embed[1] = ints(numbers(z.n, 9), n);
+        embed[0] = floats(random_floats(9 * w, 1), 9 * w); embed[1] = ints(tokens_below(z.n, 9), n);
         embed[2] = elements(zeros(all), all); embed[3] = elements(random_floats(all, 1), all);
         embed[4] = floats(random_floats(9 * w, 1), 9 * w);
-        both("embedding", run_embed, &z, embed, 5, "24", 2e-6);
+        both("embedding", run_embed, &z, embed, 5, "24", 0);    /* in the order of rows       */
         norm[0] = elements(random_floats(all, 1), all); norm[1] = floats(random_floats(w, 1), w);
         norm[2] = ints(reversed(z.n), n); norm[3] = elements(zeros(all), all);
         norm[4] = floats(zeros(n), n); norm[5] = elements(random_floats(all, 1), all);
@@ -218,6 +226,169 @@ static void test_rows(void) {
         gather[2] = elements(zeros(all), all);
         both("gather", run_gather, &z, gather, 3, "2", 0);
     }
+}
+
+/* Some elements of one array are those of another, from number at on. */
+static void same_elements(const char *what, int width, const void *x, size_t at, const void *part,
+                          size_t n) {
+    const char *from = (const char *)x + at * gpu.b->element_size;
+    float *p = zeros(n), *q = zeros(n);
+    elements_from(gpu, p, from, n);
+    elements_from(gpu, q, part, n);
+    CHECK(!memcmp(p, q, n * sizeof *p), "%s: %s, width %d, from %zu: not the bits of its row alone",
+          gpu.b->name, what, width, at);
+    free(p);
+    free(q);
+}
+
+static void *at_element(void *x, size_t at) { return (char *)x + at * gpu.b->element_size; }
+
+/* One row, or few, computed alone are the same bits as among many. */
+static void test_alone(int width) {
+    enum { ROWS = 37 };
+    size_t w = (size_t)width, all = ROWS * w, r;
+    const grpo_backend *b = gpu.b;
+    void *c = gpu.context;
+    float *host = random_floats(2 * all, 3);
+    void *x = elements_to(gpu, host, 2 * all), *y = elements_to(gpu, host, 2 * all);
+    void *one = elements_to(gpu, host, 2 * all), *dx = elements_to(gpu, host, all);
+    float *gain = floats_to(gpu, host, w), *rstd = floats_to(gpu, host, ROWS);
+    int *order = reversed(ROWS), *rows = ints_to(gpu, order, ROWS);
+    for (r = 0; r < ROWS; r += 9) {
+        int few = r % 2 ? 9 : 1;
+        size_t n = (size_t)few * w;
+        b->rmsnorm(c, one, rstd, x, rows + r, gain, few, width, 1e-5f);
+        b->rmsnorm(c, y, rstd, x, rows, gain, ROWS, width, 1e-5f);
+        same_elements("norm", width, y, r * w, one, n);
+        b->from_floats(c, dx, gain, w);
+        b->from_floats(c, one, gain, w);
+        b->rmsnorm_backward(c, dx, NULL, x, y, rstd, NULL, gain, 1, width);
+        b->rmsnorm_backward(c, one, NULL, x, y, rstd, NULL, gain, 1 + (int)r, width);
+        same_elements("norm, backward", width, one, 0, dx, w);
+        b->swiglu(c, y, x, ROWS, width);
+        b->swiglu(c, one, at_element(x, 2 * r * w), few, width);
+        same_elements("swiglu", width, y, r * w, one, n);
+        b->swiglu_backward(c, y, x, x, ROWS, width);
+        b->swiglu_backward(c, one, at_element(x, r * w), at_element(x, 2 * r * w), few, width);
+        same_elements("swiglu, backward", width, y, 2 * r * w, one, 2 * n);
+    }
+    b->release(c, x); b->release(c, y); b->release(c, one); b->release(c, dx);
+    b->release(c, gain); b->release(c, rstd); b->release(c, rows);
+    free(host);
+    free(order);
+}
+
+/* Rotation of all rows, or of each alone, into slots in another order. */
+static void test_rotate_alone(grpo_heads h) {
+    enum { ROWS = 37 };
+    size_t d = (size_t)h.head_dim, q_row = (size_t)h.num_heads * d, r;
+    size_t kv_row = (size_t)h.num_kv_heads * d, row = q_row + 2 * kv_row;
+    float *host = random_floats(ROWS * row, 2);
+    void *c = gpu.context, *qkv = elements_to(gpu, host, ROWS * row), *part[2][3];
+    float *turns = floats_to(gpu, host, 32 * d), *gain = floats_to(gpu, host, d);
+    int *numbers_of[2] = { numbers(ROWS, 32), reversed(ROWS) }, i;
+    int *positions = ints_to(gpu, numbers_of[0], ROWS), *slots = ints_to(gpu, numbers_of[1], ROWS);
+    grpo_rows rows;
+    memset(&rows, 0, sizeof rows);
+    rows.num_rows = ROWS; rows.positions = positions; rows.slots = slots;
+    for (i = 0; i < 6; i++) part[i / 3][i % 3] = elements_to(gpu, host, ROWS * q_row);
+    gpu.b->rotate(c, part[0][0], part[0][1], part[0][2], qkv, turns, gain, gain, 1e-5f, &rows, &h);
+    rows.num_rows = 1;
+    for (r = 0; r < ROWS; r++, rows.positions++, rows.slots++) {
+        gpu.b->rotate(c, part[1][0], part[1][1], part[1][2], at_element(qkv, r * row), turns, gain,
+                      gain, 1e-5f, &rows, &h);
+        same_elements("rotate", h.head_dim, part[0][0], r * q_row, part[1][0], q_row);
+    }
+    for (i = 1; i < 3; i++)
+        same_elements("rotate, keys and values", h.head_dim, part[0][i], 0, part[1][i],
+                      ROWS * kv_row);
+    for (i = 0; i < 6; i++) gpu.b->release(c, part[i / 3][i % 3]);
+    gpu.b->release(c, qkv); gpu.b->release(c, turns); gpu.b->release(c, gain);
+    gpu.b->release(c, positions); gpu.b->release(c, slots);
+    free(host); free(numbers_of[0]); free(numbers_of[1]);
+}
+
+/* Every gradient that is a sum over rows, [begin, end) of them. */
+enum { SUM_ROWS = 701, SUM_WIDTH = 40, SUM_HEAD = 16, SUM_TOKENS = 7,
+       SUM_ALL = (SUM_TOKENS + 2 + SUM_WIDTH) * SUM_WIDTH + 2 * SUM_HEAD };
+typedef struct sums { void *x, *dy, *qkv, *dq, *dk, *dv; float *rstd, *y; int *tokens; } sums;
+
+static void add_gradients(const sums *s, int begin, int end) {
+    const grpo_backend *b = gpu.b;
+    const grpo_heads heads = { 4, 2, SUM_HEAD };
+    size_t first = (size_t)begin * SUM_WIDTH;
+    void *c = gpu.context, *dy = at_element(s->dy, first), *x = at_element(s->x, first);
+    float *gains = s->y + (SUM_TOKENS + 2 + SUM_WIDTH) * SUM_WIDTH, *dw = s->y + 9 * SUM_WIDTH;
+    grpo_matrix w;
+    grpo_rows rows;
+    memset(&w, 0, sizeof w);
+    memset(&rows, 0, sizeof rows);
+    w.rows = w.cols = w.y_stride = SUM_WIDTH;
+    rows.num_rows = end - begin;
+    rows.positions = rows.slots = s->tokens + SUM_ROWS + begin;
+    b->embed_backward(c, s->y, dy, s->tokens + begin, end - begin, SUM_WIDTH);
+    b->rmsnorm_backward(c, at_element(s->dv, 0), s->y + 7 * SUM_WIDTH, dy, x, s->rstd + begin, NULL,
+                        s->rstd, end - begin, SUM_WIDTH);
+    b->matmul_dw(c, dw, s->y + 8 * SUM_WIDTH, dy, x, &w, end - begin);
+    b->rotate_backward(c, at_element(s->qkv, SUM_ROWS * 8 * SUM_HEAD), gains, gains + SUM_HEAD,
+                       at_element(s->dq, (size_t)begin * 4 * SUM_HEAD), s->dk, s->dv,
+                       at_element(s->qkv, (size_t)begin * 8 * SUM_HEAD), s->rstd, s->rstd, s->rstd,
+                       1e-5f, &rows, &heads);
+}
+
+/* All of them, in one pass or in two, into y. */
+static void sum_gradients(float *y, int split) {
+    const size_t head = SUM_ROWS * SUM_HEAD, x = SUM_ROWS * SUM_WIDTH;
+    float *host = random_floats(16 * head, 1), *start = random_floats(SUM_ALL, 1);
+    int *tokens = (int *)malloc(2 * SUM_ROWS * sizeof *tokens), i;
+    sums s;
+    for (i = 0; i < SUM_ROWS; i++) {
+        tokens[i] = i % 3 ? i % SUM_TOKENS : 5;
+        tokens[SUM_ROWS + i] = SUM_ROWS - 1 - i;              /* positions, and slots            */
+    }
+    s.x = elements_to(gpu, host, x); s.dy = elements_to(gpu, host + x, x);
+    s.qkv = elements_to(gpu, host, 16 * head); s.dq = elements_to(gpu, host, 4 * head);
+    s.dk = elements_to(gpu, host, 4 * head); s.dv = elements_to(gpu, host, 4 * head);
+    s.rstd = floats_to(gpu, host, 2 * head); s.y = floats_to(gpu, start, SUM_ALL);
+    s.tokens = ints_to(gpu, tokens, 2 * SUM_ROWS);
+    if (split) add_gradients(&s, 0, split);
+    add_gradients(&s, split, SUM_ROWS);
+    floats_from(gpu, y, s.y, SUM_ALL);
+    gpu.b->release(gpu.context, s.x); gpu.b->release(gpu.context, s.dy);
+    gpu.b->release(gpu.context, s.qkv); gpu.b->release(gpu.context, s.dq);
+    gpu.b->release(gpu.context, s.dk); gpu.b->release(gpu.context, s.dv);
+    gpu.b->release(gpu.context, s.rstd); gpu.b->release(gpu.context, s.y);
+    gpu.b->release(gpu.context, s.tokens);
+    free(host); free(start); free(tokens);
+}
+
+/* The same bits twice, and in fp32 from any split into passes. */
+static void test_sums(void) {
+    const int splits[] = { 0, 1, 250, 700 };
+    float *y = zeros(SUM_ALL), *again = zeros(SUM_ALL);
+    uint64_t start = counter;
+    size_t i, j;
+    sum_gradients(y, 0);
+    for (i = 0; i < (is_bf16() ? 1 : 4); i++) {
+        counter = start;
+        sum_gradients(again, splits[i]);
+        CHECK(!memcmp(y, again, SUM_ALL * sizeof *y), "%s: sums over rows, split at %d: other bits",
+              gpu.b->name, splits[i]);
+    }
+    for (i = j = 0; i < SUM_ALL; i++) j += y[i] == y[i];
+    CHECK(j == SUM_ALL, "%s: %d sums over rows are NaN", gpu.b->name, SUM_ALL - (int)j);
+    free(y);
+    free(again);
+}
+
+static void test_alone_and_sums(void) {
+    const int widths[] = { 8, 12, 40, 300, 896, 1032, 4104 };
+    const grpo_heads heads[] = { { 4, 2, 16 }, { 3, 3, 6 }, { 2, 2, 128 }, { 5, 1, 24 },
+                                 { 3, 1, 96 }, { 7, 1, 64 } };
+    size_t i;
+    for (i = 0; i < sizeof widths / sizeof *widths; i++) test_alone(widths[i]);
+    for (i = 0; i < sizeof heads / sizeof *heads; i++) test_rotate_alone(heads[i]);
+    test_sums();
 }
 
 /* ---- products */
@@ -436,7 +607,7 @@ static void test_decode(void) {
         size_t d = (size_t)h->head_dim, n = (size_t)l->n, row = (size_t)h->num_heads * d;
         size_t kv = (size_t)l->slots * (size_t)h->num_kv_heads * d;
         float *q = random_floats(n * row, 2), *k = random_floats(kv, 2), *v = random_floats(kv, 1);
-        float *y = zeros(n * row), *y1 = zeros(n * row), *sums = zeros(n * (size_t)h->num_heads);
+        float *y = zeros(n * row), *y1 = zeros(n * row), *logs = zeros(n * (size_t)h->num_heads);
         void *dq = elements_to(gpu, q, n * row), *dk = elements_to(gpu, k, kv);
         void *dv = elements_to(gpu, v, kv), *dy = elements_to(gpu, y, n * row);
         float *lse = floats_to(gpu, y, n * (size_t)h->num_heads);
@@ -444,7 +615,7 @@ static void test_decode(void) {
         int s, r, step = tiny ? 11 : 3;
         gpu.b->attention(gpu.context, dy, lse, dq, dk, dv, &rows, h);
         elements_from(gpu, y, dy, n * row);
-        floats_from(gpu, sums, lse, n * (size_t)h->num_heads);
+        floats_from(gpu, logs, lse, n * (size_t)h->num_heads);
         drop_rows(gpu, &rows);
         for (s = 0; s < l->num_segments; s++)
             for (r = 0; r < l->segments[s].num_rows; r += step) {
@@ -463,14 +634,14 @@ static void test_decode(void) {
                 CHECK(!memcmp(y1, y + (size_t)at * row, row * sizeof *y),
                       "%s: row %d of segment %d alone", gpu.b->name, r, s);
                 floats_from(gpu, y1, lse, (size_t)h->num_heads);
-                CHECK(!memcmp(y1, sums + at * h->num_heads, (size_t)h->num_heads * sizeof *y1),
+                CHECK(!memcmp(y1, logs + at * h->num_heads, (size_t)h->num_heads * sizeof *y1),
                       "%s: log of the sum of row %d of segment %d alone", gpu.b->name, r, s);
                 drop_rows(gpu, &rows);
             }
         gpu.b->release(gpu.context, dq); gpu.b->release(gpu.context, dk);
         gpu.b->release(gpu.context, dv); gpu.b->release(gpu.context, dy);
         gpu.b->release(gpu.context, lse);
-        free(q); free(k); free(v); free(y); free(y1); free(sums);
+        free(q); free(k); free(v); free(y); free(y1); free(logs);
     }
     free(l); free(one);
 }
@@ -796,6 +967,7 @@ static void test_backend(const grpo_backend *b) {
     if (wanted("tiles")) test_tiles();
     if (b != grpo_cuda_hopper()) {  /* its others are grpo_cuda()'s                              */
         if (wanted("rows")) test_rows();
+        if (wanted("sums")) test_alone_and_sums();
         if (wanted("attention")) test_attention();
         if (wanted("decode")) test_decode();
         if (wanted("flat")) test_flat();
