@@ -1047,10 +1047,10 @@ typedef struct grpo_backend {
 
     /* keep: of each of the arrays, rows [from, from + n) go to [to + *turn n, to + (*turn + 1) n)
      * next: after sample, line 0 is written down as what this turn has drawn; each row becomes that
-     *     of the token just drawn, and stays that of the one that ends its sequence; the next turn's
-     *     uniforms go to line 0
-     * repeat: work(user) so many times. It calls nothing but operations on backend memory, each time
-     *     the same: a backend may record them once and play them again */
+     *     of the token just drawn, and stays that of the one that ends its sequence; line 0 of
+     *     uniforms becomes the next turn's
+     * repeat: work(user) so many times. It calls nothing but operations on backend memory, the same
+     *     each time: a backend may record them once and play them again */
     void (*keep)(void *context, const grpo_array *arrays, int num_arrays, int from, int to, int n,
                  const int *turn);
     void (*next)(void *context, const grpo_turn *turn);
@@ -6818,7 +6818,8 @@ const grpo_backend *grpo_cpu(void) {
         grpo__cpu_attention, grpo__cpu_attention_backward,
         grpo__cpu_swiglu, grpo__cpu_swiglu_backward,
         grpo__cpu_logprobs, grpo__cpu_sample, grpo__cpu_logprobs_backward, grpo__cpu_kl,
-        grpo__cpu_kl_backward, grpo__cpu_keep, grpo__cpu_next, grpo__cpu_repeat, grpo__cpu_to_floats, grpo__cpu_from_floats,
+        grpo__cpu_kl_backward, grpo__cpu_keep, grpo__cpu_next, grpo__cpu_repeat,
+        grpo__cpu_to_floats, grpo__cpu_from_floats,
         grpo__cpu_adamw, grpo__cpu_sum_of_squares, grpo__cpu_mix
     };
     return &table;

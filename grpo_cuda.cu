@@ -2505,25 +2505,52 @@ __device__ __forceinline__ float grpo__scaled(const grpo__softmax_row<E> &s, int
     return (grpo__get(s.z, (size_t)v) - s.top) * s.inverse;
 }
 
+/* A thread's share of a row, read once: top so far, and the sums in its terms. */
+typedef struct grpo__share { float top, sum, weighted; } grpo__share;
+
+__device__ __forceinline__ void grpo__lower(grpo__share *a, float top, float inverse) {
+    float x = (a->top - top) * inverse, p = expf(x);
+    a->weighted = a->sum > 0 ? p * (a->weighted + x * a->sum) : 0.0f;
+    a->sum *= p;
+    a->top = top;
+}
+
+template <int N, typename E>
+__device__ grpo__share grpo__read_row(const E *z, int vocab, float inverse, const uint32_t *kept) {
+    grpo__share a = { -FLT_MAX, 0, 0 };
+    int v;
+    for (v = (int)threadIdx.x * N; v < vocab; v += (int)blockDim.x * N) {
+        grpo__vector<E, N> x = grpo__load_vector<N>(z, (size_t)v);
+        float top = a.top;
+        GRPO__EACH(e, N) if (grpo__is_kept(kept, v + e)) top = fmaxf(top, grpo__get(x, e));
+        if (top > a.top) grpo__lower(&a, top, inverse);
+        GRPO__EACH(e, N) {
+            float y = (grpo__get(x, e) - a.top) * inverse, p = expf(y);
+            if (!grpo__is_kept(kept, v + e)) continue;
+            a.sum += p;
+            a.weighted += p != 0.0f ? p * y : 0.0f;
+        }
+    }
+    return a;
+}
+
+/* Do rows of logits lie so that 16 bytes of them are read at once? */
+template <typename E> __device__ __forceinline__ int grpo__fits_row(const E *z, int vocab) {
+    return ((uintptr_t)z | (uintptr_t)vocab * sizeof(E)) % 16 == 0;
+}
+
 template <typename E>
 __device__ grpo__softmax_row<E> grpo__softmax_of(const E *z, int vocab, float temperature,
                                                  const uint32_t *kept) {
     grpo__softmax_row<E> s = { z, kept, vocab, -FLT_MAX,
                                temperature > 0 ? 1.0f / temperature : 1.0f, 0, 0 };
-    float sum = 0, weighted = 0;
-    int v;
-    for (v = (int)threadIdx.x; v < vocab; v += (int)blockDim.x)
-        if (grpo__is_kept(kept, v)) s.top = fmaxf(s.top, grpo__get(z, (size_t)v));
-    s.top = grpo__block_max(s.top);
-    for (v = (int)threadIdx.x; v < vocab; v += (int)blockDim.x) {
-        float x = grpo__scaled(s, v), e;
-        if (!grpo__is_kept(kept, v)) continue;
-        e = expf(x);
-        sum += e;
-        weighted += e != 0.0f ? e * x : 0.0f;
-    }
-    s.partition = grpo__block_sum((double)sum);
-    s.weighted = grpo__block_sum((double)weighted);
+    grpo__share a = grpo__fits_row(z, vocab)
+                  ? grpo__read_row<16 / sizeof(E)>(z, vocab, s.inverse, kept)
+                  : grpo__read_row<1>(z, vocab, s.inverse, kept);
+    s.top = grpo__block_max(a.top);
+    grpo__lower(&a, s.top, s.inverse);
+    s.partition = grpo__block_sum((double)a.sum);
+    s.weighted = grpo__block_sum((double)a.weighted);
     return s;
 }
 
@@ -2554,23 +2581,36 @@ template <typename E> __global__ void grpo__logprobs_kernel(grpo__vocab_job<E> t
 }
 
 /* dz_v = sum_i dlogp_i [v = token_i] / T - p_v / T (sum_i dlogp_i + dH (log p_v + H)) */
-template <typename E> __global__ void grpo__logprobs_backward_kernel(grpo__vocab_job<E> t) {
+template <int N, typename E>
+__device__ void grpo__write_gradient(const grpo__vocab_job<E> &t, const grpo__softmax_row<E> &s) {
     int r = (int)blockIdx.x, first = t.offsets[r], end = t.offsets[r + 1], i, v;
-    grpo__softmax_row<E> s = grpo__softmax_of_row(t);
     float dentropy = t.dentropies ? t.dentropies[r] : 0.0f, entropy = grpo__entropy(s), total = 0;
     float share = (float)(1.0 / s.partition), log_partition = (float)log(s.partition);
     size_t row = (size_t)r * (size_t)t.vocab;
     for (i = first; i < end; i++) total += t.dlogprobs[i];
-    for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x) {
-        float d = 0, x = grpo__scaled(s, v), e = grpo__is_kept(s.kept, v) ? expf(x) : 0.0f;
-        float weight = total;
-        if (dentropy != 0) weight += dentropy * (x - log_partition + entropy);
-        if (e != 0.0f) d = -s.inverse * (e * share) * weight;
-        for (i = first; i < end; i++)
-            if (t.targets[i] == v) d += s.inverse * t.dlogprobs[i];
-        if (t.more) d += grpo__get(t.more, row + (size_t)v);
-        grpo__put(t.logits, row + (size_t)v, d);
+    for (v = (int)threadIdx.x * N; v < t.vocab; v += (int)blockDim.x * N) {
+        grpo__vector<E, N> z = grpo__load_vector<N>(t.logits, row + (size_t)v), more = { };
+        if (t.more) more = grpo__load_vector<N>(t.more, row + (size_t)v);
+        GRPO__EACH(e, N) {
+            float x = (grpo__get(z, e) - s.top) * s.inverse, weight = total, d = 0;
+            float p = grpo__is_kept(s.kept, v + e) ? expf(x) : 0.0f;
+            if (dentropy != 0) weight += dentropy * (x - log_partition + entropy);
+            if (p != 0.0f) d = -s.inverse * (p * share) * weight;
+            for (i = first; i < end; i++)
+                if (t.targets[i] == v + e) d += s.inverse * t.dlogprobs[i];
+            grpo__put(z, e, d + grpo__get(more, e));
+        }
+        grpo__store_vector(t.logits, row + (size_t)v, z);
     }
+}
+
+/* floor: logits read twice, written once */
+template <typename E> __global__ void grpo__logprobs_backward_kernel(grpo__vocab_job<E> t) {
+    grpo__softmax_row<E> s = grpo__softmax_of_row(t);
+    const E *more = t.more ? t.more + blockIdx.x * (size_t)t.vocab : s.z;
+    if (grpo__fits_row(s.z, t.vocab) && grpo__fits_row(more, t.vocab))
+        grpo__write_gradient<16 / sizeof(E)>(t, s);
+    else grpo__write_gradient<1>(t, s);
 }
 
 /* KL = sum_K p (log p - log q);  backward: dkl p (log p - log q - KL) / T, into gradient */
