@@ -69,6 +69,8 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so 
        GRPO__STAGES = 3,            /* such loads under way                                      */
        GRPO__QUERIES = 64,          /* query rows of a block of flash attention                  */
        GRPO__BACKWARD_QUERIES = 32,
+       GRPO__SHARE = 256,           /* query rows of a block at least, where a group is shared   */
+       GRPO__SHARES = 8,            /*     out among so many blocks at the most                  */
        GRPO__PAD = 8,               /* elements after each row in shared memory: ldmatrix then
                                        meets every bank once                                     */
        GRPO__PARTIAL_MB = 32,       /* room for what is summed in parts                          */
@@ -1668,8 +1670,9 @@ template <typename E> struct grpo__attention_job {
     const int *groups, *slots, *done;
     int n, num_segments, num_groups, heads, kv_heads, d;
     float scale;                    /* 1 / sqrt(d)                                               */
-    float *partial;                 /* [n, heads, grid.z, d + 2] where a block takes one span    */
-    int   *tickets;                 /* [n, kv_heads] how many spans of a row are there           */
+    float *partial;                 /* forward: [n, heads, grid.z, d + 2] where a block takes    */
+    int   *tickets;                 /*     one span, and [n, kv_heads]; dkv: see grpo__share_of  */
+    int    prompt_blocks;           /* dkv: of 64 keys, at the most                              */
 };
 
 /* The last of the segments that begin at or before a row. */
@@ -1683,17 +1686,23 @@ __device__ inline int grpo__segment_of(const grpo_segment *segments, int count, 
     return low;
 }
 
-/* First row behind everything that may attend the keys of a segment: a prompt, which is the first
- * of its group, is attended by the whole group, a completion by itself. */
 template <typename E>
-__device__ int grpo__last_query(const grpo__attention_job<E> &t, int segment) {
-    int low = 0, high = t.num_groups - 1, last = segment;
+__device__ int grpo__group_of(const grpo__attention_job<E> &t, int segment) {
+    int low = 0, high = t.num_groups - 1;
     while (low < high) {
         int middle = (low + high + 1) / 2;
         if (t.groups[middle] <= segment) low = middle;
         else high = middle - 1;
     }
-    if (t.groups[low] == segment) last = t.groups[low + 1] - 1;
+    return low;
+}
+
+/* First row behind everything that may attend the keys of a segment: a prompt, which is the first
+ * of its group, is attended by the whole group, a completion by itself. */
+template <typename E>
+__device__ int grpo__last_query(const grpo__attention_job<E> &t, int segment) {
+    int group = grpo__group_of(t, segment);
+    int last = t.groups[group] == segment ? t.groups[group + 1] - 1 : segment;
     return t.segments[last].row + t.segments[last].num_rows;
 }
 
@@ -2264,6 +2273,53 @@ __device__ __forceinline__ void grpo__load_query_stage(grpo__bf16 *to,
                              GRPO__BACKWARD_QUERIES, count, t.d);
 }
 
+/* A prompt's keys are attended by its whole group, many times as many rows as a completion's: that
+ * is shared out among grid.z blocks, whose sums go to partial [groups, prompt_blocks, kv_heads,
+ * grid.z, {dk, dv}, 64, D]. */
+typedef struct grpo__dkv_share { int part, parts, slot, last; } grpo__dkv_share;
+
+__device__ inline grpo__dkv_share grpo__share_of(const grpo__attention_job<grpo__bf16> &t,
+                                                 int first, int end) {
+    grpo__dkv_share a = { (int)blockIdx.z, 1, -1, 0 };
+    int s = grpo__segment_of(t.segments, t.num_segments, first), rows;
+    for (; s < t.num_segments && t.segments[s].row < end; s++) {
+        int group = grpo__group_of(t, s);
+        a.last = max(a.last, grpo__last_query(t, s));
+        if (a.slot < 0 && t.groups[group] == s)
+            a.slot = group * t.prompt_blocks + (int)blockIdx.x - t.segments[s].row / GRPO__KEYS;
+    }
+    rows = a.last - first;
+    if (a.slot >= 0) a.parts = min((int)gridDim.z, (rows + GRPO__SHARE - 1) / GRPO__SHARE);
+    return a;
+}
+
+/* All parts together, in order: 1 in the last block, 0 in the others. */
+template <int D>
+__device__ int grpo__join_shares(const grpo__attention_job<grpo__bf16> &t,
+                                 const grpo__dkv_share &a, float dK[D / 8][4],
+                                 float dV[D / 8][4]) {
+    enum { SIZE = GRPO__KEYS * D };
+    int thread = (int)threadIdx.x, cell = a.slot * t.kv_heads + (int)blockIdx.y, part, v, e;
+    float *all = t.partial + (size_t)cell * gridDim.z * (2 * SIZE) + thread;
+    float *mine = all + a.part * (2 * SIZE);                  /* for threads of the same number */
+    for (v = 0; v < D / 8; v++)
+        for (e = 0; e < 4; e++) {
+            mine[(4 * v + e) * 128] = dK[v][e];
+            mine[(4 * v + e) * 128 + SIZE] = dV[v][e];
+        }
+    if (!grpo__is_last(t.tickets + cell, a.parts)) return 0;
+#pragma unroll
+    for (v = 0; v < D / 8; v++)
+#pragma unroll
+        for (e = 0; e < 4; e++)
+            for (dK[v][e] = dV[v][e] = 0, part = 0; part < a.parts; part++) {
+                const float *from = all + part * (2 * SIZE) + (4 * v + e) * 128;
+                dK[v][e] += __ldcg(from);
+                dV[v][e] += __ldcg(from + SIZE);
+            }
+    return 1;
+}
+
 /* dk, dv of 64 keys, the rows [64 b, 64 b + 64), of one head of k: over all query rows that may
  * attend them, and the heads that share k, in order. S, p, dp and ds are here [keys, queries]. */
 template <int D>
@@ -2278,18 +2334,18 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
     grpo__bf16 *stages = K + size::STAGE;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, kv_head = (int)blockIdx.y;
     int first = (int)blockIdx.x * GRPO__KEYS, shared = t.heads / t.kv_heads;
-    int end = min(first + GRPO__KEYS, t.n), last = 0, step, steps, s, u, v, e;
+    int end = min(first + GRPO__KEYS, t.n), last, step, steps, u, v, e;
     int key[2], key_segment[2], key_slot[2];
     size_t KV = (size_t)t.kv_heads * (size_t)t.d;
     float unit = t.scale * 1.44269504f, dK[D / 8][4], dV[D / 8][4];
+    grpo__dkv_share part = grpo__share_of(t, first, end);
+    if (part.part >= part.parts) return;
     for (u = 0; u < 2; u++) {
         key[u] = first + 16 * warp + lane / 4 + 8 * u;
         key_segment[u] = key[u] < end ? grpo__segment_of(t.segments, t.num_segments, key[u]) : -1;
         key_slot[u] = key[u] < end ? t.slots[key[u]] : -1;
     }
-    for (s = grpo__segment_of(t.segments, t.num_segments, first);
-         s < t.num_segments && t.segments[s].row < end; s++)
-        last = max(last, grpo__last_query(t, s));
+    last = part.last;
 #pragma unroll
     for (v = 0; v < D / 8; v++)
 #pragma unroll
@@ -2302,9 +2358,13 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
         grpo__copy_16(V + r * size::LINE + i, t.v + at, there ? 16 : 0);
     }
     steps = (last - first + GRPO__BACKWARD_QUERIES - 1) / GRPO__BACKWARD_QUERIES * shared;
-    grpo__load_query_stage<D>(stages, t, first, last, kv_head * shared);
+    step = steps / part.parts * part.part;
+    if (part.part < part.parts - 1) steps = step + steps / part.parts;
+    grpo__load_query_stage<D>(stages + step % 2 * 2 * GRPO__BACKWARD_QUERIES * size::LINE, t,
+                              first + step / shared * GRPO__BACKWARD_QUERIES, last,
+                              kv_head * shared + step % shared);
     grpo__copy_fence();
-    for (step = 0; step < steps; step++) {
+    for (; step < steps; step++) {
         int r0 = first + step / shared * GRPO__BACKWARD_QUERIES;
         int h = kv_head * shared + step % shared;
         int next = step + 1, at = step % 2, i = (int)threadIdx.x;
@@ -2343,6 +2403,7 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
         grpo__add_product<D, N>(dK, dP, Q);
         __syncthreads();
     }
+    if (part.parts > 1 && !grpo__join_shares<D>(t, part, dK, dV)) return;
     for (u = 0; u < 2; u++) {
         size_t head = (size_t)key_slot[u] * KV + (size_t)kv_head * (size_t)t.d;
         if (key_segment[u] < 0) continue;
@@ -2436,13 +2497,15 @@ static void grpo__plain_attention_backward(grpo__cuda *c, const grpo__attention_
 
 template <int D>
 static void grpo__flash_backward(grpo__cuda *c, const grpo__attention_job<grpo__bf16> &t) {
+    unsigned shares = t.partial ? GRPO__SHARES : 1;
     unsigned queries = (unsigned)grpo__blocks_of((size_t)t.n, GRPO__QUERIES);
     unsigned keys = (unsigned)grpo__blocks_of((size_t)t.n, GRPO__KEYS);
     int dq_bytes = grpo__flash_size<D>::DQ, dkv_bytes = grpo__flash_size<D>::DKV;
     grpo__allow_shared(c, grpo__flash_dq_kernel<D>, dq_bytes);
     grpo__allow_shared(c, grpo__flash_dkv_kernel<D>, dkv_bytes);
     GRPO__RUN(c, grpo__flash_dq_kernel<D>, dim3(queries, (unsigned)t.heads), 128, dq_bytes, t);
-    GRPO__RUN(c, grpo__flash_dkv_kernel<D>, dim3(keys, (unsigned)t.kv_heads), 128, dkv_bytes, t);
+    GRPO__RUN(c, grpo__flash_dkv_kernel<D>, dim3(keys, (unsigned)t.kv_heads, shares), 128,
+              dkv_bytes, t);
 }
 
 static void grpo__attention_backward_by(grpo__cuda *c, const grpo__attention_job<float> &t) {
@@ -2461,11 +2524,17 @@ static void grpo__cuda_attention_backward(void *context, void *dq, void *dk, voi
                                           const grpo_rows *rows, const grpo_heads *heads) {
     grpo__cuda *c = (grpo__cuda *)context;
     grpo__attention_job<E> t = grpo__new_attention<E>(q, k, v, rows, heads);
-    size_t all = (size_t)t.n * (size_t)t.heads;
+    size_t all = (size_t)t.n * (size_t)t.heads, cells;
     t.dy = (const E *)dy; t.y = (const E *)y; t.lse = lse;
     t.dq = (E *)dq; t.dk = (E *)dk; t.dv = (E *)dv;
     if (t.n <= 0) return;
-    t.D = (float *)grpo__cuda_scratch(c, all * sizeof(float));
+    t.prompt_blocks = rows->max_keys / GRPO__KEYS + 2;
+    cells = (size_t)t.num_groups * (size_t)t.prompt_blocks * (size_t)t.kv_heads;
+    if (sizeof(E) > 2 || !grpo__fits_flash(t) || t.n <= GRPO__SHARE || rows->max_keys <= 0
+        || cells > GRPO__TICKETS) cells = 0;
+    t.D = (float *)grpo__cuda_scratch(c, (all + cells * GRPO__SHARES * 2 * GRPO__KEYS
+                                                * (t.d <= 64 ? 64 : 128)) * sizeof(float));
+    if (cells) { t.partial = t.D + all; t.tickets = c->tickets; }
     GRPO__RUN(c, grpo__attention_D_kernel<E>, grpo__blocks_of(all, 4), 128, 0, t);
     grpo__attention_backward_by(c, t);
 }

@@ -509,6 +509,7 @@ static void make_layout(layout *l) {
         l->groups[++l->num_groups] = l->num_segments;
     }
     l->slots = (slot + 63) / 32 * 32;
+    l->max_keys = POSITIONS;
 }
 
 typedef struct attention_case { layout *l; grpo_heads heads; int gains; } attention_case;
