@@ -6260,23 +6260,18 @@ static double grpo__importance(const grpo_objective *o, const grpo_sequences *s,
     return w > cap ? masks ? 0 : cap : w;
 }
 
-/* Running sums over tokens in order: a batch may be cut between sequences without a trace. */
-typedef struct grpo__loss_sums {
-    double policy, kl, entropy, ratio, ratio_max, low, high, low_min, high_max;
-    double estimates[GRPO_KL_ESTIMATORS];
-    double difference, difference_max, importance, importance_min, importance_max;
-    int num_sequences, num_tokens;
-} grpo__loss_sums;
+/* What is measured is added up in grpo_loss_stats over tokens in order, the means as sums until
+ * grpo__loss_finish(): a batch may be cut between sequences without a trace. */
 
 /* The KL term of token t, and its derivatives: one with respect to log pi, one to exact KL. */
 static double grpo__kl_term(const grpo_objective *o, const grpo_sequences *s, int t, double *d,
-                            double *dkl, grpo__loss_sums *sums) {
+                            double *dkl, grpo_loss_stats *sums) {
     double x = (double)s->logprobs[t] - (double)s->ref_logprobs[t], kl = 0, slope = 0;
     double beta = o->kl_in_reward ? 0 : (double)o->beta;
     int kind;
     for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) {
         double one, value = grpo__kl(kind, x, &one);
-        sums->estimates[kind] += value;
+        sums->kl_estimates[kind] += value;
         if (kind == o->kl) { kl = value; slope = one; }
     }
     if (o->kl == GRPO_KL_FULL) { kl = s->kl ? (double)s->kl[t] : 0; *dkl = beta; }
@@ -6289,11 +6284,11 @@ static double grpo__kl_term(const grpo_objective *o, const grpo_sequences *s, in
 
 /* Where did the tokens come from? */
 static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
-                                   grpo__loss_sums *sums) {
+                                   grpo_loss_stats *sums) {
     double difference = fabs((double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
-    sums->difference += difference;
-    if (difference > sums->difference_max) sums->difference_max = difference;
-    sums->importance += importance;
+    sums->sampling_difference_mean += difference;
+    if (difference > sums->sampling_difference_max) sums->sampling_difference_max = difference;
+    sums->importance_mean += importance;
     if (!sums->num_tokens || importance < sums->importance_min) sums->importance_min = importance;
     if (importance > sums->importance_max) sums->importance_max = importance;
 }
@@ -6301,7 +6296,7 @@ static void grpo__measure_sampling(const grpo_sequences *s, int t, double import
 /* Loss of one token that counts, its derivatives, and what is measured on the way. */
 static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
                                const grpo__sequence *q, int t, double *d, double *dkl,
-                               grpo__loss_sums *sums, int *low, int *high) {
+                               grpo_loss_stats *sums, int *low, int *high) {
     grpo__token k = grpo__token_of(o, s, q, t);
     double r = grpo__ratio(k.x), loss = grpo__policy_loss(o, &k, d);
     double w = grpo__importance(o, s, q, t);
@@ -6314,7 +6309,7 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
     *d *= w;
     *low += r < 1 - (double)o->epsilon && k.A < 0;
     *high += r > 1 + (double)o->epsilon_high && k.A > 0;
-    sums->ratio += r;
+    sums->ratio_mean += r;
     if (r > sums->ratio_max || r != r) sums->ratio_max = r;   /* a NaN stays                     */
     if (s->entropies) sums->entropy += (double)s->entropies[t];
     sums->num_tokens++;
@@ -6322,18 +6317,18 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
 }
 
 /* The extremes over sequences of the share of their tokens that is clipped. */
-static void grpo__sequence_clipping(grpo__loss_sums *s, int tokens, int low, int high) {
+static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int high) {
     double low_share = (double)low / tokens, high_share = (double)high / tokens;
-    if (!s->num_sequences++ || low_share < s->low_min) s->low_min = low_share;
-    if (high_share > s->high_max) s->high_max = high_share;
-    s->low += low;
-    s->high += high;
+    if (!s->num_sequences++ || low_share < s->clip_low_min) s->clip_low_min = low_share;
+    if (high_share > s->clip_high_max) s->clip_high_max = high_share;
+    s->clip_low_mean += low;
+    s->clip_high_mean += high;
 }
 
 /* Adds sequences [first, end) of s, whose whole is normalised by n. */
 static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
                             const grpo_sequences *s, int first, int end, float *dlogprobs,
-                            float *dkl, grpo__loss_sums *sums) {
+                            float *dkl, grpo_loss_stats *sums) {
     int i, t;
     for (i = first; i < end; i++) {
         grpo__sequence q = grpo__sequence_of(o, s, i);
@@ -6342,7 +6337,8 @@ static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
         for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
             double d = 0, k = 0;
             if (!s->mask || s->mask[t])
-                sums->policy += weight * grpo__token_loss(o, s, &q, t, &d, &k, sums, &low, &high);
+                sums->policy_loss += weight
+                                   * grpo__token_loss(o, s, &q, t, &d, &k, sums, &low, &high);
             if (dlogprobs) dlogprobs[t] = (float)(weight * d);
             if (dkl) dkl[t] = (float)(weight * k);
         }
@@ -6350,45 +6346,27 @@ static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
     }
 }
 
-/* policy_loss is the loss before the entropy bonus, KL included, as TRL logs it. */
-static grpo_loss_stats grpo__loss_finish(const grpo_objective *o, const grpo__normalizer *n,
-                                         const grpo__loss_sums *s) {
-    double tokens = n->num_tokens ? n->num_tokens : 1;
-    grpo_loss_stats stats;
-    int kind;
-    memset(&stats, 0, sizeof stats);
-    stats.policy_loss = s->policy;
-    stats.kl = s->kl / tokens;
-    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++)
-        stats.kl_estimates[kind] = s->estimates[kind] / tokens;
-    stats.entropy = s->entropy / tokens;
-    stats.loss = s->policy;
-    if (o->entropy_coef != 0) stats.loss -= (double)o->entropy_coef * stats.entropy;
-    stats.sampling_difference_mean = s->difference / tokens;
-    stats.sampling_difference_max = s->difference_max;
-    stats.importance_mean = s->importance / tokens;
-    stats.importance_min = s->importance_min;
-    stats.importance_max = s->importance_max;
-    stats.ratio_mean = s->ratio / tokens;
-    stats.ratio_max = s->ratio_max;
-    stats.clip_low_mean = s->low / tokens;
-    stats.clip_high_mean = s->high / tokens;
-    stats.clip_region_mean = (s->low + s->high) / tokens;
-    stats.clip_low_min = s->low_min;
-    stats.clip_high_max = s->high_max;
-    stats.num_tokens = n->num_tokens;
-    stats.num_sequences = n->num_sequences;
-    return stats;
+/* Sums -> means. policy_loss is the loss before the entropy bonus, KL included, as TRL logs it. */
+static void grpo__loss_finish(const grpo_objective *o, grpo_loss_stats *s) {
+    double *const means[] = { &s->kl, &s->entropy, &s->sampling_difference_mean,
+                              &s->importance_mean, &s->ratio_mean, &s->clip_low_mean,
+                              &s->clip_high_mean, &s->clip_region_mean };
+    double tokens = grpo__max(s->num_tokens, 1);
+    size_t i;
+    s->clip_region_mean = s->clip_low_mean + s->clip_high_mean;
+    for (i = 0; i < sizeof means / sizeof *means; i++) *means[i] /= tokens;
+    for (i = 0; i < GRPO_KL_ESTIMATORS; i++) s->kl_estimates[i] /= tokens;
+    s->loss = s->policy_loss;
+    if (o->entropy_coef != 0) s->loss -= (double)o->entropy_coef * s->entropy;
 }
 
 double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs, float *dkl,
                  grpo_loss_stats *stats) {
     grpo__normalizer n = grpo__count(s->num_sequences, s->offsets, s->mask);
-    grpo__loss_sums sums;
     grpo_loss_stats all;
-    memset(&sums, 0, sizeof sums);
-    grpo__loss_part(o, &n, s, 0, s->num_sequences, dlogprobs, dkl, &sums);
-    all = grpo__loss_finish(o, &n, &sums);
+    memset(&all, 0, sizeof all);
+    grpo__loss_part(o, &n, s, 0, s->num_sequences, dlogprobs, dkl, &all);
+    grpo__loss_finish(o, &all);
     if (stats) *stats = all;
     return all.loss;
 }
@@ -7040,7 +7018,7 @@ static grpo_sequences grpo__now(const grpo *g) {
 /* An optimizer step's sums over its tokens, in order. */
 typedef struct grpo__sums {
     grpo__normalizer n;
-    grpo__loss_sums loss;
+    grpo_loss_stats loss;
     double value, value_clips;      /* of a value model                                          */
 } grpo__sums;
 
@@ -7087,7 +7065,7 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
 /* The gradient of the loss on prompts [first, end), added up in micro-batches under one
  * normaliser. */
 static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end,
-                            grpo_loss_stats *stats, grpo__sums *sums) {
+                            grpo__sums *sums) {
     grpo_batch *b = &g->batch;
     int G = b->group_size, p, next, code = GRPO_OK;
     memset(sums, 0, sizeof *sums);
@@ -7096,8 +7074,8 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
         g->machinery->idle[p] = (unsigned char)grpo__is_idle(g, o, p);
     for (p = first; p < end && !code; p = next)
         code = grpo__accumulate_part(g, o, p, end, &next, sums);
-    *stats = grpo__loss_finish(o, &sums->n, &sums->loss);
-    if (!code && !grpo__finite(stats->loss))
+    grpo__loss_finish(o, &sums->loss);
+    if (!code && !grpo__finite(sums->loss.loss))
         code = grpo__fail(g, GRPO_NONFINITE, "the loss is not finite: the update was skipped, the "
                           "weights are as before (is an advantage or reference log-prob NaN?)");
     if (code) grpo__clear_gradient(g);
@@ -7210,7 +7188,6 @@ static void grpo__adapt(grpo *g, const grpo_metrics *m) {
 static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     const grpo_config *c = &g->config;
     const grpo_batch *b = &g->batch;
-    grpo_loss_stats stats;
     grpo__sums sums;
     double norm = 0;
     int code, G = b->group_size, p;
@@ -7218,7 +7195,7 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
         * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps,
                 c->max_steps));
     if (!grpo__counted(b->mask, b->offsets[first * G], b->offsets[end * G])) return GRPO_OK;
-    code = grpo__accumulate(g, &c->objective, first, end, &stats, &sums);
+    code = grpo__accumulate(g, &c->objective, first, end, &sums);
     if (!code) code = grpo_optimize(g, (float)m->learning_rate, &norm);
     if (!code && c->objective.advantage == GRPO_ADVANTAGE_GAE)
         code = grpo__update_critic(g, first, end, m, &sums);
@@ -7226,7 +7203,7 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     g->state.optimizer_step++;
     for (p = first; p < end; p++) m->num_idle += g->machinery->idle[p];
     m->grad_norm += norm;
-    grpo__add_loss_stats(m, &stats);
+    grpo__add_loss_stats(m, &sums.loss);
     return GRPO_OK;
 }
 
@@ -7393,15 +7370,14 @@ static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prom
 int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
              double *loss) {
     grpo_objective likelihood;
-    grpo_loss_stats stats;
     grpo__sums sums;
     int code = grpo__answers_batch(g, prompts, num_prompts);
     memset(&likelihood, 0, sizeof likelihood);
     likelihood.loss = GRPO_LOSS_REINFORCE;                    /* -A log pi, A = 1                */
     likelihood.average = GRPO_AVERAGE_TOKEN;
-    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &stats, &sums);
+    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &sums);
     if (!code) code = grpo_optimize(g, learning_rate, NULL);
-    if (!code && loss) *loss = stats.loss;
+    if (!code && loss) *loss = sums.loss.loss;
     return code;
 }
 
@@ -9461,7 +9437,6 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     float *x = t->host, *dx = t->gradient, noise[GRPO__T_FLOATS];
     struct grpo__machinery *w;
     grpo_prompt prompts[2];
-    grpo_loss_stats stats;
     grpo__sums sums;
     char what[64];
     double worst = 0;
@@ -9479,7 +9454,7 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     w->backend->download(w->context, x, w->trained, n * sizeof(float));
     for (j = 0; j < GRPO__T_FLOATS; j++) noise[j] = grpo__normal(7, j);
     grpo__graph_move(g, 0, n, x, noise, 0.02);
-    if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &stats, &sums);
+    if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &sums);
     if (!code && w->dembed)
         t->b->mix(w->context, w->gradient, w->dembed, 1, 1, grpo__size(w->shape.V, w->shape.H));
     w->backend->download(w->context, x, w->trained, n * sizeof(float));

@@ -549,11 +549,10 @@ static void test_parts(void)
     in.s.entropies = in.entropies;
     grpo_loss(&o, &in.s, whole, NULL, &a);
     for (cut = 1; cut < 8; cut++) {
-        grpo__loss_sums sums;
-        memset(&sums, 0, sizeof sums);
-        grpo__loss_part(&o, &n, &in.s, 0, cut, parts, NULL, &sums);
-        grpo__loss_part(&o, &n, &in.s, cut, 8, parts, NULL, &sums);
-        b = grpo__loss_finish(&o, &n, &sums);
+        memset(&b, 0, sizeof b);
+        grpo__loss_part(&o, &n, &in.s, 0, cut, parts, NULL, &b);
+        grpo__loss_part(&o, &n, &in.s, cut, 8, parts, NULL, &b);
+        grpo__loss_finish(&o, &b);
         CHECK(!memcmp(&a, &b, sizeof a) && !memcmp(whole, parts, sizeof whole), "cut at %d", cut);
     }
     CHECK_CLOSE(a.loss, a.policy_loss - 0.01 * a.entropy, 1e-9);
