@@ -7401,69 +7401,46 @@ int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampl
     return (int)n;
 }
 
-/* Sample and reward one chunk of an evaluation. */
-static int grpo__evaluate_chunk(grpo *g, const grpo__draw *d, const grpo_prompt *prompts,
-                                int num_prompts, int group_size) {
-    int code = grpo__begin_batch(g, prompts, num_prompts, group_size);
-    if (!code) code = grpo__sample(g, d, 0, num_prompts);
-    if (!code) code = grpo__finish_batch(g);
-    if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
-    g->machinery->stage = GRPO__EMPTY;
-    return code;
-}
-
-static int grpo__is_correct(const grpo *g, int i)             /* the first reward decides        */
-{
-    return g->batch.reward_parts[i] >= g->config.success_reward;
-}
-
-static int grpo__evaluate_greedy(grpo *g, const grpo_prompt *prompts, int num_prompts,
-                                 grpo_evaluation *e) {
-    grpo_sampling greedy = { 0, 0, 1, 0 };
+/* N completions of each prompt: pass@1, pass@k (by the first reward) and two means, in chunks that
+ * fit. */
+static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grpo_prompt *prompts,
+                               int num_prompts, int N, int k, grpo_evaluation *e) {
     grpo__draw d;
-    double correct = 0, reward = 0, length = 0;
-    int code = grpo__how_to_draw(g, &d, &greedy, 0), first, n, i;
-    int most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows);
-    for (first = 0; first < num_prompts && !code; first += n) {
-        n = grpo__min(num_prompts - first, most);
-        code = grpo__evaluate_chunk(g, &d, prompts + first, n, 1);
-        for (i = 0; i < n && !code; i++) {
-            correct += grpo__is_correct(g, i);
-            if (grpo__finite((double)g->batch.rewards[i])) reward += (double)g->batch.rewards[i];
-            length += g->machinery->lengths[i];
-        }
-    }
-    e->accuracy = (float)(correct / num_prompts);
-    e->reward = (float)(reward / num_prompts);
-    e->mean_length = (float)(length / num_prompts);
-    return code;
-}
-
-static int grpo__evaluate_pass(grpo *g, const grpo_prompt *prompts, int num_prompts,
-                               grpo_evaluation *e) {
-    grpo__draw d;
-    double at_1 = 0, at_k = 0;
-    int N = e->num_samples, first, n, i, c;
-    int code = grpo__how_to_draw(g, &d, &g->config.sampling, 0);
+    double at_1 = 0, at_k = 0, reward = 0, length = 0;
+    int first, n, i, c, most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows) / N;
+    int code = grpo__how_to_draw(g, &d, sampling, 0);
     d.seed = grpo__mix(g->config.seed ^ UINT64_C(0x6576616c75617465));        /* not training's  */
     for (first = 0; first < num_prompts && !code; first += n) {
-        n = grpo__min(num_prompts - first, g->machinery->max_sequences / N);
-        code = grpo__evaluate_chunk(g, &d, prompts + first, n, N);
+        n = grpo__min(num_prompts - first, most);
+        code = grpo__begin_batch(g, prompts + first, n, N);
+        if (!code) code = grpo__sample(g, &d, 0, n);
+        if (!code) code = grpo__finish_batch(g);
+        if (!code) code = grpo__reward_range(g, 0, n * N);
+        g->machinery->stage = GRPO__EMPTY;
         for (i = 0; i < n && !code; i++) {
             int correct = 0;
-            for (c = 0; c < N; c++) correct += grpo__is_correct(g, i * N + c);
+            for (c = i * N; c < (i + 1) * N; c++) {
+                correct += g->batch.reward_parts[c] >= g->config.success_reward;
+                if (grpo__finite((double)g->batch.rewards[c]))
+                    reward += (double)g->batch.rewards[c];
+                length += g->machinery->lengths[c];
+            }
             at_1 += grpo_pass_at_k(N, correct, 1);
-            at_k += grpo_pass_at_k(N, correct, e->k);
+            at_k += grpo_pass_at_k(N, correct, k);
         }
     }
     e->pass_at_1 = (float)(at_1 / num_prompts);
     e->pass_at_k = (float)(at_k / num_prompts);
+    e->reward = (float)(reward / num_prompts / N);
+    e->mean_length = (float)(length / num_prompts / N);
     return code;
 }
 
 int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples, int k,
                   grpo_evaluation *evaluation) {
     const struct grpo__machinery *w = g->machinery;
+    const grpo_sampling greedily = { 0, 0, 1, 0 };
+    grpo_evaluation greedy;
     int L = g->config.max_completion_length, code;
     int most = grpo__min(w->max_sequences, w->max_rows);
     most = grpo__min(most, (w->max_slots - g->config.max_prompt_length) / L);
@@ -7477,8 +7454,13 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
     evaluation->num_prompts = num_prompts;
     evaluation->num_samples = num_samples;
     evaluation->k = k;
-    code = grpo__evaluate_greedy(g, prompts, num_prompts, evaluation);
-    if (!code && num_samples) code = grpo__evaluate_pass(g, prompts, num_prompts, evaluation);
+    code = grpo__evaluate_part(g, &greedily, prompts, num_prompts, 1, 1, &greedy);
+    if (!code && num_samples)
+        code = grpo__evaluate_part(g, &g->config.sampling, prompts, num_prompts, num_samples, k,
+                                   evaluation);
+    evaluation->accuracy = greedy.pass_at_1;
+    evaluation->reward = greedy.reward;
+    evaluation->mean_length = greedy.mean_length;
     return code;
 }
 
