@@ -9310,8 +9310,19 @@ static float grpo__try_reward(const grpo_sample *s, void *user) {
     return (float)(s->num_tokens * 7 % 5) + 0.1f * (float)s->completion_index;
 }
 
+enum { GRPO__T_VARIANTS = 11 };     /* 8 has a value head, 9 and 10 have LoRA                    */
+static const char *const grpo__t_objectives[GRPO__T_VARIANTS] = {
+    "deepseekmath beta=0.1 kl=k1", "dr_grpo beta=0.1 kl=k2 entropy_coef=0.05",
+    "dapo equal_rewards=keep mask_truncated_completions=0 beta=0.1 kl=k3",
+    "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05 dual_clip=1.2 delta=1.3",
+    "dr_grpo beta=0.1 kl=k2 loss=reinforce",
+    "dapo equal_rewards=keep mask_truncated_completions=0 beta=0.1 kl=k3 entropy_coef=0.05",
+    "deepseekmath beta=0.1 kl=full ratio=sequence",
+    "dr_grpo beta=0.1 kl=k2 entropy_coef=0.05 loss=sapo ratio=sum",
+    "ppo kl_in_reward=0 kl=full vf_coef=0.5", "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05",
+    "dr_grpo beta=0.1 kl=full" };
+
 static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
-    static const char *const presets[3] = { "deepseekmath", "dr_grpo", "dapo" };
     grpo_config c = grpo_defaults();
     c.backend = t->b;
     c.vocabulary = "0123456789";
@@ -9323,34 +9334,14 @@ static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
     c.model.qk_norm = variant % 3 == 0;
     c.model.tie_word_embeddings = variant % 2;
     c.model.initializer_range = 0.3f;
+    c.model.value_head = variant == 8;
     c.num_prompts = 2; c.num_generations = 3; c.max_prompt_length = 4; c.max_completion_length = 5;
     c.micro_batch_prompts = 1 + variant % 2;
     c.sampling.temperature = 0.8f;
     c.sampling.top_k = variant % 2 ? 7 : 0;
-    c.objective = grpo_objective_preset(presets[variant % 3], NULL);
-    c.objective.max_completion_length = 5;
-    c.objective.mask_truncated_completions = 0;
-    c.objective.equal_rewards = GRPO_EQUAL_KEEP;
-    c.objective.beta = 0.1f;
-    c.objective.kl = variant % 3;
-    c.objective.entropy_coef = variant % 2 ? 0.05f : 0.0f;
-    if (variant == 3) { c.objective.dual_clip = 1.2f; c.objective.delta = 1.3f; }
-    if (variant == 4) c.objective.loss = GRPO_LOSS_REINFORCE;
-    if (variant == 6) { c.objective.kl = GRPO_KL_FULL; c.objective.ratio = GRPO_RATIO_SEQUENCE; }
-    if (variant == 7) { c.objective.loss = GRPO_LOSS_SAPO; c.objective.ratio = GRPO_RATIO_SUM; }
-    if (variant == 8) {
-        c.model.value_head = 1;
-        c.objective = grpo_objective_preset("ppo", NULL);
-        c.objective.vf_coef = 0.5f;
-        c.objective.kl_in_reward = 0;
-        c.objective.kl = GRPO_KL_FULL;
-    }
+    grpo_objective_set(&c.objective, grpo__t_objectives[variant], NULL);
     if (variant == 9) { c.lora.rank = 3; c.lora.alpha = 5.0f; }
-    if (variant == 10) {
-        c.lora.rank = 2;
-        c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP;
-        c.objective.kl = GRPO_KL_FULL;
-    }
+    if (variant == 10) { c.lora.rank = 2; c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP; }
     grpo_add_reward(&c, "trial", grpo__try_reward, 1.0f, NULL);
     return c;
 }
@@ -9468,7 +9459,7 @@ int grpo_selftest(const grpo_backend *backend, grpo_log_function log, void *user
     t->context = t->b->open(&c, c.error);
     code = t->context ? grpo__try_operations(t) : GRPO_DEVICE;
     if (t->context) t->b->close(t->context);
-    for (i = 0; i < 11 && !code; i++) code = grpo__try_graph(t, i);
+    for (i = 0; i < GRPO__T_VARIANTS && !code; i++) code = grpo__try_graph(t, i);
     i = t->failures;
     free(t);
     return code ? code : i;
