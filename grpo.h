@@ -1292,35 +1292,35 @@ enum { GRPO__MAX_THREADS = 64 };
 enum { GRPO__SPINS = 2000 };        /* some 50 microseconds before a waiting thread blocks       */
 
 #ifdef _WIN32
-typedef LONG grpo__int;
-typedef LONG64 grpo__ticket;
-#define GRPO__LOAD(p)          InterlockedOr((p), 0)
-#define GRPO__STORE(p, v)      (void)InterlockedExchange((p), (v))
-#define GRPO__PLUS(p, v)       (void)InterlockedExchangeAdd((p), (v))
-#define GRPO__LOAD_TICKET(p)   (uint64_t)InterlockedCompareExchange64((p), 0, 0)
-#define GRPO__STORE_TICKET(p, v) (void)InterlockedExchange64((p), (LONG64)(v))
-#define GRPO__SWAP_TICKET(p, old, v) \
-    (InterlockedCompareExchange64((p), (LONG64)(v), (LONG64)(old)) == (LONG64)(old))
+typedef LONG64 grpo__atomic;
+typedef SRWLOCK grpo__lock;
+typedef CONDITION_VARIABLE grpo__wake;
+typedef HANDLE grpo__thread;
+#define GRPO__LOAD(p)          InterlockedCompareExchange64((p), 0, 0)
+#define GRPO__STORE(p, v)      (void)InterlockedExchange64((p), (v))
+#define GRPO__PLUS(p, v)       (void)InterlockedExchangeAdd64((p), (v))
+#define GRPO__SWAP(p, old, v)  (InterlockedCompareExchange64((p), (v), (old)) == (old))
 #define GRPO__PAUSE()          YieldProcessor()
 #define GRPO__YIELD()          SwitchToThread()
 #define GRPO__LOCK(p)          AcquireSRWLockExclusive(&(p)->lock)
 #define GRPO__UNLOCK(p)        ReleaseSRWLockExclusive(&(p)->lock)
 #define GRPO__WAIT(p)          SleepConditionVariableSRW(&(p)->wake, &(p)->lock, INFINITE, 0)
 #define GRPO__WAKE(p)          WakeAllConditionVariable(&(p)->wake)
-typedef SRWLOCK grpo__lock;
-typedef CONDITION_VARIABLE grpo__wake;
-typedef HANDLE grpo__thread;
-#define GRPO__THREAD_MAIN(name) DWORD WINAPI name(LPVOID argument)
-#define GRPO__THREAD_END       return 0
+#define GRPO__BEGIN(p)         InitializeSRWLock(&(p)->lock), \
+                               InitializeConditionVariable(&(p)->wake)
+#define GRPO__END(p)           (void)(p)
+#define GRPO__THREAD(name)     DWORD WINAPI name(LPVOID argument)
+#define GRPO__STARTS(w, main)  (((w)->handle = CreateThread(NULL, 0, main, (w), 0, NULL)) != NULL)
+#define GRPO__JOIN(w)          WaitForSingleObject((w)->handle, INFINITE), CloseHandle((w)->handle)
 #else
-typedef int grpo__int;
-typedef uint64_t grpo__ticket __attribute__((aligned(8)));
+typedef int64_t grpo__atomic __attribute__((aligned(8)));
+typedef pthread_mutex_t grpo__lock;
+typedef pthread_cond_t grpo__wake;
+typedef pthread_t grpo__thread;
 #define GRPO__LOAD(p)          __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define GRPO__STORE(p, v)      __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define GRPO__PLUS(p, v)       (void)__atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
-#define GRPO__LOAD_TICKET(p)   GRPO__LOAD(p)
-#define GRPO__STORE_TICKET(p, v) GRPO__STORE(p, v)
-#define GRPO__SWAP_TICKET(p, old, v) \
+#define GRPO__SWAP(p, old, v) \
     __atomic_compare_exchange_n((p), &(old), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 #if defined(__x86_64__) || defined(__i386__)
 #define GRPO__PAUSE()          __builtin_ia32_pause()         /* the core's other half may work   */
@@ -1332,16 +1332,17 @@ typedef uint64_t grpo__ticket __attribute__((aligned(8)));
 #define GRPO__UNLOCK(p)        pthread_mutex_unlock(&(p)->lock)
 #define GRPO__WAIT(p)          pthread_cond_wait(&(p)->wake, &(p)->lock)
 #define GRPO__WAKE(p)          pthread_cond_broadcast(&(p)->wake)
-typedef pthread_mutex_t grpo__lock;
-typedef pthread_cond_t grpo__wake;
-typedef pthread_t grpo__thread;
-#define GRPO__THREAD_MAIN(name) void *name(void *argument)
-#define GRPO__THREAD_END       return NULL
+#define GRPO__BEGIN(p)         pthread_mutex_init(&(p)->lock, NULL), \
+                               pthread_cond_init(&(p)->wake, NULL)
+#define GRPO__END(p)           pthread_cond_destroy(&(p)->wake), pthread_mutex_destroy(&(p)->lock)
+#define GRPO__THREAD(name)     void *name(void *argument)
+#define GRPO__STARTS(w, main)  (pthread_create(&(w)->handle, NULL, main, (w)) == 0)
+#define GRPO__JOIN(w)          pthread_join((w)->handle, NULL)
 #endif
 
 struct grpo__pool;
 typedef struct grpo__worker {       /* in cache lines of its own                                 */
-    grpo__ticket ticket;
+    grpo__atomic ticket;
     struct grpo__pool *pool;
     int thread;
     grpo__thread handle;
@@ -1350,7 +1351,7 @@ typedef struct grpo__worker {       /* in cache lines of its own                
 
 typedef struct grpo__pool {
     int num_threads;                /* the caller's thread included                              */
-    grpo__int generation, pending, sleepers, quit;
+    grpo__atomic generation, pending, sleepers, quit;
     grpo__task run;
     void *job;
     int num_tasks;
@@ -1365,26 +1366,26 @@ static int grpo__pool_share(const grpo__pool *p, int thread) {
 }
 
 /* Do one task of a share, in the given generation. Returns 0 when none is left. */
-static int grpo__pool_take(grpo__pool *p, int generation, int share, int thread) {
-    grpo__ticket *from = &p->workers[share].ticket;
-    uint64_t ticket;
+static int grpo__pool_take(grpo__pool *p, int64_t generation, int share, int thread) {
+    grpo__atomic *from = &p->workers[share].ticket;
+    int64_t ticket;
     do {
-        ticket = GRPO__LOAD_TICKET(from);
-        if (ticket >> 32 != (uint32_t)generation || !(ticket & 0xffffffffu)) return 0;
-    } while (!GRPO__SWAP_TICKET(from, ticket, ticket - 1));
-    p->run(p->job, grpo__pool_share(p, share + 1) - (int)(ticket & 0xffffffffu), thread);
+        ticket = GRPO__LOAD(from);
+        if (ticket >> 32 != generation || !(ticket & INT32_MAX)) return 0;
+    } while (!GRPO__SWAP(from, ticket, ticket - 1));
+    p->run(p->job, grpo__pool_share(p, share + 1) - (int)(ticket & INT32_MAX), thread);
     return 1;
 }
 
 /* The tasks of a generation as far as there are any: one's own, then those of the others. */
-static void grpo__pool_do(grpo__pool *p, int generation, int thread) {
+static void grpo__pool_do(grpo__pool *p, int64_t generation, int thread) {
     int i, n = p->num_threads, done = 0;
     for (i = 0; i < n; i++)
         while (grpo__pool_take(p, generation, (thread + i) % n, thread)) done++;
     if (done) GRPO__PLUS(&p->pending, -done);
 }
 
-static void grpo__pool_sleep(grpo__pool *p, int seen) {
+static void grpo__pool_sleep(grpo__pool *p, int64_t seen) {
     GRPO__LOCK(p);
     GRPO__PLUS(&p->sleepers, 1);
     while (GRPO__LOAD(&p->generation) == seen && !GRPO__LOAD(&p->quit)) GRPO__WAIT(p);
@@ -1392,12 +1393,13 @@ static void grpo__pool_sleep(grpo__pool *p, int seen) {
     GRPO__UNLOCK(p);
 }
 
-static GRPO__THREAD_MAIN(grpo__pool_work) {
+static GRPO__THREAD(grpo__pool_work) {
     grpo__worker *w = (grpo__worker *)argument;
     grpo__pool *p = w->pool;
-    int seen = 0, spins = 0;
+    int64_t seen = 0;
+    int spins = 0;
     while (!GRPO__LOAD(&p->quit)) {
-        int generation = GRPO__LOAD(&p->generation);
+        int64_t generation = GRPO__LOAD(&p->generation);
         if (generation == seen) {
             GRPO__PAUSE();
             if (++spins < GRPO__SPINS) continue;
@@ -1408,7 +1410,7 @@ static GRPO__THREAD_MAIN(grpo__pool_work) {
         }
         spins = 0;
     }
-    GRPO__THREAD_END;
+    return 0;
 }
 
 static void grpo__pool_wake(grpo__pool *p) {
@@ -1434,67 +1436,38 @@ static int grpo__num_threads(int asked) {
     return grpo__min(grpo__max(asked, 1), GRPO__MAX_THREADS);
 }
 
-/* 0 if the thread runs. */
-static int grpo__start_worker(grpo__worker *w) {
-#ifdef _WIN32
-    w->handle = CreateThread(NULL, 0, grpo__pool_work, w, 0, NULL);
-    return w->handle == NULL;
-#else
-    return pthread_create(&w->handle, NULL, grpo__pool_work, w);
-#endif
-}
-
-static void grpo__join_worker(grpo__worker *w) {
-#ifdef _WIN32
-    WaitForSingleObject(w->handle, INFINITE);
-    CloseHandle(w->handle);
-#else
-    pthread_join(w->handle, NULL);
-#endif
-}
-
 /* Fewer threads than asked for is no error: the results are the same. */
 static void grpo__pool_start(grpo__pool *p, int num_threads) {
     int i;
     memset(p, 0, sizeof *p);
     p->num_threads = 1;
-#ifdef _WIN32
-    InitializeSRWLock(&p->lock);
-    InitializeConditionVariable(&p->wake);
-#else
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->wake, NULL);
-#endif
+    GRPO__BEGIN(p);
     for (i = 1; i < num_threads; i++) {
         p->workers[i].pool = p;
         p->workers[i].thread = i;
-        if (grpo__start_worker(&p->workers[i])) break;
+        if (!GRPO__STARTS(&p->workers[i], grpo__pool_work)) break;
         p->num_threads = i + 1;
     }
 }
 
 static void grpo__pool_stop(grpo__pool *p) {
     int i;
-    GRPO__LOCK(p);
     GRPO__STORE(&p->quit, 1);
-    GRPO__WAKE(p);
-    GRPO__UNLOCK(p);
-    for (i = 1; i < p->num_threads; i++) grpo__join_worker(&p->workers[i]);
-#ifndef _WIN32
-    pthread_cond_destroy(&p->wake);
-    pthread_mutex_destroy(&p->lock);
-#endif
+    grpo__pool_wake(p);
+    for (i = 1; i < p->num_threads; i++) GRPO__JOIN(&p->workers[i]);
+    GRPO__END(p);
 }
 
 static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job) {
-    int generation = (GRPO__LOAD(&p->generation) + 1) & 0x7fffffff, spins = 0, i;
+    int64_t generation = (GRPO__LOAD(&p->generation) + 1) & INT32_MAX;
+    int spins = 0, i;
     p->run = run;
     p->job = job;
     p->num_tasks = num_tasks;
     GRPO__STORE(&p->pending, num_tasks);
     for (i = 0; i < p->num_threads; i++) {
         int tasks = grpo__pool_share(p, i + 1) - grpo__pool_share(p, i);
-        GRPO__STORE_TICKET(&p->workers[i].ticket, (uint64_t)generation << 32 | (uint64_t)tasks);
+        GRPO__STORE(&p->workers[i].ticket, generation << 32 | tasks);
     }
     GRPO__STORE(&p->generation, generation);
     grpo__pool_wake(p);
@@ -2216,9 +2189,9 @@ static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, co
 enum { GRPO__PANEL = 32 };
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
- * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines. Norm
- * and turn are computed in double and rounded once: the softmax of large scores feels every other
- * rounding of q and k. */
+ * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines.
+ * Norm and turn are computed in double and rounded once: the softmax of large scores feels every
+ * other rounding of q and k. */
 GRPO__INLINE void grpo__turn_pairs(float *y, const float *x, int normed, double rstd,
                                    const float *gain, const float *turns, int d) {
     int i, half = d / 2;
