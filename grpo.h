@@ -7563,10 +7563,10 @@ int grpo_values(grpo *critic, const grpo *g, float *values) {
 
 /* 1/2 max((V - R)^2, (V' - R)^2), and its derivative */
 static double grpo__value_loss(double V, double old, double R, double clip, double *d, int *held) {
-    double near = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
-    *held = (near - R) * (near - R) > (V - R) * (V - R);
+    double clipped = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
+    *held = (clipped - R) * (clipped - R) > (V - R) * (V - R);
     *d = *held ? 0 : V - R;         /* where V' is the worse, it is the bound, a constant        */
-    return *held ? 0.5 * (near - R) * (near - R) : 0.5 * (V - R) * (V - R);
+    return *held ? 0.5 * (clipped - R) * (clipped - R) : 0.5 * (V - R) * (V - R);
 }
 
 double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
