@@ -1127,38 +1127,16 @@ extern "C" {
 #define GRPO__PRINTF(text, first)
 #endif
 
-static int grpo__fail(grpo *g, int code, const char *format, ...) GRPO__PRINTF(3, 4);
-static int grpo__fail_config(grpo_config *c, int code, const char *format, ...) GRPO__PRINTF(3, 4);
-static void grpo__warn(grpo *g, const char *format, ...) GRPO__PRINTF(2, 3);
-
-static void grpo__say(grpo_config *c, char *text, const char *format, va_list arguments) {
-    vsnprintf(text, GRPO_ERROR_LENGTH, format, arguments);
-    if (c->log) c->log(text, c->user);
-}
-
+GRPO__PRINTF(3, 4)
 static int grpo__fail_config(grpo_config *c, int code, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    grpo__say(c, c->error, format, arguments);
+    vsnprintf(c->error, GRPO_ERROR_LENGTH, format, arguments);
     va_end(arguments);
+    if (c->log) c->log(c->error, c->user);
     return code;
 }
-
-static int grpo__fail(grpo *g, int code, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    grpo__say(&g->config, g->config.error, format, arguments);
-    va_end(arguments);
-    return code;
-}
-
-static void grpo__warn(grpo *g, const char *format, ...) {
-    char text[GRPO_ERROR_LENGTH];
-    va_list arguments;
-    va_start(arguments, format);
-    grpo__say(&g->config, text, format, arguments);
-    va_end(arguments);
-}
+#define grpo__fail(g, ...) grpo__fail_config(&(g)->config, __VA_ARGS__)
 
 const char *grpo_error(const grpo *g) {
     return g ? g->config.error : "there is no object: grpo_new() returned NULL, see config.error";
@@ -6586,10 +6564,13 @@ static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
  * The loop and its parts: rollout (above), score, compare, learn. */
 
 /* ---- score */
-static void grpo__missing_reward(grpo *g, int reward, int i, float value) {
-    grpo__warn(g, "reward \"%s\" is %g for completion %d of prompt %d: the sample is left out",
-               g->config.rewards[reward].name, (double)value, i % g->batch.group_size,
-               i / g->batch.group_size);
+static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
+    char text[GRPO_ERROR_LENGTH];
+    if (!g->config.log) return;
+    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: the sample is "
+             "left out", reward->name, (double)value, i % g->batch.group_size,
+             i / g->batch.group_size);
+    g->config.log(text, g->config.user);
 }
 
 /* Rewards of steps -> the completion's part, their sum; packed into step_offsets ... */
@@ -6644,8 +6625,7 @@ static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int 
         return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
     for (i = first; i < end; i++) {
         if (reward->function) part[i] = reward->function(&b->samples[i], reward->user);
-        if (!grpo__finite((double)part[i]))
-            grpo__missing_reward(g, (int)(reward - g->config.rewards), i, part[i]);
+        if (!grpo__finite((double)part[i])) grpo__missing_reward(g, reward, i, part[i]);
         b->rewards[i] += reward->weight * part[i];
     }
     return GRPO_OK;
@@ -7806,7 +7786,7 @@ enum { GRPO__NAME = 160 };
 /* ---- text out: like snprintf, it counts what does not fit */
 typedef struct grpo__text { char *bytes; size_t capacity, length; } grpo__text;
 
-static void grpo__append(grpo__text *t, const char *format, ...) GRPO__PRINTF(2, 3);
+GRPO__PRINTF(2, 3)
 static void grpo__append(grpo__text *t, const char *format, ...) {
     size_t room = t->length < t->capacity ? t->capacity - t->length : 0;
     va_list arguments;
