@@ -1618,10 +1618,11 @@ enum { GRPO__WIDEST = 32,
        GRPO__SHARED_COLUMNS = 2048 };         /* of B's panels that all threads share             */
 
 /* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j], where from has
- * c's rows, and NULL is zero. On x86 a tile is one or
- * two vectors wide; row i of it lives in the registers ci_left, ci_right. mm is the unit's prefix.
- * Weights that come from memory are asked for one panel of a block ahead. */
+ * c's rows, and NULL is zero. A tile is one or two vectors wide; row i of it lives in the registers
+ * ci_left, ci_right. mm is the unit's prefix. Weights that come from memory are asked for one panel
+ * of a block ahead. */
 enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
+#define GRPO__BOTH(unit, rows) { grpo__tile_##unit##_##rows##_1, grpo__tile_##unit##_##rows##_2 }
 #if defined(GRPO__X86) || defined(GRPO__NEON)
 #define GRPO__ZERO_2(i, mm)  vector c##i##_left = mm##_setzero_ps(),                            \
                                     c##i##_right = mm##_setzero_ps();
@@ -1644,7 +1645,8 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
                              __builtin_prefetch(b + GRPO__AHEAD + lanes, 0, 2);
 #define GRPO__ROWS_1(X, mm)  X(0, mm)
 #define GRPO__ROWS_2(X, mm)  X(0, mm) X(1, mm)
-#define GRPO__ROWS_4(X, mm)  GRPO__ROWS_2(X, mm) X(2, mm) X(3, mm)
+#define GRPO__ROWS_3(X, mm)  GRPO__ROWS_2(X, mm) X(2, mm)
+#define GRPO__ROWS_4(X, mm)  GRPO__ROWS_3(X, mm) X(3, mm)
 #define GRPO__ROWS_6(X, mm)  GRPO__ROWS_4(X, mm) X(4, mm) X(5, mm)
 #define GRPO__ROWS_8(X, mm)  GRPO__ROWS_6(X, mm) X(6, mm) X(7, mm)
 #define GRPO__ROWS_12(X, mm) GRPO__ROWS_8(X, mm) X(8, mm) X(9, mm) X(10, mm) X(11, mm)
@@ -1669,83 +1671,67 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
 #define GRPO__TILES(unit, target, type, mm, rows)                                               \
     GRPO__TILE(unit, target, type, mm, rows, 1)                                                 \
     GRPO__TILE(unit, target, type, mm, rows, 2)
+/* A unit's tiles, of so many rows each, and the table of them. */
+#define GRPO__KERNEL(unit, target, type, mm, a, b, c, d, e)                                     \
+    GRPO__TILES(unit, target, type, mm, a)                                                      \
+    GRPO__TILES(unit, target, type, mm, b)                                                      \
+    GRPO__TILES(unit, target, type, mm, c)                                                      \
+    GRPO__TILES(unit, target, type, mm, d)                                                      \
+    GRPO__TILES(unit, target, type, mm, e)                                                      \
+    static const grpo__kernel grpo__kernel_##unit = {                                           \
+        (int)(2 * sizeof(type) / sizeof(float)), { a, b, c, d, e },                             \
+        { GRPO__BOTH(unit, a), GRPO__BOTH(unit, b), GRPO__BOTH(unit, c), GRPO__BOTH(unit, d),   \
+          GRPO__BOTH(unit, e) } };
 #endif
 #ifdef GRPO__X86
 #define GRPO__AVX512 __attribute__((target("avx512f")))
 #define GRPO__AVX2 __attribute__((target("avx2,fma")))
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 14)
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 8)
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 4)
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 2)
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 1)
-GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 6)
-GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 4)
-GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 2)
-GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 1)
+GRPO__KERNEL(avx512, GRPO__AVX512, __m512, _mm512, 14, 8, 4, 2, 1)
+GRPO__KERNEL(avx2, GRPO__AVX2, __m256, _mm256, 6, 4, 3, 2, 1)
 #elif defined(GRPO__NEON)
 #define grpo__neon_loadu_ps(p) vld1q_f32(p)
 #define grpo__neon_storeu_ps(p, x) vst1q_f32(p, x)
 #define grpo__neon_set1_ps(x) vdupq_n_f32(x)
 #define grpo__neon_setzero_ps() vdupq_n_f32(0)
 #define grpo__neon_fmadd_ps(x, y, z) vfmaq_f32(z, x, y)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 12)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 8)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 4)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 2)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 1)
+GRPO__KERNEL(neon, , float32x4_t, grpo__neon, 12, 8, 4, 2, 1)
 #endif
 
 #ifndef GRPO__NEON
-#define GRPO__TILE_PLAIN(rows, columns)                                                         \
-    static void grpo__tile_plain_##rows##_##columns(int k, const float *a, size_t a_row,        \
+#define GRPO__TILE_PLAIN(rows, wide)                                                            \
+    static void grpo__tile_plain_##rows##_##wide(int k, const float *a, size_t a_row,           \
             size_t a_depth, const float *b, size_t b_depth, const float *from, float *c,        \
             size_t c_row) {                                                                     \
         int p;                                                                                  \
         size_t i, j;                                                                            \
         for (i = 0; i < rows; i++)                                                              \
-            for (j = 0; j < columns; j++) c[i * c_row + j] = from ? from[i * c_row + j] : 0;    \
+            for (j = 0; j < 4 * wide; j++) c[i * c_row + j] = from ? from[i * c_row + j] : 0;   \
         for (p = 0; p < k; p++, a += a_depth, b += b_depth)                                     \
             for (i = 0; i < rows; i++)                                                          \
-                for (j = 0; j < columns; j++) c[i * c_row + j] += a[i * a_row] * b[j];          \
+                for (j = 0; j < 4 * wide; j++) c[i * c_row + j] += a[i * a_row] * b[j];         \
     }
-GRPO__TILE_PLAIN(4, 4)
-GRPO__TILE_PLAIN(4, 8)
-GRPO__TILE_PLAIN(1, 4)
-GRPO__TILE_PLAIN(1, 8)
+GRPO__TILE_PLAIN(4, 1)
+GRPO__TILE_PLAIN(4, 2)
+GRPO__TILE_PLAIN(1, 1)
+GRPO__TILE_PLAIN(1, 2)
+static const grpo__kernel grpo__kernel_plain = {
+    8, { 4, 1, 0, 0, 0 }, { GRPO__BOTH(plain, 4), GRPO__BOTH(plain, 1) } };
 #endif
 
-#define GRPO__BOTH(unit, rows) { grpo__tile_##unit##_##rows##_1, grpo__tile_##unit##_##rows##_2 }
 /* The best there is, of tiles up to so many columns wide. */
 static grpo__kernel grpo__choose_kernel(int widest) {
 #ifdef GRPO__X86
-    grpo__kernel avx512 = { 32, { 14, 8, 4, 2, 1 }, {
-        GRPO__BOTH(avx512, 14), GRPO__BOTH(avx512, 8), GRPO__BOTH(avx512, 4), GRPO__BOTH(avx512, 2),
-        GRPO__BOTH(avx512, 1) } };
-    grpo__kernel avx2 = { 16, { 6, 4, 2, 1, 0 }, {
-        GRPO__BOTH(avx2, 6), GRPO__BOTH(avx2, 4), GRPO__BOTH(avx2, 2), GRPO__BOTH(avx2, 1) } };
-    if (widest >= 32 && __builtin_cpu_supports("avx512f")) return avx512;
+    if (widest >= 32 && __builtin_cpu_supports("avx512f")) return grpo__kernel_avx512;
     if (widest >= 16 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return avx2;
+        return grpo__kernel_avx2;
 #endif
+    (void)widest;
 #ifdef GRPO__NEON
-    {
-        grpo__kernel neon = { 8, { 12, 8, 4, 2, 1 }, {
-            GRPO__BOTH(neon, 12), GRPO__BOTH(neon, 8), GRPO__BOTH(neon, 4), GRPO__BOTH(neon, 2),
-            GRPO__BOTH(neon, 1) } };
-        (void)widest;
-        return neon;
-    }
+    return grpo__kernel_neon;
 #else
-    {
-        grpo__kernel plain = { 8, { 4, 1, 0, 0, 0 }, {
-            { grpo__tile_plain_4_4, grpo__tile_plain_4_8 },
-            { grpo__tile_plain_1_4, grpo__tile_plain_1_8 } } };
-        (void)widest;
-        return plain;
-    }
+    return grpo__kernel_plain;
 #endif
 }
-#undef GRPO__BOTH
 
 /* A matrix of which element (i, j) is at [i * down + j * across]. */
 typedef struct grpo__view { const float *at; size_t down, across; } grpo__view;
