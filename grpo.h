@@ -5808,6 +5808,9 @@ static void grpo__put_setting(grpo_objective *o, const grpo__setting *field, dou
 
 /* The length of the word at `at`; words are separated by blanks. */
 static size_t grpo__word_length(const char *at) { return strcspn(at, " \t\n"); }
+static int grpo__is_word(const char *name, const char *word, size_t length) {
+    return strlen(name) == length && !memcmp(name, word, length);
+}
 
 /* Which of the words is this one? -1: none. */
 static int grpo__word_index(const char *words, const char *word, size_t length) {
@@ -5910,30 +5913,32 @@ static int grpo__check_objective(grpo_config *c) {
     return GRPO_OK;
 }
 
-static int grpo__bad_setting(char *error, const char *format, const char *word, int length) {
-    if (error) snprintf(error, GRPO_ERROR_LENGTH, format, length, word);
+static int grpo__bad_setting(char *error, const char *word, size_t length, const char *wrong) {
+    if (error) snprintf(error, GRPO_ERROR_LENGTH, "\"%.*s\"%s", (int)length, word, wrong);
     return GRPO_BAD_INPUT;
 }
 
 /* field=value */
-static int grpo__set_word(grpo_objective *o, const char *word, int length, char *error) {
+static int grpo__set_word(grpo_objective *o, const char *word, size_t length, char *error) {
+    const grpo__setting *field = grpo__settings, *end = field + GRPO__NUM_SETTINGS;
     size_t name = strcspn(word, "=");
-    const char *text = word + name + 1;
+    const char *text = word + name + 1, *wrong = NULL;
     double value = 0;
-    int i, words;
-    for (i = 0; i < GRPO__NUM_SETTINGS; i++)
-        if (strlen(grpo__settings[i].name) == name
-            && !strncmp(grpo__settings[i].name, word, name)) break;
-    if (i == GRPO__NUM_SETTINGS)
-        return grpo__bad_setting(error, "\"%.*s\": an objective has no such field", word, length);
-    words = grpo__settings[i].words && *grpo__settings[i].words;
-    if (words) value = grpo__word_index(grpo__settings[i].words, text, grpo__word_length(text));
-    if (words ? value < 0 : grpo__json_number(text, &value) != word + length)
-        return grpo__bad_setting(error, words ? "\"%.*s\": the field has no such value"
-                                              : "\"%.*s\" is not a number", word, length);
-    if (!(value >= grpo__settings[i].least && value <= grpo__settings[i].most))
-        return grpo__bad_setting(error, "\"%.*s\" is out of range", word, length);
-    grpo__put_setting(o, &grpo__settings[i], value);
+    while (field < end && !grpo__is_word(field->name, word, name)) field++;
+    if (field == end) {
+        wrong = ": an objective has no such field";
+    } else if (field->words && *field->words) {
+        value = grpo__word_index(field->words, text, grpo__word_length(text));
+        if (value < 0) wrong = ": the field has no such value";
+    } else if (grpo__json_number(text, &value) != word + length) {
+        wrong = " is not a number";
+    } else if (!(value >= field->least && value <= field->most)) {
+        wrong = " is out of range";
+    } else if (field->words && floor(value) != value) {
+        wrong = " is not a whole number";
+    }
+    if (wrong) return grpo__bad_setting(error, word, length, wrong);
+    grpo__put_setting(o, field, value);
     return GRPO_OK;
 }
 
@@ -5944,13 +5949,12 @@ int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
     for (; *at && !code; at += strspn(at, " \t\n")) {
         size_t length = grpo__word_length(at);
         if (strcspn(at, "=") < length) {
-            code = grpo__set_word(&changed, at, (int)length, error);
+            code = grpo__set_word(&changed, at, length, error);
         } else {
             for (i = 0; i < GRPO__NUM_PRESETS; i++)
-                if (strlen(grpo__presets[i].name) == length
-                    && !strncmp(grpo__presets[i].name, at, length)) break;
+                if (grpo__is_word(grpo__presets[i].name, at, length)) break;
             if (i == GRPO__NUM_PRESETS)
-                return grpo__bad_setting(error, "\"%.*s\" is not a preset", at, (int)length);
+                return grpo__bad_setting(error, at, length, " is not a preset");
             memset(&changed, 0, sizeof changed);
             code = grpo_objective_set(&changed, grpo__presets[i].settings, error);
         }

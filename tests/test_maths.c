@@ -369,7 +369,7 @@ static void test_settings(void)
     char error[GRPO_ERROR_LENGTH];
     const char *name, *source, *bad[] = {
         "nonsense", "epsilon=", "epsilon=abc", "epsilon=-1", "loss=what", "nofield=1", "dapo =3",
-        "beta=0.1x", "epsilon=0.1 loss=", "=" };
+        "beta=0.1x", "epsilon=0.1 loss=", "=", "max_resamples=1.5" };
     size_t i;
     int n;
     CHECK(o.epsilon_high == 0.28f && o.equal_rewards == GRPO_EQUAL_RESAMPLE && o.max_resamples == 4
