@@ -6484,7 +6484,6 @@ static void grpo__cpu_close(void *context) {
     grpo__release(&memory, cpu);
 }
 
-
 static size_t grpo__scratch_size(const grpo_config *c) {
     size_t each = grpo__multiply((size_t)grpo__num_threads(c->threads), grpo__attention_floats(c));
     size_t shared = (size_t)GRPO__BLOCK_DEPTH * GRPO__SHARED_COLUMNS + 16;
@@ -6548,7 +6547,6 @@ const grpo_backend *grpo_cpu(void) {
     };
     return &table;
 }
-static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
 
 /* ------------------------------------------------------------------------------------ >>step --
  * The loop and its parts: rollout (above), score, compare, learn. */
@@ -7188,6 +7186,8 @@ int grpo_set_reference(grpo *g, float alpha) {
     return grpo__device_check(g);
 }
 
+static int grpo__append_metrics(grpo *g, const grpo_metrics *m);              /* in >>files      */
+
 int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics *metrics) {
     grpo_metrics m;
     double start = grpo__seconds();
@@ -7814,7 +7814,8 @@ static void grpo__append_escaped(grpo__text *t, const char *s, int most) {
     }
 }
 
-/* ---- metrics: one object a line. TRL's names; the last three lines of the table are ours */
+/* ---- metrics: one object a line. TRL's names; those under critic are veRL's; kl/k1 to beta, and
+ * what follows the critic's, are ours */
 int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
     const struct { const char *name; double value; } table[] = {
         { "loss", m->loss }, { "policy_loss", m->policy_loss }, { "grad_norm", m->grad_norm },
