@@ -5652,15 +5652,18 @@ static double grpo__advantage_of(const grpo_objective *o, double r, int i,
     }
 }
 
+static int grpo__check_group_sizes(int num_groups, int group_size) {
+    return num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size ? GRPO_BAD_INPUT
+                                                                                   : GRPO_OK;
+}
+
 /* sum[i] += weight * A_i */
-static int grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
-                                int num_groups, int group_size, const int *lengths, float *sum,
-                                unsigned char *equal) {
-    grpo__statistics batch;
+static void grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
+                                 int num_groups, int group_size, const int *lengths, float *sum,
+                                 unsigned char *equal) {
+    grpo__statistics batch = grpo__describe(rewards, NULL, num_groups * group_size,
+                                            o->advantage_ddof);
     int p, i;
-    if (num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size)
-        return GRPO_BAD_INPUT;
-    batch = grpo__describe(rewards, NULL, num_groups * group_size, o->advantage_ddof);
     for (p = 0; p < num_groups; p++) {
         size_t at = grpo__size(p, group_size);
         grpo__statistics group = grpo__describe(rewards + at, lengths ? lengths + at : NULL,
@@ -5672,28 +5675,28 @@ static int grpo__add_advantages(const grpo_objective *o, const float *rewards, f
                 sum[at + (size_t)i] += weight * (float)grpo__advantage_of(o, r, i, &group, &batch);
         }
     }
-    return GRPO_OK;
 }
 
 int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
                     const int *lengths, float *advantages, unsigned char *equal) {
-    int i;
-    if (num_groups > 0 && group_size > 0 && num_groups <= INT32_MAX / group_size)
-        for (i = 0; i < num_groups * group_size; i++) advantages[i] = 0;
-    return grpo__add_advantages(o, rewards, 1.0f, num_groups, group_size, lengths, advantages,
-                                equal);
+    int i, code = grpo__check_group_sizes(num_groups, group_size);
+    if (code) return code;
+    for (i = 0; i < num_groups * group_size; i++) advantages[i] = 0;
+    grpo__add_advantages(o, rewards, 1.0f, num_groups, group_size, lengths, advantages, equal);
+    return GRPO_OK;
 }
 
 int grpo_combine_advantages(const grpo_objective *o, const float *parts, const float *weights,
                             int num_rewards, int num_groups, int group_size, const int *lengths,
                             float *advantages) {
     grpo__statistics batch;
-    int i, k, n = num_groups * group_size, code = GRPO_OK;
-    for (i = 0; i < n; i++) advantages[i] = 0;
-    for (k = 0; k < num_rewards && !code; k++)
-        code = grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
-                                    lengths, advantages, NULL);
+    int i, k, n, code = grpo__check_group_sizes(num_groups, group_size);
     if (code) return code;
+    n = num_groups * group_size;
+    for (i = 0; i < n; i++) advantages[i] = 0;
+    for (k = 0; k < num_rewards; k++)
+        grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
+                             lengths, advantages, NULL);
     batch = grpo__describe(advantages, NULL, n, o->advantage_ddof);
     for (i = 0; i < n; i++)
         advantages[i] = batch.equal ? 0 : (float)(((double)advantages[i] - batch.mean)
@@ -5704,10 +5707,8 @@ int grpo_combine_advantages(const grpo_objective *o, const float *parts, const f
 int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_size,
                             const int *step_offsets, const int *step_ends,
                             const float *step_rewards, const int *offsets, float *advantages) {
-    int p, i, j, t;
-    if (num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size)
-        return GRPO_BAD_INPUT;
-    for (p = 0; p < num_groups; p++) {
+    int p, i, j, t, code = grpo__check_group_sizes(num_groups, group_size);
+    for (p = 0; p < num_groups && !code; p++) {
         int first = p * group_size, steps = step_offsets[first];
         grpo__statistics group = grpo__describe(step_rewards + steps, NULL,
                                                 step_offsets[first + group_size] - steps,
@@ -5721,7 +5722,7 @@ int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_s
                                              / (group.std + (double)o->advantage_eps);
         }
     }
-    return GRPO_OK;
+    return code;
 }
 
 void grpo_whiten(float *x, const unsigned char *mask, int n) {
