@@ -1165,38 +1165,16 @@ extern "C" {
 #define GRPO__PRINTF(text, first)
 #endif
 
-static int grpo__fail(grpo *g, int code, const char *format, ...) GRPO__PRINTF(3, 4);
-static int grpo__fail_config(grpo_config *c, int code, const char *format, ...) GRPO__PRINTF(3, 4);
-static void grpo__warn(grpo *g, const char *format, ...) GRPO__PRINTF(2, 3);
-
-static void grpo__say(grpo_config *c, char *text, const char *format, va_list arguments) {
-    vsnprintf(text, GRPO_ERROR_LENGTH, format, arguments);
-    if (c->log) c->log(text, c->user);
-}
-
+GRPO__PRINTF(3, 4)
 static int grpo__fail_config(grpo_config *c, int code, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    grpo__say(c, c->error, format, arguments);
+    vsnprintf(c->error, GRPO_ERROR_LENGTH, format, arguments);
     va_end(arguments);
+    if (c->log) c->log(c->error, c->user);
     return code;
 }
-
-static int grpo__fail(grpo *g, int code, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    grpo__say(&g->config, g->config.error, format, arguments);
-    va_end(arguments);
-    return code;
-}
-
-static void grpo__warn(grpo *g, const char *format, ...) {
-    char text[GRPO_ERROR_LENGTH];
-    va_list arguments;
-    va_start(arguments, format);
-    grpo__say(&g->config, text, format, arguments);
-    va_end(arguments);
-}
+#define grpo__fail(g, ...) grpo__fail_config(&(g)->config, __VA_ARGS__)
 
 const char *grpo_error(const grpo *g) {
     return g ? g->config.error : "there is no object: grpo_new() returned NULL, see config.error";
@@ -1330,35 +1308,35 @@ enum { GRPO__MAX_THREADS = 64 };
 enum { GRPO__SPINS = 2000 };        /* some 50 microseconds before a waiting thread blocks       */
 
 #ifdef _WIN32
-typedef LONG grpo__int;
-typedef LONG64 grpo__ticket;
-#define GRPO__LOAD(p)          InterlockedOr((p), 0)
-#define GRPO__STORE(p, v)      (void)InterlockedExchange((p), (v))
-#define GRPO__PLUS(p, v)       (void)InterlockedExchangeAdd((p), (v))
-#define GRPO__LOAD_TICKET(p)   (uint64_t)InterlockedCompareExchange64((p), 0, 0)
-#define GRPO__STORE_TICKET(p, v) (void)InterlockedExchange64((p), (LONG64)(v))
-#define GRPO__SWAP_TICKET(p, old, v) \
-    (InterlockedCompareExchange64((p), (LONG64)(v), (LONG64)(old)) == (LONG64)(old))
+typedef LONG64 grpo__atomic;
+typedef SRWLOCK grpo__lock;
+typedef CONDITION_VARIABLE grpo__wake;
+typedef HANDLE grpo__thread;
+#define GRPO__LOAD(p)          InterlockedCompareExchange64((p), 0, 0)
+#define GRPO__STORE(p, v)      (void)InterlockedExchange64((p), (v))
+#define GRPO__PLUS(p, v)       (void)InterlockedExchangeAdd64((p), (v))
+#define GRPO__SWAP(p, old, v)  (InterlockedCompareExchange64((p), (v), (old)) == (old))
 #define GRPO__PAUSE()          YieldProcessor()
 #define GRPO__YIELD()          SwitchToThread()
 #define GRPO__LOCK(p)          AcquireSRWLockExclusive(&(p)->lock)
 #define GRPO__UNLOCK(p)        ReleaseSRWLockExclusive(&(p)->lock)
 #define GRPO__WAIT(p)          SleepConditionVariableSRW(&(p)->wake, &(p)->lock, INFINITE, 0)
 #define GRPO__WAKE(p)          WakeAllConditionVariable(&(p)->wake)
-typedef SRWLOCK grpo__lock;
-typedef CONDITION_VARIABLE grpo__wake;
-typedef HANDLE grpo__thread;
-#define GRPO__THREAD_MAIN(name) DWORD WINAPI name(LPVOID argument)
-#define GRPO__THREAD_END       return 0
+#define GRPO__BEGIN(p)         InitializeSRWLock(&(p)->lock), \
+                               InitializeConditionVariable(&(p)->wake)
+#define GRPO__END(p)           (void)(p)
+#define GRPO__THREAD(name)     DWORD WINAPI name(LPVOID argument)
+#define GRPO__STARTS(w, main)  (((w)->handle = CreateThread(NULL, 0, main, (w), 0, NULL)) != NULL)
+#define GRPO__JOIN(w)          WaitForSingleObject((w)->handle, INFINITE), CloseHandle((w)->handle)
 #else
-typedef int grpo__int;
-typedef uint64_t grpo__ticket __attribute__((aligned(8)));
+typedef int64_t grpo__atomic __attribute__((aligned(8)));
+typedef pthread_mutex_t grpo__lock;
+typedef pthread_cond_t grpo__wake;
+typedef pthread_t grpo__thread;
 #define GRPO__LOAD(p)          __atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define GRPO__STORE(p, v)      __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define GRPO__PLUS(p, v)       (void)__atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
-#define GRPO__LOAD_TICKET(p)   GRPO__LOAD(p)
-#define GRPO__STORE_TICKET(p, v) GRPO__STORE(p, v)
-#define GRPO__SWAP_TICKET(p, old, v) \
+#define GRPO__SWAP(p, old, v) \
     __atomic_compare_exchange_n((p), &(old), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 #if defined(__x86_64__) || defined(__i386__)
 #define GRPO__PAUSE()          __builtin_ia32_pause()         /* the core's other half may work   */
@@ -1370,16 +1348,17 @@ typedef uint64_t grpo__ticket __attribute__((aligned(8)));
 #define GRPO__UNLOCK(p)        pthread_mutex_unlock(&(p)->lock)
 #define GRPO__WAIT(p)          pthread_cond_wait(&(p)->wake, &(p)->lock)
 #define GRPO__WAKE(p)          pthread_cond_broadcast(&(p)->wake)
-typedef pthread_mutex_t grpo__lock;
-typedef pthread_cond_t grpo__wake;
-typedef pthread_t grpo__thread;
-#define GRPO__THREAD_MAIN(name) void *name(void *argument)
-#define GRPO__THREAD_END       return NULL
+#define GRPO__BEGIN(p)         pthread_mutex_init(&(p)->lock, NULL), \
+                               pthread_cond_init(&(p)->wake, NULL)
+#define GRPO__END(p)           pthread_cond_destroy(&(p)->wake), pthread_mutex_destroy(&(p)->lock)
+#define GRPO__THREAD(name)     void *name(void *argument)
+#define GRPO__STARTS(w, main)  (pthread_create(&(w)->handle, NULL, main, (w)) == 0)
+#define GRPO__JOIN(w)          pthread_join((w)->handle, NULL)
 #endif
 
 struct grpo__pool;
 typedef struct grpo__worker {       /* in cache lines of its own                                 */
-    grpo__ticket ticket;
+    grpo__atomic ticket;
     struct grpo__pool *pool;
     int thread;
     grpo__thread handle;
@@ -1388,7 +1367,7 @@ typedef struct grpo__worker {       /* in cache lines of its own                
 
 typedef struct grpo__pool {
     int num_threads;                /* the caller's thread included                              */
-    grpo__int generation, pending, sleepers, quit;
+    grpo__atomic generation, pending, sleepers, quit;
     grpo__task run;
     void *job;
     int num_tasks;
@@ -1403,26 +1382,26 @@ static int grpo__pool_share(const grpo__pool *p, int thread) {
 }
 
 /* Do one task of a share, in the given generation. Returns 0 when none is left. */
-static int grpo__pool_take(grpo__pool *p, int generation, int share, int thread) {
-    grpo__ticket *from = &p->workers[share].ticket;
-    uint64_t ticket;
+static int grpo__pool_take(grpo__pool *p, int64_t generation, int share, int thread) {
+    grpo__atomic *from = &p->workers[share].ticket;
+    int64_t ticket;
     do {
-        ticket = GRPO__LOAD_TICKET(from);
-        if (ticket >> 32 != (uint32_t)generation || !(ticket & 0xffffffffu)) return 0;
-    } while (!GRPO__SWAP_TICKET(from, ticket, ticket - 1));
-    p->run(p->job, grpo__pool_share(p, share + 1) - (int)(ticket & 0xffffffffu), thread);
+        ticket = GRPO__LOAD(from);
+        if (ticket >> 32 != generation || !(ticket & INT32_MAX)) return 0;
+    } while (!GRPO__SWAP(from, ticket, ticket - 1));
+    p->run(p->job, grpo__pool_share(p, share + 1) - (int)(ticket & INT32_MAX), thread);
     return 1;
 }
 
 /* The tasks of a generation as far as there are any: one's own, then those of the others. */
-static void grpo__pool_do(grpo__pool *p, int generation, int thread) {
+static void grpo__pool_do(grpo__pool *p, int64_t generation, int thread) {
     int i, n = p->num_threads, done = 0;
     for (i = 0; i < n; i++)
         while (grpo__pool_take(p, generation, (thread + i) % n, thread)) done++;
     if (done) GRPO__PLUS(&p->pending, -done);
 }
 
-static void grpo__pool_sleep(grpo__pool *p, int seen) {
+static void grpo__pool_sleep(grpo__pool *p, int64_t seen) {
     GRPO__LOCK(p);
     GRPO__PLUS(&p->sleepers, 1);
     while (GRPO__LOAD(&p->generation) == seen && !GRPO__LOAD(&p->quit)) GRPO__WAIT(p);
@@ -1430,12 +1409,13 @@ static void grpo__pool_sleep(grpo__pool *p, int seen) {
     GRPO__UNLOCK(p);
 }
 
-static GRPO__THREAD_MAIN(grpo__pool_work) {
+static GRPO__THREAD(grpo__pool_work) {
     grpo__worker *w = (grpo__worker *)argument;
     grpo__pool *p = w->pool;
-    int seen = 0, spins = 0;
+    int64_t seen = 0;
+    int spins = 0;
     while (!GRPO__LOAD(&p->quit)) {
-        int generation = GRPO__LOAD(&p->generation);
+        int64_t generation = GRPO__LOAD(&p->generation);
         if (generation == seen) {
             GRPO__PAUSE();
             if (++spins < GRPO__SPINS) continue;
@@ -1446,7 +1426,7 @@ static GRPO__THREAD_MAIN(grpo__pool_work) {
         }
         spins = 0;
     }
-    GRPO__THREAD_END;
+    return 0;
 }
 
 static void grpo__pool_wake(grpo__pool *p) {
@@ -1472,67 +1452,38 @@ static int grpo__num_threads(int asked) {
     return grpo__min(grpo__max(asked, 1), GRPO__MAX_THREADS);
 }
 
-/* 0 if the thread runs. */
-static int grpo__start_worker(grpo__worker *w) {
-#ifdef _WIN32
-    w->handle = CreateThread(NULL, 0, grpo__pool_work, w, 0, NULL);
-    return w->handle == NULL;
-#else
-    return pthread_create(&w->handle, NULL, grpo__pool_work, w);
-#endif
-}
-
-static void grpo__join_worker(grpo__worker *w) {
-#ifdef _WIN32
-    WaitForSingleObject(w->handle, INFINITE);
-    CloseHandle(w->handle);
-#else
-    pthread_join(w->handle, NULL);
-#endif
-}
-
 /* Fewer threads than asked for is no error: the results are the same. */
 static void grpo__pool_start(grpo__pool *p, int num_threads) {
     int i;
     memset(p, 0, sizeof *p);
     p->num_threads = 1;
-#ifdef _WIN32
-    InitializeSRWLock(&p->lock);
-    InitializeConditionVariable(&p->wake);
-#else
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->wake, NULL);
-#endif
+    GRPO__BEGIN(p);
     for (i = 1; i < num_threads; i++) {
         p->workers[i].pool = p;
         p->workers[i].thread = i;
-        if (grpo__start_worker(&p->workers[i])) break;
+        if (!GRPO__STARTS(&p->workers[i], grpo__pool_work)) break;
         p->num_threads = i + 1;
     }
 }
 
 static void grpo__pool_stop(grpo__pool *p) {
     int i;
-    GRPO__LOCK(p);
     GRPO__STORE(&p->quit, 1);
-    GRPO__WAKE(p);
-    GRPO__UNLOCK(p);
-    for (i = 1; i < p->num_threads; i++) grpo__join_worker(&p->workers[i]);
-#ifndef _WIN32
-    pthread_cond_destroy(&p->wake);
-    pthread_mutex_destroy(&p->lock);
-#endif
+    grpo__pool_wake(p);
+    for (i = 1; i < p->num_threads; i++) GRPO__JOIN(&p->workers[i]);
+    GRPO__END(p);
 }
 
 static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job) {
-    int generation = (GRPO__LOAD(&p->generation) + 1) & 0x7fffffff, spins = 0, i;
+    int64_t generation = (GRPO__LOAD(&p->generation) + 1) & INT32_MAX;
+    int spins = 0, i;
     p->run = run;
     p->job = job;
     p->num_tasks = num_tasks;
     GRPO__STORE(&p->pending, num_tasks);
     for (i = 0; i < p->num_threads; i++) {
         int tasks = grpo__pool_share(p, i + 1) - grpo__pool_share(p, i);
-        GRPO__STORE_TICKET(&p->workers[i].ticket, (uint64_t)generation << 32 | (uint64_t)tasks);
+        GRPO__STORE(&p->workers[i].ticket, generation << 32 | tasks);
     }
     GRPO__STORE(&p->generation, generation);
     grpo__pool_wake(p);
@@ -1705,10 +1656,11 @@ enum { GRPO__WIDEST = 32,
        GRPO__SHARED_COLUMNS = 2048 };         /* of B's panels that all threads share             */
 
 /* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j], where from has
- * c's rows, and NULL is zero. On x86 a tile is one or
- * two vectors wide; row i of it lives in the registers ci_left, ci_right. mm is the unit's prefix.
- * Weights that come from memory are asked for one panel of a block ahead. */
+ * c's rows, and NULL is zero. A tile is one or two vectors wide; row i of it lives in the registers
+ * ci_left, ci_right. mm is the unit's prefix. Weights that come from memory are asked for one panel
+ * of a block ahead. */
 enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
+#define GRPO__BOTH(unit, rows) { grpo__tile_##unit##_##rows##_1, grpo__tile_##unit##_##rows##_2 }
 #if defined(GRPO__X86) || defined(GRPO__NEON)
 #define GRPO__ZERO_2(i, mm)  vector c##i##_left = mm##_setzero_ps(),                            \
                                     c##i##_right = mm##_setzero_ps();
@@ -1731,7 +1683,8 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
                              __builtin_prefetch(b + GRPO__AHEAD + lanes, 0, 2);
 #define GRPO__ROWS_1(X, mm)  X(0, mm)
 #define GRPO__ROWS_2(X, mm)  X(0, mm) X(1, mm)
-#define GRPO__ROWS_4(X, mm)  GRPO__ROWS_2(X, mm) X(2, mm) X(3, mm)
+#define GRPO__ROWS_3(X, mm)  GRPO__ROWS_2(X, mm) X(2, mm)
+#define GRPO__ROWS_4(X, mm)  GRPO__ROWS_3(X, mm) X(3, mm)
 #define GRPO__ROWS_6(X, mm)  GRPO__ROWS_4(X, mm) X(4, mm) X(5, mm)
 #define GRPO__ROWS_8(X, mm)  GRPO__ROWS_6(X, mm) X(6, mm) X(7, mm)
 #define GRPO__ROWS_12(X, mm) GRPO__ROWS_8(X, mm) X(8, mm) X(9, mm) X(10, mm) X(11, mm)
@@ -1756,83 +1709,67 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
 #define GRPO__TILES(unit, target, type, mm, rows)                                               \
     GRPO__TILE(unit, target, type, mm, rows, 1)                                                 \
     GRPO__TILE(unit, target, type, mm, rows, 2)
+/* A unit's tiles, of so many rows each, and the table of them. */
+#define GRPO__KERNEL(unit, target, type, mm, a, b, c, d, e)                                     \
+    GRPO__TILES(unit, target, type, mm, a)                                                      \
+    GRPO__TILES(unit, target, type, mm, b)                                                      \
+    GRPO__TILES(unit, target, type, mm, c)                                                      \
+    GRPO__TILES(unit, target, type, mm, d)                                                      \
+    GRPO__TILES(unit, target, type, mm, e)                                                      \
+    static const grpo__kernel grpo__kernel_##unit = {                                           \
+        (int)(2 * sizeof(type) / sizeof(float)), { a, b, c, d, e },                             \
+        { GRPO__BOTH(unit, a), GRPO__BOTH(unit, b), GRPO__BOTH(unit, c), GRPO__BOTH(unit, d),   \
+          GRPO__BOTH(unit, e) } };
 #endif
 #ifdef GRPO__X86
 #define GRPO__AVX512 __attribute__((target("avx512f")))
 #define GRPO__AVX2 __attribute__((target("avx2,fma")))
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 14)
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 8)
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 4)
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 2)
-GRPO__TILES(avx512, GRPO__AVX512, __m512, _mm512, 1)
-GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 6)
-GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 4)
-GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 2)
-GRPO__TILES(avx2, GRPO__AVX2, __m256, _mm256, 1)
+GRPO__KERNEL(avx512, GRPO__AVX512, __m512, _mm512, 14, 8, 4, 2, 1)
+GRPO__KERNEL(avx2, GRPO__AVX2, __m256, _mm256, 6, 4, 3, 2, 1)
 #elif defined(GRPO__NEON)
 #define grpo__neon_loadu_ps(p) vld1q_f32(p)
 #define grpo__neon_storeu_ps(p, x) vst1q_f32(p, x)
 #define grpo__neon_set1_ps(x) vdupq_n_f32(x)
 #define grpo__neon_setzero_ps() vdupq_n_f32(0)
 #define grpo__neon_fmadd_ps(x, y, z) vfmaq_f32(z, x, y)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 12)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 8)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 4)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 2)
-GRPO__TILES(neon, , float32x4_t, grpo__neon, 1)
+GRPO__KERNEL(neon, , float32x4_t, grpo__neon, 12, 8, 4, 2, 1)
 #endif
 
 #ifndef GRPO__NEON
-#define GRPO__TILE_PLAIN(rows, columns)                                                         \
-    static void grpo__tile_plain_##rows##_##columns(int k, const float *a, size_t a_row,        \
+#define GRPO__TILE_PLAIN(rows, wide)                                                            \
+    static void grpo__tile_plain_##rows##_##wide(int k, const float *a, size_t a_row,           \
             size_t a_depth, const float *b, size_t b_depth, const float *from, float *c,        \
             size_t c_row) {                                                                     \
         int p;                                                                                  \
         size_t i, j;                                                                            \
         for (i = 0; i < rows; i++)                                                              \
-            for (j = 0; j < columns; j++) c[i * c_row + j] = from ? from[i * c_row + j] : 0;    \
+            for (j = 0; j < 4 * wide; j++) c[i * c_row + j] = from ? from[i * c_row + j] : 0;   \
         for (p = 0; p < k; p++, a += a_depth, b += b_depth)                                     \
             for (i = 0; i < rows; i++)                                                          \
-                for (j = 0; j < columns; j++) c[i * c_row + j] += a[i * a_row] * b[j];          \
+                for (j = 0; j < 4 * wide; j++) c[i * c_row + j] += a[i * a_row] * b[j];         \
     }
-GRPO__TILE_PLAIN(4, 4)
-GRPO__TILE_PLAIN(4, 8)
-GRPO__TILE_PLAIN(1, 4)
-GRPO__TILE_PLAIN(1, 8)
+GRPO__TILE_PLAIN(4, 1)
+GRPO__TILE_PLAIN(4, 2)
+GRPO__TILE_PLAIN(1, 1)
+GRPO__TILE_PLAIN(1, 2)
+static const grpo__kernel grpo__kernel_plain = {
+    8, { 4, 1, 0, 0, 0 }, { GRPO__BOTH(plain, 4), GRPO__BOTH(plain, 1) } };
 #endif
 
-#define GRPO__BOTH(unit, rows) { grpo__tile_##unit##_##rows##_1, grpo__tile_##unit##_##rows##_2 }
 /* The best there is, of tiles up to so many columns wide. */
 static grpo__kernel grpo__choose_kernel(int widest) {
 #ifdef GRPO__X86
-    grpo__kernel avx512 = { 32, { 14, 8, 4, 2, 1 }, {
-        GRPO__BOTH(avx512, 14), GRPO__BOTH(avx512, 8), GRPO__BOTH(avx512, 4), GRPO__BOTH(avx512, 2),
-        GRPO__BOTH(avx512, 1) } };
-    grpo__kernel avx2 = { 16, { 6, 4, 2, 1, 0 }, {
-        GRPO__BOTH(avx2, 6), GRPO__BOTH(avx2, 4), GRPO__BOTH(avx2, 2), GRPO__BOTH(avx2, 1) } };
-    if (widest >= 32 && __builtin_cpu_supports("avx512f")) return avx512;
+    if (widest >= 32 && __builtin_cpu_supports("avx512f")) return grpo__kernel_avx512;
     if (widest >= 16 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return avx2;
+        return grpo__kernel_avx2;
 #endif
+    (void)widest;
 #ifdef GRPO__NEON
-    {
-        grpo__kernel neon = { 8, { 12, 8, 4, 2, 1 }, {
-            GRPO__BOTH(neon, 12), GRPO__BOTH(neon, 8), GRPO__BOTH(neon, 4), GRPO__BOTH(neon, 2),
-            GRPO__BOTH(neon, 1) } };
-        (void)widest;
-        return neon;
-    }
+    return grpo__kernel_neon;
 #else
-    {
-        grpo__kernel plain = { 8, { 4, 1, 0, 0, 0 }, {
-            { grpo__tile_plain_4_4, grpo__tile_plain_4_8 },
-            { grpo__tile_plain_1_4, grpo__tile_plain_1_8 } } };
-        (void)widest;
-        return plain;
-    }
+    return grpo__kernel_plain;
 #endif
 }
-#undef GRPO__BOTH
 
 /* A matrix of which element (i, j) is at [i * down + j * across]. */
 typedef struct grpo__view { const float *at; size_t down, across; } grpo__view;
@@ -2254,9 +2191,9 @@ static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, co
 enum { GRPO__PANEL = 32 };
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
- * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines. Norm
- * and turn are computed in double and rounded once: the softmax of large scores feels every other
- * rounding of q and k. */
+ * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines.
+ * Norm and turn are computed in double and rounded once: the softmax of large scores feels every
+ * other rounding of q and k. */
 GRPO__INLINE void grpo__turn_pairs(float *y, const float *x, int normed, double rstd,
                                    const float *gain, const float *turns, int d) {
     int i, half = d / 2;
@@ -5909,15 +5846,18 @@ static double grpo__advantage_of(const grpo_objective *o, double r, int i,
     }
 }
 
+static int grpo__check_group_sizes(int num_groups, int group_size) {
+    return num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size ? GRPO_BAD_INPUT
+                                                                                   : GRPO_OK;
+}
+
 /* sum[i] += weight * A_i */
-static int grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
-                                int num_groups, int group_size, const int *lengths, float *sum,
-                                unsigned char *equal) {
-    grpo__statistics batch;
+static void grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
+                                 int num_groups, int group_size, const int *lengths, float *sum,
+                                 unsigned char *equal) {
+    grpo__statistics batch = grpo__describe(rewards, NULL, num_groups * group_size,
+                                            o->advantage_ddof);
     int p, i;
-    if (num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size)
-        return GRPO_BAD_INPUT;
-    batch = grpo__describe(rewards, NULL, num_groups * group_size, o->advantage_ddof);
     for (p = 0; p < num_groups; p++) {
         size_t at = grpo__size(p, group_size);
         grpo__statistics group = grpo__describe(rewards + at, lengths ? lengths + at : NULL,
@@ -5929,28 +5869,28 @@ static int grpo__add_advantages(const grpo_objective *o, const float *rewards, f
                 sum[at + (size_t)i] += weight * (float)grpo__advantage_of(o, r, i, &group, &batch);
         }
     }
-    return GRPO_OK;
 }
 
 int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
                     const int *lengths, float *advantages, unsigned char *equal) {
-    int i;
-    if (num_groups > 0 && group_size > 0 && num_groups <= INT32_MAX / group_size)
-        for (i = 0; i < num_groups * group_size; i++) advantages[i] = 0;
-    return grpo__add_advantages(o, rewards, 1.0f, num_groups, group_size, lengths, advantages,
-                                equal);
+    int i, code = grpo__check_group_sizes(num_groups, group_size);
+    if (code) return code;
+    for (i = 0; i < num_groups * group_size; i++) advantages[i] = 0;
+    grpo__add_advantages(o, rewards, 1.0f, num_groups, group_size, lengths, advantages, equal);
+    return GRPO_OK;
 }
 
 int grpo_combine_advantages(const grpo_objective *o, const float *parts, const float *weights,
                             int num_rewards, int num_groups, int group_size, const int *lengths,
                             float *advantages) {
     grpo__statistics batch;
-    int i, k, n = num_groups * group_size, code = GRPO_OK;
-    for (i = 0; i < n; i++) advantages[i] = 0;
-    for (k = 0; k < num_rewards && !code; k++)
-        code = grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
-                                    lengths, advantages, NULL);
+    int i, k, n, code = grpo__check_group_sizes(num_groups, group_size);
     if (code) return code;
+    n = num_groups * group_size;
+    for (i = 0; i < n; i++) advantages[i] = 0;
+    for (k = 0; k < num_rewards; k++)
+        grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
+                             lengths, advantages, NULL);
     batch = grpo__describe(advantages, NULL, n, o->advantage_ddof);
     for (i = 0; i < n; i++)
         advantages[i] = batch.equal ? 0 : (float)(((double)advantages[i] - batch.mean)
@@ -5961,10 +5901,8 @@ int grpo_combine_advantages(const grpo_objective *o, const float *parts, const f
 int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_size,
                             const int *step_offsets, const int *step_ends,
                             const float *step_rewards, const int *offsets, float *advantages) {
-    int p, i, j, t;
-    if (num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size)
-        return GRPO_BAD_INPUT;
-    for (p = 0; p < num_groups; p++) {
+    int p, i, j, t, code = grpo__check_group_sizes(num_groups, group_size);
+    for (p = 0; p < num_groups && !code; p++) {
         int first = p * group_size, steps = step_offsets[first];
         grpo__statistics group = grpo__describe(step_rewards + steps, NULL,
                                                 step_offsets[first + group_size] - steps,
@@ -5978,7 +5916,7 @@ int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_s
                                              / (group.std + (double)o->advantage_eps);
         }
     }
-    return GRPO_OK;
+    return code;
 }
 
 void grpo_whiten(float *x, const unsigned char *mask, int n) {
@@ -6065,6 +6003,9 @@ static void grpo__put_setting(grpo_objective *o, const grpo__setting *field, dou
 
 /* The length of the word at `at`; words are separated by blanks. */
 static size_t grpo__word_length(const char *at) { return strcspn(at, " \t\n"); }
+static int grpo__is_word(const char *name, const char *word, size_t length) {
+    return strlen(name) == length && !memcmp(name, word, length);
+}
 
 /* Which of the words is this one? -1: none. */
 static int grpo__word_index(const char *words, const char *word, size_t length) {
@@ -6167,30 +6108,32 @@ static int grpo__check_objective(grpo_config *c) {
     return GRPO_OK;
 }
 
-static int grpo__bad_setting(char *error, const char *format, const char *word, int length) {
-    if (error) snprintf(error, GRPO_ERROR_LENGTH, format, length, word);
+static int grpo__bad_setting(char *error, const char *word, size_t length, const char *wrong) {
+    if (error) snprintf(error, GRPO_ERROR_LENGTH, "\"%.*s\"%s", (int)length, word, wrong);
     return GRPO_BAD_INPUT;
 }
 
 /* field=value */
-static int grpo__set_word(grpo_objective *o, const char *word, int length, char *error) {
+static int grpo__set_word(grpo_objective *o, const char *word, size_t length, char *error) {
+    const grpo__setting *field = grpo__settings, *end = field + GRPO__NUM_SETTINGS;
     size_t name = strcspn(word, "=");
-    const char *text = word + name + 1;
+    const char *text = word + name + 1, *wrong = NULL;
     double value = 0;
-    int i, words;
-    for (i = 0; i < GRPO__NUM_SETTINGS; i++)
-        if (strlen(grpo__settings[i].name) == name
-            && !strncmp(grpo__settings[i].name, word, name)) break;
-    if (i == GRPO__NUM_SETTINGS)
-        return grpo__bad_setting(error, "\"%.*s\": an objective has no such field", word, length);
-    words = grpo__settings[i].words && *grpo__settings[i].words;
-    if (words) value = grpo__word_index(grpo__settings[i].words, text, grpo__word_length(text));
-    if (words ? value < 0 : grpo__json_number(text, &value) != word + length)
-        return grpo__bad_setting(error, words ? "\"%.*s\": the field has no such value"
-                                              : "\"%.*s\" is not a number", word, length);
-    if (!(value >= grpo__settings[i].least && value <= grpo__settings[i].most))
-        return grpo__bad_setting(error, "\"%.*s\" is out of range", word, length);
-    grpo__put_setting(o, &grpo__settings[i], value);
+    while (field < end && !grpo__is_word(field->name, word, name)) field++;
+    if (field == end) {
+        wrong = ": an objective has no such field";
+    } else if (field->words && *field->words) {
+        value = grpo__word_index(field->words, text, grpo__word_length(text));
+        if (value < 0) wrong = ": the field has no such value";
+    } else if (grpo__json_number(text, &value) != word + length) {
+        wrong = " is not a number";
+    } else if (!(value >= field->least && value <= field->most)) {
+        wrong = " is out of range";
+    } else if (field->words && floor(value) != value) {
+        wrong = " is not a whole number";
+    }
+    if (wrong) return grpo__bad_setting(error, word, length, wrong);
+    grpo__put_setting(o, field, value);
     return GRPO_OK;
 }
 
@@ -6201,13 +6144,12 @@ int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
     for (; *at && !code; at += strspn(at, " \t\n")) {
         size_t length = grpo__word_length(at);
         if (strcspn(at, "=") < length) {
-            code = grpo__set_word(&changed, at, (int)length, error);
+            code = grpo__set_word(&changed, at, length, error);
         } else {
             for (i = 0; i < GRPO__NUM_PRESETS; i++)
-                if (strlen(grpo__presets[i].name) == length
-                    && !strncmp(grpo__presets[i].name, at, length)) break;
+                if (grpo__is_word(grpo__presets[i].name, at, length)) break;
             if (i == GRPO__NUM_PRESETS)
-                return grpo__bad_setting(error, "\"%.*s\" is not a preset", at, (int)length);
+                return grpo__bad_setting(error, at, length, " is not a preset");
             memset(&changed, 0, sizeof changed);
             code = grpo_objective_set(&changed, grpo__presets[i].settings, error);
         }
@@ -6454,23 +6396,18 @@ static double grpo__importance(const grpo_objective *o, const grpo_sequences *s,
     return w > cap ? masks ? 0 : cap : w;
 }
 
-/* Running sums over tokens in order: a batch may be cut between sequences without a trace. */
-typedef struct grpo__loss_sums {
-    double policy, kl, entropy, ratio, ratio_max, low, high, low_min, high_max;
-    double estimates[GRPO_KL_ESTIMATORS];
-    double difference, difference_max, importance, importance_min, importance_max;
-    int num_sequences, num_tokens;
-} grpo__loss_sums;
+/* What is measured is added up in grpo_loss_stats over tokens in order, the means as sums until
+ * grpo__loss_finish(): a batch may be cut between sequences without a trace. */
 
 /* The KL term of token t, and its derivatives: one with respect to log pi, one to exact KL. */
 static double grpo__kl_term(const grpo_objective *o, const grpo_sequences *s, int t, double *d,
-                            double *dkl, grpo__loss_sums *sums) {
+                            double *dkl, grpo_loss_stats *sums) {
     double x = (double)s->logprobs[t] - (double)s->ref_logprobs[t], kl = 0, slope = 0;
     double beta = o->kl_in_reward ? 0 : (double)o->beta;
     int kind;
     for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) {
         double one, value = grpo__kl(kind, x, &one);
-        sums->estimates[kind] += value;
+        sums->kl_estimates[kind] += value;
         if (kind == o->kl) { kl = value; slope = one; }
     }
     if (o->kl == GRPO_KL_FULL) { kl = s->kl ? (double)s->kl[t] : 0; *dkl = beta; }
@@ -6483,11 +6420,11 @@ static double grpo__kl_term(const grpo_objective *o, const grpo_sequences *s, in
 
 /* Where did the tokens come from? */
 static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
-                                   grpo__loss_sums *sums) {
+                                   grpo_loss_stats *sums) {
     double difference = fabs((double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
-    sums->difference += difference;
-    if (difference > sums->difference_max) sums->difference_max = difference;
-    sums->importance += importance;
+    sums->sampling_difference_mean += difference;
+    if (difference > sums->sampling_difference_max) sums->sampling_difference_max = difference;
+    sums->importance_mean += importance;
     if (!sums->num_tokens || importance < sums->importance_min) sums->importance_min = importance;
     if (importance > sums->importance_max) sums->importance_max = importance;
 }
@@ -6495,7 +6432,7 @@ static void grpo__measure_sampling(const grpo_sequences *s, int t, double import
 /* Loss of one token that counts, its derivatives, and what is measured on the way. */
 static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
                                const grpo__sequence *q, int t, double *d, double *dkl,
-                               grpo__loss_sums *sums, int *low, int *high) {
+                               grpo_loss_stats *sums, int *low, int *high) {
     grpo__token k = grpo__token_of(o, s, q, t);
     double r = grpo__ratio(k.x), loss = grpo__policy_loss(o, &k, d);
     double w = grpo__importance(o, s, q, t);
@@ -6508,7 +6445,7 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
     *d *= w;
     *low += r < 1 - (double)o->epsilon && k.A < 0;
     *high += r > 1 + (double)o->epsilon_high && k.A > 0;
-    sums->ratio += r;
+    sums->ratio_mean += r;
     if (r > sums->ratio_max || r != r) sums->ratio_max = r;   /* a NaN stays                     */
     if (s->entropies) sums->entropy += (double)s->entropies[t];
     sums->num_tokens++;
@@ -6516,18 +6453,18 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
 }
 
 /* The extremes over sequences of the share of their tokens that is clipped. */
-static void grpo__sequence_clipping(grpo__loss_sums *s, int tokens, int low, int high) {
+static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int high) {
     double low_share = (double)low / tokens, high_share = (double)high / tokens;
-    if (!s->num_sequences++ || low_share < s->low_min) s->low_min = low_share;
-    if (high_share > s->high_max) s->high_max = high_share;
-    s->low += low;
-    s->high += high;
+    if (!s->num_sequences++ || low_share < s->clip_low_min) s->clip_low_min = low_share;
+    if (high_share > s->clip_high_max) s->clip_high_max = high_share;
+    s->clip_low_mean += low;
+    s->clip_high_mean += high;
 }
 
 /* Adds sequences [first, end) of s, whose whole is normalised by n. */
 static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
                             const grpo_sequences *s, int first, int end, float *dlogprobs,
-                            float *dkl, grpo__loss_sums *sums) {
+                            float *dkl, grpo_loss_stats *sums) {
     int i, t;
     for (i = first; i < end; i++) {
         grpo__sequence q = grpo__sequence_of(o, s, i);
@@ -6536,7 +6473,8 @@ static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
         for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
             double d = 0, k = 0;
             if (!s->mask || s->mask[t])
-                sums->policy += weight * grpo__token_loss(o, s, &q, t, &d, &k, sums, &low, &high);
+                sums->policy_loss += weight
+                                   * grpo__token_loss(o, s, &q, t, &d, &k, sums, &low, &high);
             if (dlogprobs) dlogprobs[t] = (float)(weight * d);
             if (dkl) dkl[t] = (float)(weight * k);
         }
@@ -6544,45 +6482,27 @@ static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
     }
 }
 
-/* policy_loss is the loss before the entropy bonus, KL included, as TRL logs it. */
-static grpo_loss_stats grpo__loss_finish(const grpo_objective *o, const grpo__normalizer *n,
-                                         const grpo__loss_sums *s) {
-    double tokens = n->num_tokens ? n->num_tokens : 1;
-    grpo_loss_stats stats;
-    int kind;
-    memset(&stats, 0, sizeof stats);
-    stats.policy_loss = s->policy;
-    stats.kl = s->kl / tokens;
-    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++)
-        stats.kl_estimates[kind] = s->estimates[kind] / tokens;
-    stats.entropy = s->entropy / tokens;
-    stats.loss = s->policy;
-    if (o->entropy_coef != 0) stats.loss -= (double)o->entropy_coef * stats.entropy;
-    stats.sampling_difference_mean = s->difference / tokens;
-    stats.sampling_difference_max = s->difference_max;
-    stats.importance_mean = s->importance / tokens;
-    stats.importance_min = s->importance_min;
-    stats.importance_max = s->importance_max;
-    stats.ratio_mean = s->ratio / tokens;
-    stats.ratio_max = s->ratio_max;
-    stats.clip_low_mean = s->low / tokens;
-    stats.clip_high_mean = s->high / tokens;
-    stats.clip_region_mean = (s->low + s->high) / tokens;
-    stats.clip_low_min = s->low_min;
-    stats.clip_high_max = s->high_max;
-    stats.num_tokens = n->num_tokens;
-    stats.num_sequences = n->num_sequences;
-    return stats;
+/* Sums -> means. policy_loss is the loss before the entropy bonus, KL included, as TRL logs it. */
+static void grpo__loss_finish(const grpo_objective *o, grpo_loss_stats *s) {
+    double *const means[] = { &s->kl, &s->entropy, &s->sampling_difference_mean,
+                              &s->importance_mean, &s->ratio_mean, &s->clip_low_mean,
+                              &s->clip_high_mean, &s->clip_region_mean };
+    double tokens = grpo__max(s->num_tokens, 1);
+    size_t i;
+    s->clip_region_mean = s->clip_low_mean + s->clip_high_mean;
+    for (i = 0; i < sizeof means / sizeof *means; i++) *means[i] /= tokens;
+    for (i = 0; i < GRPO_KL_ESTIMATORS; i++) s->kl_estimates[i] /= tokens;
+    s->loss = s->policy_loss;
+    if (o->entropy_coef != 0) s->loss -= (double)o->entropy_coef * s->entropy;
 }
 
 double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs, float *dkl,
                  grpo_loss_stats *stats) {
     grpo__normalizer n = grpo__count(s->num_sequences, s->offsets, s->mask);
-    grpo__loss_sums sums;
     grpo_loss_stats all;
-    memset(&sums, 0, sizeof sums);
-    grpo__loss_part(o, &n, s, 0, s->num_sequences, dlogprobs, dkl, &sums);
-    all = grpo__loss_finish(o, &n, &sums);
+    memset(&all, 0, sizeof all);
+    grpo__loss_part(o, &n, s, 0, s->num_sequences, dlogprobs, dkl, &all);
+    grpo__loss_finish(o, &all);
     if (stats) *stats = all;
     return all.loss;
 }
@@ -6759,7 +6679,6 @@ static void grpo__cpu_close(void *context) {
     grpo__release(&memory, cpu);
 }
 
-
 static size_t grpo__scratch_size(const grpo_config *c) {
     size_t each = grpo__multiply((size_t)grpo__num_threads(c->threads), grpo__attention_floats(c));
     size_t shared = (size_t)GRPO__BLOCK_DEPTH * GRPO__SHARED_COLUMNS + 16;
@@ -6824,16 +6743,18 @@ const grpo_backend *grpo_cpu(void) {
     };
     return &table;
 }
-static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
 
 /* ------------------------------------------------------------------------------------ >>step --
  * The loop and its parts: rollout (above), score, compare, learn. */
 
 /* ---- score */
-static void grpo__missing_reward(grpo *g, int reward, int i, float value) {
-    grpo__warn(g, "reward \"%s\" is %g for completion %d of prompt %d: the sample is left out",
-               g->config.rewards[reward].name, (double)value, i % g->batch.group_size,
-               i / g->batch.group_size);
+static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
+    char text[GRPO_ERROR_LENGTH];
+    if (!g->config.log) return;
+    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: the sample is "
+             "left out", reward->name, (double)value, i % g->batch.group_size,
+             i / g->batch.group_size);
+    g->config.log(text, g->config.user);
 }
 
 /* Rewards of steps -> the completion's part, their sum; packed into step_offsets ... */
@@ -6888,8 +6809,7 @@ static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int 
         return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
     for (i = first; i < end; i++) {
         if (reward->function) part[i] = reward->function(&b->samples[i], reward->user);
-        if (!grpo__finite((double)part[i]))
-            grpo__missing_reward(g, (int)(reward - g->config.rewards), i, part[i]);
+        if (!grpo__finite((double)part[i])) grpo__missing_reward(g, reward, i, part[i]);
         b->rewards[i] += reward->weight * part[i];
     }
     return GRPO_OK;
@@ -7235,7 +7155,7 @@ static grpo_sequences grpo__now(const grpo *g) {
 /* An optimizer step's sums over its tokens, in order. */
 typedef struct grpo__sums {
     grpo__normalizer n;
-    grpo__loss_sums loss;
+    grpo_loss_stats loss;
     double value, value_clips;      /* of a value model                                          */
 } grpo__sums;
 
@@ -7282,7 +7202,7 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
 /* The gradient of the loss on prompts [first, end), added up in micro-batches under one
  * normaliser. */
 static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end,
-                            grpo_loss_stats *stats, grpo__sums *sums) {
+                            grpo__sums *sums) {
     grpo_batch *b = &g->batch;
     int G = b->group_size, p, next, code = GRPO_OK;
     memset(sums, 0, sizeof *sums);
@@ -7291,8 +7211,8 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
         g->machinery->idle[p] = (unsigned char)grpo__is_idle(g, o, p);
     for (p = first; p < end && !code; p = next)
         code = grpo__accumulate_part(g, o, p, end, &next, sums);
-    *stats = grpo__loss_finish(o, &sums->n, &sums->loss);
-    if (!code && !grpo__finite(stats->loss))
+    grpo__loss_finish(o, &sums->loss);
+    if (!code && !grpo__finite(sums->loss.loss))
         code = grpo__fail(g, GRPO_NONFINITE, "the loss is not finite: the update was skipped, the "
                           "weights are as before (is an advantage or reference log-prob NaN?)");
     if (code) grpo__clear_gradient(g);
@@ -7405,7 +7325,6 @@ static void grpo__adapt(grpo *g, const grpo_metrics *m) {
 static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     const grpo_config *c = &g->config;
     const grpo_batch *b = &g->batch;
-    grpo_loss_stats stats;
     grpo__sums sums;
     double norm = 0;
     int code, G = b->group_size, p;
@@ -7413,7 +7332,7 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
         * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps,
                 c->max_steps));
     if (!grpo__counted(b->mask, b->offsets[first * G], b->offsets[end * G])) return GRPO_OK;
-    code = grpo__accumulate(g, &c->objective, first, end, &stats, &sums);
+    code = grpo__accumulate(g, &c->objective, first, end, &sums);
     if (!code) code = grpo_optimize(g, (float)m->learning_rate, &norm);
     if (!code && c->objective.advantage == GRPO_ADVANTAGE_GAE)
         code = grpo__update_critic(g, first, end, m, &sums);
@@ -7421,7 +7340,7 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     g->state.optimizer_step++;
     for (p = first; p < end; p++) m->num_idle += g->machinery->idle[p];
     m->grad_norm += norm;
-    grpo__add_loss_stats(m, &stats);
+    grpo__add_loss_stats(m, &sums.loss);
     return GRPO_OK;
 }
 
@@ -7462,6 +7381,8 @@ int grpo_set_reference(grpo *g, float alpha) {
     grpo__weights_changed(g, GRPO_REFERENCE);
     return grpo__device_check(g);
 }
+
+static int grpo__append_metrics(grpo *g, const grpo_metrics *m);              /* in >>files      */
 
 int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics *metrics) {
     grpo_metrics m;
@@ -7588,15 +7509,14 @@ static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prom
 int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
              double *loss) {
     grpo_objective likelihood;
-    grpo_loss_stats stats;
     grpo__sums sums;
     int code = grpo__answers_batch(g, prompts, num_prompts);
     memset(&likelihood, 0, sizeof likelihood);
     likelihood.loss = GRPO_LOSS_REINFORCE;                    /* -A log pi, A = 1                */
     likelihood.average = GRPO_AVERAGE_TOKEN;
-    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &stats, &sums);
+    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &sums);
     if (!code) code = grpo_optimize(g, learning_rate, NULL);
-    if (!code && loss) *loss = stats.loss;
+    if (!code && loss) *loss = sums.loss.loss;
     return code;
 }
 
@@ -7620,69 +7540,46 @@ int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampl
     return (int)n;
 }
 
-/* Sample and reward one chunk of an evaluation. */
-static int grpo__evaluate_chunk(grpo *g, const grpo__draw *d, const grpo_prompt *prompts,
-                                int num_prompts, int group_size) {
-    int code = grpo__begin_batch(g, prompts, num_prompts, group_size);
-    if (!code) code = grpo__sample(g, d, 0, num_prompts);
-    if (!code) code = grpo__finish_batch(g);
-    if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
-    g->machinery->stage = GRPO__EMPTY;
-    return code;
-}
-
-static int grpo__is_correct(const grpo *g, int i)             /* the first reward decides        */
-{
-    return g->batch.reward_parts[i] >= g->config.success_reward;
-}
-
-static int grpo__evaluate_greedy(grpo *g, const grpo_prompt *prompts, int num_prompts,
-                                 grpo_evaluation *e) {
-    grpo_sampling greedy = { 0, 0, 1, 0 };
+/* N completions of each prompt: pass@1, pass@k (by the first reward) and two means, in chunks that
+ * fit. */
+static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grpo_prompt *prompts,
+                               int num_prompts, int N, int k, grpo_evaluation *e) {
     grpo__draw d;
-    double correct = 0, reward = 0, length = 0;
-    int code = grpo__how_to_draw(g, &d, &greedy, 0), first, n, i;
-    int most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows);
-    for (first = 0; first < num_prompts && !code; first += n) {
-        n = grpo__min(num_prompts - first, most);
-        code = grpo__evaluate_chunk(g, &d, prompts + first, n, 1);
-        for (i = 0; i < n && !code; i++) {
-            correct += grpo__is_correct(g, i);
-            if (grpo__finite((double)g->batch.rewards[i])) reward += (double)g->batch.rewards[i];
-            length += g->machinery->lengths[i];
-        }
-    }
-    e->accuracy = (float)(correct / num_prompts);
-    e->reward = (float)(reward / num_prompts);
-    e->mean_length = (float)(length / num_prompts);
-    return code;
-}
-
-static int grpo__evaluate_pass(grpo *g, const grpo_prompt *prompts, int num_prompts,
-                               grpo_evaluation *e) {
-    grpo__draw d;
-    double at_1 = 0, at_k = 0;
-    int N = e->num_samples, first, n, i, c;
-    int code = grpo__how_to_draw(g, &d, &g->config.sampling, 0);
+    double at_1 = 0, at_k = 0, reward = 0, length = 0;
+    int first, n, i, c, most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows) / N;
+    int code = grpo__how_to_draw(g, &d, sampling, 0);
     d.seed = grpo__mix(g->config.seed ^ UINT64_C(0x6576616c75617465));        /* not training's  */
     for (first = 0; first < num_prompts && !code; first += n) {
-        n = grpo__min(num_prompts - first, g->machinery->max_sequences / N);
-        code = grpo__evaluate_chunk(g, &d, prompts + first, n, N);
+        n = grpo__min(num_prompts - first, most);
+        code = grpo__begin_batch(g, prompts + first, n, N);
+        if (!code) code = grpo__sample(g, &d, 0, n);
+        if (!code) code = grpo__finish_batch(g);
+        if (!code) code = grpo__reward_range(g, 0, n * N);
+        g->machinery->stage = GRPO__EMPTY;
         for (i = 0; i < n && !code; i++) {
             int correct = 0;
-            for (c = 0; c < N; c++) correct += grpo__is_correct(g, i * N + c);
+            for (c = i * N; c < (i + 1) * N; c++) {
+                correct += g->batch.reward_parts[c] >= g->config.success_reward;
+                if (grpo__finite((double)g->batch.rewards[c]))
+                    reward += (double)g->batch.rewards[c];
+                length += g->machinery->lengths[c];
+            }
             at_1 += grpo_pass_at_k(N, correct, 1);
-            at_k += grpo_pass_at_k(N, correct, e->k);
+            at_k += grpo_pass_at_k(N, correct, k);
         }
     }
     e->pass_at_1 = (float)(at_1 / num_prompts);
     e->pass_at_k = (float)(at_k / num_prompts);
+    e->reward = (float)(reward / num_prompts / N);
+    e->mean_length = (float)(length / num_prompts / N);
     return code;
 }
 
 int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples, int k,
                   grpo_evaluation *evaluation) {
     const struct grpo__machinery *w = g->machinery;
+    const grpo_sampling greedily = { 0, 0, 1, 0 };
+    grpo_evaluation greedy;
     int L = g->config.max_completion_length, code;
     int most = grpo__min(w->max_sequences, w->max_rows);
     most = grpo__min(most, (w->max_slots - g->config.max_prompt_length) / L);
@@ -7696,8 +7593,13 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
     evaluation->num_prompts = num_prompts;
     evaluation->num_samples = num_samples;
     evaluation->k = k;
-    code = grpo__evaluate_greedy(g, prompts, num_prompts, evaluation);
-    if (!code && num_samples) code = grpo__evaluate_pass(g, prompts, num_prompts, evaluation);
+    code = grpo__evaluate_part(g, &greedily, prompts, num_prompts, 1, 1, &greedy);
+    if (!code && num_samples)
+        code = grpo__evaluate_part(g, &g->config.sampling, prompts, num_prompts, num_samples, k,
+                                   evaluation);
+    evaluation->accuracy = greedy.pass_at_1;
+    evaluation->reward = greedy.reward;
+    evaluation->mean_length = greedy.mean_length;
     return code;
 }
 
@@ -7827,10 +7729,10 @@ int grpo_values(grpo *critic, const grpo *g, float *values) {
 
 /* 1/2 max((V - R)^2, (V' - R)^2), and its derivative */
 static double grpo__value_loss(double V, double old, double R, double clip, double *d, int *held) {
-    double near = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
-    *held = (near - R) * (near - R) > (V - R) * (V - R);
+    double clipped = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
+    *held = (clipped - R) * (clipped - R) > (V - R) * (V - R);
     *d = *held ? 0 : V - R;         /* where V' is the worse, it is the bound, a constant        */
-    return *held ? 0.5 * (near - R) * (near - R) : 0.5 * (V - R) * (V - R);
+    return *held ? 0.5 * (clipped - R) * (clipped - R) : 0.5 * (V - R) * (V - R);
 }
 
 double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
@@ -8070,7 +7972,7 @@ enum { GRPO__NAME = 160 };
 /* ---- text out: like snprintf, it counts what does not fit */
 typedef struct grpo__text { char *bytes; size_t capacity, length; } grpo__text;
 
-static void grpo__append(grpo__text *t, const char *format, ...) GRPO__PRINTF(2, 3);
+GRPO__PRINTF(2, 3)
 static void grpo__append(grpo__text *t, const char *format, ...) {
     size_t room = t->length < t->capacity ? t->capacity - t->length : 0;
     va_list arguments;
@@ -8108,7 +8010,8 @@ static void grpo__append_escaped(grpo__text *t, const char *s, int most) {
     }
 }
 
-/* ---- metrics: one object a line. TRL's names; the last three lines of the table are ours */
+/* ---- metrics: one object a line. TRL's names; those under critic are veRL's; kl/k1 to beta, and
+ * what follows the critic's, are ours */
 int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
     const struct { const char *name; double value; } table[] = {
         { "loss", m->loss }, { "policy_loss", m->policy_loss }, { "grad_norm", m->grad_norm },
@@ -9553,8 +9456,19 @@ static float grpo__try_reward(const grpo_sample *s, void *user) {
     return (float)(s->num_tokens * 7 % 5) + 0.1f * (float)s->completion_index;
 }
 
+enum { GRPO__T_VARIANTS = 11 };     /* 8 has a value head, 9 and 10 have LoRA                    */
+static const char *const grpo__t_objectives[GRPO__T_VARIANTS] = {
+    "deepseekmath beta=0.1 kl=k1", "dr_grpo beta=0.1 kl=k2 entropy_coef=0.05",
+    "dapo equal_rewards=keep mask_truncated_completions=0 beta=0.1 kl=k3",
+    "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05 dual_clip=1.2 delta=1.3",
+    "dr_grpo beta=0.1 kl=k2 loss=reinforce",
+    "dapo equal_rewards=keep mask_truncated_completions=0 beta=0.1 kl=k3 entropy_coef=0.05",
+    "deepseekmath beta=0.1 kl=full ratio=sequence",
+    "dr_grpo beta=0.1 kl=k2 entropy_coef=0.05 loss=sapo ratio=sum",
+    "ppo kl_in_reward=0 kl=full vf_coef=0.5", "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05",
+    "dr_grpo beta=0.1 kl=full" };
+
 static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
-    static const char *const presets[3] = { "deepseekmath", "dr_grpo", "dapo" };
     grpo_config c = grpo_defaults();
     c.backend = t->b;
     c.vocabulary = "0123456789";
@@ -9566,34 +9480,14 @@ static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
     c.model.qk_norm = variant % 3 == 0;
     c.model.tie_word_embeddings = variant % 2;
     c.model.initializer_range = 0.3f;
+    c.model.value_head = variant == 8;
     c.num_prompts = 2; c.num_generations = 3; c.max_prompt_length = 4; c.max_completion_length = 5;
     c.micro_batch_prompts = 1 + variant % 2;
     c.sampling.temperature = 0.8f;
     c.sampling.top_k = variant % 2 ? 7 : 0;
-    c.objective = grpo_objective_preset(presets[variant % 3], NULL);
-    c.objective.max_completion_length = 5;
-    c.objective.mask_truncated_completions = 0;
-    c.objective.equal_rewards = GRPO_EQUAL_KEEP;
-    c.objective.beta = 0.1f;
-    c.objective.kl = variant % 3;
-    c.objective.entropy_coef = variant % 2 ? 0.05f : 0.0f;
-    if (variant == 3) { c.objective.dual_clip = 1.2f; c.objective.delta = 1.3f; }
-    if (variant == 4) c.objective.loss = GRPO_LOSS_REINFORCE;
-    if (variant == 6) { c.objective.kl = GRPO_KL_FULL; c.objective.ratio = GRPO_RATIO_SEQUENCE; }
-    if (variant == 7) { c.objective.loss = GRPO_LOSS_SAPO; c.objective.ratio = GRPO_RATIO_SUM; }
-    if (variant == 8) {
-        c.model.value_head = 1;
-        c.objective = grpo_objective_preset("ppo", NULL);
-        c.objective.vf_coef = 0.5f;
-        c.objective.kl_in_reward = 0;
-        c.objective.kl = GRPO_KL_FULL;
-    }
+    grpo_objective_set(&c.objective, grpo__t_objectives[variant], NULL);
     if (variant == 9) { c.lora.rank = 3; c.lora.alpha = 5.0f; }
-    if (variant == 10) {
-        c.lora.rank = 2;
-        c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP;
-        c.objective.kl = GRPO_KL_FULL;
-    }
+    if (variant == 10) { c.lora.rank = 2; c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP; }
     grpo_add_reward(&c, "trial", grpo__try_reward, 1.0f, NULL);
     return c;
 }
@@ -9662,7 +9556,6 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     float *x = t->host, *dx = t->gradient, noise[GRPO__T_FLOATS];
     struct grpo__machinery *w;
     grpo_prompt prompts[2];
-    grpo_loss_stats stats;
     grpo__sums sums;
     char what[64];
     double worst = 0;
@@ -9680,7 +9573,7 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     w->backend->download(w->context, x, w->trained, n * sizeof(float));
     for (j = 0; j < GRPO__T_FLOATS; j++) noise[j] = grpo__normal(7, j);
     grpo__graph_move(g, 0, n, x, noise, 0.02);
-    if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &stats, &sums);
+    if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &sums);
     if (!code && w->dembed)
         t->b->mix(w->context, w->gradient, w->dembed, 1, 1, grpo__size(w->shape.V, w->shape.H));
     w->backend->download(w->context, x, w->trained, n * sizeof(float));
@@ -9712,7 +9605,7 @@ int grpo_selftest(const grpo_backend *backend, grpo_log_function log, void *user
     t->context = t->b->open(&c, c.error);
     code = t->context ? grpo__try_operations(t) : GRPO_DEVICE;
     if (t->context) t->b->close(t->context);
-    for (i = 0; i < 11 && !code; i++) code = grpo__try_graph(t, i);
+    for (i = 0; i < GRPO__T_VARIANTS && !code; i++) code = grpo__try_graph(t, i);
     i = t->failures;
     free(t);
     return code ? code : i;

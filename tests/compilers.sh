@@ -39,6 +39,11 @@ for c in g++ clang++; do
         done
     done
 done
+# Windows: its compiler where it is there; and anywhere, the words that its headers take away.
+try cc -std=c99 $warn -Dnear= -Dfar= -I. -c "$dir/header.c" -o "$dir/header.o"
+if command -v x86_64-w64-mingw32-gcc > /dev/null; then
+    try x86_64-w64-mingw32-gcc -std=c99 -O2 $warn -I. -c "$dir/header.c" -o "$dir/windows.o"
+else echo "skipped: no x86_64-w64-mingw32-gcc"; fi
 # The same bits without threads, with another compiler and with -march=native: one test each.
 for build in "gcc -O2 -DGRPO_NO_THREADS" "clang -O2" "gcc -O3 -march=native" \
              "gcc -O2 -DGRPO_NO_SIMD"; do

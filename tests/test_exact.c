@@ -167,7 +167,6 @@ static void test_idle(void)
     for (kept = 0; kept < 2; kept++) {
         grpo_config c = small_config();
         grpo_prompt prompts[PROMPTS];
-        grpo_loss_stats stats;
         grpo__sums sums;
         grpo_metrics m;
         grpo *g;
@@ -184,8 +183,8 @@ static void test_idle(void)
               grpo_error(g));
         CHECK(g->machinery->kept_valid == kept, "kept %d", kept);
         gradient = (float *)calloc(g->num_parameters, sizeof(float));
-        CHECK(!grpo__accumulate(g, &g->config.objective, 0, PROMPTS, &stats, &sums),
-              "%s", grpo_error(g));
+        CHECK(!grpo__accumulate(g, &g->config.objective, 0, PROMPTS, &sums), "%s",
+              grpo_error(g));
         CHECK(g->machinery->idle[2] == 1, "the group of equal rewards is not idle");
         memcpy(gradient, g->machinery->gradient, g->num_parameters * sizeof(float));
         grpo__clear_gradient(g);

@@ -259,6 +259,29 @@ static void test_steps_and_parts(void)
     for (i = 0; i < 4; i++) CHECK(combined[i] == 0, "nothing to compare: %g", (double)combined[i]);
 }
 
+/* Numbers of groups that make no sense, or whose product is no int: refused, and nothing written. */
+static void test_group_sizes(void)
+{
+    static const int sizes[][2] = { { 0, 2 }, { 2, 0 }, { -1, -1 }, { 65536, 65537 } };
+    static const float parts[4] = { 1, 0, 0, 1 }, weights[1] = { 1 };
+    static const int steps[5] = { 0, 1, 2, 3, 4 }, ends[4] = { 0, 0, 0, 0 };
+    static float out[65536];
+    grpo_objective o = objective("gdpo");
+    size_t i;
+    int j;
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int n = sizes[i][0], G = sizes[i][1];
+        for (j = 0; j < 65536; j++) out[j] = 7;
+        CHECK(grpo_advantages(&o, parts, n, G, NULL, out, NULL) == GRPO_BAD_INPUT, "%d, %d", n, G);
+        CHECK(grpo_combine_advantages(&o, parts, weights, 1, n, G, NULL, out) == GRPO_BAD_INPUT,
+              "%d, %d", n, G);
+        CHECK(grpo_process_advantages(&o, n, G, steps, ends, parts, steps, out) == GRPO_BAD_INPUT,
+              "%d, %d", n, G);
+        for (j = 0; j < 65536 && out[j] == 7; ) j++;
+        CHECK(j == 65536, "%d, %d: number %d was written", n, G, j);
+    }
+}
+
 /* What leaves a token out, or weighs it, against the rules in words. */
 static void test_masks_and_importance(void)
 {
@@ -369,7 +392,7 @@ static void test_settings(void)
     char error[GRPO_ERROR_LENGTH];
     const char *name, *source, *bad[] = {
         "nonsense", "epsilon=", "epsilon=abc", "epsilon=-1", "loss=what", "nofield=1", "dapo =3",
-        "beta=0.1x", "epsilon=0.1 loss=", "=" };
+        "beta=0.1x", "epsilon=0.1 loss=", "=", "max_resamples=1.5" };
     size_t i;
     int n;
     CHECK(o.epsilon_high == 0.28f && o.equal_rewards == GRPO_EQUAL_RESAMPLE && o.max_resamples == 4
@@ -549,11 +572,10 @@ static void test_parts(void)
     in.s.entropies = in.entropies;
     grpo_loss(&o, &in.s, whole, NULL, &a);
     for (cut = 1; cut < 8; cut++) {
-        grpo__loss_sums sums;
-        memset(&sums, 0, sizeof sums);
-        grpo__loss_part(&o, &n, &in.s, 0, cut, parts, NULL, &sums);
-        grpo__loss_part(&o, &n, &in.s, cut, 8, parts, NULL, &sums);
-        b = grpo__loss_finish(&o, &n, &sums);
+        memset(&b, 0, sizeof b);
+        grpo__loss_part(&o, &n, &in.s, 0, cut, parts, NULL, &b);
+        grpo__loss_part(&o, &n, &in.s, cut, 8, parts, NULL, &b);
+        grpo__loss_finish(&o, &b);
         CHECK(!memcmp(&a, &b, sizeof a) && !memcmp(whole, parts, sizeof whole), "cut at %d", cut);
     }
     CHECK_CLOSE(a.loss, a.policy_loss - 0.01 * a.entropy, 1e-9);
@@ -816,6 +838,7 @@ int main(void)
     test_full_kl();
     test_golden_ppo();
     test_steps_and_parts();
+    test_group_sizes();
     test_masks_and_importance();
     test_certain_tokens();
     test_settings();
