@@ -8328,6 +8328,7 @@ static void grpo__refuse(grpo__file *f, const char *json, int family, const grpo
     const char *act = grpo__field(f, json, "hidden_act"), *value;
     const char *layers = grpo__field(f, json, "layer_types");
     const char *part = grpo__field(f, json, "partial_rotary_factor");
+    const char *causal = grpo__field(f, json, "is_causal");
     const char *window = grpo__entry(f, json, "sliding_window");
     double x = 0;
     if (act && !grpo__json_is(act, "silu")) grpo__bad(f, "hidden_act", "must be \"silu\"");
@@ -8335,6 +8336,7 @@ static void grpo__refuse(grpo__file *f, const char *json, int family, const grpo
         grpo__bad(f, "quantization_config", "is not supported");
     if (part && !(grpo__json_number(part, &x) && x == 1))
         grpo__bad(f, "partial_rotary_factor", "must be 1");
+    if (causal && *causal != 't') grpo__bad(f, "is_causal", "must be true");
     while ((value = grpo__json_each(&layers)) != NULL)
         if (!grpo__json_is(value, "full_attention"))
             grpo__bad(f, "layer_types", "must all be \"full_attention\"");

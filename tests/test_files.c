@@ -1040,6 +1040,7 @@ static void test_config(void)
         { LLAMA ",\"rope_parameters\":{\"partial_rotary_factor\":0.5}}", "partial_rotary_factor" },
         { LLAMA ",\"partial_rotary_factor\":0.5}", "partial_rotary_factor" },
         { LLAMA ",\"hidden_act\":\"gelu\"}", "hidden_act" },
+        { LLAMA ",\"is_causal\":false}", "is_causal" },
         { LLAMA ",\"mlp_bias\":true}", "mlp_bias" },
         { LLAMA ",\"attention_bias\":true}", "attention_bias" },
         { "{\"model_type\":\"qwen2\"," SIZES ",\"use_sliding_window\":true}",
