@@ -898,6 +898,15 @@ static int train(settings *s) {
 
 /* ---------------------------------------------------------------------------- the others ----- */
 
+/* Nothing is learned: the weights are frozen, without gradients and moments, beside an adapter of
+ * zeros, the smallest there is, unless there are others. */
+static void only_ask(grpo_config *c) {
+    static const grpo_lora nothing = { 1, 1, GRPO_LORA_Q };
+    if (!c->lora.rank) c->lora = nothing;
+    c->objective.beta = 0;
+    c->num_generations = 1;
+}
+
 static int eval(settings *s) {
     grpo_evaluation e;
     task t;
@@ -906,8 +915,7 @@ static int eval(settings *s) {
     memset(&t, 0, sizeof t);
     if (open_folder(s) || open_chat(s) || read_questions(s, s->data, 1, &t.list)
         || prepare_task(s, s->data, &t)) { free_task(&t); return -1; }
-    s->c.objective.beta = 0;
-    s->c.num_generations = 1;
+    only_ask(&s->c);
     g = make_policy(s);
     code = g ? evaluate(s, g, &t, s->model, &e) : -1;
     grpo_free(g);
@@ -974,8 +982,8 @@ static int chat(settings *s) {
     grpo *g;
     int code;
     if (open_folder(s) || open_chat(s)) return -1;
-    s->c.objective.beta = 0;
-    s->c.num_prompts = s->c.num_generations = 1;
+    only_ask(&s->c);
+    s->c.num_prompts = 1;
     g = make_policy(s);
     code = g ? talk_on(s, g) : -1;
     grpo_free(g);

@@ -81,8 +81,9 @@ for file in config.json model.safetensors tokenizer.json tokenizer_config.json \
     [ -s "$dir/whole/$file" ]
     check "the result has $file" $?
 done
-says "the result can be asked" "greedy accuracy" "$grpo" eval "$dir/whole" $task \
-    --max-prompt-length 64 --max-completion-length 4
+says "the result can be asked" "$(sed -n 's/^held out, after: //p' "$dir/whole.txt")" \
+    "$grpo" eval "$dir/whole" --data "$dir/toy/test.jsonl" --reward match --max-prompt-length 64 \
+    --max-completion-length 4
 echo "2+3=" | "$grpo" chat "$dir/whole" --max-completion-length 8 > "$dir/said" 2>&1
 check "chat" $?
 "$grpo" plot "$dir/whole/log.jsonl" "$dir/run.html" > "$dir/said" 2>&1 && [ -s "$dir/run.html" ]
@@ -166,6 +167,7 @@ if [ -f "$GRPO_DATA/gsm8k/train.jsonl" ] && [ -f "$GRPO_DATA/tokenizers/tokenize
     says "all questions fit" "step 0 of 2, 7473 questions" learn two --steps 2
     says "GSM8K is asked" "on 8 questions" gsm8k eval "$dir/two" --eval-samples 2 \
         --data "$GRPO_DATA/gsm8k/test.jsonl"
+    says "asking takes no gradients" "gradients 0, AdamW 0" cat "$dir/said"
     learn one --steps 1 > "$dir/one.txt" 2>&1
     says "one step, then another" "step 2/2" learn one --steps 2 --resume
     cmp "$dir/one/model.safetensors" "$dir/two/model.safetensors"
