@@ -8131,10 +8131,12 @@ static const char *grpo__json_number(const char *at, double *value) {
     return at;
 }
 
-/* The end of the value at `at`; NULL if it is not JSON or nested too deeply. */
-static const char *grpo__json_skip(const char *at, int depth) {
+/* The end of the value at `at`; NULL if it is not JSON or nested too deeply: then *wrong says where
+ * that was seen. */
+static const char *grpo__json_skip(const char *at, int depth, const char **wrong) {
     char close = *at == '{' ? '}' : ']';
     double number;
+    *wrong = at;
     if (*at == '"') return grpo__json_string(at, NULL, 0);
     if (!strncmp(at, "true", 4) || !strncmp(at, "null", 4)) return at + 4;
     if (!strncmp(at, "false", 5)) return at + 5;
@@ -8144,13 +8146,14 @@ static const char *grpo__json_skip(const char *at, int depth) {
     if (*at == close) return at + 1;
     for (;; at = grpo__blank(at + 1)) {
         if (close == '}') {
+            *wrong = at;
             at = grpo__json_string(at, NULL, 0);
-            if (!at || *(at = grpo__blank(at)) != ':') return NULL;
+            if (!at || *(*wrong = at = grpo__blank(at)) != ':') return NULL;
             at = grpo__blank(at + 1);
         }
-        at = grpo__json_skip(at, depth + 1);
+        at = grpo__json_skip(at, depth + 1, wrong);
         if (!at) return NULL;
-        at = grpo__blank(at);
+        *wrong = at = grpo__blank(at);
         if (*at == close) return at + 1;
         if (*at != ',') return NULL;
     }
@@ -8159,11 +8162,11 @@ static const char *grpo__json_skip(const char *at, int depth) {
 /* The next value of a list (name NULL), or of an object with its name; NULL after the last. *at is
  * the opening bracket at first, and then between the values. */
 static const char *grpo__json_next(const char **at, char *name, size_t size) {
-    const char *value;
+    const char *value, *wrong;
     if (**at != '}' && **at != ']') *at = grpo__blank(*at + 1);
     if (**at == '}' || **at == ']') return NULL;
     value = name ? grpo__blank(grpo__blank(grpo__json_string(*at, name, size)) + 1) : *at;
-    *at = grpo__blank(grpo__json_skip(value, 0));
+    *at = grpo__blank(grpo__json_skip(value, 0, &wrong));
     return value;
 }
 
@@ -8180,18 +8183,28 @@ static int grpo__json_is(const char *value, const char *text) {
     return value && grpo__json_string(value, other, sizeof other) && !strcmp(other, text);
 }
 
+/* It is no JSON from `at` on, which is in f->text. */
+static void grpo__bad_json(grpo__file *f, const char *at) {
+    char where[64];
+    int line = 1, column = 1;
+    for (; at > f->text && at[-1] != '\n'; at--) column++;
+    for (; at > f->text; at--) line += at[-1] == '\n';
+    snprintf(where, sizeof where, "line %d, column %d:", line, column);
+    grpo__bad(f, where, "the JSON is damaged or not complete");
+}
+
 /* The object that the next bytes of the file are; NULL if they are none. */
 static const char *grpo__read_json(grpo__file *f, size_t least, size_t most) {
-    const char *object, *end = NULL;
+    const char *object, *end = NULL, *wrong;
     size_t n;
     f->text = (char *)grpo__file_memory(f, most + 1);
     if (!f->text) return NULL;
     n = grpo__read(f, f->text, least, most);
     f->text[n] = 0;
-    object = grpo__blank(f->text);
-    if (*object == '{') end = grpo__json_skip(object, 0);
-    if (!end || grpo__blank(end) != f->text + n)
-        grpo__bad(f, "the JSON in it", "is damaged or not complete");
+    wrong = object = grpo__blank(f->text);
+    if (*object == '{') end = grpo__json_skip(object, 0, &wrong);
+    if (end) wrong = grpo__blank(end);
+    if (!end || wrong != f->text + n) grpo__bad_json(f, wrong);
     return f->code ? NULL : object;
 }
 
