@@ -467,6 +467,11 @@ static int open_folder(settings *s) {
     }
     if (!file_exists(s->model, "config.json") && file_exists(s->model, "adapter_config.json"))
         return complain("these are LoRA's adapters: name their model, and them by --adapter");
+    if (!file_exists(s->model, "tokenizer.json")) {
+        fprintf(stderr, "grpo: %s has no tokenizer.json: transformers writes one, by AutoTokenizer."
+                "from_pretrained(...).save_pretrained(...)\n", s->model);
+        return -1;
+    }
     s->tokens = tokenizer_load(s->model, error);
     if (!s->tokens) return complain(error);
     c->tokenizer = s->tokens;
@@ -625,6 +630,11 @@ static int copy_file(const char *from, const char *to, const char *name) {
     fprintf(stderr, "grpo: %s cannot be written: %s\n", target, strerror(errno));
     remove(part);
     return -1;
+}
+
+static int is_same_folder(const char *a, const char *b) {
+    struct stat at, bt;
+    return !stat(a, &at) && !stat(b, &bt) && at.st_dev == bt.st_dev && at.st_ino == bt.st_ino;
 }
 
 static int make_folder(const char *name) {
@@ -886,7 +896,10 @@ static int train(settings *s) {
     folder_lock lock;
     int code;
     if (open_folder(s) || open_chat(s)) return -1;
-    if (make_folder(s->out) || lock_folder(&lock, s->out)) return -1;
+    if (make_folder(s->out)) return -1;
+    if (!file_exists(s->out, "trainer_state.safetensors") && is_same_folder(s->model, s->out))
+        return complain("--out is MODEL's own folder, which would be written over: choose another");
+    if (lock_folder(&lock, s->out)) return -1;
     if (!s->resume && file_exists(s->out, "trainer_state.safetensors")) {
         fprintf(stderr, "grpo: %s has a trained model: --resume goes on with it, or choose another "
                 "--out\n", s->out);
@@ -1066,11 +1079,18 @@ int main(int argc, char **argv) {
     int code, k;
     if (argc > 1 && !strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2) ? 1 : 0;
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (argc > 2 && !strcmp(argv[1], commands[i].name)) break;
+        if (argc > 1 && !strcmp(argv[1], commands[i].name)) break;
     if (argc > 1 && is_option(argv[1], "help")) return usage(0);
-    if (i == sizeof commands / sizeof *commands) return usage(2);
+    if (i == sizeof commands / sizeof *commands) {
+        if (argc > 1) fprintf(stderr, "grpo: there is no command \"%s\"\n", argv[1]);
+        return usage(2);
+    }
     for (k = 2; k < argc; k++)
         if (is_option(argv[k], "help")) { print_help(commands[i].command); return 0; }
+    if (argc == 2 || !strncmp(argv[2], "--", 2)) {
+        complain("the folder of a model comes first: grpo COMMAND MODEL [options]");
+        return 2;
+    }
     s = defaults();
     s.model = argv[2];
     s.c.backend = backend;

@@ -58,6 +58,9 @@ for field in $(fields grpo_config; fields grpo_objective; fields grpo_sampling);
     check "help has --$field" $?
 done
 says "no folder" "$dir/none cannot be opened" "$grpo" train "$dir/none" $task --out "$dir/x"
+says "no command" "no command .trian." "$grpo" trian "$dir/toy"
+says "no model" "the folder of a model comes first" "$grpo" train
+says "an option instead" "the folder of a model comes first" "$grpo" eval --data x --reward match
 says "no data" "--data is missing" "$grpo" train "$dir/toy" --reward match --out "$dir/x"
 says "no reward" "--reward is missing" "$grpo" train "$dir/toy" --data x --out "$dir/x"
 says "an unknown option" "--hat is not understood" "$grpo" train "$dir/toy" --hat 1
@@ -70,6 +73,10 @@ says "a preset that needs another model" "value model" train "$dir/x" --objectiv
 echo '{"question": "1+1=", "answer"' > "$dir/bad.jsonl"
 says "a bad line of questions" "bad.jsonl" "$grpo" train "$dir/toy" --data "$dir/bad.jsonl" \
     --reward match --out "$dir/x"
+cp -r "$dir/toy" "$dir/mute" && rm "$dir/mute/tokenizer.json"
+says "no tokenizer" "mute has no tokenizer.json: transformers writes" "$grpo" inspect "$dir/mute"
+says "the model is not written over" "MODEL's own folder" train "$dir/toy"
+says "however it is called" "MODEL's own folder" train "$dir/mute/../toy/" --resume
 now() { date +%s%N | cut -c1-13; }          # milliseconds
 began=$(now)
 train "$dir/whole" > "$dir/whole.txt" 2>&1
@@ -167,7 +174,8 @@ if [ -f "$GRPO_DATA/gsm8k/train.jsonl" ] && [ -f "$GRPO_DATA/tokenizers/tokenize
     says "all questions fit" "step 0 of 2, 7473 questions" learn two --steps 2
     says "GSM8K is asked" "on 8 questions" gsm8k eval "$dir/two" --eval-samples 2 \
         --data "$GRPO_DATA/gsm8k/test.jsonl"
-    says "asking takes no gradients" "gradients 0, AdamW 0" cat "$dir/said"
+    grep -q "gradients 0, AdamW 0" "$dir/said"
+    check "asking takes no gradients" $?
     learn one --steps 1 > "$dir/one.txt" 2>&1
     says "one step, then another" "step 2/2" learn one --steps 2 --resume
     cmp "$dir/one/model.safetensors" "$dir/two/model.safetensors"
