@@ -37,6 +37,9 @@ typedef struct settings {
                *template_of, *dtype, *lora_targets, *adapter;
     int steps, save_steps, eval_steps, eval_questions, eval_samples, sample_steps, limit, hold_out,
         resume, merge;
+    float verifier_seconds;         /* of all verifiers, like the two that follow                */
+    size_t verifier_memory;
+    const char *verifier_reads;
     grpo_config c;
     verifier verifiers[GRPO_MAX_REWARDS];
     grpo_format formats[GRPO_MAX_REWARDS];
@@ -134,6 +137,12 @@ static const option options[] = {
       AT(c.ref_model_mixup_alpha) },
     { "success-reward", "", "a completion is right if the first reward gives this", FLOAT, RUN,
       AT(c.success_reward) },
+    { "verifier-seconds", "", "that a cmd: may take for a batch; then all is 0", FLOAT, RUN,
+      AT(verifier_seconds) },
+    { "verifier-memory", "", "bytes of addresses of each process of a cmd:; 0: any", SIZE, RUN,
+      AT(verifier_memory) },
+    { "verifier-reads", "", "files and folders that a cmd: may read too, with ':' between", TEXT,
+      RUN, AT(verifier_reads) },
     { "seed", "", "of everything sampled", SEED, ALL, AT(c.seed) },
     { "threads", "", "0: one per core. Speed, not results", INT, ALL, AT(c.threads) } };
 #undef AT
@@ -196,6 +205,8 @@ static settings defaults(void) {
     s.eval_steps = 50;
     s.eval_questions = MOST_EVALUATED;
     s.sample_steps = 10;
+    s.verifier_seconds = VERIFIER_SECONDS;
+    s.verifier_memory = VERIFIER_MEMORY;
     s.c.objective = grpo_objective_preset("trl", NULL);
     s.c.learning_rate = 1e-6f;      /* TRL                                                       */
     s.c.max_prompt_length = 256;
@@ -212,6 +223,7 @@ static void print_default(const settings *s, const option *o) {
     const char *at = (const char *)s + o->at;
     if (o->kind == INT || o->kind == COUNT || o->kind == SOME)
         printf(" (%d)", *(const int *)(const void *)at);
+    if (o->kind == SIZE) printf(" (%.0f)", (double)*(const size_t *)(const void *)at);
     if (o->kind == FLOAT) printf(" (%g)", (double)*(const float *)(const void *)at);
     if (o->kind == TEXT && *(const char *const *)(const void *)at)
         printf(" (%s)", *(const char *const *)(const void *)at);
@@ -390,10 +402,23 @@ static int read_option(settings *s, int command, char **at, int left, int *used)
     return -1;
 }
 
+/* What verifiers may take, wherever among the options it stands. */
+static void limit_verifiers(settings *s) {
+    verifier *v = s->verifiers, *end = v + s->c.num_rewards;
+    for (; v < end; v++) {
+        v->seconds = (double)s->verifier_seconds;
+        v->cpu_seconds = (int)ceil(fmin(v->seconds, 1e9));
+        v->memory = s->verifier_memory;
+        v->readable = s->verifier_reads;
+    }
+}
+
 static int read_options(settings *s, int command, int argc, char **argv) {
     int i, used;
     for (i = 0; i < argc; i += used)
         if (read_option(s, command, argv + i, argc - i, &used)) return -1;
+    if (s->verifier_seconds <= 0) return complain("--verifier-seconds must be more than 0");
+    limit_verifiers(s);
     if ((command & RUN) && !s->data) return complain("--data is missing: a file of questions");
     if (command == TRAIN && !s->out) return complain("--out is missing: the folder to write");
     if (strlen(s->model) > PATH_ROOM || (s->out && strlen(s->out) > PATH_ROOM))

@@ -103,6 +103,17 @@ chmod +x "$dir/verify"
 says "a verifier of one's own" "reward 1.00\|1.000" "$grpo" eval "$dir/toy" \
     --data "$dir/toy/test.jsonl" --reward "cmd:$dir/verify" --max-prompt-length 64 \
     --max-completion-length 4
+judge() { # judge OPTIONS...: by a verifier that reads a file of another folder
+    "$grpo" eval "$dir/toy" --data "$dir/toy/test.jsonl" --max-prompt-length 64 \
+        --max-completion-length 4 "$@"
+}
+mkdir "$dir/aside"
+echo 1 > "$dir/aside/one"
+says "a verifier may read what is said" "accuracy 1.000" judge --verifier-reads "$dir/aside" \
+    --reward "cmd:sh -c 'while read -r line; do cat $(cd "$dir" && pwd)/aside/one; done'"
+says "a verifier's time is up" "took more than 0.3 seconds" judge --verifier-seconds 0.3 \
+    --reward "cmd:sleep 30"
+says "no time at all" "must be more than 0" judge --verifier-seconds 0 --reward "cmd:sleep 30"
 
 # ---- on a terminal of its own, of several sizes; then Ctrl-C there, and an error in the middle
 on_terminal() { # on_terminal "ROWS COLUMNS [-c]" OUT OPTIONS...
