@@ -872,8 +872,9 @@ static int run_training(settings *s, const task *t, const task *held_out) {
         grpo_free(g);
         return 0;
     }
-    printf("step %d of %d, %d questions; the first as the model sees it:\n%s\n",
-           (int)g->state.step, s->steps, t->count, t->prompts[0].text);
+    printf("step %d of %d, epoch %.2f of %.2f, %d questions; the first as the model sees it:\n%s\n",
+           (int)g->state.step, s->steps, (double)g->state.step * s->c.num_prompts / t->count,
+           (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
     report_log_config(s->c.metrics_path, g);
     if (asks && g->state.step == 0) {
         code = evaluate(s, g, held_out, "held out, before", &before);

@@ -157,6 +157,9 @@ for file in adapter_config.json adapter_model.safetensors tokenizer.json; do
 done
 train "$dir/half" --lora-rank 4 --steps 10 > "$dir/half.txt" 2>&1
 train "$dir/half" --lora-rank 4 --steps 20 --resume > "$dir/half.txt" 2>&1
+questions=$(wc -l < "$dir/toy/train.jsonl")
+says "the epoch survives" "step 10 of 20, epoch $(awk -v n="$questions" \
+    'BEGIN { printf "%.2f of %.2f, %d", 40 / n, 80 / n, n }') questions" cat "$dir/half.txt"
 cmp "$dir/adapted/adapter_model.safetensors" "$dir/half/adapter_model.safetensors"
 check "adapters resumed have the same bytes" $?
 says "adapters can be asked" "greedy accuracy" "$grpo" eval "$dir/toy" --adapter "$dir/adapted" \
@@ -182,7 +185,7 @@ if [ -f "$GRPO_DATA/gsm8k/train.jsonl" ] && [ -f "$GRPO_DATA/tokenizers/tokenize
     "$BUILD/toy_folder" "$dir/narrow" "$GRPO_DATA/tokenizers"
     check "a narrow Qwen2" $?
     says "it is one" "Qwen2ForCausalLM" "$grpo" inspect "$dir/narrow"
-    says "all questions fit" "step 0 of 2, 7473 questions" learn two --steps 2
+    says "all questions fit" "step 0 of 2, epoch 0.00 of 0.00, 7473 questions" learn two --steps 2
     says "GSM8K is asked" "on 8 questions" gsm8k eval "$dir/two" --eval-samples 2 \
         --data "$GRPO_DATA/gsm8k/test.jsonl"
     grep -q "gradients 0, AdamW 0" "$dir/said"
