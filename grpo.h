@@ -8229,10 +8229,12 @@ static const char *grpo__json_number(const char *at, double *value) {
     return at;
 }
 
-/* The end of the value at `at`; NULL if it is not JSON or nested too deeply. */
-static const char *grpo__json_skip(const char *at, int depth) {
+/* The end of the value at `at`; NULL if it is not JSON or nested too deeply: then *wrong says where
+ * that was seen. */
+static const char *grpo__json_skip(const char *at, int depth, const char **wrong) {
     char close = *at == '{' ? '}' : ']';
     double number;
+    *wrong = at;
     if (*at == '"') return grpo__json_string(at, NULL, 0);
     if (!strncmp(at, "true", 4) || !strncmp(at, "null", 4)) return at + 4;
     if (!strncmp(at, "false", 5)) return at + 5;
@@ -8242,13 +8244,14 @@ static const char *grpo__json_skip(const char *at, int depth) {
     if (*at == close) return at + 1;
     for (;; at = grpo__blank(at + 1)) {
         if (close == '}') {
+            *wrong = at;
             at = grpo__json_string(at, NULL, 0);
-            if (!at || *(at = grpo__blank(at)) != ':') return NULL;
+            if (!at || *(*wrong = at = grpo__blank(at)) != ':') return NULL;
             at = grpo__blank(at + 1);
         }
-        at = grpo__json_skip(at, depth + 1);
+        at = grpo__json_skip(at, depth + 1, wrong);
         if (!at) return NULL;
-        at = grpo__blank(at);
+        *wrong = at = grpo__blank(at);
         if (*at == close) return at + 1;
         if (*at != ',') return NULL;
     }
@@ -8257,11 +8260,11 @@ static const char *grpo__json_skip(const char *at, int depth) {
 /* The next value of a list (name NULL), or of an object with its name; NULL after the last. *at is
  * the opening bracket at first, and then between the values. */
 static const char *grpo__json_next(const char **at, char *name, size_t size) {
-    const char *value;
+    const char *value, *wrong;
     if (**at != '}' && **at != ']') *at = grpo__blank(*at + 1);
     if (**at == '}' || **at == ']') return NULL;
     value = name ? grpo__blank(grpo__blank(grpo__json_string(*at, name, size)) + 1) : *at;
-    *at = grpo__blank(grpo__json_skip(value, 0));
+    *at = grpo__blank(grpo__json_skip(value, 0, &wrong));
     return value;
 }
 
@@ -8278,18 +8281,28 @@ static int grpo__json_is(const char *value, const char *text) {
     return value && grpo__json_string(value, other, sizeof other) && !strcmp(other, text);
 }
 
+/* It is no JSON from `at` on, which is in f->text. */
+static void grpo__bad_json(grpo__file *f, const char *at) {
+    char where[64];
+    int line = 1, column = 1;
+    for (; at > f->text && at[-1] != '\n'; at--) column++;
+    for (; at > f->text; at--) line += at[-1] == '\n';
+    snprintf(where, sizeof where, "line %d, column %d:", line, column);
+    grpo__bad(f, where, "the JSON is damaged or not complete");
+}
+
 /* The object that the next bytes of the file are; NULL if they are none. */
 static const char *grpo__read_json(grpo__file *f, size_t least, size_t most) {
-    const char *object, *end = NULL;
+    const char *object, *end = NULL, *wrong;
     size_t n;
     f->text = (char *)grpo__file_memory(f, most + 1);
     if (!f->text) return NULL;
     n = grpo__read(f, f->text, least, most);
     f->text[n] = 0;
-    object = grpo__blank(f->text);
-    if (*object == '{') end = grpo__json_skip(object, 0);
-    if (!end || grpo__blank(end) != f->text + n)
-        grpo__bad(f, "the JSON in it", "is damaged or not complete");
+    wrong = object = grpo__blank(f->text);
+    if (*object == '{') end = grpo__json_skip(object, 0, &wrong);
+    if (end) wrong = grpo__blank(end);
+    if (!end || wrong != f->text + n) grpo__bad_json(f, wrong);
     return f->code ? NULL : object;
 }
 
@@ -8426,6 +8439,7 @@ static void grpo__refuse(grpo__file *f, const char *json, int family, const grpo
     const char *act = grpo__field(f, json, "hidden_act"), *value;
     const char *layers = grpo__field(f, json, "layer_types");
     const char *part = grpo__field(f, json, "partial_rotary_factor");
+    const char *causal = grpo__field(f, json, "is_causal");
     const char *window = grpo__entry(f, json, "sliding_window");
     double x = 0;
     if (act && !grpo__json_is(act, "silu")) grpo__bad(f, "hidden_act", "must be \"silu\"");
@@ -8433,6 +8447,7 @@ static void grpo__refuse(grpo__file *f, const char *json, int family, const grpo
         grpo__bad(f, "quantization_config", "is not supported");
     if (part && !(grpo__json_number(part, &x) && x == 1))
         grpo__bad(f, "partial_rotary_factor", "must be 1");
+    if (causal && *causal != 't') grpo__bad(f, "is_causal", "must be true");
     while ((value = grpo__json_each(&layers)) != NULL)
         if (!grpo__json_is(value, "full_attention"))
             grpo__bad(f, "layer_types", "must all be \"full_attention\"");

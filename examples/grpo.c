@@ -37,6 +37,9 @@ typedef struct settings {
                *template_of, *dtype, *lora_targets, *adapter;
     int steps, save_steps, eval_steps, eval_questions, eval_samples, sample_steps, limit, hold_out,
         resume, merge;
+    float verifier_seconds;         /* of all verifiers, like the two that follow                */
+    size_t verifier_memory;
+    const char *verifier_reads;
     grpo_config c;
     verifier verifiers[GRPO_MAX_REWARDS];
     grpo_format formats[GRPO_MAX_REWARDS];
@@ -134,6 +137,12 @@ static const option options[] = {
       AT(c.ref_model_mixup_alpha) },
     { "success-reward", "", "a completion is right if the first reward gives this", FLOAT, RUN,
       AT(c.success_reward) },
+    { "verifier-seconds", "", "that a cmd: may take for a batch; then all is 0", FLOAT, RUN,
+      AT(verifier_seconds) },
+    { "verifier-memory", "", "bytes of addresses of each process of a cmd:; 0: any", SIZE, RUN,
+      AT(verifier_memory) },
+    { "verifier-reads", "", "files and folders that a cmd: may read too, with ':' between", TEXT,
+      RUN, AT(verifier_reads) },
     { "seed", "", "of everything sampled", SEED, ALL, AT(c.seed) },
     { "threads", "", "0: one per core. Speed, not results", INT, ALL, AT(c.threads) } };
 #undef AT
@@ -196,6 +205,8 @@ static settings defaults(void) {
     s.eval_steps = 50;
     s.eval_questions = MOST_EVALUATED;
     s.sample_steps = 10;
+    s.verifier_seconds = VERIFIER_SECONDS;
+    s.verifier_memory = VERIFIER_MEMORY;
     s.c.objective = grpo_objective_preset("trl", NULL);
     s.c.learning_rate = 1e-6f;      /* TRL                                                       */
     s.c.max_prompt_length = 256;
@@ -212,6 +223,7 @@ static void print_default(const settings *s, const option *o) {
     const char *at = (const char *)s + o->at;
     if (o->kind == INT || o->kind == COUNT || o->kind == SOME)
         printf(" (%d)", *(const int *)(const void *)at);
+    if (o->kind == SIZE) printf(" (%.0f)", (double)*(const size_t *)(const void *)at);
     if (o->kind == FLOAT) printf(" (%g)", (double)*(const float *)(const void *)at);
     if (o->kind == TEXT && *(const char *const *)(const void *)at)
         printf(" (%s)", *(const char *const *)(const void *)at);
@@ -390,10 +402,23 @@ static int read_option(settings *s, int command, char **at, int left, int *used)
     return -1;
 }
 
+/* What verifiers may take, wherever among the options it stands. */
+static void limit_verifiers(settings *s) {
+    verifier *v = s->verifiers, *end = v + s->c.num_rewards;
+    for (; v < end; v++) {
+        v->seconds = (double)s->verifier_seconds;
+        v->cpu_seconds = (int)ceil(fmin(v->seconds, 1e9));
+        v->memory = s->verifier_memory;
+        v->readable = s->verifier_reads;
+    }
+}
+
 static int read_options(settings *s, int command, int argc, char **argv) {
     int i, used;
     for (i = 0; i < argc; i += used)
         if (read_option(s, command, argv + i, argc - i, &used)) return -1;
+    if (s->verifier_seconds <= 0) return complain("--verifier-seconds must be more than 0");
+    limit_verifiers(s);
     if ((command & RUN) && !s->data) return complain("--data is missing: a file of questions");
     if (command == TRAIN && !s->out) return complain("--out is missing: the folder to write");
     if (strlen(s->model) > PATH_ROOM || (s->out && strlen(s->out) > PATH_ROOM))
@@ -467,6 +492,11 @@ static int open_folder(settings *s) {
     }
     if (!file_exists(s->model, "config.json") && file_exists(s->model, "adapter_config.json"))
         return complain("these are LoRA's adapters: name their model, and them by --adapter");
+    if (!file_exists(s->model, "tokenizer.json")) {
+        fprintf(stderr, "grpo: %s has no tokenizer.json: transformers writes one, by AutoTokenizer."
+                "from_pretrained(...).save_pretrained(...)\n", s->model);
+        return -1;
+    }
     s->tokens = tokenizer_load(s->model, error);
     if (!s->tokens) return complain(error);
     c->tokenizer = s->tokens;
@@ -625,6 +655,11 @@ static int copy_file(const char *from, const char *to, const char *name) {
     fprintf(stderr, "grpo: %s cannot be written: %s\n", target, strerror(errno));
     remove(part);
     return -1;
+}
+
+static int is_same_folder(const char *a, const char *b) {
+    struct stat at, bt;
+    return !stat(a, &at) && !stat(b, &bt) && at.st_dev == bt.st_dev && at.st_ino == bt.st_ino;
 }
 
 static int make_folder(const char *name) {
@@ -837,8 +872,9 @@ static int run_training(settings *s, const task *t, const task *held_out) {
         grpo_free(g);
         return 0;
     }
-    printf("step %d of %d, %d questions; the first as the model sees it:\n%s\n",
-           (int)g->state.step, s->steps, t->count, t->prompts[0].text);
+    printf("step %d of %d, epoch %.2f of %.2f, %d questions; the first as the model sees it:\n%s\n",
+           (int)g->state.step, s->steps, (double)g->state.step * s->c.num_prompts / t->count,
+           (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
     report_log_config(s->c.metrics_path, g);
     if (asks && g->state.step == 0) {
         code = evaluate(s, g, held_out, "held out, before", &before);
@@ -886,7 +922,10 @@ static int train(settings *s) {
     folder_lock lock;
     int code;
     if (open_folder(s) || open_chat(s)) return -1;
-    if (make_folder(s->out) || lock_folder(&lock, s->out)) return -1;
+    if (make_folder(s->out)) return -1;
+    if (!file_exists(s->out, "trainer_state.safetensors") && is_same_folder(s->model, s->out))
+        return complain("--out is MODEL's own folder, which would be written over: choose another");
+    if (lock_folder(&lock, s->out)) return -1;
     if (!s->resume && file_exists(s->out, "trainer_state.safetensors")) {
         fprintf(stderr, "grpo: %s has a trained model: --resume goes on with it, or choose another "
                 "--out\n", s->out);
@@ -898,6 +937,15 @@ static int train(settings *s) {
 
 /* ---------------------------------------------------------------------------- the others ----- */
 
+/* Nothing is learned: the weights are frozen, without gradients and moments, beside an adapter of
+ * zeros, the smallest there is, unless there are others. */
+static void only_ask(grpo_config *c) {
+    static const grpo_lora nothing = { 1, 1, GRPO_LORA_Q };
+    if (!c->lora.rank) c->lora = nothing;
+    c->objective.beta = 0;
+    c->num_generations = 1;
+}
+
 static int eval(settings *s) {
     grpo_evaluation e;
     task t;
@@ -906,8 +954,7 @@ static int eval(settings *s) {
     memset(&t, 0, sizeof t);
     if (open_folder(s) || open_chat(s) || read_questions(s, s->data, 1, &t.list)
         || prepare_task(s, s->data, &t)) { free_task(&t); return -1; }
-    s->c.objective.beta = 0;
-    s->c.num_generations = 1;
+    only_ask(&s->c);
     g = make_policy(s);
     code = g ? evaluate(s, g, &t, s->model, &e) : -1;
     grpo_free(g);
@@ -974,8 +1021,8 @@ static int chat(settings *s) {
     grpo *g;
     int code;
     if (open_folder(s) || open_chat(s)) return -1;
-    s->c.objective.beta = 0;
-    s->c.num_prompts = s->c.num_generations = 1;
+    only_ask(&s->c);
+    s->c.num_prompts = 1;
     g = make_policy(s);
     code = g ? talk_on(s, g) : -1;
     grpo_free(g);
@@ -1058,11 +1105,18 @@ int main(int argc, char **argv) {
     int code, k;
     if (argc > 1 && !strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2) ? 1 : 0;
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (argc > 2 && !strcmp(argv[1], commands[i].name)) break;
+        if (argc > 1 && !strcmp(argv[1], commands[i].name)) break;
     if (argc > 1 && is_option(argv[1], "help")) return usage(0);
-    if (i == sizeof commands / sizeof *commands) return usage(2);
+    if (i == sizeof commands / sizeof *commands) {
+        if (argc > 1) fprintf(stderr, "grpo: there is no command \"%s\"\n", argv[1]);
+        return usage(2);
+    }
     for (k = 2; k < argc; k++)
         if (is_option(argv[k], "help")) { print_help(commands[i].command); return 0; }
+    if (argc == 2 || !strncmp(argv[2], "--", 2)) {
+        complain("the folder of a model comes first: grpo COMMAND MODEL [options]");
+        return 2;
+    }
     s = defaults();
     s.model = argv[2];
     s.c.backend = backend;

@@ -95,7 +95,9 @@
 
 enum { VERIFIER_FILES = 1, VERIFIER_NETWORK = 2, VERIFIER_PROCESSES = 4, VERIFIER_ALL = 7 };
 enum { VERIFIER_NOT, VERIFIER_TRY, VERIFIER_MUST };           /* isolate it?                     */
-enum { VERIFIER_WORDS = 64, VERIFIER_READS = 64, VERIFIER_SENTENCE = 512, VERIFIER_TAIL = 200 };
+enum { VERIFIER_WORDS = 64, VERIFIER_READS = 64, VERIFIER_SENTENCE = 512, VERIFIER_TAIL = 200,
+       VERIFIER_SECONDS = 60 };
+#define VERIFIER_MEMORY ((size_t)(sizeof(size_t) > 4 ? (uint64_t)4 << 30 : (uint64_t)1 << 30))
 
 typedef struct verifier {
     /* set by verifier_open(), yours to change */
@@ -425,9 +427,15 @@ static inline char *verifier_search(const char *name, const char *here) {
     }
 }
 
+/* Is it X/bin/NAME, which has more of what it needs in X? */
+static inline int verifier_is_in_bin(const char *path) {
+    const char *name = strrchr(path, '/');
+    return name && name - path > 4 && memcmp(name - 4, "/bin", 4) == 0;
+}
+
 /* The words that name files, made absolute. */
 static inline int verifier_resolve(verifier *v, const char *here, char *error) {
-    int i, searched = !strchr(v->argv[0], '/');
+    int i, up, searched = !strchr(v->argv[0], '/');
     for (i = 0; v->argv[i]; i++) {
         const char *word = v->argv[i];
         char *path = NULL;
@@ -444,7 +452,8 @@ static inline int verifier_resolve(verifier *v, const char *here, char *error) {
             free(v->argv[i]);
             v->argv[i] = path;
         }
-        if (v->argv[i][0] == '/' && !verifier_may_read_file(v, v->argv[i], i == 0 && searched))
+        up = i == 0 && (searched || verifier_is_in_bin(v->argv[i]));
+        if (v->argv[i][0] == '/' && !verifier_may_read_file(v, v->argv[i], up))
             return verifier_wrong(error, "names too many files", v->argv[i]);
     }
     return 1;
@@ -456,9 +465,9 @@ static inline int verifier_open(verifier *v, const char *command, char *error) {
     char *here = realpath(".", NULL);
     int good;
     memset(v, 0, sizeof *v);
-    v->seconds = 60;
-    v->cpu_seconds = 60;
-    v->memory = (size_t)(sizeof(size_t) > 4 ? (uint64_t)4 << 30 : (uint64_t)1 << 30);
+    v->seconds = VERIFIER_SECONDS;
+    v->cpu_seconds = VERIFIER_SECONDS;
+    v->memory = VERIFIER_MEMORY;
     v->file_size = (size_t)64 << 20;
     v->output = (size_t)16 << 20;
     v->processes = 256;
@@ -720,11 +729,11 @@ static inline void verifier_become(const verifier_run *r) {
     sigset_t none;
     int held;
     setsid();
+    held = verifier_isolate(r);     /* where a relative v.readable still means what it did       */
     if (chdir(r->folder) != 0 || !verifier_limits(r)) {
         verifier_tell(VERIFIER_NEWS_NOT_SET_UP, errno);
         _exit(127);
     }
-    held = verifier_isolate(r);
     verifier_tell(VERIFIER_NEWS_ISOLATED, held);
     if (r->v->isolate == VERIFIER_MUST && held != VERIFIER_ALL) {
         verifier_tell(VERIFIER_NEWS_TOO_OPEN, held);

@@ -58,6 +58,9 @@ for field in $(fields grpo_config; fields grpo_objective; fields grpo_sampling);
     check "help has --$field" $?
 done
 says "no folder" "$dir/none cannot be opened" "$grpo" train "$dir/none" $task --out "$dir/x"
+says "no command" "no command .trian." "$grpo" trian "$dir/toy"
+says "no model" "the folder of a model comes first" "$grpo" train
+says "an option instead" "the folder of a model comes first" "$grpo" eval --data x --reward match
 says "no data" "--data is missing" "$grpo" train "$dir/toy" --reward match --out "$dir/x"
 says "no reward" "--reward is missing" "$grpo" train "$dir/toy" --data x --out "$dir/x"
 says "an unknown option" "--hat is not understood" "$grpo" train "$dir/toy" --hat 1
@@ -70,6 +73,10 @@ says "a preset that needs another model" "value model" train "$dir/x" --objectiv
 echo '{"question": "1+1=", "answer"' > "$dir/bad.jsonl"
 says "a bad line of questions" "bad.jsonl" "$grpo" train "$dir/toy" --data "$dir/bad.jsonl" \
     --reward match --out "$dir/x"
+cp -r "$dir/toy" "$dir/mute" && rm "$dir/mute/tokenizer.json"
+says "no tokenizer" "mute has no tokenizer.json: transformers writes" "$grpo" inspect "$dir/mute"
+says "the model is not written over" "MODEL's own folder" train "$dir/toy"
+says "however it is called" "MODEL's own folder" train "$dir/mute/../toy/" --resume
 now() { date +%s%N | cut -c1-13; }          # milliseconds
 began=$(now)
 train "$dir/whole" > "$dir/whole.txt" 2>&1
@@ -81,8 +88,9 @@ for file in config.json model.safetensors tokenizer.json tokenizer_config.json \
     [ -s "$dir/whole/$file" ]
     check "the result has $file" $?
 done
-says "the result can be asked" "greedy accuracy" "$grpo" eval "$dir/whole" $task \
-    --max-prompt-length 64 --max-completion-length 4
+says "the result can be asked" "$(sed -n 's/^held out, after: //p' "$dir/whole.txt")" \
+    "$grpo" eval "$dir/whole" --data "$dir/toy/test.jsonl" --reward match --max-prompt-length 64 \
+    --max-completion-length 4
 echo "2+3=" | "$grpo" chat "$dir/whole" --max-completion-length 8 > "$dir/said" 2>&1
 check "chat" $?
 "$grpo" plot "$dir/whole/log.jsonl" "$dir/run.html" > "$dir/said" 2>&1 && [ -s "$dir/run.html" ]
@@ -95,6 +103,17 @@ chmod +x "$dir/verify"
 says "a verifier of one's own" "reward 1.00\|1.000" "$grpo" eval "$dir/toy" \
     --data "$dir/toy/test.jsonl" --reward "cmd:$dir/verify" --max-prompt-length 64 \
     --max-completion-length 4
+judge() { # judge OPTIONS...: by a verifier that reads a file of another folder
+    "$grpo" eval "$dir/toy" --data "$dir/toy/test.jsonl" --max-prompt-length 64 \
+        --max-completion-length 4 "$@"
+}
+mkdir "$dir/aside"
+echo 1 > "$dir/aside/one"
+says "a verifier may read what is said" "accuracy 1.000" judge --verifier-reads "$dir/aside" \
+    --reward "cmd:sh -c 'while read -r line; do cat $(cd "$dir" && pwd)/aside/one; done'"
+says "a verifier's time is up" "took more than 0.3 seconds" judge --verifier-seconds 0.3 \
+    --reward "cmd:sleep 30"
+says "no time at all" "must be more than 0" judge --verifier-seconds 0 --reward "cmd:sleep 30"
 
 # ---- on a terminal of its own, of several sizes; then Ctrl-C there, and an error in the middle
 on_terminal() { # on_terminal "ROWS COLUMNS [-c]" OUT OPTIONS...
@@ -138,6 +157,9 @@ for file in adapter_config.json adapter_model.safetensors tokenizer.json; do
 done
 train "$dir/half" --lora-rank 4 --steps 10 > "$dir/half.txt" 2>&1
 train "$dir/half" --lora-rank 4 --steps 20 --resume > "$dir/half.txt" 2>&1
+questions=$(wc -l < "$dir/toy/train.jsonl")
+says "the epoch survives" "step 10 of 20, epoch $(awk -v n="$questions" \
+    'BEGIN { printf "%.2f of %.2f, %d", 40 / n, 80 / n, n }') questions" cat "$dir/half.txt"
 cmp "$dir/adapted/adapter_model.safetensors" "$dir/half/adapter_model.safetensors"
 check "adapters resumed have the same bytes" $?
 says "adapters can be asked" "greedy accuracy" "$grpo" eval "$dir/toy" --adapter "$dir/adapted" \
@@ -163,9 +185,11 @@ if [ -f "$GRPO_DATA/gsm8k/train.jsonl" ] && [ -f "$GRPO_DATA/tokenizers/tokenize
     "$BUILD/toy_folder" "$dir/narrow" "$GRPO_DATA/tokenizers"
     check "a narrow Qwen2" $?
     says "it is one" "Qwen2ForCausalLM" "$grpo" inspect "$dir/narrow"
-    says "all questions fit" "step 0 of 2, 7473 questions" learn two --steps 2
+    says "all questions fit" "step 0 of 2, epoch 0.00 of 0.00, 7473 questions" learn two --steps 2
     says "GSM8K is asked" "on 8 questions" gsm8k eval "$dir/two" --eval-samples 2 \
         --data "$GRPO_DATA/gsm8k/test.jsonl"
+    grep -q "gradients 0, AdamW 0" "$dir/said"
+    check "asking takes no gradients" $?
     learn one --steps 1 > "$dir/one.txt" 2>&1
     says "one step, then another" "step 2/2" learn one --steps 2 --resume
     cmp "$dir/one/model.safetensors" "$dir/two/model.safetensors"
@@ -177,18 +201,20 @@ else
         "tokenizers/tokenizer.json (Qwen2's)"
 fi
 
-# ---- killed and resumed: after at most a tenth of the time that the whole run took
+# ---- killed and resumed: of 20 kills, each after at most a tenth of what the whole run took
 killed=0 tries=0
 while [ $killed -lt "$kills" ] && [ $tries -lt $((4 * kills)) ]; do
     tries=$((tries + 1))
     (in_place=exec; train "$dir/killed" --resume > "$dir/killed.txt" 2>&1) &
     pid=$!
-    sleep "$(awk -v s=$tries -v t="$took" 'BEGIN { srand(s); rand(); print rand() * t / 1e4 }')"
+    sleep "$(awk -v s=$tries -v t="$took" -v n="$kills" \
+        'BEGIN { srand(s); rand(); print rand() * t * 2 / n / 1e3 }')"
     kill -9 $pid 2> /dev/null && killed=$((killed + 1))
     wait $pid 2> /dev/null
     [ -f "$dir/killed/model.safetensors" ] || continue
-    "$grpo" inspect "$dir/killed" > "$dir/said" 2>&1
-    check "after kill $killed the folder can be read" $?
+    "$grpo" eval "$dir/killed" $task --limit 1 --max-prompt-length 64 --max-completion-length 4 \
+        > "$dir/said" 2>&1
+    check "after kill $killed the folder can be read: $(tail -n 1 "$dir/said")" $?
 done
 echo "killed $killed times, a run of $took ms; it had come to" \
     "$(grep -c '"step"' "$dir/killed/log.jsonl") lines of the log"

@@ -1009,9 +1009,14 @@ static int config_code(const char *text, grpo_config *c)
 static void test_config(void)
 {
     static const struct { const char *text, *word; } bad[] = {
-        { "", "config.json" }, { "{", "config.json" }, { "[]", "config.json" },
+        { "", "config.json" }, { "{", "config.json: line 1, column 2: the JSON is damaged" },
+        { "[]", "config.json: line 1, column 1" },
+        { "{\n \"a\": [1,\n 2, {\"b\": tru}]\n}", "line 3, column 11:" },
+        { "{\n\n\"a\" 5}", "line 3, column 5:" }, { "{\n}\n{}", "line 3, column 1:" },
+        { "{\"a\": 5,}", "line 1, column 9:" }, { "{\"a\": \"b\n\"}", "line 1, column 7:" },
         { "{}", "config.json" },
-        { "{" SIZES "}", "config.json" }, { LLAMA, "config.json" }, { LLAMA "}}", "config.json" },
+        { "{" SIZES "}", "config.json" }, { LLAMA, "config.json: line 1, column" },
+        { LLAMA "}}", "config.json: line 1, column" },
         { "{\"model_type\":\"gemma\"," SIZES "}", "gemma" },
         { "{\"architectures\":[\"Phi3ForCausalLM\"],\"model_type\":\"llama\"," SIZES "}",
           "Phi3ForCausalLM" },
@@ -1040,6 +1045,7 @@ static void test_config(void)
         { LLAMA ",\"rope_parameters\":{\"partial_rotary_factor\":0.5}}", "partial_rotary_factor" },
         { LLAMA ",\"partial_rotary_factor\":0.5}", "partial_rotary_factor" },
         { LLAMA ",\"hidden_act\":\"gelu\"}", "hidden_act" },
+        { LLAMA ",\"is_causal\":false}", "is_causal" },
         { LLAMA ",\"mlp_bias\":true}", "mlp_bias" },
         { LLAMA ",\"attention_bias\":true}", "attention_bias" },
         { "{\"model_type\":\"qwen2\"," SIZES ",\"use_sliding_window\":true}",

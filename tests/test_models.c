@@ -1,17 +1,17 @@
 /* Models against references. Small random ones of every family and kind of rotary positions: their
  * log-probs, from folders, against a forward pass in double that is written here a second time.
- * Real ones against float64 references of PyTorch: log-probs, entropies, loss and every gradient;
- * these need the folder of models in the environment variable GRPO_DATA, and say "skipped"
- * without it. */
+ * Real ones against float64 references of PyTorch: logits, log-probs, entropies, loss, every
+ * gradient, and the greedy text; these need the folder of models in the environment variable
+ * GRPO_DATA, and say "skipped" without it. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
 
-enum { MOST = 256 };
+enum { MOST = 1024 };               /* tokens, or entries of a vocabulary                        */
 
 typedef struct reference {
-    int num_tokens, prompt_len, tokens[MOST];
-    double loss, logprobs[MOST], entropy[MOST];
+    int num_tokens, prompt_len, tokens[MOST], vocab;
+    double loss, logprobs[MOST], entropy[MOST], logits[2][MOST];      /* first and last row      */
 } reference;
 
 /* A whole file, with a NUL after it. */
@@ -49,11 +49,13 @@ static int read_reference(const char *path, reference *r)
     size_t size;
     char *json = read_file(path, &size);
     int i, good;
+    r->vocab = read_numbers(json, "logits_first", r->logits[0]);
     r->num_tokens = read_numbers(json, "tokens", tokens);
     for (i = 0; i < r->num_tokens; i++) r->tokens[i] = (int)tokens[i];
     good = read_numbers(json, "logprobs", r->logprobs) && read_numbers(json, "entropy", r->entropy)
         && read_numbers(json, "prompt_len", &prompt_len)
-        && read_numbers(json, "loss_mean_nll_completion", &r->loss);
+        && read_numbers(json, "loss_mean_nll_completion", &r->loss)
+        && r->vocab && read_numbers(json, "logits_last", r->logits[1]) == r->vocab;
     r->prompt_len = (int)prompt_len;
     free(json);
     return good && r->num_tokens > 0;
@@ -122,11 +124,71 @@ static void compare_gradients(grpo *g, const char *model, const char *gradients)
     remove("test_models_folder");
 }
 
+/* A real model, with room for so many tokens; 9 ends a text, and is in no reference's. */
+static grpo *load_real(const char *model, reference *r, int prompt, int completion)
+{
+    grpo_config c = grpo_defaults();
+    grpo *g;
+    CHECK(!grpo_load_config(&c, model), "%s", c.error);
+    c.encode = encode_completion;
+    c.decode = decode_nothing;
+    c.tokenizer = r;
+    c.eos_token_id = 9;
+    c.num_prompts = c.num_generations = 1;
+    c.max_prompt_length = prompt;
+    c.max_completion_length = completion;
+    g = grpo_new(&c);
+    CHECK(g && !grpo_load(g, model), "%s", g ? grpo_error(g) : c.error);
+    return g;
+}
+
+/* What follows the first n tokens, greedily: as many as there is room for. */
+static const int *say_greedily(grpo *g, const reference *r, int n)
+{
+    static const grpo_sampling greedy = { 0, 0, 1, 0 };
+    grpo_prompt prompt = grpo_question("prompt", "completion");
+    char nothing[1];
+    prompt.tokens = r->tokens;
+    prompt.num_tokens = n;
+    CHECK(grpo_generate(g, &prompt, &greedy, 1, nothing, 1) == 0, "%s", grpo_error(g));
+    return g->batch.tokens;
+}
+
+/* The logits that a token was drawn from stay where they were. */
+static void compare_logits(const char *model, reference *r)
+{
+    grpo *g = load_real(model, r, r->num_tokens, 1);
+    struct grpo__machinery *w = g ? g->machinery : NULL;
+    float logits[MOST];
+    double worst = 0;
+    int i, last;
+    for (last = 0; last < 2 && w; last++) {
+        say_greedily(g, r, last ? r->num_tokens : 1);
+        w->backend->download(w->context, logits, w->logits, (size_t)r->vocab * sizeof(float));
+        for (i = 0; i < r->vocab; i++)
+            worst = fmax(worst, fabs((double)logits[i] - r->logits[last][i])
+                                / fmax(1, fabs(r->logits[last][i])));
+    }
+    printf("  logits of the first and last token: worst error %.1e of their size\n", worst);
+    CHECK(w && r->vocab == g->config.model.vocab_size && worst < 1e-4, "logits %g", worst);
+    grpo_free(g);
+}
+
+/* The text that the reference is of, token for token, as sampling says it. */
+static void compare_greedy(grpo *g, const reference *r)
+{
+    int t, n = r->num_tokens - r->prompt_len;
+    const int *tokens = say_greedily(g, r, r->prompt_len);
+    CHECK(g->batch.offsets[1] == n + 1, "%d tokens", (int)g->batch.offsets[1]);
+    for (t = 0; t < n && tokens[t] == r->tokens[r->prompt_len + t]; t++) {}
+    CHECK(t == n, "token %d of %d is another", t, n);
+    printf("  greedy text: %d of %d tokens equal\n", t, n);
+}
+
 static void test_model(const char *data, const char *folder, const char *json,
                        const char *gradients)
 {
     static reference r;
-    grpo_config c = grpo_defaults();
     char path[2048], model[1024];
     grpo_prompt prompt;
     float logprobs[MOST], entropies[MOST], d[MOST];
@@ -137,21 +199,13 @@ static void test_model(const char *data, const char *folder, const char *json,
     snprintf(model, sizeof model, "%s/%s", data, folder);
     snprintf(path, sizeof path, "%s/%s", model, json);
     if (!read_reference(path, &r)) { printf("skipped: no %s\n", path); return; }
-    CHECK(!grpo_load_config(&c, model), "%s", c.error);
-    c.encode = encode_completion;
-    c.decode = decode_nothing;
-    c.tokenizer = &r;
-    c.eos_token_id = 0;
-    c.num_prompts = c.num_generations = 1;
-    c.max_prompt_length = r.prompt_len;
-    c.max_completion_length = r.num_tokens - r.prompt_len + 1;
-    g = grpo_new(&c);
-    CHECK(g != NULL, "%s", c.error);
+    g = load_real(model, &r, r.prompt_len, r.num_tokens - r.prompt_len + 1);
     if (!g) return;
-    CHECK(!grpo_load(g, model), "%s", grpo_error(g));
     prompt = grpo_question("prompt", "completion");
     prompt.tokens = r.tokens;
     prompt.num_tokens = r.prompt_len;
+    printf("%s:\n", folder);
+    compare_greedy(g, &r);
     CHECK(!grpo__answers_batch(g, &prompt, 1), "%s", grpo_error(g));
     g->machinery->stage = GRPO__ROLLED;
     CHECK(!grpo_forward(g, GRPO_POLICY, logprobs, entropies), "%s", grpo_error(g));
@@ -164,16 +218,17 @@ static void test_model(const char *data, const char *folder, const char *json,
         d[t] = -1.0f / (float)n;
     }
     d[n] = 0;                       /* the end-of-text that was put behind it */
-    printf("%s: loss %.6f, reference %.6f\n", folder, loss, r.loss);
+    printf("  loss %.6f, reference %.6f\n", loss, r.loss);
     printf("  log-probs: worst error %.1e, entropies %.1e\n", worst, worst_entropy);
     CHECK(worst < 1e-4 && worst_entropy < 1e-4, "log-probs %g, entropies %g", worst, worst_entropy);
     CHECK_CLOSE(loss, r.loss, 1e-5);
     CHECK(!grpo_backward(g, d, NULL), "%s", grpo_error(g));
     if (g->machinery->dembed)
         grpo_cpu()->mix(g->machinery->context, g->machinery->gradient, g->machinery->dembed, 1, 1,
-                        grpo__size(c.model.vocab_size, c.model.hidden_size));
+                        grpo__size(r.vocab, g->config.model.hidden_size));
     compare_gradients(g, model, gradients);
     grpo_free(g);
+    compare_logits(model, &r);
 }
 
 /* ---- a forward pass in double, plain loops over the tensors by their names */

@@ -360,6 +360,8 @@ static void check_isolation(void) {
         snprintf(script, sizeof script, "cat '%s'; (echo 2 >> '%s') 2> /dev/null && echo 1 || "
                  "echo 0; echo 0; echo 0", secret, secret);
         behaves(&v, script, 5, "", 1, 0, 0, 0);
+        v.readable = "verifier_secret";
+        behaves(&v, script, 5, "", 1, 0, 0, 0);
     } else printf("skipped: no Landlock here\n");
     if (v.isolated & VERIFIER_PROCESSES) {
         snprintf(script, sizeof script, "kill -0 %ld 2> /dev/null && echo 1 || echo 0; echo 0; "
@@ -384,6 +386,30 @@ static void check_isolation(void) {
                  "processes, as you asked"), "%s", v.warning);
     remove(secret);
     verifier_close(&v);
+}
+
+static void write_text(const char *path, const char *text, mode_t mode) {
+    FILE *file = fopen(path, "w");
+    CHECK(file && fputs(text, file) >= 0 && !fclose(file) && !chmod(path, mode), "%s", path);
+}
+
+/* tree/bin/ask, by its path, finds what it has in tree/lib, as a Python of one's own does. */
+static void check_bin(void) {
+    static const char *const folders[] = { "tree", "tree/bin", "tree/lib" };
+    char script[1200];
+    verifier v;
+    int i;
+    for (i = 0; i < 3; i++) CHECK(!mkdir(folders[i], 0700), "%s", folders[i]);
+    snprintf(script, sizeof script, "#!/bin/sh\ncat '%s/tree/lib/answers'\n", here);
+    write_text("tree/bin/ask", script, 0700);
+    write_text("tree/lib/answers", "1\n0.5\n0\n1\n", 0600);
+    v = ready("tree/bin/ask");
+    CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
+    rewards_are(&v, 1, 0.5f, 0, 1);
+    verifier_close(&v);
+    remove("tree/bin/ask");
+    remove("tree/lib/answers");
+    for (i = 2; i >= 0; i--) rmdir(folders[i]);
 }
 
 /* Neither our open files nor our signals are touched. */
@@ -452,6 +478,7 @@ int main(int argc, char **argv) {
 #endif
     check_folder();
     check_isolation();
+    check_bin();
     check_ourselves();
     check_no_start();
     CHECK(rmdir(path) == 0, "folders were left in %s", path);
