@@ -5,10 +5,10 @@
  *   cc -DFUZZ_STANDALONE -g -O1 -fsanitize=address,undefined -I. tests/fuzz_gguf.c -o fuzz -lm
  *   ./fuzz 60 1
  *
- * or, with libFuzzer:
+ * or, with libFuzzer, from the same good files, without which it hardly gets beyond the header:
  *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_gguf.c -o fuzz -lm
- *   mkdir corpus; ./fuzz -max_len=8192 -max_total_time=180 corpus */
+ *   clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_gguf.c -o fuzzer -lm
+ *   mkdir corpus; ./fuzz --corpus corpus; ./fuzzer -max_len=16384 -max_total_time=180 corpus */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include <time.h>
@@ -188,6 +188,18 @@ static size_t mutate(uint8_t *data, size_t size) {
     return size;
 }
 
+static void write_corpus(const make_file *files, const char *to) {
+    char name[600];
+    FILE *file;
+    int i;
+    for (i = 0; i < CORPUS; i++) {
+        snprintf(name, sizeof name, "%.500s/%d.gguf", to, i);
+        file = fopen(name, "wb");
+        need(file && fwrite(files[i].bytes, 1, files[i].size, file) == files[i].size
+             && !fclose(file), name);
+    }
+}
+
 int main(int argc, char **argv) {
     static make_file files[CORPUS];
     long seconds = argc > 1 ? strtol(argv[1], NULL, 10) : 10, runs = 0;
@@ -197,6 +209,10 @@ int main(int argc, char **argv) {
     int i;
     state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     make_corpus(files);
+    if (argc > 2 && !strcmp(argv[1], "--corpus")) {
+        write_corpus(files, argv[2]);
+        seconds = 0;
+    }
     for (i = 0; i < CORPUS; i++) LLVMFuzzerTestOneInput(files[i].bytes, files[i].size);
     need(converted == CORPUS, "the corpus is not good");
     for (; time(NULL) < end; runs++) {
