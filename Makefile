@@ -144,7 +144,8 @@ SHIM_WARN = -Wall -Wextra -Wno-unknown-pragmas -Wno-unused-function -Wno-psabi
 
 cuda-shim: $(BUILD)/test_cuda_shim $(BUILD)/cuda_bench_shim
 	./$(BUILD)/test_cuda_shim
-	GRPO_SHIM_ORDER=reverse ./$(BUILD)/test_cuda_shim products tiles
+	GRPO_SHIM_ORDER=reverse ./$(BUILD)/test_cuda_shim products tiles decode
+	GRPO_SHIM_SM=86 ./$(BUILD)/test_cuda_shim attention
 	./$(BUILD)/cuda_bench_shim --quick product attention rows decode step > /dev/null
 
 $(BUILD)/shim_grpo_cuda.o: grpo_cuda.cu $(HEADER) tests/cuda_shim.h | $(BUILD)

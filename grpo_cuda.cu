@@ -1,6 +1,6 @@
 /* grpo_cuda.cu - the same training on an NVIDIA GPU. The second, optional file of grpo.h.
  *
- *     nvcc -O3 -arch=native -c grpo_cuda.cu            (CUDA 12 or newer; any GPU since sm_70)
+ *     nvcc -O3 -arch=native -c grpo_cuda.cu            (CUDA 12 or newer, any GPU it knows)
  *     config.backend = grpo_cuda();                    in the program, which links grpo_cuda.o
  *                                                      and -lcudart
  *
@@ -73,7 +73,7 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so 
        GRPO__SHARES = 8,            /*     out among so many blocks at the most                  */
        GRPO__PAD = 8,               /* elements after each row in shared memory: ldmatrix then
                                        meets every bank once                                     */
-       GRPO__PARTIAL_MB = 32,       /* room for what is summed in parts                          */
+       GRPO__PARTIAL_MB = 64,       /* room for what is summed in parts                          */
        GRPO__TICKETS = 1024,        /* tiles at most whose parts are computed apart              */
        GRPO__STRIP = 32,            /* columns of logits whose sums go together                  */
        GRPO__DEPTH = 64,            /* wgmma: k of a step, 128 bytes, the widest swizzle         */
@@ -132,9 +132,15 @@ static void *grpo__cuda_scratch(grpo__cuda *c, size_t size) {
     return c->failed ? NULL : c->scratch;
 }
 
+/* Scratch space from the beginning: for parts, and, where logits are kept beside their strips, for
+ * these. More is asked for only by passes of more than some million rows and heads. */
+static size_t grpo__scratch_size(const grpo_config *config) {
+    int keeps = config->objective.kl == GRPO_KL_FULL && config->objective.beta > 0;
+    return ((size_t)GRPO__PARTIAL_MB << 20) + (keeps ? (size_t)GRPO__LOGITS / 2 : 0);
+}
+
 static size_t grpo__cuda_context_size(const grpo_config *config) {
-    (void)config;
-    return sizeof(grpo__cuda) + ((size_t)GRPO__PARTIAL_MB << 20);
+    return sizeof(grpo__cuda) + grpo__scratch_size(config);
 }
 
 static void grpo__cuda_close(void *context) {
@@ -170,7 +176,6 @@ static void grpo__cuda_zero(void *context, void *memory, size_t size) {
 static void *grpo__cuda_open(const grpo_config *config, char *error) {
     grpo__cuda *c;
     int device = 0;
-    (void)config;
     if (grpo__cuda_missing(error)) return NULL;
     c = (grpo__cuda *)calloc(1, sizeof *c);
     if (!c) {
@@ -183,7 +188,7 @@ static void *grpo__cuda_open(const grpo_config *config, char *error) {
                      "asking for the device's size");
     grpo__check_cuda(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking),
                      "making a stream");
-    grpo__cuda_scratch(c, (size_t)GRPO__PARTIAL_MB << 20);
+    grpo__cuda_scratch(c, grpo__scratch_size(config));
     grpo__check_cuda(c, cudaMalloc((void **)&c->tickets, GRPO__TICKETS * sizeof(int)),
                      "finding room for tickets");
     grpo__cuda_zero(c, c->tickets, GRPO__TICKETS * sizeof(int));
@@ -215,8 +220,7 @@ static void grpo__cuda_copy(grpo__cuda *c, void *to, const void *from, size_t si
                             cudaMemcpyKind kind) {
     if (!size || c->failed) return;
     grpo__check_cuda(c, cudaMemcpyAsync(to, from, size, kind, c->stream), "a copy");
-    if (kind == cudaMemcpyDeviceToHost)
-        grpo__check_cuda(c, cudaStreamSynchronize(c->stream), "a kernel");
+    grpo__check_cuda(c, cudaStreamSynchronize(c->stream), "a kernel");        /* host memory is free */
 }
 
 static void grpo__cuda_upload(void *context, void *to, const void *from, size_t size) {
@@ -245,19 +249,22 @@ static void grpo__cuda_record(grpo__cuda *c, void (*work)(void *user), void *use
         cudaGraphExecDestroy(c->graph);
         c->graph = NULL;
     }
-    if (graph && !c->graph)
-        grpo__check_cuda(c, cudaGraphInstantiate(&c->graph, graph, 0), "making a graph");
+    if (graph && !c->graph && cudaGraphInstantiate(&c->graph, graph, 0) != cudaSuccess) {
+        cudaGetLastError();         /* it needs memory; without, each kernel is launched         */
+        c->graph = NULL;
+    }
     if (graph) cudaGraphDestroy(graph);
 }
 
 /* The first time as it is, which also finds room for scratch space; then as a graph. */
 static void grpo__cuda_repeat(void *context, void (*work)(void *user), void *user, int times) {
     grpo__cuda *c = (grpo__cuda *)context;
-    int i;
+    int i, records = times > 2;
     if (times > 0) work(user);
-    if (times > 2 && !c->failed) grpo__cuda_record(c, work, user);
+    if (records && !c->failed) grpo__cuda_record(c, work, user);
     for (i = 1; i < times && !c->failed; i++)
-        if (times > 2) grpo__check_cuda(c, cudaGraphLaunch(c->graph, c->stream), "a graph");
+        if (records && c->graph)
+            grpo__check_cuda(c, cudaGraphLaunch(c->graph, c->stream), "a graph");
         else work(user);
 }
 
@@ -991,55 +998,66 @@ __device__ __forceinline__ void grpo__load_tile(grpo__bf16 *to, int line, int li
     }
 }
 
-/* Two neighbours of the result, from their total. */
-__device__ __forceinline__ void grpo__finish_pair(const grpo__product<grpo__bf16> &t, int i, int j,
-                                                  float x, float y) {
+/* The result, by pairs of neighbours. All pairs of a thread are loaded before any is stored, so that
+ * it waits for memory once; what lies outside the matrix is 0 and dropped.
+ * What is added to a pair: dW so far, or the residual. */
+__device__ __forceinline__ float2 grpo__load_pair(const grpo__product<grpo__bf16> &t, int i,
+                                                  int j) {
     size_t at = (size_t)i * t.y_row + (size_t)j;
-    if (t.dw) { t.dw[at] += x; t.dw[at + 1] += y; return; }
-    if (t.bias) { x += t.bias[j]; y += t.bias[j + 1]; }
-    if (t.residual) { x += grpo__get(t.residual, at); y += grpo__get(t.residual, at + 1); }
+    float2 x = { 0, 0 };
+    if (i >= t.m || j >= t.n) return x;
+    if (t.dw) { x.x = t.dw[at]; x.y = t.dw[at + 1]; }
+    else if (t.residual) { x.x = grpo__get(t.residual, at); x.y = grpo__get(t.residual, at + 1); }
+    return x;
+}
+
+__device__ __forceinline__ void grpo__store_pair(const grpo__product<grpo__bf16> &t, int i, int j,
+                                                 float x, float y, float2 more) {
+    size_t at = (size_t)i * t.y_row + (size_t)j;
+    if (i >= t.m || j >= t.n) return;
+    if (t.dw) { t.dw[at] = more.x + x; t.dw[at + 1] = more.y + y; return; }
+    if (t.bias) { x += __ldg(t.bias + j); y += __ldg(t.bias + j + 1); }
+    if (t.residual) { x += more.x; y += more.y; }
     if (t.y) *(uint32_t *)(void *)(t.y + at) = grpo__pair(x, y);
 }
 
-/* The same, or where k is split, into its slice. What lies outside the matrix is dropped. */
-__device__ __forceinline__ void grpo__store_pair(const grpo__product<grpo__bf16> &t, int i, int j,
-                                                 float x, float y) {
-    size_t size = (size_t)t.m * (size_t)t.n, at = (size_t)i * (size_t)t.n + (size_t)j;
-    if (i >= t.m || j >= t.n) return;
-    if (!t.partial) { grpo__finish_pair(t, i, j, x, y); return; }
-    t.partial[blockIdx.z * size + at] = x;
-    t.partial[blockIdx.z * size + at + 1] = y;
+/* Where k is split: a pair of slice s. */
+__device__ __forceinline__ float2 *grpo__slice_pair(const grpo__product<grpo__bf16> &t, int s, int i,
+                                                    int j) {
+    return i < t.m && j < t.n
+         ? (float2 *)(void *)(t.partial + ((size_t)s * (size_t)t.m + (size_t)i) * (size_t)t.n + j)
+         : NULL;
 }
-
-/* All slices of a pair, in order. */
-__device__ inline void grpo__join_pair(const grpo__product<grpo__bf16> &t, int i, int j) {
-    size_t size = (size_t)t.m * (size_t)t.n, at = (size_t)i * (size_t)t.n + (size_t)j;
-    float x = 0, y = 0;
-    if (i >= t.m || j >= t.n) return;
-    for (; at < gridDim.z * size; at += size) {
-        x += __ldcg(t.partial + at);
-        y += __ldcg(t.partial + at + 1);
-    }
-    grpo__finish_pair(t, i, j, x, y);
+__device__ __forceinline__ void grpo__store_slice(const grpo__product<grpo__bf16> &t, int i, int j,
+                                                  float x, float y) {
+    float2 *to = grpo__slice_pair(t, (int)blockIdx.z, i, j), pair = { x, y };
+    if (to) *to = pair;
+}
+__device__ __forceinline__ void grpo__add_slice(const grpo__product<grpo__bf16> &t, int s, int i,
+                                                int j, float *x, float *y) {
+    const float2 *from = grpo__slice_pair(t, s, i, j);
+    float2 pair = { 0, 0 };
+    if (from) pair = __ldcg(from);
+    *x += pair.x;
+    *y += pair.y;
 }
 
 /* Parts of a tile are there in any order; the last block to come sums them, in theirs. Is it this
  * one? What the others have written can then be seen. */
 __device__ inline int grpo__is_last(int *ticket, int parts) {
     __shared__ int last;
-    __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
+        __threadfence();
         last = atomicAdd(ticket, 1) == parts - 1;
         if (last) *ticket = 0;      /* for the next kernel                                       */
+        __threadfence();
     }
     __syncthreads();
-    __threadfence();
     return last;
 }
-__device__ __forceinline__ int grpo__joins(const grpo__product<grpo__bf16> &t) {
-    return t.partial && grpo__is_last(t.tickets + blockIdx.y * gridDim.x + blockIdx.x,
-                                      (int)gridDim.z);
+__device__ __forceinline__ int grpo__tile_is_last(const grpo__product<grpo__bf16> &t) {
+    return grpo__is_last(t.tickets + blockIdx.y * gridDim.x + blockIdx.x, (int)gridDim.z);
 }
 
 /* Of each row of a warp's total, one strip: the logits [j, j + 8 V) of rows i and on. The top, and
@@ -1063,10 +1081,11 @@ __device__ __forceinline__ void grpo__store_strips(const grpo__product<grpo__bf1
             s.top = fmaxf(s.top, __shfl_xor_sync(0xffffffffu, s.top, 2));
 #pragma unroll
             for (e = 0; e < 2 * V; e++) {
-                float x = (z[u][e / 2][2 * h + e % 2] - s.top) * t.inverse, p = expf(x);
+                float x = __fmul_rn(__fsub_rn(z[u][e / 2][2 * h + e % 2], s.top), t.inverse);
+                float p = expf(x);
                 if (j + e / 2 * 8 >= t.n) continue;
-                s.sum += p;
-                s.weighted += p != 0.0f ? p * x : 0.0f;
+                s.sum = __fadd_rn(s.sum, p);
+                s.weighted = __fadd_rn(s.weighted, p != 0.0f ? __fmul_rn(p, x) : 0.0f);
             }
             s.sum += __shfl_xor_sync(0xffffffffu, s.sum, 1);
             s.sum += __shfl_xor_sync(0xffffffffu, s.sum, 2);
@@ -1143,17 +1162,30 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
     if (t.strips) grpo__store_strips(t, total, i0 + row, j0 + column);
     i0 += row + lane / 4;
     j0 += column + lane % 4 * 2;
-#pragma unroll
-    for (u = 0; u < WM / 16; u++)
-#pragma unroll
-        for (v = 0; v < WN / 8; v++)
-#pragma unroll
-            for (e = 0; e < 4; e += 2)
-                grpo__store_pair(t, i0 + 16 * u + 4 * e, j0 + 8 * v, total[u][v][e],
-                                 total[u][v][e + 1]);
-    if (!grpo__joins(t)) return;
-    for (u = 0; u < WM / 8; u++)
-        for (v = 0; v < WN / 8; v++) grpo__join_pair(t, i0 + 8 * u, j0 + 8 * v);
+#define GRPO__PAIRS                                                                               \
+    _Pragma("unroll") for (u = 0; u < WM / 16; u++)                                               \
+        _Pragma("unroll") for (v = 0; v < WN / 8; v++)                                            \
+            _Pragma("unroll") for (e = 0; e < 4; e += 2)
+#define GRPO__PLACE i0 + 16 * u + 4 * e, j0 + 8 * v
+    if (t.partial) {
+        GRPO__PAIRS grpo__store_slice(t, GRPO__PLACE, total[u][v][e], total[u][v][e + 1]);
+        if (!grpo__tile_is_last(t)) return;
+        GRPO__PAIRS total[u][v][e] = total[u][v][e + 1] = 0;
+        for (kk = 0; kk < (int)gridDim.z; kk++)
+            GRPO__PAIRS grpo__add_slice(t, kk, GRPO__PLACE, &total[u][v][e], &total[u][v][e + 1]);
+    }
+    if (!t.y && !t.dw) return;      /* of a head, whose strips are all that is wanted            */
+    GRPO__PAIRS {
+        float2 more = grpo__load_pair(t, GRPO__PLACE);
+        sum[u][v][e] = more.x;
+        sum[u][v][e + 1] = more.y;
+    }
+    GRPO__PAIRS {
+        float2 more = { sum[u][v][e], sum[u][v][e + 1] };
+        grpo__store_pair(t, GRPO__PLACE, total[u][v][e], total[u][v][e + 1], more);
+    }
+#undef GRPO__PAIRS
+#undef GRPO__PLACE
 }
 
 /* More than 48 KB of shared memory must be asked for. */
@@ -1309,12 +1341,27 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
                                         at + skip + GROUPS * GRPO__CHUNK, full, empty, steps);
     i0 += 64 * group + warp % 4 * 16 + lane / 4;
     j0 += lane % 4 * 2;
-#pragma unroll
-    for (v = 0; v < 32 && group < GROUPS; v++)
-        grpo__store_pair(t, i0 + v % 2 * 8, j0 + v / 2 * 8, total[2 * v], total[2 * v + 1]);
-    if (!grpo__joins(t)) return;
-    for (v = 0; v < 32 && group < GROUPS; v++)
-        grpo__join_pair(t, i0 + v % 2 * 8, j0 + v / 2 * 8);
+    if (t.partial) {
+        if (group < GROUPS)
+            GRPO__EACH(p, 32)
+                grpo__store_slice(t, i0 + p % 2 * 8, j0 + p / 2 * 8, total[2 * p],
+                                  total[2 * p + 1]);
+        if (!grpo__tile_is_last(t)) return;
+        GRPO__EACH(p, 64) total[p] = 0;
+    }
+    GRPO__EACH(part, 4) {           /* registers hold a quarter more                             */
+        float2 more[8];
+        float *x = total + 16 * part;
+        int j = j0 + 32 * part;
+        if (group == GROUPS) return;
+#pragma unroll 4
+        for (v = 0; v < (t.partial ? (int)gridDim.z : 0); v++)
+            GRPO__EACH(p, 8)
+                grpo__add_slice(t, v, i0 + p % 2 * 8, j + p / 2 * 8, &x[2 * p], &x[2 * p + 1]);
+        GRPO__EACH(p, 8) more[p] = grpo__load_pair(t, i0 + p % 2 * 8, j + p / 2 * 8);
+        GRPO__EACH(p, 8)
+            grpo__store_pair(t, i0 + p % 2 * 8, j + p / 2 * 8, x[2 * p], x[2 * p + 1], more[p]);
+    }
 #endif
 }
 
@@ -1672,7 +1719,7 @@ template <typename E> struct grpo__attention_job {
     float scale;                    /* 1 / sqrt(d)                                               */
     float *partial;                 /* forward: [n, heads, grid.z, d + 2] where a block takes    */
     int   *tickets;                 /*     one span, and [n, kv_heads]; dkv: see grpo__share_of  */
-    int    prompt_blocks;           /* dkv: of 64 keys, at the most                              */
+    int    prompt_blocks, shares;   /* dkv: of 64 keys, at the most; grid.z                      */
 };
 
 /* The last of the segments that begin at or before a row. */
@@ -1893,11 +1940,12 @@ __device__ grpo__query grpo__query_of(const grpo__attention_job<E> &t, int row, 
     return q;
 }
 
+/* How many of a block's keys a row attends: the first ones. */
 __device__ inline int grpo__sees(const grpo__query &q, const grpo__key_block &b,
-                                 const grpo_segment *segments, int j) {
-    if (j >= b.count || q.segment < 0) return 0;
-    if (b.own) return q.segment == b.segment && b.first + j < q.keys;
-    return q.prefix_length && q.prefix == segments[b.segment].prefix;
+                                 const grpo_segment *segments) {
+    if (q.segment < 0) return 0;
+    if (b.own) return q.segment == b.segment ? min(b.count, q.keys - b.first) : 0;
+    return q.prefix_length && q.prefix == segments[b.segment].prefix ? b.count : 0;
 }
 
 /* Rows of head vectors into shared memory [count, D + pad], zeros where there is none. */
@@ -1992,10 +2040,11 @@ __device__ __forceinline__ void grpo__load_keys(grpo__bf16 *to,
                                  b.count, t.d);
 }
 
+/* Bytes of shared memory: less than the 99 KB of sm_86, 89 and 120. */
 template <int D> struct grpo__flash_size {
-    enum { LINE = D + GRPO__PAD, STAGE = 2 * GRPO__KEYS * LINE,
-           FORWARD = (GRPO__QUERIES * LINE + 2 * STAGE) * 2,
-           DQ = (2 * GRPO__QUERIES * LINE + 2 * STAGE) * 2,
+    enum { LINE = D + GRPO__PAD, STAGE = 2 * GRPO__KEYS * LINE, DQ_STAGES = D <= 64 ? 2 : 1,
+           FORWARD = 2 * STAGE * 2, QUERY_ROWS = 16 * LINE * 2,              /* for each warp    */
+           DQ = (2 * GRPO__QUERIES * LINE + DQ_STAGES * STAGE) * 2,
            DKV = (STAGE + 4 * GRPO__BACKWARD_QUERIES * LINE) * 2 };
 };
 
@@ -2151,7 +2200,7 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
     for (; more; now = next, stage ^= 1) {
         float S[GRPO__KEYS / 8][4];
         const grpo__bf16 *K = stages + stage * size::STAGE, *V = K + GRPO__KEYS * size::LINE;
-        int ends;                   /* a span; each run begins one                               */
+        int ends, sees[2];          /* ends: a span; each run begins one                         */
         more = grpo__next_keys(&walk, t.segments, row, &next);
         ends = !more || next.first % GRPO__SPAN == 0;
         if (ends && t.partial) more = 0;
@@ -2161,12 +2210,13 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
         grpo__copy_wait(1);
         __syncthreads();
         grpo__scores<D, GRPO__KEYS / 8>(S, Q, 16 * warp, K);
+        for (u = 0; u < 2; u++) sees[u] = grpo__sees(q[u], now, t.segments);
 #pragma unroll
         for (v = 0; v < GRPO__KEYS / 8; v++)
 #pragma unroll
             for (e = 0; e < 4; e++)
-                S[v][e] = grpo__sees(q[e / 2], now, t.segments, 8 * v + lane % 4 * 2 + e % 2)
-                        ? __fmul_rn(S[v][e], unit) : -INFINITY;
+                S[v][e] = 8 * v + lane % 4 * 2 + e % 2 < sees[e / 2] ? __fmul_rn(S[v][e], unit)
+                                                                     : -INFINITY;
         grpo__online_softmax<D>(S, span.Y, span.m, span.l);
         grpo__add_product<D, GRPO__KEYS / 8>(span.Y, S, V);
         __syncthreads();            /* before this stage is loaded again                         */
@@ -2202,6 +2252,7 @@ template <int D>
 __global__ void __launch_bounds__(128)
 grpo__flash_dq_kernel(grpo__attention_job<grpo__bf16> t) {
     typedef grpo__flash_size<D> size;
+    enum { AHEAD = size::DQ_STAGES - 1 };
     GRPO__DYNAMIC(memory);
     grpo__bf16 *Q = (grpo__bf16 *)(void *)memory, *dY = Q + GRPO__QUERIES * size::LINE;
     grpo__bf16 *stages = dY + GRPO__QUERIES * size::LINE;
@@ -2227,14 +2278,18 @@ grpo__flash_dq_kernel(grpo__attention_job<grpo__bf16> t) {
     more = grpo__next_keys(&walk, t.segments, row, &now);
     if (more) grpo__load_keys<D, 128>(stages, t, kv_head, now);
     grpo__copy_fence();
-    for (; more; now = next, stage ^= 1) {
+    for (; more; now = next) {
         float S[GRPO__KEYS / 8][4], dP[GRPO__KEYS / 8][4];
         const grpo__bf16 *K = stages + stage * size::STAGE, *V = K + GRPO__KEYS * size::LINE;
+        int sees[2];
         more = grpo__next_keys(&walk, t.segments, row, &next);
-        if (more) grpo__load_keys<D, 128>(stages + (stage ^ 1) * size::STAGE, t, kv_head, next);
+        if (AHEAD) stage ^= 1;
+        if (AHEAD && more) grpo__load_keys<D, 128>(stages + stage * size::STAGE, t, kv_head, next);
         grpo__copy_fence();
-        grpo__copy_wait(1);
+        if (AHEAD) grpo__copy_wait(1);
+        else grpo__copy_wait(0);
         __syncthreads();
+        for (u = 0; u < 2; u++) sees[u] = grpo__sees(q[u], now, t.segments);
         grpo__scores<D, GRPO__KEYS / 8>(S, Q, 16 * warp, K);
         grpo__scores<D, GRPO__KEYS / 8>(dP, dY, 16 * warp, V);
 #pragma unroll
@@ -2242,12 +2297,12 @@ grpo__flash_dq_kernel(grpo__attention_job<grpo__bf16> t) {
 #pragma unroll
             for (e = 0; e < 4; e++) {
                 int j = 8 * v + lane % 4 * 2 + e % 2;
-                float p = grpo__probability(grpo__sees(q[e / 2], now, t.segments, j), S[v][e], unit,
-                                            lse[e / 2]);
+                float p = grpo__probability(j < sees[e / 2], S[v][e], unit, lse[e / 2]);
                 S[v][e] = p * (dP[v][e] - Dr[e / 2]) * t.scale;
             }
         grpo__add_product<D, GRPO__KEYS / 8>(dQ, S, K);
         __syncthreads();
+        if (!AHEAD && more) grpo__load_keys<D, 128>(stages, t, kv_head, next);
     }
     for (u = 0; u < 2; u++) {
         size_t at = ((size_t)q[u].row * (size_t)t.heads + (size_t)q[u].head) * (size_t)t.d;
@@ -2328,7 +2383,8 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
     typedef grpo__flash_size<D> size;
     enum { N = GRPO__BACKWARD_QUERIES / 8 };
     GRPO__DYNAMIC(memory);
-    __shared__ int query_segment[2][GRPO__BACKWARD_QUERIES];
+    __shared__ int query_segment[2][GRPO__BACKWARD_QUERIES], query_prefix[2][GRPO__BACKWARD_QUERIES];
+    __shared__ int prefix_end[2][GRPO__BACKWARD_QUERIES];
     __shared__ float query_lse[2][GRPO__BACKWARD_QUERIES], query_D[2][GRPO__BACKWARD_QUERIES];
     grpo__bf16 *K = (grpo__bf16 *)(void *)memory, *V = K + GRPO__KEYS * size::LINE;
     grpo__bf16 *stages = K + size::STAGE;
@@ -2342,7 +2398,7 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
     if (part.part >= part.parts) return;
     for (u = 0; u < 2; u++) {
         key[u] = first + 16 * warp + lane / 4 + 8 * u;
-        key_segment[u] = key[u] < end ? grpo__segment_of(t.segments, t.num_segments, key[u]) : -1;
+        key_segment[u] = key[u] < end ? grpo__segment_of(t.segments, t.num_segments, key[u]) : -2;
         key_slot[u] = key[u] < end ? t.slots[key[u]] : -1;
     }
     last = part.last;
@@ -2379,8 +2435,11 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
         if (i < GRPO__BACKWARD_QUERIES) {
             size_t row = (size_t)(r0 + i) * (size_t)t.heads + (size_t)h;
             int there = r0 + i < last;
-            query_segment[at][i] = -1;
-            if (there) query_segment[at][i] = grpo__segment_of(t.segments, t.num_segments, r0 + i);
+            int segment = there ? grpo__segment_of(t.segments, t.num_segments, r0 + i) : -1;
+            query_segment[at][i] = segment;
+            query_prefix[at][i] = there ? t.segments[segment].prefix : 0;
+            prefix_end[at][i] = there ? t.segments[segment].prefix
+                                      + t.segments[segment].prefix_length : 0;
             query_lse[at][i] = there ? t.lse[row] * 1.44269504f : 0.0f;
             query_D[at][i] = there ? t.D[row] : 0.0f;
         }
@@ -2392,10 +2451,9 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
         for (v = 0; v < N; v++)
 #pragma unroll
             for (e = 0; e < 4; e++) {
-                int j = 8 * v + lane % 4 * 2 + e % 2, from = query_segment[at][j];
-                int sees = from >= 0 && key_segment[e / 2] >= 0
-                        && grpo__attends(t.segments, from, r0 + j, key_segment[e / 2], key[e / 2],
-                                         key_slot[e / 2]);
+                int j = 8 * v + lane % 4 * 2 + e % 2, slot = key_slot[e / 2];
+                int sees = query_segment[at][j] == key_segment[e / 2] ? r0 + j >= key[e / 2]
+                         : slot >= query_prefix[at][j] && slot < prefix_end[at][j];
                 S[v][e] = grpo__probability(sees, S[v][e], unit, query_lse[at][j]);
                 dP[v][e] = S[v][e] * (dP[v][e] - query_D[at][j]) * t.scale;
             }
@@ -2459,7 +2517,7 @@ static void grpo__flash(grpo__cuda *c, grpo__attention_job<grpo__bf16> t, int de
                         int max_keys) {
     dim3 grid((unsigned)(decode ? t.n : grpo__blocks_of((size_t)t.n, GRPO__QUERIES)),
               (unsigned)(decode ? t.kv_heads : t.heads));
-    int bytes = grpo__flash_size<D>::FORWARD;
+    int bytes = grpo__flash_size<D>::FORWARD + WARPS * grpo__flash_size<D>::QUERY_ROWS;
     if (decode) grid.z = grpo__split_keys(c, &t, max_keys);
     grpo__allow_shared(c, grpo__flash_kernel<D, WARPS>, bytes);
     GRPO__RUN(c, (grpo__flash_kernel<D, WARPS>), grid, WARPS * 32, bytes, t, decode);
@@ -2497,7 +2555,7 @@ static void grpo__plain_attention_backward(grpo__cuda *c, const grpo__attention_
 
 template <int D>
 static void grpo__flash_backward(grpo__cuda *c, const grpo__attention_job<grpo__bf16> &t) {
-    unsigned shares = t.partial ? GRPO__SHARES : 1;
+    unsigned shares = (unsigned)max(t.shares, 1);
     unsigned queries = (unsigned)grpo__blocks_of((size_t)t.n, GRPO__QUERIES);
     unsigned keys = (unsigned)grpo__blocks_of((size_t)t.n, GRPO__KEYS);
     int dq_bytes = grpo__flash_size<D>::DQ, dkv_bytes = grpo__flash_size<D>::DKV;
@@ -2524,17 +2582,19 @@ static void grpo__cuda_attention_backward(void *context, void *dq, void *dk, voi
                                           const grpo_rows *rows, const grpo_heads *heads) {
     grpo__cuda *c = (grpo__cuda *)context;
     grpo__attention_job<E> t = grpo__new_attention<E>(q, k, v, rows, heads);
-    size_t all = (size_t)t.n * (size_t)t.heads, cells;
+    size_t all = (size_t)t.n * (size_t)t.heads, cells, size;
     t.dy = (const E *)dy; t.y = (const E *)y; t.lse = lse;
     t.dq = (E *)dq; t.dk = (E *)dk; t.dv = (E *)dv;
     if (t.n <= 0) return;
     t.prompt_blocks = rows->max_keys / GRPO__KEYS + 2;
     cells = (size_t)t.num_groups * (size_t)t.prompt_blocks * (size_t)t.kv_heads;
-    if (sizeof(E) > 2 || !grpo__fits_flash(t) || t.n <= GRPO__SHARE || rows->max_keys <= 0
-        || cells > GRPO__TICKETS) cells = 0;
-    t.D = (float *)grpo__cuda_scratch(c, (all + cells * GRPO__SHARES * 2 * GRPO__KEYS
-                                                * (t.d <= 64 ? 64 : 128)) * sizeof(float));
-    if (cells) { t.partial = t.D + all; t.tickets = c->tickets; }
+    size = 2 * GRPO__KEYS * (t.d <= 64 ? 64 : 128);
+    t.D = (float *)grpo__cuda_scratch(c, all * sizeof(float));
+    if (sizeof(E) == 2 && grpo__fits_flash(t) && t.n > GRPO__SHARE && rows->max_keys > 0
+        && cells <= GRPO__TICKETS && !c->failed)
+        t.shares = (int)min((size_t)GRPO__SHARES,
+                            (c->scratch_size / sizeof(float) - all) / (cells * size));
+    t.partial = t.D + all; t.tickets = c->tickets;
     GRPO__RUN(c, grpo__attention_D_kernel<E>, grpo__blocks_of(all, 4), 128, 0, t);
     grpo__attention_backward_by(c, t);
 }
@@ -2578,8 +2638,8 @@ __device__ __forceinline__ float grpo__scaled(const grpo__softmax_row<E> &s, int
 typedef struct grpo__share { float top, sum, weighted; } grpo__share;
 
 __device__ __forceinline__ void grpo__lower(grpo__share *a, float top, float inverse) {
-    float x = (a->top - top) * inverse, p = expf(x);
-    a->weighted = a->sum > 0 ? p * (a->weighted + x * a->sum) : 0.0f;
+    float x = __fmul_rn(__fsub_rn(a->top, top), inverse), p = expf(x);
+    a->weighted = a->sum > 0 ? __fmul_rn(p, __fmaf_rn(x, a->sum, a->weighted)) : 0.0f;
     a->sum *= p;
     a->top = top;
 }
@@ -2594,10 +2654,10 @@ __device__ grpo__share grpo__read_row(const E *z, int vocab, float inverse, cons
         GRPO__EACH(e, N) if (grpo__is_kept(kept, v + e)) top = fmaxf(top, grpo__get(x, e));
         if (top > a.top) grpo__lower(&a, top, inverse);
         GRPO__EACH(e, N) {
-            float y = (grpo__get(x, e) - a.top) * inverse, p = expf(y);
+            float y = __fmul_rn(__fsub_rn(grpo__get(x, e), a.top), inverse), p = expf(y);
             if (!grpo__is_kept(kept, v + e)) continue;
-            a.sum += p;
-            a.weighted += p != 0.0f ? p * y : 0.0f;
+            a.sum = __fadd_rn(a.sum, p);
+            a.weighted = __fadd_rn(a.weighted, p != 0.0f ? __fmul_rn(p, y) : 0.0f);
         }
     }
     return a;
@@ -2971,17 +3031,18 @@ static __global__ void grpo__pick_kernel(grpo__vocab_job<grpo__bf16> t, const gr
     grpo__head_sums h = grpo__head_sums_of(strips + (size_t)r * (size_t)count, count,
                                            t.temperature > 0 ? 1.0f / t.temperature : 1.0f);
     double sum = 0, total = 0;
-    for (s = (int)threadIdx.x * size; s < min(count, ((int)threadIdx.x + 1) * size); s++)
-        sum += (double)grpo__strip_sum(h, s);
+    for (s = (int)threadIdx.x * size; t.uniforms && s < min(count, ((int)threadIdx.x + 1) * size);
+         s++) sum += (double)grpo__strip_sum(h, s);
     pieces[threadIdx.x] = sum;
     __syncthreads();
-    for (s = 0; s < (int)blockDim.x; s++) total += pieces[s];
+    for (s = 0; t.uniforms && s < (int)blockDim.x; s++) total += pieces[s];
     if (threadIdx.x == 0)
         t.entropies[r] = (float)(log(h.partition) - h.weighted / h.partition);
     for (i = t.offsets[r] + warp; i < t.offsets[r + 1]; i += (int)blockDim.x / 32) {
         double left = t.uniforms ? (double)t.uniforms[i] * total : 0;
         int strip = t.uniforms ? grpo__draw_strip(h, pieces, &left) : t.targets[i] / GRPO__STRIP;
         int token = t.uniforms ? GRPO__STRIP * strip : t.targets[i];
+        __syncwarp();               /* z may still be read                                       */
         grpo__strip_logits(z, hidden + (size_t)r * (size_t)k, W, strip, t.vocab, k);
         for (v = 0; t.uniforms && v < min(GRPO__STRIP, t.vocab - GRPO__STRIP * strip); v++) {
             float p = expf((z[v] - h.top) * h.inverse);
@@ -3231,11 +3292,14 @@ const grpo_backend *grpo_cuda_fp32(void) {
 
 const grpo_backend *grpo_cuda(void) {
     static const grpo_backend table = GRPO__TABLE("cuda bf16", grpo__bf16, grpo__cuda_open);
-    int device = 0, major = 8;
+    cudaFuncAttributes kernel = { };
+    int device = 0, major = 8, there;
     if (cudaGetDevice(&device) == cudaSuccess)
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    there = cudaFuncGetAttributes(&kernel, grpo__pick_kernel) != cudaSuccess
+         || kernel.ptxVersion >= 80;                          /* compiled with tensor cores      */
     cudaGetLastError();             /* without a card, open says so                              */
-    return major >= 8 ? &table : grpo_cuda_fp32();
+    return major >= 8 && there ? &table : grpo_cuda_fp32();
 }
 
 const grpo_backend *grpo_cuda_hopper(void) {

@@ -41,6 +41,7 @@ struct dim3 {
     dim3(unsigned X = 1, unsigned Y = 1, unsigned Z = 1) : x(X), y(Y), z(Z) { }
 };
 struct uint4 { unsigned x, y, z, w; };
+struct float2 { float x, y; };
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 /* ---- bf16 */
@@ -71,6 +72,8 @@ static inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) {
 
 static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
 static inline float __fmul_rn(float a, float b) { return a * b; }
+static inline float __fadd_rn(float a, float b) { return a + b; }
+static inline float __fsub_rn(float a, float b) { return a - b; }
 static inline int min(int a, int b) { return a < b ? a : b; }
 static inline int max(int a, int b) { return a > b ? a : b; }
 
@@ -315,7 +318,8 @@ static inline int __syncthreads_or(int x) {
 }
 static inline void __threadfence() { }
 static inline int atomicAdd(int *x, int more) { int was = *x; *x += more; return was; }
-static inline float __ldcg(const float *x) { return *x; }
+template <typename T> T __ldcg(const T *x) { return *x; }
+static inline float __ldg(const float *x) { return *x; }
 static inline void __syncwarp() { grpo_shim_wait(GRPO_SHIM_WARP); }
 
 /* Everyone leaves something in gift[turn]; then all see all, until they have met again. */
@@ -632,7 +636,7 @@ enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1, cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
        cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75,
        cudaDevAttrComputeCapabilityMinor = 76, cudaEnableDefault = 0 };
-struct cudaFuncAttributes { size_t sharedSizeBytes; };
+struct cudaFuncAttributes { size_t sharedSizeBytes; int ptxVersion; };
 #define CUDART_VERSION 12050
 enum { GRPO_SHIM_CANARY = 64 };
 
@@ -670,9 +674,12 @@ static inline cudaError_t cudaGetDevice(int *device) {
     *device = 0;
     return grpo_shim_code(grpo_shim().no_device);
 }
-static inline cudaError_t cudaDeviceGetAttribute(int *value, int which, int) {
+static inline int grpo_shim_sm() {
     const char *sm = getenv("GRPO_SHIM_SM");
-    int number = sm ? atoi(sm) : 90;
+    return sm ? atoi(sm) : 90;
+}
+static inline cudaError_t cudaDeviceGetAttribute(int *value, int which, int) {
+    int number = grpo_shim_sm();
     *value = which == cudaDevAttrMultiProcessorCount ? 4
            : which == cudaDevAttrComputeCapabilityMajor ? number / 10 : number % 10;
     return grpo_shim_code(0);
@@ -770,12 +777,15 @@ static inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
     return cudaGraphDestroy(graph);
 }
 
+/* Shared memory of a block, less 1 KB for what lies there besides. */
 template <typename Kernel> cudaError_t cudaFuncSetAttribute(Kernel, int, int bytes) {
-    return grpo_shim_code(bytes > 227 * 1024 ? cudaErrorInvalidValue : cudaSuccess);
+    int sm = grpo_shim_sm(), most = sm == 90 ? 227 : sm == 80 ? 163 : sm >= 86 ? 99 : 64;
+    return grpo_shim_code(bytes > (most - 1) * 1024 ? cudaErrorInvalidValue : cudaSuccess);
 }
 
 template <typename Kernel> cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *a, Kernel) {
     a->sharedSizeBytes = 1;
+    a->ptxVersion = grpo_shim_sm();
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **entry, unsigned,
