@@ -7905,7 +7905,7 @@ static int grpo__preference_gradient(grpo *g, double *loss, double *accuracy) {
 
 int grpo_train_preferences(grpo *g, const grpo_preference *pairs, int num_pairs,
                            float learning_rate, double *loss, double *accuracy) {
-    double found, right;
+    double found = 0, right = 0;
     int code = grpo__need_reward_model(g);
     g->machinery->stage = GRPO__EMPTY;
     if (!code) code = grpo__place_pairs(g, pairs, num_pairs);

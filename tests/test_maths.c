@@ -259,7 +259,7 @@ static void test_steps_and_parts(void)
     for (i = 0; i < 4; i++) CHECK(combined[i] == 0, "nothing to compare: %g", (double)combined[i]);
 }
 
-/* Numbers of groups that make no sense, or whose product is no int: refused, and nothing written. */
+/* Numbers of groups that make no sense, or whose product is no int: refused, nothing written. */
 static void test_group_sizes(void)
 {
     static const int sizes[][2] = { { 0, 2 }, { 2, 0 }, { -1, -1 }, { 65536, 65537 } };
