@@ -220,7 +220,7 @@ static void grpo__cuda_copy(grpo__cuda *c, void *to, const void *from, size_t si
                             cudaMemcpyKind kind) {
     if (!size || c->failed) return;
     grpo__check_cuda(c, cudaMemcpyAsync(to, from, size, kind, c->stream), "a copy");
-    grpo__check_cuda(c, cudaStreamSynchronize(c->stream), "a kernel");        /* host memory is free */
+    grpo__check_cuda(c, cudaStreamSynchronize(c->stream), "a kernel");        /* host is free   */
 }
 
 static void grpo__cuda_upload(void *context, void *to, const void *from, size_t size) {
@@ -998,8 +998,8 @@ __device__ __forceinline__ void grpo__load_tile(grpo__bf16 *to, int line, int li
     }
 }
 
-/* The result, by pairs of neighbours. All pairs of a thread are loaded before any is stored, so that
- * it waits for memory once; what lies outside the matrix is 0 and dropped.
+/* The result, by pairs of neighbours. All pairs of a thread are loaded before any is stored, so
+ * that it waits for memory once; what lies outside the matrix is 0 and dropped.
  * What is added to a pair: dW so far, or the residual. */
 __device__ __forceinline__ float2 grpo__load_pair(const grpo__product<grpo__bf16> &t, int i,
                                                   int j) {
@@ -1022,8 +1022,8 @@ __device__ __forceinline__ void grpo__store_pair(const grpo__product<grpo__bf16>
 }
 
 /* Where k is split: a pair of slice s. */
-__device__ __forceinline__ float2 *grpo__slice_pair(const grpo__product<grpo__bf16> &t, int s, int i,
-                                                    int j) {
+__device__ __forceinline__ float2 *grpo__slice_pair(const grpo__product<grpo__bf16> &t, int s,
+                                                    int i, int j) {
     return i < t.m && j < t.n
          ? (float2 *)(void *)(t.partial + ((size_t)s * (size_t)t.m + (size_t)i) * (size_t)t.n + j)
          : NULL;
@@ -2383,8 +2383,8 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
     typedef grpo__flash_size<D> size;
     enum { N = GRPO__BACKWARD_QUERIES / 8 };
     GRPO__DYNAMIC(memory);
-    __shared__ int query_segment[2][GRPO__BACKWARD_QUERIES], query_prefix[2][GRPO__BACKWARD_QUERIES];
-    __shared__ int prefix_end[2][GRPO__BACKWARD_QUERIES];
+    __shared__ int query_segment[2][GRPO__BACKWARD_QUERIES];
+    __shared__ int prefix[2][GRPO__BACKWARD_QUERIES], prefix_end[2][GRPO__BACKWARD_QUERIES];
     __shared__ float query_lse[2][GRPO__BACKWARD_QUERIES], query_D[2][GRPO__BACKWARD_QUERIES];
     grpo__bf16 *K = (grpo__bf16 *)(void *)memory, *V = K + GRPO__KEYS * size::LINE;
     grpo__bf16 *stages = K + size::STAGE;
@@ -2437,7 +2437,7 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
             int there = r0 + i < last;
             int segment = there ? grpo__segment_of(t.segments, t.num_segments, r0 + i) : -1;
             query_segment[at][i] = segment;
-            query_prefix[at][i] = there ? t.segments[segment].prefix : 0;
+            prefix[at][i] = there ? t.segments[segment].prefix : 0;
             prefix_end[at][i] = there ? t.segments[segment].prefix
                                       + t.segments[segment].prefix_length : 0;
             query_lse[at][i] = there ? t.lse[row] * 1.44269504f : 0.0f;
@@ -2453,7 +2453,7 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
             for (e = 0; e < 4; e++) {
                 int j = 8 * v + lane % 4 * 2 + e % 2, slot = key_slot[e / 2];
                 int sees = query_segment[at][j] == key_segment[e / 2] ? r0 + j >= key[e / 2]
-                         : slot >= query_prefix[at][j] && slot < prefix_end[at][j];
+                         : slot >= prefix[at][j] && slot < prefix_end[at][j];
                 S[v][e] = grpo__probability(sees, S[v][e], unit, query_lse[at][j]);
                 dP[v][e] = S[v][e] * (dP[v][e] - query_D[at][j]) * t.scale;
             }
@@ -2583,6 +2583,7 @@ static void grpo__cuda_attention_backward(void *context, void *dq, void *dk, voi
     grpo__cuda *c = (grpo__cuda *)context;
     grpo__attention_job<E> t = grpo__new_attention<E>(q, k, v, rows, heads);
     size_t all = (size_t)t.n * (size_t)t.heads, cells, size;
+    size_t room = ((size_t)GRPO__PARTIAL_MB << 20) / sizeof(float);
     t.dy = (const E *)dy; t.y = (const E *)y; t.lse = lse;
     t.dq = (E *)dq; t.dk = (E *)dk; t.dv = (E *)dv;
     if (t.n <= 0) return;
@@ -2591,9 +2592,8 @@ static void grpo__cuda_attention_backward(void *context, void *dq, void *dk, voi
     size = 2 * GRPO__KEYS * (t.d <= 64 ? 64 : 128);
     t.D = (float *)grpo__cuda_scratch(c, all * sizeof(float));
     if (sizeof(E) == 2 && grpo__fits_flash(t) && t.n > GRPO__SHARE && rows->max_keys > 0
-        && cells <= GRPO__TICKETS && !c->failed)
-        t.shares = (int)min((size_t)GRPO__SHARES,
-                            (c->scratch_size / sizeof(float) - all) / (cells * size));
+        && cells <= GRPO__TICKETS && all < room)
+        t.shares = min((int)GRPO__SHARES, (int)((room - all) / (cells * size)));
     t.partial = t.D + all; t.tickets = c->tickets;
     GRPO__RUN(c, grpo__attention_D_kernel<E>, grpo__blocks_of(all, 4), 128, 0, t);
     grpo__attention_backward_by(c, t);

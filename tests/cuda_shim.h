@@ -628,10 +628,10 @@ template <int LEFT> void grpo__wgmma_wait(float *) {
 /* ---- the runtime */
 typedef int cudaError_t;
 typedef int cudaStream_t;
-enum { cudaStreamCaptureModeRelaxed = 2, cudaErrorStreamCapture = 900,
-       cudaErrorGraphExecUpdateFailure = 910, cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2,
-       cudaErrorInvalidConfiguration = 9, cudaErrorInsufficientDriver = 35, cudaErrorNoDevice = 100,
-       cudaErrorIllegalAddress = 700 };
+enum { cudaStreamCaptureModeRelaxed = 2, cudaSuccess = 0, cudaErrorInvalidValue = 1,
+       cudaErrorMemoryAllocation = 2, cudaErrorInvalidConfiguration = 9,
+       cudaErrorInsufficientDriver = 35, cudaErrorNoDevice = 100, cudaErrorIllegalAddress = 700,
+       cudaErrorStreamCapture = 900, cudaErrorGraphExecUpdateFailure = 910 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 };
 enum { cudaStreamNonBlocking = 1, cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
        cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75,
