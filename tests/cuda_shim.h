@@ -129,7 +129,7 @@ struct grpo_shim_state {
     grpo_shim_operation operations[GRPO_SHIM_MOST / 32][GRPO_SHIM_OPERATIONS];
     /* the runtime */
     int error, sticky;
-    int fail_malloc_in, fault_in, no_device;                  /* counters of injected faults     */
+    int fail_malloc_in, fault_in, no_device, no_graphs;       /* counters of injected faults     */
     long allocated, graphs;         /* pieces of memory; graphs launched so far                  */
     std::vector<std::function<void()> > *recording;           /* the graph, while one is recorded */
 };
@@ -755,6 +755,7 @@ static inline cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph)
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaGraphInstantiate(cudaGraphExec_t *to, cudaGraph_t graph, int) {
+    if (grpo_shim().no_graphs) return grpo_shim_code(cudaErrorMemoryAllocation);
     *to = new grpo_shim_graph(*graph);
     return grpo_shim_code(0);
 }
@@ -834,6 +835,7 @@ extern "C" void grpo_shim_inject(int malloc_fails_in, int launch_faults_in, int 
 }
 extern "C" long grpo_shim_allocated(void) { return grpo_shim().allocated; }
 extern "C" long grpo_shim_graphs(void) { return grpo_shim().graphs; }
+extern "C" void grpo_shim_refuse_graphs(int refuse) { grpo_shim().no_graphs = refuse; }
 
 #define GRPO__LAUNCH(kernel, grid, block, shared, stream, ...)                                    \
     grpo_shim_launch(#kernel, grid, block, (size_t)(shared), [=]() { kernel(__VA_ARGS__); })

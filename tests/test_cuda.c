@@ -11,6 +11,7 @@
 #ifdef GRPO_CUDA_SHIM
 void grpo_shim_inject(int malloc_fails_in, int launch_faults_in, int no_device);
 long grpo_shim_allocated(void), grpo_shim_graphs(void);
+void grpo_shim_refuse_graphs(int refuse);
 #endif
 
 static int tiny;                    /* few and small cases: for the stand-in, for --quick        */
@@ -940,6 +941,13 @@ static void test_failures(const grpo_backend *b) {
         grpo_shim_inject(0, 0, 0);
         grpo_free(g);
     }
+    grpo_shim_refuse_graphs(1);     /* then kernels are launched one by one                      */
+    g = grpo_new(&c);
+    n = (int)grpo_shim_graphs();
+    CHECK(g && !grpo_step(g, &prompt, 1, &m), "without graphs: %s", g ? grpo_error(g) : c.error);
+    CHECK(grpo_shim_graphs() == n, "graphs were refused, and launched");
+    grpo_free(g);
+    grpo_shim_refuse_graphs(0);
     CHECK(grpo_shim_allocated() == before, "%ld allocations are left",
           grpo_shim_allocated() - before);
 #else
