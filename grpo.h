@@ -3363,30 +3363,30 @@ enum { GRPO__SCORE,                 /* nothing                                  
        GRPO__SAMPLE,                /* K and V in the cache, for the tokens to come              */
        GRPO__KEEP };                /* K, V and what backward needs                              */
 
-static void grpo__list_array(grpo *g, void *at, size_t row) {
-    struct grpo__machinery *w = g->machinery;
-    w->kept_list[w->num_kept_arrays].at = (char *)at;
-    w->kept_list[w->num_kept_arrays++].row = row;
+/* The arrays of a layer that backward needs, with their rows' bytes; how many. */
+static int grpo__layer_arrays(const grpo *g, const grpo__layer_state *a, grpo_array list[7]) {
+    const grpo__shape *s = &g->machinery->shape;
+    size_t size = g->machinery->backend->element_size;
+    size_t heads = (size_t)g->machinery->heads.num_heads;
+    const grpo_array all[7] = {
+        { (char *)a->x, (size_t)s->H * size }, { (char *)a->q, (size_t)s->Q * size },
+        { (char *)a->y, (size_t)s->Q * size }, { (char *)a->mid, (size_t)s->H * size },
+        { (char *)a->gate_up, 2 * (size_t)s->F * size },
+        { (char *)(void *)a->lse, heads * sizeof(float) },
+        { (char *)a->qkv, (size_t)s->QKV * size } };
+    memcpy(list, all, sizeof all);
+    return g->config.model.qk_norm ? 7 : 6;
 }
 
-/* All that backward needs of the rows that sampling computes. */
+/* Those of all layers, and what leaves the last one: for rows that the backend moves by itself. */
 static void grpo__list_kept_arrays(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    const grpo__shape *s = &w->shape;
-    size_t size = w->backend->element_size;
     int i, layers = g->config.model.num_hidden_layers;
-    w->num_kept_arrays = 0;
-    for (i = 0; i <= layers; i++) {
-        const grpo__layer_state *a = &w->layers[i];
-        grpo__list_array(g, a->x, (size_t)s->H * size);
-        if (i == layers) break;
-        grpo__list_array(g, a->q, (size_t)s->Q * size);
-        grpo__list_array(g, a->y, (size_t)s->Q * size);
-        grpo__list_array(g, a->mid, (size_t)s->H * size);
-        grpo__list_array(g, a->gate_up, 2 * (size_t)s->F * size);
-        grpo__list_array(g, a->lse, (size_t)w->heads.num_heads * sizeof(float));
-        if (g->config.model.qk_norm) grpo__list_array(g, a->qkv, (size_t)s->QKV * size);
-    }
+    for (i = 0; i < layers; i++)
+        w->num_kept_arrays += grpo__layer_arrays(g, &w->layers[i],
+                                                 w->kept_list + w->num_kept_arrays);
+    w->kept_list[w->num_kept_arrays] = w->kept_list[0];       /* as wide as the first            */
+    w->kept_list[w->num_kept_arrays++].at = (char *)w->layers[layers].x;
     w->backend->upload(w->context, w->kept_arrays, w->kept_list,
                        (size_t)w->num_kept_arrays * sizeof *w->kept_list);
 }
@@ -3500,22 +3500,16 @@ static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer,
 static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
-    const grpo__shape *s = &m->shape;
     const grpo__layer_state *from = &m->layers[layer];
     grpo__layer_state to = m->once;
-    size_t size = b->element_size;
-    int n = pass->rows.num_rows;
+    grpo_array x[7], y[7];
+    int i, count;
     if (!pass->kept) return *from;
     to.k = from->k; to.v = from->v;
-    b->gather(m->context, to.x, from->x, pass->kept, n, (size_t)s->H * size);
-    b->gather(m->context, to.q, from->q, pass->kept, n, (size_t)s->Q * size);
-    b->gather(m->context, to.y, from->y, pass->kept, n, (size_t)s->Q * size);
-    b->gather(m->context, to.mid, from->mid, pass->kept, n, (size_t)s->H * size);
-    b->gather(m->context, to.gate_up, from->gate_up, pass->kept, n, 2 * (size_t)s->F * size);
-    b->gather(m->context, to.lse, from->lse, pass->kept, n,
-              (size_t)m->heads.num_heads * sizeof(float));
-    if (g->config.model.qk_norm)
-        b->gather(m->context, to.qkv, from->qkv, pass->kept, n, (size_t)s->QKV * size);
+    count = grpo__layer_arrays(g, from, x);
+    grpo__layer_arrays(g, &to, y);
+    for (i = 0; i < count; i++)
+        b->gather(m->context, y[i].at, x[i].at, pass->kept, pass->rows.num_rows, x[i].row);
     return to;
 }
 
@@ -4283,7 +4277,7 @@ static int grpo__start(grpo *g) {
     g->num_parameters = w->shape.total;
     g->num_trained = w->shape.trained;
     grpo__initialize_turns(g);
-    grpo__list_kept_arrays(g);
+    if (w->staged) grpo__list_kept_arrays(g);
     grpo__begin(g);
     return grpo__device_check(g);
 }

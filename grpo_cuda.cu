@@ -1018,7 +1018,7 @@ __device__ __forceinline__ void grpo__store_pair(const grpo__product<grpo__bf16>
     if (t.dw) { t.dw[at] = more.x + x; t.dw[at + 1] = more.y + y; return; }
     if (t.bias) { x += __ldg(t.bias + j); y += __ldg(t.bias + j + 1); }
     if (t.residual) { x += more.x; y += more.y; }
-    if (t.y) *(uint32_t *)(void *)(t.y + at) = grpo__pair(x, y);
+    *(uint32_t *)(void *)(t.y + at) = grpo__pair(x, y);
 }
 
 /* Where k is split: a pair of slice s. */
@@ -1475,12 +1475,18 @@ static grpo__product<E> grpo__new_product(int m, int n, int k, const void *a, co
 
 /* y[n, out] = x[n, in] W^T + bias + residual */
 template <typename E>
-static void grpo__cuda_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
-                              const float *bias, const void *residual, int n) {
+static grpo__product<E> grpo__forward_product(void *y, const void *x, const grpo_matrix *w, int n) {
     grpo__product<E> t = grpo__new_product(n, w->rows, w->cols, x, (const E *)w->operand);
     t.b_depth = 1; t.b_column = (size_t)w->cols;
     t.y_row = (size_t)w->y_stride;
-    t.y = (E *)y; t.bias = bias; t.residual = (const E *)residual;
+    t.y = (E *)y;
+    return t;
+}
+template <typename E>
+static void grpo__cuda_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
+                              const float *bias, const void *residual, int n) {
+    grpo__product<E> t = grpo__forward_product<E>(y, x, w, n);
+    t.bias = bias; t.residual = (const E *)residual;
     grpo__matmul_by((grpo__cuda *)context, w, t, false, false);
 }
 
@@ -2634,19 +2640,22 @@ __device__ __forceinline__ float grpo__scaled(const grpo__softmax_row<E> &s, int
     return (grpo__get(s.z, (size_t)v) - s.top) * s.inverse;
 }
 
-/* A thread's share of a row, read once: top so far, and the sums in its terms. */
-typedef struct grpo__share { float top, sum, weighted; } grpo__share;
+__device__ __host__ __forceinline__ float grpo__inverse(float temperature) {
+    return temperature > 0 ? 1.0f / temperature : 1.0f;
+}
 
-__device__ __forceinline__ void grpo__lower(grpo__share *a, float top, float inverse) {
+/* Sums over part of a row, in terms of another top. */
+__device__ __forceinline__ void grpo__lower(grpo__strip *a, float top, float inverse) {
     float x = __fmul_rn(__fsub_rn(a->top, top), inverse), p = expf(x);
     a->weighted = a->sum > 0 ? __fmul_rn(p, __fmaf_rn(x, a->sum, a->weighted)) : 0.0f;
     a->sum *= p;
     a->top = top;
 }
 
+/* A thread's share of a row, read once. */
 template <int N, typename E>
-__device__ grpo__share grpo__read_row(const E *z, int vocab, float inverse, const uint32_t *kept) {
-    grpo__share a = { -FLT_MAX, 0, 0 };
+__device__ grpo__strip grpo__read_row(const E *z, int vocab, float inverse, const uint32_t *kept) {
+    grpo__strip a = { -FLT_MAX, 0, 0, 0 };
     int v;
     for (v = (int)threadIdx.x * N; v < vocab; v += (int)blockDim.x * N) {
         grpo__vector<E, N> x = grpo__load_vector<N>(z, (size_t)v);
@@ -2671,9 +2680,8 @@ template <typename E> __device__ __forceinline__ int grpo__fits_row(const E *z, 
 template <typename E>
 __device__ grpo__softmax_row<E> grpo__softmax_of(const E *z, int vocab, float temperature,
                                                  const uint32_t *kept) {
-    grpo__softmax_row<E> s = { z, kept, vocab, -FLT_MAX,
-                               temperature > 0 ? 1.0f / temperature : 1.0f, 0, 0 };
-    grpo__share a = grpo__fits_row(z, vocab)
+    grpo__softmax_row<E> s = { z, kept, vocab, -FLT_MAX, grpo__inverse(temperature), 0, 0 };
+    grpo__strip a = grpo__fits_row(z, vocab)
                   ? grpo__read_row<16 / sizeof(E)>(z, vocab, s.inverse, kept)
                   : grpo__read_row<1>(z, vocab, s.inverse, kept);
     s.top = grpo__block_max(a.top);
@@ -2995,9 +3003,11 @@ typedef struct grpo__head_sums {    /* of a row: max z, S, sum e^x x, and where 
     double partition, weighted;
 } grpo__head_sums;
 
-/* S of a strip, and how far its top lies below the row's. */
-__device__ __forceinline__ float grpo__strip_sum(const grpo__head_sums &h, int s) {
-    return expf((h.strips[s].top - h.top) * h.inverse) * h.strips[s].sum;
+/* A strip, in terms of the row's top. */
+__device__ __forceinline__ grpo__strip grpo__strip_of(const grpo__head_sums &h, int s) {
+    grpo__strip a = h.strips[s];
+    grpo__lower(&a, h.top, h.inverse);
+    return a;
 }
 
 static __device__ grpo__head_sums grpo__head_sums_of(const grpo__strip *strips, int count,
@@ -3007,9 +3017,9 @@ static __device__ grpo__head_sums grpo__head_sums_of(const grpo__strip *strips, 
     for (s = (int)threadIdx.x; s < count; s += (int)blockDim.x) h.top = fmaxf(h.top, strips[s].top);
     h.top = grpo__block_max(h.top);
     for (s = (int)threadIdx.x; s < count; s += (int)blockDim.x) {
-        float x = (strips[s].top - h.top) * inverse, p = expf(x);
-        h.partition += (double)(p * strips[s].sum);
-        if (p != 0.0f) h.weighted += (double)(p * (strips[s].weighted + x * strips[s].sum));
+        grpo__strip a = grpo__strip_of(h, s);
+        h.partition += (double)a.sum;
+        h.weighted += (double)a.weighted;
     }
     h.partition = grpo__block_sum(h.partition);
     h.weighted = grpo__block_sum(h.weighted);
@@ -3024,7 +3034,7 @@ static __device__ int grpo__draw_strip(const grpo__head_sums &h, const double *p
     for (piece = 0; piece < (int)blockDim.x; piece++) if (pieces[piece] > 0) last = piece;
     for (piece = 0; piece < last && *left >= pieces[piece]; piece++) *left -= pieces[piece];
     for (s = piece * size; s < min(h.count, (piece + 1) * size); s++) {
-        double sum = (double)grpo__strip_sum(h, s);
+        double sum = (double)grpo__strip_of(h, s).sum;
         if (!(sum > 0)) continue;
         strip = s;
         if (*left < sum) break;
@@ -3043,10 +3053,10 @@ static __global__ void grpo__pick_kernel(grpo__vocab_job<grpo__bf16> t, const gr
     int size = (count + (int)blockDim.x - 1) / (int)blockDim.x;
     float *z = logits[warp];
     grpo__head_sums h = grpo__head_sums_of(strips + (size_t)r * (size_t)count, count,
-                                           t.temperature > 0 ? 1.0f / t.temperature : 1.0f);
+                                           grpo__inverse(t.temperature));
     double sum = 0, total = 0;
     for (s = (int)threadIdx.x * size; t.uniforms && s < min(count, ((int)threadIdx.x + 1) * size);
-         s++) sum += (double)grpo__strip_sum(h, s);
+         s++) sum += (double)grpo__strip_of(h, s).sum;
     pieces[threadIdx.x] = sum;
     __syncthreads();
     for (s = 0; t.uniforms && s < (int)blockDim.x; s++) total += pieces[s];
@@ -3076,35 +3086,25 @@ static __global__ void grpo__pick_kernel(grpo__vocab_job<grpo__bf16> t, const gr
 /* ---- the two operations. With a set of kept tokens, or where tensor cores do not fit, logits are
  * written, and looked through; so they are by plain kernels, and with wgmma, whose bits a warp
  * alone cannot have. It is a matter of the configuration, the same for sampler and trainer. */
-template <typename E> static grpo__product<E> grpo__head_product(const grpo__vocab_job<E> &t,
-                                                                 const void *hidden,
-                                                                 const grpo_matrix *head, int n) {
-    grpo__product<E> p = grpo__new_product(n, head->rows, head->cols, hidden,
-                                           (const E *)head->operand);
-    p.b_depth = 1; p.b_column = (size_t)head->cols;
-    p.y = t.logits;
-    return p;
-}
-
 /* 1: log-probs, and tokens, are there. 0: the logits are, nothing else. */
 static int grpo__run_head(grpo__cuda *c, const grpo__vocab_job<float> &t, int, const void *hidden,
                           const grpo_matrix *head, int n) {
-    grpo__plain_product(c, grpo__head_product(t, hidden, head, n));
+    grpo__product<float> p = grpo__forward_product<float>(t.logits, hidden, head, n);
+    grpo__matmul_by(c, head, p, false, false);
     return 0;
 }
 static int grpo__run_head(grpo__cuda *c, const grpo__vocab_job<grpo__bf16> &t, int keep_logits,
                           const void *hidden, const grpo_matrix *head, int n) {
-    grpo__product<grpo__bf16> p = grpo__head_product(t, hidden, head, n);
+    grpo__product<grpo__bf16> p = grpo__forward_product<grpo__bf16>(t.logits, hidden, head, n);
     size_t count = (size_t)grpo__blocks_of((size_t)t.vocab, GRPO__STRIP);
-    size_t size = (size_t)n * count * sizeof(grpo__strip);
     if (t.kept || c->encode_map || !grpo__fits_mma(head, p)) {
         grpo__matmul_by(c, head, p, false, false);
         return 0;
     }
-    p.strips = (grpo__strip *)(keep_logits || size > (size_t)n * (size_t)t.vocab * 2
-                               ? grpo__cuda_scratch(c, size) : (void *)t.logits);
-    p.y = keep_logits ? t.logits : NULL;
-    p.inverse = t.temperature > 0 ? 1.0f / t.temperature : 1.0f;
+    p.strips = (grpo__strip *)(keep_logits                    /* else they lie where logits would */
+             ? grpo__cuda_scratch(c, (size_t)n * count * sizeof(grpo__strip)) : (void *)t.logits);
+    if (!keep_logits) p.y = NULL;
+    p.inverse = grpo__inverse(t.temperature);
     grpo__mma_product<false, false>(c, p);
     GRPO__RUN(c, grpo__pick_kernel, n, GRPO__ROW_THREADS, 0, t, (const grpo__strip *)p.strips, p.a,
               p.b, p.k);
