@@ -1517,8 +1517,8 @@ static void grpo__parallel(grpo__pool *p, int num_tasks, double work, grpo__task
 
 /* The CPU backend: its memory is the host's, its elements are floats. */
 typedef void (*grpo__tile_function)(int k, const float *a, size_t a_row, size_t a_depth,
-                                    const float *b, size_t b_depth, const float *from, float *c,
-                                    size_t c_row);
+                                    const float *b, size_t b_depth, const float *from,
+                                    int apart, float *c, size_t c_row);
 
 typedef struct grpo__kernel {       /* the vector unit's way to multiply one tile                */
     int columns;                    /* of a wide tile; a narrow one has half                     */
@@ -1638,15 +1638,20 @@ GRPO__FOR_EACH_UNIT(grpo__add_row, (const grpo__job *t, int r, int begin, int en
                     (t, r, begin, end))
 
 /* ---------------------------------------------------------------------------------- >>matmul --
- * C[m, n] = init + A[m, k] B[k, n], any strides. The definition is
+ * C[m, n] = init + A[m, k] B[k, n], any strides. The definition of y = x W and dx = dy W^T is
  *
- *     for i < m, j < n:   c = init[i][j];   for p < k:   c = fma(A[i][p], B[p][j], c)
+ *     for i < m, j < n:   c = init[i][j];
+ *         for each block of 256 p:   s = 0;   for p in it:   s = fma(A[i][p], B[p][j], s);   c += s
+ *
+ * The blocks are for accuracy: in one chain from init, here a residual, each of k products would be
+ * rounded at the size of the whole sum. dW += dy^T x is one chain, c = fma(A[i][p], B[p][j], c):
+ * its k are rows of a batch, which may be cut into micro-batches anywhere.
  *
  * The fast way computes tiles of C in registers, from A where it is and from B in panels
- * [k][columns of a tile], which the inner loop reads in a line. A tile loads C, adds its products
- * in the order of p, and stores C: so every element sees the same roundings as in the definition,
- * however the work is cut.
- * (Without a fused instruction, c = c + A B with two roundings, equally for all.)
+ * [k][columns of a tile], which the inner loop reads in a line. A tile adds its products in the
+ * order of p, at most a block of them: so every element sees the same roundings as in the
+ * definition, however the work is cut.
+ * (Without a fused instruction, s = s + A B with two roundings, equally for all.)
  *
  * What it costs: a tile of 14 rows does 14 * 32 products for 14 + 32 numbers read, so that the
  * multipliers and not the caches are the limit. A block of depth 256 keeps A's 14 rows and one of
@@ -1656,9 +1661,10 @@ enum { GRPO__WIDEST = 32,
        GRPO__SHARED_COLUMNS = 2048 };         /* of B's panels that all threads share             */
 
 /* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j], where from has
- * c's rows, and NULL is zero. A tile is one or two vectors wide; row i of it lives in the registers
- * ci_left, ci_right. mm is the unit's prefix. Weights that come from memory are asked for one panel
- * of a block ahead. */
+ * c's rows, and NULL is zero. apart: the products are summed from zero, then from is added; else
+ * they are added to from one by one. A tile is one or two vectors wide; row i of it lives in the
+ * registers ci_left, ci_right. mm is the unit's prefix. Weights that come from memory are asked for
+ * one panel of a block ahead. */
 enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
 #define GRPO__BOTH(unit, rows) { grpo__tile_##unit##_##rows##_1, grpo__tile_##unit##_##rows##_2 }
 #if defined(GRPO__X86) || defined(GRPO__NEON)
@@ -1666,6 +1672,10 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
                                     c##i##_right = mm##_setzero_ps();
 #define GRPO__LOAD_2(i, mm)  c##i##_left = mm##_loadu_ps(from + i * c_row);                     \
                              c##i##_right = mm##_loadu_ps(from + i * c_row + lanes);
+#define GRPO__ADD_2(i, mm)   c##i##_left = mm##_add_ps(mm##_loadu_ps(from + i * c_row),          \
+                                                       c##i##_left);                            \
+                             c##i##_right = mm##_add_ps(mm##_loadu_ps(from + i * c_row + lanes), \
+                                                        c##i##_right);
 #define GRPO__FMA_2(i, mm)   { vector s = mm##_set1_ps(a[i * a_row]);                           \
                                c##i##_left = mm##_fmadd_ps(s, left, c##i##_left);               \
                                c##i##_right = mm##_fmadd_ps(s, right, c##i##_right); }
@@ -1673,6 +1683,8 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
                              mm##_storeu_ps(c + i * c_row + lanes, c##i##_right);
 #define GRPO__ZERO_1(i, mm)  vector c##i##_left = mm##_setzero_ps();
 #define GRPO__LOAD_1(i, mm)  c##i##_left = mm##_loadu_ps(from + i * c_row);
+#define GRPO__ADD_1(i, mm)   c##i##_left = mm##_add_ps(mm##_loadu_ps(from + i * c_row),          \
+                                                       c##i##_left);
 #define GRPO__FMA_1(i, mm)   c##i##_left = mm##_fmadd_ps(mm##_set1_ps(a[i * a_row]), left,      \
                                                          c##i##_left);
 #define GRPO__STORE_1(i, mm) mm##_storeu_ps(c + i * c_row, c##i##_left);
@@ -1692,18 +1704,19 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
 #define GRPO__TILE(unit, target, type, mm, rows, wide)                                          \
     target                                                                                      \
     static void grpo__tile_##unit##_##rows##_##wide(int k, const float *a, size_t a_row,        \
-            size_t a_depth, const float *b, size_t b_depth, const float *from, float *c,        \
-            size_t c_row) {                                                                     \
+            size_t a_depth, const float *b, size_t b_depth, const float *from, int apart,       \
+            float *c, size_t c_row) {                                                           \
         typedef type vector;                                                                    \
         enum { lanes = sizeof(vector) / sizeof(float) };                                        \
         int p;                                                                                  \
         GRPO__ROWS_##rows(GRPO__ZERO_##wide, mm)                                                \
-        if (from) { GRPO__ROWS_##rows(GRPO__LOAD_##wide, mm) }                                  \
+        if (from && !apart) { GRPO__ROWS_##rows(GRPO__LOAD_##wide, mm) }                        \
         for (p = 0; p < k; p++, a += a_depth, b += b_depth) {                                   \
             GRPO__B_##wide(mm)                                                                  \
             GRPO__AHEAD_##wide(b)                                                               \
             GRPO__ROWS_##rows(GRPO__FMA_##wide, mm)                                             \
         }                                                                                       \
+        if (from && apart) { GRPO__ROWS_##rows(GRPO__ADD_##wide, mm) }                          \
         GRPO__ROWS_##rows(GRPO__STORE_##wide, mm)                                               \
     }
 #define GRPO__TILES(unit, target, type, mm, rows)                                               \
@@ -1731,6 +1744,7 @@ GRPO__KERNEL(avx2, GRPO__AVX2, __m256, _mm256, 6, 4, 3, 2, 1)
 #define grpo__neon_storeu_ps(p, x) vst1q_f32(p, x)
 #define grpo__neon_set1_ps(x) vdupq_n_f32(x)
 #define grpo__neon_setzero_ps() vdupq_n_f32(0)
+#define grpo__neon_add_ps(x, y) vaddq_f32(x, y)
 #define grpo__neon_fmadd_ps(x, y, z) vfmaq_f32(z, x, y)
 GRPO__KERNEL(neon, , float32x4_t, grpo__neon, 12, 8, 4, 2, 1)
 #endif
@@ -1738,15 +1752,19 @@ GRPO__KERNEL(neon, , float32x4_t, grpo__neon, 12, 8, 4, 2, 1)
 #ifndef GRPO__NEON
 #define GRPO__TILE_PLAIN(rows, wide)                                                            \
     static void grpo__tile_plain_##rows##_##wide(int k, const float *a, size_t a_row,           \
-            size_t a_depth, const float *b, size_t b_depth, const float *from, float *c,        \
-            size_t c_row) {                                                                     \
+            size_t a_depth, const float *b, size_t b_depth, const float *from, int apart,       \
+            float *c, size_t c_row) {                                                           \
+        float s[rows][4 * wide];                                                                \
         int p;                                                                                  \
         size_t i, j;                                                                            \
         for (i = 0; i < rows; i++)                                                              \
-            for (j = 0; j < 4 * wide; j++) c[i * c_row + j] = from ? from[i * c_row + j] : 0;   \
+            for (j = 0; j < 4 * wide; j++) s[i][j] = from && !apart ? from[i * c_row + j] : 0;  \
         for (p = 0; p < k; p++, a += a_depth, b += b_depth)                                     \
             for (i = 0; i < rows; i++)                                                          \
-                for (j = 0; j < 4 * wide; j++) c[i * c_row + j] += a[i * a_row] * b[j];         \
+                for (j = 0; j < 4 * wide; j++) s[i][j] += a[i * a_row] * b[j];                  \
+        for (i = 0; i < rows; i++)                                                              \
+            for (j = 0; j < 4 * wide; j++)                                                      \
+                c[i * c_row + j] = (from && apart ? from[i * c_row + j] : 0) + s[i][j];         \
     }
 GRPO__TILE_PLAIN(4, 1)
 GRPO__TILE_PLAIN(4, 2)
@@ -1815,10 +1833,12 @@ static void grpo__pack(float *panel, grpo__view x, int rows, int width, int dept
         for (p = 0; p < d; p++) panel[p * w + i] = x.at[i * x.down + p * x.across];
 }
 
-/* c[rows][columns] = from + a b, columns at most those of a tile. from: like c, or NULL for zero. b
- * is read over the whole width; where a tile would stick out of C, a copy is computed. */
+/* c[rows][columns] = from + a b, columns at most those of a tile. from: like c, or NULL for zero;
+ * apart as in a tile. b is read over the whole width; where a tile would stick out of C, a copy is
+ * computed. */
 static void grpo__strip(const grpo__kernel *kernel, grpo__view a, const float *b, size_t b_depth,
-                        int k, const float *from, float *c, size_t c_row, int rows, int columns) {
+                        int k, const float *from, int apart, float *c, size_t c_row, int rows,
+                        int columns) {
     float copy[14 * 32];
     int which = 0, done, i, wide = columns > kernel->columns / 2;
     int width = wide ? kernel->columns : kernel->columns / 2;
@@ -1830,12 +1850,12 @@ static void grpo__strip(const grpo__kernel *kernel, grpo__view a, const float *b
         done = kernel->rows[which];
         tile = kernel->tile[which][wide];
         if (columns == width) {
-            tile(k, a.at, a.down, a.across, b, b_depth, from, c, c_row);
+            tile(k, a.at, a.down, a.across, b, b_depth, from, apart, c, c_row);
         } else {
             memset(copy, 0, sizeof copy);
             for (i = 0; from && i < done; i++)
                 memcpy(copy + i * width, from + (size_t)i * c_row, size);
-            tile(k, a.at, a.down, a.across, b, b_depth, copy, copy, (size_t)width);
+            tile(k, a.at, a.down, a.across, b, b_depth, copy, apart, copy, (size_t)width);
             for (i = 0; i < done; i++) memcpy(c + (size_t)i * c_row, copy + i * width, size);
         }
         a.at += (size_t)done * a.down;
@@ -1854,6 +1874,7 @@ typedef struct grpo__gemm {
     size_t c_row;                   /* from one row of c to the next                             */
     const float *bias;              /* [n], or NULL                                              */
     const float *init;              /* like c, or NULL for zero; c itself to add to it           */
+    int apart;                      /* 1: each block of depth is summed from zero (y, dx)        */
     int rows, columns;              /* of C for one task                                         */
     int j0, j1, p0, p1;             /* columns and depth that are being worked on                */
 } grpo__gemm;
@@ -1895,7 +1916,7 @@ static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1,
         for (j = j0; j < j1; j += width) {
             size_t at = (size_t)i * g->c_row + (size_t)j;
             grpo__strip(kernel, a, b + (size_t)(j - j0) * depth, (size_t)width, p1 - p0,
-                        from ? from + at : NULL, g->c + at, g->c_row, rows,
+                        from ? from + at : NULL, g->apart, g->c + at, g->c_row, rows,
                         grpo__min(j1 - j, width));
         }
     }
@@ -1969,10 +1990,12 @@ static void grpo__gemm_run(grpo__gemm *g) {
     }
 }
 
-static grpo__gemm grpo__new_gemm(void *context, int m, int n, int k, grpo__view a, void *c) {
+static grpo__gemm grpo__new_gemm(void *context, int m, int n, int k, grpo__view a, void *c,
+                                 int apart) {
     grpo__gemm g;
     memset(&g, 0, sizeof g);
     g.cpu = (grpo__cpu *)context;
+    g.apart = apart;
     g.m = m; g.n = n; g.k = k; g.a = a; g.c = (float *)c; g.c_row = (size_t)n;
     return g;
 }
@@ -2023,7 +2046,7 @@ static void grpo__cpu_read_operand(void *context, float *x, const grpo_matrix *w
 static void grpo__cpu_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
                              const float *bias, const void *residual, int n) {
     grpo__view a = grpo__view_of(x, w->cols, 1);
-    grpo__gemm g = grpo__new_gemm(context, n, w->rows, w->cols, a, y);
+    grpo__gemm g = grpo__new_gemm(context, n, w->rows, w->cols, a, y, 1);
     g.panels = (const float *)w->operand;
     g.c_row = (size_t)w->y_stride;
     g.bias = bias; g.init = (const float *)residual;
@@ -2034,7 +2057,7 @@ static void grpo__cpu_matmul(void *context, void *y, const void *x, const grpo_m
 static void grpo__cpu_matmul_dx(void *context, void *dx, const void *dy, const grpo_matrix *w,
                                 int n) {
     grpo__view a = grpo__view_of(dy, w->y_stride, 1);
-    grpo__gemm g = grpo__new_gemm(context, n, w->cols, w->rows, a, dx);
+    grpo__gemm g = grpo__new_gemm(context, n, w->cols, w->rows, a, dx, 1);
     g.turned = (const float *)w->operand;
     grpo__gemm_run(&g);
 }
@@ -2043,7 +2066,7 @@ static void grpo__cpu_matmul_dx(void *context, void *dx, const void *dy, const g
 static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const void *dy,
                                 const void *x, const grpo_matrix *w, int n) {
     grpo__view a = grpo__view_of(dy, 1, w->y_stride);
-    grpo__gemm g = grpo__new_gemm(context, w->rows, w->cols, n, a, dw);
+    grpo__gemm g = grpo__new_gemm(context, w->rows, w->cols, n, a, dw, 0);
     grpo__job bias = grpo__new_job(context, n, w->rows);
     g.b = grpo__view_of(x, w->cols, 1);
     g.init = dw;
@@ -2399,8 +2422,8 @@ static void grpo__scores(const grpo__block *b, grpo__view a, int rows, const flo
     for (c = lead - lead % narrow; c < lead + keys.count; c += width) {
         width = c % wide || lead + keys.count - c <= narrow ? narrow : wide;
         grpo__strip(kernel, a, panels + grpo__size(c - c % GRPO__PANEL, b->d) + c % GRPO__PANEL,
-                    GRPO__PANEL, b->d, NULL, S + keys.column - lead + c, (size_t)b->stride, rows,
-                    width);
+                    GRPO__PANEL, b->d, NULL, 0, S + keys.column - lead + c, (size_t)b->stride,
+                    rows, width);
     }
 }
 
@@ -2412,7 +2435,7 @@ static void grpo__product(const grpo__kernel *kernel, grpo__view a, int rows, co
     for (j = 0; j < d; j += width) {
         int columns = grpo__min(d - j, width);
         if (columns % narrow == 0) {
-            grpo__strip(kernel, a, b + j, b_row, k, from ? from + j : NULL, c + j, c_row, rows,
+            grpo__strip(kernel, a, b + j, b_row, k, from ? from + j : NULL, 0, c + j, c_row, rows,
                         columns);
             continue;
         }
@@ -2421,7 +2444,7 @@ static void grpo__product(const grpo__kernel *kernel, grpo__view a, int rows, co
             grpo__pack(copy, grpo__part(grpo__view_of(b + j, 1, (int)b_row), 0, p), columns, width,
                        n);
             grpo__strip(kernel, grpo__part(a, 0, p), copy, (size_t)width, n,
-                        p ? c + j : from ? from + j : NULL, c + j, c_row, rows, columns);
+                        p ? c + j : from ? from + j : NULL, 0, c + j, c_row, rows, columns);
         }
     }
 }
@@ -4386,19 +4409,21 @@ GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
 }
 GRPO__FOR_EACH_UNIT(grpo__find_top, (grpo__softmax *s), (s))
 
-/* Both sums in one pass; e^x x is 0 where e^x is. */
+/* Both sums in one pass, in double: beside the e^0 of the largest, single e^x would be rounded away.
+ * e^x x is 0 where e^x is. */
 GRPO__INLINE void grpo__find_sums_plain(grpo__softmax *s) {
-    float sums[GRPO__LANE], weighted[GRPO__LANE], e[GRPO__LANE], x[GRPO__LANE];
+    double sums[GRPO__LANE], weighted[GRPO__LANE];
+    float e[GRPO__LANE], x[GRPO__LANE];
     int v, j;
     for (j = 0; j < GRPO__LANE; j++) sums[j] = weighted[j] = 0;
     for (v = 0; v < s->vocab; v += GRPO__LANE) {
         grpo__exp_lane(e, x, s, v);
-        for (j = 0; j < GRPO__LANE; j++) sums[j] += e[j];
-        for (j = 0; j < GRPO__LANE; j++) weighted[j] += e[j] != 0.0f ? e[j] * x[j] : 0.0f;
+        for (j = 0; j < GRPO__LANE; j++) sums[j] += (double)e[j];
+        for (j = 0; j < GRPO__LANE; j++) weighted[j] += e[j] != 0.0f ? (double)(e[j] * x[j]) : 0.0;
     }
     s->partition = s->weighted = 0;
-    for (j = 0; j < GRPO__LANE; j++) s->partition += (double)sums[j];
-    for (j = 0; j < GRPO__LANE; j++) s->weighted += (double)weighted[j];
+    for (j = 0; j < GRPO__LANE; j++) s->partition += sums[j];
+    for (j = 0; j < GRPO__LANE; j++) s->weighted += weighted[j];
 }
 GRPO__FOR_EACH_UNIT(grpo__find_sums, (grpo__softmax *s), (s))
 

@@ -748,8 +748,9 @@ static void grpo__cuda_swiglu(void *context, void *y, const void *gate_up, int n
 }
 
 /* ---------------------------------------------------------------------------------- >>matmul --
- * C[m, n] = init + A[m, k] B[k, n]. The definition, on any type and strides: every element is a
- * chain of fused multiply-adds in the order of k, as on the CPU. */
+ * C[m, n] = init + A[m, k] B[k, n]. The definition, on any type and strides: fused multiply-adds in
+ * the order of k, dW in one chain, y and dx in blocks of 256 that are added to init, as on the
+ * CPU. */
 typedef struct grpo__strip { float top, sum, weighted, unused; } grpo__strip; /* see >>logits    */
 
 template <typename E> struct grpo__product {
@@ -767,19 +768,20 @@ template <typename E> struct grpo__product {
     float inverse;                  /* 1 / T, for these                                          */
 };
 
-enum { GRPO__PLAIN_TILE = 32 };     /* 32 x 32 outputs of 16 x 16 threads, k by 32               */
+enum { GRPO__PLAIN_TILE = 32,       /* 32 x 32 outputs of 16 x 16 threads, k by 32               */
+       GRPO__PLAIN_BLOCK = 256 };   /* products of y or dx that are summed from zero             */
 
 template <typename E> __global__ void grpo__plain_product_kernel(grpo__product<E> t) {
     __shared__ float A[GRPO__PLAIN_TILE][GRPO__PLAIN_TILE + 1];
     __shared__ float B[GRPO__PLAIN_TILE][GRPO__PLAIN_TILE + 1];
     int i0 = (int)blockIdx.y * GRPO__PLAIN_TILE, j0 = (int)blockIdx.x * GRPO__PLAIN_TILE;
     int x = (int)threadIdx.x % 16, y = (int)threadIdx.x / 16, p0, p, e, u, v;
-    float sum[2][2];
+    float sum[2][2], block[2][2];
     for (u = 0; u < 2; u++)
         for (v = 0; v < 2; v++) {
             int i = i0 + y + 16 * u, j = j0 + x + 16 * v;
             size_t at = (size_t)i * t.y_row + (size_t)j;
-            sum[u][v] = 0;
+            sum[u][v] = block[u][v] = 0;
             if (i >= t.m || j >= t.n) continue;
             if (t.dw) sum[u][v] = t.dw[at];
             if (t.residual) sum[u][v] = grpo__get(t.residual, at);
@@ -803,7 +805,12 @@ template <typename E> __global__ void grpo__plain_product_kernel(grpo__product<E
         for (p = 0; p < GRPO__PLAIN_TILE && p0 + p < t.k; p++)
             for (u = 0; u < 2; u++)
                 for (v = 0; v < 2; v++)
-                    sum[u][v] = fmaf(A[y + 16 * u][p], B[x + 16 * v][p], sum[u][v]);
+                    if (t.dw) sum[u][v] = fmaf(A[y + 16 * u][p], B[x + 16 * v][p], sum[u][v]);
+                    else block[u][v] = fmaf(A[y + 16 * u][p], B[x + 16 * v][p], block[u][v]);
+        if (t.dw || (p0 + GRPO__PLAIN_TILE < t.k && (p0 + GRPO__PLAIN_TILE) % GRPO__PLAIN_BLOCK))
+            continue;
+        for (u = 0; u < 2; u++)
+            for (v = 0; v < 2; v++) { sum[u][v] += block[u][v]; block[u][v] = 0; }
     }
     for (u = 0; u < 2; u++)
         for (v = 0; v < 2; v++) {

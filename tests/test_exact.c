@@ -382,6 +382,20 @@ static void test_resume(void)
 
 /* The matrix product against its definition, and its two derivatives: on one of the vector units
  * that this machine has. */
+/* The definition of an element of y or dx: products in blocks of 256, each summed from zero. */
+static float sum_of_blocks(int fused, int k, const float *a, int a_step, const float *b,
+                           int b_step, float sum)
+{
+    int p, q;
+    for (p = 0; p < k; p = q) {
+        float s = 0;
+        for (q = p; q < k && q < p + 256; q++)
+            s = fused ? fmaf(a[q * a_step], b[q * b_step], s) : s + a[q * a_step] * b[q * b_step];
+        sum += s;
+    }
+    return sum;
+}
+
 static void test_matmul(int widest)
 {
     static const int shapes[][3] = { { 1, 1, 1 }, { 1, 33, 7 }, { 3, 32, 64 }, { 13, 31, 5 },
@@ -418,18 +432,13 @@ static void test_matmul(int widest)
         grpo_cpu()->matmul_dw(cpu, dw, NULL, r, x, &w, m);
         for (i = 0; i < m; i++)
             for (j = 0; j < n; j++) {
-                float sum = r[i * n + j];
-                for (p = 0; p < k; p++)
-                    sum = fused ? fmaf(x[i * k + p], w.weights[j * k + p], sum)
-                                : sum + x[i * k + p] * w.weights[j * k + p];
+                float sum = sum_of_blocks(fused, k, x + i * k, 1, w.weights + j * k, 1,
+                                          r[i * n + j]);
                 bad += memcmp(&sum, &y[i * n + j], sizeof sum) != 0;
             }
         for (i = 0; i < m; i++)
             for (j = 0; j < k; j++) {
-                float sum = 0;
-                for (p = 0; p < n; p++)
-                    sum = fused ? fmaf(r[i * n + p], w.weights[p * k + j], sum)
-                                : sum + r[i * n + p] * w.weights[p * k + j];
+                float sum = sum_of_blocks(fused, n, r + i * n, 1, w.weights + j, k, 0);
                 bad_dx += memcmp(&sum, &dx[i * k + j], sizeof sum) != 0;
             }
         for (i = 0; i < n; i++)

@@ -813,6 +813,47 @@ static void test_exp(void)
     CHECK(grpo__exp(-HUGE_VALF) < 2e-38f && grpo__exp(HUGE_VALF) > 1e38f, "infinities");
 }
 
+/* Sums of many small numbers beside a large one: a row of a large vocabulary whose likeliest token
+ * outweighs each other by far, and 2,048 products added to a large residual. */
+static void test_long_sums(void)
+{
+    enum { V = 49152, IN = 2048, OUT = 4 };
+    grpo_config c = grpo_defaults();
+    char error[GRPO_ERROR_LENGTH];
+    float *z = (float *)malloc(V * sizeof *z), *x = (float *)malloc(IN * sizeof *x);
+    float y[OUT], residual[OUT], entropy;
+    double sum = 0, weighted = 0, worst = 0, exact;
+    grpo_matrix w;
+    void *cpu = grpo_cpu()->open(&c, error);
+    int i, j;
+    for (i = 0; i < V; i++) {
+        z[i] = i == 777 ? 0.0f : -17 - grpo_uniform(1, 2, 3, 4, (uint64_t)i);
+        sum += exp((double)z[i]);
+        weighted += (double)z[i] * exp((double)z[i]);
+    }
+    CHECK_CLOSE(grpo_logprob(z, V, 1, NULL, 777, &entropy), -log(sum), 2e-8);
+    CHECK_CLOSE(entropy, log(sum) - weighted / sum, 2e-8);
+    w.rows = w.y_stride = OUT; w.cols = IN;
+    w.weights = (float *)malloc(OUT * IN * sizeof(float));
+    w.operand = malloc(grpo_cpu()->operand_size(OUT, IN));
+    for (i = 0; i < IN; i++) x[i] = grpo__normal(5, (uint64_t)i);
+    for (i = 0; i < OUT * IN; i++) w.weights[i] = grpo__normal(6, (uint64_t)i) / 64;
+    for (i = 0; i < OUT; i++) residual[i] = 300 + (float)i;
+    CHECK(cpu != NULL, "%s", error);
+    if (cpu) {
+        grpo_cpu()->prepare(cpu, &w);
+        grpo_cpu()->matmul(cpu, y, x, &w, NULL, residual, 1);
+        for (i = 0; i < OUT; i++) {
+            for (exact = (double)residual[i], j = 0; j < IN; j++)
+                exact += (double)x[j] * (double)w.weights[i * IN + j];
+            worst = fmax(worst, fabs((double)y[i] - exact) / exact);
+        }
+        CHECK(worst < 3e-7, "%d products and a residual: relative error %g", IN, worst);
+        grpo_cpu()->close(cpu);
+    }
+    free(z); free(x); free(w.weights); free(w.operand);
+}
+
 static void test_uniform(void)
 {
     double mean = 0, square = 0;
@@ -854,6 +895,7 @@ int main(void)
     test_filters();
     test_sampling();
     test_exp();
+    test_long_sums();
     test_uniform();
     grpo_objective_preset("no such thing", &found);
     CHECK(!found, "unknown presets must be said");
