@@ -9,7 +9,9 @@
  *
  * A verifier is one of those built in, or a program of yours in any language: --reward
  * "cmd:./verify" (verifier.h says how they talk). Ctrl-C ends the step under way and saves;
- * --resume goes on with the same bits, after a crash too. */
+ * --resume goes on with the same bits, after a crash too. The status is 0 when all is done, 1 after
+ * an error, 2 if the command is not understood, and that of the signal (Ctrl-C: 130) of a run that
+ * was interrupted, which is saved. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE                 /* mkdir, sigaction; namespaces for verifiers */
 #endif
@@ -40,6 +42,7 @@ typedef struct settings {
     float verifier_seconds;         /* of all verifiers, like the two that follow                */
     size_t verifier_memory;
     const char *verifier_reads;
+    int verifier_isolated;          /* they must be                                              */
     grpo_config c;
     verifier verifiers[GRPO_MAX_REWARDS];
     grpo_format formats[GRPO_MAX_REWARDS];
@@ -47,6 +50,7 @@ typedef struct settings {
     tokenizer *tokens;
     chat_template chat;
     screen view;
+    int unheard;                    /* standard output has failed                                */
 } settings;
 
 enum { INT, COUNT, SOME,            /* whole numbers: any, from 0, from 1                        */
@@ -143,6 +147,8 @@ static const option options[] = {
       AT(verifier_memory) },
     { "verifier-reads", "", "files and folders that a cmd: may read too, with ':' between", TEXT,
       RUN, AT(verifier_reads) },
+    { "verifier-must-be-isolated", "", "a cmd: does not run unless it is isolated fully", FLAG, RUN,
+      AT(verifier_isolated) },
     { "seed", "", "of everything sampled", SEED, ALL, AT(c.seed) },
     { "threads", "", "0: one per core. Speed, not results", INT, ALL, AT(c.threads) } };
 #undef AT
@@ -410,7 +416,22 @@ static void limit_verifiers(settings *s) {
         v->cpu_seconds = (int)ceil(fmin(v->seconds, 1e9));
         v->memory = s->verifier_memory;
         v->readable = s->verifier_reads;
+        if (s->verifier_isolated) v->isolate = VERIFIER_MUST;
     }
+}
+
+/* Before any of them runs: how far verifiers are isolated, each such sentence once. */
+static int check_verifiers(settings *s) {
+    int i, k;
+    for (i = 0; i < s->c.num_rewards; i++) {
+        verifier *v = &s->verifiers[i];
+        if (!v->argv[0]) continue;
+        if (verifier_check(v)) return complain(v->error);
+        for (k = 0; k < i; k++)
+            if (s->verifiers[k].argv[0] && !strcmp(s->verifiers[k].warning, v->warning)) break;
+        if (k == i) fprintf(stderr, "grpo: %s\n", verifier_sentence(v));
+    }
+    return 0;
 }
 
 static int read_options(settings *s, int command, int argc, char **argv) {
@@ -721,6 +742,7 @@ static int copy_companions(const char *from, const char *to) {
 
 /* The first Ctrl-C ends the step under way, a second one the program. What it says stands where the
  * cursor is; below a picture it begins at the left, and the next picture goes over it. */
+enum { INTERRUPTED = 128 };         /* and the signal: the status of such a run                  */
 static volatile sig_atomic_t interrupted, below_picture;
 static void on_interrupt(int signal_number) {
     static const char line[] = "\rending after this step (Ctrl-C: now)\n";
@@ -729,7 +751,7 @@ static void on_interrupt(int signal_number) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
     }
-    interrupted = 1;
+    interrupted = signal_number;
     if (write(2, line + !below_picture, sizeof line - 2) < 0) return;
     errno = before;
 }
@@ -819,10 +841,11 @@ static int after_step(settings *s, grpo *g, const task *held_out, const grpo_met
     int i;
     for (i = 0; i < s->c.num_rewards; i++) {
         const verifier *v = &s->verifiers[i];
-        if (v->warning[0] && m->step == 1) screen_note(view, v->warning);
         if (v->error[0]) screen_note(view, v->error);
     }
     screen_step(view, g, m);
+    if (ferror(stdout) && !s->unheard++)
+        complain("nobody reads standard output any more: training goes on, and is saved");
     if (is_time(s->sample_steps, m->step)) report_log_samples(s->c.metrics_path, g);
     if (is_time(s->eval_steps, m->step) && held_out->count && m->step < s->steps) {
         screen_leave(view);
@@ -850,6 +873,17 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out) 
     return code;
 }
 
+/* A pipe that nobody reads and a file over its limit (ulimit -f) are errors like a full disk:
+ * whoever writes says so, and a run goes on, or leaves its folder as it was. */
+static void make_signals_errors(void) {
+#ifdef SIGPIPE
+    signal(SIGPIPE, SIG_IGN);
+#endif
+#ifdef SIGXFSZ
+    signal(SIGXFSZ, SIG_IGN);
+#endif
+}
+
 /* A signal that was ignored when the program began (nohup) stays so. */
 static void catch_interrupts(void) {
     static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
@@ -865,7 +899,7 @@ static void catch_interrupts(void) {
 static int run_training(settings *s, const task *t, const task *held_out) {
     grpo *g = make_policy(s);
     grpo_evaluation before, after;
-    int code = g ? 0 : -1, asks = held_out->count > 0;
+    int code = g ? 0 : -1, asks = held_out->count > 0, cut;
     if (!g) return -1;
     if (g->state.step >= s->steps) {
         printf("%s has had its %d steps; more --steps would go on\n", s->out, (int)g->state.step);
@@ -882,17 +916,17 @@ static int run_training(settings *s, const task *t, const task *held_out) {
     }
     catch_interrupts();
     if (!code) code = train_all(s, g, t, held_out);
-    if (!code && interrupted) printf("interrupted after step %d; --resume goes on\n",
-                                     (int)g->state.step);
-    else if (!code && asks) {
+    cut = interrupted;
+    if (!code && cut) printf("interrupted after step %d; --resume goes on\n", (int)g->state.step);
+    if (!code) code = save(s, g);
+    if (!code && !cut && asks) {
         code = evaluate(s, g, held_out, "held out, after", &after);
         if (!code) report_log_eval(s->c.metrics_path, s->steps, &after);
     }
-    if (!code) code = save(s, g);
     if (!code) printf("%s has the %s; `grpo plot %s` draws the run\n", s->out,
                       s->c.lora.rank && !s->merge ? "adapters" : "model", s->c.metrics_path);
     grpo_free(g);
-    return code;
+    return !code && cut ? INTERRUPTED + cut : code;
 }
 
 static int train_in_folder(settings *s) {
@@ -1002,7 +1036,7 @@ static int talk_on(settings *s, grpo *g) {
     char line[LINE_ROOM], *reply = (char *)malloc(1 << 20);
     talk t = { { NULL }, 0 };
     uint64_t seed = s->c.seed;
-    while (reply && (fputs("> ", stdout), fflush(stdout), fgets(line, sizeof line, stdin))) {
+    while (reply && (fputs("> ", stdout), !fflush(stdout)) && fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\r\n")] = 0;
         if (!*line || t.count + 2 > MOST_TURNS) forget(&t);
         if (!*line || !(t.turns[t.count] = copy_text(line))) continue;
@@ -1094,7 +1128,9 @@ static int usage(int code) {
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
         printf("  %-8s %s (grpo %s --help)\n", commands[i].name, commands[i].what,
                commands[i].name);
-    printf("  plot     LOG.jsonl [OUT.html | OUT.svg]: a run as a picture\n");
+    printf("  plot     LOG.jsonl [OUT.html | OUT.svg]: a run as a picture\n"
+           "status: 0 all is done, 1 an error, 2 not understood; a run that was interrupted is\n"
+           "  saved and ends with its signal's (Ctrl-C: 130)\n");
     return code;
 }
 
@@ -1121,10 +1157,15 @@ int main(int argc, char **argv) {
     s.model = argv[2];
     s.c.backend = backend;
     if (read_options(&s, commands[i].command, argc - 3, argv + 3)) return 2;
-    code = commands[i].run(&s);
+    make_signals_errors();
+    code = check_verifiers(&s) ? -1 : commands[i].run(&s);
     for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s.verifiers[i]);
     tokenizer_free(s.tokens);
     if (fflush(stdout) || ferror(stdout))
-        code = complain("not all that was printed could be written");
-    return code ? 1 : 0;
+        code = code > INTERRUPTED ? code : complain("not all that was printed could be written");
+    if (code > INTERRUPTED) {       /* end by the signal, so that a script's loop ends too        */
+        signal(code - INTERRUPTED, SIG_DFL);
+        raise(code - INTERRUPTED);
+    }
+    return code > INTERRUPTED ? code : code ? 1 : 0;
 }

@@ -3,9 +3,11 @@
  *     verifier v;
  *     if (!verifier_open(&v, "./verify.py --strict", error)) return fail(error);
  *     v.seconds = 30;
+ *     if (verifier_check(&v)) return fail(v.error);
+ *     puts(verifier_sentence(&v));
  *     grpo_add_reward(&config, "verify", NULL, 1, &v);
  *     config.rewards[0].batch = verifier_reward;      (grpo_prompt.data: its questions_item)
- *     ... if (v.error[0]) puts(v.error); if (v.warning[0]) puts(v.warning); ...
+ *     ... if (v.error[0]) puts(v.error); ...
  *     verifier_close(&v);
  *
  * The program is run once for each batch. Its stdin has one line for each completion:
@@ -16,11 +18,15 @@
  * 0, v.error has a sentence about the first such thing and v.bad and v.unanswered the counts.
  * Training stops only if the program cannot be started.
  *
+ * verifier_check(&v), before the first batch, starts everything but the program: v.isolated and
+ * v.warning then say how far it will be isolated, verifier_sentence(&v) puts it into one sentence,
+ * and no later batch runs with less.
+ *
  * The command is split at blanks, with '...', "..." and \ as in a shell, but no shell runs it.
  * Words with a '/' or '.' that name a file of the folder in which verifier_open() is called become
  * absolute: the program itself runs in an empty folder of its own (also HOME and TMPDIR), which is
- * removed after the batch. Of the environment it has PATH, LANG, LC_ALL, LC_CTYPE, TZ, VIRTUAL_ENV,
- * PYTHONPATH and LD_LIBRARY_PATH.
+ * removed after the batch; if we are killed, by the next run of the same user. Of the environment
+ * it has PATH, LANG, LC_ALL, LC_CTYPE, TZ, VIRTUAL_ENV, PYTHONPATH and LD_LIBRARY_PATH.
  *
  * On every POSIX system: wall-clock time for the batch; for each process its processor time,
  * address space (not on macOS) and size of files; no core files; what it writes to stdout and
@@ -29,16 +35,28 @@
  *
  * On Linux moreover, as far as the kernel lets an ordinary user (v.isolated says what holds,
  * v.warning what does not; with v.isolate = VERIFIER_MUST it will not run with less):
- *   VERIFIER_FILES      Landlock: it reads system folders (/usr /bin /lib ...), the folders of the
- *                       files that the command names, and v.readable; it writes only in its own
- *   VERIFIER_NETWORK    no network: an empty network namespace, and seccomp refuses sockets
- *   VERIFIER_PROCESSES  it sees or signals no process but its own: a PID namespace, or Landlock
+ *   VERIFIER_FILES      it reads system folders (/usr /bin /lib ...), the folders of the files that
+ *                       the command names, and v.readable (Landlock); outside its own folder it
+ *                       changes nothing, neither contents nor names, modes, owners, times or
+ *                       attributes (Landlock, and a mount namespace in which all else is read-only;
+ *                       without namespaces seccomp refuses to set modes, owners, times and
+ *                       attributes, in its own folder too)
+ *   VERIFIER_NETWORK    no network and nobody's sockets: seccomp refuses all but connected pairs of
+ *                       them, and the network namespace, where there is one, is empty
+ *   VERIFIER_PROCESSES  it sees, signals or traces no process but its own: Landlock, and a PID
+ *                       namespace; without one Landlock's scopes, and seccomp refuses to set limits
+ *                       and priorities of others
+ *   VERIFIER_HELD       its memory is what its addresses count: seccomp refuses memory files,
+ *                       System V's IPC, POSIX message queues and new mounts
  * and whatever it has started dies with it, a session of its own or not, also if we are killed.
+ * The folder of a file is never opened as a whole if it is /, the home folder or one above it (that
+ * of the environment, of the user, of the folder's owner): only the file itself then.
  *
- * Not protected: the disk against many files, the memory against many processes (only each one is
- * bounded; their number is where namespaces work and the user is not root), the processor for the
- * time that you grant, names and sizes of files anywhere (Landlock guards what is in them), and
- * rewards against a verifier that runs what the model wrote within its own process.
+ * Not protected: the disk (or what TMPDIR lies on) against many files, the memory against many
+ * processes (only each one is bounded; their number is where namespaces work and the user is not
+ * root), the processor for the time that you grant, names and sizes of files anywhere (Landlock
+ * guards what is in them), and rewards against a verifier that runs what the model wrote within its
+ * own process.
  *
  * Include this header before any other (after #define GRPO_IMPLEMENTATION, for it includes grpo.h),
  * or compile with -D_GNU_SOURCE: -std=c99 hides POSIX. */
@@ -62,7 +80,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -76,6 +96,7 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #if defined(__has_include)
@@ -84,16 +105,23 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__ILP32__)
 #define VERIFIER_ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
+#elif defined(__i386__)
+#define VERIFIER_ARCHITECTURE AUDIT_ARCH_I386
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
 #define VERIFIER_ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__arm__) && defined(__ARMEL__)
+#define VERIFIER_ARCHITECTURE AUDIT_ARCH_ARM
+#elif defined(__riscv) && __riscv_xlen == 64 && defined(AUDIT_ARCH_RISCV64)
+#define VERIFIER_ARCHITECTURE AUDIT_ARCH_RISCV64
 #endif
 #endif
 #endif
 #endif
 
-enum { VERIFIER_FILES = 1, VERIFIER_NETWORK = 2, VERIFIER_PROCESSES = 4, VERIFIER_ALL = 7 };
+enum { VERIFIER_FILES = 1, VERIFIER_NETWORK = 2, VERIFIER_PROCESSES = 4, VERIFIER_HELD = 8,
+       VERIFIER_ALL = 15 };
 enum { VERIFIER_NOT, VERIFIER_TRY, VERIFIER_MUST };           /* isolate it?                     */
 enum { VERIFIER_WORDS = 64, VERIFIER_READS = 64, VERIFIER_SENTENCE = 512, VERIFIER_TAIL = 200,
        VERIFIER_SECONDS = 60 };
@@ -124,7 +152,8 @@ typedef struct verifier {
     /* private */
     char *argv[VERIFIER_WORDS + 1]; /* the command, made absolute                                */
     char *reads[VERIFIER_READS];    /* what it may read                                          */
-    int num_reads, no_namespaces;
+    int num_reads, no_namespaces, tidied;
+    int promised;                   /* what was said of isolation: no later batch has less       */
 } verifier;
 
 static inline void verifier_say(verifier *v, const char *format, ...)
@@ -362,23 +391,45 @@ static inline int verifier_may_read(verifier *v, const char *path) {
     return i < VERIFIER_READS;
 }
 
-/* Is it /, or the home folder? */
+/* Is `folder`, a real path, a home folder or one above it? What does not exist is none. */
+static inline int verifier_holds_home(const char *folder, const char *home) {
+    char *real = home && home[0] ? realpath(home, NULL) : NULL;
+    size_t n = strlen(folder);
+    int holds = real && !strncmp(folder, real, n) && (!real[n] || real[n] == '/');
+    free(real);
+    return holds;
+}
+
+/* The home folder that the system's list of users has, in room[n]; NULL: it has none. */
+static inline const char *verifier_home_of(uid_t user, char *room, size_t n) {
+    struct passwd entry, *found = NULL;
+    return getpwuid_r(user, &entry, room, n, &found) == 0 && found ? found->pw_dir : NULL;
+}
+
+/* Is it /, a home folder or one above it? Homes are that of the environment, the user's and, so
+ * that sudo opens nobody's, its owner's. Where nobody knows the user's, any folder might be it. */
 static inline int verifier_is_wide(const char *folder) {
-    const char *home = getenv("HOME");
-    char *a = realpath(folder, NULL), *b = home ? realpath(home, NULL) : NULL;
-    int wide = a && (!strcmp(a, "/") || (b && !strcmp(a, b)));
-    free(a);
-    free(b);
+    const char *home = getenv("HOME"), *own;
+    char *real = realpath(folder, NULL), room[4096];
+    struct stat s;
+    int wide = real && (!strcmp(real, "/") || verifier_holds_home(real, home));
+    if (real && !wide) {
+        own = verifier_home_of(geteuid(), room, sizeof room);
+        wide = own ? verifier_holds_home(real, own) : !home || !home[0];
+    }
+    if (real && !wide && stat(real, &s) == 0)
+        wide = verifier_holds_home(real, verifier_home_of(s.st_uid, room, sizeof room));
+    free(real);
     return wide;
 }
 
 /* The folder of a file, so that a program finds what lies beside it (if up, as for X/bin/python,
- * the folder of that): but never / or the home folder as a whole. */
+ * the folder of that), or a folder with all in it: but none that is wide. */
 static inline int verifier_may_read_around(verifier *v, const char *path, int up) {
     char *folder = verifier_copy(path, strlen(path)), *slash;
     struct stat s;
-    int good = folder != NULL;
-    if (good && stat(folder, &s) == 0 && !S_ISDIR(s.st_mode)) {
+    int good = folder != NULL, there = good && stat(folder, &s) == 0;
+    if (there && !S_ISDIR(s.st_mode)) {
         for (up++; up > 0 && (slash = strrchr(folder, '/')) != NULL && slash > folder; up--) {
             *slash = 0;
             if (verifier_is_wide(folder)) {
@@ -387,7 +438,8 @@ static inline int verifier_may_read_around(verifier *v, const char *path, int up
             }
         }
     }
-    good = good && verifier_may_read(v, folder);
+    if (!(there && S_ISDIR(s.st_mode) && verifier_is_wide(folder)))
+        good = good && verifier_may_read(v, folder);
     free(folder);
     return good;
 }
@@ -533,14 +585,70 @@ static inline int verifier_remove(int root, const char *path) {
     return patience > 0;
 }
 
+/* Its folder `own` is in one of ours, beside a file that is locked as long as we live: what a kill
+ * has left behind is known by a lock that can be had. */
+static inline int verifier_lock(const char *folder, int flags) {
+    char path[512];
+    struct stat s;
+    int fd;
+    snprintf(path, sizeof path, "%.480s/verifier.lock", folder);
+    fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+    if (fd < 0) return -1;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode)
+        && s.st_nlink == 1 && s.st_uid == geteuid()) return fd;
+    close(fd);
+    return -1;
+}
+
+/* Removes own (open as root; -1: it is not there), the lock and the folder around them. */
+static inline int verifier_leave(const char *folder, int root, int lock) {
+    char path[512];
+    int good = 1;
+    snprintf(path, sizeof path, "%.480s/own", folder);
+    if (root >= 0) good = verifier_remove(root, path);
+    if (lock < 0) return good;
+    snprintf(path, sizeof path, "%.480s/verifier.lock", folder);
+    good = good && unlink(path) == 0 && rmdir(folder) == 0;
+    close(lock);
+    return good;
+}
+
+/* Removes what killed runs of this user have left in a folder of which no other user can exchange
+ * what is ours. */
+static inline void verifier_tidy(const char *where) {
+    DIR *list = opendir(where);
+    struct dirent *e;
+    struct stat s;
+    if (!list) return;
+    if (fstat(dirfd(list), &s) != 0 || (s.st_uid != 0 && s.st_uid != geteuid())
+        || (s.st_mode & (S_IWGRP | S_IWOTH) && !(s.st_mode & S_ISVTX))) {
+        closedir(list);
+        return;
+    }
+    while ((e = readdir(list)) != NULL) {
+        char folder[512], own[512];
+        int lock;
+        if (strncmp(e->d_name, "verifier-", 9) != 0 || strlen(e->d_name) != 15) continue;
+        snprintf(folder, sizeof folder, "%.400s/%.15s", where, e->d_name);
+        if (lstat(folder, &s) != 0 || !S_ISDIR(s.st_mode) || s.st_uid != geteuid()
+            || (lock = verifier_lock(folder, 0)) < 0) continue;
+        snprintf(own, sizeof own, "%.480s/own", folder);
+        if (lstat(own, &s) == 0 && S_ISDIR(s.st_mode)) chmod(own, 0700);
+        verifier_leave(folder, open(own, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), lock);
+    }
+    closedir(list);
+}
+
 /* ---- the process: what is settled before it starts */
 
 typedef struct verifier_run {       /* all of one batch                                          */
     verifier *v;
-    char folder[512];
+    char around[440], folder[448];  /* ours; the verifier's own in it                            */
     char *env[16];
     char uid_map[64], gid_map[64];
-    int root;                       /* the folder, open                                          */
+    int root, lock;                 /* its folder, open; the file beside it                      */
+    int check;                      /* all but the program is started                            */
+    int read_only;                  /* mounts are, but for its folder                            */
     int input, output[2], errors[2], news[2];                 /* -1: closed; [0] is ours         */
     pid_t parent, pid;
     int namespaces;                 /* to be tried                                               */
@@ -604,8 +712,8 @@ static inline void verifier_allow_readable(int ruleset, const char *list, uint64
     }
 }
 
-/* Landlock. Returns the kinds of isolation that hold. */
-static inline int verifier_landlock(const verifier_run *r) {
+/* Landlock. Returns its version if it holds, else 0. */
+static inline long verifier_landlock(const verifier_run *r) {
     static const char *const system_files[] = {
         "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store",
         "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.preload",
@@ -635,30 +743,109 @@ static inline int verifier_landlock(const verifier_run *r) {
     verifier_allow(fd, r->folder, rules.files);
     good = syscall(446, fd, 0) == 0;                          /* landlock_restrict_self          */
     close(fd);
-    if (!good) return 0;
-    return version >= 6 ? (int)VERIFIER_FILES | VERIFIER_PROCESSES : (int)VERIFIER_FILES;
+    return good ? version : 0;
 }
 
-/* seccomp: no sockets but pairs of them, none by io_uring either, and no other architecture's
- * system calls, which have other numbers. */
-static inline int verifier_seccomp(void) {
 #ifdef VERIFIER_ARCHITECTURE
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),                /* the architecture                */
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, VERIFIER_ARCHITECTURE, 0, 5),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),                /* the call's number               */
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 425, 1, 0),       /* io_uring_setup                  */
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES)
-    };
-    struct sock_fprog program;
-    program.len = (unsigned short)(sizeof code / sizeof *code);
-    program.filter = code;
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0) return VERIFIER_NETWORK;
+typedef struct verifier_filter { struct sock_filter code[320]; int n; } verifier_filter;
+
+static inline void verifier_put(verifier_filter *f, int code, int yes, int no, uint32_t k) {
+    struct sock_filter *at = &f->code[f->n++];
+    at->code = (unsigned short)code;
+    at->jt = (unsigned char)yes;
+    at->jf = (unsigned char)no;
+    at->k = k;
+}
+
+static inline void verifier_refuse(verifier_filter *f, long call, int why) {
+    verifier_put(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)call);
+    verifier_put(f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | (uint32_t)why);
+}
+
+/* Refuses a call unless its argument, masked, is among the values; or, if `these`, if it is. The
+ * kernel takes the lower halves of all arguments that are looked at here. */
+static inline void verifier_refuse_by(verifier_filter *f, long call, int argument, uint32_t mask,
+                                      int these, const uint32_t *values, int count) {
+    int i;
+    verifier_put(f, BPF_JMP | BPF_JEQ | BPF_K, 0, count + 4 + (these != 0), (uint32_t)call);
+    verifier_put(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 16 + 8 * (uint32_t)argument);
+    verifier_put(f, BPF_ALU | BPF_AND | BPF_K, 0, 0, mask);
+    for (i = 0; i < count; i++)
+        verifier_put(f, BPF_JMP | BPF_JEQ | BPF_K, count - i, 0, values[i]);
+    if (these) verifier_put(f, BPF_JMP | BPF_JA, 0, 0, 1);
+    verifier_put(f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EACCES);
+    verifier_put(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);       /* the call's number again         */
+}
 #endif
+
+/* seccomp: what neither Landlock nor namespaces keep it from, and what they do not where there are
+ * none. Other architectures' calls, which have other numbers, are refused altogether. Numbers are
+ * given where headers may be older than the kernel: these are the same everywhere. */
+static inline int verifier_seccomp(const verifier_run *r) {
+#ifdef VERIFIER_ARCHITECTURE
+    static const short always[] = {
+        SYS_socket, 425,                                      /* io_uring_setup                  */
+#ifdef SYS_socketcall
+        SYS_socketcall, SYS_ipc,
+#endif
+#ifdef SYS_shmget
+        SYS_shmget, SYS_msgget, SYS_semget,
+#endif
+        SYS_memfd_create, 447, SYS_mq_open,       /* memfd_secret                    */
+        SYS_add_key, SYS_request_key, SYS_keyctl,             /* the user's keyrings             */
+        SYS_mount, SYS_umount2, SYS_pivot_root, SYS_unshare, SYS_setns,
+        428, 429, 430, 442                  /* open_tree, move_mount, fsopen, mount_setattr      */
+    };
+    static const short where_mounts_can_be_written[] = {
+#ifdef SYS_chmod
+        SYS_chmod, SYS_chown, SYS_lchown, SYS_utimes, SYS_futimesat,
+#endif
+#ifdef SYS_utime
+        SYS_utime,
+#endif
+#ifdef SYS_chown32
+        SYS_chown32, SYS_lchown32, SYS_fchown32,
+#endif
+        SYS_fchmod, SYS_fchmodat, 452, SYS_fchown, SYS_fchownat, SYS_utimensat, 412,
+        SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr, 463, SYS_removexattr, SYS_lremovexattr,
+        SYS_fremovexattr, 466, 469          /* fchmodat2, utimensat_time64, *xattrat, file_*     */
+    };
+    static const short where_others_are_seen[] = {
+        SYS_setpriority, SYS_ioprio_set, SYS_sched_setparam, SYS_sched_setscheduler,
+        SYS_sched_setaffinity, SYS_sched_setattr, SYS_migrate_pages, SYS_move_pages
+    };
+    static const uint32_t no_spaces[] = { 0 }, streams[] = { 1, 5 }, ourselves[] = { 0 };
+    static const uint32_t controls[] = { 0x5412, 0x541c,      /* TIOCSTI, TIOCLINUX; attributes: */
+        0x40086602, 0x40046602, 0x401c5820, 0x40087602, 0x40047602, 0x40047211 };
+    verifier_filter f;
+    struct sock_fprog program;
+    size_t i;
+    f.n = 0;
+    verifier_put(&f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 4);      /* the architecture                */
+    verifier_put(&f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, VERIFIER_ARCHITECTURE);
+    verifier_put(&f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EACCES);
+    verifier_put(&f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);      /* the call's number; x32's begin  */
+    verifier_put(&f, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000);                   /* there    */
+    verifier_put(&f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EACCES);
+    for (i = 0; i < sizeof always / sizeof *always; i++) verifier_refuse(&f, always[i], EACCES);
+    verifier_refuse(&f, 435, ENOSYS);       /* clone3, whose flags cannot be seen; so to clone:  */
+    verifier_refuse_by(&f, SYS_clone, 0, 0x7e020000, 0, no_spaces, 1);
+    verifier_refuse_by(&f, SYS_socketpair, 1, 15, 0, streams, 2);     /* others can be addressed */
+    verifier_refuse_by(&f, SYS_ioctl, 1, ~(uint32_t)0, 1, controls, r->read_only ? 2 : 8);
+    for (i = 0; !r->read_only && i < sizeof where_mounts_can_be_written / sizeof *always; i++)
+        verifier_refuse(&f, where_mounts_can_be_written[i], EACCES);
+    for (i = 0; !r->namespaces && i < sizeof where_others_are_seen / sizeof *always; i++)
+        verifier_refuse(&f, where_others_are_seen[i], EACCES);
+    if (!r->namespaces)
+        verifier_refuse_by(&f, SYS_prlimit64, 0, ~(uint32_t)0, 0, ourselves, 1);
+    verifier_put(&f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+    program.len = (unsigned short)f.n;
+    program.filter = f.code;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+#else
+    (void)r;
     return 0;
+#endif
 }
 
 static inline int verifier_write_file(const char *path, const char *text) {
@@ -669,28 +856,46 @@ static inline int verifier_write_file(const char *path, const char *text) {
     return good;
 }
 
-/* Namespaces of its own for processes, network and IPC: in a user namespace in which it is who it
- * was, or as root without one. */
-static inline int verifier_unshare(const verifier_run *r) {
-    int spaces = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC;
-    if (unshare(CLONE_NEWUSER | spaces) == 0) {
-        verifier_write_file("/proc/self/setgroups", "deny");
-        return verifier_write_file("/proc/self/uid_map", r->uid_map)
-               && verifier_write_file("/proc/self/gid_map", r->gid_map);
-    }
-    return unshare(spaces) == 0;
+/* All mounts become read-only but a new one of its folder. In a mount namespace of its own; what it
+ * may start cannot undo it. */
+static inline int verifier_mounts(const verifier_run *r) {
+    struct { uint64_t set, clear, propagation, user; } change = { 1, 0, 0, 0 };
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
+        || mount(r->folder, r->folder, NULL, MS_BIND, NULL) != 0
+        || syscall(442, AT_FDCWD, "/", 0x8000, &change, sizeof change) != 0) return 0;
+    change.set = 0;                         /* mount_setattr: MOUNT_ATTR_RDONLY, AT_RECURSIVE    */
+    change.clear = 1;
+    return syscall(442, AT_FDCWD, r->folder, 0, &change, sizeof change) == 0;
 }
 
-/* Returns the kinds of isolation that hold from here on, also after exec(). */
+/* Namespaces of its own for processes, network, IPC and mounts: in a user namespace in which it is
+ * who it was, or as root without one. */
+static inline int verifier_unshare(verifier_run *r) {
+    int spaces = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS;
+    if (unshare(CLONE_NEWUSER | spaces) == 0) {
+        verifier_write_file("/proc/self/setgroups", "deny");
+        if (!verifier_write_file("/proc/self/uid_map", r->uid_map)
+            || !verifier_write_file("/proc/self/gid_map", r->gid_map)) return 0;
+    } else if (unshare(spaces) != 0) return 0;
+    r->read_only = verifier_mounts(r);
+    return 1;
+}
+
+/* Returns the kinds of isolation that hold from here on, also after exec(). Landlock's versions: 1
+ * forbids to trace others, 3 to truncate files, 6 to signal others. */
 static inline int verifier_isolate(const verifier_run *r) {
-    int i, held = r->namespaces ? (int)VERIFIER_NETWORK | VERIFIER_PROCESSES : 0;
+    long landlock;
+    int i, filter, held = 0;
     for (i = 0; i < 64; i++) prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
-    if (r->v->isolate == VERIFIER_NOT || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return held;
-    held |= verifier_landlock(r);
-    return held | verifier_seccomp();
+    if (r->v->isolate == VERIFIER_NOT || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 0;
+    landlock = verifier_landlock(r);
+    filter = verifier_seccomp(r);
+    if (landlock && (r->read_only || (filter && landlock >= 3))) held |= VERIFIER_FILES;
+    if (landlock && (r->namespaces || (filter && landlock >= 6))) held |= VERIFIER_PROCESSES;
+    return filter ? held | VERIFIER_NETWORK | VERIFIER_HELD : held;
 }
 #else
-static inline int verifier_unshare(const verifier_run *r) { (void)r; return 0; }
+static inline int verifier_unshare(verifier_run *r) { (void)r; return 0; }
 static inline int verifier_isolate(const verifier_run *r) { (void)r; return 0; }
 #endif
 
@@ -711,7 +916,11 @@ static inline int verifier_limit(verifier_resource what, uint64_t least, uint64_
 static inline int verifier_limits(const verifier_run *r) {
     const verifier *v = r->v;
     uint64_t cpu = (uint64_t)(v->cpu_seconds > 0 ? v->cpu_seconds : 0);
+#ifdef __linux__
+    int good = verifier_limit(RLIMIT_CORE, 1, 1);             /* 0 would not stop a collector    */
+#else
     int good = verifier_limit(RLIMIT_CORE, 0, 0);
+#endif
     if (cpu) good &= verifier_limit(RLIMIT_CPU, cpu, cpu + 1);
     if (v->file_size) good &= verifier_limit(RLIMIT_FSIZE, v->file_size, v->file_size);
 #if defined(RLIMIT_AS) && !defined(__APPLE__)
@@ -735,10 +944,12 @@ static inline void verifier_become(const verifier_run *r) {
         _exit(127);
     }
     verifier_tell(VERIFIER_NEWS_ISOLATED, held);
-    if (r->v->isolate == VERIFIER_MUST && held != VERIFIER_ALL) {
+    if ((r->v->isolate == VERIFIER_MUST && held != VERIFIER_ALL)
+        || (r->v->isolate == VERIFIER_TRY && r->v->promised & ~held)) {
         verifier_tell(VERIFIER_NEWS_TOO_OPEN, held);
         _exit(127);
     }
+    if (r->check) _exit(0);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execve(r->v->argv[0], r->v->argv, r->env);
@@ -837,7 +1048,7 @@ static inline int verifier_place(const verifier_run *r) {
 static inline void verifier_nothing(int number) { (void)number; }
 
 /* The child of ours that starts, watches and buries the verifier. All signals are blocked. */
-static inline void verifier_supervise(const verifier_run *r) {
+static inline void verifier_supervise(verifier_run *r) {
     sigset_t signals;
     pid_t pid;
     int i;
@@ -1053,12 +1264,18 @@ static inline int verifier_put_env(verifier_run *r) {
 /* Everything before the first process; 0: what errno says. */
 static inline int verifier_prepare(verifier_run *r, const grpo_sample *samples, int n) {
     const char *where = getenv("TMPDIR");
+    int tries;
     if (!where || where[0] != '/' || strlen(where) > 400) where = "/tmp";
-    snprintf(r->folder, sizeof r->folder, "%s/verifier-XXXXXX", where);
-    if (!mkdtemp(r->folder)) {
-        r->folder[0] = 0;
-        return 0;
+    if (!r->v->tidied) verifier_tidy(where);
+    r->v->tidied = 1;
+    for (tries = 0; r->lock < 0; tries++) { /* another run might remove it before it is locked   */
+        snprintf(r->around, sizeof r->around, "%s/verifier-XXXXXX", where);
+        if (!mkdtemp(r->around)) return 0;
+        r->lock = verifier_lock(r->around, O_CREAT | O_EXCL);
+        if (r->lock < 0 && (rmdir(r->around) == 0 || tries == 8)) return 0;
     }
+    snprintf(r->folder, sizeof r->folder, "%s/own", r->around);
+    if (mkdir(r->folder, 0700) != 0) return 0;
     r->root = open(r->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     snprintf(r->uid_map, sizeof r->uid_map, "%lu %lu 1", (unsigned long)geteuid(),
              (unsigned long)geteuid());
@@ -1088,9 +1305,8 @@ static inline void verifier_finish(verifier_run *r) {
     size_t i;
     verifier_bury(r);
     verifier_shut(&r->input);
-    if (r->folder[0] && r->root < 0) rmdir(r->folder);
-    if (r->root >= 0 && !verifier_remove(r->root, r->folder))
-        verifier_say(r->v, "the verifier's folder %.300s could not be removed", r->folder);
+    if (!verifier_leave(r->around, r->root, r->lock))
+        verifier_say(r->v, "the verifier's folder %.300s could not be removed", r->around);
     for (i = 0; i < sizeof r->env / sizeof *r->env; i++) free(r->env[i]);
     free(r->text);
 }
@@ -1128,12 +1344,20 @@ static inline void verifier_warn(verifier *v) {
     v->warning[0] = 0;
     if (v->isolated < 0) v->isolated = 0;                     /* it was over before that         */
     if (!open) return;
-    snprintf(v->warning, sizeof v->warning, "the verifier is not isolated: it can reach%s%s%s",
+    snprintf(v->warning, sizeof v->warning, "the verifier is %s isolated: nothing keeps it from"
+             "%s%s%s%s", open == VERIFIER_ALL ? "not" : "partly",
              open & VERIFIER_FILES ? " your files," : "", open & VERIFIER_NETWORK
-             ? " the network," : "", open & VERIFIER_PROCESSES ? " your other processes," : "");
+             ? " the network," : "", open & VERIFIER_PROCESSES ? " your other processes," : "",
+             open & VERIFIER_HELD ? " taking more memory than it is granted," : "");
     v->warning[strlen(v->warning) - 1] = 0;
     strcat(v->warning, v->isolate == VERIFIER_NOT ? ", as you asked for"
                                                   : ", for this system offers nothing against it");
+}
+
+/* After verifier_check(): how far it is isolated. */
+static inline const char *verifier_sentence(const verifier *v) {
+    return v->warning[0] ? v->warning : "the verifier is fully isolated: it has no network, reads "
+        "only what it may, and changes nothing outside its own folder";
 }
 
 static inline void verifier_not_started(verifier_run *r) {
@@ -1153,14 +1377,15 @@ static inline void verifier_not_started(verifier_run *r) {
     }
 }
 
-/* A reward for grpo_reward.batch; user: a verifier. The samples' data: questions_item, or NULL. */
-static inline int verifier_reward(const grpo_sample *samples, int n, float *rewards, void *user) {
-    verifier *v = (verifier *)user;
+/* A batch; check: without the program. */
+static inline int verifier_batch(verifier *v, const grpo_sample *samples, int n, float *rewards,
+                                 int check) {
     verifier_run r;
     int i, stopped = 0;
     memset(&r, 0, sizeof r);
     r.v = v;
-    r.root = r.input = -1;
+    r.check = check;
+    r.root = r.lock = r.input = -1;
     r.output[0] = r.output[1] = r.errors[0] = r.errors[1] = r.news[0] = r.news[1] = -1;
     v->error[0] = 0;
     v->bad = v->unanswered = v->killed = 0;
@@ -1196,8 +1421,19 @@ static inline int verifier_reward(const grpo_sample *samples, int n, float *rewa
         }
     }
     if (v->isolated < 0) v->isolated = 0;
+    if (!r.failure) v->promised |= v->isolated;
     verifier_finish(&r);
     return r.failure != 0;
+}
+
+/* A reward for grpo_reward.batch; user: a verifier. The samples' data: questions_item, or NULL. */
+static inline int verifier_reward(const grpo_sample *samples, int n, float *rewards, void *user) {
+    return verifier_batch((verifier *)user, samples, n, rewards, 0);
+}
+
+/* Before the first batch: how far it will be isolated. Not 0: v->error says why it cannot run. */
+static inline int verifier_check(verifier *v) {
+    return verifier_batch(v, NULL, 0, NULL, 1);
 }
 
 #else
@@ -1219,6 +1455,9 @@ static inline int verifier_reward(const grpo_sample *samples, int n, float *rewa
     (void)user;
     return 1;
 }
+
+static inline int verifier_check(verifier *v) { (void)v; return 1; }
+static inline const char *verifier_sentence(const verifier *v) { return v->warning; }
 
 #endif
 #endif

@@ -1,10 +1,11 @@
 /* on_terminal ROWS COLUMNS [-c] COMMAND...: runs it on a terminal of that size and copies what it
  * writes. Whatever it draws over itself must stay within the screen, one line to a row, and when it
  * has ended the terminal must be as it was; else a sentence and status 1. -c types Ctrl-C once the
- * first picture stands. */
+ * first picture stands: that is then what it ends by. */
 #define _XOPEN_SOURCE 700           /* posix_openpt */
 #define _DEFAULT_SOURCE             /* TIOCSWINSZ */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,7 @@ int main(int argc, char **argv) {
     struct termios before, after;
     terminal t;
     int interrupt = argc > 4 && !strcmp(argv[3], "-c"), status = 1, master, slave;
+    int typed = interrupt;
     char bytes[4096];
     ssize_t n, i;
     pid_t child;
@@ -113,6 +115,8 @@ int main(int argc, char **argv) {
     require(&t, !tcgetattr(master, &after) && before.c_iflag == after.c_iflag
                 && before.c_oflag == after.c_oflag && before.c_lflag == after.c_lflag,
             "the terminal's modes are others");
+    if (typed) status = !WIFSIGNALED(status) || WTERMSIG(status) != SIGINT;
+    require(&t, !typed || !status, "it has not ended by Ctrl-C");
     printf("\n%d pictures; %s\n", t.pictures, t.wrong ? t.wrong : "all as it should be");
     return t.wrong || status ? 1 : 0;
 }

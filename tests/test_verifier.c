@@ -4,6 +4,15 @@
 #include "examples/verifier.h"
 #include "check.h"
 
+#ifdef __linux__
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/xattr.h>
+#endif
+
+extern char **environ;
 enum { N = 4 };
 
 static char error[JSON_ERROR_LENGTH], here[1024], self[1100];
@@ -42,19 +51,203 @@ static void child_check(void) {
     }
 }
 
-/* How many files are open beyond the three; whether there is a way to the network. */
-static void child_look(int sockets) {
-    int fd, count = 0;
-    for (fd = 3; fd < 1000; fd++) count += fcntl(fd, F_GETFD) >= 0;
-#ifdef __linux__
-    if (sockets) count = (int)syscall(SYS_socket, 2, 1, 0) >= 0;
-#endif
-    printf("%d\n%d\n%d\n%d\n", count, count, count, count);
+/* What no verifier has: how many files are open beyond the three; how many of the three are a
+ * terminal, and is there one; variables that it should not have; a core file's size. */
+static void child_look(void) {
+    static const char *const kept[] = { "PATH=", "LANG=", "LC_ALL=", "LC_CTYPE=", "TZ=",
+        "VIRTUAL_ENV=", "PYTHONPATH=", "LD_LIBRARY_PATH=", "HOME=", "TMPDIR=" };
+    struct rlimit core;
+    int fd, files = 0, terminals = 0, variables = 0;
+    size_t k;
+    char **at;
+    for (fd = 3; fd < 1000; fd++) files += fcntl(fd, F_GETFD) >= 0;
+    for (fd = 0; fd < 3; fd++) terminals += isatty(fd) != 0;
+    terminals += open("/dev/tty", O_RDWR) >= 0;
+    for (at = environ; *at; at++) {
+        for (k = 0; k < 10; k++) if (!strncmp(*at, kept[k], strlen(kept[k]))) break;
+        variables += k == 10;
+    }
+    getrlimit(RLIMIT_CORE, &core);
+    printf("%d\n%d\n%d\n%d\n", files, terminals, variables, core.rlim_max > 1);
 }
 
-static int child(const char *name) {
-    if (!strcmp(name, "check")) child_check();
-    else child_look(!strcmp(name, "socket"));
+#ifdef __linux__
+/* Everything that an isolated verifier must not be able to do: how much of it goes, of files, the
+ * network, other processes and memory; stderr has the names. */
+static int tried(const char *what, int done) {
+    if (done) fprintf(stderr, "%s ", what);
+    return done != 0;
+}
+
+/* file: outside its folder, may be read; what is done is undone, so that the next can be tried. */
+static int child_files(const char *file) {
+    char folder[1200], there[1300];
+    struct timespec now[2] = { { 0, UTIME_NOW }, { 0, UTIME_NOW } };
+    struct timeval times[2] = { { 1, 0 }, { 1, 0 } };
+    int fd = open(file, O_RDONLY), done = 0, flags = 0;
+    uid_t me = geteuid();
+    gid_t us = getegid();
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(file, '/') - file), file);
+    snprintf(there, sizeof there, "%s/made", folder);
+    close(open("mine", O_WRONLY | O_CREAT, 0600));
+    done += tried("chmod", !chmod(file, 0600));
+    done += tried("fchmod", !fchmod(fd, 0600));
+    done += tried("fchmodat", !fchmodat(AT_FDCWD, file, 0600, 0));
+    done += tried("chown", !chown(file, me, us));
+    done += tried("lchown", !lchown(file, me, us));
+    done += tried("fchown", !fchown(fd, me, us));
+    done += tried("fchownat", !fchownat(AT_FDCWD, file, me, us, 0));
+    done += tried("utimes", !utimes(file, times));
+    done += tried("futimens", !futimens(fd, now));
+    done += tried("utimensat", !utimensat(AT_FDCWD, file, now, 0));
+    done += tried("utimensat of a folder", !utimensat(AT_FDCWD, folder, NULL, 0));
+    done += tried("setxattr", !setxattr(file, "user.a", "1", 1, 0));
+    done += tried("lsetxattr", !lsetxattr(file, "user.a", "1", 1, 0));
+    done += tried("fsetxattr", !fsetxattr(fd, "user.a", "1", 1, 0));
+    done += tried("removexattr", !removexattr(file, "user.a"));
+    done += tried("flags", syscall(SYS_ioctl, fd, 0x80086601, &flags) == 0
+                           && syscall(SYS_ioctl, fd, 0x40086602, &flags) == 0);
+    done += tried("truncate", !truncate(file, 1));
+    done += tried("O_WRONLY", open(file, O_WRONLY) >= 0);
+    done += tried("O_APPEND", open(file, O_WRONLY | O_APPEND) >= 0);
+    done += tried("O_TRUNC", open(file, O_RDONLY | O_TRUNC) >= 0);
+    done += tried("rename here", !rename(file, "taken") && !rename("taken", file));
+    done += tried("link here", !link(file, "linked") && !unlink("linked"));
+    done += tried("O_CREAT", open(there, O_WRONLY | O_CREAT, 0600) >= 0 && !unlink(there));
+    done += tried("link there", !link("mine", there) && !unlink(there));
+    done += tried("rename there", !rename("mine", there) && !rename(there, "mine"));
+    done += tried("symlink", !symlink("x", there) && !unlink(there));
+    done += tried("mkfifo", !mkfifo(there, 0600) && !unlink(there));
+    done += tried("mkdir", !mkdir(there, 0700) && !rmdir(there));
+    done += tried("unlink", !unlink(file) && open(file, O_WRONLY | O_CREAT, 0600) >= 0);
+    done += tried("/dev/shm", open("/dev/shm/verifier", O_RDWR | O_CREAT, 0600) >= 0
+                              && !unlink("/dev/shm/verifier"));
+    return done;
+}
+
+static int child_network(void) {
+    int pair[2], done = 0;
+    done += tried("TCP", socket(AF_INET, SOCK_STREAM, 0) >= 0);
+    done += tried("UDP", socket(AF_INET, SOCK_DGRAM, 0) >= 0);
+    done += tried("TCP6", socket(AF_INET6, SOCK_STREAM, 0) >= 0);
+    done += tried("unix", socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
+    done += tried("netlink", socket(AF_NETLINK, SOCK_RAW, 0) >= 0);
+    done += tried("socketpair of datagrams", !socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+    done += tried("io_uring", syscall(425, 1, NULL) >= 0 || errno != EACCES);
+    return done;
+}
+
+static int child_processes(pid_t other) {
+    char path[64], byte;
+    struct iovec here_is, there_is;
+    struct rlimit limit;
+    int done = 0;
+    here_is.iov_base = &byte;
+    there_is.iov_base = (void *)environ;
+    here_is.iov_len = there_is.iov_len = 1;
+    done += tried("kill", !kill(other, 0));
+    done += tried("prlimit", !syscall(SYS_prlimit64, other, RLIMIT_NOFILE, NULL, &limit));
+    done += tried("setpriority", !setpriority(PRIO_PROCESS, (id_t)other, 0));
+    snprintf(path, sizeof path, "/proc/%ld/mem", (long)other);
+    done += tried("its memory", open(path, O_RDONLY) >= 0);
+    snprintf(path, sizeof path, "/proc/%ld/environ", (long)other);
+    done += tried("its environment", open(path, O_RDONLY) >= 0);
+    done += tried("process_vm_readv", process_vm_readv(other, &here_is, 1, &there_is, 1, 0) >= 0);
+    done += tried("ptrace", syscall(SYS_ptrace, 0x4206, other, NULL, NULL) == 0);
+    return done;
+}
+
+static int child_memory(void) {
+    int done = 0;
+    long at;
+    done += tried("memfd_create", syscall(SYS_memfd_create, "x", 0) >= 0);
+    done += tried("memfd_secret", syscall(447, 0) >= 0 || errno != EACCES);
+#ifdef SYS_shmget
+    if (tried("shmget", (at = syscall(SYS_shmget, 0, 4096, 01600)) >= 0))
+        done += syscall(SYS_shmctl, at, 0, NULL) == 0;
+    if (tried("msgget", (at = syscall(SYS_msgget, 0, 01600)) >= 0))
+        done += syscall(SYS_msgctl, at, 0, NULL) == 0;
+    if (tried("semget", (at = syscall(SYS_semget, 0, 1, 01600)) >= 0))
+        done += syscall(SYS_semctl, at, 0, 0, 0) == 0;
+#endif
+    at = syscall(SYS_mq_open, "verifier", O_RDWR | O_CREAT, 0600, NULL);
+    if (tried("mq_open", at >= 0))
+        done += syscall(SYS_mq_unlink, "verifier") == 0;
+    done += tried("keyctl", syscall(SYS_keyctl, 0, -4, 1) >= 0 || errno != EACCES);
+    done += tried("TIOCSTI", ioctl(0, TIOCSTI, "x") == 0 || errno != EACCES);
+    done += tried("clone3", syscall(435, NULL, 0) >= 0 || errno != ENOSYS);
+    return done;
+}
+
+/* Namespaces of its own, in which it would be root; only tried where that is refused. */
+static int child_spaces(const char *folder) {
+    int done = 0;
+    done += tried("mount", mount("x", folder, "tmpfs", 0, NULL) == 0);
+    done += tried("remount", mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND, NULL) == 0);
+    done += tried("clone", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL) >= 0
+                           || errno != EACCES);
+    done += tried("unshare", unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 || errno != EACCES);
+    return done;
+}
+
+/* And what it must be able to do; all: where it has namespaces. Returns what fails. */
+static int child_plain(int all) {
+    int fd = open("plain", O_RDWR | O_CREAT, 0600), pair[2], failed = 0;
+    failed += tried("no write", write(fd, "abc", 3) != 3);
+    failed += tried("no ftruncate", ftruncate(fd, 1) != 0);
+    failed += tried("no mkdir", mkdir("folder", 0700) != 0);
+    failed += tried("no rename", rename("plain", "folder/plain") != 0);
+    failed += tried("no link", link("folder/plain", "folder/other") != 0);
+    failed += tried("no symlink", symlink("folder", "points") != 0);
+    failed += tried("no mkfifo", mkfifo("pipe", 0600) != 0);
+    failed += tried("no unlink", unlink("points/other") != 0);
+    failed += tried("no socketpair", socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0);
+    failed += tried("no pipe", pipe(pair) != 0);
+    failed += tried("no /dev/null", write(open("/dev/null", O_WRONLY), "x", 1) != 1);
+    failed += tried("no /dev/urandom", open("/dev/urandom", O_RDONLY) < 0);
+    failed += tried("no chmod", all && chmod("folder/plain", 0700) != 0);
+    failed += tried("no utimensat", all && utimensat(AT_FDCWD, "folder", NULL, 0) != 0);
+    return failed;
+}
+
+static void child_reach(char **words) {       /* FILE PROCESS isolated|open [all]                */
+    char folder[1200];
+    int plain;
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(words[0], '/') - words[0]), words[0]);
+    plain = child_plain(words[3] != NULL);
+    printf("%d\n%d\n", child_files(words[0]) + plain * 1000, child_network());
+    printf("%d\n%d\n", child_processes((pid_t)atol(words[1])), child_memory()
+           + (strcmp(words[2], "open") ? child_spaces(folder) : 0));
+}
+
+/* As on a kernel without Landlock: what follows is started so. */
+static int weaken(char **command) {
+#ifdef VERIFIER_ARCHITECTURE
+    verifier_filter f;
+    struct sock_fprog program;
+    f.n = 0;
+    verifier_put(&f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);
+    verifier_refuse(&f, 444, ENOSYS);
+    verifier_put(&f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+    program.len = (unsigned short)f.n;
+    program.filter = f.code;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+        && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0 && command)
+        execv(command[0], command);
+    else if (!command) return 0;
+#endif
+    (void)command;
+    printf("skipped: no seccomp here\n");
+    return 1;
+}
+#endif
+
+static int child(char **words) {
+    if (!strcmp(words[0], "check")) child_check();
+#ifdef __linux__
+    else if (!strcmp(words[0], "reach")) child_reach(words + 1);
+#endif
+    else child_look();
     fflush(stdout);
     _exit(0);
 }
@@ -306,6 +499,11 @@ static void check_survivors(void) {
 }
 #endif
 
+static void write_text(const char *path, const char *text, mode_t mode) {
+    FILE *file = fopen(path, "w");
+    CHECK(file && fputs(text, file) >= 0 && !fclose(file) && !chmod(path, mode), "%s", path);
+}
+
 static int folder_is_empty(const char *path) {
     DIR *folder = opendir(path);
     struct dirent *e;
@@ -343,7 +541,7 @@ static void check_folder(void) {
 }
 
 static void check_isolation(void) {
-    char script[4096], command[1200], secret[1100];
+    char script[4096], secret[1100];
     FILE *file;
     verifier v = shell();
     snprintf(secret, sizeof secret, "%s/verifier_secret", here);
@@ -363,35 +561,215 @@ static void check_isolation(void) {
         v.readable = "verifier_secret";
         behaves(&v, script, 5, "", 1, 0, 0, 0);
     } else printf("skipped: no Landlock here\n");
-    if (v.isolated & VERIFIER_PROCESSES) {
-        snprintf(script, sizeof script, "kill -0 %ld 2> /dev/null && echo 1 || echo 0; echo 0; "
-                 "echo 0; echo 0", (long)getpid());
-        behaves(&v, script, 5, "", 0, 0, 0, 0);
-    } else printf("skipped: no PID namespace and no Landlock here\n");
-    if (v.isolated & VERIFIER_NETWORK) {
-        verifier own;
-        snprintf(command, sizeof command, "'%s' child socket", self);
-        own = ready(command);
-        own.memory = 0;
-        CHECK(verifier_reward(samples, N, rewards, &own) == 0, "%s", own.error);
-        rewards_are(&own, 0, 0, 0, 0);
-        verifier_close(&own);
-    } else printf("skipped: no network namespace and no seccomp here\n");
     v.isolate = VERIFIER_MUST;
     CHECK((run_script(&v, "echo 1") == 0) == (v.isolated == VERIFIER_ALL), "%s", v.error);
     v.isolate = VERIFIER_NOT;
     snprintf(script, sizeof script, "cat '%s'; echo 0; echo 0; echo 0", secret);
     behaves(&v, script, 5, "", 1, 0, 0, 0);
-    CHECK(strstr(v.warning, "not isolated: it can reach your files, the network, your other "
-                 "processes, as you asked"), "%s", v.warning);
+    CHECK(strstr(v.warning, "not isolated: nothing keeps it from your files, the network, your "
+                 "other processes, taking more memory than it is granted, as you asked"), "%s",
+          v.warning);
     remove(secret);
     verifier_close(&v);
 }
 
-static void write_text(const char *path, const char *text, mode_t mode) {
-    FILE *file = fopen(path, "w");
-    CHECK(file && fputs(text, file) >= 0 && !fclose(file) && !chmod(path, mode), "%s", path);
+#ifdef __linux__
+/* All of child_reach(), with namespaces, without them, and open: there it must go, for else it is
+ * not isolation that it fails by. */
+static void check_reach(void) {
+    static const char *const how[] = { "isolated all", "isolated", "open" };
+    char command[4096], folder[1100], file[1200], path[1200];
+    int i, k;
+    snprintf(folder, sizeof folder, "%s/verifier_reached", here);
+    snprintf(file, sizeof file, "%s/file", folder);
+    for (i = 0; i < 3; i++) {
+        verifier v;
+        FILE *made;
+        mkdir(folder, 0700);
+        made = fopen(file, "w");
+        CHECK(made && fputs("content\n", made) >= 0 && !fclose(made), "%s", file);
+        snprintf(command, sizeof command, "'%s' child reach '%s' %ld %s", self, file,
+                 (long)getpid(), how[i]);
+        v = ready(command);
+        v.memory = 0;               /* sanitizers                                                */
+        v.no_namespaces = i == 1;
+        if (i == 2) v.isolate = VERIFIER_NOT;
+        CHECK(verifier_reward(samples, N, rewards, &v) == 0 && !v.unanswered, "%s", v.error);
+        if (i == 0 && v.no_namespaces) printf("skipped: no namespaces here\n");
+        else for (k = 0; k < 4; k++) {
+            int kind = 1 << k;      /* VERIFIER_FILES ...                                        */
+            if (i < 2 && !(v.isolated & kind)) {
+                printf("skipped: kind %d of isolation is not to be had here%s\n", kind,
+                       i ? " without namespaces" : "");
+            } else if (i < 2) CHECK(rewards[k] == 0, "%s: %g of kind %d: %s", how[i],
+                                    (double)rewards[k], kind, v.error);
+            else CHECK(rewards[k] > (k == 0 ? 15 : k == 2 ? 1 : 3), "open: %g of kind %d",
+                       (double)rewards[k], kind);
+        }
+        verifier_close(&v);
+        remove(file);
+        snprintf(path, sizeof path, "%s/made", folder);
+        remove(path);
+        CHECK(rmdir(folder) == 0, "%s", folder);
+    }
 }
+
+/* On a system that offers less: it says so before it runs, and does not run if it must be isolated.
+ * No later batch is isolated less than the check said. */
+static void check_promise(void) {
+    verifier v = shell();
+    int status = 0;
+    pid_t pid;
+    CHECK(verifier_check(&v) == 0 && !v.error[0], "%s", v.error);
+    CHECK((strstr(verifier_sentence(&v), "fully isolated") != NULL) == (v.isolated == VERIFIER_ALL),
+          "%d: %s", v.isolated, verifier_sentence(&v));
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        if (weaken(NULL)) _exit(0);
+        CHECK(!(v.isolated & VERIFIER_FILES) || run_script(&v, "echo 1") != 0, "less than promised");
+        verifier_close(&v);
+        v = shell();
+        CHECK(verifier_check(&v) == 0 && strstr(v.warning, "partly isolated: nothing keeps it from "
+              "your files"), "%d: %s", v.isolated, v.warning);
+        CHECK(run_script(&v, "echo 1; echo 2; echo 3; echo 4") == 0, "%s", v.error);
+        rewards_are(&v, 1, 2, 3, 4);
+        v.isolate = VERIFIER_MUST;
+        CHECK(verifier_check(&v) != 0 && strstr(v.error, "was not started: the verifier is partly "
+              "isolated"), "%s", v.error);
+        CHECK(run_script(&v, "echo 1") != 0 && strstr(v.error, "was not started"), "%s", v.error);
+        verifier_close(&v);
+        fflush(stdout);
+        _exit(check_failed != 0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0, "see above");
+    verifier_close(&v);
+}
+#endif
+
+/* The home folder is not opened by a program that lies in it, nor what is above it, whoever knows
+ * where it is; what is beside a program elsewhere is. */
+static void check_home(void) {
+    const struct passwd *user = getpwuid(geteuid());
+    char *home = getenv("HOME"), *kept = home ? verifier_copy(home, strlen(home)) : NULL;
+    char script[4096], real[4096];
+    verifier v;
+    mkdir("home", 0700);
+    mkdir("home/tools", 0700);
+    snprintf(script, sizeof script, "%s/home", here);
+    setenv("HOME", script, 1);
+    snprintf(script, sizeof script, "#!/bin/sh\ncat '%s/home/secret' 2> /dev/null || echo 0\n"
+             "cat '%s/home/tools/table' 2> /dev/null || echo 0\necho 0; echo 0\n", here, here);
+    write_text("home/ask", script, 0700);
+    write_text("home/tools/ask", script, 0700);
+    write_text("home/secret", "1\n", 0600);
+    write_text("home/tools/table", "1\n", 0600);
+    v = ready("home/ask");
+    CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
+    if (v.isolated & VERIFIER_FILES) rewards_are(&v, 0, 0, 0, 0);
+    else printf("skipped: no Landlock here\n");
+    verifier_close(&v);
+    v = ready("home/ask ./home");
+    CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
+    if (v.isolated & VERIFIER_FILES) rewards_are(&v, 0, 0, 0, 0);
+    verifier_close(&v);
+    v = ready("home/tools/ask");
+    CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
+    if (v.isolated & VERIFIER_FILES) rewards_are(&v, 0, 1, 0, 0);
+    verifier_close(&v);
+    CHECK(verifier_is_wide("home") && verifier_is_wide(".") && verifier_is_wide("/")
+          && !verifier_is_wide("home/tools"), "HOME");
+    unsetenv("HOME");
+    if (user && realpath(user->pw_dir, real)) {
+        CHECK(verifier_is_wide(real) && !verifier_is_wide("home/tools"), "no HOME: %s", real);
+    } else if (!user) CHECK(verifier_is_wide("home/tools"), "no HOME, and nobody knows it");
+    setenv("HOME", "/nonexistent", 1);
+    if (user && realpath(user->pw_dir, real)) CHECK(verifier_is_wide(real), "%s", real);
+    if (kept) setenv("HOME", kept, 1);
+    else unsetenv("HOME");
+    free(kept);
+    remove("home/ask");
+    remove("home/secret");
+    remove("home/tools/ask");
+    remove("home/tools/table");
+    CHECK(!rmdir("home/tools") && !rmdir("home"), "home");
+}
+
+/* A verifier in Python: threads, processes, temporary files and what lies beside it. */
+static void check_python(void) {
+    verifier v;
+    if (access("/usr/bin/python3", X_OK) != 0) { printf("skipped: no /usr/bin/python3\n"); return; }
+    mkdir("python", 0700);
+    write_text("python/beside.py", "answer = 1\n", 0600);
+    write_text("python/verify.py",
+        "import sys, json, os, tempfile, subprocess, threading, shutil\n"
+        "import beside\n"
+        "with tempfile.TemporaryDirectory() as d, tempfile.NamedTemporaryFile('w') as f:\n"
+        "    f.write('1'); f.flush()\n"
+        "    shutil.copyfile(f.name, d + '/copy')\n"
+        "    copied = int(open(d + '/copy').read())\n"
+        "ran = int(subprocess.check_output([sys.executable, '-c', 'print(1)']))\n"
+        "told = []\n"
+        "t = threading.Thread(target=lambda: told.append(1)); t.start(); t.join()\n"
+        "good = [beside.answer, copied, ran, told[0]]\n"
+        "for k, line in enumerate(sys.stdin):\n"
+        "    print(json.dumps({'index': json.loads(line)['index'], 'reward': good[k]}))\n", 0600);
+    v = ready("/usr/bin/python3 -B python/verify.py");
+    CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
+    rewards_are(&v, 1, 1, 1, 1);
+    v.no_namespaces = 1;
+    CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
+    rewards_are(&v, 1, 1, 1, 1);
+    verifier_close(&v);
+    remove("python/beside.py");
+    remove("python/verify.py");
+    CHECK(rmdir("python") == 0, "python");
+}
+
+#ifdef __linux__
+/* What a killed run leaves is removed by the next one; what only looks like it, and what belongs to
+ * a run that lives, is not. */
+static void check_left_behind(void) {
+    struct timespec moment = { 0, 300000000 };
+    char left[1100], path[1200], before[1200];
+    const char *tmp = getenv("TMPDIR");
+    verifier v = shell();
+    pid_t trainer;
+    snprintf(before, sizeof before, "%s", tmp);
+    snprintf(left, sizeof left, "%s/verifier_left", here);
+    mkdir(left, 0700);
+    setenv("TMPDIR", left, 1);
+    fflush(stdout);
+    trainer = fork();
+    if (trainer == 0) {
+        run_script(&v, "mkdir a; touch a/b; chmod 0 a .; sleep 30");
+        _exit(0);
+    }
+    nanosleep(&moment, NULL);
+    CHECK(!folder_is_empty(left), "it has not begun");
+    CHECK(run_script(&v, "echo 1; echo 1; echo 1; echo 1") == 0 && !v.error[0], "%s", v.error);
+    CHECK(!folder_is_empty(left) && waitpid(trainer, NULL, WNOHANG) == 0, "one that lives is gone");
+    kill(trainer, SIGKILL);
+    waitpid(trainer, NULL, 0);
+    snprintf(path, sizeof path, "%s/verifier-backup", left);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/verifier-backup/own", left);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/verifier-linked", left);
+    CHECK(symlink("verifier-backup", path) == 0, "%s", path);
+    verifier_close(&v);
+    v = shell();
+    CHECK(verifier_check(&v) == 0, "%s", v.error);
+    CHECK(remove(path) == 0, "a link is gone");
+    snprintf(path, sizeof path, "%s/verifier-backup/own", left);
+    CHECK(rmdir(path) == 0, "a folder of somebody's is gone");
+    *strrchr(path, '/') = 0;
+    CHECK(rmdir(path) == 0, "a folder of somebody's is gone");
+    CHECK(folder_is_empty(left) && rmdir(left) == 0, "what a kill has left is still there");
+    setenv("TMPDIR", before, 1);
+    verifier_close(&v);
+}
+#endif
 
 /* tree/bin/ask, by its path, finds what it has in tree/lib, as a Python of one's own does. */
 static void check_bin(void) {
@@ -423,7 +801,7 @@ static void check_ourselves(void) {
     lowest = fds[0];
     sigaction(SIGPIPE, NULL, &pipe_before);
     signal(SIGCHLD, SIG_IGN);
-    snprintf(command, sizeof command, "'%s' child fds", self);
+    snprintf(command, sizeof command, "'%s' child look", self);
     v = ready(command);
     v.memory = 0;
     for (i = 0; i < 3; i++) {
@@ -458,7 +836,10 @@ static void check_no_start(void) {
 
 int main(int argc, char **argv) {
     char path[1200];
-    if (argc > 2 && !strcmp(argv[1], "child")) return child(argv[2]);
+    if (argc > 2 && !strcmp(argv[1], "child")) return child(argv + 2);
+#ifdef __linux__
+    if (argc > 2 && !strcmp(argv[1], "weaken")) return weaken(argv + 2);
+#endif
     if (!realpath(".", here) || strlen(here) > 900) return 1;
     snprintf(self, sizeof self, "%s/test_verifier", here);
     snprintf(path, sizeof path, "%s/verifier_tmp", here);
@@ -478,6 +859,13 @@ int main(int argc, char **argv) {
 #endif
     check_folder();
     check_isolation();
+#ifdef __linux__
+    check_reach();
+    check_promise();
+    check_left_behind();
+#endif
+    check_home();
+    check_python();
     check_bin();
     check_ourselves();
     check_no_start();
