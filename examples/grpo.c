@@ -1139,6 +1139,7 @@ int main(int argc, char **argv) {
     const grpo_backend *backend = backend_argument(&argc, argv);
     size_t i;
     int code, k;
+    make_signals_errors();
     if (argc > 1 && !strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2) ? 1 : 0;
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
         if (argc > 1 && !strcmp(argv[1], commands[i].name)) break;
@@ -1157,7 +1158,6 @@ int main(int argc, char **argv) {
     s.model = argv[2];
     s.c.backend = backend;
     if (read_options(&s, commands[i].command, argc - 3, argv + 3)) return 2;
-    make_signals_errors();
     code = check_verifiers(&s) ? -1 : commands[i].run(&s);
     for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s.verifiers[i]);
     tokenizer_free(s.tokens);

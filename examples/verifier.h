@@ -29,9 +29,9 @@
  * it has PATH, LANG, LC_ALL, LC_CTYPE, TZ, VIRTUAL_ENV, PYTHONPATH and LD_LIBRARY_PATH.
  *
  * On every POSIX system: wall-clock time for the batch; for each process its processor time,
- * address space (not on macOS) and size of files; no core files; what it writes to stdout and
- * stderr is bounded; no open file and no terminal is inherited; at the end its whole process group
- * is killed.
+ * address space (not on macOS), size of files and number of open ones; no core files; what it
+ * writes to stdout and stderr is bounded; no open file and no terminal is inherited; at the end its
+ * whole process group is killed.
  *
  * On Linux moreover, as far as the kernel lets an ordinary user (v.isolated says what holds,
  * v.warning what does not; with v.isolate = VERIFIER_MUST it will not run with less):
@@ -40,7 +40,7 @@
  *                       changes nothing, neither contents nor names, modes, owners, times or
  *                       attributes (Landlock, and a mount namespace in which all else is read-only;
  *                       without namespaces seccomp refuses to set modes, owners, times and
- *                       attributes, in its own folder too)
+ *                       attributes, in its own folder too, so that what it compiles does not run)
  *   VERIFIER_NETWORK    no network and nobody's sockets: seccomp refuses all but connected pairs of
  *                       them, and the network namespace, where there is one, is empty
  *   VERIFIER_PROCESSES  it sees, signals or traces no process but its own: Landlock, and a PID
@@ -49,6 +49,7 @@
  *   VERIFIER_HELD       its memory is what its addresses count: seccomp refuses memory files,
  *                       System V's IPC, POSIX message queues and new mounts
  * and whatever it has started dies with it, a session of its own or not, also if we are killed.
+ * (seccomp: on x86, Arm and RISC-V of 64 bits, where it then runs programs of that kind alone.)
  * The folder of a file is never opened as a whole if it is /, the home folder or one above it (that
  * of the environment, of the user, of the folder's owner): only the file itself then.
  *
@@ -99,24 +100,18 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#if defined(__has_include)
-#if __has_include(<linux/seccomp.h>) && __has_include(<linux/filter.h>) \
-    && __has_include(<linux/audit.h>)
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#endif
+
+/* What the kernel calls this architecture's system calls. Not of 32 bits: these run programs of 64.
+ * Its numbers for Landlock and seccomp are given here, for not every system has headers as new as
+ * its kernel, or any (musl). */
+#if defined(__linux__)
 #if defined(__x86_64__) && !defined(__ILP32__)
-#define VERIFIER_ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined(__i386__)
-#define VERIFIER_ARCHITECTURE AUDIT_ARCH_I386
-#elif defined(__aarch64__) && defined(__AARCH64EL__)
-#define VERIFIER_ARCHITECTURE AUDIT_ARCH_AARCH64
-#elif defined(__arm__) && defined(__ARMEL__)
-#define VERIFIER_ARCHITECTURE AUDIT_ARCH_ARM
-#elif defined(__riscv) && __riscv_xlen == 64 && defined(AUDIT_ARCH_RISCV64)
-#define VERIFIER_ARCHITECTURE AUDIT_ARCH_RISCV64
-#endif
-#endif
+#define VERIFIER_ARCHITECTURE 0xc000003eu
+#elif defined(__aarch64__) && defined(__AARCH64EL__) && !defined(__ILP32__)
+#define VERIFIER_ARCHITECTURE 0xc00000b7u
+#elif defined(__riscv) && __riscv_xlen == 64
+#define VERIFIER_ARCHITECTURE 0xc00000f3u
 #endif
 #endif
 
@@ -124,7 +119,7 @@ enum { VERIFIER_FILES = 1, VERIFIER_NETWORK = 2, VERIFIER_PROCESSES = 4, VERIFIE
        VERIFIER_ALL = 15 };
 enum { VERIFIER_NOT, VERIFIER_TRY, VERIFIER_MUST };           /* isolate it?                     */
 enum { VERIFIER_WORDS = 64, VERIFIER_READS = 64, VERIFIER_SENTENCE = 512, VERIFIER_TAIL = 200,
-       VERIFIER_SECONDS = 60 };
+       VERIFIER_SECONDS = 60, VERIFIER_OPEN = 1024 };
 #define VERIFIER_MEMORY ((size_t)(sizeof(size_t) > 4 ? (uint64_t)4 << 30 : (uint64_t)1 << 30))
 
 typedef struct verifier {
@@ -747,19 +742,26 @@ static inline long verifier_landlock(const verifier_run *r) {
 }
 
 #ifdef VERIFIER_ARCHITECTURE
-typedef struct verifier_filter { struct sock_filter code[320]; int n; } verifier_filter;
+typedef struct verifier_order { uint16_t code; uint8_t yes, no; uint32_t k; } verifier_order;
+typedef struct verifier_filter { verifier_order code[320]; int n; } verifier_filter;
+
+/* The kernel's small machine: load, mask, compare, return. */
+enum { VERIFIER_LOAD = 0x20, VERIFIER_MASK = 0x54, VERIFIER_IS = 0x15, VERIFIER_IS_FROM = 0x35,
+       VERIFIER_JUMP = 0x05, VERIFIER_RETURN = 0x06 };
+enum { VERIFIER_ERRNO = 0x50000, VERIFIER_ALLOWED = 0x7fff0000 };
+enum { VERIFIER_CALL = 0, VERIFIER_WHOSE = 4, VERIFIER_ARGUMENTS = 16 };   /* what is loaded: at */
 
 static inline void verifier_put(verifier_filter *f, int code, int yes, int no, uint32_t k) {
-    struct sock_filter *at = &f->code[f->n++];
-    at->code = (unsigned short)code;
-    at->jt = (unsigned char)yes;
-    at->jf = (unsigned char)no;
+    verifier_order *at = &f->code[f->n++];
+    at->code = (uint16_t)code;
+    at->yes = (uint8_t)yes;
+    at->no = (uint8_t)no;
     at->k = k;
 }
 
 static inline void verifier_refuse(verifier_filter *f, long call, int why) {
-    verifier_put(f, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)call);
-    verifier_put(f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | (uint32_t)why);
+    verifier_put(f, VERIFIER_IS, 0, 1, (uint32_t)call);
+    verifier_put(f, VERIFIER_RETURN, 0, 0, VERIFIER_ERRNO | (uint32_t)why);
 }
 
 /* Refuses a call unless its argument, masked, is among the values; or, if `these`, if it is. The
@@ -767,14 +769,22 @@ static inline void verifier_refuse(verifier_filter *f, long call, int why) {
 static inline void verifier_refuse_by(verifier_filter *f, long call, int argument, uint32_t mask,
                                       int these, const uint32_t *values, int count) {
     int i;
-    verifier_put(f, BPF_JMP | BPF_JEQ | BPF_K, 0, count + 4 + (these != 0), (uint32_t)call);
-    verifier_put(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 16 + 8 * (uint32_t)argument);
-    verifier_put(f, BPF_ALU | BPF_AND | BPF_K, 0, 0, mask);
-    for (i = 0; i < count; i++)
-        verifier_put(f, BPF_JMP | BPF_JEQ | BPF_K, count - i, 0, values[i]);
-    if (these) verifier_put(f, BPF_JMP | BPF_JA, 0, 0, 1);
-    verifier_put(f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EACCES);
-    verifier_put(f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);       /* the call's number again         */
+    verifier_put(f, VERIFIER_IS, 0, count + 4 + (these != 0), (uint32_t)call);
+    verifier_put(f, VERIFIER_LOAD, 0, 0, VERIFIER_ARGUMENTS + 8 * (uint32_t)argument);
+    verifier_put(f, VERIFIER_MASK, 0, 0, mask);
+    for (i = 0; i < count; i++) verifier_put(f, VERIFIER_IS, count - i, 0, values[i]);
+    if (these) verifier_put(f, VERIFIER_JUMP, 0, 0, 1);
+    verifier_put(f, VERIFIER_RETURN, 0, 0, VERIFIER_ERRNO | EACCES);
+    verifier_put(f, VERIFIER_LOAD, 0, 0, VERIFIER_CALL);
+}
+
+/* For this process and what it will be. PR_SET_NO_NEW_PRIVS comes first. */
+static inline int verifier_install(verifier_filter *f) {
+    struct { unsigned short length; verifier_order *code; } program;
+    verifier_put(f, VERIFIER_RETURN, 0, 0, VERIFIER_ALLOWED);
+    program.length = (unsigned short)f->n;
+    program.code = f->code;
+    return prctl(PR_SET_SECCOMP, 2, &program, 0, 0) == 0;     /* SECCOMP_MODE_FILTER             */
 }
 #endif
 
@@ -785,30 +795,19 @@ static inline int verifier_seccomp(const verifier_run *r) {
 #ifdef VERIFIER_ARCHITECTURE
     static const short always[] = {
         SYS_socket, 425,                                      /* io_uring_setup                  */
-#ifdef SYS_socketcall
-        SYS_socketcall, SYS_ipc,
-#endif
-#ifdef SYS_shmget
-        SYS_shmget, SYS_msgget, SYS_semget,
-#endif
-        SYS_memfd_create, 447, SYS_mq_open,       /* memfd_secret                    */
+        SYS_shmget, SYS_msgget, SYS_semget, SYS_mq_open,
+        SYS_memfd_create, 447,                                /* memfd_secret                    */
         SYS_add_key, SYS_request_key, SYS_keyctl,             /* the user's keyrings             */
         SYS_mount, SYS_umount2, SYS_pivot_root, SYS_unshare, SYS_setns,
         428, 429, 430, 442                  /* open_tree, move_mount, fsopen, mount_setattr      */
     };
     static const short where_mounts_can_be_written[] = {
 #ifdef SYS_chmod
-        SYS_chmod, SYS_chown, SYS_lchown, SYS_utimes, SYS_futimesat,
+        SYS_chmod, SYS_chown, SYS_lchown, SYS_utime, SYS_utimes, SYS_futimesat,
 #endif
-#ifdef SYS_utime
-        SYS_utime,
-#endif
-#ifdef SYS_chown32
-        SYS_chown32, SYS_lchown32, SYS_fchown32,
-#endif
-        SYS_fchmod, SYS_fchmodat, 452, SYS_fchown, SYS_fchownat, SYS_utimensat, 412,
+        SYS_fchmod, SYS_fchmodat, 452, SYS_fchown, SYS_fchownat, SYS_utimensat,
         SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr, 463, SYS_removexattr, SYS_lremovexattr,
-        SYS_fremovexattr, 466, 469          /* fchmodat2, utimensat_time64, *xattrat, file_*     */
+        SYS_fremovexattr, 466, 469   /* fchmodat2, setxattrat, removexattrat, file_setattr       */
     };
     static const short where_others_are_seen[] = {
         SYS_setpriority, SYS_ioprio_set, SYS_sched_setparam, SYS_sched_setscheduler,
@@ -818,15 +817,14 @@ static inline int verifier_seccomp(const verifier_run *r) {
     static const uint32_t controls[] = { 0x5412, 0x541c,      /* TIOCSTI, TIOCLINUX; attributes: */
         0x40086602, 0x40046602, 0x401c5820, 0x40087602, 0x40047602, 0x40047211 };
     verifier_filter f;
-    struct sock_fprog program;
     size_t i;
     f.n = 0;
-    verifier_put(&f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 4);      /* the architecture                */
-    verifier_put(&f, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, VERIFIER_ARCHITECTURE);
-    verifier_put(&f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EACCES);
-    verifier_put(&f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);      /* the call's number; x32's begin  */
-    verifier_put(&f, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000);                   /* there    */
-    verifier_put(&f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EACCES);
+    verifier_put(&f, VERIFIER_LOAD, 0, 0, VERIFIER_WHOSE);
+    verifier_put(&f, VERIFIER_IS, 1, 0, VERIFIER_ARCHITECTURE);
+    verifier_put(&f, VERIFIER_RETURN, 0, 0, VERIFIER_ERRNO | EACCES);
+    verifier_put(&f, VERIFIER_LOAD, 0, 0, VERIFIER_CALL);
+    verifier_put(&f, VERIFIER_IS_FROM, 0, 1, 0x40000000);     /* x32's                           */
+    verifier_put(&f, VERIFIER_RETURN, 0, 0, VERIFIER_ERRNO | EACCES);
     for (i = 0; i < sizeof always / sizeof *always; i++) verifier_refuse(&f, always[i], EACCES);
     verifier_refuse(&f, 435, ENOSYS);       /* clone3, whose flags cannot be seen; so to clone:  */
     verifier_refuse_by(&f, SYS_clone, 0, 0x7e020000, 0, no_spaces, 1);
@@ -838,10 +836,7 @@ static inline int verifier_seccomp(const verifier_run *r) {
         verifier_refuse(&f, where_others_are_seen[i], EACCES);
     if (!r->namespaces)
         verifier_refuse_by(&f, SYS_prlimit64, 0, ~(uint32_t)0, 0, ourselves, 1);
-    verifier_put(&f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-    program.len = (unsigned short)f.n;
-    program.filter = f.code;
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+    return verifier_install(&f);
 #else
     (void)r;
     return 0;
@@ -923,6 +918,7 @@ static inline int verifier_limits(const verifier_run *r) {
 #endif
     if (cpu) good &= verifier_limit(RLIMIT_CPU, cpu, cpu + 1);
     if (v->file_size) good &= verifier_limit(RLIMIT_FSIZE, v->file_size, v->file_size);
+    good &= verifier_limit(RLIMIT_NOFILE, VERIFIER_OPEN, VERIFIER_OPEN);  /* each has buffers    */
 #if defined(RLIMIT_AS) && !defined(__APPLE__)
     if (v->memory) good &= verifier_limit(RLIMIT_AS, v->memory, v->memory);
 #endif

@@ -113,6 +113,36 @@ says "a verifier may read what is said" "accuracy 1.000" judge --verifier-reads 
     --reward "cmd:sh -c 'while read -r line; do cat $(cd "$dir" && pwd)/aside/one; done'"
 says "a verifier's time is up" "took more than 0.3 seconds" judge --verifier-seconds 0.3 \
     --reward "cmd:sleep 30"
+says "how far it is isolated is said" "^grpo: the verifier is \(fully\|partly\|not\) isolated" \
+    judge --reward "cmd:$dir/verify"
+if grep -q "fully isolated" "$dir/said"; then
+    says "isolated, it runs" "accuracy 1.000" judge --reward "cmd:$dir/verify" \
+        --verifier-must-be-isolated
+else echo "skipped: verifiers cannot be isolated fully here"; fi
+# As on a kernel without Landlock: said before it runs, in every command, on resume too; or refused.
+weaken="$BUILD/test_verifier weaken"
+if [ "$($weaken /bin/echo works)" = works ]; then
+    judged="--reward cmd:$dir/verify"
+    weak() { # weak COMMAND...: it must say so before its first batch
+        $weaken "$grpo" "$@" > "$dir/weak.txt" 2>&1
+        weak_status=$?
+        awk '/isolated: nothing keeps it from your files/ { print "first" }
+            /accuracy|step.*reward/ { exit }' "$dir/weak.txt"
+    }
+    small="--max-prompt-length 64 --max-completion-length 4 $judged --data $dir/toy/train.jsonl"
+    says "eval says it" first weak eval "$dir/toy" $small
+    says "train says it" first weak train "$dir/toy" $small --out "$dir/weak" --steps 2
+    says "train --resume says it" first weak train "$dir/toy" $small --out "$dir/weak" --steps 4 \
+        --resume
+    for command in "eval $dir/toy" "train $dir/toy --out $dir/weak2" \
+                   "train $dir/toy --out $dir/weak --resume --steps 6"; do
+        weak $command $small --verifier-must-be-isolated > /dev/null
+        check "it is refused: $command" $((weak_status != 1))
+        says "and why" "was not started: the verifier is [a-z]* isolated" cat "$dir/weak.txt"
+    done
+    [ ! -e "$dir/weak2" ]
+    check "refused before anything is written" $?
+else echo "skipped: no seccomp, so no kernel without Landlock"; fi
 says "no time at all" "must be more than 0" judge --verifier-seconds 0 --reward "cmd:sleep 30"
 
 # ---- on a terminal of its own, of several sizes; then Ctrl-C there, and an error in the middle
@@ -142,11 +172,36 @@ until grep -qs '"step"' "$dir/busy/log.jsonl" || [ $((tries += 1)) -gt 100 ]; do
 says "a second run in one folder" "written by another run (process $pid)" train "$dir/busy" --resume
 kill -TERM $pid
 wait $pid
-check "a run that is asked to end" $?
+check "a run that is asked to end ends by that signal" $(($? != 143))
 says "it says how to go on" "interrupted after step [0-9]*; --resume goes on" cat "$dir/busy.txt"
 [ ! -e "$dir/busy/training.lock" ]
 check "no lock is left" $?
+[ -s "$dir/busy/model.safetensors" ]
+check "it is saved" $?
 says "a run is not overwritten by another" "--resume goes on with it" train "$dir/busy"
+
+# ---- nobody reads what it prints; a file must not become so large
+{ train "$dir/unread" --steps 30; echo $? > "$dir/status"; } 2> "$dir/unread.txt" \
+    | head -n 1 > /dev/null
+train "$dir/read" --steps 30 > /dev/null 2>&1
+cmp "$dir/unread/model.safetensors" "$dir/read/model.safetensors"
+check "a run into head goes on to its end" $?
+says "its status tells" "^1$" cat "$dir/status"
+says "and says so" "nobody reads standard output any more: training goes on" cat "$dir/unread.txt"
+"$grpo" eval "$dir/toy" $task --max-prompt-length 64 --max-completion-length 4 2> "$dir/said" | true
+grep -q "could be written" "$dir/said"
+check "so does eval" $?
+cp -r "$dir/read" "$dir/limited"
+(ulimit -f 20; train "$dir/limited" --steps 40 --resume > "$dir/limited.txt" 2>&1)
+check "a file over its limit is an error, no signal" $(($? != 1))
+says "with a sentence" "File too large" cat "$dir/limited.txt"
+cmp "$dir/read/model.safetensors" "$dir/limited/model.safetensors" \
+    && cmp "$dir/read/trainer_state.safetensors" "$dir/limited/trainer_state.safetensors"
+check "and the folder is as it was" $?
+train "$dir/limited" --steps 40 --resume > /dev/null 2>&1
+train "$dir/read" --steps 40 --resume > /dev/null 2>&1
+cmp "$dir/read/model.safetensors" "$dir/limited/model.safetensors"
+check "from which it goes on to the same bytes" $?
 
 # ---- LoRA: adapters beside the folder's weights, resumed to the same bytes, merged into a model
 train "$dir/adapted" --lora-rank 4 --steps 20 > "$dir/adapted.txt" 2>&1

@@ -52,11 +52,12 @@ static void child_check(void) {
 }
 
 /* What no verifier has: how many files are open beyond the three; how many of the three are a
- * terminal, and is there one; variables that it should not have; a core file's size. */
+ * terminal, and is there one; variables that it should not have; room for a core file or for more
+ * open files than it may have. */
 static void child_look(void) {
     static const char *const kept[] = { "PATH=", "LANG=", "LC_ALL=", "LC_CTYPE=", "TZ=",
         "VIRTUAL_ENV=", "PYTHONPATH=", "LD_LIBRARY_PATH=", "HOME=", "TMPDIR=" };
-    struct rlimit core;
+    struct rlimit core, open_files;
     int fd, files = 0, terminals = 0, variables = 0;
     size_t k;
     char **at;
@@ -68,7 +69,9 @@ static void child_look(void) {
         variables += k == 10;
     }
     getrlimit(RLIMIT_CORE, &core);
-    printf("%d\n%d\n%d\n%d\n", files, terminals, variables, core.rlim_max > 1);
+    getrlimit(RLIMIT_NOFILE, &open_files);
+    printf("%d\n%d\n%d\n%d\n", files, terminals, variables,
+           core.rlim_max > 1 || open_files.rlim_max > VERIFIER_OPEN);
 }
 
 #ifdef __linux__
@@ -182,10 +185,12 @@ static int child_memory(void) {
 /* Namespaces of its own, in which it would be root; only tried where that is refused. */
 static int child_spaces(const char *folder) {
     int done = 0;
+    long cloned;
     done += tried("mount", mount("x", folder, "tmpfs", 0, NULL) == 0);
     done += tried("remount", mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND, NULL) == 0);
-    done += tried("clone", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL) >= 0
-                           || errno != EACCES);
+    cloned = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (cloned == 0) _exit(0);
+    done += tried("clone", cloned >= 0 || errno != EACCES);
     done += tried("unshare", unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 || errno != EACCES);
     return done;
 }
@@ -220,27 +225,24 @@ static void child_reach(char **words) {       /* FILE PROCESS isolated|open [all
            + (strcmp(words[2], "open") ? child_spaces(folder) : 0));
 }
 
+#endif
+
 /* As on a kernel without Landlock: what follows is started so. */
 static int weaken(char **command) {
 #ifdef VERIFIER_ARCHITECTURE
     verifier_filter f;
-    struct sock_fprog program;
     f.n = 0;
-    verifier_put(&f, BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);
+    verifier_put(&f, VERIFIER_LOAD, 0, 0, VERIFIER_CALL);
     verifier_refuse(&f, 444, ENOSYS);
-    verifier_put(&f, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
-    program.len = (unsigned short)f.n;
-    program.filter = f.code;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-        && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0 && command)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && verifier_install(&f)) {
+        if (!command) return 0;
         execv(command[0], command);
-    else if (!command) return 0;
+    }
 #endif
     (void)command;
     printf("skipped: no seccomp here\n");
     return 1;
 }
-#endif
 
 static int child(char **words) {
     if (!strcmp(words[0], "check")) child_check();
@@ -574,18 +576,22 @@ static void check_isolation(void) {
 }
 
 #ifdef __linux__
-/* All of child_reach(), with namespaces, without them, and open: there it must go, for else it is
- * not isolation that it fails by. */
+/* All of child_reach(), with namespaces, also on another mount, without them, and open: there it
+ * must go, for else it is not isolation that it fails by. */
 static void check_reach(void) {
-    static const char *const how[] = { "isolated all", "isolated", "open" };
+    static const char *const how[] = { "isolated all", "isolated", "open", "isolated all" };
     char command[4096], folder[1100], file[1200], path[1200];
     int i, k;
-    snprintf(folder, sizeof folder, "%s/verifier_reached", here);
-    snprintf(file, sizeof file, "%s/file", folder);
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         verifier v;
         FILE *made;
-        mkdir(folder, 0700);
+        snprintf(folder, sizeof folder, "%s/verifier_reached_%ld", i == 3 ? "/dev/shm" : here,
+                 (long)getpid());
+        snprintf(file, sizeof file, "%s/file", folder);
+        if (mkdir(folder, 0700) != 0 && i == 3) {
+            printf("skipped: no /dev/shm here\n");
+            continue;
+        }
         made = fopen(file, "w");
         CHECK(made && fputs("content\n", made) >= 0 && !fclose(made), "%s", file);
         snprintf(command, sizeof command, "'%s' child reach '%s' %ld %s", self, file,
@@ -593,15 +599,16 @@ static void check_reach(void) {
         v = ready(command);
         v.memory = 0;               /* sanitizers                                                */
         v.no_namespaces = i == 1;
+        v.readable = folder;
         if (i == 2) v.isolate = VERIFIER_NOT;
         CHECK(verifier_reward(samples, N, rewards, &v) == 0 && !v.unanswered, "%s", v.error);
-        if (i == 0 && v.no_namespaces) printf("skipped: no namespaces here\n");
+        if ((i == 0 || i == 3) && v.no_namespaces) printf("skipped: no namespaces here\n");
         else for (k = 0; k < 4; k++) {
             int kind = 1 << k;      /* VERIFIER_FILES ...                                        */
-            if (i < 2 && !(v.isolated & kind)) {
+            if (i != 2 && !(v.isolated & kind)) {
                 printf("skipped: kind %d of isolation is not to be had here%s\n", kind,
-                       i ? " without namespaces" : "");
-            } else if (i < 2) CHECK(rewards[k] == 0, "%s: %g of kind %d: %s", how[i],
+                       i == 1 ? " without namespaces" : "");
+            } else if (i != 2) CHECK(rewards[k] == 0, "%s: %g of kind %d: %s", how[i],
                                     (double)rewards[k], kind, v.error);
             else CHECK(rewards[k] > (k == 0 ? 15 : k == 2 ? 1 : 3), "open: %g of kind %d",
                        (double)rewards[k], kind);
@@ -627,16 +634,18 @@ static void check_promise(void) {
     pid = fork();
     if (pid == 0) {
         if (weaken(NULL)) _exit(0);
-        CHECK(!(v.isolated & VERIFIER_FILES) || run_script(&v, "echo 1") != 0, "less than promised");
+        CHECK(!(v.isolated & VERIFIER_FILES) || run_script(&v, "echo 1") != 0,
+              "less than promised");
         verifier_close(&v);
         v = shell();
-        CHECK(verifier_check(&v) == 0 && strstr(v.warning, "partly isolated: nothing keeps it from "
-              "your files"), "%d: %s", v.isolated, v.warning);
+        CHECK(verifier_check(&v) == 0 && strstr(v.warning, "isolated: nothing keeps it from your "
+              "files"), "%d: %s", v.isolated, v.warning);
+        CHECK((strstr(v.warning, "partly") != NULL) == (v.isolated != 0), "%s", v.warning);
         CHECK(run_script(&v, "echo 1; echo 2; echo 3; echo 4") == 0, "%s", v.error);
         rewards_are(&v, 1, 2, 3, 4);
         v.isolate = VERIFIER_MUST;
-        CHECK(verifier_check(&v) != 0 && strstr(v.error, "was not started: the verifier is partly "
-              "isolated"), "%s", v.error);
+        CHECK(verifier_check(&v) != 0 && strstr(v.error, "was not started: the verifier is ")
+              && strstr(v.error, " isolated: nothing keeps"), "%s", v.error);
         CHECK(run_script(&v, "echo 1") != 0 && strstr(v.error, "was not started"), "%s", v.error);
         verifier_close(&v);
         fflush(stdout);
@@ -717,6 +726,8 @@ static void check_python(void) {
     v = ready("/usr/bin/python3 -B python/verify.py");
     CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
     rewards_are(&v, 1, 1, 1, 1);
+    verifier_close(&v);
+    v = ready("/usr/bin/python3 -B python/verify.py");
     v.no_namespaces = 1;
     CHECK(verifier_reward(samples, N, rewards, &v) == 0, "%s", v.error);
     rewards_are(&v, 1, 1, 1, 1);
@@ -837,9 +848,7 @@ static void check_no_start(void) {
 int main(int argc, char **argv) {
     char path[1200];
     if (argc > 2 && !strcmp(argv[1], "child")) return child(argv + 2);
-#ifdef __linux__
     if (argc > 2 && !strcmp(argv[1], "weaken")) return weaken(argv + 2);
-#endif
     if (!realpath(".", here) || strlen(here) > 900) return 1;
     snprintf(self, sizeof self, "%s/test_verifier", here);
     snprintf(path, sizeof path, "%s/verifier_tmp", here);
