@@ -150,7 +150,8 @@ static int child_processes(pid_t other) {
     here_is.iov_len = there_is.iov_len = 1;
     done += tried("kill", !kill(other, 0));
     done += tried("prlimit", !syscall(SYS_prlimit64, other, RLIMIT_NOFILE, NULL, &limit));
-    done += tried("setpriority", !setpriority(PRIO_PROCESS, (id_t)other, 0));
+    done += tried("setpriority", !setpriority(PRIO_PROCESS, (id_t)other,
+                                              getpriority(PRIO_PROCESS, (id_t)other)));
     snprintf(path, sizeof path, "/proc/%ld/mem", (long)other);
     done += tried("its memory", open(path, O_RDONLY) >= 0);
     snprintf(path, sizeof path, "/proc/%ld/environ", (long)other);
@@ -227,19 +228,22 @@ static void child_reach(char **words) {       /* FILE PROCESS isolated|open [all
 
 #endif
 
-/* As on a kernel without Landlock: what follows is started so. */
-static int weaken(char **command) {
+/* As on a kernel without Landlock, or with it but without seccomp: what follows is started so. */
+static int weaken(char **command, int seccomp) {
 #ifdef VERIFIER_ARCHITECTURE
+    static const uint32_t set_seccomp = 22;
     verifier_filter f;
     f.n = 0;
     verifier_put(&f, VERIFIER_LOAD, 0, 0, VERIFIER_CALL);
-    verifier_refuse(&f, 444, ENOSYS);
+    if (seccomp) verifier_refuse_by(&f, SYS_prctl, 0, ~(uint32_t)0, 1, &set_seccomp, 1);
+    else verifier_refuse(&f, 444, ENOSYS);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && verifier_install(&f)) {
         if (!command) return 0;
         execv(command[0], command);
     }
 #endif
     (void)command;
+    (void)seccomp;
     printf("skipped: no seccomp here\n");
     return 1;
 }
@@ -633,7 +637,7 @@ static void check_promise(void) {
     fflush(stdout);
     pid = fork();
     if (pid == 0) {
-        if (weaken(NULL)) _exit(0);
+        if (weaken(NULL, 0)) _exit(0);
         CHECK(!(v.isolated & VERIFIER_FILES) || run_script(&v, "echo 1") != 0,
               "less than promised");
         verifier_close(&v);
@@ -648,6 +652,20 @@ static void check_promise(void) {
               && strstr(v.error, " isolated: nothing keeps"), "%s", v.error);
         CHECK(run_script(&v, "echo 1") != 0 && strstr(v.error, "was not started"), "%s", v.error);
         verifier_close(&v);
+        fflush(stdout);
+        _exit(check_failed != 0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0, "see above");
+    pid = fork();
+    if (pid == 0) {
+        if (weaken(NULL, 1)) _exit(0);
+        verifier_close(&v);
+        v = shell();
+        CHECK(verifier_check(&v) == 0 && !(v.isolated & (VERIFIER_NETWORK | VERIFIER_HELD)), "%d",
+              v.isolated);
+        v.promised = 0;
+        v.no_namespaces = 1;        /* so nothing keeps it from setting modes                    */
+        CHECK(verifier_check(&v) == 0 && !v.isolated, "%d", v.isolated);
         fflush(stdout);
         _exit(check_failed != 0);
     }
@@ -848,7 +866,7 @@ static void check_no_start(void) {
 int main(int argc, char **argv) {
     char path[1200];
     if (argc > 2 && !strcmp(argv[1], "child")) return child(argv + 2);
-    if (argc > 2 && !strcmp(argv[1], "weaken")) return weaken(argv + 2);
+    if (argc > 2 && !strcmp(argv[1], "weaken")) return weaken(argv + 2, 0);
     if (!realpath(".", here) || strlen(here) > 900) return 1;
     snprintf(self, sizeof self, "%s/test_verifier", here);
     snprintf(path, sizeof path, "%s/verifier_tmp", here);
