@@ -70,6 +70,9 @@ static void child_look(void) {
     }
     getrlimit(RLIMIT_CORE, &core);
     getrlimit(RLIMIT_NOFILE, &open_files);
+#ifdef CHECK_QUICK
+    open_files.rlim_max = 0;        /* valgrind does not let it be lowered                       */
+#endif
     printf("%d\n%d\n%d\n%d\n", files, terminals, variables,
            core.rlim_max > 1 || open_files.rlim_max > VERIFIER_OPEN);
 }
