@@ -855,8 +855,8 @@ static inline int verifier_write_file(const char *path, const char *text) {
  * may start cannot undo it. */
 static inline int verifier_mounts(const verifier_run *r) {
     struct { uint64_t set, clear, propagation, user; } change = { 1, 0, 0, 0 };
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
-        || mount(r->folder, r->folder, NULL, MS_BIND, NULL) != 0
+    if (mount("none", "/", "none", MS_REC | MS_PRIVATE, "") != 0
+        || mount(r->folder, r->folder, "none", MS_BIND, "") != 0
         || syscall(442, AT_FDCWD, "/", 0x8000, &change, sizeof change) != 0) return 0;
     change.set = 0;                         /* mount_setattr: MOUNT_ATTR_RDONLY, AT_RECURSIVE    */
     change.clear = 1;

@@ -628,6 +628,7 @@ static void check_reach(void) {
     }
 }
 
+#ifndef CHECK_QUICK
 /* On a system that offers less: it says so before it runs, and does not run if it must be isolated.
  * No later batch is isolated less than the check said. */
 static void check_promise(void) {
@@ -675,6 +676,7 @@ static void check_promise(void) {
     CHECK(waitpid(pid, &status, 0) == pid && status == 0, "see above");
     verifier_close(&v);
 }
+#endif
 #endif
 
 /* The home folder is not opened by a program that lies in it, nor what is above it, whoever knows
@@ -891,7 +893,11 @@ int main(int argc, char **argv) {
     check_isolation();
 #ifdef __linux__
     check_reach();
+#ifdef CHECK_QUICK
+    printf("skipped: a weaker kernel, which valgrind's children cannot be told from\n");
+#else
     check_promise();
+#endif
     check_left_behind();
 #endif
     check_home();
