@@ -55,7 +55,8 @@
  *   A_i         advantages                  how much better than its group
  *   pi          the policy                  the model being trained
  *   pi_old      batch.logprobs              the model as it was when it sampled
- *   pi_ref      the reference               the model that KL keeps us near; none if beta is 0
+ *   pi_ref      the reference               the model that KL keeps us near: the policy as it was
+ *                                           at the first rollout; none if beta is 0
  *   r_it        ratio                       pi / pi_old of one token (unlike r_i, the reward)
  *   eps         epsilon, epsilon_high       the clip range
  *   mu          num_iterations              passes over each rollout
@@ -160,6 +161,9 @@
  *     KL(pi || pi_ref). Its gradient on fresh samples is that of KL(pi_ref || pi): pi stays wide.
  *   Why does the reward not move?  frac_reward_zero_std tells: if every reward of a group is equal,
  *     the group teaches nothing. Larger G, easier questions, a warm-up (grpo_sft), partial rewards.
+ *   What is the reference?  The policy as it was at the first rollout, after whatever warm-up there
+ *     was; so KL is exactly 0 at the first step. A model that was loaded is the reference as it was
+ *     loaded. grpo_set_reference() sets it to the policy at any time.
  *   Keep or skip groups of equal rewards?  Kept, they let AdamW's momentum move the weights on
  *     after a rare hit; skipped, they freeze them. Neither is always faster.
  *   Why is completions/clipped_ratio 1?  No completion ever ends: end-of-text is never sampled. It
@@ -524,8 +528,9 @@ typedef struct grpo_config {
     int   lr_scheduler_type;        /* GRPO_SCHEDULE_*                                           */
     int   warmup_steps, max_steps;  /* in optimizer steps of grpo_update()                       */
 
-    /* the reference policy. With alpha 1 every so many steps are an outer iteration of
-     * DeepSeekMath's Algorithm 1 (iterative GRPO), which makes the policy its own reference. */
+    /* the reference policy: see grpo_set_reference(). With alpha 1 every so many steps are an outer
+     * iteration of DeepSeekMath's Algorithm 1 (iterative GRPO), which makes the policy its own
+     * reference. */
     int   ref_model_sync_steps;     /* every so many steps move it to the policy; 0: never       */
     float ref_model_mixup_alpha;    /* ref = alpha * policy + (1 - alpha) * ref; 1: copy         */
 
@@ -575,6 +580,7 @@ typedef struct grpo_state {         /* what a resumed run needs besides the weig
     int64_t optimizer_step;         /* updates of grpo_update(); drives the schedule             */
     int64_t adam_step;              /* all updates, supervised ones too; AdamW's t               */
     double  num_tokens;
+    int     reference_set;          /* 0: the next rollout makes the policy its own reference    */
 } grpo_state;
 
 typedef struct grpo_memory {        /* bytes, exactly as grpo_new() will ask for them            */
@@ -620,8 +626,8 @@ GRPO_API int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_
                              float weight, void *user);
 /* What grpo_new() would allocate. Nothing is allocated here. */
 GRPO_API int grpo_memory_needed(grpo_config *config, grpo_memory *needed);
-/* A policy with random weights (and, if objective.beta > 0, a reference equal to it). All memory
- * is taken here. NULL on failure, with the reason in config->error. */
+/* A policy with random weights. All memory is taken here, the reference's too if objective.beta is
+ * above 0. NULL on failure, with the reason in config->error. */
 GRPO_API grpo *grpo_new(grpo_config *config);
 GRPO_API void  grpo_free(grpo *g);                            /* NULL is fine                    */
 /* The last failure of this object, in words; "" if there was none. */
@@ -638,7 +644,10 @@ GRPO_API int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts);
 GRPO_API int grpo_score(grpo *g);         /* rewards of the batch, and the reference's log-probs */
 GRPO_API int grpo_advantage(grpo *g);     /* rewards -> advantages and mask                      */
 GRPO_API int grpo_update(grpo *g, grpo_metrics *metrics);     /* mu passes of minibatch updates  */
-/* ref = alpha * policy + (1 - alpha) * ref, weight by weight; alpha = 1 copies. */
+/* ref = alpha * policy + (1 - alpha) * ref, weight by weight; alpha = 1 copies. The first rollout
+ * (or grpo_adopt()) does this with alpha 1: the reference is the policy as any warm-up has left it,
+ * unless it was set here, loaded or resumed before. Until then there is none to mix with, and any
+ * alpha copies. With LoRA it is always the model without its adapters. */
 GRPO_API int grpo_set_reference(grpo *g, float alpha);
 /* Instead of grpo_rollout(): completions [num_prompts * num_generations], a group after
  * another, that were not sampled here (yesterday's, a teacher's, another engine's). Their
@@ -664,7 +673,9 @@ GRPO_API int grpo_optimize(grpo *g, float learning_rate, double *grad_norm);
 GRPO_API int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
                            uint64_t seed, char *text, size_t capacity);
 /* One supervised step towards each prompt's answer (then end-of-text): the policy gradient with
- * advantage 1, token mean. loss (mean negative log-likelihood) may be NULL. */
+ * advantage 1, token mean. loss (mean negative log-likelihood) may be NULL. Steps before the first
+ * rollout are a warm-up: the reference is the policy after them (of a model that was loaded it is
+ * the model as loaded; grpo_set_reference() changes that). */
 GRPO_API int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
                       double *loss);
 /* Greedy accuracy, and pass@k from num_samples samples a prompt (0: greedy only), on any number of
@@ -4276,15 +4287,15 @@ static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t devi
     return GRPO_OK;
 }
 
-/* Random weights, an equal reference, nothing learnt. */
+/* Random weights, an equal reference, nothing learnt, no reference set. */
 static void grpo__begin(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    memset(&g->state, 0, sizeof g->state);
     w->frozen = 0;
     w->backend->zero(w->context, w->adam_m, g->num_trained * sizeof(float));
     w->backend->zero(w->context, w->adam_v, g->num_trained * sizeof(float));
     grpo__initialize(g);
     if (w->reference) grpo_set_reference(g, 1.0f);
+    memset(&g->state, 0, sizeof g->state);
 }
 
 static int grpo__start(grpo *g) {
@@ -5278,10 +5289,20 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
     return GRPO_OK;
 }
 
+/* A step has begun, on the batch that is there: the first one fixes the reference. */
+static int grpo__count_batch(grpo *g) {
+    const grpo_batch *b = &g->batch;
+    int p;
+    g->state.step++;
+    for (p = 0; p < b->num_prompts; p++)
+        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
+    g->state.num_tokens += (double)b->offsets[b->num_sequences];
+    return g->machinery->reference && !g->state.reference_set ? grpo_set_reference(g, 1) : GRPO_OK;
+}
+
 int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
-    grpo_batch *b = &g->batch;
     grpo__draw d;
-    int code = grpo__how_to_draw(g, &d, &g->config.sampling, 1), p;
+    int code = grpo__how_to_draw(g, &d, &g->config.sampling, 1);
     if (code) return code;
     d.step = (uint64_t)g->state.step;
     if (g->machinery->keeps_batch) d.what = GRPO__KEEP;
@@ -5293,11 +5314,7 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     if (!code) code = grpo__finish_batch(g);
     if (code) return code;
     g->machinery->kept_valid = g->machinery->keeps_batch;
-    g->state.step++;
-    for (p = 0; p < num_prompts; p++)
-        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
-    g->state.num_tokens += (double)b->offsets[b->num_sequences];
-    return GRPO_OK;
+    return grpo__count_batch(g);
 }
 
 /* ---- passes over a batch: whole groups from prompt first on, as many as fit. A group is one
@@ -7396,8 +7413,10 @@ int grpo_set_reference(grpo *g, float alpha) {
         return grpo__fail(g, GRPO_BAD_INPUT, w->shape.rank ? "with lora the reference is the model "
                           "without its adapters: it cannot be set" : "there is no reference policy:"
                           " set objective.beta before grpo_new()");
+    if (!g->state.reference_set) alpha = 1;
     w->backend->mix(w->context, w->reference, w->weights, 1.0f - alpha, alpha, g->num_parameters);
     grpo__weights_changed(g, GRPO_REFERENCE);
+    g->state.reference_set = 1;
     return grpo__device_check(g);
 }
 
@@ -7476,7 +7495,7 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
                const grpo_completion *completions) {
     struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
-    int i, code, elsewhere = 0, p;
+    int i, code, elsewhere = 0;
     if (num_prompts > g->config.num_prompts)
         return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
                           num_prompts, g->config.num_prompts);
@@ -7497,11 +7516,7 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
     g->machinery->stage = code ? GRPO__EMPTY : GRPO__ROLLED;
     if (code) return code;
     if (elsewhere) b->sampling_logprobs = w->drawn_elsewhere;
-    g->state.step++;
-    for (p = 0; p < num_prompts; p++)
-        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
-    g->state.num_tokens += (double)b->offsets[b->num_sequences];
-    return GRPO_OK;
+    return grpo__count_batch(g);
 }
 
 /* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
@@ -8871,6 +8886,8 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int dtype) {
                       (long long)g->state.step, (long long)g->state.optimizer_step,
                       (long long)g->state.adam_step, g->state.num_tokens,
                       (unsigned long long)g->config.seed);
+    if (state && g->machinery->reference && !g->state.reference_set)
+        grpo__append(&t, ",\"reference_set\":\"0\"");
     if (state && g->config.lora.rank)
         grpo__append(&t, ",\"base\":\"%llu\"", (unsigned long long)g->machinery->frozen);
     if (state && grpo__adapts(&g->config.objective))
@@ -9161,6 +9178,8 @@ static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
     s->optimizer_step = (int64_t)grpo__counter(f, header, "optimizer_step", INT64_MAX);
     s->adam_step = (int64_t)grpo__counter(f, header, "adam_step", INT64_MAX);
     s->num_tokens = (double)grpo__counter(f, header, "num_tokens", UINT64_C(1) << 53);
+    s->reference_set = !grpo__field(f, grpo__field(f, header, "__metadata__"), "reference_set")
+                    || grpo__counter(f, header, "reference_set", 0);
     g->config.seed = grpo__counter(f, header, "seed", UINT64_MAX);
     if (!grpo__adapts(o)) return;
     o->beta = grpo__float_of((uint32_t)grpo__counter(f, header, "beta", UINT32_MAX));
@@ -9213,6 +9232,7 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
     grpo__weights_changed(g, GRPO_POLICY);
     if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);
     g->state = read.state;
+    if (kind == GRPO__MODEL) g->state.reference_set = 1;
     g->config.objective = read.config.objective;
     g->config.seed = read.config.seed;
     return grpo__device_check(g);
