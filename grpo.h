@@ -508,7 +508,8 @@ typedef struct grpo_config {
     int   micro_batch_prompts;      /* prompts trained together; 0: some 2,000 rows. Memory, not
                                        results                                                   */
     size_t memory_budget;           /* bytes; 0: any. Within it, what sampling computed is kept for
-                                       training; beyond it, computed again. Speed, not results   */
+                                       training; beyond it, computed again, and passes shrink to
+                                       as little as one group. Speed, not results                */
 
     grpo_sampling  sampling;
     grpo_reward    rewards[GRPO_MAX_REWARDS];                 /* grpo_add_reward() appends       */
@@ -3941,18 +3942,16 @@ static int grpo__prepare_config(grpo_config *c) {
  * that is sampled at one time; K and V have S slots: rollout_batch_prompts groups of full
  * length. */
 
-static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
+static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro,
+                        int64_t together, int keep) {
     int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
     int64_t new_rows = L - 1 + c->model.num_labels;           /* a score has a row at the end    */
     int vocab = grpo__has_lm_head(&c->model) ? c->model.vocab_size : 1;
-    int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts, rows, slots, head;
-    if (!together || together > c->num_prompts) together = c->num_prompts;
+    int64_t rows, slots, head;
     if (L > 1 << 24 || P > 1 << 24 || G > 1 << 20 || c->num_prompts > 1 << 20
-        || c->num_prompts * G * (P + L) > INT32_MAX / 16)
+        || (double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
                                  "length + max_completion_length) must stay below 2^27");
-    if (!micro) micro = 1 + w->backend->rows_at_once / (P + G * new_rows);
-    if (micro > c->num_prompts) micro = c->num_prompts;
     rows = micro * (P + G * new_rows);
     if (rows < together * G) rows = together * G;
     slots = together * (P + G * L);
@@ -3961,7 +3960,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     if (head < 64) head = 64;
     w->max_rows = (int)rows;
     w->max_slots = (int)((slots + 31) / 32 * 32);
-    w->keeps_batch = together == c->num_prompts;
+    w->keeps_batch = keep && together == c->num_prompts;
     w->kept_rows = w->keeps_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
     w->staged = w->keeps_batch && w->backend->turns_at_once > 1 ? w->kept_rows : 0;
     if (w->staged) w->kept_rows += (int)(together * G);
@@ -4225,21 +4224,29 @@ static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w
     memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
 }
 
-/* Limits that keep to the budget: first the batch's activations go, then passes of several
- * groups. */
+/* Limits that keep to the budget: first the batch's activations go, then passes of several groups,
+ * then prompts that are sampled together, down to one. */
 static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *memory,
                      size_t *device) {
-    int code = grpo__limits(c, w);
-    if (code) return code;
-    grpo__measure_memory(c, w, memory, device);
-    if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
-    w->keeps_batch = w->staged = 0;
-    w->kept_rows = w->max_rows;
-    grpo__measure_memory(c, w, memory, device);
-    if (memory->total <= c->memory_budget) return GRPO_OK;
-    return grpo__fail_config(c, GRPO_NO_MEMORY, "%.1f MB are needed at least, memory_budget is %.1f"
-                             " MB; lower micro_batch_prompts, rollout_batch_prompts or the lengths",
-                             (double)memory->total / 1e6, (double)c->memory_budget / 1e6);
+    int64_t group = c->max_prompt_length + (int64_t)c->num_generations
+                  * (c->max_completion_length - 1 + c->model.num_labels);
+    int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts;
+    int keep = 1, all = c->num_prompts, code;
+    if (!micro) micro = 1 + w->backend->rows_at_once / group;
+    if (micro > all) micro = all;
+    if (!together || together > all) together = all;
+    while ((code = grpo__limits(c, w, micro, together, keep)) == GRPO_OK) {
+        grpo__measure_memory(c, w, memory, device);
+        if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
+        if (w->keeps_batch) keep = 0;
+        else if (micro > 1) micro /= 2;
+        else if (together > 1) together /= 2;
+        else return grpo__fail_config(c, GRPO_NO_MEMORY, "%.3f MB are needed at least, memory_"
+                                      "budget is %.3f MB; lower num_prompts, num_generations or "
+                                      "the lengths", (double)memory->total / 1e6,
+                                      (double)c->memory_budget / 1e6);
+    }
+    return code;
 }
 
 int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
