@@ -55,7 +55,8 @@
  *   A_i         advantages                  how much better than its group
  *   pi          the policy                  the model being trained
  *   pi_old      batch.logprobs              the model as it was when it sampled
- *   pi_ref      the reference               the model that KL keeps us near; none if beta is 0
+ *   pi_ref      the reference               the model that KL keeps us near: the policy as it was
+ *                                           at the first rollout; none if beta is 0
  *   r_it        ratio                       pi / pi_old of one token (unlike r_i, the reward)
  *   eps         epsilon, epsilon_high       the clip range
  *   mu          num_iterations              passes over each rollout
@@ -160,6 +161,9 @@
  *     KL(pi || pi_ref). Its gradient on fresh samples is that of KL(pi_ref || pi): pi stays wide.
  *   Why does the reward not move?  frac_reward_zero_std tells: if every reward of a group is equal,
  *     the group teaches nothing. Larger G, easier questions, a warm-up (grpo_sft), partial rewards.
+ *   What is the reference?  The policy as it was at the first rollout, after whatever warm-up there
+ *     was; so KL is exactly 0 at the first step. A model that was loaded is the reference as it was
+ *     loaded. grpo_set_reference() sets it to the policy at any time.
  *   Keep or skip groups of equal rewards?  Kept, they let AdamW's momentum move the weights on
  *     after a rare hit; skipped, they freeze them. Neither is always faster.
  *   Why is completions/clipped_ratio 1?  No completion ever ends: end-of-text is never sampled. It
@@ -504,7 +508,8 @@ typedef struct grpo_config {
     int   micro_batch_prompts;      /* prompts trained together; 0: some 2,000 rows. Memory, not
                                        results                                                   */
     size_t memory_budget;           /* bytes; 0: any. Within it, what sampling computed is kept for
-                                       training; beyond it, computed again. Speed, not results   */
+                                       training; beyond it, computed again, and passes shrink to
+                                       as little as one group. Speed, not results                */
 
     grpo_sampling  sampling;
     grpo_reward    rewards[GRPO_MAX_REWARDS];                 /* grpo_add_reward() appends       */
@@ -524,8 +529,9 @@ typedef struct grpo_config {
     int   lr_scheduler_type;        /* GRPO_SCHEDULE_*                                           */
     int   warmup_steps, max_steps;  /* in optimizer steps of grpo_update()                       */
 
-    /* the reference policy. With alpha 1 every so many steps are an outer iteration of
-     * DeepSeekMath's Algorithm 1 (iterative GRPO), which makes the policy its own reference. */
+    /* the reference policy: see grpo_set_reference(). With alpha 1 every so many steps are an outer
+     * iteration of DeepSeekMath's Algorithm 1 (iterative GRPO), which makes the policy its own
+     * reference. */
     int   ref_model_sync_steps;     /* every so many steps move it to the policy; 0: never       */
     float ref_model_mixup_alpha;    /* ref = alpha * policy + (1 - alpha) * ref; 1: copy         */
 
@@ -575,6 +581,7 @@ typedef struct grpo_state {         /* what a resumed run needs besides the weig
     int64_t optimizer_step;         /* updates of grpo_update(); drives the schedule             */
     int64_t adam_step;              /* all updates, supervised ones too; AdamW's t               */
     double  num_tokens;
+    int     reference_set;          /* 0: the next rollout makes the policy its own reference    */
 } grpo_state;
 
 typedef struct grpo_memory {        /* bytes, exactly as grpo_new() will ask for them            */
@@ -620,8 +627,8 @@ GRPO_API int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_
                              float weight, void *user);
 /* What grpo_new() would allocate. Nothing is allocated here. */
 GRPO_API int grpo_memory_needed(grpo_config *config, grpo_memory *needed);
-/* A policy with random weights (and, if objective.beta > 0, a reference equal to it). All memory
- * is taken here. NULL on failure, with the reason in config->error. */
+/* A policy with random weights. All memory is taken here, the reference's too if objective.beta is
+ * above 0. NULL on failure, with the reason in config->error. */
 GRPO_API grpo *grpo_new(grpo_config *config);
 GRPO_API void  grpo_free(grpo *g);                            /* NULL is fine                    */
 /* The last failure of this object, in words; "" if there was none. */
@@ -638,7 +645,10 @@ GRPO_API int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts);
 GRPO_API int grpo_score(grpo *g);         /* rewards of the batch, and the reference's log-probs */
 GRPO_API int grpo_advantage(grpo *g);     /* rewards -> advantages and mask                      */
 GRPO_API int grpo_update(grpo *g, grpo_metrics *metrics);     /* mu passes of minibatch updates  */
-/* ref = alpha * policy + (1 - alpha) * ref, weight by weight; alpha = 1 copies. */
+/* ref = alpha * policy + (1 - alpha) * ref, weight by weight; alpha = 1 copies. The first rollout
+ * (or grpo_adopt()) does this with alpha 1: the reference is the policy as any warm-up has left it,
+ * unless it was set here, loaded or resumed before. Until then there is none to mix with, and any
+ * alpha copies. With LoRA it is always the model without its adapters. */
 GRPO_API int grpo_set_reference(grpo *g, float alpha);
 /* Instead of grpo_rollout(): completions [num_prompts * num_generations], a group after
  * another, that were not sampled here (yesterday's, a teacher's, another engine's). Their
@@ -660,11 +670,14 @@ GRPO_API int grpo_backward(grpo *g, const float *dlogprobs, const float *dentrop
 /* Clip the gradient, let AdamW move the weights, clear the gradient. GRPO_NONFINITE: the gradient
  * was not finite, it was cleared and nothing moved. grad_norm (before clipping) may be NULL. */
 GRPO_API int grpo_optimize(grpo *g, float learning_rate, double *grad_norm);
-/* The text that follows a prompt. Needs no rewards. Returns its length in bytes, or an error. */
+/* The text that follows a prompt; sampling NULL: the config's. Needs no rewards. Returns its length
+ * in bytes, or an error. */
 GRPO_API int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
                            uint64_t seed, char *text, size_t capacity);
 /* One supervised step towards each prompt's answer (then end-of-text): the policy gradient with
- * advantage 1, token mean. loss (mean negative log-likelihood) may be NULL. */
+ * advantage 1, token mean. loss (mean negative log-likelihood) may be NULL. Steps before the first
+ * rollout are a warm-up: the reference is the policy after them (of a model that was loaded it is
+ * the model as loaded; grpo_set_reference() changes that). */
 GRPO_API int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
                       double *loss);
 /* Greedy accuracy, and pass@k from num_samples samples a prompt (0: greedy only), on any number of
@@ -677,7 +690,8 @@ GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts,
  * scalar head, its own AdamW. PPO's four models are the policy, its reference, a critic and a
  * reward model. */
 
-/* The config of a value or reward model that has room for this policy's batches. */
+/* The config of a value or reward model that has room for this policy's batches (NULL: for those of
+ * grpo_defaults()). */
 GRPO_API grpo_config grpo_critic_config(const grpo_config *policy);
 /* Copy every tensor that both have, by name: a critic starts as the policy or the reward model.
  * LoRA's adapters are not copied. */
@@ -726,7 +740,8 @@ GRPO_API int grpo_load_config(grpo_config *config, const char *folder);
 GRPO_API int grpo_metrics_json(const grpo_metrics *metrics, char *text, size_t capacity);
 
 /* ---------------------------------------------------------------- built-in verifiers (rewards) --
- * Reward functions for grpo_add_reward(). user is what each comment says. */
+ * Reward functions for grpo_add_reward(). user is what each comment says. Without a sample, or
+ * what they need of it: NaN. */
 GRPO_API float grpo_reward_exact_match(const grpo_sample *s, void *user);  /* completion == answer,
                                        blanks at both ends aside -> 1, else 0; user unused       */
 GRPO_API float grpo_reward_last_number(const grpo_sample *s, void *user);  /* the last number of the
@@ -750,7 +765,9 @@ GRPO_API int grpo_evaluate_expression(const char *text, double *value, double *n
 GRPO_API int grpo_last_number(const char *text, double *value);
 
 /* --------------------------------------------------------------------- pure maths, plain arrays --
- * No model, no allocation, no state: usable with anyone's policy. */
+ * No model, no allocation, no state: usable with anyone's policy. Where an array is NULL that may
+ * not be, or a size or token is out of range, nothing is written and the answer is GRPO_BAD_INPUT
+ * or NaN. */
 
 /* The objective of a name: "deepseekmath", "trl", "dapo", "gspo", "ppo" ...; the table of
  * presets in >>loss has them all, each with its source. *found (may be NULL) is 0 for a name
@@ -872,9 +889,10 @@ GRPO_API float grpo_uniform(uint64_t seed, uint64_t step, uint64_t prompt, uint6
 
 /* ------------------------------------------------------------------------------------- proof --
  * Finite differences against every operation of the backend and through the whole graph under
- * every objective. Prints a line per check through log (may be NULL). Returns the number of
- * failures, or a negative error. */
-GRPO_API int grpo_selftest(const struct grpo_backend *backend, grpo_log_function log, void *user);
+ * every objective. Of the config (NULL: grpo_defaults()) it takes backend, allocate, release, log,
+ * which gets a line per check, and their user. Returns the number of failures, or a negative
+ * error. */
+GRPO_API int grpo_selftest(const grpo_config *config);
 
 /* ------------------------------------------------------------------------------- the backend --
  * The table of operations. The algorithm is written once, over this table; a backend is one const
@@ -2430,7 +2448,7 @@ static void grpo__scores(const grpo__block *b, grpo__view a, int rows, const flo
 /* c[rows][d] = from + a b, b having rows of d floats; d may be any, so b is not read beyond it */
 static void grpo__product(const grpo__kernel *kernel, grpo__view a, int rows, const float *b,
                           size_t b_row, int k, const float *from, float *c, size_t c_row, int d) {
-    float copy[64 * 32];
+    float copy[32 * 32];
     int j, p, n, width = kernel->columns, narrow = width / 2;
     for (j = 0; j < d; j += width) {
         int columns = grpo__min(d - j, width);
@@ -2440,7 +2458,7 @@ static void grpo__product(const grpo__kernel *kernel, grpo__view a, int rows, co
             continue;
         }
         for (p = 0; p < k; p += n) {                          /* an odd head: B with zeros beside */
-            n = grpo__min(k - p, 64);
+            n = grpo__min(k - p, 32);
             grpo__pack(copy, grpo__part(grpo__view_of(b + j, 1, (int)b_row), 0, p), columns, width,
                        n);
             grpo__strip(kernel, grpo__part(a, 0, p), copy, (size_t)width, n,
@@ -3093,6 +3111,7 @@ struct grpo__machinery {
     float *exchange;                /* [2 drawn] floats on their way to or from the backend      */
     int   *exchange_tokens;         /* [drawn]                                                   */
 
+    grpo_config made;               /* the config as it was at grpo_new(): it shaped all this    */
     int stage;                      /* how far the batch is: GRPO__EMPTY ...                     */
     grpo_sampling sampling;         /* that the batch was sampled with                           */
     grpo_prompt *prompts;           /* [max_sequences]                                           */
@@ -3358,16 +3377,16 @@ static double grpo__rope_angle(const grpo_model_config *m, int i) {
 static void grpo__initialize_turns(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int d = g->config.model.head_dim, position, i;
-    float row[4096];                /* no head_dim is larger                                     */
-    for (position = 0; position < w->max_length; position++) {
-        for (i = 0; i < d / 2; i++) {
-            double angle = position * grpo__rope_angle(&g->config.model, i);
-            row[i] = (float)cos(angle);
-            row[d / 2 + i] = (float)sin(angle);
+    float row[512];
+    for (position = 0; position < w->max_length; position++)
+        for (i = 0; i < d; i++) {
+            double angle = position * grpo__rope_angle(&g->config.model, i % (d / 2));
+            int at = i % 512;
+            row[at] = (float)(i < d / 2 ? cos(angle) : sin(angle));
+            if (at == 511 || i == d - 1)
+                w->backend->upload(w->context, w->turns + grpo__size(position, d) + (i - at), row,
+                                   (size_t)(at + 1) * sizeof(float));
         }
-        w->backend->upload(w->context, w->turns + grpo__size(position, d), row,
-                           (size_t)d * sizeof(float));
-    }
 }
 
 /* ---- the rows of a pass are described by integers, built on the host and sent in one piece */
@@ -3926,22 +3945,72 @@ static int grpo__prepare_config(grpo_config *c) {
     return code ? code : grpo__check(c);
 }
 
+enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
+enum { GRPO__MOST_STEPS = INT32_MAX - 1 };
+#define GRPO__FIXED(field) \
+    { #field, offsetof(grpo_config, field), sizeof ((grpo_config *)0)->field }
+
+/* Every public function of an object begins here: are the arguments there, is the config one that
+ * grpo_new() would accept and still of the shape it had then, is the batch as far as needed? */
+static int grpo__enter(const grpo *object, const char *what, int arguments, int stage) {
+    static const struct { const char *name; size_t at, size; } fixed[] = {
+        { "model", offsetof(grpo_config, model), offsetof(grpo_model_config, initializer_range) },
+        GRPO__FIXED(lora), GRPO__FIXED(vocabulary), GRPO__FIXED(max_token_bytes),
+        GRPO__FIXED(num_prompts), GRPO__FIXED(num_generations), GRPO__FIXED(max_prompt_length),
+        GRPO__FIXED(max_completion_length), GRPO__FIXED(rollout_batch_prompts),
+        GRPO__FIXED(micro_batch_prompts), GRPO__FIXED(memory_budget), GRPO__FIXED(threads),
+        GRPO__FIXED(backend), GRPO__FIXED(allocate), GRPO__FIXED(release) };
+    grpo *g = (grpo *)(uintptr_t)object;                      /* for the sentence                */
+    const grpo_objective *o;
+    size_t i;
+    int code;
+    if (!g) return GRPO_BAD_INPUT;
+    if (!arguments)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: an argument is NULL or out of its range", what);
+    for (i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (memcmp((const char *)&g->config + fixed[i].at,
+                   (const char *)&g->machinery->made + fixed[i].at, fixed[i].size))
+            return grpo__fail(g, GRPO_BAD_INPUT, "%s: config.%s has changed since grpo_new(), and "
+                              "memory was laid out by it: put it back, or make a new object", what,
+                              fixed[i].name);
+    if ((code = grpo__check(&g->config)) != GRPO_OK) return code;
+    o = &g->config.objective;
+    if (o->beta > 0 && !g->batch.ref_logprobs)
+        return grpo__fail(g, GRPO_BAD_INPUT, "objective.beta was 0 at grpo_new(), so there is no "
+                          "reference policy: set it before");
+    if (o->beta > 0 && o->kl == GRPO_KL_FULL && !g->batch.kl)
+        return grpo__fail(g, GRPO_BAD_INPUT, "exact KL needs memory: set objective.kl before "
+                          "grpo_new()");
+    if (o->advantage == GRPO_ADVANTAGE_GAE && !g->batch.values)
+        return grpo__fail(g, GRPO_BAD_INPUT,
+                          "advantage gae needs memory: set it before grpo_new()");
+    if (g->state.step < 0 || g->state.step > GRPO__MOST_STEPS || g->state.optimizer_step < 0
+        || g->state.optimizer_step > GRPO__MOST_STEPS || g->state.adam_step < 0
+        || g->state.adam_step > GRPO__MOST_STEPS
+        || !(g->state.num_tokens >= 0 && g->state.num_tokens <= 9007199254740992.0))
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: a counter of the state is out of its range, 0 to "
+                          "%d (num_tokens: 2^53)", what, (int)GRPO__MOST_STEPS);
+    if (g->machinery->stage < stage)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: call grpo_rollout(), grpo_score(), "
+                          "grpo_advantage() first, in this order", what);
+    return GRPO_OK;
+}
+#undef GRPO__FIXED
+
 /* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence
  * that is sampled at one time; K and V have S slots: rollout_batch_prompts groups of full
  * length. */
 
-static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
+static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro,
+                        int64_t together, int keep) {
     int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
     int64_t new_rows = L - 1 + c->model.num_labels;           /* a score has a row at the end    */
     int vocab = grpo__has_lm_head(&c->model) ? c->model.vocab_size : 1;
-    int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts, rows, slots, head;
-    if (!together || together > c->num_prompts) together = c->num_prompts;
+    int64_t rows, slots, head;
     if (L > 1 << 24 || P > 1 << 24 || G > 1 << 20 || c->num_prompts > 1 << 20
-        || c->num_prompts * G * (P + L) > INT32_MAX / 16)
+        || (double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
                                  "length + max_completion_length) must stay below 2^27");
-    if (!micro) micro = 1 + w->backend->rows_at_once / (P + G * new_rows);
-    if (micro > c->num_prompts) micro = c->num_prompts;
     rows = micro * (P + G * new_rows);
     if (rows < together * G) rows = together * G;
     slots = together * (P + G * L);
@@ -3950,7 +4019,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w) {
     if (head < 64) head = 64;
     w->max_rows = (int)rows;
     w->max_slots = (int)((slots + 31) / 32 * 32);
-    w->keeps_batch = together == c->num_prompts;
+    w->keeps_batch = keep && together == c->num_prompts;
     w->kept_rows = w->keeps_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
     w->staged = w->keeps_batch && w->backend->turns_at_once > 1 ? w->kept_rows : 0;
     if (w->staged) w->kept_rows += (int)(together * G);
@@ -4214,28 +4283,40 @@ static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w
     memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
 }
 
-/* Limits that keep to the budget: first the batch's activations go, then passes of several
- * groups. */
+/* Limits that keep to the budget: first the batch's activations go, then passes of several groups,
+ * then prompts that are sampled together, down to one. */
 static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *memory,
                      size_t *device) {
-    int code = grpo__limits(c, w);
-    if (code) return code;
-    grpo__measure_memory(c, w, memory, device);
-    if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
-    w->keeps_batch = w->staged = 0;
-    w->kept_rows = w->max_rows;
-    grpo__measure_memory(c, w, memory, device);
-    if (memory->total <= c->memory_budget) return GRPO_OK;
-    return grpo__fail_config(c, GRPO_NO_MEMORY, "%.1f MB are needed at least, memory_budget is %.1f"
-                             " MB; lower micro_batch_prompts, rollout_batch_prompts or the lengths",
-                             (double)memory->total / 1e6, (double)c->memory_budget / 1e6);
+    int64_t group = c->max_prompt_length + (int64_t)c->num_generations
+                  * (c->max_completion_length - 1 + c->model.num_labels);
+    int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts;
+    int keep = 1, all = c->num_prompts, code;
+    if (!micro) micro = 1 + w->backend->rows_at_once / group;
+    if (micro > all) micro = all;
+    if (!together || together > all) together = all;
+    while ((code = grpo__limits(c, w, micro, together, keep)) == GRPO_OK) {
+        grpo__measure_memory(c, w, memory, device);
+        if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
+        if (w->keeps_batch) keep = 0;
+        else if (micro > 1) micro /= 2;
+        else if (together > 1) together /= 2;
+        else return grpo__fail_config(c, GRPO_NO_MEMORY, "%.3f MB are needed at least, memory_"
+                                      "budget is %.3f MB; lower num_prompts, num_generations or "
+                                      "the lengths", (double)memory->total / 1e6,
+                                      (double)c->memory_budget / 1e6);
+    }
+    return code;
 }
 
 int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
     struct grpo__machinery w;
-    grpo_config c = *config;
+    grpo_config c;
     size_t device;
-    int code = grpo__prepare_config(&c);
+    int code;
+    if (!config) return GRPO_BAD_INPUT;
+    if (!needed) return grpo__fail_config(config, GRPO_BAD_INPUT, "no grpo_memory to fill");
+    c = *config;
+    code = grpo__prepare_config(&c);
     memset(&w, 0, sizeof w);
     w.backend = c.backend;
     if (!code) code = grpo__fit(&c, &w, needed, &device);
@@ -4276,15 +4357,15 @@ static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t devi
     return GRPO_OK;
 }
 
-/* Random weights, an equal reference, nothing learnt. */
+/* Random weights, an equal reference, nothing learnt, no reference set. */
 static void grpo__begin(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    memset(&g->state, 0, sizeof g->state);
     w->frozen = 0;
     w->backend->zero(w->context, w->adam_m, g->num_trained * sizeof(float));
     w->backend->zero(w->context, w->adam_v, g->num_trained * sizeof(float));
     grpo__initialize(g);
     if (w->reference) grpo_set_reference(g, 1.0f);
+    memset(&g->state, 0, sizeof g->state);
 }
 
 static int grpo__start(grpo *g) {
@@ -4306,17 +4387,20 @@ static int grpo__start(grpo *g) {
 }
 
 grpo *grpo_new(grpo_config *config) {
-    grpo_config c = *config;
+    grpo_config c;
     grpo *g = NULL;
     struct grpo__machinery *w = NULL;
-    int code = grpo__prepare_config(&c);
+    int code;
+    if (!config) return NULL;
+    c = *config;
+    code = grpo__prepare_config(&c);
     if (!code) {
         g = (grpo *)grpo__allocate(&c, sizeof *g);
         if (g) w = (struct grpo__machinery *)grpo__allocate(&c, sizeof *w);
         if (w) {
             memset(g, 0, sizeof *g);
             memset(w, 0, sizeof *w);
-            g->config = c;
+            g->config = w->made = c;
             g->machinery = w;
             code = grpo__start(g);
             memcpy(c.error, g->config.error, sizeof c.error);
@@ -4446,7 +4530,10 @@ static float grpo__logprob(const grpo__softmax *s, int token) {
 
 float grpo_logprob(const float *logits, int vocab, float temperature, const uint32_t *kept,
                    int token, float *entropy) {
-    grpo__softmax s = grpo__softmax_of(logits, vocab, temperature, kept);
+    grpo__softmax s;
+    if (entropy) *entropy = (float)NAN;
+    if (!logits || token < 0 || token >= vocab) return (float)NAN;
+    s = grpo__softmax_of(logits, vocab, temperature, kept);
     if (entropy) *entropy = grpo__entropy(&s);
     return grpo__logprob(&s, token);
 }
@@ -4477,9 +4564,13 @@ GRPO__FOR_EACH_UNIT(grpo__softmax_backward, (float *logits, const grpo__softmax 
 void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *kept,
                            int num_targets, const int *targets, const float *dlogprobs,
                            float dentropy) {
-    grpo__softmax s = grpo__softmax_of(logits, vocab, temperature, kept);
+    grpo__softmax s;
     float total = 0;
     int i;
+    if (!logits || vocab < 1 || (num_targets > 0 && (!targets || !dlogprobs))) return;
+    for (i = 0; i < num_targets; i++)
+        if (targets[i] < 0 || targets[i] >= vocab) return;
+    s = grpo__softmax_of(logits, vocab, temperature, kept);
     for (i = 0; i < num_targets; i++) total += dlogprobs[i];
     grpo__softmax_backward(logits, &s, total, dentropy, grpo__entropy(&s));
     for (i = 0; i < num_targets; i++) logits[targets[i]] += s.inverse * dlogprobs[i];
@@ -4489,10 +4580,13 @@ void grpo_logprob_backward(float *logits, int vocab, float temperature, const ui
  * gradient may be ref_logits. */
 float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, float temperature,
                    const uint32_t *kept, float *gradient) {
-    grpo__softmax p = grpo__softmax_of(logits, vocab, temperature, kept);
-    grpo__softmax q = grpo__softmax_of(ref_logits, vocab, temperature, kept);
-    double kl = 0, shift = log(q.partition) - log(p.partition);
+    grpo__softmax p, q;
+    double kl = 0, shift;
     int v;
+    if (!logits || !ref_logits || vocab < 1) return (float)NAN;
+    p = grpo__softmax_of(logits, vocab, temperature, kept);
+    q = grpo__softmax_of(ref_logits, vocab, temperature, kept);
+    shift = log(q.partition) - log(p.partition);
     for (v = 0; v < vocab; v++) {
         double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
         if (grpo__is_kept(kept, v)) kl += exp(x) / p.partition * gap;
@@ -4533,8 +4627,10 @@ GRPO__FOR_EACH_UNIT(grpo__walk, (const grpo__softmax *s, float uniform, int *tok
 
 int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *kept,
                       float uniform) {
-    grpo__softmax s = grpo__softmax_of(logits, vocab, temperature, kept);
+    grpo__softmax s;
     int token;
+    if (!logits || vocab < 1) return GRPO_BAD_INPUT;
+    s = grpo__softmax_of(logits, vocab, temperature, kept);
     grpo__walk(&s, uniform, &token);
     return token;
 }
@@ -4592,8 +4688,12 @@ static void grpo__keep_most(const float *z, int vocab, float temperature, uint32
 }
 
 void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept) {
-    float T = s->temperature;
-    int v, words = grpo__blocks(vocab, 32), top_k = T == 0 ? 1 : s->top_k;
+    float T;
+    int v, words, top_k;
+    if (!s || !logits || vocab < 1 || !kept) return;
+    T = s->temperature;
+    words = grpo__blocks(vocab, 32);
+    top_k = T == 0 ? 1 : s->top_k;
     for (v = 0; v < words; v++) kept[v] = 0xffffffffu;
     if (vocab & 31) kept[words - 1] = (1u << (vocab & 31)) - 1;
     if (top_k > 0 && top_k < vocab) grpo__keep_most(logits, vocab, T, kept, 0, top_k);
@@ -4770,8 +4870,6 @@ static void grpo__cpu_repeat(void *context, void (*work)(void *user), void *user
 
 /* --------------------------------------------------------------------------------- >>rollout --
  * prompts -> tokens -> G completions of each -> one packed batch, and passes over it. */
-enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
-
 grpo_prompt grpo_question(const char *text, const char *answer) {
     grpo_prompt p;
     memset(&p, 0, sizeof p);
@@ -4781,7 +4879,8 @@ grpo_prompt grpo_question(const char *text, const char *answer) {
 }
 
 int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
-    int i, n;
+    int i, n = grpo__enter(g, "grpo_encode", text && tokens && capacity >= 0, GRPO__EMPTY);
+    if (n) return n;
     if (g->config.encode) n = g->config.encode(g->config.tokenizer, text, tokens, capacity);
     else n = grpo__encode_text(g->config.vocabulary, text, tokens, capacity);
     if (n < 0 && g->config.encode)
@@ -4800,7 +4899,13 @@ int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
 }
 
 int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capacity) {
-    int n;
+    int i, n = grpo__enter(g, "grpo_decode", tokens && text && num_tokens >= 0 && capacity > 0,
+                           GRPO__EMPTY);
+    for (i = 0; i < num_tokens && !n; i++)
+        if (tokens[i] < 0 || tokens[i] >= g->config.model.vocab_size)
+            n = grpo__fail(g, GRPO_BAD_INPUT, "grpo_decode: token %d is %d, not in a vocabulary of "
+                           "%d", i, tokens[i], g->config.model.vocab_size);
+    if (n) return n;
     if (g->config.decode)
         n = g->config.decode(g->config.tokenizer, tokens, num_tokens, text, capacity - 1);
     else
@@ -4865,6 +4970,9 @@ static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompt
     g->machinery->stage = GRPO__EMPTY;
     g->machinery->kept_used = g->machinery->kept_valid = 0;
     b->sampling_logprobs = NULL;
+    if (!grpo__has_lm_head(&g->config.model))
+        return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
+                          "values text, it cannot write any");
     if (num_prompts < 1 || num_prompts > g->machinery->max_sequences / group_size)
         return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts; 1 to %d fit with %d completions each",
                           num_prompts, g->machinery->max_sequences / group_size, group_size);
@@ -5263,9 +5371,6 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
     check.sampling = *sampling;
     check.log = NULL;
     if (grpo__check(&check)) return grpo__fail(g, GRPO_BAD_INPUT, "%s", check.error);
-    if (!grpo__has_lm_head(&g->config.model))
-        return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
-                          "values text, it cannot write any");
     memset(d, 0, sizeof *d);
     d->sampling = w->sampling = *sampling;
     d->seed = g->config.seed;
@@ -5278,10 +5383,21 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
     return GRPO_OK;
 }
 
+/* A step has begun, on the batch that is there: the first one fixes the reference. */
+static int grpo__count_batch(grpo *g) {
+    const grpo_batch *b = &g->batch;
+    int p;
+    g->state.step++;
+    for (p = 0; p < b->num_prompts; p++)
+        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
+    g->state.num_tokens += (double)b->offsets[b->num_sequences];
+    return g->machinery->reference && !g->state.reference_set ? grpo_set_reference(g, 1) : GRPO_OK;
+}
+
 int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
-    grpo_batch *b = &g->batch;
     grpo__draw d;
-    int code = grpo__how_to_draw(g, &d, &g->config.sampling, 1), p;
+    int code = grpo__enter(g, "grpo_rollout", prompts != NULL, GRPO__EMPTY);
+    if (!code) code = grpo__how_to_draw(g, &d, &g->config.sampling, 1);
     if (code) return code;
     d.step = (uint64_t)g->state.step;
     if (g->machinery->keeps_batch) d.what = GRPO__KEEP;
@@ -5293,11 +5409,7 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     if (!code) code = grpo__finish_batch(g);
     if (code) return code;
     g->machinery->kept_valid = g->machinery->keeps_batch;
-    g->state.step++;
-    for (p = 0; p < num_prompts; p++)
-        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
-    g->state.num_tokens += (double)b->offsets[b->num_sequences];
-    return GRPO_OK;
+    return grpo__count_batch(g);
 }
 
 /* ---- passes over a batch: whole groups from prompt first on, as many as fit. A group is one
@@ -5469,12 +5581,6 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo__foun
     return grpo__device_check(g);
 }
 
-static int grpo__need_stage(grpo *g, int stage, const char *what) {
-    if (g->machinery->stage >= stage) return GRPO_OK;
-    return grpo__fail(g, GRPO_BAD_INPUT, "%s: call grpo_rollout(), grpo_score(), grpo_advantage() "
-                      "first, in this order", what);
-}
-
 /* Forward over the whole batch. */
 static int grpo__batch_forward(grpo *g, int model, const grpo__way *way, const grpo__found *to) {
     int p, next, code = GRPO_OK;
@@ -5488,7 +5594,8 @@ static int grpo__batch_forward(grpo *g, int model, const grpo__way *way, const g
 int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     grpo__found to = { NULL, NULL, NULL, NULL };
-    int code = grpo__need_stage(g, GRPO__ROLLED, "grpo_forward");
+    int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
+    int code = grpo__enter(g, "grpo_forward", logprobs && known, GRPO__ROLLED);
     if (!code && model == GRPO_REFERENCE && !g->batch.ref_logprobs)
         code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
     to.logprobs = logprobs; to.entropies = entropies;
@@ -5496,9 +5603,10 @@ int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
 }
 
 int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies) {
-    int p, next, code = grpo__need_stage(g, GRPO__ROLLED, "grpo_backward");
-    grpo__way way = grpo__way_of(GRPO__KEEP, g->machinery->kept_valid);
+    int p, next, code = grpo__enter(g, "grpo_backward", dlogprobs != NULL, GRPO__ROLLED);
+    grpo__way way = grpo__way_of(GRPO__KEEP, code ? 0 : g->machinery->kept_valid);
     grpo__found d = { NULL, NULL, NULL, NULL };
+    if (code) return code;
     d.logprobs = (float *)(uintptr_t)dlogprobs; d.entropies = (float *)(uintptr_t)dentropies;
     for (p = 0; p < g->batch.num_prompts && !code; p = next) {
         grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, &way);
@@ -5610,7 +5718,7 @@ int grpo_last_number(const char *text, double *value) {
 float grpo_reward_last_number(const grpo_sample *s, void *user) {
     double answer = 0, number = 0;
     (void)user;
-    if (!grpo_last_number(s->answer, &answer) || !grpo__finite(answer)) return (float)NAN;
+    if (!s || !grpo_last_number(s->answer, &answer) || !grpo__finite(answer)) return (float)NAN;
     if (!grpo_last_number(s->completion, &number) || !grpo__finite(number)) return 0;
     if (floor(number) == number && floor(answer) == answer) return (float)(number == answer);
     return (float)(fabs(number - answer) <= 1e-9 * fmax(fabs(number), fabs(answer)));
@@ -5727,7 +5835,7 @@ static int grpo__same_numbers(const double *a, double *b, int n) {
  * other text, a second "=" too, gives 0. An answer that is not "target: a b c" gives NaN. */
 float grpo_reward_countdown(const grpo_sample *s, void *user) {
     double given[GRPO__MAX_OPERANDS], used[GRPO__MAX_OPERANDS], target = 0, value = 0;
-    int count, num_used = 0, num_given = grpo__read_countdown(s->answer, &target, given);
+    int count, num_used = 0, num_given = s ? grpo__read_countdown(s->answer, &target, given) : 0;
     const char *end;
     (void)user;
     if (num_given == 0) return (float)NAN;
@@ -5751,7 +5859,7 @@ static size_t grpo__trim(const char **text) {
 
 /* Without an answer: NaN. */
 float grpo_reward_exact_match(const grpo_sample *s, void *user) {
-    const char *completion = s->completion, *answer = s->answer;
+    const char *completion = s ? s->completion : NULL, *answer = s ? s->answer : NULL;
     size_t n = grpo__trim(&completion);
     (void)user;
     if (!answer) return (float)NAN;
@@ -5761,11 +5869,11 @@ float grpo_reward_exact_match(const grpo_sample *s, void *user) {
 /* Byte for byte, blanks too; prefix and suffix may not overlap. Without a format: NaN. */
 float grpo_reward_format(const grpo_sample *s, void *user) {
     const grpo_format *format = (const grpo_format *)user;
-    const char *text = s->completion ? s->completion : "";
+    const char *text = s && s->completion ? s->completion : "";
     const char *prefix = format && format->prefix ? format->prefix : "";
     const char *suffix = format && format->suffix ? format->suffix : "";
     size_t length = strlen(text), head = strlen(prefix), tail = strlen(suffix);
-    if (!format) return (float)NAN;
+    if (!s || !format) return (float)NAN;
     return (float)(length >= head && length - head >= tail && memcmp(text, prefix, head) == 0 &&
                    memcmp(text + length - tail, suffix, tail) == 0);
 }
@@ -5775,8 +5883,9 @@ float grpo_reward_format(const grpo_sample *s, void *user) {
  * A completion cut off at Lmax gets -1. Lc <= 0: no soft part. Without Lc (user NULL): NaN. */
 float grpo_reward_overlong(const grpo_sample *s, void *user) {
     const int *Lc = (const int *)user;
-    double cache, free_length, y = s->num_tokens;
-    if (!Lc) return (float)NAN;
+    double cache, free_length, y;
+    if (!s || !Lc) return (float)NAN;
+    y = s->num_tokens;
     cache = *Lc > 0 ? *Lc : 0;
     free_length = s->max_completion_length - cache;
     if (y <= free_length) return 0;
@@ -5787,10 +5896,12 @@ float grpo_reward_overlong(const grpo_sample *s, void *user) {
 /* Fewer than 3 tokens: 0. Compares every 3-gram with those before it, O(num_tokens^2): some
  * milliseconds for the few thousand tokens of a long completion, and no memory. */
 float grpo_reward_repetition(const grpo_sample *s, void *user) {
-    const int *t = s->tokens;
-    int i, j, total = s->num_tokens - 2, repeated = 0;
+    const int *t;
+    int i, j, total, repeated = 0;
     (void)user;
-    if (total < 1) return 0;
+    if (!s) return (float)NAN;
+    t = s->tokens; total = s->num_tokens - 2;
+    if (!t || s->num_tokens < 3) return 0;
     for (i = 1; i < total; i++) {
         for (j = 0; j < i; j++)
             if (t[i] == t[j] && t[i + 1] == t[j + 1] && t[i + 2] == t[j + 2]) break;
@@ -5893,6 +6004,7 @@ static void grpo__add_advantages(const grpo_objective *o, const float *rewards, 
 int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
                     const int *lengths, float *advantages, unsigned char *equal) {
     int i, code = grpo__check_group_sizes(num_groups, group_size);
+    if (!o || !rewards || !advantages) code = GRPO_BAD_INPUT;
     if (code) return code;
     for (i = 0; i < num_groups * group_size; i++) advantages[i] = 0;
     grpo__add_advantages(o, rewards, 1.0f, num_groups, group_size, lengths, advantages, equal);
@@ -5904,6 +6016,7 @@ int grpo_combine_advantages(const grpo_objective *o, const float *parts, const f
                             float *advantages) {
     grpo__statistics batch;
     int i, k, n, code = grpo__check_group_sizes(num_groups, group_size);
+    if (!o || !parts || !weights || num_rewards < 0 || !advantages) code = GRPO_BAD_INPUT;
     if (code) return code;
     n = num_groups * group_size;
     for (i = 0; i < n; i++) advantages[i] = 0;
@@ -5921,6 +6034,8 @@ int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_s
                             const int *step_offsets, const int *step_ends,
                             const float *step_rewards, const int *offsets, float *advantages) {
     int p, i, j, t, code = grpo__check_group_sizes(num_groups, group_size);
+    if (!o || !step_offsets || !step_ends || !step_rewards || !offsets || !advantages)
+        code = GRPO_BAD_INPUT;
     for (p = 0; p < num_groups && !code; p++) {
         int first = p * group_size, steps = step_offsets[first];
         grpo__statistics group = grpo__describe(step_rewards + steps, NULL,
@@ -5941,6 +6056,7 @@ int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_s
 void grpo_whiten(float *x, const unsigned char *mask, int n) {
     double sum = 0, squares = 0, mean, scale;
     int i, count = 0;
+    if (!x) return;
     for (i = 0; i < n; i++)
         if (!mask || mask[i]) { sum += (double)x[i]; count++; }
     mean = count ? sum / count : 0;
@@ -6157,9 +6273,14 @@ static int grpo__set_word(grpo_objective *o, const char *word, size_t length, ch
 }
 
 int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
-    grpo_objective changed = *o;
-    const char *at = settings + strspn(settings, " \t\n");
+    grpo_objective changed;
+    const char *at;
     int code = GRPO_OK, i;
+    if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no objective, or no settings: NULL");
+    if (!o || !settings) return GRPO_BAD_INPUT;
+    if (error) *error = 0;
+    changed = *o;
+    at = settings + strspn(settings, " \t\n");
     for (; *at && !code; at += strspn(at, " \t\n")) {
         size_t length = grpo__word_length(at);
         if (strcspn(at, "=") < length) {
@@ -6517,9 +6638,13 @@ static void grpo__loss_finish(const grpo_objective *o, grpo_loss_stats *s) {
 
 double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs, float *dkl,
                  grpo_loss_stats *stats) {
-    grpo__normalizer n = grpo__count(s->num_sequences, s->offsets, s->mask);
+    grpo__normalizer n;
     grpo_loss_stats all;
     memset(&all, 0, sizeof all);
+    if (stats) *stats = all;
+    if (!o || !s || !s->offsets || !s->logprobs || !s->old_logprobs || !s->advantages)
+        return (double)NAN;
+    n = grpo__count(s->num_sequences, s->offsets, s->mask);
     grpo__loss_part(o, &n, s, 0, s->num_sequences, dlogprobs, dkl, &all);
     grpo__loss_finish(o, &all);
     if (stats) *stats = all;
@@ -6573,13 +6698,14 @@ void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_
     double correct2 = 1 - pow((double)beta2, (double)step);
     float rate = (float)((double)learning_rate / correct1);
     float root = (float)(1 / sqrt(correct2)), keep = 1.0f - learning_rate * weight_decay;
+    if (!weights || !gradient || !m || !v) return;
     grpo__adamw_loop(weights, gradient, m, v, n, beta1, beta2, epsilon, scale, rate, root, keep);
 }
 
 /* Warm-up from 0, then constant, linear or cosine to 0 at max_steps; 0 ever after (Hugging Face's
  * cosine would rise again). */
 float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
-    double span = grpo__max(max_steps - warmup_steps, 1);
+    double span = fmax((double)max_steps - warmup_steps, 1);
     if (step < warmup_steps) return (float)((double)step / warmup_steps);
     if (type == GRPO_SCHEDULE_CONSTANT) return 1.0f;
     if (step >= max_steps) return 0.0f;
@@ -6590,7 +6716,7 @@ float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
 double grpo_pass_at_k(int num_samples, int num_correct, int k) {
     double all_wrong = 1;           /* C(n-c, k) / C(n, k) as a product of k fractions */
     int i;
-    if (num_correct <= 0) return 0;
+    if (num_correct <= 0 || num_samples < 1) return 0;
     if (num_samples - num_correct < k) return 1;
     for (i = 0; i < k; i++)
         all_wrong *= (double)(num_samples - num_correct - i) / (num_samples - i);
@@ -6915,8 +7041,9 @@ static int grpo__measure_kl(grpo *g) {
 }
 
 int grpo_score(grpo *g) {
-    int code = grpo__need_stage(g, GRPO__ROLLED, "grpo_score"), equal;
-    if (!code && g->config.num_rewards == 0)
+    int code = grpo__enter(g, "grpo_score", 1, GRPO__ROLLED), equal;
+    if (code) return code;
+    if (g->config.num_rewards == 0)
         code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
                           "grpo_new()");
     if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
@@ -7010,10 +7137,12 @@ static void grpo__mask_certain_tokens(grpo *g) {
 }
 
 int grpo_advantage(grpo *g) {
-    grpo_batch *b = &g->batch;
-    const grpo_objective *o = &g->config.objective;
-    int i, t, code = grpo__need_stage(g, GRPO__SCORED, "grpo_advantage");
+    int i, t, code = grpo__enter(g, "grpo_advantage", 1, GRPO__SCORED);
+    grpo_batch *b;
+    const grpo_objective *o;
     if (code) return code;
+    b = &g->batch;
+    o = &g->config.objective;
     for (i = 0; i < b->num_sequences; i++)
         memset(b->mask + b->offsets[i], grpo__takes_part(g, i),
                (size_t)(b->offsets[i + 1] - b->offsets[i]));
@@ -7075,11 +7204,16 @@ static void grpo__adamw_range(grpo *g, size_t at, size_t n, float learning_rate,
 }
 
 int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
-    struct grpo__machinery *w = g->machinery;
-    size_t split = grpo__split(g), rest = g->num_trained - split;
-    double norm, limit = (double)g->config.max_grad_norm;
-    float scale = 1.0f, s = grpo__lora_scale(g), decay = g->config.weight_decay;
-    int code;
+    struct grpo__machinery *w;
+    size_t split, rest;
+    double norm, limit;
+    float scale = 1.0f, s, decay;
+    int code = grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY);
+    if (code) return code;
+    w = g->machinery;
+    split = grpo__split(g); rest = g->num_trained - split;
+    limit = (double)g->config.max_grad_norm;
+    s = grpo__lora_scale(g); decay = g->config.weight_decay;
     if (w->dembed)
         w->backend->mix(w->context, w->gradient, w->dembed, 1.0f, 1.0f,
                         grpo__size(w->shape.V, w->shape.H));
@@ -7149,9 +7283,11 @@ static void grpo__recall_logprobs(grpo *g, int first, int end) {
 
 /* What the loss looks at: the batch as it was sampled, and its tokens as they are now. */
 grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs) {
-    const grpo_batch *b = &g->batch;
+    const grpo_batch *b;
     grpo_sequences s;
     memset(&s, 0, sizeof s);
+    if (!g) return s;
+    b = &g->batch;
     s.num_sequences = b->num_sequences;
     s.offsets = b->offsets;
     s.logprobs = logprobs;
@@ -7364,17 +7500,11 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
 }
 
 int grpo_update(grpo *g, grpo_metrics *metrics) {
-    const grpo_config *c = &g->config;
+    const grpo_config *c;
     grpo_metrics m;
-    int pass, i, n, code = grpo__need_stage(g, GRPO__COMPARED, "grpo_update");
-    if (!code) code = grpo__check(&g->config);
-    if (!code && c->objective.beta > 0 && !g->batch.ref_logprobs)
-        code = grpo__fail(g, GRPO_BAD_INPUT, "objective.beta was 0 at grpo_new(), so there is no "
-                          "reference policy: set it before");
-    if (!code && grpo__uses_exact_kl(c) && !g->batch.kl)
-        code = grpo__fail(g, GRPO_BAD_INPUT, "exact KL needs memory: set objective.kl before "
-                          "grpo_new()");
+    int pass, i, n, code = grpo__enter(g, "grpo_update", 1, GRPO__COMPARED);
     if (code) return code;
+    c = &g->config;
     memset(&m, 0, sizeof m);
     grpo__measure_batch(g, &m);
     n = g->batch.num_prompts;
@@ -7391,13 +7521,18 @@ int grpo_update(grpo *g, grpo_metrics *metrics) {
 }
 
 int grpo_set_reference(grpo *g, float alpha) {
-    struct grpo__machinery *w = g->machinery;
+    struct grpo__machinery *w;
+    int code = grpo__enter(g, "grpo_set_reference", alpha >= 0 && alpha <= 1, GRPO__EMPTY);
+    if (code) return code;
+    w = g->machinery;
     if (!w->reference)
         return grpo__fail(g, GRPO_BAD_INPUT, w->shape.rank ? "with lora the reference is the model "
                           "without its adapters: it cannot be set" : "there is no reference policy:"
                           " set objective.beta before grpo_new()");
+    if (!g->state.reference_set) alpha = 1;
     w->backend->mix(w->context, w->reference, w->weights, 1.0f - alpha, alpha, g->num_parameters);
     grpo__weights_changed(g, GRPO_REFERENCE);
+    g->state.reference_set = 1;
     return grpo__device_check(g);
 }
 
@@ -7406,7 +7541,9 @@ static int grpo__append_metrics(grpo *g, const grpo_metrics *m);              /*
 int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics *metrics) {
     grpo_metrics m;
     double start = grpo__seconds();
-    int every = g->config.ref_model_sync_steps, code;
+    int every, code = grpo__enter(g, "grpo_step", prompts != NULL, GRPO__EMPTY);
+    if (code) return code;
+    every = g->config.ref_model_sync_steps;
     memset(&m, 0, sizeof m);
     code = grpo_rollout(g, prompts, num_prompts);             /* 1. sample G completions of each */
     if (!code) code = grpo_score(g);                          /* 2. reward them                  */
@@ -7474,9 +7611,13 @@ static int grpo__weigh(grpo *g) {
 
 int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
                const grpo_completion *completions) {
-    struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    int i, code, elsewhere = 0, p;
+    struct grpo__machinery *w;
+    grpo_batch *b;
+    int i, elsewhere = 0;
+    int code = grpo__enter(g, "grpo_adopt", prompts && completions, GRPO__EMPTY);
+    if (code) return code;
+    w = g->machinery;
+    b = &g->batch;
     if (num_prompts > g->config.num_prompts)
         return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
                           num_prompts, g->config.num_prompts);
@@ -7497,11 +7638,7 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
     g->machinery->stage = code ? GRPO__EMPTY : GRPO__ROLLED;
     if (code) return code;
     if (elsewhere) b->sampling_logprobs = w->drawn_elsewhere;
-    g->state.step++;
-    for (p = 0; p < num_prompts; p++)
-        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
-    g->state.num_tokens += (double)b->offsets[b->num_sequences];
-    return GRPO_OK;
+    return grpo__count_batch(g);
 }
 
 /* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
@@ -7529,7 +7666,8 @@ int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learnin
              double *loss) {
     grpo_objective likelihood;
     grpo__sums sums;
-    int code = grpo__answers_batch(g, prompts, num_prompts);
+    int code = grpo__enter(g, "grpo_sft", prompts != NULL, GRPO__EMPTY);
+    if (!code) code = grpo__answers_batch(g, prompts, num_prompts);
     memset(&likelihood, 0, sizeof likelihood);
     likelihood.loss = GRPO_LOSS_REINFORCE;                    /* -A log pi, A = 1                */
     likelihood.average = GRPO_AVERAGE_TOKEN;
@@ -7544,9 +7682,11 @@ int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampl
                   uint64_t seed, char *text, size_t capacity) {
     grpo__draw d;
     size_t n;
-    int code = grpo__how_to_draw(g, &d, sampling, 0);
+    int code = grpo__enter(g, "grpo_generate", prompt && text, GRPO__EMPTY);
+    if (!code) code = grpo__how_to_draw(g, &d, sampling ? sampling : &g->config.sampling, 0);
+    if (code) return code;
     d.seed = seed;
-    if (!code) code = grpo__begin_batch(g, prompt, 1, 1);
+    code = grpo__begin_batch(g, prompt, 1, 1);
     if (!code) code = grpo__sample(g, &d, 0, 1);
     if (!code) code = grpo__finish_batch(g);
     g->machinery->stage = GRPO__EMPTY;
@@ -7596,11 +7736,14 @@ static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grp
 
 int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples, int k,
                   grpo_evaluation *evaluation) {
-    const struct grpo__machinery *w = g->machinery;
+    const struct grpo__machinery *w;
     const grpo_sampling greedily = { 0, 0, 1, 0 };
     grpo_evaluation greedy;
-    int L = g->config.max_completion_length, code;
-    int most = grpo__min(w->max_sequences, w->max_rows);
+    int L, most, code = grpo__enter(g, "grpo_evaluate", prompts && evaluation, GRPO__EMPTY);
+    if (code) return code;
+    w = g->machinery;
+    L = g->config.max_completion_length;
+    most = grpo__min(w->max_sequences, w->max_rows);
     most = grpo__min(most, (w->max_slots - g->config.max_prompt_length) / L);
     if (num_prompts < 1 || num_samples < 0 || num_samples > most
         || (num_samples && (k < 1 || k > num_samples)))
@@ -7630,6 +7773,7 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
 void grpo_gae(int num_sequences, const int *offsets, const float *rewards, const float *values,
               float gamma, float lam, float *advantages, float *returns) {
     int i, t;
+    if (!offsets || !rewards || !advantages) return;
     for (i = 0; i < num_sequences; i++) {
         double A = 0, next = 0;
         for (t = offsets[i + 1]; t-- > offsets[i]; ) {
@@ -7651,9 +7795,6 @@ static int grpo__take_returns(grpo *g) {
     const grpo_objective *o = &g->config.objective;
     float *rewards = g->machinery->new_dlogprobs;
     int i, t, gae = o->advantage == GRPO_ADVANTAGE_GAE, code = GRPO_OK;
-    if (gae && !b->values)
-        return grpo__fail(g, GRPO_BAD_INPUT,
-                          "advantage gae needs memory: set it before grpo_new()");
     if (gae) code = grpo_values(grpo__critic_of(g), g, b->values);
     if (code && grpo__critic_of(g) != g)
         return grpo__fail(g, code, "critic: %s", grpo_error(g->config.critic));
@@ -7669,7 +7810,7 @@ static int grpo__take_returns(grpo *g) {
 
 /* ---- the value model */
 grpo_config grpo_critic_config(const grpo_config *policy) {
-    grpo_config c = *policy;
+    grpo_config c = policy ? *policy : grpo_defaults();
     c.model.num_labels = 1;
     c.model.value_head = 0;
     c.objective = grpo_objective_preset("trl", NULL);         /* beta 0: no reference            */
@@ -7684,7 +7825,10 @@ grpo_config grpo_critic_config(const grpo_config *policy) {
 
 int grpo_copy_weights(grpo *to, const grpo *from) {
     float staging[1024];
-    int i, j;
+    int i, j, code = grpo__enter(to, "grpo_copy_weights", from != NULL, GRPO__EMPTY);
+    if (!code && (code = grpo__enter(from, "grpo_copy_weights", 1, GRPO__EMPTY)) != GRPO_OK)
+        grpo__fail(to, code, "the other model: %s", grpo_error(from));
+    if (code) return code;
     for (i = 0; i < grpo__num_tensors(&to->config.model); i++)
         for (j = 0; j < grpo__num_tensors(&from->config.model); j++) {
             grpo__tensor a = grpo__tensor_at(&to->config.model, i);
@@ -7733,14 +7877,16 @@ static int grpo__lend_batch(grpo *critic, const grpo *g) {
 }
 
 int grpo_values(grpo *critic, const grpo *g, float *values) {
-    grpo_batch own = critic->batch;
+    grpo_batch own;
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     grpo__found to = { NULL, NULL, NULL, NULL };
-    int code = grpo__lend_batch(critic, g);
+    int code = grpo__enter(critic, "grpo_values", g && values, GRPO__EMPTY);
+    if (code) return code;
+    if ((code = grpo__enter(g, "grpo_values", 1, GRPO__ROLLED)) != GRPO_OK)
+        return critic == g ? code : grpo__fail(critic, code, "the policy: %s", grpo_error(g));
+    own = critic->batch;
+    code = grpo__lend_batch(critic, g);
     to.values = values;
-    if (g->machinery->stage < GRPO__ROLLED)
-        code = grpo__fail(critic, GRPO_BAD_INPUT, "grpo_values: there is no batch: call "
-                          "grpo_rollout() first");
     if (!code) code = grpo__batch_forward(critic, GRPO_POLICY, &way, &to);
     critic->batch = own;
     return code;
@@ -7759,6 +7905,8 @@ double grpo_value_loss(int num_tokens, const float *values, const float *old_val
                        float *dvalues, double *clipfrac) {
     int t, held, clips = 0, n = grpo__counted(mask, 0, num_tokens);
     double loss = 0, d, share = n ? 1.0 / n : 0;
+    if (clipfrac) *clipfrac = 0;
+    if (!values || !old_values || !returns) return (double)NAN;
     for (t = 0; t < num_tokens; t++) {
         d = 0;
         if (!mask || mask[t]) {
@@ -7834,7 +7982,8 @@ static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grp
         float rate = c->learning_rate * grpo_schedule(c->lr_scheduler_type,
                                                       critic->state.optimizer_step++,
                                                       c->warmup_steps, c->max_steps);
-        code = grpo__lend_batch(critic, g);
+        code = grpo__enter(critic, "the update", 1, GRPO__EMPTY);
+        if (!code) code = grpo__lend_batch(critic, g);
         if (!code) code = grpo__critic_gradient(critic, g, first, end, sums);
         critic->batch = own;
         if (!code) code = grpo_optimize(critic, rate, NULL);
@@ -7852,6 +8001,7 @@ static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grp
 double grpo_preference_loss(int num_pairs, const float *scores, float *dscores) {
     double loss = 0;
     int i;
+    if (!scores) return (double)NAN;
     for (i = 0; i < num_pairs; i++) {
         double x = (double)scores[2 * i] - (double)scores[2 * i + 1];
         double d = -1 / (1 + exp(x)) / num_pairs;
@@ -7925,9 +8075,11 @@ static int grpo__preference_gradient(grpo *g, double *loss, double *accuracy) {
 int grpo_train_preferences(grpo *g, const grpo_preference *pairs, int num_pairs,
                            float learning_rate, double *loss, double *accuracy) {
     double found = 0, right = 0;
-    int code = grpo__need_reward_model(g);
+    int code = grpo__enter(g, "grpo_train_preferences", pairs != NULL, GRPO__EMPTY);
+    if (!code) code = grpo__need_reward_model(g);
+    if (code) return code;
     g->machinery->stage = GRPO__EMPTY;
-    if (!code) code = grpo__place_pairs(g, pairs, num_pairs);
+    code = grpo__place_pairs(g, pairs, num_pairs);
     if (!code) code = grpo__preference_gradient(g, &found, &right);
     if (!code) code = grpo_optimize(g, learning_rate, NULL);
     if (!code && loss) *loss = found;
@@ -7971,7 +8123,10 @@ static int grpo__place_samples(grpo *g, const grpo_sample *samples, int n, int *
 
 int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *user) {
     grpo *g = (grpo *)user;
-    int i, placed, code = grpo__need_reward_model(g);
+    int i, placed, code = grpo__enter(g, "grpo_reward_model", samples && rewards && n >= 0,
+                                      GRPO__EMPTY);
+    if (!code) code = grpo__need_reward_model(g);
+    if (code) return code;
     g->machinery->stage = GRPO__EMPTY;
     for (i = 0; i < n && !code; i += placed) {
         placed = grpo__place_samples(g, samples + i, n - i, &code);
@@ -8031,7 +8186,7 @@ static void grpo__append_escaped(grpo__text *t, const char *s, int most) {
 
 /* ---- metrics: one object a line. TRL's names; those under critic are veRL's; kl/k1 to beta, and
  * what follows the critic's, are ours */
-int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
+static int grpo__metrics_text(const grpo_metrics *m, char *text, size_t capacity) {
     const struct { const char *name; double value; } table[] = {
         { "loss", m->loss }, { "policy_loss", m->policy_loss }, { "grad_norm", m->grad_norm },
         { "learning_rate", m->learning_rate }, { "step_time", m->step_time },
@@ -8071,7 +8226,7 @@ int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
         grpo__append(&t, ",\"%s\":", table[i].name);
         grpo__append_number(&t, table[i].value, 9, 0);
     }
-    for (i = 0; i < 2 * grpo__min(m->num_rewards, GRPO_MAX_REWARDS); i++) {
+    for (i = 0; i / 2 < grpo__min(m->num_rewards, GRPO_MAX_REWARDS); i++) {
         grpo__append(&t, ",\"rewards/");
         grpo__append_escaped(&t, m->reward_names[i / 2], GRPO_NAME_LENGTH);
         grpo__append(&t, i % 2 ? "/std\":" : "/mean\":");
@@ -8081,8 +8236,12 @@ int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
     return (int)t.length;
 }
 
+int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
+    return m && (text || !capacity) ? grpo__metrics_text(m, text, capacity) : GRPO_BAD_INPUT;
+}
+
 static int grpo__append_metrics(grpo *g, const grpo_metrics *m) {
-    char line[8192];                /* the longest, all names escaped, is under 6000             */
+    char line[6144];                /* the longest, all names escaped, is under 6000             */
     size_t n = (size_t)grpo_metrics_json(m, line, sizeof line - 1);
     FILE *file;
     int done, why;
@@ -8105,6 +8264,8 @@ typedef struct grpo__file {
     int number;                     /* of the file, from 1                                       */
     int kind;                       /* GRPO__MODEL ...                                           */
     float *buffer;                  /* LoRA: an A^T and a B, on their way                        */
+    float *chunk;                   /* numbers on their way between file and backend, and behind */
+                                    /*     them their bytes                                      */
     int indexed;                    /* 1: an index says which file has what                      */
     int placing;                    /* 1: it is read into place, 0: only looked at               */
     size_t start;                   /* where the numbers begin                                   */
@@ -8152,6 +8313,7 @@ static int grpo__close(grpo__file *f, int written) {
     grpo__end_file(f, written);
     grpo__release(f->c, f->slots);
     grpo__release(f->c, f->buffer);
+    grpo__release(f->c, f->chunk);
     return f->code;
 }
 
@@ -8580,10 +8742,12 @@ static int grpo__load_lora(grpo_config *config, const char *folder, int *found) 
 static int grpo__write_lora(grpo *g, const char *folder) {
     const grpo_lora *l = &g->config.lora;
     const char *base = g->machinery->base;
-    char text[8192];
-    grpo__text t = { text, sizeof text, 0 };
+    grpo__text t = { NULL, 8192, 0 };                         /* 1,024 escaped bytes are 6,144   */
     grpo__file f;
     int i, more = 0;
+    grpo__open(&f, &g->config, folder, "adapter_config.json.tmp", GRPO__WRITE);
+    t.bytes = f.text = (char *)grpo__file_memory(&f, t.capacity);
+    if (!f.text) return grpo__close(&f, 1);
     grpo__append(&t, "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": \"CAUSAL_LM\",\n"
                  "  \"base_model_name_or_path\": %s", *base ? "\"" : "null");
     grpo__append_escaped(&t, base, GRPO__PATH);
@@ -8596,17 +8760,20 @@ static int grpo__write_lora(grpo *g, const char *folder) {
                          strchr(grpo__module_names[i], '.') + 1);
     grpo__append(&t, "],\n  \"lora_dropout\": 0.0,\n  \"bias\": \"none\",\n"
                  "  \"fan_in_fan_out\": false,\n  \"inference_mode\": true\n}\n");
-    grpo__open(&f, &g->config, folder, "adapter_config.json.tmp", GRPO__WRITE);
-    grpo__write(&f, text, t.length);
+    grpo__write(&f, f.text, t.length);
     return grpo__close(&f, 1);
 }
 
 int grpo_load_config(grpo_config *config, const char *folder) {
     static const char *const names[] = { "config.json", "generation_config.json" };
-    grpo_config c = *config;
+    grpo_config c;
     const char *json;
     grpo__file f;
-    int i, lora, code = grpo__load_lora(config, folder, &lora);
+    int i, lora, code;
+    if (!config) return GRPO_BAD_INPUT;
+    if (!folder) return grpo__fail_config(config, GRPO_BAD_INPUT, "grpo_load_config: no folder");
+    c = *config;
+    code = grpo__load_lora(config, folder, &lora);
     if (code || lora) return code;
     for (i = 0; i < (c.encode ? 2 : 1) && !code; i++) {
         json = grpo__open(&f, config, folder, names[i], i ? GRPO__TRY : GRPO__READ)
@@ -8665,7 +8832,7 @@ enum { GRPO__MODEL, GRPO__STATE, GRPO__ADAPTERS };            /* what a file hol
 enum { GRPO__F32, GRPO__BF16, GRPO__F16, GRPO__DTYPES };
 static const struct { const char *name, *torch; size_t size; } grpo__dtypes[GRPO__DTYPES] = {
     { "F32", "float32", 4 }, { "BF16", "bfloat16", 2 }, { "F16", "float16", 2 } };
-enum { GRPO__CHUNK = 8192 };        /* numbers on their way between file and backend             */
+enum { GRPO__CHUNK = 8192 };        /* numbers on their way at one time                          */
 
 typedef struct grpo__slot {
     char   name[GRPO__NAME];
@@ -8761,6 +8928,7 @@ static void grpo__add_slots(grpo__file *f, const grpo *g, int kind, int reading)
     size_t width = (size_t)w->shape.H + (size_t)grpo__max(w->shape.F, w->shape.Q);
     f->kind = kind;
     f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
+    f->chunk = (float *)grpo__file_memory(f, 2 * GRPO__CHUNK * sizeof(float));
     if (w->shape.rank)
         f->buffer = (float *)grpo__file_memory(f, grpo__multiply(grpo__size(w->shape.rank, 4),
                                                                  width));
@@ -8871,6 +9039,8 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int dtype) {
                       (long long)g->state.step, (long long)g->state.optimizer_step,
                       (long long)g->state.adam_step, g->state.num_tokens,
                       (unsigned long long)g->config.seed);
+    if (state && g->machinery->reference && !g->state.reference_set)
+        grpo__append(&t, ",\"reference_set\":\"0\"");
     if (state && g->config.lora.rank)
         grpo__append(&t, ",\"base\":\"%llu\"", (unsigned long long)g->machinery->frozen);
     if (state && grpo__adapts(&g->config.objective))
@@ -8928,8 +9098,8 @@ static void grpo__fetch(grpo__file *f, const grpo *g, const grpo__slot *s, size_
 }
 
 static void grpo__write_slot(grpo__file *f, const grpo *g, const grpo__slot *s, int dtype) {
-    float floats[GRPO__CHUNK];
-    unsigned char bytes[4 * GRPO__CHUNK];
+    float *floats = f->chunk;
+    unsigned char *bytes = (unsigned char *)(f->chunk + GRPO__CHUNK);
     size_t size = grpo__dtypes[dtype].size, at, n, i;
     for (at = 0; at < s->count && !f->code; at += n) {
         n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
@@ -9096,8 +9266,8 @@ static void grpo__put(grpo__file *f, const grpo *g, const grpo__slot *s, size_t 
 }
 
 static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
-    unsigned char bytes[4 * GRPO__CHUNK];
-    float x[GRPO__CHUNK];
+    float *x = f->chunk;
+    unsigned char *bytes = (unsigned char *)(f->chunk + GRPO__CHUNK);
     size_t size = grpo__dtypes[s->dtype].size, at, n, i;
     for (at = 0; at < s->count && !f->code; at += n) {
         n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
@@ -9157,10 +9327,12 @@ static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
         grpo__bad(f, "the adapters", "are of another model: grpo_load() that first");
     if (grpo__counter(f, header, "grpo_format_version", 1) != 1)
         grpo__bad(f, "grpo_format_version", "is not 1");
-    s->step = (int64_t)grpo__counter(f, header, "step", INT64_MAX);
-    s->optimizer_step = (int64_t)grpo__counter(f, header, "optimizer_step", INT64_MAX);
-    s->adam_step = (int64_t)grpo__counter(f, header, "adam_step", INT64_MAX);
+    s->step = (int64_t)grpo__counter(f, header, "step", GRPO__MOST_STEPS);
+    s->optimizer_step = (int64_t)grpo__counter(f, header, "optimizer_step", GRPO__MOST_STEPS);
+    s->adam_step = (int64_t)grpo__counter(f, header, "adam_step", GRPO__MOST_STEPS);
     s->num_tokens = (double)grpo__counter(f, header, "num_tokens", UINT64_C(1) << 53);
+    s->reference_set = !grpo__field(f, grpo__field(f, header, "__metadata__"), "reference_set")
+                    || grpo__counter(f, header, "reference_set", 0);
     g->config.seed = grpo__counter(f, header, "seed", UINT64_MAX);
     if (!grpo__adapts(o)) return;
     o->beta = grpo__float_of((uint32_t)grpo__counter(f, header, "beta", UINT32_MAX));
@@ -9213,6 +9385,7 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
     grpo__weights_changed(g, GRPO_POLICY);
     if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);
     g->state = read.state;
+    if (kind == GRPO__MODEL) g->state.reference_set = 1;
     g->config.objective = read.config.objective;
     g->config.seed = read.config.seed;
     return grpo__device_check(g);
@@ -9221,9 +9394,12 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
 /* What the shapes of the weights cannot tell, config.json must confirm. */
 int grpo_load(grpo *g, const char *folder) {
     char theirs[GRPO__NAME];
-    const grpo_lora *ours = &g->config.lora;
-    grpo_config c = g->config;
-    int code, lora;
+    const grpo_lora *ours;
+    grpo_config c;
+    int lora, code = grpo__enter(g, "grpo_load", folder != NULL, GRPO__EMPTY);
+    if (code) return code;
+    ours = &g->config.lora;
+    c = g->config;
     code = grpo__load_lora(&c, folder, &lora);
     c.encode = NULL;                                          /* no eos_token_ids are wanted     */
     if (!lora && !code) code = grpo_load_config(&c, folder);
@@ -9242,20 +9418,25 @@ int grpo_load(grpo *g, const char *folder) {
     return code;
 }
 
-int grpo_resume(grpo *g, const char *folder) { return grpo__load(g, folder, GRPO__STATE); }
+int grpo_resume(grpo *g, const char *folder) {
+    int code = grpo__enter(g, "grpo_resume", folder != NULL, GRPO__EMPTY);
+    return code ? code : grpo__load(g, folder, GRPO__STATE);
+}
 
 /* All files first as NAME.tmp: if one cannot be written, the old ones are still as they were. A
  * kill between two renames leaves each file whole, the old or the new: a state is complete by
  * itself, and config.json comes last, so a new folder that has one is complete. (For one model its
  * text is always the same; a folder is not for two.) */
 int grpo_save(grpo *g, const char *folder, int flags) {
-    int kind = g->config.lora.rank && !(flags & GRPO_SAVE_MERGED) ? GRPO__ADAPTERS : GRPO__MODEL;
+    int adapters = g && g->config.lora.rank && !(flags & GRPO_SAVE_MERGED);
+    int kind = adapters ? GRPO__ADAPTERS : GRPO__MODEL;
     const char *const names[] = { grpo__archives[GRPO__STATE], grpo__archives[kind],
                                   kind == GRPO__MODEL ? "config.json" : "adapter_config.json" };
     int dtype = flags & GRPO_SAVE_BF16 ? GRPO__BF16 : flags & GRPO_SAVE_F16 ? GRPO__F16 : GRPO__F32;
-    int state = (flags & GRPO_SAVE_STATE) != 0, i, code = GRPO_OK;
+    int state = (flags & GRPO_SAVE_STATE) != 0, i, code;
     char from[GRPO__PATH], to[GRPO__PATH];
-    if (!folder || !*folder || strlen(folder) > GRPO__PATH - 32)
+    if ((code = grpo__enter(g, "grpo_save", folder != NULL, GRPO__EMPTY)) != GRPO_OK) return code;
+    if (!*folder || strlen(folder) > GRPO__PATH - 32)
         return grpo__fail(g, GRPO_BAD_INPUT, "the name of the folder is empty or too long");
     if (flags & GRPO_SAVE_BF16 && flags & GRPO_SAVE_F16)
         return grpo__fail(g, GRPO_BAD_INPUT, "GRPO_SAVE_BF16 and GRPO_SAVE_F16: choose one");
@@ -9299,11 +9480,11 @@ typedef struct grpo__trial_ints {   /* of grpo_rows and grpo_targets            
 typedef struct grpo__trial {
     const grpo_backend *b;
     void *context;
-    grpo_log_function log;
-    void *user;
+    grpo_config config, variant;    /* the caller's backend, allocator and log; of one trial     */
     int failures;
     double tolerance, step;         /* one float has 24 bits; a build in double has 53           */
     float host[GRPO__T_FLOATS], weigh[2048], gradient[GRPO__T_FLOATS]; /* x, dL/dout, dL/dx      */
+    float found[2048], noise[GRPO__T_FLOATS];
     float *in, *din, *out, *dout, *rstd, *scratch, *turns;    /* B                               */
     grpo__trial_ints *ints;         /* B                                                         */
     grpo_rows rows;
@@ -9389,12 +9570,11 @@ static void grpo__try_kl(grpo__trial *t) {
 
 /* The loss where input i is x. */
 static double grpo__trial_loss(grpo__trial *t, grpo__operation run, int i, float x, int n_out) {
-    float out[2048];
     double loss = 0;
     t->b->upload(t->context, t->in + i, &x, sizeof x);
     run(t);
-    t->b->download(t->context, out, t->out, (size_t)n_out * sizeof(float));
-    for (i = 0; i < n_out; i++) loss += (double)out[i] * (double)t->weigh[i];
+    t->b->download(t->context, t->found, t->out, (size_t)n_out * sizeof(float));
+    for (i = 0; i < n_out; i++) loss += (double)t->found[i] * (double)t->weigh[i];
     return loss;
 }
 
@@ -9404,7 +9584,7 @@ static void grpo__report(grpo__trial *t, const char *what, double error) {
     t->failures += !ok;
     snprintf(text, sizeof text, "%s %-44s worst relative error %.1e", ok ? "ok  " : "FAIL", what,
             error);
-    if (t->log) t->log(text, t->user);
+    if (t->config.log) t->config.log(text, t->config.user);
 }
 
 static void grpo__try(grpo__trial *t, const char *name, grpo__operation run, int n_in, int n_out) {
@@ -9502,27 +9682,29 @@ static const char *const grpo__t_objectives[GRPO__T_VARIANTS] = {
     "ppo kl_in_reward=0 kl=full vf_coef=0.5", "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05",
     "dr_grpo beta=0.1 kl=full" };
 
-static grpo_config grpo__trial_config(const grpo__trial *t, int variant) {
-    grpo_config c = grpo_defaults();
-    c.backend = t->b;
-    c.vocabulary = "0123456789";
-    c.threads = 1;
-    c.model.hidden_size = 16; c.model.intermediate_size = 24;
-    c.model.num_key_value_heads = 2;
-    c.model.head_dim = variant % 2 ? 6 : 4;
-    c.model.attention_bias = variant % 2;
-    c.model.qk_norm = variant % 3 == 0;
-    c.model.tie_word_embeddings = variant % 2;
-    c.model.initializer_range = 0.3f;
-    c.model.value_head = variant == 8;
-    c.num_prompts = 2; c.num_generations = 3; c.max_prompt_length = 4; c.max_completion_length = 5;
-    c.micro_batch_prompts = 1 + variant % 2;
-    c.sampling.temperature = 0.8f;
-    c.sampling.top_k = variant % 2 ? 7 : 0;
-    grpo_objective_set(&c.objective, grpo__t_objectives[variant], NULL);
-    if (variant == 9) { c.lora.rank = 3; c.lora.alpha = 5.0f; }
-    if (variant == 10) { c.lora.rank = 2; c.lora.targets = GRPO_LORA_K | GRPO_LORA_UP; }
-    grpo_add_reward(&c, "trial", grpo__try_reward, 1.0f, NULL);
+static grpo_config *grpo__trial_config(grpo__trial *t, int variant) {
+    grpo_config *c = &t->variant;
+    *c = t->config;
+    c->log = NULL;
+    c->vocabulary = "0123456789";
+    c->threads = 1;
+    c->model.hidden_size = 16; c->model.intermediate_size = 24;
+    c->model.num_key_value_heads = 2;
+    c->model.head_dim = variant % 2 ? 6 : 4;
+    c->model.attention_bias = variant % 2;
+    c->model.qk_norm = variant % 3 == 0;
+    c->model.tie_word_embeddings = variant % 2;
+    c->model.initializer_range = 0.3f;
+    c->model.value_head = variant == 8;
+    c->num_prompts = 2; c->num_generations = 3;
+    c->max_prompt_length = 4; c->max_completion_length = 5;
+    c->micro_batch_prompts = 1 + variant % 2;
+    c->sampling.temperature = 0.8f;
+    c->sampling.top_k = variant % 2 ? 7 : 0;
+    grpo_objective_set(&c->objective, grpo__t_objectives[variant], NULL);
+    if (variant == 9) { c->lora.rank = 3; c->lora.alpha = 5.0f; }
+    if (variant == 10) { c->lora.rank = 2; c->lora.targets = GRPO_LORA_K | GRPO_LORA_UP; }
+    grpo_add_reward(c, "trial", grpo__try_reward, 1.0f, NULL);
     return c;
 }
 
@@ -9547,10 +9729,14 @@ static double grpo__graph_loss(grpo *g) {
 static void grpo__graph_move(grpo *g, size_t begin, size_t n, const float *x,
                              const float *direction, double s) {
     struct grpo__machinery *w = g->machinery;
-    float moved[GRPO__T_FLOATS];
+    float moved[512];
     size_t i;
-    for (i = 0; i < n; i++) moved[i] = (float)((double)x[i] + s * (double)direction[i]);
-    w->backend->upload(w->context, w->trained + begin, moved, n * sizeof(float));
+    for (i = 0; i < n; i++) {
+        moved[i % 512] = (float)((double)x[i] + s * (double)direction[i]);
+        if (i % 512 == 511 || i == n - 1)
+            w->backend->upload(w->context, w->trained + begin + i / 512 * 512, moved,
+                               (i % 512 + 1) * sizeof(float));
+    }
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
@@ -9586,14 +9772,14 @@ static double grpo__graph_tensor(grpo *g, size_t begin, size_t n, const float *x
 }
 
 static int grpo__try_graph(grpo__trial *t, int variant) {
-    grpo_config c = grpo__trial_config(t, variant);
-    float *x = t->host, *dx = t->gradient, noise[GRPO__T_FLOATS];
+    grpo_config *c = grpo__trial_config(t, variant);
+    float *x = t->host, *dx = t->gradient, *noise = t->noise;
     struct grpo__machinery *w;
     grpo_prompt prompts[2];
     grpo__sums sums;
     char what[64];
     double worst = 0;
-    grpo *g = grpo_new(&c);
+    grpo *g = grpo_new(c);
     size_t n, j;
     int i, code;
     if (!g) return GRPO_NO_MEMORY;
@@ -9624,24 +9810,30 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     return code;
 }
 
-int grpo_selftest(const grpo_backend *backend, grpo_log_function log, void *user) {
-    grpo_config c = grpo_defaults();
-    grpo__trial *t = (grpo__trial *)malloc(sizeof *t);
-    int i, code;
+int grpo_selftest(const grpo_config *config) {
+    int ours = !config || !config->allocate, i, code;
+    grpo__trial *t;
+    if (config && !config->allocate != !config->release) return GRPO_BAD_INPUT;
+    t = (grpo__trial *)(ours ? malloc(sizeof *t) : config->allocate(sizeof *t, config->user));
     if (!t) return GRPO_NO_MEMORY;
     memset(t, 0, sizeof *t);
-    t->b = backend ? backend : grpo_cpu();
-    t->log = log;
-    t->user = user;
+    t->config = grpo_defaults();
+    if (config) {
+        t->config.backend = config->backend; t->config.log = config->log;
+        t->config.allocate = config->allocate; t->config.release = config->release;
+        t->config.user = config->user;
+    }
+    if (!t->config.backend) t->config.backend = grpo_cpu();
+    t->config.threads = 1;
+    t->b = t->config.backend;
     t->step = sizeof(float) > 4 ? 1e-5 : 1e-3;
     t->tolerance = sizeof(float) > 4 ? 1e-6 : 1e-2;
-    c.threads = 1;
-    t->context = t->b->open(&c, c.error);
+    t->context = t->b->open(&t->config, t->config.error);
     code = t->context ? grpo__try_operations(t) : GRPO_DEVICE;
     if (t->context) t->b->close(t->context);
     for (i = 0; i < GRPO__T_VARIANTS && !code; i++) code = grpo__try_graph(t, i);
     i = t->failures;
-    free(t);
+    grpo__release(&t->config, t);
     return code ? code : i;
 }
 

@@ -335,6 +335,7 @@ static void print_line(const char *message, void *user) { (void)user; printf("  
 int main(void)
 {
     grpo_backend far = far_backend();
+    grpo_config c = grpo_defaults();
     grpo_metrics on_cpu, on_far;
     char said_cpu[64] = "", said_far[64] = "";
     int variant, more, failures;
@@ -350,7 +351,9 @@ int main(void)
     }
     if (sizeof(void *) != 8) printf("skipped: addresses that fault need 64 bits\n");
     remove_checkpoint("test_backend_checkpoint");
-    failures = grpo_selftest(sizeof(void *) == 8 ? &far : NULL, print_line, NULL);
+    c.backend = sizeof(void *) == 8 ? &far : NULL;
+    c.log = print_line;
+    failures = grpo_selftest(&c);
     CHECK(failures == 0, "%d self-tests failed", failures);
     return check_finish();
 }

@@ -123,7 +123,10 @@ static void test_scalar_models(void)
 
 int main(void)
 {
-    int failures = grpo_selftest(NULL, print_line, NULL);
+    grpo_config c = grpo_defaults();
+    int failures;
+    c.log = print_line;
+    failures = grpo_selftest(&c);
     CHECK(sizeof(float) == 8, "floats must be doubles here");
     CHECK(failures == 0, "%d self-tests failed", failures);
     test_scalar_models();

@@ -133,25 +133,62 @@ static void test_splits(void)
     }
 }
 
-/* Within a memory budget activations are computed again instead of kept: less memory, same bits. */
+/* The least budget with which a config is accepted, by bisection. */
+static size_t least_budget(grpo_config c)
+{
+    grpo_memory needed;
+    size_t no = 0, yes;
+    c.memory_budget = 0;
+    CHECK(!grpo_memory_needed(&c, &needed), "%s", c.error);
+    for (yes = needed.total; yes - no > 1; ) {
+        size_t middle = no + (yes - no) / 2;
+        int code;
+        c.memory_budget = middle;
+        code = grpo_memory_needed(&c, &needed);
+        CHECK(code == GRPO_NO_MEMORY || (!code && needed.total <= middle), "%.0f: %s",
+              (double)middle, c.error);
+        if (code) no = middle; else yes = middle;
+    }
+    return yes;
+}
+
+/* Within a memory budget activations are computed again instead of kept, then passes have fewer
+ * groups, down to one, whatever they may have: less memory, same bits. */
 static void test_budget(void)
 {
-    grpo_config a = small_config(), b = a;
-    grpo_memory all, least, needed;
-    CHECK(!grpo_memory_needed(&a, &all), "%s", a.error);
-    b.memory_budget = 1;
-    b.micro_batch_prompts = 1;
-    CHECK(grpo_memory_needed(&b, &least) == GRPO_NO_MEMORY && strstr(b.error, "memory_budget"),
-          "a budget of one byte: %s", b.error);
-    CHECK(!grpo_new(&b), "a policy within one byte");
-    b.memory_budget = least.total;
-    CHECK(!grpo_memory_needed(&b, &needed) && needed.total == least.total
-          && least.total < all.total, "least %.0f, needed %.0f, all %.0f", (double)least.total,
-          (double)needed.total, (double)all.total);
-    same_run(&a, &b, "memory budget");
-    b.memory_budget = all.total;
-    b.micro_batch_prompts = 0;
-    CHECK(!grpo_memory_needed(&b, &needed) && needed.total == all.total, "a budget that suffices");
+    static const int asked[][2] = { { 0, 0 }, { 3, 0 }, { 0, 2 }, { 4, 4 } };
+    grpo_config a = small_config(), b;
+    grpo_memory all, one, needed;
+    size_t i, least, part;
+    int shape;
+    a.memory_budget = 1;
+    CHECK(!grpo_new(&a) && strstr(a.error, "memory_budget"), "a policy within one byte: %s",
+          a.error);
+    for (shape = 0; shape < 3; shape++) {
+        a = small_config();
+        if (shape == 1) { a.num_generations = 3; a.model.value_head = 1; a.num_prompts = 9; }
+        if (shape == 2) { a.sampling.top_k = 5; a.objective.kl = GRPO_KL_FULL; }
+        if (shape == 2) a.max_prompt_length = 60;
+        CHECK(!grpo_memory_needed(&a, &all), "%s", a.error);
+        b = a;
+        b.micro_batch_prompts = b.rollout_batch_prompts = 1;
+        CHECK(!grpo_memory_needed(&b, &one) && one.total < all.total, "%s", b.error);
+        for (i = 0; i < sizeof asked / sizeof *asked; i++) {
+            b = a;
+            b.micro_batch_prompts = asked[i][0];
+            b.rollout_batch_prompts = asked[i][1];
+            least = least_budget(b);
+            CHECK(least == one.total, "shape %d, %d and %d asked for: %.0f bytes at least, a group "
+                  "needs %.0f", shape, asked[i][0], asked[i][1], (double)least, (double)one.total);
+        }
+        for (part = 0; part < 4; part++) {
+            b = a;
+            b.memory_budget = one.total + part * (all.total - one.total) / 4;
+            same_run(&a, &b, "memory budget");
+        }
+        b.memory_budget = all.total;
+        CHECK(!grpo_memory_needed(&b, &needed) && needed.total == all.total, "it is enough");
+    }
 }
 
 /* Equal rewards and no KL: the group has no gradient and is left out, and the gradient is the one

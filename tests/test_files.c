@@ -1325,7 +1325,7 @@ static void test_state(void)
     b = trained(&c, 1);
     c.objective.beta = 0;
     plain = trained(&c, 0);
-    a->state.step = INT64_MAX;
+    a->state.step = INT32_MAX - 1;
     a->state.num_tokens = 9007199254740991.0;
     saved = everything(a, &size);
     before = everything(b, &size);
