@@ -6419,17 +6419,16 @@ static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences 
     return k;
 }
 
-/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the first
- * is the smaller (or as small), and 0 where a clip, a cap or the bound on log r holds. Optional:
- * r capped at delta before r A; for A < 0 the loss capped at -dual_clip A. The comparisons are
- * turned so that a NaN comes through in both the loss and its derivative. */
+/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the smaller
+ * one has r itself in it, and 0 where that is a bound instead. Optional: r capped at delta before
+ * r A; for A < 0 the loss capped at -dual_clip A. The comparisons are turned so that a NaN comes
+ * through in both the loss and its derivative. */
 static double grpo__clip_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double r = grpo__ratio(t->x), A = t->A, delta = (double)o->delta, c = (double)o->dual_clip;
     double capped = delta > 0 && r > delta ? delta : r;
     double clipped = grpo__clamp(r, 1 - (double)o->epsilon, 1 + (double)o->epsilon_high);
-    int clips = capped * A > clipped * A;
-    double loss = clips ? -clipped * A : -capped * A;
-    int held = clips || capped < r || fabs(t->x) > grpo__max_log_ratio;
+    double used = capped * A > clipped * A ? clipped : capped, loss = -used * A;
+    int held = used < r || used > r || fabs(t->x) > grpo__max_log_ratio;
     *d = (held ? 0 : r) * -A * t->chain;
     if (c > 0 && A < 0 && loss > -c * A) {
         loss = -c * A;
