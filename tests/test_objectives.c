@@ -239,7 +239,7 @@ static expected read_plainly(const grpo_objective *o, const batch *b)
             low += b->A[t] < 0 && r < 1 - o->epsilon;
             high += b->A[t] > 0 && r > 1 + o->epsilon_high;
         }
-        if (!n) continue;
+        if (n == 0) continue;
         e.low += low / e.tokens;
         e.high += high / e.tokens;
         e.least_low = fmin(e.least_low, low / n);
