@@ -1284,6 +1284,11 @@ static int grpo__max(int a, int b) { return a > b ? a : b; }
 /* NaN - NaN and Inf - Inf are NaN; anything else minus itself is 0. */
 static int grpo__finite(double x) { return x - x == 0; }
 
+/* x in [least, most]; NaN stays NaN. */
+static double grpo__clamp(double x, double least, double most) {
+    return x < least ? least : x > most ? most : x;
+}
+
 /* Random numbers are a hash of what they are for, so any of them can be drawn again alone. The
  * mixing step is the finaliser of SplitMix64 (Steele, Lea & Flood 2014). */
 static uint64_t grpo__mix(uint64_t x) {
@@ -2110,13 +2115,14 @@ GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
 }
 
 /* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
- * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. Below -87 it
- * stays at e^-87 = 1.6e-38, above 88 at e^88; NaN stays NaN. */
+ * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. From -88 down
+ * it is exactly 0, for n is -127 there and its exponent bits 0; above 88 it stays at e^88. NaN stays
+ * NaN. */
 GRPO__INLINE float grpo__exp(float x) {
 #ifdef GRPO_NO_SIMD
-    return expf(x < 88.0f ? (x > -87.0f ? x : x == x ? -87.0f : x) : 88.0f);
+    return x <= -88.0f ? 0.0f : expf(x > 88.0f ? 88.0f : x);
 #else
-    float t = x > -87.0f ? x : -87.0f, n, r, p;
+    float t = x > -88.0f ? x : -88.0f, n, r, p;
     union { uint32_t bits; float value; } power;
     int exponent;
     t = t < 88.0f ? t : 88.0f;
@@ -4454,8 +4460,9 @@ typedef struct grpo__softmax {
 
 static float grpo__scaled(const grpo__softmax *s, int v) { return (s->z[v] - s->top) * s->inverse; }
 
-/* The 16 logits from v on; least where not kept or past the end. */
-GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v, float least) {
+/* The 16 logits from v on; -inf where not kept or past the end. */
+GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
+    const float least = (float)-HUGE_VAL;
     uint32_t bits = s->kept ? s->kept[v >> 5] >> (v & 31) : 0xffffu;
     int j, left = s->vocab - v;
     if (left < GRPO__LANE) {
@@ -4471,12 +4478,10 @@ GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v, float
 GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int v) {
     float top = s->top, inverse = s->inverse;
     int j;
-    grpo__load_lane(x, s, v, -FLT_MAX);
+    grpo__load_lane(x, s, v);
     for (j = 0; j < GRPO__LANE; j++) {
-        float z = x[j];
-        x[j] = (z - top) * inverse;
+        x[j] = (x[j] - top) * inverse;
         e[j] = grpo__exp(x[j]);
-        e[j] = z == -FLT_MAX ? 0.0f : e[j];
     }
 }
 
@@ -4486,7 +4491,7 @@ GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
     int v, j;
     for (j = 0; j < GRPO__LANE; j++) most[j] = -FLT_MAX;
     for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        grpo__load_lane(z, s, v, -FLT_MAX);
+        grpo__load_lane(z, s, v);
         for (j = 0; j < GRPO__LANE; j++) most[j] = z[j] > most[j] ? z[j] : most[j];
     }
     for (s->top = most[0], j = 1; j < GRPO__LANE; j++) s->top = most[j] > s->top ? most[j] : s->top;
@@ -4589,12 +4594,13 @@ float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, floa
     shift = log(q.partition) - log(p.partition);
     for (v = 0; v < vocab; v++) {
         double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
-        if (grpo__is_kept(kept, v)) kl += exp(x) / p.partition * gap;
+        double share = grpo__is_kept(kept, v) ? exp(x) / p.partition : 0;
+        if (share != 0) kl += share * gap;                    /* gap may be infinite elsewhere   */
     }
     for (v = 0; v < vocab && gradient; v++) {
         double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
-        gradient[v] = !grpo__is_kept(kept, v) ? 0.0f
-                    : (float)((double)p.inverse * exp(x) / p.partition * (gap - kl));
+        double share = grpo__is_kept(kept, v) ? (double)p.inverse * exp(x) / p.partition : 0;
+        gradient[v] = share != 0 ? (float)(share * (gap - kl)) : 0.0f;
     }
     return (float)kl;
 }
@@ -4640,20 +4646,20 @@ int grpo_sample_token(const float *logits, int vocab, float temperature, const u
  * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
  * closer at that bin alone, until only equal logits are left. */
 typedef struct grpo__cut {
-    grpo__softmax s;
+    const grpo__softmax *s;
     int by_mass;                    /* measure: e^x, or else 1                                   */
     float low, high;                /* the candidates' logits                                    */
     double above;                   /* measure of what is larger than high                       */
 } grpo__cut;
 
 static double grpo__measure(const grpo__cut *c, int v) {
-    return c->by_mass ? (double)grpo__exp(grpo__scaled(&c->s, v)) : 1.0;
+    return c->by_mass ? (double)grpo__exp(grpo__scaled(c->s, v)) : 1.0;
 }
 
 /* The bin that the token falls into; -1: it is no candidate. */
 static int grpo__bin(const grpo__cut *c, int v) {
-    double z = (double)c->s.z[v], low = (double)c->low, high = (double)c->high;
-    if (!grpo__is_kept(c->s.kept, v) || !(z >= low && z <= high)) return -1;
+    double z = (double)c->s->z[v], low = (double)c->low, high = (double)c->high;
+    if (!grpo__is_kept(c->s->kept, v) || !(z >= low && z <= high)) return -1;
     return (int)(255.0 * ((z - low) / (high - low)));
 }
 
@@ -4661,49 +4667,56 @@ static void grpo__narrow(grpo__cut *c, double goal) {
     double bins[256] = { 0 };
     float low = FLT_MAX, high = -FLT_MAX;
     int v, b;
-    for (v = 0; v < c->s.vocab; v++)
+    for (v = 0; v < c->s->vocab; v++)
         if ((b = grpo__bin(c, v)) >= 0) bins[b] += grpo__measure(c, v);
     for (b = 255; b > 0 && c->above + bins[b] < goal; b--) c->above += bins[b];
-    for (v = 0; v < c->s.vocab; v++)
+    for (v = 0; v < c->s->vocab; v++)
         if (grpo__bin(c, v) == b) {
-            if (c->s.z[v] < low) low = c->s.z[v];
-            if (c->s.z[v] > high) high = c->s.z[v];
+            if (c->s->z[v] < low) low = c->s->z[v];
+            if (c->s->z[v] > high) high = c->s->z[v];
         }
     c->low = low;
     c->high = high;
 }
 
-/* Keep the fewest of the kept tokens whose measure reaches goal; of equal logits the first ones. */
-static void grpo__keep_most(const float *z, int vocab, float temperature, uint32_t *kept,
-                            int by_mass, double goal) {
-    grpo__cut c = { grpo__softmax_of(z, vocab, temperature, kept), by_mass, -FLT_MAX, FLT_MAX, 0 };
+/* Keep the fewest of the kept tokens, -inf aside, that are so many (or all there are), or have that
+ * share of their mass; of equal logits the first ones, and always one. The whole is measured as its
+ * parts are, and low is one of its logits: the goal lies in a bin that is not empty. */
+static void grpo__keep_most(const grpo__softmax *s, uint32_t *kept, int by_mass, double goal) {
+    grpo__cut c = { s, by_mass, s->top, s->top, 0 };
+    double whole = 0;
     int v;
-    if (by_mass) goal *= c.s.partition;
-    do grpo__narrow(&c, goal); while (c.low < c.high);
-    for (v = 0; v < vocab; v++) {
-        int keep = grpo__is_kept(kept, v) && (z[v] > c.low || (z[v] == c.low && c.above < goal));
-        if (keep && z[v] == c.low) c.above += grpo__measure(&c, v);
+    for (v = 0; v < s->vocab; v++)
+        if (grpo__is_kept(kept, v) && s->z[v] >= -FLT_MAX) {
+            whole += grpo__measure(&c, v);
+            if (s->z[v] < c.low) c.low = s->z[v];
+        }
+    goal = grpo__clamp(by_mass ? goal * whole : goal, DBL_MIN, whole);
+    while (c.low < c.high) grpo__narrow(&c, goal);
+    for (v = 0; v < s->vocab; v++) {
+        int keep = grpo__is_kept(kept, v)
+                && (s->z[v] > c.low || (s->z[v] == c.low && c.above < goal));
+        if (keep && s->z[v] == c.low) c.above += grpo__measure(&c, v);
         if (!keep) grpo__drop(kept, v);
     }
 }
 
 void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept) {
-    float T;
     int v, words, top_k;
+    grpo__softmax row;
     if (!s || !logits || vocab < 1 || !kept) return;
-    T = s->temperature;
     words = grpo__blocks(vocab, 32);
-    top_k = T == 0 ? 1 : s->top_k;
+    top_k = s->temperature == 0 ? 1 : s->top_k;
+    row = grpo__softmax_of(logits, vocab, s->temperature, NULL);
     for (v = 0; v < words; v++) kept[v] = 0xffffffffu;
     if (vocab & 31) kept[words - 1] = (1u << (vocab & 31)) - 1;
-    if (top_k > 0 && top_k < vocab) grpo__keep_most(logits, vocab, T, kept, 0, top_k);
-    if (s->top_p < 1) grpo__keep_most(logits, vocab, T, kept, 1, (double)s->top_p);
-    if (s->min_p > 0) {             /* p_v >= min_p p_max */
-        grpo__softmax row = grpo__softmax_of(logits, vocab, T, kept);
-        for (v = 0; v < vocab; v++)
-            if (logits[v] < row.top && !(grpo__exp(grpo__scaled(&row, v)) >= s->min_p))
-                grpo__drop(kept, v);
-    }
+    if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
+    row.kept = kept;
+    if (top_k > 0 && top_k < vocab) grpo__keep_most(&row, kept, 0, top_k);
+    if (s->top_p < 1) grpo__keep_most(&row, kept, 1, (double)s->top_p);
+    for (v = 0; v < vocab && s->min_p > 0; v++)               /* p_v >= min_p p_max              */
+        if (logits[v] < row.top && !(grpo__exp(grpo__scaled(&row, v)) >= s->min_p))
+            grpo__drop(kept, v);
 }
 
 /* ---- the same over rows, for the CPU's table */
@@ -6350,11 +6363,6 @@ static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer
     case GRPO_AVERAGE_SUM:          return 1.0;
     default:                        return 1.0 / ((double)n->num_sequences * tokens);
     }
-}
-
-/* x in [least, most]; NaN stays NaN. */
-static double grpo__clamp(double x, double least, double most) {
-    return x < least ? least : x > most ? most : x;
 }
 
 /* log r = log pi - log pi_old, kept within +-20 so that r stays finite (veRL). */
