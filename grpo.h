@@ -148,7 +148,8 @@
  * QUESTIONS EVERYBODY ASKS
  *
  *   Why is the loss 0 at the start?  With mu = 1 the ratio is 1, so the loss is -mean(A) + beta KL,
- *     and the advantages of a group sum to 0. The gradient is not 0: it is that of -A log pi.
+ *     and the advantages of a group sum to 0. (Not so where the mean is over tokens, as in DAPO: a
+ *     longer completion's A counts more often.) The gradient is not 0: it is that of -A log pi.
  *     Watch the reward.
  *   Why is the ratio always 1?  Because you learn once from each rollout (mu = 1, one minibatch).
  *     Raise num_iterations or steps_per_generation and it moves; only then does the clip matter.
@@ -290,7 +291,8 @@ typedef struct grpo_sample {        /* what a reward function sees: one completi
     const void *data;                        /* the prompt's                                     */
 } grpo_sample;
 
-/* A reward of one completion. NaN: "cannot say"; the sample is left out of its group. */
+/* A reward of one completion. NaN: "cannot say"; the sample is left out of its group. (With
+ * GRPO_COMBINE_ADVANTAGES it is left out of this reward alone, unless no other has one for it.) */
 typedef float (*grpo_reward_function)(const grpo_sample *sample, void *user);
 /* The rewards of a whole batch at once, for verifiers that are slow one by one. Fill rewards[n];
  * returning non-zero makes grpo_score() fail with GRPO_CALLBACK. */
@@ -790,7 +792,8 @@ GRPO_API int grpo_advantages(const grpo_objective *o, const float *rewards, int 
                              unsigned char *equal);
 /* GRPO_COMBINE_ADVANTAGES: of several rewards, parts [num_rewards][num_groups * group_size], the
  * weighted sum of each one's advantages, z-scored over the batch (GDPO, arXiv:2601.05242, as in
- * TRL). */
+ * TRL). A NaN says nothing: the sum is that of the sample's other rewards. One of which no reward
+ * (of a weight other than 0) says anything is left out of the statistics and gets advantage 0. */
 GRPO_API int grpo_combine_advantages(const grpo_objective *o, const float *parts,
                                      const float *weights, int num_rewards, int num_groups,
                                      int group_size, const int *lengths, float *advantages);
@@ -2116,8 +2119,7 @@ GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
 
 /* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
  * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. From -88 down
- * it is exactly 0, for n is -127 there and its exponent bits 0; above 88 it stays at e^88. NaN stays
- * NaN. */
+ * it is exactly 0 (n is -127, its exponent bits 0), above 88 it stays at e^88; NaN stays NaN. */
 GRPO__INLINE float grpo__exp(float x) {
 #ifdef GRPO_NO_SIMD
     return x <= -88.0f ? 0.0f : expf(x > 88.0f ? 88.0f : x);
@@ -5994,7 +5996,7 @@ static int grpo__check_group_sizes(int num_groups, int group_size) {
                                                                                    : GRPO_OK;
 }
 
-/* sum[i] += weight * A_i */
+/* sum[i] += weight * A_i, where reward i is a number; a NaN there counts as 0 */
 static void grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
                                  int num_groups, int group_size, const int *lengths, float *sum,
                                  unsigned char *equal) {
@@ -6008,8 +6010,10 @@ static void grpo__add_advantages(const grpo_objective *o, const float *rewards, 
         if (equal) equal[p] = (unsigned char)group.equal;
         for (i = 0; i < group_size; i++) {
             double r = (double)rewards[at + (size_t)i];
+            float *A = &sum[at + (size_t)i];
             if (grpo__finite(r))
-                sum[at + (size_t)i] += weight * (float)grpo__advantage_of(o, r, i, &group, &batch);
+                *A = (*A == *A ? *A : 0) + weight * (float)grpo__advantage_of(o, r, i, &group,
+                                                                              &batch);
         }
     }
 }
@@ -6032,14 +6036,16 @@ int grpo_combine_advantages(const grpo_objective *o, const float *parts, const f
     if (!o || !parts || !weights || num_rewards < 0 || !advantages) code = GRPO_BAD_INPUT;
     if (code) return code;
     n = num_groups * group_size;
-    for (i = 0; i < n; i++) advantages[i] = 0;
+    for (i = 0; i < n; i++) advantages[i] = (float)NAN;       /* until a reward says something   */
     for (k = 0; k < num_rewards; k++)
-        grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
-                             lengths, advantages, NULL);
+        if (weights[k] != 0)
+            grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
+                                 lengths, advantages, NULL);
     batch = grpo__describe(advantages, NULL, n, o->advantage_ddof);
     for (i = 0; i < n; i++)
-        advantages[i] = batch.equal ? 0 : (float)(((double)advantages[i] - batch.mean)
-                                                  / (batch.std + (double)o->advantage_eps));
+        advantages[i] = batch.equal || advantages[i] != advantages[i] ? 0
+                      : (float)(((double)advantages[i] - batch.mean)
+                                / (batch.std + (double)o->advantage_eps));
     return GRPO_OK;
 }
 
@@ -6900,12 +6906,20 @@ const grpo_backend *grpo_cpu(void) {
  * The loop and its parts: rollout (above), score, compare, learn. */
 
 /* ---- score */
+
+/* Is the reward compared within its group by itself (GDPO)? */
+static int grpo__is_compared(const grpo *g, const grpo_reward *reward) {
+    return g->config.objective.combine == GRPO_COMBINE_ADVANTAGES && !reward->steps
+        && reward->weight != 0;
+}
+
 static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
     char text[GRPO_ERROR_LENGTH];
     if (!g->config.log) return;
-    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: the sample is "
-             "left out", reward->name, (double)value, i % g->batch.group_size,
-             i / g->batch.group_size);
+    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: %s", reward->name,
+             (double)value, i % g->batch.group_size, i / g->batch.group_size,
+             g->config.objective.combine == GRPO_COMBINE_ADVANTAGES
+             ? "it is compared by its other rewards" : "the sample is left out");
     g->config.log(text, g->config.user);
 }
 
@@ -6952,7 +6966,7 @@ static int grpo__add_process(grpo *g, const grpo_reward *reward, int first, int 
 /* One line of the rubric: a reward of each completion, or of its steps. */
 static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
     grpo_batch *b = &g->batch;
-    int i, code;
+    int i, code, missing;
     if (reward->steps) {
         code = grpo__reward_steps(g, reward, first, end, part);
         return code ? code : grpo__add_process(g, reward, first, end);
@@ -6961,10 +6975,24 @@ static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int 
         return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
     for (i = first; i < end; i++) {
         if (reward->function) part[i] = reward->function(&b->samples[i], reward->user);
-        if (!grpo__finite((double)part[i])) grpo__missing_reward(g, reward, i, part[i]);
-        b->rewards[i] += reward->weight * part[i];
+        missing = !grpo__finite((double)part[i]);
+        if (missing) grpo__missing_reward(g, reward, i, part[i]);
+        if (!missing || g->config.objective.combine == GRPO_COMBINE_REWARDS)
+            b->rewards[i] += reward->weight * part[i];
     }
     return GRPO_OK;
+}
+
+/* Does no reward that is compared by itself say anything of sequence i, and is there one? */
+static int grpo__says_nothing(const grpo *g, int i) {
+    const float *part = g->batch.reward_parts + i;
+    int r, asked = 0, said = 0;
+    for (r = 0; r < g->config.num_rewards; r++, part += g->batch.num_sequences)
+        if (grpo__is_compared(g, &g->config.rewards[r])) {
+            asked = 1;
+            said |= grpo__finite((double)*part);
+        }
+    return asked && !said;
 }
 
 /* The rubric on sequences [first, end): each part, then the weighted sum. */
@@ -6976,6 +7004,8 @@ static int grpo__reward_range(grpo *g, int first, int end) {
     for (r = 0; r < g->config.num_rewards && !code; r++)
         code = grpo__reward_line(g, &g->config.rewards[r], first, end,
                                  b->reward_parts + grpo__size(r, b->num_sequences));
+    for (i = first; i < end && !code; i++)
+        if (grpo__says_nothing(g, i)) b->rewards[i] = (float)NAN;
     return code;
 }
 
@@ -6993,8 +7023,8 @@ static int grpo__parts_differ(const grpo *g, int p) {
     const grpo_batch *b = &g->batch;
     const grpo_config *c = &g->config;
     int r, differ = 0;
-    for (r = 0; r < c->num_rewards && c->objective.combine == GRPO_COMBINE_ADVANTAGES; r++)
-        if (!c->rewards[r].steps && c->rewards[r].weight != 0)
+    for (r = 0; r < c->num_rewards; r++)
+        if (grpo__is_compared(g, &c->rewards[r]))
             differ |= !grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences)
                                       + grpo__size(p, b->group_size), NULL, b->group_size, 1).equal;
     return differ;
