@@ -6916,8 +6916,8 @@ static int grpo__is_compared(const grpo *g, const grpo_reward *reward) {
 static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
     char text[GRPO_ERROR_LENGTH];
     if (!g->config.log) return;
-    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: %s", reward->name,
-             (double)value, i % g->batch.group_size, i / g->batch.group_size,
+    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: %s",
+             reward->name, (double)value, i % g->batch.group_size, i / g->batch.group_size,
              g->config.objective.combine == GRPO_COMBINE_ADVANTAGES
              ? "it is compared by its other rewards" : "the sample is left out");
     g->config.log(text, g->config.user);

@@ -2798,8 +2798,8 @@ __device__ __forceinline__ double grpo__measure(const grpo__softmax_row<E> &s, i
     return grpo__get(s.z, (size_t)v) >= -FLT_MAX ? 1.0 : 0.0; /* -inf is never kept              */
 }
 
-/* The key where the measure, from the largest on, reaches *goal; above: that of larger ones. A share
- * of the mass becomes a goal here, for the whole is summed as its parts are. */
+/* The key where the measure, from the largest on, reaches *goal; above: that of larger ones. A
+ * share of the mass becomes a goal here, for the whole is summed as its parts are. */
 template <typename E>
 __device__ uint32_t grpo__find_cut(const grpo__softmax_row<E> &s, int by_mass, double *goal,
                                    double *above) {

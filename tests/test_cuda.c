@@ -684,7 +684,8 @@ static void run_vocab(side s, operands *o, const void *more) {
 }
 
 /* Hidden states of powers of 2 and a head with one number a row: logits that bf16 holds exactly,
- * for where they are written, and both sides are to filter the same ones. masked: a third is -inf. */
+ * for where they are written, and both sides are to filter the same ones. masked: a third is
+ * -inf. */
 static void make_exact(float *hidden, size_t n, float *w, int vocab, int masked) {
     float *few = random_floats((size_t)vocab, 4);
     size_t i;

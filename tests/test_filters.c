@@ -223,7 +223,8 @@ static void test_masks(void)
 static void test_damaged_rows(void)
 {
     static const grpo_sampling filters[5] = {
-        { 1, 2, 1, 0 }, { 1, 0, 0.9f, 0 }, { 1, 0, 1, 0.1f }, { 0, 0, 1, 0 }, { 2, 3, 0.5f, 0.2f } };
+        { 1, 2, 1, 0 }, { 1, 0, 0.9f, 0 }, { 1, 0, 1, 0.1f }, { 0, 0, 1, 0 },
+        { 2, 3, 0.5f, 0.2f } };
     int damage, i, v;
     for (damage = 0; damage < 3; damage++)
         for (i = 0; i < 5; i++) {
