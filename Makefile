@@ -26,10 +26,10 @@ HEADER   = grpo.h
 EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 06_ladder \
            07_ppo_vs_grpo 08_code 09_rubric grpo gguf2hf story_verifier
 SHARED   = $(wildcard examples/*.h)
-TESTS    = test_maths test_rewards test_exact test_files test_backend test_failures \
-           test_double test_learning test_ppo test_interpreter test_models test_tokenizer \
-           test_gguf test_questions test_chat test_verifier test_report test_lora test_reference \
-           test_misuse
+TESTS    = test_maths test_objectives test_filters test_rewards test_exact test_files \
+           test_backend test_failures test_double test_learning test_ppo test_interpreter \
+           test_models test_tokenizer test_gguf test_questions test_chat test_verifier \
+           test_report test_lora test_reference test_misuse
 
 all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench $(BUILD)/league
 

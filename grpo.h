@@ -148,7 +148,8 @@
  * QUESTIONS EVERYBODY ASKS
  *
  *   Why is the loss 0 at the start?  With mu = 1 the ratio is 1, so the loss is -mean(A) + beta KL,
- *     and the advantages of a group sum to 0. The gradient is not 0: it is that of -A log pi.
+ *     and the advantages of a group sum to 0. (Not so where the mean is over tokens, as in DAPO: a
+ *     longer completion's A counts more often.) The gradient is not 0: it is that of -A log pi.
  *     Watch the reward.
  *   Why is the ratio always 1?  Because you learn once from each rollout (mu = 1, one minibatch).
  *     Raise num_iterations or steps_per_generation and it moves; only then does the clip matter.
@@ -290,7 +291,8 @@ typedef struct grpo_sample {        /* what a reward function sees: one completi
     const void *data;                        /* the prompt's                                     */
 } grpo_sample;
 
-/* A reward of one completion. NaN: "cannot say"; the sample is left out of its group. */
+/* A reward of one completion. NaN: "cannot say"; the sample is left out of its group. (With
+ * GRPO_COMBINE_ADVANTAGES it is left out of this reward alone, unless no other has one for it.) */
 typedef float (*grpo_reward_function)(const grpo_sample *sample, void *user);
 /* The rewards of a whole batch at once, for verifiers that are slow one by one. Fill rewards[n];
  * returning non-zero makes grpo_score() fail with GRPO_CALLBACK. */
@@ -794,7 +796,8 @@ GRPO_API int grpo_advantages(const grpo_objective *o, const float *rewards, int 
                              unsigned char *equal);
 /* GRPO_COMBINE_ADVANTAGES: of several rewards, parts [num_rewards][num_groups * group_size], the
  * weighted sum of each one's advantages, z-scored over the batch (GDPO, arXiv:2601.05242, as in
- * TRL). */
+ * TRL). A NaN says nothing: the sum is that of the sample's other rewards. One of which no reward
+ * (of a weight other than 0) says anything is left out of the statistics and gets advantage 0. */
 GRPO_API int grpo_combine_advantages(const grpo_objective *o, const float *parts,
                                      const float *weights, int num_rewards, int num_groups,
                                      int group_size, const int *lengths, float *advantages);
@@ -1293,6 +1296,11 @@ static int grpo__max(int a, int b) { return a > b ? a : b; }
 
 /* NaN - NaN and Inf - Inf are NaN; anything else minus itself is 0. */
 static int grpo__finite(double x) { return x - x == 0; }
+
+/* x in [least, most]; NaN stays NaN. */
+static double grpo__clamp(double x, double least, double most) {
+    return x < least ? least : x > most ? most : x;
+}
 
 /* Random numbers are a hash of what they are for, so any of them can be drawn again alone. The
  * mixing step is the finaliser of SplitMix64 (Steele, Lea & Flood 2014). */
@@ -2120,13 +2128,13 @@ GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
 }
 
 /* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
- * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. Below -87 it
- * stays at e^-87 = 1.6e-38, above 88 at e^88; NaN stays NaN. */
+ * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. From -88 down
+ * it is exactly 0 (n is -127, its exponent bits 0), above 88 it stays at e^88; NaN stays NaN. */
 GRPO__INLINE float grpo__exp(float x) {
 #ifdef GRPO_NO_SIMD
-    return expf(x < 88.0f ? (x > -87.0f ? x : x == x ? -87.0f : x) : 88.0f);
+    return x <= -88.0f ? 0.0f : expf(x > 88.0f ? 88.0f : x);
 #else
-    float t = x > -87.0f ? x : -87.0f, n, r, p;
+    float t = x > -88.0f ? x : -88.0f, n, r, p;
     union { uint32_t bits; float value; } power;
     int exponent;
     t = t < 88.0f ? t : 88.0f;
@@ -4464,8 +4472,9 @@ typedef struct grpo__softmax {
 
 static float grpo__scaled(const grpo__softmax *s, int v) { return (s->z[v] - s->top) * s->inverse; }
 
-/* The 16 logits from v on; least where not kept or past the end. */
-GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v, float least) {
+/* The 16 logits from v on; -inf where not kept or past the end. */
+GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
+    const float least = (float)-HUGE_VAL;
     uint32_t bits = s->kept ? s->kept[v >> 5] >> (v & 31) : 0xffffu;
     int j, left = s->vocab - v;
     if (left < GRPO__LANE) {
@@ -4481,12 +4490,10 @@ GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v, float
 GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int v) {
     float top = s->top, inverse = s->inverse;
     int j;
-    grpo__load_lane(x, s, v, -FLT_MAX);
+    grpo__load_lane(x, s, v);
     for (j = 0; j < GRPO__LANE; j++) {
-        float z = x[j];
-        x[j] = (z - top) * inverse;
+        x[j] = (x[j] - top) * inverse;
         e[j] = grpo__exp(x[j]);
-        e[j] = z == -FLT_MAX ? 0.0f : e[j];
     }
 }
 
@@ -4496,7 +4503,7 @@ GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
     int v, j;
     for (j = 0; j < GRPO__LANE; j++) most[j] = -FLT_MAX;
     for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        grpo__load_lane(z, s, v, -FLT_MAX);
+        grpo__load_lane(z, s, v);
         for (j = 0; j < GRPO__LANE; j++) most[j] = z[j] > most[j] ? z[j] : most[j];
     }
     for (s->top = most[0], j = 1; j < GRPO__LANE; j++) s->top = most[j] > s->top ? most[j] : s->top;
@@ -4599,12 +4606,13 @@ float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, floa
     shift = log(q.partition) - log(p.partition);
     for (v = 0; v < vocab; v++) {
         double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
-        if (grpo__is_kept(kept, v)) kl += exp(x) / p.partition * gap;
+        double share = grpo__is_kept(kept, v) ? exp(x) / p.partition : 0;
+        if (share != 0) kl += share * gap;                    /* gap may be infinite elsewhere   */
     }
     for (v = 0; v < vocab && gradient; v++) {
         double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
-        gradient[v] = !grpo__is_kept(kept, v) ? 0.0f
-                    : (float)((double)p.inverse * exp(x) / p.partition * (gap - kl));
+        double share = grpo__is_kept(kept, v) ? (double)p.inverse * exp(x) / p.partition : 0;
+        gradient[v] = share != 0 ? (float)(share * (gap - kl)) : 0.0f;
     }
     return (float)kl;
 }
@@ -4650,20 +4658,20 @@ int grpo_sample_token(const float *logits, int vocab, float temperature, const u
  * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
  * closer at that bin alone, until only equal logits are left. */
 typedef struct grpo__cut {
-    grpo__softmax s;
+    const grpo__softmax *s;
     int by_mass;                    /* measure: e^x, or else 1                                   */
     float low, high;                /* the candidates' logits                                    */
     double above;                   /* measure of what is larger than high                       */
 } grpo__cut;
 
 static double grpo__measure(const grpo__cut *c, int v) {
-    return c->by_mass ? (double)grpo__exp(grpo__scaled(&c->s, v)) : 1.0;
+    return c->by_mass ? (double)grpo__exp(grpo__scaled(c->s, v)) : 1.0;
 }
 
 /* The bin that the token falls into; -1: it is no candidate. */
 static int grpo__bin(const grpo__cut *c, int v) {
-    double z = (double)c->s.z[v], low = (double)c->low, high = (double)c->high;
-    if (!grpo__is_kept(c->s.kept, v) || !(z >= low && z <= high)) return -1;
+    double z = (double)c->s->z[v], low = (double)c->low, high = (double)c->high;
+    if (!grpo__is_kept(c->s->kept, v) || !(z >= low && z <= high)) return -1;
     return (int)(255.0 * ((z - low) / (high - low)));
 }
 
@@ -4671,49 +4679,56 @@ static void grpo__narrow(grpo__cut *c, double goal) {
     double bins[256] = { 0 };
     float low = FLT_MAX, high = -FLT_MAX;
     int v, b;
-    for (v = 0; v < c->s.vocab; v++)
+    for (v = 0; v < c->s->vocab; v++)
         if ((b = grpo__bin(c, v)) >= 0) bins[b] += grpo__measure(c, v);
     for (b = 255; b > 0 && c->above + bins[b] < goal; b--) c->above += bins[b];
-    for (v = 0; v < c->s.vocab; v++)
+    for (v = 0; v < c->s->vocab; v++)
         if (grpo__bin(c, v) == b) {
-            if (c->s.z[v] < low) low = c->s.z[v];
-            if (c->s.z[v] > high) high = c->s.z[v];
+            if (c->s->z[v] < low) low = c->s->z[v];
+            if (c->s->z[v] > high) high = c->s->z[v];
         }
     c->low = low;
     c->high = high;
 }
 
-/* Keep the fewest of the kept tokens whose measure reaches goal; of equal logits the first ones. */
-static void grpo__keep_most(const float *z, int vocab, float temperature, uint32_t *kept,
-                            int by_mass, double goal) {
-    grpo__cut c = { grpo__softmax_of(z, vocab, temperature, kept), by_mass, -FLT_MAX, FLT_MAX, 0 };
+/* Keep the fewest of the kept tokens, -inf aside, that are so many (or all there are), or have that
+ * share of their mass; of equal logits the first ones, and always one. The whole is measured as its
+ * parts are, and low is one of its logits: the goal lies in a bin that is not empty. */
+static void grpo__keep_most(const grpo__softmax *s, uint32_t *kept, int by_mass, double goal) {
+    grpo__cut c = { s, by_mass, s->top, s->top, 0 };
+    double whole = 0;
     int v;
-    if (by_mass) goal *= c.s.partition;
-    do grpo__narrow(&c, goal); while (c.low < c.high);
-    for (v = 0; v < vocab; v++) {
-        int keep = grpo__is_kept(kept, v) && (z[v] > c.low || (z[v] == c.low && c.above < goal));
-        if (keep && z[v] == c.low) c.above += grpo__measure(&c, v);
+    for (v = 0; v < s->vocab; v++)
+        if (grpo__is_kept(kept, v) && s->z[v] >= -FLT_MAX) {
+            whole += grpo__measure(&c, v);
+            if (s->z[v] < c.low) c.low = s->z[v];
+        }
+    goal = grpo__clamp(by_mass ? goal * whole : goal, DBL_MIN, whole);
+    while (c.low < c.high) grpo__narrow(&c, goal);
+    for (v = 0; v < s->vocab; v++) {
+        int keep = grpo__is_kept(kept, v)
+                && (s->z[v] > c.low || (s->z[v] == c.low && c.above < goal));
+        if (keep && s->z[v] == c.low) c.above += grpo__measure(&c, v);
         if (!keep) grpo__drop(kept, v);
     }
 }
 
 void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept) {
-    float T;
     int v, words, top_k;
+    grpo__softmax row;
     if (!s || !logits || vocab < 1 || !kept) return;
-    T = s->temperature;
     words = grpo__blocks(vocab, 32);
-    top_k = T == 0 ? 1 : s->top_k;
+    top_k = s->temperature == 0 ? 1 : s->top_k;
+    row = grpo__softmax_of(logits, vocab, s->temperature, NULL);
     for (v = 0; v < words; v++) kept[v] = 0xffffffffu;
     if (vocab & 31) kept[words - 1] = (1u << (vocab & 31)) - 1;
-    if (top_k > 0 && top_k < vocab) grpo__keep_most(logits, vocab, T, kept, 0, top_k);
-    if (s->top_p < 1) grpo__keep_most(logits, vocab, T, kept, 1, (double)s->top_p);
-    if (s->min_p > 0) {             /* p_v >= min_p p_max */
-        grpo__softmax row = grpo__softmax_of(logits, vocab, T, kept);
-        for (v = 0; v < vocab; v++)
-            if (logits[v] < row.top && !(grpo__exp(grpo__scaled(&row, v)) >= s->min_p))
-                grpo__drop(kept, v);
-    }
+    if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
+    row.kept = kept;
+    if (top_k > 0 && top_k < vocab) grpo__keep_most(&row, kept, 0, top_k);
+    if (s->top_p < 1) grpo__keep_most(&row, kept, 1, (double)s->top_p);
+    for (v = 0; v < vocab && s->min_p > 0; v++)               /* p_v >= min_p p_max              */
+        if (logits[v] < row.top && !(grpo__exp(grpo__scaled(&row, v)) >= s->min_p))
+            grpo__drop(kept, v);
 }
 
 /* ---- the same over rows, for the CPU's table */
@@ -6061,7 +6076,7 @@ static int grpo__check_group_sizes(int num_groups, int group_size) {
                                                                                    : GRPO_OK;
 }
 
-/* sum[i] += weight * A_i */
+/* sum[i] += weight * A_i, where reward i is a number; a NaN there counts as 0 */
 static void grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
                                  int num_groups, int group_size, const int *lengths, float *sum,
                                  unsigned char *equal) {
@@ -6075,8 +6090,10 @@ static void grpo__add_advantages(const grpo_objective *o, const float *rewards, 
         if (equal) equal[p] = (unsigned char)group.equal;
         for (i = 0; i < group_size; i++) {
             double r = (double)rewards[at + (size_t)i];
+            float *A = &sum[at + (size_t)i];
             if (grpo__finite(r))
-                sum[at + (size_t)i] += weight * (float)grpo__advantage_of(o, r, i, &group, &batch);
+                *A = (*A == *A ? *A : 0) + weight * (float)grpo__advantage_of(o, r, i, &group,
+                                                                              &batch);
         }
     }
 }
@@ -6099,14 +6116,16 @@ int grpo_combine_advantages(const grpo_objective *o, const float *parts, const f
     if (!o || !parts || !weights || num_rewards < 0 || !advantages) code = GRPO_BAD_INPUT;
     if (code) return code;
     n = num_groups * group_size;
-    for (i = 0; i < n; i++) advantages[i] = 0;
+    for (i = 0; i < n; i++) advantages[i] = (float)NAN;       /* until a reward says something   */
     for (k = 0; k < num_rewards; k++)
-        grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
-                             lengths, advantages, NULL);
+        if (weights[k] != 0)
+            grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
+                                 lengths, advantages, NULL);
     batch = grpo__describe(advantages, NULL, n, o->advantage_ddof);
     for (i = 0; i < n; i++)
-        advantages[i] = batch.equal ? 0 : (float)(((double)advantages[i] - batch.mean)
-                                                  / (batch.std + (double)o->advantage_eps));
+        advantages[i] = batch.equal || advantages[i] != advantages[i] ? 0
+                      : (float)(((double)advantages[i] - batch.mean)
+                                / (batch.std + (double)o->advantage_eps));
     return GRPO_OK;
 }
 
@@ -6432,11 +6451,6 @@ static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer
     }
 }
 
-/* x in [least, most]; NaN stays NaN. */
-static double grpo__clamp(double x, double least, double most) {
-    return x < least ? least : x > most ? most : x;
-}
-
 /* log r = log pi - log pi_old, kept within +-20 so that r stays finite (veRL). */
 static const double grpo__max_log_ratio = 20;
 
@@ -6499,17 +6513,16 @@ static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences 
     return k;
 }
 
-/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the first
- * is the smaller (or as small), and 0 where a clip, a cap or the bound on log r holds. Optional:
- * r capped at delta before r A; for A < 0 the loss capped at -dual_clip A. The comparisons are
- * turned so that a NaN comes through in both the loss and its derivative. */
+/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the smaller
+ * one has r itself in it, and 0 where that is a bound instead. Optional: r capped at delta before
+ * r A; for A < 0 the loss capped at -dual_clip A. The comparisons are turned so that a NaN comes
+ * through in both the loss and its derivative. */
 static double grpo__clip_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double r = grpo__ratio(t->x), A = t->A, delta = (double)o->delta, c = (double)o->dual_clip;
     double capped = delta > 0 && r > delta ? delta : r;
     double clipped = grpo__clamp(r, 1 - (double)o->epsilon, 1 + (double)o->epsilon_high);
-    int clips = capped * A > clipped * A;
-    double loss = clips ? -clipped * A : -capped * A;
-    int held = clips || capped < r || fabs(t->x) > grpo__max_log_ratio;
+    double used = capped * A > clipped * A ? clipped : capped, loss = -used * A;
+    int held = used < r || used > r || fabs(t->x) > grpo__max_log_ratio;
     *d = (held ? 0 : r) * -A * t->chain;
     if (c > 0 && A < 0 && loss > -c * A) {
         loss = -c * A;
@@ -6973,12 +6986,20 @@ const grpo_backend *grpo_cpu(void) {
  * The loop and its parts: rollout (above), score, compare, learn. */
 
 /* ---- score */
+
+/* Is the reward compared within its group by itself (GDPO)? */
+static int grpo__is_compared(const grpo *g, const grpo_reward *reward) {
+    return g->config.objective.combine == GRPO_COMBINE_ADVANTAGES && !reward->steps
+        && reward->weight != 0;
+}
+
 static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
     char text[GRPO_ERROR_LENGTH];
     if (!g->config.log) return;
-    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: the sample is "
-             "left out", reward->name, (double)value, i % g->batch.group_size,
-             i / g->batch.group_size);
+    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: %s",
+             reward->name, (double)value, i % g->batch.group_size, i / g->batch.group_size,
+             g->config.objective.combine == GRPO_COMBINE_ADVANTAGES
+             ? "it is compared by its other rewards" : "the sample is left out");
     g->config.log(text, g->config.user);
 }
 
@@ -7025,7 +7046,7 @@ static int grpo__add_process(grpo *g, const grpo_reward *reward, int first, int 
 /* One line of the rubric: a reward of each completion, or of its steps. */
 static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
     grpo_batch *b = &g->batch;
-    int i, code;
+    int i, code, missing;
     if (reward->steps) {
         code = grpo__reward_steps(g, reward, first, end, part);
         return code ? code : grpo__add_process(g, reward, first, end);
@@ -7034,10 +7055,24 @@ static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int 
         return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
     for (i = first; i < end; i++) {
         if (reward->function) part[i] = reward->function(&b->samples[i], reward->user);
-        if (!grpo__finite((double)part[i])) grpo__missing_reward(g, reward, i, part[i]);
-        b->rewards[i] += reward->weight * part[i];
+        missing = !grpo__finite((double)part[i]);
+        if (missing) grpo__missing_reward(g, reward, i, part[i]);
+        if (!missing || g->config.objective.combine == GRPO_COMBINE_REWARDS)
+            b->rewards[i] += reward->weight * part[i];
     }
     return GRPO_OK;
+}
+
+/* Does no reward that is compared by itself say anything of sequence i, and is there one? */
+static int grpo__says_nothing(const grpo *g, int i) {
+    const float *part = g->batch.reward_parts + i;
+    int r, asked = 0, said = 0;
+    for (r = 0; r < g->config.num_rewards; r++, part += g->batch.num_sequences)
+        if (grpo__is_compared(g, &g->config.rewards[r])) {
+            asked = 1;
+            said |= grpo__finite((double)*part);
+        }
+    return asked && !said;
 }
 
 /* The rubric on sequences [first, end): each part, then the weighted sum. */
@@ -7049,6 +7084,8 @@ static int grpo__reward_range(grpo *g, int first, int end) {
     for (r = 0; r < g->config.num_rewards && !code; r++)
         code = grpo__reward_line(g, &g->config.rewards[r], first, end,
                                  b->reward_parts + grpo__size(r, b->num_sequences));
+    for (i = first; i < end && !code; i++)
+        if (grpo__says_nothing(g, i)) b->rewards[i] = (float)NAN;
     return code;
 }
 
@@ -7066,8 +7103,8 @@ static int grpo__parts_differ(const grpo *g, int p) {
     const grpo_batch *b = &g->batch;
     const grpo_config *c = &g->config;
     int r, differ = 0;
-    for (r = 0; r < c->num_rewards && c->objective.combine == GRPO_COMBINE_ADVANTAGES; r++)
-        if (!c->rewards[r].steps && c->rewards[r].weight != 0)
+    for (r = 0; r < c->num_rewards; r++)
+        if (grpo__is_compared(g, &c->rewards[r]))
             differ |= !grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences)
                                       + grpo__size(p, b->group_size), NULL, b->group_size, 1).equal;
     return differ;

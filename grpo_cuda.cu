@@ -2654,7 +2654,7 @@ __device__ __host__ __forceinline__ float grpo__inverse(float temperature) {
 /* Sums over part of a row, in terms of another top. */
 __device__ __forceinline__ void grpo__lower(grpo__strip *a, float top, float inverse) {
     float x = __fmul_rn(__fsub_rn(a->top, top), inverse), p = expf(x);
-    a->weighted = a->sum > 0 ? __fmul_rn(p, __fmaf_rn(x, a->sum, a->weighted)) : 0.0f;
+    a->weighted = p != 0.0f ? __fmul_rn(p, __fmaf_rn(x, a->sum, a->weighted)) : 0.0f;
     a->sum *= p;
     a->top = top;
 }
@@ -2766,16 +2766,17 @@ template <typename E> __global__ void grpo__kl_kernel(grpo__vocab_job<E> t) {
     double kl = 0, shift = log(q.partition) - log(p.partition);
     for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x)
         if (grpo__is_kept(p.kept, v)) {
-            double x = (double)grpo__scaled(p, v);
-            kl += exp(x) / p.partition * (x - (double)grpo__scaled(q, v) + shift);
+            double x = (double)grpo__scaled(p, v), share = exp(x) / p.partition;
+            if (share != 0) kl += share * (x - (double)grpo__scaled(q, v) + shift);
         }
     kl = grpo__block_sum(kl);
     if (t.kl && threadIdx.x == 0) t.kl[r] = (float)kl;
     if (!t.gradient) return;
     for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x) {
         double x = (double)grpo__scaled(p, v), gap = x - (double)grpo__scaled(q, v) + shift;
-        float d = (float)((double)p.inverse * exp(x) / p.partition * (gap - kl));
-        grpo__put(t.gradient, row + (size_t)v, grpo__is_kept(p.kept, v) ? d * t.dkl[r] : 0.0f);
+        double share = grpo__is_kept(p.kept, v) ? (double)p.inverse * exp(x) / p.partition : 0;
+        float d = share != 0 ? (float)(share * (gap - kl)) : 0.0f;
+        grpo__put(t.gradient, row + (size_t)v, d * t.dkl[r]);
     }
 }
 
@@ -2793,18 +2794,21 @@ __device__ __forceinline__ uint32_t grpo__key_of(const grpo__bf16 *z, int v) {
 
 template <typename E>
 __device__ __forceinline__ double grpo__measure(const grpo__softmax_row<E> &s, int by_mass, int v) {
-    return by_mass ? (double)expf(grpo__scaled(s, v)) : 1.0;
+    if (by_mass) return (double)expf(grpo__scaled(s, v));
+    return grpo__get(s.z, (size_t)v) >= -FLT_MAX ? 1.0 : 0.0; /* -inf is never kept              */
 }
 
-/* The key where the measure, from the largest on, reaches goal; above: that of larger ones. */
+/* The key where the measure, from the largest on, reaches *goal; above: that of larger ones. A
+ * share of the mass becomes a goal here, for the whole is summed as its parts are. */
 template <typename E>
-__device__ uint32_t grpo__find_cut(const grpo__softmax_row<E> &s, int by_mass, double goal,
+__device__ uint32_t grpo__find_cut(const grpo__softmax_row<E> &s, int by_mass, double *goal,
                                    double *above) {
     __shared__ double bins[16][GRPO__ROW_THREADS];
-    int thread = (int)threadIdx.x, shift, digit, v, i;
+    int thread = (int)threadIdx.x, first = 8 * (int)sizeof(E) - 4, shift, digit, v, i;
     uint32_t cut = 0;               /* its bits from shift on                                    */
+    double whole = 0;
     *above = 0;
-    for (shift = 8 * (int)sizeof(E) - 4; shift >= 0; shift -= 4) {
+    for (shift = first; shift >= 0; shift -= 4) {
         for (digit = 0; digit < 16; digit++) bins[digit][thread] = 0;
         for (v = thread; v < s.vocab; v += (int)blockDim.x) {
             uint32_t key = grpo__key_of(s.z, v) >> shift;
@@ -2815,7 +2819,9 @@ __device__ uint32_t grpo__find_cut(const grpo__softmax_row<E> &s, int by_mass, d
         if (thread < 16)
             for (i = 1; i < (int)blockDim.x; i++) bins[thread][0] += bins[thread][i];
         __syncthreads();
-        for (digit = 15; digit > 0 && *above + bins[digit][0] < goal; digit--)
+        for (digit = 15; shift == first && digit >= 0; digit--) whole += bins[digit][0];
+        if (shift == first) *goal = fmax(fmin(by_mass ? *goal * whole : *goal, whole), DBL_MIN);
+        for (digit = 15; digit > 0 && *above + bins[digit][0] < *goal; digit--)
             *above += bins[digit][0];
         cut = cut << 4 | (uint32_t)digit;
         __syncthreads();            /* before the bins are used again                            */
@@ -2830,17 +2836,17 @@ __device__ inline void grpo__my_words(int words, int *begin, int *end) {
     *end = min(words, *begin + size);
 }
 
-/* Keep the fewest of the kept tokens whose measure reaches goal; of equal logits the first ones. */
+/* Keep the fewest of the kept tokens, -inf aside, that are so many (or all there are), or have that
+ * share of their mass; of equal logits the first ones, and always one. */
 template <typename E>
-__device__ void grpo__keep_most(const E *z, int vocab, float temperature, uint32_t *kept,
-                                int by_mass, double goal) {
+__device__ void grpo__keep_most(const grpo__softmax_row<E> &s, uint32_t *kept, int by_mass,
+                                double goal) {
     __shared__ int equals[GRPO__ROW_THREADS];
-    grpo__softmax_row<E> s = grpo__softmax_of(z, vocab, temperature, (const uint32_t *)kept);
+    const E *z = s.z;
     uint32_t cut;
     double above, one;
-    int begin, end, w, i, v, left = 0;
-    if (by_mass) goal *= s.partition;
-    cut = grpo__find_cut(s, by_mass, goal, &above);
+    int begin, end, w, i, v, left = 0, vocab = s.vocab;
+    cut = grpo__find_cut(s, by_mass, &goal, &above);
     grpo__my_words((vocab + 31) / 32, &begin, &end);
     for (w = begin, v = -1, i = 0; w < end; w++)
         for (int b = 0; b < 32 && 32 * w + b < vocab; b++)
@@ -2867,15 +2873,15 @@ __device__ void grpo__keep_most(const E *z, int vocab, float temperature, uint32
 template <typename E>
 __device__ void grpo__filter(const grpo_sampling &s, const E *z, int vocab, uint32_t *kept) {
     int w, words = (vocab + 31) / 32, begin, end, top_k = s.temperature == 0 ? 1 : s.top_k;
+    grpo__softmax_row<E> row;
     for (w = (int)threadIdx.x; w < words; w += (int)blockDim.x)
         kept[w] = w == words - 1 && vocab % 32 ? (1u << vocab % 32) - 1 : 0xffffffffu;
     __syncthreads();
-    if (top_k > 0 && top_k < vocab)
-        grpo__keep_most(z, vocab, s.temperature, kept, 0, (double)top_k);
-    if (s.top_p < 1) grpo__keep_most(z, vocab, s.temperature, kept, 1, (double)s.top_p);
+    row = grpo__softmax_of<E>(z, vocab, s.temperature, kept);
+    if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
+    if (top_k > 0 && top_k < vocab) grpo__keep_most(row, kept, 0, (double)top_k);
+    if (s.top_p < 1) grpo__keep_most(row, kept, 1, (double)s.top_p);
     if (s.min_p > 0) {              /* p_v >= min_p p_max */
-        grpo__softmax_row<E> row = grpo__softmax_of<E>(z, vocab, s.temperature, kept);
-        __syncthreads();
         grpo__my_words(words, &begin, &end);
         for (w = begin; w < end; w++)
             for (int b = 0; b < 32 && 32 * w + b < vocab; b++)

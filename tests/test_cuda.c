@@ -684,13 +684,15 @@ static void run_vocab(side s, operands *o, const void *more) {
 }
 
 /* Hidden states of powers of 2 and a head with one number a row: logits that bf16 holds exactly,
- * for where they are written, and both sides are to filter the same ones. */
-static void make_exact(float *hidden, size_t n, float *w, int vocab) {
+ * for where they are written, and both sides are to filter the same ones. masked: a third is
+ * -inf. */
+static void make_exact(float *hidden, size_t n, float *w, int vocab, int masked) {
     float *few = random_floats((size_t)vocab, 4);
     size_t i;
     for (i = 0; i < n; i++) hidden[i] = hidden[i] < 0 ? 0.5f : 1;
     memset(w, 0, (size_t)vocab * HEAD_WIDTH * sizeof *w);
-    for (i = 0; i < (size_t)vocab; i++) w[i * HEAD_WIDTH + i % HEAD_WIDTH] = few[i];
+    for (i = 0; i < (size_t)vocab; i++)
+        w[i * HEAD_WIDTH + i % HEAD_WIDTH] = masked && i % 3 == 1 ? -HUGE_VALF : few[i];
     free(few);
 }
 
@@ -709,7 +711,7 @@ static void test_vocab_case(const char *what, vocab_case z) {
     p[14] = floats(zeros(rows), rows);
     if (!is_bf16()) rounded = 1e-5;
     if (grpo__filters(&z.sampling) || z.vocab % 8 || gpu.b == grpo_cuda_hopper()) {
-        make_exact(p[0].x, hidden, p[12].x, z.vocab);
+        make_exact(p[0].x, hidden, p[12].x, z.vocab, z.sampling.top_k == 30);
         rounded = 1e-5;
     }
     p[2] = ints(offsets, rows + 1); p[3] = ints(numbers(z.targets, z.vocab), targets);
@@ -750,7 +752,8 @@ static void test_vocab_case(const char *what, vocab_case z) {
 static void test_vocab(void) {
     const grpo_sampling all[] = { { 1, 0, 1, 0 }, { 0.7f, 0, 1, 0 }, { 1, 3, 1, 0 },
                                   { 1, 0, 0.8f, 0 }, { 1.3f, 0, 1, 0.2f }, { 0, 0, 1, 0 },
-                                  { 1, 20, 0.9f, 0.05f } };
+                                  { 1, 20, 0.9f, 0.05f }, { 1, 0, 0.9999999f, 0 },
+                                  { 1, 30, 0.9999999f, 0 } };
     const int vocabs[] = { 37, 304, 1000, 32000, 151936 };
     size_t i, j, count = tiny ? 3 : 5;
     for (i = 0; i < sizeof all / sizeof *all; i++)

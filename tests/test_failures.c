@@ -228,6 +228,39 @@ static void hear(const char *message, void *user)
     ((mood *)user)->warnings += strlen(message) > 10;
 }
 
+/* Rewards that are compared one by one (GDPO): a sample of which one is missing learns from the
+ * other; one of which both are is left out. */
+static void test_missing_parts(void)
+{
+    mood first = { 1, 0, 0 }, second = { -1, 0, 0 };
+    grpo_config c = tiny();
+    grpo_prompt p[2];
+    grpo_metrics metrics;
+    int both, t, out, left;
+    grpo *g;
+    c.num_rewards = 0;
+    c.objective = grpo_objective_preset("gdpo", NULL);
+    grpo_add_reward(&c, "first", moody, 1, &first);
+    grpo_add_reward(&c, "second", moody, -2, &second);
+    g = grpo_new(&c);
+    CHECK(g != NULL, "%s", c.error);
+    prompts_of(p);
+    for (both = 0; both < 2; both++) {
+        second.nan_at = both ? 1 : 2;
+        CHECK(!grpo_rollout(g, p, 2) && !grpo_score(g) && !grpo_advantage(g), "%s", grpo_error(g));
+        for (t = g->batch.offsets[0], out = 0; t < g->batch.offsets[3]; t++) {
+            left = both && t >= g->batch.offsets[1] && t < g->batch.offsets[2];
+            out += !g->batch.mask[t];
+            CHECK(g->batch.mask[t] == !left && (g->batch.advantages[t] != 0) == !left,
+                  "both missing %d, token %d: mask %d, A %g", both, t, g->batch.mask[t],
+                  (double)g->batch.advantages[t]);
+        }
+        CHECK(!grpo_update(g, &metrics) && metrics.num_left_out == both, "left out: %d",
+              metrics.num_left_out);
+    }
+    grpo_free(g);
+}
+
 static void test_nan(void)
 {
     mood m = { 1, 0, 0 };
@@ -341,6 +374,7 @@ int main(void)
     test_configs();
     test_calls();
     test_nan();
+    test_missing_parts();
     test_tokenizer();
     test_allocations();
     return check_finish();

@@ -222,6 +222,27 @@ static void test_golden_ppo(void)
     CHECK_CLOSE(grpo_preference_loss(1, scores + 4, NULL), 60, 1e-6);
 }
 
+/* GDPO where rewards are missing: one of two, so that the other alone speaks, and both. What TRL's
+ * nanmean, nanstd and nansum make of it. */
+static void test_missing_parts(const grpo_objective *o)
+{
+    static const float parts[12] = {                          /* [3 rewards][4 samples]          */
+        1, NAN, 0, NAN, 0.2f, 0.5f, NAN, NAN, 3, 1, 4, 1 };
+    static const float weights[3] = { 1, 0.5f, 0 };           /* the third says nothing          */
+    double s0 = sqrt(0.5) + 1e-4, s1 = sqrt(0.045) + 1e-4, sums[3], mean = 0, var = 0;
+    float combined[4];
+    int i;
+    sums[0] = 0.5 / s0 - 0.5 * 0.15 / s1;
+    sums[1] = 0.5 * 0.15 / s1;
+    sums[2] = -0.5 / s0;
+    for (i = 0; i < 3; i++) mean += sums[i] / 3;
+    for (i = 0; i < 3; i++) var += (sums[i] - mean) * (sums[i] - mean) / 2;
+    CHECK(!grpo_combine_advantages(o, parts, weights, 3, 1, 4, NULL, combined), "missing parts");
+    for (i = 0; i < 3; i++)
+        CHECK_CLOSE(combined[i], (sums[i] - mean) / (sqrt(var) + 1e-4), 1e-5);
+    CHECK(combined[3] == 0, "no reward says anything of it: %g", (double)combined[3]);
+}
+
 /* Process supervision by the paper's words, and GDPO by TRL's. */
 static void test_steps_and_parts(void)
 {
@@ -254,6 +275,7 @@ static void test_steps_and_parts(void)
     for (i = 0; i < 4; i++) m += sums[i] / 4;
     for (i = 0; i < 4; i++) v += (sums[i] - m) * (sums[i] - m) / 3;
     for (i = 0; i < 4; i++) CHECK_CLOSE(combined[i], (sums[i] - m) / (sqrt(v) + 1e-4), 1e-5);
+    test_missing_parts(&o);
     o.advantage_eps = 0;
     CHECK(!grpo_combine_advantages(&o, equal, weights, 2, 2, 2, NULL, combined), "GDPO of equals");
     for (i = 0; i < 4; i++) CHECK(combined[i] == 0, "nothing to compare: %g", (double)combined[i]);
@@ -809,8 +831,11 @@ static void test_exp(void)
     }
     printf("exp: worst relative error %.1e\n", worst);
     CHECK(worst < 3e-7, "worst relative error %g", worst);
-    CHECK(grpo__exp(0) == 1 && grpo__exp(-1000) < 2e-38f && isnan(grpo__exp(NAN)), "edges");
-    CHECK(grpo__exp(-HUGE_VALF) < 2e-38f && grpo__exp(HUGE_VALF) > 1e38f, "infinities");
+    for (i = 0; i < 4096; i++)                                /* a little is left, then nothing  */
+        CHECK(fabs((double)grpo__exp(-87 - (float)i / 4096) - exp(-87 - i / 4096.0)) < 1e-38
+              && grpo__exp(-88 - (float)i * (float)i) == 0, "e^-%g", 87 + i / 4096.0);
+    CHECK(grpo__exp(0) == 1 && grpo__exp(-1000) == 0 && isnan(grpo__exp(NAN)), "edges");
+    CHECK(grpo__exp(-HUGE_VALF) == 0 && grpo__exp(HUGE_VALF) > 1e38f, "infinities");
 }
 
 /* Sums of many small numbers beside a large one: a row of a large vocabulary whose likeliest token
