@@ -761,7 +761,9 @@ typedef struct grpo_format { const char *prefix, *suffix; } grpo_format;   /* NU
  * order of appearance, at most capacity; *count their number. */
 GRPO_API int grpo_evaluate_expression(const char *text, double *value, double *numbers,
                                       int capacity, int *count);
-/* The last number in a text: sign, thousands separators, decimals. Returns 1 if there is one. */
+/* The last number in a text: sign (Unicode's too, before or after a currency's), separators of
+ * thousands (LaTeX's too), decimals, powers of ten (1e-05, 2 \times 10^{3}). Returns 1 if there is
+ * one. */
 GRPO_API int grpo_last_number(const char *text, double *value);
 
 /* --------------------------------------------------------------------- pure maths, plain arrays --
@@ -5652,46 +5654,114 @@ static const char *grpo__read_digits(const char *at, double *value) {
     return at;
 }
 
-/* A comma, three digits, and no fourth: one more group of a number such as 1,234,567. */
-static int grpo__is_group(const char *at) {
-    return at[0] == ',' && grpo__is_digit(at[1]) && grpo__is_digit(at[2]) &&
-           grpo__is_digit(at[3]) && !grpo__is_digit(at[4]);
+/* What follows the first of these words that stands at at; at itself if none does. A NUL ends each
+ * word, an empty one the list. */
+static const char *grpo__skip_word(const char *at, const char *words) {
+    for (; *words; words += strlen(words) + 1)
+        if (!strncmp(at, words, strlen(words))) return at + strlen(words);
+    return at;
 }
 
-/* "12", "3.14", ".5", "3." and, where groups are allowed, "1,234.5". Returns the end of it, or
- * NULL if there is no number at at. Up to 15 digits the value is rounded once, so it is the double
- * nearest to the text; fraction digits beyond that are dropped. Infinity if it is too large. */
-static const char *grpo__read_number(const char *at, int groups, double *value) {
+/* -, U+2212, U+2010 to U+2013, U+FE63, U+FF0D */
+static const char *grpo__skip_minus(const char *at) {
+    return grpo__skip_word(at, "-\0\xE2\x88\x92\0\xE2\x80\x90\0\xE2\x80\x91\0\xE2\x80\x92\0"
+                           "\xE2\x80\x93\0\xEF\xB9\xA3\0\xEF\xBC\x8D\0");
+}
+
+/* $ (LaTeX's \$ and US$ too), U+00A2 to U+00A5, U+20A0 to U+20BF */
+static const char *grpo__skip_currency(const char *at) {
+    const unsigned char *b = (const unsigned char *)at + strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    b += b[0] == '\\' && b[1] == '$';
+    if (*b == '$') return (const char *)b + 1;
+    if (b[0] == 0xC2 && b[1] >= 0xA2 && b[1] <= 0xA5) return (const char *)b + 2;
+    return b[0] == 0xE2 && b[1] == 0x82 && b[2] >= 0xA0 ? (const char *)b + 3 : at;
+}
+
+/* One more group of a number such as 1,234,567: a comma or what LaTeX and typesetters put between
+ * thousands, then three digits and no fourth. Returns the digits; NULL if there is none. */
+static const char *grpo__find_group(const char *at) {
+    const char *d = grpo__skip_word(at, ",\\!\0,\0{,}\\!\0{,}\0{\\,}\0\\,\0\\!\0\\;\0\\:\0\\ \0~\0"
+                                    "\xC2\xA0\0\xE2\x80\x89\0\xE2\x80\xAF\0");
+    return d > at && grpo__is_digit(d[0]) && grpo__is_digit(d[1]) && grpo__is_digit(d[2])
+           && !grpo__is_digit(d[3]) ? d : NULL;
+}
+
+static int grpo__is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+/* The power of ten after a number, "e-05" or " \times 10^{-5}", and of a bare 10, "^5"; 0 if there
+ * is none, as in 1e5f. Returns its end. */
+static const char *grpo__read_power(const char *at, int bare, double *power) {
+    const char *next = grpo__skip_blanks(at), *from = NULL, *digits, *end;
+    const char *ten = grpo__skip_word(next, "\\times\0\\cdot\0x\0*\0\xC3\x97\0\xC2\xB7\0");
+    int letter = *at == 'e' || *at == 'E', brace;
+    *power = 0;
+    if (letter || (bare && *at == '^')) from = at + 1;
+    else if (ten > next && !strncmp(ten = grpo__skip_blanks(ten), "10^", 3)) from = ten + 3;
+    if (!from) return at;
+    from += brace = *from == '{';
+    digits = grpo__skip_minus(from);
+    if (digits == from && *from == '+') from = ++digits;
+    end = grpo__read_digits(digits, power);
+    if (digits > from) *power = -*power;
+    if (end > digits && !(letter && grpo__is_letter(*end)) && !(brace && *end != '}'))
+        return end + brace;
+    *power = 0;
+    return at;
+}
+
+/* "12", "3.14", ".5", "3." and, in prose, "1,234.5", "1e-05". Returns the end of it, or NULL if
+ * there is no number at at. Up to 15 digits and 22 powers of ten the value is rounded once, so it
+ * is the double nearest to the text; fraction digits beyond that are dropped. Infinity if it is
+ * too large. */
+static const char *grpo__read_number(const char *at, int prose, double *value) {
     const char *start = at;
-    double scale = 1;
+    double power, places = 0;
     if (!grpo__is_digit(at[0]) && !(at[0] == '.' && grpo__is_digit(at[1]))) return NULL;
     *value = 0;
     at = grpo__read_digits(at, value);
-    if (groups && at - start >= 1 && at - start <= 3)
-        while (grpo__is_group(at)) at = grpo__read_digits(at + 1, value);
+    if (prose && at - start >= 1 && at - start <= 3)
+        while ((start = grpo__find_group(at)) != NULL) at = grpo__read_digits(start, value);
     if (*at == '.')
         for (at++; grpo__is_digit(*at); at++)
             if (*value < 9e14) {                              /* so that 10 value + 9 is exact    */
                 *value = *value * 10 + (*at - '0');
-                scale *= 10;
+                places++;
             }
-    *value /= scale;
+    if (prose) {
+        int bare = *value == 10 && places == 0;
+        const char *end = grpo__read_power(at, bare, &power);
+        if (bare && end > at && *at == '^') power--;
+        places -= power;
+        at = end;
+    }
+    if (*value > 0) *value = places > 0 ? *value / pow(10, places) : *value * pow(10, -places);
     return at;
 }
 
-/* A minus or a leading point right after one of these is not part of a number: "5-3", "end.5". */
-static int grpo__is_joined(char c) {
-    return grpo__is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           c == ')' || c == ']' || c == '}';
+/* Is what begins at at, a minus or a point, no part of a number after it? "5-3", "end.5", "5%-10%",
+ * "$5-$10", "$5$-$10$" */
+static int grpo__is_joined(const char *text, const char *at) {
+    char c = ' ';
+    int n, money = 0;
+    for (n = 1; n <= 3 && n <= at - text; n++)
+        if (!grpo__is_letter(at[-n]) && grpo__skip_currency(at - n) == at) money = n;
+    if (at - money > text) c = at[-money - 1];
+    return grpo__is_digit(c) || (!money && grpo__is_letter(c)) || (c && strchr(")]}%", c));
 }
 
-/* "72", "-3", "-$1,234.50", ".5" at this place of a text that begins at text; NULL if none. */
+/* "72", "-3", "-$1,234.50", "$-3", ".5" at this place of a text that begins at text; NULL if none.
+ * Between a minus and its number blanks may stand only where no list and no difference can be
+ * meant: "= - 3", "#### - 3", "(- 3)". */
 static const char *grpo__read_signed(const char *text, const char *at, double *value) {
-    char before = (char)(at > text ? at[-1] : ' ');
-    int negative = *at == '-';
-    if (negative || *at == '.')
-        if (grpo__is_joined(before) || (*at == '.' && before == '.')) return NULL;
-    if (negative && *++at == '$') at++;
+    const char *start = at, *before = at;
+    int negative = (at = grpo__skip_minus(at)) > start;
+    if ((negative || *at == '.') && grpo__is_joined(text, start)) return NULL;
+    if (*start == '.' && start > text && start[-1] == '.') return NULL;
+    if (negative) {
+        while (before > text && grpo__is_blank(before[-1])) before--;
+        if (before > text && strchr("=#({[", before[-1])) at = grpo__skip_blanks(at);
+        at = grpo__skip_currency(at);
+    }
     at = grpo__read_number(at, 1, value);
     if (at && negative) *value = -*value;
     return at;
@@ -5699,7 +5769,7 @@ static const char *grpo__read_signed(const char *text, const char *at, double *v
 
 /* Read from the left, so that each digit belongs to one number only:
  *     "is 72." 72     "#### 1,234" 1234     "1,2" 2     "1,2345" 2345     "x = -3" -3     "5-3" 3
- *     "$-.50" -.5     "10%" 10              "1/2" 2     "v1.2.3" 3        "1e5" 5 (no exponents)
+ *     "$-.50" -.5     "10%" 10              "1/2" 2     "v1.2.3" 3        "1e-05" .00001  "(5)" 5
  * A list without blanks is taken for thousands where it looks so: "100,200" is 100200. */
 int grpo_last_number(const char *text, double *value) {
     const char *at = text, *end;
@@ -5714,14 +5784,16 @@ int grpo_last_number(const char *text, double *value) {
     return found;
 }
 
-/* Whole numbers (exact in a double up to 2^53) must be equal; others to 9 digits. */
+/* Whole numbers must be equal, from 2^53 on, where a double skips some, up to its last bits; others
+ * to 9 digits. */
 float grpo_reward_last_number(const grpo_sample *s, void *user) {
-    double answer = 0, number = 0;
+    double answer = 0, number = 0, slack = 1e-9;
     (void)user;
     if (!s || !grpo_last_number(s->answer, &answer) || !grpo__finite(answer)) return (float)NAN;
     if (!grpo_last_number(s->completion, &number) || !grpo__finite(number)) return 0;
-    if (floor(number) == number && floor(answer) == answer) return (float)(number == answer);
-    return (float)(fabs(number - answer) <= 1e-9 * fmax(fabs(number), fabs(answer)));
+    if (floor(number) == number && floor(answer) == answer)
+        slack = fabs(answer) < 9007199254740992.0 ? 0 : 1e-15;
+    return (float)(fabs(number - answer) <= slack * fmax(fabs(number), fabs(answer)));
 }
 
 /* ---- expressions ----
