@@ -602,9 +602,9 @@ static inline int gguf_open(gguf_file *g, const char *path, char *error) {
     memset(g, 0, sizeof *g);
     g->path = path;
     g->error = error;
-    g->file = fopen(path, "rb");
-    if (!g->file) return gguf_fail(g, "cannot be opened: %s", strerror(errno));
-    return gguf_take_all(g);
+    g->file = json_open(path, error);
+    g->failed = !g->file;
+    return g->file && gguf_take_all(g);
 }
 
 /* ---- the model: what config.json says of it */

@@ -65,7 +65,7 @@ typedef struct option {
 
 #define AT(field) offsetof(settings, field)
 static const option options[] = {
-    { "data", "q", "questions: a file of JSON lines, or countdown:COUNT[:NUMBERS[:LARGEST]]", TEXT,
+    { "data", "q", "questions: a file of JSON lines, -, or countdown:COUNT[:NUMBERS[:LARGEST]]", TEXT,
       RUN, AT(data) },
     { "eval", "", "held-out questions, likewise", TEXT, TRAIN, AT(eval) },
     { "hold-out", "", "without --eval: every so many questions of --data are held out", COUNT,

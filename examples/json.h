@@ -11,8 +11,8 @@
  *
  * Strings are UTF-8 with their escapes undone, ended by a NUL that is not counted in their length
  * (which is how a \u0000 inside is seen; names have their length too). What is not JSON (RFC 8259)
- * or not UTF-8, or nests deeper than JSON_DEPTH, is refused with a sentence that has its line and
- * column. */
+ * or not UTF-8, nests deeper than JSON_DEPTH, or has a name twice in one object, of which readers
+ * take now the first and now the last, is refused with a sentence that has its line and column. */
 #ifndef JSON_H
 #define JSON_H
 
@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { JSON_DEPTH = 64, JSON_ERROR_LENGTH = 256 };
 
@@ -105,8 +106,13 @@ static inline int json_put_utf8(char *s, uint32_t code) {
 
 /* ---- parsing; `at` runs over the text, whose strings are decoded where they lie */
 
+typedef struct json_name { const char *key; size_t length, object; } json_name;
+
 typedef struct json_parser {
     json *j;
+    json_name *names;               /* of all objects so far, by a hash; key NULL: a free place  */
+    size_t num_names, room;         /* room: a power of two, more than num_names                 */
+    char said[128];
     char *at, *end;
     const char *line_start;
     unsigned long line;             /* counted in blanks: a string cannot hold the end of one    */
@@ -231,6 +237,45 @@ static inline int json_word(json_parser *p, const char *word) {
 
 static inline int json_value_at(json_parser *p);
 
+/* The place of a name of an object, or a free one, in names[room]. */
+static inline json_name *json_place(json_name *names, size_t room, json_name name) {
+    uint64_t hash = 0xcbf29ce484222325u ^ name.object;        /* FNV-1a                          */
+    size_t i;
+    for (i = 0; i < name.length; i++) hash = (hash ^ (unsigned char)name.key[i]) * 0x100000001b3u;
+    for (i = (size_t)(hash ^ hash >> 32); ; i++) {
+        json_name *at = &names[i & (room - 1)];
+        if (!at->key || (at->object == name.object && at->length == name.length
+                         && !memcmp(at->key, name.key, name.length))) return at;
+    }
+}
+
+/* A name that this object does not have yet. */
+static inline int json_new_name(json_parser *p, size_t object, const char *key, size_t length) {
+    json_name name, *at, *more;
+    size_t i;
+    name.key = key;
+    name.length = length;
+    name.object = object;
+    if (2 * (p->num_names + 1) > p->room) {
+        size_t room = p->room ? 4 * p->room : 64;
+        more = (json_name *)calloc(room, sizeof *more);
+        if (!more) return json_wrong(p, "there is not enough memory for it");
+        for (i = 0; i < p->room; i++)
+            if (p->names[i].key) *json_place(more, room, p->names[i]) = p->names[i];
+        free(p->names);
+        p->names = more;
+        p->room = room;
+    }
+    at = json_place(p->names, p->room, name);
+    if (at->key) {
+        snprintf(p->said, sizeof p->said, "the name \"%.60s\" is there twice: remove one", key);
+        return json_wrong(p, p->said);
+    }
+    *at = name;
+    p->num_names++;
+    return 1;
+}
+
 /* What stands between [ and ], or { and }. */
 static inline int json_inside(json_parser *p, size_t index, char close) {
     size_t count = 0, member;
@@ -241,7 +286,7 @@ static inline int json_inside(json_parser *p, size_t index, char close) {
         size_t length = 0;
         json_blank(p);
         if (close == '}') {
-            if (!json_text(p, &key, &length)) return 0;
+            if (!json_text(p, &key, &length) || !json_new_name(p, index, key, length)) return 0;
             json_blank(p);
             if (!json_take(p, ':')) return json_wrong(p, "':' should follow a name");
         }
@@ -292,6 +337,7 @@ static inline int json_value_at(json_parser *p) {
 static inline int json_parse_line(json *j, char *text, size_t length, const char *name,
                                   unsigned long line, char *error) {
     json_parser p;
+    int good;
     memset(&p, 0, sizeof p);
     memset(j, 0, sizeof *j);
     j->text = text;
@@ -299,7 +345,9 @@ static inline int json_parse_line(json *j, char *text, size_t length, const char
     p.line_start = p.at = text;
     p.line = line;
     p.end = text + length;
-    if (json_value_at(&p)) {
+    good = json_value_at(&p);
+    free(p.names);
+    if (good) {
         json_blank(&p);
         if (p.at == p.end) return 1;
         json_wrong(&p, "something follows after the end");
@@ -315,27 +363,44 @@ static inline int json_parse(json *j, char *text, size_t length, const char *nam
     return json_parse_line(j, text, length, name, 1, error);
 }
 
-/* A whole file, a NUL after it; NULL with a sentence in error. The caller frees it. */
-static inline char *json_load(const char *path, size_t *length, char *error) {
-    FILE *file = fopen(path, "rb");
+/* A file to read, and a regular one: a pipe or a device in its place would be waited for, or never
+ * end. NULL with a sentence in error. */
+static inline FILE *json_open(const char *path, char *error) {
+    struct stat found;
+    int other = !stat(path, &found) && !S_ISREG(found.st_mode);
+    FILE *file = other ? NULL : fopen(path, "rb");
+    if (!file) snprintf(error, JSON_ERROR_LENGTH, "%.180s cannot be read: %s", path,
+                        other ? "it is no regular file" : strerror(errno));
+    return file;
+}
+
+/* All of a file, which this closes, and a NUL after it; NULL with a sentence in error. The caller
+ * frees it. */
+static inline char *json_load_all(FILE *file, const char *path, size_t *length, char *error) {
+    const size_t largest = (size_t)1 << 30;
     size_t capacity = 1 << 16, n = 0, got = 0;
-    char *text = file ? (char *)malloc(capacity) : NULL, *more;
-    while (text && (got = fread(text + n, 1, capacity - n - 1, file)) > 0)
+    char *text = (char *)malloc(capacity), *more;
+    const char *why = text ? NULL : "out of memory";
+    while (!why && (got = fread(text + n, 1, capacity - n - 1, file)) > 0)
         if ((n += got) + 1 == capacity) {
-            more = (char *)realloc(text, capacity *= 2);
-            if (!more) free(text);
-            text = more;
+            more = n + 1 < largest ? (char *)realloc(text, capacity *= 2) : NULL;
+            if (more) text = more;
+            else why = n + 1 < largest ? "out of memory" : "it has more than 1 GiB";
         }
-    if (!file || !text || ferror(file)) {
-        snprintf(error, JSON_ERROR_LENGTH, "%.180s cannot be read: %s", path,
-                 file && !text ? "out of memory" : strerror(errno));
-        free(text);
-        text = NULL;
-    }
-    if (file) fclose(file);
-    if (text) text[n] = 0;
-    *length = n;
-    return text;
+    if (!why && ferror(file)) why = strerror(errno);
+    if (why) snprintf(error, JSON_ERROR_LENGTH, "%.180s cannot be read: %s", path, why);
+    if (why) free(text);
+    else text[n] = 0;
+    fclose(file);
+    *length = why ? 0 : n;
+    return why ? NULL : text;
+}
+
+/* A whole regular file. */
+static inline char *json_load(const char *path, size_t *length, char *error) {
+    FILE *file = json_open(path, error);
+    *length = 0;
+    return file ? json_load_all(file, path, length, error) : NULL;
 }
 
 static inline int json_read(json *j, const char *path, char *error) {

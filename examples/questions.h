@@ -266,13 +266,17 @@ static inline int questions_parse(questions *q, const char *text, size_t length,
     return good;
 }
 
-/* Appends the questions of a file. question and answer are the names of fields, or of several
- * with commas between them; answer NULL or "": there are none, a verifier will know. */
+/* Appends the questions of a file, or of a pipe that is one on purpose: "-", which is the standard
+ * input, or what a shell makes of <(a command). question and answer are the names of fields, or of
+ * several with commas between them; answer NULL or "": there are none, a verifier will know. */
 static inline int questions_read(questions *q, const char *path, const char *question,
                                  const char *answer, char *error) {
     size_t length;
-    char *text = json_load(path, &length, error);
+    int is_pipe = !strcmp(path, "/dev/stdin") || !strncmp(path, "/dev/fd/", 8);
+    FILE *file = !strcmp(path, "-") ? stdin : is_pipe ? fopen(path, "rb") : json_open(path, error);
+    char *text = file ? json_load_all(file, path, &length, error) : NULL;
     int good = text && questions_parse(q, text, length, path, question, answer, error);
+    if (!file && is_pipe) questions_wrong(error, "the pipe with the questions cannot be opened");
     free(text);
     return good;
 }

@@ -778,7 +778,7 @@ static void test_refusals(void) {
         make_free(&f);
     }
     CHECK(!gguf_convert("no such file", folder, GGUF_AUTO, NULL, error)
-          && strstr(error, "cannot be opened"), "%s", error);
+          && strstr(error, "cannot be read"), "%s", error);
     make_model(&f, &small, 0, bytes_of);
     CHECK(make_write(&f, path) && !gguf_convert(path, "no/such/folder", GGUF_AUTO, NULL, error)
           && strstr(error, "tokenizer.json.tmp cannot be opened"), "%s", error);

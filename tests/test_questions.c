@@ -2,8 +2,13 @@
  * countdown puzzles. With GRPO_DATA set to a folder that holds gsm8k/ and svamp/, those too. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "examples/gguf.h"
 #include "examples/questions.h"
 #include "check.h"
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
 
 static char error[JSON_ERROR_LENGTH];
 
@@ -81,6 +86,13 @@ static void check_refusals(void) {
             "line 4: there is no");
     refused("[{\"question\": \"a\", \"answer\": 1}", "line 1, column 32");
     refused("{\"question\": \"\xff\", \"answer\": 1}", "UTF-8");
+    refused("{\"question\": \"a\", \"answer\": 1, \"answer\": 4}",
+            "line 1, column 40: the name \"answer\" is there twice");
+    refused("{\"question\": \"a\", \"answer\": 1}\n{\"question\": \"a\", \"answer\": 1, \"x\": "
+            "[{\"y\": 1, \"z\": {}, \"\\u0079\": 2}]}", "line 2, column 64: the name \"y\"");
+    refused("[{\"question\": \"a\", \"answer\": 1, \"question\": \"a\"}]",
+            "\"question\" is there twice");
+    refused("{\"question\": \"a\", \"answer\": 1, \"\": 1, \"\": 1}", "\"\" is there twice");
 }
 
 /* Each epoch has each question once; orders differ between epochs and seeds, and a place is equally
@@ -225,6 +237,66 @@ static int rewarded(const questions *q, int change) {
     return sum;
 }
 
+/* Names may come again in other objects; n different ones, then the one at `again`. */
+static void check_names(int n, int again) {
+    char *text = (char *)malloc(32 * (size_t)n + 64);
+    size_t length = 0;
+    json j;
+    int i, good;
+    if (!text) return;
+    text[length++] = '{';
+    for (i = 0; i < n; i++)
+        length += (size_t)sprintf(text + length, "\"%d\": {\"a\": 1, \"b\": 2},\n", i);
+    length += (size_t)sprintf(text + length, "\"%d\": 0}", again);
+    good = json_parse(&j, text, length, "names", error);
+    CHECK(good == (again >= n), "%d names, then \"%d\"", n, again);
+    if (good) {
+        CHECK(json_find(j.values, "0") != NULL && j.values->length == (size_t)n + 1, "%d names", n);
+        json_free(&j);
+    } else {
+        char place[64];
+        snprintf(place, sizeof place, "line %d, column ", n + 1);
+        CHECK(strstr(error, place) && strstr(error, "is there twice"), "%s", error);
+    }
+}
+
+#if defined(__unix__) || defined(__APPLE__)
+/* What would be waited for, or never end, where a file should be. */
+static void check_no_files(void) {
+    static const char *const paths[] = { ".", "/dev/zero", "test_questions_pipe" };
+    questions q = { 0 };
+    gguf_file g;
+    size_t i;
+    unlink(paths[2]);
+    CHECK(mkfifo(paths[2], 0600) == 0, "%s cannot be made", paths[2]);
+    for (i = 0; i < sizeof paths / sizeof *paths; i++) {
+        CHECK(!questions_read(&q, paths[i], "question", "answer", error)
+              && strstr(error, "it is no regular file"), "%s: %s", paths[i], error);
+        CHECK(!gguf_open(&g, paths[i], error) && strstr(error, "it is no regular file"), "%s: %s",
+              paths[i], error);
+        gguf_close(&g);
+    }
+    unlink(paths[2]);
+}
+
+/* A pipe on purpose is read to its end. */
+static void check_pipe(void) {
+    static const char line[] = "{\"question\": \"a\", \"answer\": 1e-05}\n";
+    questions q = { 0 };
+    char path[32];
+    int ends[2];
+    CHECK(!pipe(ends) && write(ends[1], line, sizeof line - 1) == sizeof line - 1, "no pipe");
+    close(ends[1]);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    CHECK(questions_read(&q, path, "question", "answer", error) && q.count == 1
+          && !strcmp(q.items[0].answer, "1e-05"), "%s", error);
+    close(ends[0]);
+    questions_free(&q);
+    CHECK(!questions_read(&q, "/dev/fd/777", "question", "answer", error)
+          && strstr(error, "cannot be opened"), "%s", error);
+}
+#endif
+
 static void check_file(const char *folder, const char *name, const char *question,
                        const char *answer, int count, const char *begins) {
     questions q = { 0 };
@@ -261,6 +333,14 @@ int main(void) {
     check_order();
     check_splits();
     check_countdown();
+    check_names(3, 2);
+    check_names(3, 3);
+    check_names(5000, 4711);
+    check_names(5000, 5000);
+#if defined(__unix__) || defined(__APPLE__)
+    check_no_files();
+    check_pipe();
+#endif
     check_real_files();
     return check_finish();
 }
