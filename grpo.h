@@ -733,8 +733,10 @@ GRPO_API int grpo_resume(grpo *g, const char *folder);
 /* Fill config->model from folder/config.json, before grpo_new(). If config->encode is set already,
  * for it is of that vocabulary that the folder speaks, eos_token_ids is filled too, from
  * generation_config.json or else config.json, and eos_token_id is the first of them; where neither
- * has one, they stay as they are. From a folder with an adapter_config.json, config->lora is filled
- * instead. The reason of a failure is in config->error. */
+ * has one, they stay as they are. A config->vocabulary that is set already must be the one saved.
+ * From a folder with an adapter_config.json, config->lora is filled instead. A name in these files
+ * that could change the numbers and is not known is an error. The reason of a failure is in
+ * config->error. */
 GRPO_API int grpo_load_config(grpo_config *config, const char *folder);
 /* One line of JSON under TRL's names. Returns its length (as snprintf does). */
 GRPO_API int grpo_metrics_json(const grpo_metrics *metrics, char *text, size_t capacity);
@@ -1257,6 +1259,10 @@ int fsync(int descriptor);
 int fileno(FILE *file);
 #endif
 #endif
+static int grpo__is_other(const char *path) {                 /* a pipe, a device, a folder      */
+    struct stat found;
+    return !stat(path, &found) && !S_ISREG(found.st_mode);
+}
 static void grpo__make_folder(const char *path) { mkdir(path, 0777); }
 static int grpo__sync(FILE *file) { return fsync(fileno(file)); }
 static int grpo__replace(const char *from, const char *to) { return rename(from, to); }
@@ -1267,6 +1273,7 @@ static int grpo__sync_folder(const char *path) {              /* so that renames
     return bad;
 }
 #elif defined(_WIN32)
+static int grpo__is_other(const char *path) { (void)path; return 0; }
 static void grpo__make_folder(const char *path) { _mkdir(path); }
 static int grpo__sync(FILE *file) { return _commit(_fileno(file)); }
 static int grpo__sync_folder(const char *path) { (void)path; return 0; }
@@ -1274,6 +1281,7 @@ static int grpo__replace(const char *from, const char *to) {
     return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) ? 0 : -1;
 }
 #else
+static int grpo__is_other(const char *path) { (void)path; return 0; }
 static void grpo__make_folder(const char *path) { (void)path; }
 static int grpo__sync(FILE *file) { (void)file; return 0; }
 static int grpo__sync_folder(const char *path) { (void)path; return 0; }
@@ -8343,6 +8351,7 @@ typedef struct grpo__file {
     size_t start;                   /* where the numbers begin                                   */
     char path[GRPO__PATH], name[GRPO__NAME];
     char *text;                     /* the JSON that it is, or begins with                       */
+    uint64_t tied;                  /* a sum over tied embeddings less one over the LM head      */
     struct grpo__slot *slots;       /* [num_slots] the tensors of a model, in all its files      */
     int num_slots;
 } grpo__file;
@@ -8399,6 +8408,8 @@ static int grpo__open_next(grpo__file *f, const char *folder, const char *name, 
     n = snprintf(f->path, GRPO__PATH, "%s/%s", folder ? folder : "", name);
     if (!folder || !*folder || n < 0 || n >= GRPO__PATH)
         grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
+    if (!f->code && grpo__is_other(f->path))                  /* it may keep us waiting for ever */
+        grpo__bad(f, "", "is no regular file");
     if (!f->code) f->file = fopen(f->path, mode == GRPO__WRITE ? "wb" : "rb");
     if (!f->file && !f->code && (mode != GRPO__TRY || errno != ENOENT))
         grpo__io(f, "cannot be opened, does the folder exist?");
@@ -8431,32 +8442,47 @@ enum { GRPO__JSON_DEPTH = 32 };
 
 static const char *grpo__blank(const char *at) { return at + strspn(at, " \t\n\r"); }
 
-/* What follows a backslash. Control and non-ASCII characters become '?': no name here has any. */
-static const char *grpo__json_escape(const char *at, char *c) {
+static const char *grpo__json_hex(const char *at, uint32_t *code) {
     char hex[5] = "";
-    long code;
-    *c = *at && strchr("\"\\/", *at) ? *at : '?';
-    if (*at && strchr("\"\\/bfnrt", *at)) return at + 1;
     if (*at != 'u' || strspn(at + 1, "0123456789abcdefABCDEF") < 4) return NULL;
     memcpy(hex, at + 1, 4);
-    code = strtol(hex, NULL, 16);
-    if (code >= 0x20 && code < 0x7f) *c = (char)code;
+    *code = (uint32_t)strtoul(hex, NULL, 16);
     return at + 5;
+}
+
+/* What follows a backslash, as UTF-8. A 0 and half of a surrogate pair become '?'. */
+static const char *grpo__json_escape(const char *at, char text[4], int *bytes) {
+    static const char names[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+    const char *name = *at ? strchr(names, *at) : NULL, *next;
+    uint32_t code = 0, low = 0;
+    int i;
+    if (name) code = (unsigned char)meant[name - names];
+    at = name ? at + 1 : grpo__json_hex(at, &code);
+    if (!at) return NULL;
+    if (code >> 10 == 0x36 && *at == '\\' && (next = grpo__json_hex(at + 1, &low)) != NULL
+        && low >> 10 == 0x37) {
+        code = 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
+        at = next;
+    }
+    if (!code || code >> 11 == 0x1b) code = '?';
+    *bytes = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (i = *bytes - 1; i > 0; i--, code >>= 6) text[i] = (char)(0x80 | (code & 0x3f));
+    text[0] = (char)(*bytes == 1 ? code : (0xf0u << (4 - *bytes) & 0xff) | code);
+    return at;
 }
 
 /* The string at `at` into text[size], cut if it is longer. Returns its end; NULL if it is none. */
 static const char *grpo__json_string(const char *at, char *text, size_t size) {
     size_t used = 0;
-    char c;
     if (*at++ != '"') return NULL;
     while (*at != '"') {
-        int bytes = grpo__utf8_length(at);
+        char c[4] = { 0 };
+        int bytes = grpo__utf8_length(at), i;
         if (bytes == 0 || (unsigned char)*at < 0x20) return NULL;
-        for (; bytes > 0; bytes--) {
-            c = *at++;
-            if (c == '\\' && !(at = grpo__json_escape(at, &c))) return NULL;
-            if (used + 1 < size) text[used++] = c;
-        }
+        memcpy(c, at, (size_t)bytes);
+        at += bytes;
+        if (*c == '\\' && !(at = grpo__json_escape(at, c, &bytes))) return NULL;
+        for (i = 0; i < bytes && used + 1 < size; i++) text[used++] = c[i];
     }
     if (size) text[used] = 0;
     return at + 1;
@@ -8660,35 +8686,70 @@ static void grpo__read_fields(grpo__file *f, const char *json, const grpo__row *
     }
 }
 
-/* rope_parameters, or rope_scaling as it was called before: a theta, a type and what that needs. */
-static void grpo__read_rope(grpo__file *f, const char *json, const char *field,
-                            grpo_model_config *m) {
-    const char *rope = grpo__field(f, json, field), *at = rope, *value;
-    const char *type = grpo__field(f, rope, "rope_type");
+/* Names of an object beyond the table's and these words must stand for nothing; none is there
+ * twice. */
+static void grpo__refuse_others(grpo__file *f, const char *json, const grpo__row *rows, int n,
+                                const char *words) {
+    const char *at = json, *value;
     char name[GRPO__NAME] = "";
-    int i, k, n, entries = 0;
-    if (rope && *rope != '{') grpo__bad(f, field, "must be an object");
-    if (f->code || !rope) return;
-    if (!type) type = grpo__field(f, rope, "type");
-    for (i = 0; type && i < GRPO__ROPE_TYPES && !grpo__json_is(type, grpo__rope_types[i].name); )
-        i++;
-    if (i == GRPO__ROPE_TYPES) grpo__bad(f, field, "has a type other than default, linear, llama3");
-    n = f->code ? 0 : grpo__rope_types[i].num_fields;
+    int i, count = 0;
     while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
-        for (k = 0, entries++; k < n && strcmp(name, grpo__rope_fields[k].name); ) k++;
-        if (!strcmp(name, "rope_theta") && *value != 'n')
-            grpo__read_value(f, value, GRPO__NUMBER, name, &m->rope_theta);
-        else if (k == n && strcmp(name, "rope_type") && strcmp(name, "type") && *value != 'n')
-            grpo__bad(f, name, "is not supported with this rope_type");
+        int off = *name == '_' || strchr("nf", *value)        /* _name_or_path ...               */
+                  || (strchr("[{", *value) && strchr("]}", *grpo__blank(value + 1)));
+        if (++count > 1000) grpo__bad(f, "an object", "has more than 1000 names");
+        else grpo__entry(f, json, name);
+        for (i = 0; i < n && strcmp(name, rows[i].name); ) i++;
+        if (i == n && !off && grpo__word_index(words, name, strlen(name)) < 0)
+            grpo__bad(f, name, "is not supported, for it may change the numbers: remove it if it "
+                      "does not");
     }
-    if (f->code || !entries) return;
+}
+
+/* rope_parameters, or rope_scaling as it was called before: a theta, a type and what that needs.
+ * Returns 0 if it is not there. Where versions of transformers read different things, it must be
+ * the same. */
+static int grpo__read_rope(grpo__file *f, const char *json, const char *field,
+                           grpo_model_config *m) {
+    const char *rope = grpo__field(f, json, field), *type, *old, *inner;
+    float theta = m->rope_theta;
+    int i = 0, n;
+    if (rope && *rope != '{') grpo__bad(f, field, "must be an object");
+    if (f->code || !rope || *grpo__blank(rope + 1) == '}') return 0;
+    type = grpo__field(f, rope, "rope_type");
+    old = grpo__field(f, rope, "type");
+    inner = grpo__field(f, rope, "rope_theta");
+    while (i < GRPO__ROPE_TYPES && ((type && !grpo__json_is(type, grpo__rope_types[i].name))
+                                    || (old && !grpo__json_is(old, grpo__rope_types[i].name)))) i++;
+    if (i == GRPO__ROPE_TYPES)
+        grpo__bad(f, field, "has a type other than default, linear, llama3, or two types");
+    n = f->code ? 0 : grpo__rope_types[i].num_fields;
+    grpo__refuse_others(f, rope, grpo__rope_fields, n, "rope_theta rope_type type");
+    if (inner) grpo__read_value(f, inner, GRPO__NUMBER, "rope_theta", &m->rope_theta);
+    if (inner && grpo__field(f, json, "rope_theta") && m->rope_theta != theta)
+        grpo__bad(f, "rope_theta", "has two values, here and within: remove one");
     memset(&m->rope_scaling, 0, sizeof m->rope_scaling);
-    m->rope_scaling.rope_type = i;
+    m->rope_scaling.rope_type = f->code ? 0 : i;
     grpo__read_fields(f, rope, grpo__rope_fields, n, &m->rope_scaling, 1);
+    return 1;
 }
 
 /* By name, what would change the numbers otherwise than the fields of the table. */
 static void grpo__refuse(grpo__file *f, const char *json, int family, const grpo_model_config *m) {
+    static const char harmless[] =  /* or looked at below, or by others                          */
+        "architectures model_type vocabulary torch_dtype dtype transformers_version use_cache "
+        "rope_parameters rope_scaling hidden_act partial_rotary_factor is_causal layer_types "
+        "sliding_window max_window_layers pretraining_tp attention_dropout hidden_dropout "
+        "resid_dropout classifier_dropout bos_token_id eos_token_id pad_token_id sep_token_id "
+        "unk_token_id decoder_start_token_id forced_bos_token_id forced_eos_token_id bos_token "
+        "eos_token pad_token id2label label2id num_labels problem_type finetuning_task "
+        "task_specific_params tokenizer_class prefix model_max_length max_sequence_length "
+        "seq_length max_length min_length do_sample early_stopping num_beams num_beam_groups "
+        "diversity_penalty temperature top_k top_p typical_p repetition_penalty length_penalty "
+        "no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences "
+        "exponential_decay_length_penalty suppress_tokens begin_suppress_tokens "
+        "chunk_size_feed_forward return_dict output_attentions output_hidden_states "
+        "remove_invalid_values neftune_noise_alpha is_llama_config unsloth_version unsloth_fixed "
+        "transformers.js_config";
     const char *act = grpo__field(f, json, "hidden_act"), *value;
     const char *layers = grpo__field(f, json, "layer_types");
     const char *part = grpo__field(f, json, "partial_rotary_factor");
@@ -8711,12 +8772,13 @@ static void grpo__refuse(grpo__file *f, const char *json, int family, const grpo
                   "max_position_embeddings");
     if ((family == GRPO__LLAMA || family == GRPO__MISTRAL) && m->attention_bias)
         grpo__bad(f, "attention_bias", "is not supported: Llama's is on o_proj too");
+    grpo__refuse_others(f, json, grpo__fields, GRPO__FIELDS, harmless);
 }
 
 /* Missing fields get transformers' defaults. */
 static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
-    grpo_model_config m;
-    int labels = 0, family = grpo__read_family(f, json, &labels);
+    grpo_model_config m, other;
+    int labels = 0, family = grpo__read_family(f, json, &labels), both;
     memset(&m, 0, sizeof m);
     m.num_key_value_heads = grpo__families[family].num_key_value_heads;
     m.head_dim = grpo__families[family].head_dim;
@@ -8727,8 +8789,12 @@ static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
     m.qk_norm = family == GRPO__QWEN3;
     m.num_labels = labels;
     grpo__read_fields(f, json, grpo__fields, GRPO__FIELDS, &m, 0);
-    grpo__read_rope(f, json, "rope_parameters", &m);
-    grpo__read_rope(f, json, "rope_scaling", &m);
+    other = m;
+    both = grpo__read_rope(f, json, "rope_parameters", &m) + 1;
+    if (!grpo__read_rope(f, json, "rope_scaling", &other)) both = 0;
+    if (both == 1) m = other;
+    else if (both && memcmp(&m, &other, sizeof m))
+        grpo__bad(f, "rope_parameters", "and rope_scaling contradict each other: remove one");
     grpo__refuse(f, json, family, &m);
     if (family == GRPO__QWEN2) m.attention_bias = 1;
     if (f->code) return m;
@@ -8749,6 +8815,25 @@ static void grpo__read_eos(grpo__file *f, const char *json, grpo_config *c) {
     }
 }
 
+/* What a token means depends on the vocabulary's order: it must be the one saved. */
+static void grpo__check_vocabulary(grpo__file *f, const char *object, const grpo_config *c) {
+    const char *value = grpo__field(f, object, "vocabulary");
+    size_t room = !c->encode && c->vocabulary ? strlen(c->vocabulary) + 2 : 0;
+    char *theirs = value && room ? (char *)grpo__file_memory(f, room) : NULL;
+    if (!theirs) return;
+    if (!grpo__json_string(value, theirs, room) || strcmp(theirs, c->vocabulary))
+        grpo__bad(f, "vocabulary", "is not config.vocabulary: set that to the same characters in "
+                  "the same order");
+    grpo__release(f->c, theirs);
+}
+
+static void grpo__append_vocabulary(grpo__text *t, const char *before, const grpo_config *c) {
+    if (c->encode || !c->vocabulary) return;
+    grpo__append(t, "%s\"vocabulary\": \"", before);
+    grpo__append_escaped(t, c->vocabulary, INT32_MAX);
+    grpo__append(t, "\"");
+}
+
 /* ---- adapter_config.json, as PEFT writes it */
 /* The module that a name stands for, without its path: q_proj; -1: none. */
 static int grpo__module_named(const char *value) {
@@ -8758,24 +8843,21 @@ static int grpo__module_named(const char *value) {
     return -1;
 }
 
-/* What would change the numbers must be as it is here. */
+/* What would change the numbers must be as it is here. Ways to initialise that change the model's
+ * own weights too (pissa, olora, loftq, corda ...) leave adapters for another model. */
 static void grpo__refuse_lora(grpo__file *f, const char *json) {
-    static const char *const off[] = { "use_dora", "use_rslora", "fan_in_fan_out", "lora_bias" };
-    static const char *const empty[] = { "rank_pattern", "alpha_pattern", "modules_to_save",
-                                         "layers_to_transform", "layers_pattern",
-                                         "exclude_modules", "target_parameters" };
-    const char *bias = grpo__field(f, json, "bias"), *value;
-    size_t i;
+    const char *bias = grpo__field(f, json, "bias");
+    const char *first = grpo__field(f, json, "init_lora_weights");
     if (!grpo__json_is(grpo__field(f, json, "peft_type"), "LORA"))
         grpo__bad(f, "peft_type", "must be \"LORA\"");
     if (bias && !grpo__json_is(bias, "none")) grpo__bad(f, "bias", "must be \"none\"");
-    for (i = 0; i < sizeof off / sizeof *off; i++)
-        if ((value = grpo__field(f, json, off[i])) != NULL)
-            grpo__read_value(f, value, GRPO__OFF, off[i], NULL);
-    for (i = 0; i < sizeof empty / sizeof *empty; i++)
-        if ((value = grpo__field(f, json, empty[i])) != NULL
-            && (strchr("[{", *value) == NULL || strchr("]}", *grpo__blank(value + 1)) == NULL))
-            grpo__bad(f, empty[i], "is not supported");
+    if (first && !strchr("tf", *first) && !grpo__json_is(first, "gaussian")
+        && !grpo__json_is(first, "orthogonal") && !grpo__json_is(first, "eva"))
+        grpo__bad(f, "init_lora_weights", "must be true, false, gaussian, orthogonal or eva");
+    grpo__refuse_others(f, json, NULL, 0, "peft_type task_type auto_mapping peft_version "
+                        "base_model_name_or_path revision inference_mode r target_modules "
+                        "lora_alpha lora_dropout bias init_lora_weights megatron_core "
+                        "qalora_group_size");
 }
 
 static grpo_lora grpo__read_lora(grpo__file *f, const char *json) {
@@ -8852,6 +8934,7 @@ int grpo_load_config(grpo_config *config, const char *folder) {
              ? grpo__read_json(&f, 0, 1 << 20) : NULL;
         if (json && i == 0) c.model = grpo__read_model(&f, json);
         if (json && c.encode) grpo__read_eos(&f, json, &c);
+        if (json && i == 0) grpo__check_vocabulary(&f, json, &c);
         code = grpo__close(&f, 0);
     }
     memcpy(c.error, config->error, sizeof c.error);
@@ -8873,9 +8956,12 @@ static int grpo__write_config(grpo *g, const char *folder, const char *dtype) {
     const grpo_config *c = &g->config;
     const grpo_model_config *m = &c->model;
     int i, family = m->qk_norm ? GRPO__QWEN3 : m->attention_bias ? GRPO__QWEN2 : GRPO__LLAMA;
-    char text[4096];
-    grpo__text t = { text, sizeof text, 0 };
+    grpo__text t = { NULL, 0, 0 };
     grpo__file f;
+    grpo__open(&f, &g->config, folder, "config.json.tmp", GRPO__WRITE);
+    t.capacity = 4096 + (c->vocabulary ? 6 * strlen(c->vocabulary) : 0);
+    t.bytes = f.text = (char *)grpo__file_memory(&f, t.capacity);
+    if (!f.text) return grpo__close(&f, 1);
     grpo__append(&t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\"",
                  grpo__families[family].architectures[m->num_labels], grpo__families[family].type);
     if (m->num_labels) grpo__append(&t, ",\n  \"id2label\": {\"0\": \"LABEL_0\"},\n  \"label2id\": "
@@ -8885,15 +8971,16 @@ static int grpo__write_config(grpo *g, const char *folder, const char *dtype) {
     grpo__append(&t, ",\n  \"rope_scaling\": ");
     if (i) grpo__append(&t, "{ \"rope_type\": \"%s\"", grpo__rope_types[i].name);
     grpo__append_fields(&t, grpo__rope_fields, grpo__rope_types[i].num_fields, &m->rope_scaling);
-    grpo__append(&t, "%s,\n  \"hidden_act\": \"silu\",\n  \"torch_dtype\": \"%s\",\n  "
-                 "\"bos_token_id\": null,\n  \"eos_token_id\": %s%d", i ? " }" : "null", dtype,
+    grpo__append(&t, i ? " }" : "null");
+    grpo__append_vocabulary(&t, ",\n  ", c);
+    grpo__append(&t, ",\n  \"hidden_act\": \"silu\",\n  \"torch_dtype\": \"%s\",\n  "
+                 "\"bos_token_id\": null,\n  \"eos_token_id\": %s%d", dtype,
                  c->num_eos ? "[" : "", c->eos_token_id);
     for (i = 0; i < c->num_eos; i++)
         if (c->eos_token_ids[i] != c->eos_token_id)
             grpo__append(&t, ", %d", c->eos_token_ids[i]);
     grpo__append(&t, "%s\n}\n", c->num_eos ? "]" : "");
-    grpo__open(&f, &g->config, folder, "config.json.tmp", GRPO__WRITE);
-    grpo__write(&f, text, t.length);
+    grpo__write(&f, f.text, t.length);
     return grpo__close(&f, 1);
 }
 
@@ -8917,6 +9004,7 @@ typedef struct grpo__slot {
     int    zero;                    /*     as 0s, or (1) nothing but 0 is accepted               */
     int    turned;                  /* 1: what lies there is its transpose                       */
     float  scale;                   /* how many times it lies there                              */
+    int    tied;                    /* 1, -1: tied embeddings, an LM head that must be the same  */
     int    adapter;                 /* of this, B A is added to it in the file; -1: of none      */
     int    found;                   /* the number of the file that has it, 0: none yet           */
     int    dtype;                   /* as its header says                                        */
@@ -8938,7 +9026,8 @@ static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, grpo__tenso
 }
 
 /* What is not in every file. With attention_bias, transformers' Qwen3 also has a bias on o_proj: it
- * is 0 here. Older checkpoints carry the rotary frequencies, and some tied ones their LM head. */
+ * is 0 here. Older checkpoints carry the rotary frequencies, and some tied ones an LM head: where
+ * that differs from the embeddings, transformers 5 uses it and 4 drops it, so it is refused. */
 static void grpo__add_extras(grpo__file *f, const grpo_model_config *m, int reading) {
     grpo__tensor bias = grpo__tensor_of("o_proj.bias", 0, m->hidden_size, 0);
     grpo__tensor turns = grpo__tensor_of("rotary_emb.inv_freq", 0, m->head_dim / 2, 0);
@@ -8950,7 +9039,9 @@ static void grpo__add_extras(grpo__file *f, const grpo_model_config *m, int read
         if (m->qk_norm && m->attention_bias) grpo__add_slot(f, layer, bias, NULL)->zero = 1;
         if (reading) grpo__add_slot(f, layer, turns, NULL);
     }
-    if (reading && !grpo__has_own_lm_head(m)) grpo__add_slot(f, "", head, NULL);
+    if (!reading || grpo__has_own_lm_head(m)) return;
+    f->slots[0].tied = grpo__has_lm_head(m);
+    grpo__add_slot(f, "", head, NULL)->tied = -grpo__has_lm_head(m);
 }
 
 /* The adapter of tensor i of the model; -1: it has none. */
@@ -9101,6 +9192,7 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int dtype) {
     int i, state = f->kind == GRPO__STATE;
     grpo__model_text(&g->config, 1, model, sizeof model);
     t.capacity = 512 * ((size_t)f->num_slots + 1);            /* no entry is as long as that     */
+    if (state && g->config.vocabulary) t.capacity += 6 * strlen(g->config.vocabulary);
     t.bytes = f->text = (char *)grpo__file_memory(f, t.capacity);
     if (!f->text) return;
     grpo__append(&t, "{\"__metadata__\":{");
@@ -9119,6 +9211,7 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int dtype) {
         grpo__append(&t, ",\"beta\":\"%lu\",\"entropy_coef\":\"%lu\"",
                      (unsigned long)grpo__bits(g->config.objective.beta),
                      (unsigned long)grpo__bits(g->config.objective.entropy_coef));
+    if (state) grpo__append_vocabulary(&t, ",", &g->config);
     grpo__append(&t, "}");
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
@@ -9340,6 +9433,8 @@ static void grpo__put(grpo__file *f, const grpo *g, const grpo__slot *s, size_t 
 static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
     float *x = f->chunk;
     unsigned char *bytes = (unsigned char *)(f->chunk + GRPO__CHUNK);
+    const grpo__slot *head = &f->slots[f->num_slots - 1];
+    int compare = s->tied && !f->placing && (f->indexed ? *head->file != 0 : head->found);
     size_t size = grpo__dtypes[s->dtype].size, at, n, i;
     for (at = 0; at < s->count && !f->code; at += n) {
         n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
@@ -9349,6 +9444,8 @@ static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
         for (i = 0; s->scale != 1 && i < n && !f->code; i++)
             if (!grpo__finite((double)(x[i] *= s->scale)))
                 grpo__bad(f, s->name, "times alpha / rank is beyond the range of a float");
+        for (i = 0; compare && i < n; i++)
+            f->tied += (uint64_t)s->tied * grpo__mix(grpo__bits(x[i]) ^ grpo__mix(at + i));
         for (i = 0; s->zero && i < n && !f->code; i++)
             if (x[i] != 0) grpo__bad(f, s->name, "is not zero, which is not supported");
         if (f->placing && !f->code) grpo__put(f, g, s, at, x, n);
@@ -9394,6 +9491,7 @@ static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
     char theirs[GRPO__NAME] = "";
     if (model) grpo__json_string(model, theirs, sizeof theirs);
     if (model && !f->code) f->code = grpo__compare(f->c, 1, f->name, theirs);
+    grpo__check_vocabulary(f, grpo__field(f, header, "__metadata__"), &g->config);
     if (g->config.lora.rank && !f->code
         && grpo__counter(f, header, "base", UINT64_MAX) != g->machinery->frozen)
         grpo__bad(f, "the adapters", "are of another model: grpo_load() that first");
@@ -9432,6 +9530,10 @@ static void grpo__read_files(grpo__file *f, grpo *g, const char *folder, grpo *r
         if (header) grpo__read_entries(f, header);
         if (!f->code) grpo__read_slots(f, g);
     }
+    i = f->num_slots - 1;
+    if (!f->placing && !f->code && f->slots[i].tied && f->slots[i].found && f->tied)
+        grpo__bad(f, "lm_head.weight", "differs from the embeddings, though config.json says "
+                  "tie_word_embeddings: set that to false");
 }
 
 static int grpo__load(grpo *g, const char *folder, int kind) {
@@ -9473,6 +9575,7 @@ int grpo_load(grpo *g, const char *folder) {
     ours = &g->config.lora;
     c = g->config;
     code = grpo__load_lora(&c, folder, &lora);
+    if (c.encode) c.vocabulary = NULL;
     c.encode = NULL;                                          /* no eos_token_ids are wanted     */
     if (!lora && !code) code = grpo_load_config(&c, folder);
     memcpy(g->config.error, c.error, sizeof c.error);

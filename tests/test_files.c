@@ -803,6 +803,7 @@ static void test_optional(int tied)
     snprintf(e->end, sizeof e->end, "%lu", (unsigned long)a.size + 13 * 4 * 4);
     a.data = (char *)realloc(a.data, a.size + 13 * 4 * 4 + 8);
     memset(a.data + a.size, 0, 13 * 4 * 4 + 8);
+    memcpy(a.data + a.size, a.data + atol(find(&a, "embed_tokens")->begin), 13 * 4 * 4);
     a.size += 13 * 4 * 4;
     e = &a.e[a.n++];
     snprintf(e->name, sizeof e->name, "model.layers.0.self_attn.rotary_emb.inv_freq");
@@ -812,7 +813,20 @@ static void test_optional(int tied)
     snprintf(e->end, sizeof e->end, "%lu", (unsigned long)a.size + 4);
     a.size += 4;
     write_archive(&a);
-    if (tied) accepted(g, w, "LM head of a tied model");
+    if (tied) {
+        char *head = a.data + a.size - 4 - 13 * 4 * 4 + 3;
+        accepted(g, w, "LM head of a tied model");
+        upload(g, before);
+        *head = (char)(*head ^ 0x80);                         /* the sign of its first number    */
+        write_archive(&a);
+        refused(g, before, "another LM head in a tied model", "lm_head.weight differs");
+        *head = (char)(*head ^ 0x80);
+        a.e[a.n - 2].skip = 1;
+        a.e[a.n - 1].skip = 1;
+        a.size -= 13 * 4 * 4 + 4;
+        write_archive(&a);
+        accepted(g, w, "no LM head in a tied model");
+    }
     else refused(g, before, "an unknown tensor", "lm_head.weights");
     if (!tied) {
         a.e[a.n - 2].skip = a.e[a.n - 1].skip = 1;
@@ -1044,6 +1058,26 @@ static void test_config(void)
         { LLAMA ",\"rope_parameters\":{\"rope_type\":\"dynamic\",\"factor\":5}}", "rope" },
         { LLAMA ",\"rope_parameters\":{\"partial_rotary_factor\":0.5}}", "partial_rotary_factor" },
         { LLAMA ",\"partial_rotary_factor\":0.5}", "partial_rotary_factor" },
+        { LLAMA ",\"rope_theta\":5,\"rope_parameters\":{\"rope_theta\":6}}", "two values" },
+        { LLAMA ",\"rope_theta\":5,\"rope_scaling\":{\"rope_theta\":6}}", "two values" },
+        { LLAMA ",\"rope_parameters\":{\"rope_type\":\"linear\",\"type\":\"default\","
+          "\"factor\":2}}", "two types" },
+        { LLAMA ",\"rope_parameters\":{\"rope_theta\":5,\"rope_theta\":5}}",
+          "rope_theta is there twice" },
+        { LLAMA ",\"rope_parameters\":{\"rope_theta\":500000},\"rope_scaling\":"
+          "{\"type\":\"linear\",\"factor\":2}}", "contradict" },
+        { LLAMA ",\"rope_parameters\":{\"rope_theta\":500000},\"rope_scaling\":"
+          "{\"rope_type\":\"default\"}}", "contradict" },
+        { LLAMA ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"rope_parameters\":"
+          "{\"type\":\"linear\",\"factor\":4}}", "contradict" },
+        { LLAMA ",\"logits_scaling\":8.0}", "logits_scaling is not supported" },
+        { LLAMA ",\"original_max_position_embeddings\":64}", "original_max_position_embeddings" },
+        { LLAMA ",\"auto_map\":{\"AutoConfig\":\"x\"}}", "auto_map" },
+        { LLAMA ",\"qk_layernorm\":true}", "qk_layernorm" },
+        { LLAMA ",\"no_rope_layers\":[1,0]}", "no_rope_layers" },
+        { LLAMA ",\"hidden_activation\":\"gelu\"}", "hidden_activation" },
+        { LLAMA ",\"use_cache\":true,\"use_cache\":true}", "use_cache is there twice" },
+        { LLAMA ",\"hidden_size\":8}", "hidden_size is there twice" },
         { LLAMA ",\"hidden_act\":\"gelu\"}", "hidden_act" },
         { LLAMA ",\"is_causal\":false}", "is_causal" },
         { LLAMA ",\"mlp_bias\":true}", "mlp_bias" },
@@ -1093,9 +1127,22 @@ static void test_config(void)
     CHECK(c.model.attention_bias && !c.model.qk_norm && c.model.num_key_value_heads == 2,
           "Qwen2's defaults");
     CHECK(!config_code(LLAMA ",\"dtype\":\"bfloat16\",\"rope_parameters\":{\"rope_theta\":500000.0,"
-                       "\"rope_type\":\"default\"},\"x\":{\"y\":[1,-2.5e-3,{}]}, "
+                       "\"rope_type\":\"default\"},\"_x\":{\"y\":[1,-2.5e-3,{}]}, "
                        "\"rope_scaling\" : null }\n", &c), "%s", c.error);
     CHECK(c.model.rope_theta == 500000.0f, "theta %g", (double)c.model.rope_theta);
+    CHECK(!config_code(LLAMA ",\"rope_theta\":500000,\"rope_parameters\":{\"rope_type\":\"linear\","
+                       "\"type\":\"linear\",\"factor\":4,\"rope_theta\":500000},\"rope_scaling\":"
+                       "{\"type\":\"linear\",\"factor\":4.0}}", &c)
+          && c.model.rope_theta == 500000.0f && c.model.rope_scaling.factor == 4, "the same twice: %s", c.error);
+    CHECK(!config_code(LLAMA ",\"rope_scaling\":{},\"rope_parameters\":{\"rope_theta\":7}}", &c)
+          && c.model.rope_theta == 7, "an empty rope_scaling: %s", c.error);
+    CHECK(!config_code(LLAMA ",\"_name_or_path\":\"a/b\",\"transformers_version\":\"4.40.0\","
+                       "\"attention_dropout\":0.1,\"pretraining_tp\":1,\"use_cache\":true,"
+                       "\"is_llama_config\":true,\"rope_interleaved\":false,\"pad_token_id\":2,"
+                       "\"transformers.js_config\":{\"dtype\":{\"q4\":1}},\"dtype\":\"float16\","
+                       "\"unsloth_version\":\"2024.9\",\"max_window_layers\":28,\"auto_map\":{ },"
+                       "\"pruned_heads\":{},\"task_specific_params\":null,\"layers\":[]}", &c),
+          "harmless: %s", c.error);
     CHECK(!config_code("{\"model_type\":\"mistral\",\"architectures\":\"MistralForCausalLM\"," SIZES
                        ",\"sliding_window\":null,\"layer_types\":null}", &c)
           && c.model.num_key_value_heads == 8 && !c.model.qk_norm && !c.model.attention_bias
@@ -1128,9 +1175,6 @@ static void test_config(void)
     remove_folder(OTHER);
 }
 
-/* ---- what ends a completion */
-#define GENERATION "/generation_config.json"
-
 static int encode_digits(void *tokenizer, const char *text, int *tokens, int capacity)
 {
     int n;
@@ -1146,6 +1190,98 @@ static int decode_digits(void *tokenizer, const int *tokens, int n, char *text, 
     for (i = 0; i < n && i < capacity; i++) text[i] = (char)('0' + tokens[i]);
     return n;
 }
+
+/* ---- the vocabulary of a model of characters */
+static int vocabulary_code(const char *saved, const char *ours, int resume)
+{
+    grpo_config c = tiny();
+    int code;
+    grpo *g;
+    c.vocabulary = saved;
+    g = make(&c);
+    CHECK(!grpo_save(g, FOLDER, GRPO_SAVE_STATE), "%s", grpo_error(g));
+    grpo_free(g);
+    c = tiny();
+    c.vocabulary = ours;
+    g = make(&c);
+    code = resume ? grpo_resume(g, FOLDER) : grpo_load(g, FOLDER);
+    CHECK(!code || strstr(grpo_error(g), "vocabulary"), "%s", grpo_error(g));
+    grpo_free(g);
+    if (!code) code = grpo_load_config(&c, FOLDER);
+    CHECK(c.vocabulary == ours, "the vocabulary is the caller's");
+    return code;
+}
+
+static void test_vocabulary(void)
+{
+    static const char escaped[] = "ab \n\"\\\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80";
+    char *many = (char *)malloc(3 * 512 + 1), *json;
+    grpo_config c = tiny();
+    blob text;
+    int i;
+    for (i = 0; i < 2; i++) {
+        CHECK(!vocabulary_code("0123456789+=", "0123456789+=", i), "the same, %d", i);
+        CHECK(vocabulary_code("0123456789+=", "0123456789=+", i) == GRPO_BAD_FILE, "turned, %d", i);
+        CHECK(vocabulary_code("0123456789+=", "0123456789+-", i) == GRPO_BAD_FILE, "other, %d", i);
+        CHECK(!vocabulary_code(escaped, escaped, i), "escapes, %d", i);
+    }
+    text = read_blob(FOLDER CONFIG);
+    CHECK(strstr(text.bytes, ",\n  \"vocabulary\": \"ab \\u000a\\\"\\\\\xC3\xA9\xE2\x82\xAC\xF0\x9F"
+                 "\x98\x80\",\n") != NULL, "%s", text.bytes);
+    json = strstr(text.bytes, "\"ab ");
+    if (json) {                     /* as Python writes it                                       */
+        static const char ascii[] = "\"ab \\n\\\"\\\\\\u00e9\\u20AC\\ud83d\\ude00\",";
+        char other[4096];
+        snprintf(other, sizeof other, "%.*s%s%s", (int)(json - text.bytes), text.bytes, ascii,
+                 strchr(json, ',') + 1);
+        write_bytes(FOLDER CONFIG, other, strlen(other));
+        c.vocabulary = escaped;
+        CHECK(!grpo_load_config(&c, FOLDER), "%s", c.error);
+        c.vocabulary = "ab";
+        CHECK(grpo_load_config(&c, FOLDER) == GRPO_BAD_FILE, "a shorter one");
+    }
+    free(text.bytes);
+    for (i = 0; many && i < 512; i++) {                       /* U+4E00 and on                   */
+        many[3 * i] = '\xE4';
+        many[3 * i + 1] = (char)(0xB8 + i / 64);
+        many[3 * i + 2] = (char)(0x80 + i % 64);
+    }
+    if (many) many[3 * 512] = 0;
+    CHECK(many && !vocabulary_code(many, many, 0) && !vocabulary_code(many, many, 1), "512 signs");
+    free(many);
+    remove_folder(FOLDER);
+}
+
+#if defined(__unix__) || defined(__APPLE__)
+/* A pipe where a file should be would be waited for: every file, for reading and for writing. */
+static void test_pipes(void)
+{
+    static const char *const names[] = { CONFIG, MODEL, STATE, "/adapter_config.json",
+        "/generation_config.json", CONFIG ".tmp", MODEL ".tmp", STATE ".tmp" };
+    grpo_config c = tiny();
+    grpo *g = make(&c);
+    char path[128];
+    size_t i;
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        int code;
+        CHECK(!grpo_save(g, FOLDER, GRPO_SAVE_STATE), "%s", grpo_error(g));
+        snprintf(path, sizeof path, "%s%s", FOLDER, names[i]);
+        remove(path);
+        CHECK(!mkfifo(path, 0600), "%s", path);
+        c.encode = encode_digits;
+        code = i == 1 ? grpo_load(g, FOLDER) : i == 2 ? grpo_resume(g, FOLDER)
+             : i > 4 ? grpo_save(g, FOLDER, GRPO_SAVE_STATE) : grpo_load_config(&c, FOLDER);
+        CHECK(code == GRPO_BAD_FILE && strstr(i == 1 || i == 2 || i > 4 ? grpo_error(g) : c.error,
+                                              "is no regular file"), "%s: %s", path, c.error);
+        remove(path);
+    }
+    grpo_free(g);
+    remove_folder(FOLDER);
+}
+#endif
+
+/* ---- what ends a completion */
+#define GENERATION "/generation_config.json"
 
 /* config.json and generation_config.json with these fields (NULL: no such file). */
 static int eos_code(const char *field, const char *generation, grpo_config *c)
@@ -1636,7 +1772,7 @@ static void test_metrics_json(void)
     CHECK(strstr(line, "rewards/a\\\"b\\\\c") != NULL, "%s", line);
     {                               /* the library's own reader takes it                         */
         char text[9000];
-        snprintf(text, sizeof text, "{\"model_type\":\"llama\"," SIZES ",\"metrics\":%s}", line);
+        snprintf(text, sizeof text, "{\"model_type\":\"llama\"," SIZES ",\"_metrics\":%s}", line);
         remove_folder(OTHER);
         {
             grpo_config c = tiny();
@@ -1727,6 +1863,10 @@ int main(void)
     test_config();
     test_eos_files();
     test_eos();
+    test_vocabulary();
+#if defined(__unix__) || defined(__APPLE__)
+    test_pipes();
+#endif
     test_locale();
     test_state();
     test_other_model();

@@ -269,6 +269,13 @@ static void test_settings(void) {
         { LORA_Q "\"bias\": \"all\"", "bias must be" },
         { LORA_Q "\"rank_pattern\": {\"q_proj\": 8}", "rank_pattern is not supported" },
         { LORA_Q "\"modules_to_save\": [\"lm_head\"]", "modules_to_save is not supported" },
+        { LORA_Q "\"alora_invocation_tokens\": [1, 2]", "alora_invocation_tokens" },
+        { LORA_Q "\"layer_replication\": [[0, 2]]", "layer_replication is not supported" },
+        { LORA_Q "\"use_qalora\": true", "use_qalora is not supported" },
+        { LORA_Q "\"trainable_token_indices\": [1]", "trainable_token_indices is not supported" },
+        { LORA_Q "\"init_lora_weights\": \"pissa_niter_4\"", "init_lora_weights must be" },
+        { LORA_Q "\"not_thought_of_yet\": 1", "not_thought_of_yet is not supported" },
+        { LORA_Q "\"r\": 4", "r is there twice" },
         { LORA_4, "adapter_config.json" } };
     grpo_config c = config(0);
     size_t i;
@@ -279,7 +286,11 @@ static void test_settings(void) {
     }
     write_settings(LORA_4 "\"target_modules\": [\"up_proj\", \"q_proj\"], "
                    "\"bias\": \"none\", \"rank_pattern\": {}, \"modules_to_save\": null, "
-                   "\"use_dora\": false, \"lora_dropout\": 0.05");
+                   "\"use_dora\": false, \"lora_dropout\": 0.05, \"loftq_config\": { }, "
+                   "\"megatron_core\": \"megatron.core\", \"qalora_group_size\": 16, "
+                   "\"init_lora_weights\": true, \"peft_version\": \"0.21.2\", "
+                   "\"auto_mapping\": null, \"revision\": null, \"task_type\": \"CAUSAL_LM\", "
+                   "\"inference_mode\": true, \"not_thought_of_yet\": false");
     CHECK(!grpo_load_config(&c, out) && c.lora.rank == 4 && c.lora.alpha == 8.5f
           && c.lora.targets == (GRPO_LORA_Q | GRPO_LORA_UP), "%s", c.error);
     write_settings(LORA_4 "\"target_modules\": \"all-linear\"");
