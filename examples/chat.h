@@ -626,19 +626,21 @@ static inline int chat_recognise(chat_template *t, const char *folder, char *err
     json config;
     size_t length = 0;
     char *jinja;
-    int good = 0;
+    int good = 0, missing;
     memset(t, 0, sizeof *t);
     if (strlen(folder) > sizeof path - 64)
         return chat_wrong(error, "the name of the model's folder is too long");
     snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
     if (!json_read(&config, path, error)) return 0;
     snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
+    errno = 0;
     jinja = json_load(path, &length, why);
-    named = jinja ? NULL : chat_in_config(config.values);
-    if (!jinja && !named)
+    missing = !jinja && errno == ENOENT;
+    named = missing ? chat_in_config(config.values) : NULL;
+    if (missing && !named)
         snprintf(why, sizeof why, "it has no chat template (it may be a base model): say how a "
                  "question is put with --prompt-format");
-    else
+    else if (jinja || named)
         good = chat_from_jinja(t, jinja ? jinja : named->text, jinja ? length : named->length,
                                chat_token(config.values, "bos_token"),
                                chat_token(config.values, "eos_token"), why);

@@ -65,8 +65,8 @@ typedef struct option {
 
 #define AT(field) offsetof(settings, field)
 static const option options[] = {
-    { "data", "q", "questions: a file of JSON lines, -, or countdown:COUNT[:NUMBERS[:LARGEST]]", TEXT,
-      RUN, AT(data) },
+    { "data", "q", "questions: a file of JSON lines, - or countdown:COUNT[:NUMBERS[:LARGEST]]",
+      TEXT, RUN, AT(data) },
     { "eval", "", "held-out questions, likewise", TEXT, TRAIN, AT(eval) },
     { "hold-out", "", "without --eval: every so many questions of --data are held out", COUNT,
       TRAIN, AT(hold_out) },
@@ -331,6 +331,16 @@ static int set_objective(settings *s, const char *name, const char *value) {
     return grpo_objective_set(&s->c.objective, words, error) ? complain(error) : 0;
 }
 
+/* A second reward of a name gets one of its own, for the log. */
+static int add_named(settings *s, const char *name, grpo_reward_function function, void *user) {
+    char own[GRPO_NAME_LENGTH];
+    int i, n = s->c.num_rewards;
+    snprintf(own, sizeof own, "%s", name);
+    for (i = 0; i < n; i++)
+        if (!strcmp(s->c.rewards[i].name, name)) snprintf(own, sizeof own, "%.20s_%d", name, n + 1);
+    return grpo_add_reward(&s->c, own, function, 1, user);
+}
+
 /* "format:BEGIN...END": the text is cut where it lies, in the program's arguments. */
 static int add_format(settings *s, char *text) {
     grpo_format *f = &s->formats[s->c.num_rewards];
@@ -339,7 +349,7 @@ static int add_format(settings *s, char *text) {
     *dots = 0;
     f->prefix = *text ? text : NULL;
     f->suffix = dots[3] ? dots + 3 : NULL;
-    return grpo_add_reward(&s->c, "format", grpo_reward_format, 1, f);
+    return add_named(s, "format", grpo_reward_format, f);
 }
 
 static int add_command(settings *s, const char *command) {
@@ -347,7 +357,7 @@ static int add_command(settings *s, const char *command) {
     grpo_reward *r = &s->c.rewards[s->c.num_rewards];
     char error[JSON_ERROR_LENGTH];
     if (!verifier_open(v, command, error)) return complain(error);
-    if (grpo_add_reward(&s->c, "cmd", NULL, 1, v)) return -1;
+    if (add_named(s, "cmd", NULL, v)) return -1;
     r->batch = verifier_reward;
     return 0;
 }
@@ -361,7 +371,7 @@ static int add_reward(settings *s, char *name) {
     if (s->c.num_rewards == GRPO_MAX_REWARDS) return complain("too many rewards");
     for (i = 0; i < sizeof plain / sizeof *plain; i++)
         if (!strcmp(name, plain[i].name))
-            return grpo_add_reward(&s->c, name, plain[i].function, 1, NULL);
+            return add_named(s, name, plain[i].function, NULL);
     if (!strncmp(name, "format:", 7)) return add_format(s, name + 7);
     if (!strncmp(name, "cmd:", 4)) return add_command(s, name + 4);
     if (!strncmp(name, "overlong:", 9)) {
@@ -370,7 +380,7 @@ static int add_reward(settings *s, char *name) {
         if (!read_number(name + 9, 1, 1e9, &number))
             return complain("--reward overlong:N needs a number of tokens");
         *tokens = (int)number;
-        return grpo_add_reward(&s->c, "overlong", grpo_reward_overlong, 1, tokens);
+        return add_named(s, "overlong", grpo_reward_overlong, tokens);
     }
     fprintf(stderr, "grpo: --reward %s is not known; grpo train --help lists them\n", name);
     return -1;
@@ -655,10 +665,31 @@ static int prepare_task(settings *s, const char *source, task *t) {
 
 /* ---------------------------------------------------------------------------- folders -------- */
 
-/* Byte for byte, by way of NAME.tmp; what is not there is not missed. */
-static int copy_file(const char *from, const char *to, const char *name) {
+/* generation_config.json, which transformers obeys, with the ends of answers of config.json. */
+static int write_generation(FILE *file, const json_value *of, const grpo_config *c) {
+    const json_value *v;
+    int i;
+    fprintf(file, "{\n  \"eos_token_id\": %s%d", c->num_eos ? "[" : "", c->eos_token_id);
+    for (i = 0; i < c->num_eos; i++)
+        if (c->eos_token_ids[i] != c->eos_token_id) fprintf(file, ", %d", c->eos_token_ids[i]);
+    fputs(c->num_eos ? "]" : "", file);
+    for (v = json_first(of); v; v = json_next(of, v)) {
+        if (!strcmp(v->key, "eos_token_id")) continue;
+        fputs(",\n  ", file);
+        json_write(file, v->key, v->key_length);
+        fputs(": ", file);
+        json_write_value(file, v);
+    }
+    fputs("\n}\n", file);
+    return !ferror(file);
+}
+
+/* Byte for byte (but for the ends of answers, where they are given), by way of NAME.tmp; what is
+ * not there is not missed. */
+static int copy_file(const char *from, const char *to, const char *name, const grpo_config *ends) {
     char source[NAME_ROOM], target[NAME_ROOM], part[NAME_ROOM], error[JSON_ERROR_LENGTH];
     size_t length;
+    json parsed = { NULL, NULL, 0, 0 };
     char *text;
     FILE *file;
     int done;
@@ -667,11 +698,14 @@ static int copy_file(const char *from, const char *to, const char *name) {
     snprintf(part, sizeof part, "%s/%s.tmp", to, name);
     if (!file_exists(from, name)) return 0;
     text = json_load(source, &length, error);
-    if (!text) return complain(error);
+    if (!text || (ends && !json_parse(&parsed, text, length, source, error)))
+        return complain(error);
     file = fopen(part, "wb");
-    done = file && fwrite(text, 1, length, file) == length;
+    done = file && (ends ? write_generation(file, parsed.values, ends)
+                         : fwrite(text, 1, length, file) == length);
     if (file && fclose(file)) done = 0;
-    free(text);
+    if (ends) json_free(&parsed);
+    else free(text);
     if (done && !rename(part, target)) return 0;
     fprintf(stderr, "grpo: %s cannot be written: %s\n", target, strerror(errno));
     remove(part);
@@ -727,15 +761,116 @@ static void unlock_folder(folder_lock *l) {
 }
 
 /* What transformers and others want beside the weights. */
-static int copy_companions(const char *from, const char *to) {
+static int copy_companions(const settings *s) {
     static const char *const names[] = {
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja",
-        "generation_config.json" };
+        "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja" };
     size_t i;
     for (i = 0; i < sizeof names / sizeof *names; i++)
-        if (copy_file(from, to, names[i])) return -1;
-    return 0;
+        if (copy_file(s->model, s->out, names[i], NULL)) return -1;
+    return copy_file(s->model, s->out, "generation_config.json", &s->c);
+}
+
+static char *copy_text(const char *s) {
+    char *copy = (char *)malloc(strlen(s) + 1);
+    return copy ? strcpy(copy, s) : NULL;
+}
+
+/* ---- OUT/settings.jsonl: what a run was told, a line at each start. --resume compares */
+
+/* The name of setting i and its value as text; NULL after the last, "" where none is kept: what
+ * moves no result, or is meant to change. */
+static const char *setting_at(const settings *s, int i, char *text, size_t size) {
+    static const char others[] = "out steps save-steps eval eval-steps eval-questions eval-samples "
+        "sample-steps resume dtype merge rollout-batch-prompts micro-batch-prompts memory-budget "
+        "threads verifier-seconds verifier-memory verifier-reads";
+    const option *o = &options[i < OPTIONS ? i : 0];
+    const void *at = (const char *)s + o->at;
+    size_t n = 0;
+    int k;
+    text[0] = 0;
+    if (i < OPTIONS) {
+        if (!(o->commands & TRAIN) || grpo__word_index(others, o->name, strlen(o->name)) >= 0)
+            return "";
+        if (o->kind == FLOAT) snprintf(text, size, "%.9g", (double)*(const float *)at);
+        else if (o->kind == SEED)
+            snprintf(text, size, "%llu", (unsigned long long)*(const uint64_t *)at);
+        else if (o->kind == TEXT)
+            snprintf(text, size, "%s", *(const char *const *)at ? *(const char *const *)at : "");
+        else snprintf(text, size, "%d", *(const int *)at);
+        return o->name;
+    }
+    if ((i -= OPTIONS) < MEANINGS) {
+        snprintf(text, size, "%.9g",
+                 grpo__get_setting(&s->c.objective, setting_of(meanings[i][0])));
+        return meanings[i][0];
+    }
+    for (k = 0; k < s->c.num_rewards && n < size; k++)
+        n += (size_t)snprintf(text + n, size - n, "%s%s %g", k ? ", " : "", s->c.rewards[k].name,
+                              (double)s->c.rewards[k].weight);
+    if (i > MEANINGS) snprintf(text, size, "%s", s->model);
+    return i == MEANINGS ? "reward" : i == MEANINGS + 1 ? "MODEL" : NULL;
+}
+
+static int record_settings(const settings *s, int step) {
+    char path[NAME_ROOM], text[NAME_ROOM];
+    const char *name;
+    FILE *file;
+    int i, bad;
+    snprintf(path, sizeof path, "%s/settings.jsonl", s->out);
+    file = report_append(path);
+    if (file) fprintf(file, "{\"step\": %d", step);
+    for (i = 0; file && (name = setting_at(s, i, text, sizeof text)) != NULL; i++) {
+        if (!*name) continue;
+        fprintf(file, ", \"%s\": ", name);
+        json_write(file, text, strlen(text));
+    }
+    if (file) fputs("}\n", file);
+    bad = !file || ferror(file);
+    if (file && fclose(file)) bad = 1;
+    if (bad) fprintf(stderr, "grpo: %s cannot be written: %s\n", path, strerror(errno));
+    return bad ? -1 : 0;
+}
+
+/* The last whole line of settings.jsonl. */
+static json last_settings(const settings *s) {
+    json last = { NULL, NULL, 0, 0 }, next;
+    char path[NAME_ROOM], error[JSON_ERROR_LENGTH], *text, *line, *end, *copy;
+    size_t length;
+    snprintf(path, sizeof path, "%s/settings.jsonl", s->out);
+    text = json_load(path, &length, error);
+    for (line = text; line && (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = 0;
+        copy = copy_text(line);
+        if (!copy || !json_parse(&next, copy, strlen(copy), NULL, error)) continue;
+        json_free(&last);
+        last = next;
+    }
+    free(text);
+    return last;
+}
+
+/* A setting that has changed takes effect from here on, and is told; or it cannot, and is refused:
+ * what is drawn, and where coefficients that adapt stand, is the state's. */
+static int compare_settings(const settings *s) {
+    const grpo_objective *j = &s->c.objective;
+    json before = last_settings(s);
+    char text[NAME_ROOM];
+    const char *name, *was;
+    int i, code = 0;
+    for (i = 0; (name = setting_at(s, i, text, sizeof text)) != NULL; i++) {
+        int fixed = !strcmp(name, "seed") || !strcmp(name, "adapter")
+                    || (!strcmp(name, "beta") && j->kl_target > 0)
+                    || (!strcmp(name, "entropy_coef") && j->entropy_target > 0);
+        was = json_string(json_find(before.values, name), text);
+        if (!strcmp(was, text)) continue;
+        if (fixed) code = -1;
+        fprintf(stderr, "grpo: %s%s is \"%s\", and was \"%s\" in the run that --resume goes on with"
+                "%s\n", strcmp(name, "MODEL") ? "--" : "", name, text, was, fixed
+                ? ": that cannot change, so give it as it was" : ", which it changes from here on");
+    }
+    json_free(&before);
+    return code;
 }
 
 /* ---------------------------------------------------------------------------- training ------- */
@@ -901,6 +1036,12 @@ static int run_training(settings *s, const task *t, const task *held_out) {
     grpo_evaluation before, after;
     int code = g ? 0 : -1, asks = held_out->count > 0, cut;
     if (!g) return -1;
+    if (g->config.seed != s->c.seed) {                        /* no settings.jsonl said so       */
+        fprintf(stderr, "grpo: --seed is %llu, but the run in %s was begun with %llu: give that\n",
+                (unsigned long long)s->c.seed, s->out, (unsigned long long)g->config.seed);
+        grpo_free(g);
+        return -1;
+    }
     if (g->state.step >= s->steps) {
         printf("%s has had its %d steps; more --steps would go on\n", s->out, (int)g->state.step);
         grpo_free(g);
@@ -910,7 +1051,8 @@ static int run_training(settings *s, const task *t, const task *held_out) {
            (int)g->state.step, s->steps, (double)g->state.step * s->c.num_prompts / t->count,
            (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
     report_log_config(s->c.metrics_path, g);
-    if (asks && g->state.step == 0) {
+    if (record_settings(s, (int)g->state.step)) code = -1;
+    if (!code && asks && g->state.step == 0) {
         code = evaluate(s, g, held_out, "held out, before", &before);
         if (!code) report_log_eval(s->c.metrics_path, 0, &before);
     }
@@ -939,7 +1081,9 @@ static int train_in_folder(settings *s) {
     s->c.metrics_path = log;
     if (s->c.lr_scheduler_type && !s->c.max_steps)
         s->c.max_steps = s->steps * s->c.num_iterations * s->c.steps_per_generation;
-    if (copy_companions(s->model, s->out)) return -1;
+    if (s->resume && file_exists(s->out, "trainer_state.safetensors") && compare_settings(s))
+        return -1;
+    if (copy_companions(s)) return -1;
     code = read_questions(s, s->data, 0, &t.list);
     if (!code && s->eval) code = read_questions(s, s->eval, 1, &held_out.list);
     if (!code && !s->eval && s->hold_out
@@ -999,11 +1143,6 @@ static int eval(settings *s) {
 /* The talk so far, the user's turns and the answers by turns. */
 enum { MOST_TURNS = 63, LINE_ROOM = 8192 };
 typedef struct talk { char *turns[MOST_TURNS + 1]; int count; } talk;
-
-static char *copy_text(const char *s) {
-    char *copy = (char *)malloc(strlen(s) + 1);
-    return copy ? strcpy(copy, s) : NULL;
-}
 
 /* The answer to the talk's last turn; 0, or -1: it cannot be given. */
 static int answer(settings *s, grpo *g, const talk *t, uint64_t seed, char *text, size_t room) {

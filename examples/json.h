@@ -429,4 +429,25 @@ static inline void json_write(FILE *file, const char *s, size_t n) {
     fputc('"', file);
 }
 
+/* A value as it was read; numbers keep their digits. */
+static inline void json_write_value(FILE *file, const json_value *of) {
+    static const char *const words[] = { "null", "false", "true" };
+    int object = of->type == JSON_OBJECT;
+    const json_value *v;
+    if (of->type < JSON_NUMBER) fputs(words[of->type], file);
+    else if (of->type == JSON_STRING) json_write(file, of->text, of->length);
+    else if (of->type == JSON_NUMBER)
+        fprintf(file, "%.*s", (int)strspn(of->text, "+-.0123456789eE"), of->text);
+    else {
+        fputc(object ? '{' : '[', file);
+        for (v = json_first(of); v; v = json_next(of, v)) {
+            if (v != of + 1) fputs(", ", file);
+            if (object) json_write(file, v->key, v->key_length);
+            if (object) fputs(": ", file);
+            json_write_value(file, v);
+        }
+        fputc(object ? '}' : ']', file);
+    }
+}
+
 #endif

@@ -203,6 +203,55 @@ train "$dir/read" --steps 40 --resume > /dev/null 2>&1
 cmp "$dir/read/model.safetensors" "$dir/limited/model.safetensors"
 check "from which it goes on to the same bytes" $?
 
+# ---- what a folder says agrees, what is given on resume is compared, what is no file is no file
+cp -r "$dir/toy" "$dir/base"
+echo '{"top_k": 20, "eos_token_id": 256, "x": [1.50, {"a": "b"}, null]}' \
+    > "$dir/base/generation_config.json"
+small="--data $dir/base/train.jsonl --reward match --reward match --num-prompts 2
+    --num-generations 2 --max-prompt-length 64 --max-completion-length 4"
+"$grpo" train "$dir/base" $small --steps 2 --seed 1 --out "$dir/agreed" > "$dir/said" 2>&1
+check "a run of a base model" $?
+eos=$(grep -o '"eos_token_id": [^]]*]' "$dir/agreed/config.json" | tr '[]' ..)
+says "all that ends an answer" "258, 256\|256, 258" echo "$eos"
+says "generation_config.json agrees with config.json" "$eos" cat "$dir/agreed/generation_config.json"
+says "and keeps the rest" '"x": .1.50, {"a": "b"}, null.' cat "$dir/agreed/generation_config.json"
+says "two rewards of one kind have two names" '"rewards/match_2/mean"' cat "$dir/agreed/log.jsonl"
+again() { "$grpo" train "$dir/base" $small --steps 3 --out "$dir/agreed" --resume "$@"; }
+says "another seed is refused" '--seed is "999", and was "1".*cannot change' again --seed 999
+mkdir "$dir/other"
+echo '{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}' \
+    > "$dir/other/adapter_config.json"
+says "another adapter is refused" '--adapter is ".*other", and was "".*cannot change' again --seed 1 \
+    --adapter "$dir/other"
+[ "$(wc -l < "$dir/agreed/settings.jsonl")" -eq 1 ]
+check "what is refused is not recorded" $?
+says "another rate takes effect" '--learning-rate is "0.5", and was "9.99999.*from here on' again \
+    --seed 1 --learning-rate 0.5
+says "and is recorded" '"step": 2.*"learning-rate": "0.5"' tail -1 "$dir/agreed/settings.jsonl"
+rm "$dir/agreed/settings.jsonl"
+says "the state knows the seed too" "--seed is 7, but the run.*was begun with 1" again --seed 7
+ask() { # ask DATA: eval of one question from there
+    timeout 60 "$grpo" eval "$dir/toy" --data "$1" --reward gsm8k --max-prompt-length 64 \
+        --max-completion-length 4
+}
+line='{"question": "1+1=", "answer": 2e0}'
+says "questions from a pipe" "on 1 questions" sh -c "echo '$line' | $grpo eval $dir/toy --data - \
+    --reward gsm8k --max-prompt-length 64 --max-completion-length 4"
+echo '{"question": "1+1=", "answer": 1, "answer": 2}' > "$dir/twice.jsonl"
+says "a name twice" 'twice.jsonl, line 1, column 43: the name "answer" is there twice' \
+    ask "$dir/twice.jsonl"
+mkfifo "$dir/pipe"
+says "a pipe instead of questions" "pipe cannot be read: it is no regular file" ask "$dir/pipe"
+says "a device" "/dev/zero cannot be read: it is no regular file" ask /dev/zero
+says "a folder" "toy cannot be read: it is no regular file" ask "$dir/toy"
+for file in config.json generation_config.json model.safetensors tokenizer.json \
+            tokenizer_config.json chat_template.jinja; do
+    rm -rf "$dir/piped"
+    cp -r "$dir/toy" "$dir/piped" && rm -f "$dir/piped/$file" && mkfifo "$dir/piped/$file"
+    says "a pipe instead of $file" "$file.*is no regular file" timeout 60 "$grpo" train \
+        "$dir/piped" $task --steps 1 --out "$dir/unpiped" --max-prompt-length 64 --max-completion-length 4
+done
+
 # ---- LoRA: adapters beside the folder's weights, resumed to the same bytes, merged into a model
 train "$dir/adapted" --lora-rank 4 --steps 20 > "$dir/adapted.txt" 2>&1
 check "training adapters" $?

@@ -1133,7 +1133,8 @@ static void test_config(void)
     CHECK(!config_code(LLAMA ",\"rope_theta\":500000,\"rope_parameters\":{\"rope_type\":\"linear\","
                        "\"type\":\"linear\",\"factor\":4,\"rope_theta\":500000},\"rope_scaling\":"
                        "{\"type\":\"linear\",\"factor\":4.0}}", &c)
-          && c.model.rope_theta == 500000.0f && c.model.rope_scaling.factor == 4, "the same twice: %s", c.error);
+          && c.model.rope_theta == 500000.0f && c.model.rope_scaling.factor == 4, "the same: %s",
+          c.error);
     CHECK(!config_code(LLAMA ",\"rope_scaling\":{},\"rope_parameters\":{\"rope_theta\":7}}", &c)
           && c.model.rope_theta == 7, "an empty rope_scaling: %s", c.error);
     CHECK(!config_code(LLAMA ",\"_name_or_path\":\"a/b\",\"transformers_version\":\"4.40.0\","
