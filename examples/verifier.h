@@ -293,7 +293,8 @@ static inline int verifier_read_answers(verifier *v, const char *text, size_t le
     a.v = v;
     a.n = n;
     a.rewards = rewards;
-    a.state = (unsigned char *)calloc((size_t)n + 1, 1);
+    if (n < 1) return 1;
+    a.state = (unsigned char *)calloc((size_t)n, 1);
     if (!a.state) return 0;
     for (; at < end; at = stop + 1) {
         const char *from = at, *to;
