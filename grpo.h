@@ -1253,8 +1253,13 @@ static double grpo__seconds(void) {
 }
 
 /* Files beyond ISO C: a folder, data on the disk, a name taken over. 0 on success. */
+enum { GRPO__PATH = 1024 };
+#ifndef _WIN32
+#define grpo__fopen fopen
+#define grpo__remove remove
+#endif
 #if defined(__unix__) || defined(__APPLE__)
-#if defined(__linux__) && defined(__STRICT_ANSI__) && !defined(__cplusplus)
+#if defined(__STRICT_ANSI__) && !defined(__cplusplus)
 #ifndef fsync                       /* hidden by -std=c99 */
 int fsync(int descriptor);
 #endif
@@ -1277,11 +1282,31 @@ static int grpo__sync_folder(const char *path) {              /* so that renames
 }
 #elif defined(_WIN32)
 static int grpo__is_other(const char *path) { (void)path; return 0; }
-static void grpo__make_folder(const char *path) { _mkdir(path); }
+/* Names are UTF-8 as everywhere; Windows takes them in UTF-16. What is no name becomes "". */
+static const wchar_t *grpo__wide(const char *path, wchar_t *wide) {
+    if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, GRPO__PATH)) *wide = 0;
+    return wide;
+}
+static FILE *grpo__fopen(const char *path, const char *mode) {
+    wchar_t wide[GRPO__PATH], how[] = { (wchar_t)mode[0], 'b', 0 };
+    return _wfopen(grpo__wide(path, wide), how);
+}
+static int grpo__remove(const char *path) {
+    wchar_t wide[GRPO__PATH];
+    return _wremove(grpo__wide(path, wide));
+}
+static void grpo__make_folder(const char *path) {
+    wchar_t wide[GRPO__PATH];
+    _wmkdir(grpo__wide(path, wide));
+}
 static int grpo__sync(FILE *file) { return _commit(_fileno(file)); }
 static int grpo__sync_folder(const char *path) { (void)path; return 0; }
 static int grpo__replace(const char *from, const char *to) {
-    return MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) ? 0 : -1;
+    wchar_t wide[2][GRPO__PATH];
+    if (MoveFileExW(grpo__wide(from, wide[0]), grpo__wide(to, wide[1]),
+                    MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 0;
+    errno = EACCES;                 /* to say something: Windows has numbers of its own          */
+    return -1;
 }
 #else
 static int grpo__is_other(const char *path) { (void)path; return 0; }
@@ -2525,6 +2550,7 @@ static void grpo__query_scores(const grpo__block *b) {
 GRPO__INLINE void grpo__exp_keys(float *x, int n, int end, float scale, float shift, float *sums) {
     int i, j;
     for (i = 0; i < n; i += 16) {
+        if (n - i < 16) for (j = n - i; j < 16; j++) x[i + j] = 0;
         for (j = 0; j < 16; j++) x[i + j] = grpo__exp(scale * x[i + j] - shift);
         if (n - i < 16) for (j = n - i; j < 16; j++) x[i + j] = 0;
         for (j = 0; j < 16; j++) sums[j] += x[i + j];
@@ -3054,8 +3080,6 @@ static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index) {
         return grpo__tensor_of("lm_head.weight", s.head, s.V, s.H);
     return grpo__tensor_of("score.weight", s.score, 1, s.H);
 }
-
-enum { GRPO__PATH = 1024 };
 
 /* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
 typedef struct grpo__layer_state {  /* what backward needs of one layer, each [rows, width]       */
@@ -8364,7 +8388,7 @@ static int grpo__append_metrics(grpo *g, const grpo_metrics *m) {
     int done, why;
     line[n++] = '\n';
     errno = 0;
-    file = fopen(g->config.metrics_path, "ab");
+    file = grpo__fopen(g->config.metrics_path, "ab");
     done = file && fwrite(line, 1, n, file) == n;
     why = errno;
     if (file && fclose(file) && done) { done = 0; why = errno; }
@@ -8424,7 +8448,7 @@ static void grpo__end_file(grpo__file *f, int written) {
         grpo__io(f, "cannot be written, is the disk full?");
     if (fclose(f->file) && written) grpo__io(f, "cannot be closed:");
     f->file = NULL;
-    if (written && f->code) remove(f->path);
+    if (written && f->code) grpo__remove(f->path);
 }
 
 static int grpo__close(grpo__file *f, int written) {
@@ -8447,7 +8471,7 @@ static int grpo__open_next(grpo__file *f, const char *folder, const char *name, 
         grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
     if (!f->code && grpo__is_other(f->path))                  /* it may keep us waiting for ever */
         grpo__bad(f, "", "is no regular file");
-    if (!f->code) f->file = fopen(f->path, mode == GRPO__WRITE ? "wb" : "rb");
+    if (!f->code) f->file = grpo__fopen(f->path, mode == GRPO__WRITE ? "wb" : "rb");
     if (!f->file && !f->code && (mode != GRPO__TRY || errno != ENOENT))
         grpo__io(f, "cannot be opened, does the folder exist?");
     return f->file != NULL;
@@ -9663,7 +9687,7 @@ int grpo_save(grpo *g, const char *folder, int flags) {
         if (!code && grpo__replace(from, to))
             code = grpo__fail(g, GRPO_IO, "%.90s/%s cannot be replaced: %s", folder, names[i],
                               strerror(errno));
-        if (code) remove(from);
+        if (code) grpo__remove(from);
     }
     if (!code && grpo__sync_folder(folder))
         code = grpo__fail(g, GRPO_IO, "%.90s is saved, but may not survive a power cut: %s", folder,
@@ -9809,7 +9833,10 @@ static void grpo__try(grpo__trial *t, const char *name, grpo__operation run, int
     t->b->zero(t->context, t->din, (size_t)n_in * sizeof(float));
     run(t);
     t->b->download(t->context, t->gradient, t->din, (size_t)n_in * sizeof(float));
-    for (i = 0; i < n_in; i++) scale = fmax(scale, fabs((double)t->gradient[i]));
+    for (i = 0; i < n_in; i++) {    /* no fmax(): GCC 12 for aarch64 breaks off at its reduction */
+        double size = fabs((double)t->gradient[i]);
+        if (size > scale) scale = size;
+    }
     for (i = 0; i < n_in; i++) {
         float x = t->host[i], up = x + (float)t->step, down = x - (float)t->step;
         double above = grpo__trial_loss(t, run, i, up, n_out);

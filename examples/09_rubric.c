@@ -22,9 +22,9 @@
 #include "show.h"
 #include <time.h>
 
-enum { LETTERS = 8, WORD = 4, PROMPTS = 32, GROUP = 16, MOST_WORDS = 8 * 7 * 6 * 5, PROBE = 100,
-       EVALUATE_EVERY = 25, REPORT_EVERY = 50 };
-enum { TRUTH, COVER, PURE, ORDER, LENGTH, GRADERS };
+enum { LETTERS = 8, ONE_WORD = 4, PROMPTS = 32, GROUP = 16, MOST_WORDS = 8 * 7 * 6 * 5,
+       PROBE = 100, EVALUATE_EVERY = 25, REPORT_EVERY = 50 };
+enum { TRUTH, COVER, ONLY, ORDER, LENGTH, GRADERS };
 
 typedef struct options {
     uint64_t seed;
@@ -33,7 +33,7 @@ typedef struct options {
     const grpo_backend *backend;
 } options;
 
-typedef struct word { char text[WORD + 1], sorted[WORD + 1]; } word;
+typedef struct word { char text[ONE_WORD + 1], sorted[ONE_WORD + 1]; } word;
 
 typedef struct run {                /* one policy under one way of grading                       */
     const options *o;
@@ -86,9 +86,9 @@ static float in_order(const grpo_sample *s, void *user) {
 
 /* 1 for as many letters as the word has, a quarter less for each too many or too few. */
 static float right_length(const grpo_sample *s, void *user) {
-    int off = abs((int)strlen(s->completion) - WORD);
+    int off = abs((int)strlen(s->completion) - ONE_WORD);
     (void)user;
-    return off < WORD ? 1 - (float)off / (float)WORD : 0;
+    return off < ONE_WORD ? 1 - (float)off / (float)ONE_WORD : 0;
 }
 
 static void add_graders(grpo_config *c, int rubric) {
@@ -106,7 +106,7 @@ static void add_word(const int *letters) {
     word *w = &words[num_words];
     grpo_prompt p;
     int i, n = 0;
-    for (i = 0; i < WORD; i++) w->text[i] = (char)('a' + letters[i]);
+    for (i = 0; i < ONE_WORD; i++) w->text[i] = (char)('a' + letters[i]);
     for (i = 'a'; i < 'a' + LETTERS; i++)
         if (strchr(w->text, i)) w->sorted[n++] = (char)i;
     p = grpo_question(w->text, w->sorted);
@@ -114,11 +114,11 @@ static void add_word(const int *letters) {
     else train_words[num_train++] = p;
 }
 
-/* All words of WORD different letters, one letter more with each call; the same fifth of them is
- * held out in every run. */
+/* All words of ONE_WORD different letters, one letter more with each call; the same fifth of them
+ * is held out in every run. */
 static void collect_words(int *letters, int n) {
     int i, k;
-    if (n == WORD) { add_word(letters); return; }
+    if (n == ONE_WORD) { add_word(letters); return; }
     for (i = 0; i < LETTERS; i++) {
         for (k = 0; k < n && letters[k] != i; k++) continue;
         letters[n] = i;
@@ -148,7 +148,7 @@ static grpo *make_policy(const options *o, int rubric) {
     c.backend = o->backend;
     c.log = on_message;
     c.vocabulary = "abcdefgh";
-    c.max_prompt_length = WORD;
+    c.max_prompt_length = ONE_WORD;
     c.max_completion_length = 10;
     c.num_prompts = PROMPTS;
     c.num_generations = GROUP;
@@ -171,7 +171,7 @@ static void report(const run *r, const grpo_metrics *m, double truth) {
     if (show_is_terminal() && r->steps > REPORT_EVERY) fputs(clear, stdout);
     if (show_is_terminal()) show_plot(&r->reward, &r->truth, r->steps);
     printf("step %4d  reward %.2f  truth %.3f | letters %.2f  none else %.2f  order %.2f  length "
-           "%.2f\n", m->step, m->reward, truth, m->reward_means[COVER], m->reward_means[PURE],
+           "%.2f\n", m->step, m->reward, truth, m->reward_means[COVER], m->reward_means[ONLY],
            m->reward_means[ORDER], m->reward_means[LENGTH]);
     fflush(stdout);
 }
@@ -309,7 +309,7 @@ static int compare(run *one, run *rubric, const options *o) {
 int main(int argc, char **argv) {
     static run one, rubric;
     static options o = { 1, 1, 350, 0, 0, NULL, NULL };
-    int letters[WORD], i, unclear = 0, result;
+    int letters[ONE_WORD], i, unclear = 0, result;
     o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
     collect_words(letters, 0);

@@ -23,11 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(_WIN32)
-#include <direct.h>
-#else
-#include <sys/stat.h>
-#endif
 #include "json.h"
 
 enum { GGUF_ERROR_LENGTH = JSON_ERROR_LENGTH, GGUF_NAME = 64, GGUF_KEY = 96, GGUF_PATH = 1024 };
@@ -1660,7 +1655,7 @@ static inline int gguf_write_file(gguf_job *j, int which) {
     FILE *file;
     int good, full;
     gguf_path(path, j, which, ".tmp");
-    file = fopen(path, "wb");
+    file = system_open(path, "wb");
     if (!file) return gguf_fail(&j->g, "%s/%s.tmp cannot be opened: %s", j->folder,
                                 gguf_names[which], strerror(errno));
     good = gguf_write_contents(j, file, which);
@@ -1675,21 +1670,14 @@ static inline int gguf_write_file(gguf_job *j, int which) {
 static inline int gguf_write_files(gguf_job *j, int first, int end) {
     char from[GGUF_PATH], to[GGUF_PATH];
     int i;
-#if defined(_WIN32)
-    _mkdir(j->folder);
-#else
-    mkdir(j->folder, 0777);
-#endif
+    system_make_folder(j->folder);
     for (i = first; i < end && !j->g.failed; i++) gguf_write_file(j, i);
     for (i = first; i < end; i++) {
         gguf_path(from, j, i, ".tmp");
         gguf_path(to, j, i, "");
-#if defined(_WIN32)
-        if (!j->g.failed) remove(to);
-#endif
-        if (!j->g.failed && rename(from, to))
+        if (!j->g.failed && system_replace(from, to))
             gguf_fail(&j->g, "%s cannot be replaced: %s", to, strerror(errno));
-        if (j->g.failed) remove(from);
+        if (j->g.failed) system_remove(from);
     }
     return !j->g.failed;
 }

@@ -36,6 +36,7 @@ int main(int argc, char **argv) {
     const char *names[2] = { NULL, NULL };
     char error[GGUF_ERROR_LENGTH];
     gguf_summary s;
+    system_arguments(&argc, &argv);
     for (i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return usage(stdout);
         if (!strcmp(argv[i], "--tokenizer")) tokenizer = 1;

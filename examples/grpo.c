@@ -13,7 +13,7 @@
  * an error, 2 if the command is not understood, and that of the signal (Ctrl-C: 130) of a run that
  * was interrupted, which is saved. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE                 /* mkdir, sigaction; namespaces for verifiers */
+#define _GNU_SOURCE                 /* sigaction, fcntl; namespaces for verifiers */
 #endif
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
@@ -23,13 +23,12 @@
 #include "questions.h"
 #include "report.h"
 #include "screen.h"
+#include "system.h"
 #include "tokenizer.h"
 #include "verifier.h"
 
-#include <fcntl.h>
 #include <float.h>
 #include <signal.h>
-#include <sys/stat.h>
 
 /* ---------------------------------------------------------------------------- the options ---- */
 enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900 };
@@ -53,8 +52,8 @@ typedef struct settings {
     int unheard;                    /* standard output has failed                                */
 } settings;
 
-enum { INT, COUNT, SOME,            /* whole numbers: any, from 0, from 1                        */
-       FLOAT, TEXT, FLAG, SEED, SIZE, SCHEDULE };
+enum { WHOLE, COUNT, SOME,          /* whole numbers: any, from 0, from 1                        */
+       NUMBER, TEXT, FLAG, SEED, BYTES, SCHEDULE };
 enum { TRAIN = 1, EVAL = 2, CHAT = 4, INSPECT = 8, ALL = 15, RUN = TRAIN | EVAL };
 
 typedef struct option {
@@ -92,9 +91,9 @@ static const option options[] = {
     { "resume", "", "go on from the checkpoint in --out, if there is one", FLAG, TRAIN,
       AT(resume) },
     { "dtype", "", "of the weights written: f32, bf16 or f16", TEXT, TRAIN, AT(dtype) },
-    { "lora-rank", "r", "train adapters of this rank beside frozen weights; 0: all weights", INT,
+    { "lora-rank", "r", "train adapters of this rank beside frozen weights; 0: all weights", WHOLE,
       TRAIN | INSPECT, AT(c.lora.rank) },
-    { "lora-alpha", "alpha", "their factor is alpha / r", FLOAT, TRAIN | INSPECT,
+    { "lora-alpha", "alpha", "their factor is alpha / r", NUMBER, TRAIN | INSPECT,
       AT(c.lora.alpha) },
     { "lora-targets", "", "which matrices: of q,k,v,o,gate,up,down", TEXT, TRAIN | INSPECT,
       AT(lora_targets) },
@@ -102,55 +101,55 @@ static const option options[] = {
       AT(merge) },
     { "adapter", "", "a PEFT folder of LoRA's adapters, to begin with", TEXT, RUN | CHAT,
       AT(adapter) },
-    { "num-prompts", "", "questions in a step", INT, RUN | INSPECT, AT(c.num_prompts) },
-    { "num-generations", "G", "completions of each question: the group", INT, TRAIN | INSPECT,
+    { "num-prompts", "", "questions in a step", WHOLE, RUN | INSPECT, AT(c.num_prompts) },
+    { "num-generations", "G", "completions of each question: the group", WHOLE, TRAIN | INSPECT,
       AT(c.num_generations) },
     { "max-prompt-length", "", "tokens; longer questions are left out", SOME, ALL,
       AT(c.max_prompt_length) },
     { "max-completion-length", "", "tokens", SOME, ALL, AT(c.max_completion_length) },
-    { "num-iterations", "mu", "passes over each rollout", INT, TRAIN, AT(c.num_iterations) },
-    { "steps-per-generation", "", "optimizer steps in each pass", INT, TRAIN,
+    { "num-iterations", "mu", "passes over each rollout", WHOLE, TRAIN, AT(c.num_iterations) },
+    { "steps-per-generation", "", "optimizer steps in each pass", WHOLE, TRAIN,
       AT(c.steps_per_generation) },
-    { "rollout-batch-prompts", "", "questions sampled together; 0: all", INT, TRAIN | INSPECT,
+    { "rollout-batch-prompts", "", "questions sampled together; 0: all", WHOLE, TRAIN | INSPECT,
       AT(c.rollout_batch_prompts) },
-    { "micro-batch-prompts", "", "questions trained together; memory, not results", INT,
+    { "micro-batch-prompts", "", "questions trained together; memory, not results", WHOLE,
       TRAIN | INSPECT, AT(c.micro_batch_prompts) },
-    { "memory-budget", "", "bytes; 0: any. Speed, not results", SIZE, ALL, AT(c.memory_budget) },
-    { "temperature", "T", "of sampling; 0: greedy", FLOAT, TRAIN | CHAT,
+    { "memory-budget", "", "bytes; 0: any. Speed, not results", BYTES, ALL, AT(c.memory_budget) },
+    { "temperature", "T", "of sampling; 0: greedy", NUMBER, TRAIN | CHAT,
       AT(c.sampling.temperature) },
-    { "top-k", "", "sample from the k most probable; 0: all", INT, TRAIN | CHAT,
+    { "top-k", "", "sample from the k most probable; 0: all", WHOLE, TRAIN | CHAT,
       AT(c.sampling.top_k) },
-    { "top-p", "", "sample from the fewest tokens with this mass; 1: all", FLOAT, TRAIN | CHAT,
+    { "top-p", "", "sample from the fewest tokens with this mass; 1: all", NUMBER, TRAIN | CHAT,
       AT(c.sampling.top_p) },
-    { "min-p", "", "leave out what is less probable than this share of the best", FLOAT,
+    { "min-p", "", "leave out what is less probable than this share of the best", NUMBER,
       TRAIN | CHAT, AT(c.sampling.min_p) },
-    { "learning-rate", "", "of AdamW", FLOAT, TRAIN, AT(c.learning_rate) },
-    { "adam-beta1", "beta1", "decay of the gradients' mean", FLOAT, TRAIN, AT(c.adam_beta1) },
-    { "adam-beta2", "beta2", "decay of their squares' mean", FLOAT, TRAIN, AT(c.adam_beta2) },
-    { "adam-epsilon", "", "added to the root of that", FLOAT, TRAIN, AT(c.adam_epsilon) },
-    { "weight-decay", "", "on matrices", FLOAT, TRAIN, AT(c.weight_decay) },
-    { "max-grad-norm", "", "clip the gradient to this norm; 0: do not", FLOAT, TRAIN,
+    { "learning-rate", "", "of AdamW", NUMBER, TRAIN, AT(c.learning_rate) },
+    { "adam-beta1", "beta1", "decay of the gradients' mean", NUMBER, TRAIN, AT(c.adam_beta1) },
+    { "adam-beta2", "beta2", "decay of their squares' mean", NUMBER, TRAIN, AT(c.adam_beta2) },
+    { "adam-epsilon", "", "added to the root of that", NUMBER, TRAIN, AT(c.adam_epsilon) },
+    { "weight-decay", "", "on matrices", NUMBER, TRAIN, AT(c.weight_decay) },
+    { "max-grad-norm", "", "clip the gradient to this norm; 0: do not", NUMBER, TRAIN,
       AT(c.max_grad_norm) },
     { "lr-scheduler-type", "", "over all steps: constant linear cosine", SCHEDULE, TRAIN,
       AT(c.lr_scheduler_type) },
-    { "warmup-steps", "", "optimizer steps in which the rate rises", INT, TRAIN,
+    { "warmup-steps", "", "optimizer steps in which the rate rises", WHOLE, TRAIN,
       AT(c.warmup_steps) },
-    { "ref-model-sync-steps", "", "move the reference every so many steps; 0: never", INT, TRAIN,
+    { "ref-model-sync-steps", "", "move the reference every so many steps; 0: never", WHOLE, TRAIN,
       AT(c.ref_model_sync_steps) },
-    { "ref-model-mixup-alpha", "", "how far it moves; 1: it becomes the policy", FLOAT, TRAIN,
+    { "ref-model-mixup-alpha", "", "how far it moves; 1: it becomes the policy", NUMBER, TRAIN,
       AT(c.ref_model_mixup_alpha) },
-    { "success-reward", "", "a completion is right if the first reward gives this", FLOAT, RUN,
+    { "success-reward", "", "a completion is right if the first reward gives this", NUMBER, RUN,
       AT(c.success_reward) },
-    { "verifier-seconds", "", "that a cmd: may take for a batch; then all is 0", FLOAT, RUN,
+    { "verifier-seconds", "", "that a cmd: may take for a batch; then all is 0", NUMBER, RUN,
       AT(verifier_seconds) },
-    { "verifier-memory", "", "bytes of addresses of each process of a cmd:; 0: any", SIZE, RUN,
+    { "verifier-memory", "", "bytes of addresses of each process of a cmd:; 0: any", BYTES, RUN,
       AT(verifier_memory) },
     { "verifier-reads", "", "files and folders that a cmd: may read too, with ':' between", TEXT,
       RUN, AT(verifier_reads) },
     { "verifier-must-be-isolated", "", "a cmd: does not run unless it is isolated fully", FLAG, RUN,
       AT(verifier_isolated) },
     { "seed", "", "of everything sampled", SEED, ALL, AT(c.seed) },
-    { "threads", "", "0: one per core. Speed, not results", INT, ALL, AT(c.threads) } };
+    { "threads", "", "0: one per core. Speed, not results", WHOLE, ALL, AT(c.threads) } };
 #undef AT
 enum { OPTIONS = (int)(sizeof options / sizeof *options) };
 
@@ -200,24 +199,22 @@ static const char *const built_in[][2] = {
     { "repetition", "-(1 - unique / all token 3-grams)" },
     { "cmd:PROGRAM", "a verifier of yours" } };
 
-static settings defaults(void) {
-    settings s;
-    memset(&s, 0, sizeof s);
-    s.c = grpo_defaults();
-    s.question = "question";
-    s.answer = "answer";
-    s.steps = 200;
-    s.save_steps = 50;
-    s.eval_steps = 50;
-    s.eval_questions = MOST_EVALUATED;
-    s.sample_steps = 10;
-    s.verifier_seconds = VERIFIER_SECONDS;
-    s.verifier_memory = VERIFIER_MEMORY;
-    s.c.objective = grpo_objective_preset("trl", NULL);
-    s.c.learning_rate = 1e-6f;      /* TRL                                                       */
-    s.c.max_prompt_length = 256;
-    s.c.max_completion_length = 256;
-    return s;
+static void set_defaults(settings *s) {
+    memset(s, 0, sizeof *s);
+    s->c = grpo_defaults();
+    s->question = "question";
+    s->answer = "answer";
+    s->steps = 200;
+    s->save_steps = 50;
+    s->eval_steps = 50;
+    s->eval_questions = MOST_EVALUATED;
+    s->sample_steps = 10;
+    s->verifier_seconds = VERIFIER_SECONDS;
+    s->verifier_memory = VERIFIER_MEMORY;
+    s->c.objective = grpo_objective_preset("trl", NULL);
+    s->c.learning_rate = 1e-6f;     /* TRL                                                       */
+    s->c.max_prompt_length = 256;
+    s->c.max_completion_length = 256;
 }
 
 static int complain(const char *sentence) {
@@ -227,10 +224,10 @@ static int complain(const char *sentence) {
 
 static void print_default(const settings *s, const option *o) {
     const char *at = (const char *)s + o->at;
-    if (o->kind == INT || o->kind == COUNT || o->kind == SOME)
+    if (o->kind == WHOLE || o->kind == COUNT || o->kind == SOME)
         printf(" (%d)", *(const int *)(const void *)at);
-    if (o->kind == SIZE) printf(" (%.0f)", (double)*(const size_t *)(const void *)at);
-    if (o->kind == FLOAT) printf(" (%g)", (double)*(const float *)(const void *)at);
+    if (o->kind == BYTES) printf(" (%.0f)", (double)*(const size_t *)(const void *)at);
+    if (o->kind == NUMBER) printf(" (%g)", (double)*(const float *)(const void *)at);
     if (o->kind == TEXT && *(const char *const *)(const void *)at)
         printf(" (%s)", *(const char *const *)(const void *)at);
     if (o->kind == SCHEDULE) printf(" (constant)");
@@ -257,14 +254,13 @@ static void print_meaning(const settings *s, const char *const meaning[3]) {
     else printf(" (%g)\n", value);
 }
 
-static void print_help(int command) {
-    settings s = defaults();
+static void print_help(const settings *s, int command) {
     const char *name;
     int i;
     for (i = 0; i < OPTIONS; i++) {
         if (!(options[i].commands & command)) continue;
         printf("  --%-28s %-6s %s", options[i].name, options[i].symbol, options[i].help);
-        print_default(&s, &options[i]);
+        print_default(s, &options[i]);
         printf("\n");
     }
     printf("  --%-28s %-6s %s\n", "backend", "", "cpu, cuda or cuda_fp32");
@@ -279,7 +275,7 @@ static void print_help(int command) {
     for (i = 0; grpo_objective_name(i, &name, NULL); i++)
         printf("%s%s", i % 10 == 0 && i ? "\n    " : " ", name);
     printf("\n");
-    for (i = 0; i < MEANINGS; i++) print_meaning(&s, meanings[i]);
+    for (i = 0; i < MEANINGS; i++) print_meaning(s, meanings[i]);
 }
 
 /* ---------------------------------------------------------------------------- reading them --- */
@@ -302,24 +298,24 @@ static int read_number(const char *text, double least, double most, double *numb
 static int set_option(settings *s, const option *o, const char *value) {
     void *at = (char *)s + o->at;
     const int kind = o->kind;
-    double x = 0, least = kind == COUNT || kind == SIZE ? 0 : kind == SOME ? 1 : -DBL_MAX;
-    double most = kind == SIZE ? 9e15 : kind == FLOAT ? (double)FLT_MAX : 2147483647;
+    double x = 0, least = kind == COUNT || kind == BYTES ? 0 : kind == SOME ? 1 : -DBL_MAX;
+    double most = kind == BYTES ? 9e15 : kind == NUMBER ? (double)FLT_MAX : 2147483647;
     int good = 1;
-    if (kind == INT) least = -2147483647;
+    if (kind == WHOLE) least = -2147483647;
     if (kind == TEXT) *(const char **)at = value;
     else if (kind == SCHEDULE)
         good = (*(int *)at = grpo__word_index("constant linear cosine", value, strlen(value))) >= 0;
     else if (kind == SEED) {
         good = *value && strspn(value, "0123456789") == strlen(value) && strlen(value) < 20;
         if (good) *(uint64_t *)at = strtoull(value, NULL, 10);
-    } else good = read_number(value, least, most, &x) && (kind == FLOAT || x == floor(x));
-    if (kind == FLOAT) *(float *)at = (float)x;
-    if (good && kind == SIZE) *(size_t *)at = (size_t)x;
-    if (good && (kind == INT || kind == COUNT || kind == SOME)) *(int *)at = (int)x;
+    } else good = read_number(value, least, most, &x) && (kind == NUMBER || x == floor(x));
+    if (kind == NUMBER) *(float *)at = (float)x;
+    if (good && kind == BYTES) *(size_t *)at = (size_t)x;
+    if (good && (kind == WHOLE || kind == COUNT || kind == SOME)) *(int *)at = (int)x;
     if (good) return 0;
     fprintf(stderr, "grpo: --%s needs %s, not \"%s\"\n", o->name,
-            kind == SCHEDULE ? "constant, linear or cosine" : kind == FLOAT ? "a number"
-            : kind == INT ? "a whole number" : kind == SOME ? "a whole number from 1 up"
+            kind == SCHEDULE ? "constant, linear or cosine" : kind == NUMBER ? "a number"
+            : kind == WHOLE ? "a whole number" : kind == SOME ? "a whole number from 1 up"
             : "a whole number from 0 up", value);
     return -1;
 }
@@ -475,9 +471,8 @@ static void on_message(const char *message, void *user) {
 
 static int file_exists(const char *folder, const char *name) {
     char path[NAME_ROOM];
-    struct stat found;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    return stat(path, &found) == 0;
+    return system_exists(path);
 }
 
 /* A prompt and its completion must fit into the model's positions. */
@@ -700,65 +695,44 @@ static int copy_file(const char *from, const char *to, const char *name, const g
     text = json_load(source, &length, error);
     if (!text || (ends && !json_parse(&parsed, text, length, source, error)))
         return complain(error);
-    file = fopen(part, "wb");
+    file = system_open(part, "wb");
     done = file && (ends ? write_generation(file, parsed.values, ends)
                          : fwrite(text, 1, length, file) == length);
     if (file && fclose(file)) done = 0;
     if (ends) json_free(&parsed);
     else free(text);
-    if (done && !rename(part, target)) return 0;
+    if (done && !system_replace(part, target)) return 0;
     fprintf(stderr, "grpo: %s cannot be written: %s\n", target, strerror(errno));
-    remove(part);
+    system_remove(part);
     return -1;
 }
 
-static int is_same_folder(const char *a, const char *b) {
-    struct stat at, bt;
-    return !stat(a, &at) && !stat(b, &bt) && at.st_dev == bt.st_dev && at.st_ino == bt.st_ino;
-}
-
 static int make_folder(const char *name) {
-    if (!mkdir(name, 0777) || errno == EEXIST) return 0;
+    if (!system_make_folder(name)) return 0;
     fprintf(stderr, "grpo: the folder %s cannot be made: %s\n", name, strerror(errno));
     return -1;
 }
 
-/* Two runs that write one folder spoil both: the second is refused. The lock is the system's
- * (fcntl), which ends with the process whatever ends it, so that no crash can leave one behind; its
- * file says nothing. A file system without locks is used without. */
+/* Two runs that write one folder spoil both: the second is refused. A lock ends with its run. */
 typedef struct folder_lock { char path[NAME_ROOM]; int file; } folder_lock;
 
 static int lock_folder(folder_lock *l, const char *folder) {
-    struct flock wanted;
-    struct stat found;
+    char process[40] = "";
+    long holder;
     snprintf(l->path, sizeof l->path, "%s/training.lock", folder);
-    memset(&wanted, 0, sizeof wanted);
-    wanted.l_type = F_WRLCK;
-    wanted.l_whence = SEEK_SET;
-    for (;;) {
-        l->file = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (l->file < 0) {
-            fprintf(stderr, "grpo: nothing can be written to %s: %s\n", folder, strerror(errno));
-            return -1;
-        }
-        if (fcntl(l->file, F_SETLK, &wanted) && (errno == EACCES || errno == EAGAIN)) break;
-        if (fstat(l->file, &found) || found.st_nlink) return 0;
-        close(l->file);             /* removed by a run that has just ended: another file        */
+    l->file = system_lock(l->path, &holder);
+    if (l->file >= 0) return 0;
+    if (l->file == -1)
+        fprintf(stderr, "grpo: nothing can be written to %s: %s\n", folder, strerror(errno));
+    else {
+        if (holder) snprintf(process, sizeof process, " (process %ld)", holder);
+        fprintf(stderr, "grpo: %s is being written by another run%s: wait for it, end it, or "
+                "choose another --out\n", folder, process);
     }
-    if (fcntl(l->file, F_GETLK, &wanted) || wanted.l_type == F_UNLCK) wanted.l_pid = 0;
-    close(l->file);
-    l->file = -1;
-    fprintf(stderr, "grpo: %s is being written by another run (process %ld): wait for it, end it, "
-            "or choose another --out\n", folder, (long)wanted.l_pid);
     return -1;
 }
 
-static void unlock_folder(folder_lock *l) {
-    if (l->file < 0) return;
-    remove(l->path);
-    close(l->file);
-    l->file = -1;
-}
+static void unlock_folder(folder_lock *l) { system_unlock(l->path, l->file); }
 
 /* What transformers and others want beside the weights. */
 static int copy_companions(const settings *s) {
@@ -792,7 +766,7 @@ static const char *setting_at(const settings *s, int i, char *text, size_t size)
     if (i < OPTIONS) {
         if (!(o->commands & TRAIN) || grpo__word_index(others, o->name, strlen(o->name)) >= 0)
             return "";
-        if (o->kind == FLOAT) snprintf(text, size, "%.9g", (double)*(const float *)at);
+        if (o->kind == NUMBER) snprintf(text, size, "%.9g", (double)*(const float *)at);
         else if (o->kind == SEED)
             snprintf(text, size, "%llu", (unsigned long long)*(const uint64_t *)at);
         else if (o->kind == TEXT)
@@ -1101,7 +1075,7 @@ static int train(settings *s) {
     int code;
     if (open_folder(s) || open_chat(s)) return -1;
     if (make_folder(s->out)) return -1;
-    if (!file_exists(s->out, "trainer_state.safetensors") && is_same_folder(s->model, s->out))
+    if (!file_exists(s->out, "trainer_state.safetensors") && system_is_same(s->model, s->out))
         return complain("--out is MODEL's own folder, which would be written over: choose another");
     if (lock_folder(&lock, s->out)) return -1;
     if (!s->resume && file_exists(s->out, "trainer_state.safetensors")) {
@@ -1275,10 +1249,13 @@ static int usage(int code) {
 
 int main(int argc, char **argv) {
     static settings s;
-    const grpo_backend *backend = backend_argument(&argc, argv);
+    const grpo_backend *backend;
     size_t i;
     int code, k;
     make_signals_errors();
+    system_arguments(&argc, &argv);
+    backend = backend_argument(&argc, argv);
+    set_defaults(&s);
     if (argc > 1 && !strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2) ? 1 : 0;
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
         if (argc > 1 && !strcmp(argv[1], commands[i].name)) break;
@@ -1288,12 +1265,11 @@ int main(int argc, char **argv) {
         return usage(2);
     }
     for (k = 2; k < argc; k++)
-        if (is_option(argv[k], "help")) { print_help(commands[i].command); return 0; }
+        if (is_option(argv[k], "help")) { print_help(&s, commands[i].command); return 0; }
     if (argc == 2 || !strncmp(argv[2], "--", 2)) {
         complain("the folder of a model comes first: grpo COMMAND MODEL [options]");
         return 2;
     }
-    s = defaults();
     s.model = argv[2];
     s.c.backend = backend;
     if (read_options(&s, commands[i].command, argc - 3, argv + 3)) return 2;

@@ -16,12 +16,13 @@
 #ifndef JSON_H
 #define JSON_H
 
+#include "system.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { JSON_DEPTH = 64, JSON_ERROR_LENGTH = 256 };
 
@@ -366,9 +367,8 @@ static inline int json_parse(json *j, char *text, size_t length, const char *nam
 /* A file to read, and a regular one: a pipe or a device in its place would be waited for, or never
  * end. NULL with a sentence in error. */
 static inline FILE *json_open(const char *path, char *error) {
-    struct stat found;
-    int other = !stat(path, &found) && !S_ISREG(found.st_mode);
-    FILE *file = other ? NULL : fopen(path, "rb");
+    int other = system_is_other(path);
+    FILE *file = other ? NULL : system_open(path, "rb");
     if (!file) snprintf(error, JSON_ERROR_LENGTH, "%.180s cannot be read: %s", path,
                         other ? "it is no regular file" : strerror(errno));
     return file;

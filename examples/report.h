@@ -29,7 +29,7 @@ enum { REPORT_CURVES = 32, REPORT_NAME = 80, REPORT_GROUPS = 5, REPORT_WIDTH = 3
 
 /* A line that a crash has cut short is ended first, so that it takes no other with it. */
 static inline FILE *report_append(const char *path) {
-    FILE *f = path ? fopen(path, "ab+") : NULL;
+    FILE *f = path ? system_open(path, "ab+") : NULL;
     int cut = f && !fseek(f, -1, SEEK_END) && fgetc(f) != '\n';
     if (f) fseek(f, 0, SEEK_END);   /* between reading and writing                               */
     if (cut) fputc('\n', f);
@@ -544,7 +544,7 @@ static inline int report_write(const char *log, const char *out, char *error) {
     FILE *f;
     int done, why;
     if (report_read(&r, log, error)) return -1;
-    f = fopen(out, "wb");
+    f = system_open(out, "wb");
     if (f && n > 4 && !strcmp(out + n - 4, ".svg")) report_svg(f, &r);
     else if (f) report_html(f, &r, log);
     done = f && !ferror(f);

@@ -2,6 +2,8 @@
 #ifndef SHOW_H
 #define SHOW_H
 
+#include "system.h"
+
 #include <stdio.h>
 #include <string.h>
 #if defined(__unix__) || defined(__APPLE__)
@@ -105,7 +107,7 @@ static inline void show_svg_curve(FILE *f, const show_curve *c, double end, int 
 /* Returns 0, or -1 if the file could not be written. */
 static inline int show_svg(const char *path, const char *title, const show_curve *const *curves,
                            int n, double end) {
-    FILE *f = fopen(path, "w");
+    FILE *f = system_open(path, "w");
     int i, failed;
     if (!f) return -1;
     fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' "

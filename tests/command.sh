@@ -82,6 +82,8 @@ began=$(now)
 train "$dir/whole" > "$dir/whole.txt" 2>&1
 check "training" $?
 took=$(($(now) - began))
+(ulimit -s 512 && train "$dir/small_stack" --steps 2) > "$dir/said" 2>&1
+check "a stack of 512 KB is enough" $?
 says "the prompt is shown" "im_start" cat "$dir/whole.txt"
 for file in config.json model.safetensors tokenizer.json tokenizer_config.json \
             generation_config.json log.jsonl; do

@@ -3,6 +3,8 @@
 # Each test ends with a line "N passed, N failed"; one that does not has crashed: that is a failure.
 passed=0 failed=0
 log=$BUILD/test.log
+GRPO_HEADER=$(pwd)/grpo.h            # some text to read, wherever BUILD is
+export GRPO_HEADER
 for name in "$@" programs.sh symbols.sh command.sh; do
     case $name in
     *.sh) sh "tests/$name" > "$log" 2>&1 ;;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer, and valgrind.
+# The tests under AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer and
+# MemorySanitizer, and valgrind.
 passed=0 failed=0
 dir=${BUILD:-build}/sanitizers
 mkdir -p "$dir"; dir=$(cd "$dir" && pwd)
@@ -22,6 +23,16 @@ for t in test_exact test_verifier; do
     build $t -fsanitize=thread
     cd "$dir" && try "./$t"; cd "$here" || exit 1
 done
+# clang's MemorySanitizer; -O0, where it sees each step by itself, and padding lanes as what they are
+if echo 'int main(void){return 0;}' | clang -fsanitize=memory -x c - -o "$dir/memory" 2> /dev/null
+then
+    for t in test_maths test_exact test_learning; do
+        o=-O1
+        [ $t = test_exact ] && o=-O0
+        try clang -std=c99 -g $o -DCHECK_QUICK -fsanitize=memory -I. tests/$t.c -o "$dir/$t" -lm
+        cd "$dir" && try "./$t"; cd "$here" || exit 1
+    done
+else echo "skipped: no MemorySanitizer"; fi
 if command -v valgrind > /dev/null; then
     for t in test_failures test_files test_verifier; do
         build $t -DCHECK_QUICK

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
+#elif defined(_WIN32)
+#include <windows.h>
 #endif
 
 /* ---- every file call of the library goes through these and can be made to fail */
@@ -23,12 +25,35 @@ static int fails(const char *name)
     return 1;
 }
 
+#ifdef _WIN32
+static FILE *test_fopen(const wchar_t *path, const wchar_t *mode)
+{
+    FILE *f = fails("fopen") ? NULL : _wfopen(path, mode);
+    files_open += f != NULL;
+    return f;
+}
+static int test_rename(const wchar_t *from, const wchar_t *to, DWORD how)
+{
+    renames++;
+    return fails("rename") ? 0 : MoveFileExW(from, to, how);
+}
+#define _wfopen test_fopen
+#define MoveFileExW test_rename
+#else
 static FILE *test_fopen(const char *path, const char *mode)
 {
     FILE *f = fails("fopen") ? NULL : fopen(path, mode);
     files_open += f != NULL;
     return f;
 }
+static int test_rename(const char *from, const char *to)
+{
+    renames++;
+    return fails("rename") ? -1 : rename(from, to);
+}
+#define fopen test_fopen
+#define rename test_rename
+#endif
 static size_t test_fread(void *to, size_t size, size_t n, FILE *f)
 {
     if (!fails("fread")) return fread(to, size, n, f);
@@ -46,17 +71,10 @@ static int test_fclose(FILE *f)
     files_open--;
     return fails("fclose") ? EOF : bad;
 }
-static int test_rename(const char *from, const char *to)
-{
-    renames++;
-    return fails("rename") ? -1 : rename(from, to);
-}
-#define fopen test_fopen
 #define fread test_fread
 #define fwrite test_fwrite
 #define fflush test_fflush
 #define fclose test_fclose
-#define rename test_rename
 #if defined(__unix__) || defined(__APPLE__)
 static int test_fsync(int descriptor);
 static int test_mkdir(const char *path, mode_t mode)
@@ -69,6 +87,8 @@ static int test_mkdir(const char *path, mode_t mode)
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #undef fopen
+#undef _wfopen
+#undef MoveFileExW
 #undef fread
 #undef fwrite
 #undef fflush
@@ -1112,8 +1132,9 @@ static void test_config(void)
     CHECK(m.vocab_size == 7 && m.hidden_size == 8 && m.intermediate_size == 9
           && m.num_hidden_layers == 2
           && m.num_attention_heads == 4 && m.max_position_embeddings == 2048
-          && m.rope_theta == 10000.0f && m.rms_norm_eps == 1e-6f && !m.tie_word_embeddings
-          && !m.attention_bias && !m.qk_norm && m.initializer_range == 0.02f, "Llama's defaults");
+          && m.rope_theta == 10000.0f && m.rms_norm_eps == (float)1e-6f && !m.tie_word_embeddings
+          && !m.attention_bias && !m.qk_norm && m.initializer_range == (float)0.02f,
+          "Llama's defaults");
     CHECK((m.num_key_value_heads == 4 || !m.num_key_value_heads)
           && (m.head_dim == 2 || !m.head_dim), "heads");
     CHECK(!config_code("{\"architectures\":[\"Qwen3ForCausalLM\"],\"model_type\":\"qwen3\","
@@ -1766,7 +1787,7 @@ static void test_metrics_json(void)
     for (i = 0; i < sizeof names / sizeof *names; i++)
         CHECK(value_of(line, names[i]) != NULL, "%s is missing or there twice", names[i]);
     CHECK_CLOSE(strtod(value_of(line, "num_tokens"), NULL), 12345678901234.0, 0);
-    CHECK_CLOSE((float)strtod(value_of(line, "loss"), NULL), -0.1f, 0);
+    CHECK_CLOSE((float)strtod(value_of(line, "loss"), NULL), (float)-0.1f, 0);
     CHECK_CLOSE(strtod(value_of(line, "rewards/correct/mean"), NULL), 0.25, 0);
     CHECK(!strncmp(value_of(line, "kl"), "null", 4)
           && !strncmp(value_of(line, "grad_norm"), "null", 4), "%s", line);

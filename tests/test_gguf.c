@@ -255,7 +255,7 @@ static void test_families(void) {
               && c.model.attention_bias == !strcmp(s->architecture, "qwen2")
               && c.model.qk_norm == !strcmp(s->architecture, "qwen3"), "%s", s->architecture);
         CHECK_CLOSE(c.model.rope_theta, 50000, 0);
-        CHECK_CLOSE(c.model.rms_norm_eps, 1e-5f, 0);
+        CHECK_CLOSE(c.model.rms_norm_eps, (float)1e-5f, 0);
         make_free(&f);
     }
 }

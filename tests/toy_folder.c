@@ -4,12 +4,9 @@
  *
  * toy_folder FOLDER TOKENIZER: one of the shape of Qwen2.5, random and narrow, with the tokenizer of
  * the folder TOKENIZER, which must be Qwen2's or Qwen3's. */
-#define _XOPEN_SOURCE 700           /* mkdir */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "examples/json.h"
-
-#include <sys/stat.h>
 
 enum { END = 256, START, STOP, VOCABULARY, SUMS = 64, ROOM = 160 };
 
@@ -28,7 +25,7 @@ static FILE *create(const char *folder, const char *name) {
     char path[1024];
     FILE *file;
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    file = fopen(path, "wb");
+    file = system_open(path, "wb");
     if (!file) { perror(path); exit(1); }
     return file;
 }
@@ -209,7 +206,8 @@ static int write_qwen(const char *folder, const char *tokenizer) {
 }
 
 int main(int argc, char **argv) {
+    system_arguments(&argc, &argv);
     if (argc != 2 && argc != 3) { fprintf(stderr, "toy_folder FOLDER [TOKENIZER]\n"); return 2; }
-    mkdir(argv[1], 0777);
+    system_make_folder(argv[1]);
     return argc == 3 ? write_qwen(argv[1], argv[2]) : write_sums_model(argv[1]);
 }
