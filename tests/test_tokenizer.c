@@ -893,7 +893,7 @@ static void test_refused_models(void) {
     refuses_text("{ `model`: { `vocab`: { `a`: 0, `b`: 0 }, `merges`: [] } }",
                  "\"a\" and \"b\" have the same id, 0");
     refuses_text("{ `model`: { `vocab`: { `a`: 0, `a`: 1 }, `merges`: [] } }",
-                 "the token \"a\" is there twice");
+                 "line 1, column 36: the name \"a\" is there twice: remove one");
     refuses_text("{ `model`: { `vocab`: { `a`: 0.5 }, `merges`: [] } }",
                  "each id in model.vocab should be a whole number from 0 to 4194304");
     refuses_text("{ `model`: { `vocab`: { `a`: -1 }, `merges`: [] } }",
