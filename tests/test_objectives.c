@@ -454,6 +454,10 @@ static void test_objectives(int draws)
 int main(void)
 {
     CHECK(sizeof(float) == 8, "floats must be doubles here");
+#ifdef CHECK_QUICK
+    test_objectives(10000);
+#else
     test_objectives(100000);
+#endif
     return check_finish();
 }
