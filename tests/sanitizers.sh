@@ -15,7 +15,7 @@ build() { # build NAME FLAGS: tests/NAME.c -> $dir/NAME
 }
 for t in test_maths test_rewards test_exact test_files test_backend test_failures test_ppo \
          test_interpreter test_tokenizer test_gguf test_questions test_chat test_report test_lora \
-         test_verifier; do
+         test_misuse test_reference test_verifier; do
     build $t -fsanitize=address,undefined -fno-sanitize-recover=all
     cd "$dir" && try "./$t"; cd "$here" || exit 1
 done
@@ -26,7 +26,7 @@ done
 # clang's MemorySanitizer; -O0, where it sees each step by itself, and padding lanes as what they are
 if echo 'int main(void){return 0;}' | clang -fsanitize=memory -x c - -o "$dir/memory" 2> /dev/null
 then
-    for t in test_maths test_exact test_learning; do
+    for t in test_maths test_exact test_reference; do
         o=-O1
         [ $t = test_exact ] && o=-O0
         try clang -std=c99 -g $o -DCHECK_QUICK -fsanitize=memory -I. tests/$t.c -o "$dir/$t" -lm
