@@ -254,6 +254,62 @@ static void test_missing_parts(const grpo_objective *o)
     CHECK(combined[3] == 0, "no reward says anything of it: %g", (double)combined[3]);
 }
 
+/* The same steps as two groups, and an eps that counts: each group has its own mean and std. */
+static void test_groups_of_steps(void)
+{
+    static const int offsets[5] = { 0, 5, 8, 12, 14 }, steps[5] = { 0, 2, 3, 5, 5 };
+    static const int ends[5] = { 1, 4, 2, 0, 3 };
+    static const float rewards[5] = { 1, 0, 0.5f, -1, 2 };
+    grpo_objective o = objective("deepseekmath advantage_eps=0.5");
+    float advantages[14];
+    double s0 = 0.5 + 0.5, s1 = sqrt(4.5) + 0.5;              /* sample std, and eps             */
+    CHECK(!grpo_process_advantages(&o, 2, 2, steps, ends, rewards, offsets, advantages), "process");
+    CHECK_CLOSE(advantages[0], 0.5 / s0 - 0.5 / s0, 1e-6);    /* 1 and 0 around .5               */
+    CHECK_CLOSE(advantages[4], -0.5 / s0, 1e-6);
+    CHECK_CLOSE(advantages[5], 0, 1e-6);
+    CHECK_CLOSE(advantages[8], -1.5 / s1 + 1.5 / s1, 1e-6);   /* -1 and 2 around .5              */
+    CHECK_CLOSE(advantages[11], 1.5 / s1, 1e-6);
+}
+
+/* What lies on a boundary. */
+static void test_boundaries(void)
+{
+    static const float rewards[4] = { -1, 1, 0, 2 };
+    static const struct { size_t at; int words; } fields[] = {
+        { offsetof(grpo_objective, loss), GRPO_LOSS_DRO + 1 },
+        { offsetof(grpo_objective, ratio), GRPO_RATIO_SUM + 1 },
+        { offsetof(grpo_objective, average), GRPO_AVERAGE_SUM + 1 },
+        { offsetof(grpo_objective, importance), GRPO_IMPORTANCE_SEQUENCE_MASK + 1 },
+        { offsetof(grpo_objective, kl), GRPO_KL_FULL + 1 } };
+    grpo_objective o = objective("max_rl");
+    grpo_config c = grpo_defaults();
+    grpo_memory needed;
+    float A[4], d = 9;
+    size_t i;
+    CHECK(!grpo_advantages(&o, rewards, 2, 2, NULL, A, NULL), "max_rl");
+    CHECK(A[0] == 0 && A[1] == 0, "a mean of 0: %g, %g", (double)A[0], (double)A[1]);
+    CHECK(A[2] == -1 && A[3] == 1, "a mean of 1: %g, %g", (double)A[2], (double)A[3]);
+    CHECK(grpo_kl(GRPO_KL_ABS, -1, -1, &d) == 0 && d == 0, "|x| at 0: slope %g", (double)d);
+    CHECK(grpo_kl(GRPO_KL_ABS, -1, -2, &d) == 1 && d == 1, "|x| above 0: slope %g", (double)d);
+    CHECK(grpo_kl(GRPO_KL_ABS, -2, -1, &d) == 1 && d == -1, "|x| below 0: slope %g", (double)d);
+    c.vocabulary = "01";
+    c.num_prompts = 16;
+    c.num_generations = 8;
+    c.objective.kl_target = 0.1f;
+    c.objective.kl_horizon = 25;                              /* a fifth of 128 is 25.6          */
+    CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT, "a horizon of 25");
+    c.objective.kl_horizon = 26;
+    CHECK(!grpo_memory_needed(&c, &needed), "a horizon of 26: %s", c.error);
+    for (i = 0; i < sizeof fields / sizeof *fields; i++) {
+        int *field = (int *)(void *)((char *)&c.objective + fields[i].at), was = *field;
+        *field = fields[i].words - 1;
+        CHECK(!grpo_memory_needed(&c, &needed), "%s", c.error);
+        *field = fields[i].words;
+        CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT, "a word too many");
+        *field = was;
+    }
+}
+
 /* Process supervision by the paper's words, and GDPO by TRL's. */
 static void test_steps_and_parts(void)
 {
@@ -917,6 +973,8 @@ int main(void)
     test_full_kl();
     test_golden_ppo();
     test_steps_and_parts();
+    test_groups_of_steps();
+    test_boundaries();
     test_group_sizes();
     test_masks_and_importance();
     test_certain_tokens();
