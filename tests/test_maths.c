@@ -289,6 +289,8 @@ static void test_boundaries(void)
     CHECK(!grpo_advantages(&o, rewards, 2, 2, NULL, A, NULL), "max_rl");
     CHECK(A[0] == 0 && A[1] == 0, "a mean of 0: %g, %g", (double)A[0], (double)A[1]);
     CHECK(A[2] == -1 && A[3] == 1, "a mean of 1: %g, %g", (double)A[2], (double)A[3]);
+    grpo_logprob_backward(A, 4, 1, NULL, 0, NULL, NULL, 1);   /* the entropy's gradient alone     */
+    CHECK(A[3] < 0 && fabsf(A[0] + A[1] + A[2] + A[3]) < 1e-6f, "entropy: %g", (double)A[3]);
     CHECK(grpo_kl(GRPO_KL_ABS, -1, -1, &d) == 0 && d == 0, "|x| at 0: slope %g", (double)d);
     CHECK(grpo_kl(GRPO_KL_ABS, -1, -2, &d) == 1 && d == 1, "|x| above 0: slope %g", (double)d);
     CHECK(grpo_kl(GRPO_KL_ABS, -2, -1, &d) == 1 && d == -1, "|x| below 0: slope %g", (double)d);
