@@ -5,7 +5,7 @@
 #   make hello     the smallest program
 #   make picture   the learning curve of the README, from a real run
 #   make bench     how close each part comes to the machine's limits, and PyTorch beside it
-#   make league    every preset, five seeds, two tasks: the table of the README (minutes)
+#   make league    every preset, five seeds, two tasks: the table of bench/README.md (minutes)
 #   make check     what .ci/run adds: every compiler and standard, sanitizers, other platforms
 #
 #   make stories   a model of children's stories, from $$GRPO_DATA/stories260K, and its beginnings
@@ -91,7 +91,7 @@ stories: $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/story_verifier
 $(BUILD)/%: examples/%.c $(HEADER) $(SHARED) | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: bench/%.c $(HEADER) bench/steps.h | $(BUILD)
+$(BUILD)/%: bench/%.c $(HEADER) bench/steps.h examples/seeds.h | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h tests/make_gguf.h \

@@ -1,19 +1,21 @@
 /* The league: every preset over several seeds and two tasks, from the same weights, with equal
- * samples and equal time. make league; the table of the README is its output.
+ * samples and equal time. make league; the tables of bench/README.md are its output.
  *
  *     build/league [--seeds N] [--steps N] [--only "NAME NAME ..."] [--threads N]
  *
  * Each seed draws its own weights, questions and samples, and warms up its policy by supervision;
  * all presets then begin with that policy. Every batch is learned from twice (mu = 2), so that
- * ratios leave 1. pass@1 is estimated from 8 samples of every question of the task; the interval is
- * that of Student's t, 95 %. "equal time" is the pass@1 when a run had used as many seconds of the
- * processor as trl's took on average. */
+ * ratios leave 1. pass@1 is estimated from 8 samples of every question of the task: of each seed,
+ * then the mean with its 95 % interval, then the difference from trl, seed by seed (* differs from
+ * 0). "equal time" is the pass@1 when a run had used as many seconds of the processor as trl's took
+ * on average. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "examples/seeds.h"
 #include <stdio.h>
 #include <time.h>
 
-enum { QUESTIONS = 128, PROMPTS = 32, GROUP = 8, MOST_SEEDS = 16, MOST_PRESETS = 64, POINTS = 8 };
+enum { QUESTIONS = 128, PROMPTS = 32, GROUP = 8, MOST_PRESETS = 64, TIMES = 8 };
 
 typedef struct task {
     const char *name;
@@ -22,7 +24,7 @@ typedef struct task {
     void (*make)(int i, char *question, char *answer);
 } task;
 
-typedef struct result { double start, end, seconds, times[POINTS], values[POINTS]; } result;
+typedef struct result { double start, end, seconds, times[TIMES], values[TIMES]; } result;
 
 static char questions[QUESTIONS][16], answers[QUESTIONS][16];
 static grpo_prompt prompts[QUESTIONS];
@@ -45,8 +47,8 @@ static void make_order(int i, char *question, char *answer) {
 }
 
 static const task tasks[2] = {
-    { "one-digit sums", 4, 3, 96, 0.2, make_sum },
-    { "four digits in order", 5, 5, 96, 0.2, make_order } };
+    { "one-digit sums", 4, 3, 64, 0.2, make_sum },
+    { "four digits in order", 5, 5, 64, 0.2, make_order } };
 
 static grpo_prompt draw(uint64_t seed, int what, int step, int i) {
     float u = grpo_uniform(seed, (uint64_t)what, (uint64_t)step, (uint64_t)i, 0);
@@ -124,9 +126,9 @@ static int run(const task *t, const char *preset, const grpo *from, uint64_t see
         for (i = 0; i < PROMPTS; i++) some[i] = draw(seed, 2, s, i);
         code = grpo_step(g, some, PROMPTS, NULL);
         r->seconds += (double)(clock() - start) / CLOCKS_PER_SEC;
-        if (s % (steps / POINTS) == 0 && s / (steps / POINTS) <= POINTS) {
-            r->times[s / (steps / POINTS) - 1] = r->seconds;
-            r->values[s / (steps / POINTS) - 1] = r->end = pass_at_1(g);
+        if (s % (steps / TIMES) == 0 && s / (steps / TIMES) <= TIMES) {
+            r->times[s / (steps / TIMES) - 1] = r->seconds;
+            r->values[s / (steps / TIMES) - 1] = r->end = pass_at_1(g);
         }
     }
     if (code) fprintf(stderr, "%s: %s\n", preset, grpo_error(g));
@@ -139,33 +141,15 @@ static int run(const task *t, const char *preset, const grpo *from, uint64_t see
 static double at_time(const result *r, double seconds) {
     double value = r->start;
     int i;
-    for (i = 0; i < POINTS; i++)
+    for (i = 0; i < TIMES; i++)
         if (r->times[i] > 0 && r->times[i] <= seconds * 1.02) value = r->values[i];
     return value;
-}
-
-static double mean_of(const double *x, int n) {
-    double sum = 0;
-    int i;
-    for (i = 0; i < n; i++) sum += x[i];
-    return sum / n;
-}
-
-/* Half of the 95 % interval of a mean of n numbers. */
-static double half_width(const double *x, int n) {
-    static const double t[MOST_SEEDS] = {
-        0, 0, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447,
-        2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145 };
-    double mean = mean_of(x, n), squares = 0;
-    int i;
-    for (i = 0; i < n; i++) squares += (x[i] - mean) * (x[i] - mean);
-    return n > 1 ? t[n] * sqrt(squares / (n - 1) / n) : 0;
 }
 
 static int is_asked_for(const char *only, const char *name) {
     size_t n = strlen(name);
     const char *at = only;
-    if (!only) return 1;
+    if (!only || !strcmp(name, "trl")) return 1;    /* what the others are compared with       */
     while ((at = strstr(at, name)) != NULL) {
         if ((at == only || at[-1] == ' ') && (at[n] == ' ' || !at[n])) return 1;
         at += n;
@@ -173,25 +157,26 @@ static int is_asked_for(const char *only, const char *name) {
     return 0;
 }
 
-static void print_row(const char *name, const result *r, int seeds, double budget) {
-    double start[MOST_SEEDS] = { 0 }, end[MOST_SEEDS] = { 0 }, timed[MOST_SEEDS] = { 0 };
-    double seconds[MOST_SEEDS] = { 0 };
+/* The end of a row whose seeds are printed. */
+static void print_means(const result *r, const result *trl, int seeds, double budget) {
+    double end[SEEDS_MOST], timed[SEEDS_MOST], seconds[SEEDS_MOST], of_trl[SEEDS_MOST];
     int i;
     for (i = 0; i < seeds; i++) {
-        start[i] = r[i].start; end[i] = r[i].end; seconds[i] = r[i].seconds;
+        end[i] = r[i].end; seconds[i] = r[i].seconds; of_trl[i] = trl[i].end;
         timed[i] = at_time(&r[i], budget);
     }
-    printf("| %-22s | %.2f | %.3f +- %.3f | %.3f +- %.3f | %5.2f |\n", name,
-           mean_of(start, seeds), mean_of(end, seeds), half_width(end, seeds),
-           mean_of(timed, seeds), half_width(timed, seeds), mean_of(seconds, seeds));
-    fflush(stdout);
+    seeds_print(end, seeds);
+    if (r != trl) seeds_print_difference(end, of_trl, seeds);
+    else printf("| ");
+    seeds_print(timed, seeds);
+    printf("| %.2f s ", seeds_mean(seconds, seeds));
 }
 
 static int play(const task *t, int seeds, int steps, const char *only, int threads) {
-    static result results[MOST_PRESETS][MOST_SEEDS];
+    static result results[MOST_PRESETS][SEEDS_MOST];
     const char *name;
     double budget = 0;
-    int i, s;
+    int i, s, trl = 0;
     make_prompts(t);
     for (s = 0; s < seeds; s++) {
         grpo *warm = warm_up(t, (uint64_t)s + 1, threads);
@@ -202,15 +187,24 @@ static int play(const task *t, int seeds, int steps, const char *only, int threa
                 return 1;
         grpo_free(warm);
     }
-    for (i = 0; grpo_objective_name(i, &name, NULL); i++)
-        if (!strcmp(name, "trl"))
-            for (s = 0; s < seeds; s++) budget += results[i][s].seconds / seeds;
-    printf("\n%s: %d seeds, %d steps of %d samples, each learned from twice\n\n",
+    while (grpo_objective_name(trl, &name, NULL) && strcmp(name, "trl")) trl++;
+    for (s = 0; s < seeds; s++) budget += results[trl][s].seconds / seeds;
+    printf("\n%s: %d seeds, %d steps of %d samples, each learned from twice\n\n| preset ",
            t->name, seeds, steps, PROMPTS * GROUP);
-    printf("| preset | before | pass@1, equal samples | pass@1, equal time | seconds |\n"
-           "|---|---|---|---|---|\n");
-    for (i = 0; i < MOST_PRESETS && grpo_objective_name(i, &name, NULL); i++)
-        if (is_asked_for(only, name)) print_row(name, results[i], seeds, budget);
+    for (s = 0; s < seeds; s++) printf("| seed %d ", s + 1);
+    printf(seeds > 1 ? "| mean | less trl | at equal time | processor time |\n|---|---|---|---|---"
+                     : "|\n|---");
+    for (s = 0; s < seeds; s++) printf("|---");
+    printf("|\n| before ");
+    for (s = 0; s < seeds; s++) printf("| %.3f ", results[trl][s].start);
+    printf(seeds > 1 ? "| | | | |\n" : "|\n");
+    for (i = 0; i < MOST_PRESETS && grpo_objective_name(i, &name, NULL); i++) {
+        if (!is_asked_for(only, name)) continue;
+        printf("| `%s` ", name);
+        for (s = 0; s < seeds; s++) printf("| %.3f ", results[i][s].end);
+        if (seeds > 1) print_means(results[i], results[trl], seeds, budget);
+        printf("|\n");
+    }
     return 0;
 }
 
@@ -224,9 +218,9 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--only")) only = argv[i + 1];
         else break;
     }
-    if (i < argc || seeds < 1 || seeds >= MOST_SEEDS || (steps && steps < POINTS)) {
+    if (i < argc || seeds < 1 || seeds > SEEDS_MOST || (steps && steps < TIMES)) {
         fprintf(stderr, "usage: league [--seeds 1..%d] [--steps %d..] [--threads N] "
-                "[--only \"NAME ...\"]\n", MOST_SEEDS - 1, POINTS);
+                "[--only \"NAME ...\"]\n", SEEDS_MOST, TIMES);
         return 2;
     }
     for (i = 0; i < 2 && !code; i++)

@@ -14,14 +14,16 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "backend.h"
+#include "seeds.h"
 #include "show.h"
+#include <time.h>
 
 enum { PROMPTS = 64, GROUP = 8, HELD_OUT = 1100, EVALUATE_EVERY = 25, PROBE = 300 };
 
 typedef struct options {
     uint64_t seed;
     int seeds, steps, threads, quiet;
-    const char *log, *svg, *preset;
+    const char *log, *svg, *preset, *presets;
     const grpo_backend *backend;
 } options;
 
@@ -138,9 +140,10 @@ static void print_group(const grpo_batch *b, int group) {
 
 static void show_progress(run *r, const grpo_metrics *m, double accuracy) {
     static const char clear[] = "\033[15A\033[J";
+    const show_curve *const curves[2] = { &r->reward, &r->accuracy };
     if (r->o->quiet) return;
     if (show_is_terminal() && r->steps > EVALUATE_EVERY) fputs(clear, stdout);
-    if (show_is_terminal()) show_plot(&r->reward, &r->accuracy, r->steps);
+    if (show_is_terminal()) show_plot(curves, 2, r->steps);
     printf("step %4d  reward %.2f  held-out %.3f  entropy %.2f  dead groups %.2f  length %.1f  "
            "%3.0f ms/step\n", m->step, m->reward, accuracy, m->entropy, m->frac_reward_zero_std,
            m->completions_mean_length, 1e3 * m->step_time);
@@ -171,6 +174,7 @@ static int train(run *r) {
 
 /* Warm-up, GRPO, verdict. Returns the final accuracy, negative on failure. */
 static double train_once(run *r, const options *o) {
+    const int k = o->presets || (o->seeds && o->steps <= 200) ? 0 : 8;        /* of pass@k       */
     memset(r, 0, sizeof *r);
     r->o = o;
     r->reward.name = "reward";
@@ -181,16 +185,87 @@ static double train_once(run *r, const options *o) {
     r->g = make_policy(o);
     if (!r->g) return -1;
     collect_held_out(r);
-    if (warm_up(r) || grpo_evaluate(r->g, r->test, r->num_test, 8, 8, &r->before)) return -1;
+    if (warm_up(r) || grpo_evaluate(r->g, r->test, r->num_test, k, k, &r->before)) return -1;
     show_add(&r->accuracy, 0, (double)r->before.accuracy);
     if (!o->quiet)
         printf("%.0f parameters. After %d supervised steps, %.1f s: held-out accuracy %.3f, pass@1 "
                "%.3f, pass@8 %.3f\n", (double)r->g->num_parameters, r->warmup_steps,
                grpo__seconds() - r->start, (double)r->before.accuracy,
                (double)r->before.pass_at_1, (double)r->before.pass_at_k);
-    if (train(r) || grpo_evaluate(r->g, r->test, r->num_test, 8, 8, &r->after)) return -1;
+    if (train(r) || grpo_evaluate(r->g, r->test, r->num_test, k, k, &r->after)) return -1;
     r->seconds = grpo__seconds() - r->start;
     return (double)r->after.accuracy;
+}
+
+/* ---- tables over seeds, for the README */
+
+static int fail(const run *r) {
+    if (r->g) fprintf(stderr, "%s\n", grpo_error(r->g));
+    return 1;
+}
+
+/* Held-out accuracy of the greedy policy after so many steps; -1 if the run was shorter. */
+static double accuracy_after(const run *r, int steps) {
+    int i;
+    for (i = 0; i < r->accuracy.count; i++)
+        if ((int)r->accuracy.x[i] == steps) return r->accuracy.y[i];
+    return -1;
+}
+
+static int print_seeds(run *r, options *o) {
+    static const int shown[3] = { 0, 50, 200 };
+    double after[SEEDS_MOST];
+    int i, k;
+    printf("| seed | after warm-up | after 50 steps | after 200 | at the end | steps | pass@1 | "
+           "pass@8 | processor time |\n|---|---|---|---|---|---|---|---|---|\n");
+    for (i = 0; i < o->seeds; i++, o->seed++) {
+        clock_t start = clock();
+        after[i] = train_once(r, o);
+        if (after[i] < 0) return fail(r);
+        printf("| %d ", (int)o->seed);
+        for (k = 0; k < 3; k++)
+            if (shown[k] <= r->steps) printf("| %.3f ", accuracy_after(r, shown[k]));
+            else if (o->steps > shown[k]) printf("| ");
+        if (o->steps > shown[2])
+            printf("| %.3f | %d | %.2f -> %.2f | %.2f -> %.2f | %.1f s ", after[i], r->steps,
+                   (double)r->before.pass_at_1, (double)r->after.pass_at_1,
+                   (double)r->before.pass_at_k, (double)r->after.pass_at_k,
+                   (double)(clock() - start) / CLOCKS_PER_SEC);
+        printf("|\n");
+        fflush(stdout);
+        grpo_free(r->g);
+    }
+    return 0;
+}
+
+/* Every preset as its table has it, without the entropy bonus; or one. */
+static int print_presets(run *r, options *o) {
+    double before[SEEDS_MOST], after[SEEDS_MOST];
+    const uint64_t first = o->seed;
+    const int several = o->seeds > 1;
+    int p, i;
+    printf("| preset ");
+    for (i = 0; i < o->seeds; i++) printf("| seed %d ", (int)first + i);
+    printf(several ? "| after %d steps | gained |\n|---|---|---|" : "|\n|---|", o->steps);
+    for (i = 0; i < o->seeds; i++) printf("---|");
+    printf("\n");
+    for (p = 0; grpo_objective_name(p, &o->preset, NULL); p++) {
+        if (strcmp(o->presets, "all") && strcmp(o->presets, o->preset)) continue;
+        printf("| `%s` ", o->preset);
+        for (i = 0; i < o->seeds; i++) {
+            o->seed = first + (uint64_t)i;
+            after[i] = train_once(r, o);
+            if (after[i] < 0) return fail(r);
+            before[i] = (double)r->before.accuracy;
+            printf("| %.3f -> %.3f ", before[i], after[i]);
+            grpo_free(r->g);
+        }
+        if (several) seeds_print(after, o->seeds);
+        if (several) seeds_print_difference(after, before, o->seeds);
+        printf("|\n");
+        fflush(stdout);
+    }
+    return 0;
 }
 
 static int parse(options *o, int argc, char **argv) {
@@ -207,14 +282,20 @@ static int parse(options *o, int argc, char **argv) {
         else if (!strcmp(argv[i], "--log")) o->log = value;
         else if (!strcmp(argv[i], "--svg")) o->svg = value;
         else if (!strcmp(argv[i], "--preset")) o->preset = value;
+        else if (!strcmp(argv[i], "--presets")) o->presets = value;
         else break;
         i++;
     }
+    if (o->seeds > SEEDS_MOST) o->seeds = SEEDS_MOST;
+    if (o->presets && !o->seeds) o->seeds = 3;
+    if (!o->steps) o->steps = o->presets ? 100 : 2500;
+    if (o->seeds) o->quiet = 1;
     if (i >= argc) return 0;
     fprintf(stderr, "%s is not understood, or has no value. Options:\n"
             "  --seed N      of weights and samples (1)\n"
-            "  --seeds N     run that many, from --seed on\n"
-            "  --steps N     most GRPO steps (2500)\n"
+            "  --seeds N     run that many, from --seed on: a table\n"
+            "  --presets P   a table of all presets (P: all) or of P, over --seeds (3)\n"
+            "  --steps N     most GRPO steps (2500; 100 of each preset)\n"
             "  --threads N   0: one per core\n"
             "  --backend B   cpu; or cuda, cuda_fp32 where they are built in (make cuda)\n"
             "  --preset P    the objective in words (\"%s\"): a preset, and fields with values.\n"
@@ -229,30 +310,27 @@ static int parse(options *o, int argc, char **argv) {
 int main(int argc, char **argv) {
     static run r;
     /* beta 0: no reference to stay near, the warm-up is far from the goal */
-    static options o = { 1, 1, 2500, 0, 0, NULL, NULL, "trl entropy_coef=0.015", NULL };
+    static options o = { 1, 0, 0, 0, 0, NULL, NULL, "trl entropy_coef=0.015", NULL, NULL };
     const show_curve *curves[2];
-    int failed = 0, i;
+    double accuracy;
     o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
-    for (i = 0; i < o.seeds; i++, o.seed++) {
-        double accuracy = train_once(&r, &o);
-        if (accuracy < 0) { if (r.g) fprintf(stderr, "%s\n", grpo_error(r.g)); return 1; }
-        printf("%sseed %d: held-out accuracy %.3f -> %.3f, pass@1 %.3f -> %.3f, "
-               "pass@8 %.3f -> %.3f; %d steps, %.1f s, %.0f tokens/s\n",
-               o.quiet ? "" : "\n", (int)o.seed,
-               (double)r.before.accuracy, accuracy, (double)r.before.pass_at_1,
-               (double)r.after.pass_at_1, (double)r.before.pass_at_k, (double)r.after.pass_at_k,
-               r.steps, r.seconds, r.g->state.num_tokens / r.seconds);
-        fflush(stdout);
-        failed += accuracy < 0.95 || r.before.accuracy > 0.35f;
-        curves[0] = &r.reward;
-        curves[1] = &r.accuracy;
-        if (o.svg && show_svg(o.svg, "Two-digit addition, from random weights by GRPO", curves, 2,
-                              r.steps)) {
-            fprintf(stderr, "%s cannot be written\n", o.svg);
-            failed++;
-        }
-        grpo_free(r.g);
+    if (o.presets) return print_presets(&r, &o);
+    if (o.seeds) return print_seeds(&r, &o);
+    accuracy = train_once(&r, &o);
+    if (accuracy < 0) return fail(&r);
+    printf("%sseed %d: held-out accuracy %.3f -> %.3f, pass@1 %.3f -> %.3f, pass@8 %.3f -> %.3f; "
+           "%d steps, %.1f s, %.0f tokens/s\n", o.quiet ? "" : "\n", (int)o.seed,
+           (double)r.before.accuracy, accuracy, (double)r.before.pass_at_1,
+           (double)r.after.pass_at_1, (double)r.before.pass_at_k, (double)r.after.pass_at_k,
+           r.steps, r.seconds, r.g->state.num_tokens / r.seconds);
+    curves[0] = &r.reward;
+    curves[1] = &r.accuracy;
+    if (o.svg && show_svg(o.svg, "Two-digit addition, from random weights by GRPO", curves, 2,
+                          r.steps)) {
+        fprintf(stderr, "%s cannot be written\n", o.svg);
+        return 1;
     }
-    return failed != 0;
+    grpo_free(r.g);
+    return accuracy < 0.95 || r.before.accuracy > 0.35f;
 }

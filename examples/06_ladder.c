@@ -1,6 +1,6 @@
 /* 06 the ladder: from REINFORCE to GRPO, one rung at a time.
  *
- *     cc -O2 -I.. 06_ladder.c -o ladder -lm && ./ladder [--seeds N | --quick]
+ *     cc -O2 -I.. 06_ladder.c -o ladder -lm && ./ladder [--seeds N] [--steps N | --quick]
  *
  * The same policy, warmed up by supervision, climbs five times, each time by an objective with one
  * part more. Every rung sees the same questions and equally many samples:
@@ -13,13 +13,14 @@
  *                                                corrects for the policy's move, clip says how far
  *     + KL        ... + beta KL(pi || pi_ref)    and it stays near the policy that it began as
  *
- * What is shown is the average over seeds, with the standard error of the mean: without it, luck
- * would look like progress. */
+ * What is shown is pass@1 of every seed, then means with their 95 % intervals over the seeds, and
+ * what a rung adds to the one before, seed by seed: without that, luck would look like progress. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "backend.h"
+#include "seeds.h"
 
-enum { QUESTIONS = 100, PROMPTS = 16, GROUP = 8, RUNGS = 5, MOST_SEEDS = 32, POINTS = 12 };
+enum { QUESTIONS = 100, PROMPTS = 16, GROUP = 8, RUNGS = 5, EVERY = 15, TIMES = 32, SHOWN = 3 };
 
 typedef struct rung { const char *name, *objective; int num_iterations; } rung;
 
@@ -30,14 +31,13 @@ static const rung rungs[RUNGS] = {
     { "+ ratio, clip", "trl", 2 },
     { "+ KL", "trl beta=0.04", 2 } };
 
-typedef struct climb {              /* of one rung, one number a seed                            */
-    double accuracy[POINTS + 1][MOST_SEEDS];
-    double grad_norm[MOST_SEEDS];
-} climb;
+static const int shown[SHOWN] = { 45, 90, 180 };    /* the steps of the table                    */
+
+/* pass@1 after every EVERY steps */
+static double accuracy[RUNGS][TIMES + 1][SEEDS_MOST], grad_norm[RUNGS][SEEDS_MOST];
 
 static char questions[QUESTIONS][8], answers[QUESTIONS][4];
 static grpo_prompt prompts[QUESTIONS];
-static climb climbs[RUNGS];
 
 static void make_sums(void) {
     int i;
@@ -49,6 +49,7 @@ static void make_sums(void) {
 }
 
 static const grpo_backend *backend;  /* of --backend */
+static int threads = 1;             /* 0: one per core; for weights so few one is as fast        */
 
 static grpo *make_policy(const rung *r, int seed) {
     grpo_config c = grpo_defaults();
@@ -63,6 +64,7 @@ static grpo *make_policy(const rung *r, int seed) {
     c.model.initializer_range = 0.1f;
     c.seed = (uint64_t)seed;
     c.backend = backend;
+    c.threads = threads;
     grpo_objective_set(&c.objective, r->objective, NULL);
     grpo_add_reward(&c, "correct", grpo_reward_exact_match, 1, NULL);
     g = grpo_new(&c);
@@ -98,84 +100,93 @@ static grpo *warm_up(int seed) {
     return g;
 }
 
-static int climb_once(const rung *r, const grpo *from, climb *c, int seed, int steps) {
-    grpo *g = make_policy(r, seed + 1);
+static int climb(int at, const grpo *from, int seed, int steps) {
+    grpo *g = make_policy(&rungs[at], seed + 1);
     grpo_prompt some[PROMPTS];
     grpo_metrics m;
     int s, code = !g || grpo_copy_weights(g, from);
     if (!code && g->config.objective.beta > 0) code = grpo_set_reference(g, 1);
-    if (!code) c->accuracy[0][seed] = accuracy_of(g);
-    c->grad_norm[seed] = 0;
+    if (!code) accuracy[at][0][seed] = accuracy_of(g);
     for (s = 1; s <= steps && !code; s++) {
         draw(some, seed + 1, 2, s);
         code = grpo_step(g, some, PROMPTS, &m);
-        c->grad_norm[seed] += m.grad_norm / steps;
-        if (s % (steps / POINTS) == 0) c->accuracy[s / (steps / POINTS)][seed] = accuracy_of(g);
+        grad_norm[at][seed] += m.grad_norm / steps;
+        if (s % EVERY == 0) accuracy[at][s / EVERY][seed] = accuracy_of(g);
     }
-    if (code && g) fprintf(stderr, "%s: %s\n", r->name, grpo_error(g));
+    if (code && g) fprintf(stderr, "%s: %s\n", rungs[at].name, grpo_error(g));
     grpo_free(g);
     return code;
 }
 
-static double mean_of(const double *x, int n) {
-    double sum = 0;
-    int i;
-    for (i = 0; i < n; i++) sum += x[i];
-    return sum / n;
-}
-
-static double error_of(const double *x, int n) {
-    double mean = mean_of(x, n), squares = 0;
-    int i;
-    for (i = 0; i < n; i++) squares += (x[i] - mean) * (x[i] - mean);
-    return n > 1 ? sqrt(squares / (n - 1) / n) : 0;
+/* One line for each of the steps shown. */
+static void print_seed(int seed, int steps) {
+    int i, k;
+    for (k = 0; k < SHOWN && shown[k] <= steps; k++) {
+        printf("| %d | %d ", seed + 1, shown[k]);
+        for (i = 0; i < RUNGS; i++) printf("| %.3f ", accuracy[i][shown[k] / EVERY][seed]);
+        printf("|\n");
+    }
+    fflush(stdout);
 }
 
 /* A curve in one line, eight heights. */
-static void print_curve(const climb *c, int seeds) {
+static void print_curve(int at, int seeds, int steps) {
     static const char *const bars[8] = {
         "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
         "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
     int i;
-    for (i = 0; i <= POINTS; i++) fputs(bars[(int)(7.99 * mean_of(c->accuracy[i], seeds))], stdout);
+    printf("| ");
+    for (i = 0; i <= steps / EVERY; i++)
+        fputs(bars[(int)(7.99 * seeds_mean(accuracy[at][i], seeds))], stdout);
+    printf(" ");
 }
 
-static void print_table(int seeds, int steps) {
-    int i, quarter = POINTS / 4;
-    printf("%d seeds, %d steps of %d samples; pass@1 +- standard error over seeds\n\n",
-           seeds, steps, PROMPTS * GROUP);
-    printf("%-14s %-30s %-14s after 1/4     after 1/2     at the end      |gradient|\n",
-           "rung", "objective", "");
+static void print_means(int seeds, int steps) {
+    int i, k, last = steps / EVERY;
+    printf("\n%d seeds, %d samples a step: pass@1 with its 95 %% interval; * differs from 0\n\n"
+           "| rung | objective | curve ", seeds, PROMPTS * GROUP);
+    for (k = 0; k < SHOWN && shown[k] <= steps; k++) printf("| after %d steps ", shown[k]);
+    printf("| less the rung before | gradient |\n|---|---|---|---|---|");
+    for (k = 0; k < SHOWN && shown[k] <= steps; k++) printf("---|");
     for (i = 0; i < RUNGS; i++) {
-        const climb *c = &climbs[i];
-        printf("%-14s %-30s ", rungs[i].name, rungs[i].objective);
-        print_curve(c, seeds);
-        printf("  %.2f +- %.2f  %.2f +- %.2f  %.2f +- %.2f  %8.3f\n",
-               mean_of(c->accuracy[quarter], seeds), error_of(c->accuracy[quarter], seeds),
-               mean_of(c->accuracy[2 * quarter], seeds), error_of(c->accuracy[2 * quarter], seeds),
-               mean_of(c->accuracy[POINTS], seeds), error_of(c->accuracy[POINTS], seeds),
-               mean_of(c->grad_norm, seeds));
+        printf("\n| %s | `%s` ", rungs[i].name, rungs[i].objective);
+        print_curve(i, seeds, steps);
+        for (k = 0; k < SHOWN && shown[k] <= steps; k++)
+            seeds_print(accuracy[i][shown[k] / EVERY], seeds);
+        if (i) seeds_print_difference(accuracy[i][last], accuracy[i - 1][last], seeds);
+        else printf("| ");
+        printf("| %.2f |", seeds_mean(grad_norm[i], seeds));
     }
+    printf("\n");
 }
 
 int main(int argc, char **argv) {
-    int seeds = 5, steps = 180, s, i;
+    int seeds = 10, steps = shown[SHOWN - 1], s, i;
     backend = backend_argument(&argc, argv);
-    if (argc > 1 && !strcmp(argv[1], "--quick")) { seeds = 1; steps = 24; }
-    else if (argc > 2 && !strcmp(argv[1], "--seeds")) seeds = atoi(argv[2]);
-    else if (argc > 1) seeds = 0;
-    if (seeds < 1 || seeds > MOST_SEEDS) {
-        fprintf(stderr, "06_ladder [--quick | --seeds N], N from 1 to %d\n", MOST_SEEDS);
+    for (i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--quick")) { seeds = 1; steps = shown[0]; }
+        else if (!strcmp(argv[i], "--seeds") && i + 1 < argc) seeds = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--steps") && i + 1 < argc) steps = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--threads") && i + 1 < argc) threads = atoi(argv[++i]);
+        else break;
+    }
+    if (i < argc || seeds < 1 || seeds > SEEDS_MOST || steps < EVERY || steps > EVERY * TIMES) {
+        fprintf(stderr, "06_ladder [--seeds 1..%d] [--steps %d..%d] [--threads N] [--quick]\n"
+                "(quick: 1 seed, %d steps)\n", SEEDS_MOST, EVERY, EVERY * TIMES, shown[0]);
         return 2;
     }
     make_sums();
+    printf("| seed | steps ");
+    for (i = 0; i < RUNGS; i++) printf("| %s ", rungs[i].name);
+    printf("|\n|---|---|---|---|---|---|---|\n");
     for (s = 0; s < seeds; s++) {
         grpo *warm = warm_up(s + 1);
         if (!warm) return 1;
         for (i = 0; i < RUNGS; i++)
-            if (climb_once(&rungs[i], warm, &climbs[i], s, steps)) return 1;
+            if (climb(i, warm, s, steps)) return 1;
         grpo_free(warm);
+        print_seed(s, steps);
     }
-    print_table(seeds, steps);
+    if (seeds > 1) print_means(seeds, steps);
     return 0;
 }

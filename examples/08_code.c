@@ -17,11 +17,12 @@
 #include "grpo.h"
 #include "backend.h"
 #include "interpreter.h"
+#include "seeds.h"
 #include "show.h"
 #include <time.h>
 
 enum { PROMPTS = 64, GROUP = 8, WARM_UP = 64, PROBE = 200, MOST_TASKS = 1620, SHOWN = 3, HIDDEN = 5,
-       EVALUATE_EVERY = 25 };
+       EVALUATE_EVERY = 25, COLUMNS = 4 };
 
 typedef struct options {
     uint64_t seed;
@@ -178,9 +179,10 @@ static void print_group(const grpo_batch *b) {
 
 static void show_progress(const run *r, const grpo_metrics *m, double accuracy) {
     static const char clear[] = "\033[15A\033[J";
+    const show_curve *const curves[2] = { &r->reward, &r->accuracy };
     if (r->o->quiet) return;
     if (show_is_terminal() && r->steps > EVALUATE_EVERY) fputs(clear, stdout);
-    if (show_is_terminal()) show_plot(&r->reward, &r->accuracy, r->steps);
+    if (show_is_terminal()) show_plot(curves, 2, r->steps);
     printf("step %4d  reward %.2f  held-out %.3f  entropy %.2f  dead groups %.2f  %3.0f ms/step\n",
            m->step, m->reward, accuracy, m->entropy, m->frac_reward_zero_std, 1e3 * m->step_time);
     if (show_is_terminal()) printf("\n");
@@ -272,12 +274,12 @@ static int parse(options *o, int argc, char **argv) {
         else break;
         i++;
     }
-    o->quiet = o->seeds > 1;
-    if (i >= argc) return 0;
+    o->quiet = o->seeds > 0;
+    if (i >= argc && o->seeds <= SEEDS_MOST) return 0;
     fprintf(stderr, "%s is not understood, or has no value. Options:\n"
             "  --seed N      of weights and samples (1)\n"
             "  --seeds N     run that many, from --seed on: a table\n"
-            "  --steps N     GRPO steps (350)\n  --quick       %d of them\n"
+            "  --steps N     GRPO steps (200)\n  --quick       %d of them\n"
             "  --threads N   0: one per core\n"
             "  --backend B   cpu; or cuda, cuda_fp32 where they are built in (make cuda)\n"
             "  --svg FILE    the learning curve\n", argv[i],
@@ -294,30 +296,53 @@ static int save_chart(const run *r, const char *path) {
     return -1;
 }
 
-static void print_row(const run *r) {
-    printf("%4d    %.3f -> %.3f     %.3f -> %.3f    %.3f -> %.3f  %6.1f\n", (int)r->o->seed,
-           (double)r->before.accuracy, (double)r->after.accuracy, (double)r->before.pass_at_1,
-           (double)r->after.pass_at_1, (double)r->before.pass_at_k, (double)r->after.pass_at_k,
-           r->seconds);
-    fflush(stdout);
+/* ---- a table over seeds: held-out accuracy after so many steps, then pass@k */
+static int print_seeds(run *r, options *o) {
+    static const int columns[COLUMNS] = { 0, 25, 100, 200 };
+    double accuracy[COLUMNS][SEEDS_MOST];
+    int i, k, n, whole = o->steps >= columns[COLUMNS - 1];
+    printf("| seed ");
+    for (k = 0; k < COLUMNS && columns[k] <= o->steps; k++) printf("| after %d ", columns[k]);
+    if (whole) printf("| pass@1 | pass@8 | processor time ");
+    printf("|\n|---|");
+    for (n = whole ? k + 3 : k; n > 0; n--) printf("---|");
+    printf("\n");
+    for (i = 0; i < o->seeds; i++, o->seed++) {
+        if (train_once(r, o)) return -1;
+        printf("| %d ", (int)o->seed);
+        for (n = 0; n < k; n++) {
+            accuracy[n][i] = r->accuracy.y[columns[n] / EVALUATE_EVERY];
+            printf("| %.3f ", accuracy[n][i]);
+        }
+        if (whole)
+            printf("| %.3f -> %.3f | %.3f -> %.3f | %.0f s ", (double)r->before.pass_at_1,
+                   (double)r->after.pass_at_1, (double)r->before.pass_at_k,
+                   (double)r->after.pass_at_k, r->seconds);
+        printf("|\n");
+        fflush(stdout);
+        grpo_free(r->g);
+    }
+    if (i == 1) return 0;
+    printf("| mean, 95 %% interval ");
+    for (n = 0; n < k; n++) seeds_print(accuracy[n], i);
+    printf(whole ? "| | | |\n| gained, seed by seed " : "|\n| gained, seed by seed ");
+    printf("| ");
+    for (n = 1; n < k; n++) seeds_print_difference(accuracy[n], accuracy[0], i);
+    printf(whole ? "| | | |\n" : "|\n");
+    return 0;
 }
 
 int main(int argc, char **argv) {
     static run r;
-    static options o = { 1, 1, 350, 0, 0, NULL, NULL };
-    int i, worse = 0;
+    static options o = { 1, 0, 200, 0, 0, NULL, NULL };
     o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
-    if (o.quiet) printf("seed  held-out accuracy       pass@1            pass@8       CPU s\n");
-    for (i = 0; i < o.seeds; i++, o.seed++) {
-        if (train_once(&r, &o)) {
-            if (r.g) fprintf(stderr, "%s\n", grpo_error(r.g));
-            return 1;
-        }
-        if (o.quiet) print_row(&r);
-        if (o.svg && save_chart(&r, o.svg)) return 1;
-        worse += r.after.accuracy <= r.before.accuracy;
-        grpo_free(r.g);
+    if (o.seeds ? print_seeds(&r, &o) : train_once(&r, &o)) {
+        if (r.g) fprintf(stderr, "%s\n", grpo_error(r.g));
+        return 1;
     }
-    return worse && o.steps >= 350;
+    if (o.seeds) return 0;
+    if (o.svg && save_chart(&r, o.svg)) return 1;
+    grpo_free(r.g);
+    return r.after.accuracy <= r.before.accuracy && o.steps >= 200;
 }

@@ -19,11 +19,12 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "backend.h"
+#include "seeds.h"
 #include "show.h"
 #include <time.h>
 
 enum { LETTERS = 8, ONE_WORD = 4, PROMPTS = 32, GROUP = 16, MOST_WORDS = 8 * 7 * 6 * 5,
-       PROBE = 100, EVALUATE_EVERY = 25, REPORT_EVERY = 50 };
+       EVALUATE_EVERY = 25, REPORT_EVERY = 50, COLUMNS = 3 };
 enum { TRUTH, COVER, ONLY, ORDER, LENGTH, GRADERS };
 
 typedef struct options {
@@ -42,8 +43,6 @@ typedef struct run {                /* one policy under one way of grading      
     uint64_t drawn;
     int steps;
     show_curve reward, truth;
-    grpo_evaluation before, after;
-    double last_reward;             /* mean of the last REPORT_EVERY steps                       */
 } run;
 
 static word words[MOST_WORDS];
@@ -161,15 +160,20 @@ static grpo *make_policy(const options *o, int rubric) {
     return grpo_new(&c);            /* NULL: on_message has said why */
 }
 
-static int evaluate(run *r, int n, grpo_evaluation *e) {
-    return grpo_evaluate(r->g, held_out, n, 0, 0, e);
+/* The share of sorted words, greedy, of all that are held out. */
+static int add_truth(run *r) {
+    grpo_evaluation e;
+    if (grpo_evaluate(r->g, held_out, num_held_out, 0, 0, &e)) return -1;
+    show_add(&r->truth, r->steps, (double)e.accuracy);
+    return 0;
 }
 
 static void report(const run *r, const grpo_metrics *m, double truth) {
     static const char clear[] = "\033[14A\033[J";
+    const show_curve *const curves[2] = { &r->reward, &r->truth };
     if (r->o->quiet) return;
     if (show_is_terminal() && r->steps > REPORT_EVERY) fputs(clear, stdout);
-    if (show_is_terminal()) show_plot(&r->reward, &r->truth, r->steps);
+    if (show_is_terminal()) show_plot(curves, 2, r->steps);
     printf("step %4d  reward %.2f  truth %.3f | letters %.2f  none else %.2f  order %.2f  length "
            "%.2f\n", m->step, m->reward, truth, m->reward_means[COVER], m->reward_means[ONLY],
            m->reward_means[ORDER], m->reward_means[LENGTH]);
@@ -178,17 +182,14 @@ static void report(const run *r, const grpo_metrics *m, double truth) {
 
 static int train(run *r) {
     grpo_metrics m;
-    grpo_evaluation e;
+    if (add_truth(r)) return -1;
     while (r->steps < r->o->steps) {
         draw_words(r);
         if (grpo_step(r->g, r->prompts, PROMPTS, &m)) return -1;
         show_add(&r->reward, ++r->steps, m.reward);
-        if (r->steps > r->o->steps - REPORT_EVERY)
-            r->last_reward += m.reward / (double)REPORT_EVERY;
         if (r->steps % EVALUATE_EVERY) continue;
-        if (evaluate(r, PROBE, &e)) return -1;
-        show_add(&r->truth, r->steps, (double)e.accuracy);
-        if (r->steps % REPORT_EVERY == 0) report(r, &m, (double)e.accuracy);
+        if (add_truth(r)) return -1;
+        if (r->steps % REPORT_EVERY == 0) report(r, &m, r->truth.y[r->truth.count - 1]);
     }
     return 0;
 }
@@ -202,14 +203,14 @@ static void name_curves(run *r) {
 
 /* Returns 0, or -1 on failure. */
 static int train_once(run *r, const options *o, int rubric) {
+    const show_curve *const curves[2] = { &r->reward, &r->truth };
     memset(r, 0, sizeof *r);
     r->o = o;
     name_curves(r);
     if ((r->g = make_policy(o, rubric)) == NULL) return -1;
     if (!o->quiet) printf("\n%s\n", rubric ? "Under the rubric of four:" : "Under the one grader:");
-    if (evaluate(r, num_held_out, &r->before) || train(r)) return -1;
-    if (evaluate(r, num_held_out, &r->after)) return -1;
-    if (!o->quiet && !show_is_terminal()) show_plot(&r->reward, &r->truth, r->steps);
+    if (train(r)) return -1;
+    if (!o->quiet && !show_is_terminal()) show_plot(curves, 2, r->steps);
     return 0;
 }
 
@@ -255,12 +256,12 @@ static int parse(options *o, int argc, char **argv) {
         else break;
         i++;
     }
-    o->quiet = o->seeds > 1;
-    if (i >= argc) return 0;
+    o->quiet = o->seeds > 0;
+    if (i >= argc && o->seeds <= SEEDS_MOST) return 0;
     fprintf(stderr, "%s is not understood, or has no value. Options:\n"
             "  --seed N      of weights and samples (1)\n"
             "  --seeds N     run that many, from --seed on: a table\n"
-            "  --steps N     GRPO steps of each policy (350)\n  --quick       %d of them\n"
+            "  --steps N     GRPO steps of each policy (200)\n  --quick       %d of them\n"
             "  --threads N   0: one per core\n"
             "  --backend B   cpu; or cuda, cuda_fp32 where they are built in (make cuda)\n"
             "  --svg FILE    the curves of the two runs\n",
@@ -285,45 +286,62 @@ static int save_chart(run *one, run *rubric, const char *path) {
     return -1;
 }
 
-/* Rewards as of the first step and the last ones, truths on all held-out words. */
-static void print_row(const run *one, const run *rubric, double seconds) {
-    printf("%4d   %.2f -> %.2f   %.3f -> %.3f     %.2f -> %.2f   %.3f -> %.3f  %6.1f\n",
-           (int)one->o->seed, one->reward.y[0], one->last_reward, (double)one->before.accuracy,
-           (double)one->after.accuracy, rubric->reward.y[0], rubric->last_reward,
-           (double)rubric->before.accuracy, (double)rubric->after.accuracy, seconds);
+/* ---- a table over seeds: reward and truth after so many steps */
+static const int columns[COLUMNS] = { 25, 100, 200 };
+
+typedef struct outcome { double reward[COLUMNS][SEEDS_MOST], truth[COLUMNS][SEEDS_MOST]; } outcome;
+
+static void print_row(const run *r, const char *name, outcome *all, int seed) {
+    int k;
+    printf("| %d | %s ", (int)r->o->seed, name);
+    for (k = 0; k < COLUMNS && columns[k] <= r->steps; k++) {
+        all->reward[k][seed] = r->reward.y[columns[k] - 1];
+        all->truth[k][seed] = r->truth.y[columns[k] / EVALUATE_EVERY];
+        printf("| %.2f, %.3f ", all->reward[k][seed], all->truth[k][seed]);
+    }
+    printf("|\n");
     fflush(stdout);
 }
 
-/* Both runs with one seed. Returns 1 if the hack or its repair did not show, -1 on failure. */
-static int compare(run *one, run *rubric, const options *o) {
-    clock_t start = clock();
-    if (train_once(one, o, 0) || train_once(rubric, o, 1)) return -1;
-    if (!o->quiet && print_answers(one, rubric)) return -1;
-    if (!o->quiet)
-        printf("\nseed  one: reward      truth           rubric: reward   truth           CPU s\n");
-    print_row(one, rubric, (double)(clock() - start) / CLOCKS_PER_SEC);
-    if (o->svg && save_chart(one, rubric, o->svg)) return -1;
-    return one->after.accuracy > 0.1f || rubric->after.accuracy < 0.3f;
+/* Mean truth, its interval, and what the rubric brings more than the one grader, seed by seed. */
+static void print_means(const outcome *one, const outcome *rubric, int n, int steps) {
+    int k;
+    printf("| | truth, one grader ");
+    for (k = 0; k < COLUMNS && columns[k] <= steps; k++) seeds_print(one->truth[k], n);
+    printf("|\n| | truth, rubric ");
+    for (k = 0; k < COLUMNS && columns[k] <= steps; k++) seeds_print(rubric->truth[k], n);
+    printf("|\n| | rubric less one grader ");
+    for (k = 0; k < COLUMNS && columns[k] <= steps; k++)
+        seeds_print_difference(rubric->truth[k], one->truth[k], n);
+    printf("|\n");
 }
 
 int main(int argc, char **argv) {
     static run one, rubric;
-    static options o = { 1, 1, 350, 0, 0, NULL, NULL };
-    int letters[ONE_WORD], i, unclear = 0, result;
+    static outcome of_one, of_rubric;
+    static options o = { 1, 0, 200, 0, 0, NULL, NULL };
+    int letters[ONE_WORD], i, k;
     o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
     collect_words(letters, 0);
-    if (o.quiet)
-        printf("seed  one: reward      truth           rubric: reward   truth           CPU s\n");
-    for (i = 0; i < o.seeds; i++, o.seed++) {
-        if ((result = compare(&one, &rubric, &o)) < 0) {
+    for (i = 0; i < o.seeds || i < 1; i++, o.seed++) {
+        if (train_once(&one, &o, 0) || train_once(&rubric, &o, 1)
+            || (!o.quiet && print_answers(&one, &rubric))) {
             fprintf(stderr, "%s%s\n", one.g ? grpo_error(one.g) : "",
                     rubric.g ? grpo_error(rubric.g) : "");
             return 1;
         }
-        unclear += result;
+        if (i == 0) {
+            printf("%s| seed | reward, truth ", o.quiet ? "" : "\n");
+            for (k = 0; k < COLUMNS; k++) printf("| after %d steps ", columns[k]);
+            printf("|\n|---|---|---|---|---|\n");
+        }
+        print_row(&one, "one grader", &of_one, i);
+        print_row(&rubric, "rubric", &of_rubric, i);
+        if (o.svg && save_chart(&one, &rubric, o.svg)) return 1;
         grpo_free(one.g);
         grpo_free(rubric.g);
     }
-    return unclear && o.steps >= 350;
+    if (i > 1) print_means(&of_one, &of_rubric, i, o.steps);
+    return 0;
 }

@@ -44,28 +44,29 @@ static inline double show_column(const show_curve *c, int column, int columns, d
 
 static inline int show_row(double y) { return (int)(y * (double)SHOW_ROWS + 0.5); }
 
-/* Two curves in the terminal, '.' and 'o', in SHOW_ROWS + 3 lines. */
-static inline void show_plot(const show_curve *a, const show_curve *b, double end) {
-    int row, column;
+/* Up to four curves in the terminal, '.', 'o', 'x' and '+', in SHOW_ROWS + 3 lines. */
+static inline void show_plot(const show_curve *const *curves, int n, double end) {
+    static const char marks[] = ".ox+";
+    int row, column, i;
     for (row = SHOW_ROWS; row >= 0; row--) {
         char line[SHOW_COLUMNS + 1];
         memset(line, ' ', SHOW_COLUMNS);
         line[SHOW_COLUMNS] = 0;
-        for (column = 0; column < SHOW_COLUMNS; column++) {
-            double ya = show_column(a, column, SHOW_COLUMNS, end);
-            double yb = show_column(b, column, SHOW_COLUMNS, end);
-            if (ya >= 0 && show_row(ya) == row) line[column] = '.';
-            if (yb >= 0 && show_row(yb) == row) line[column] = 'o';
-        }
+        for (column = 0; column < SHOW_COLUMNS; column++)
+            for (i = 0; i < n; i++) {
+                double y = show_column(curves[i], column, SHOW_COLUMNS, end);
+                if (y >= 0 && show_row(y) == row) line[column] = marks[i];
+            }
         if (row % 5 == 0) printf("  %3.1f |%s\n", (double)row / (double)SHOW_ROWS, line);
         else printf("      |%s\n", line);
     }
-    printf("      +----------------------------------------------------------------\n");
-    printf("       . %s   o %s   steps 0 to %.0f\n", a->name, b->name, end);
+    printf("      +----------------------------------------------------------------\n      ");
+    for (i = 0; i < n; i++) printf(" %c %s  ", marks[i], curves[i]->name);
+    printf(" steps 0 to %.0f\n", end);
 }
 
 /* ---- an SVG chart of any number of curves, readable on light and on dark pages */
-enum { SHOW_LEFT = 60, SHOW_TOP = 50, SHOW_WIDTH = 640, SHOW_HEIGHT = 260 };
+enum { SHOW_LEFT = 60, SHOW_TOP = 60, SHOW_WIDTH = 640, SHOW_HEIGHT = 260 };
 
 static inline void show_svg_axes(FILE *f, const char *title, double end) {
     int i;
@@ -80,13 +81,14 @@ static inline void show_svg_axes(FILE *f, const char *title, double end) {
         fprintf(f, "<text x='%d' y='%d' text-anchor='middle'>%.0f</text>\n", x,
                 SHOW_TOP + SHOW_HEIGHT + 20, end * i / 4);
     }
-    fprintf(f, "<text x='%d' y='%d' text-anchor='middle'>GRPO steps</text>\n",
+    fprintf(f, "<text x='%d' y='%d' text-anchor='middle'>steps</text>\n",
             SHOW_LEFT + SHOW_WIDTH / 2, SHOW_TOP + SHOW_HEIGHT + 40);
 }
 
-static inline void show_svg_curve(FILE *f, const show_curve *c, double end, int index) {
+/* A curve, and its name in a line above all curves, x from the left. */
+static inline void show_svg_curve(FILE *f, const show_curve *c, double end, int x) {
     enum { COLUMNS = 200 };
-    int columns = c->count < COLUMNS ? c->count : COLUMNS, i, y = SHOW_TOP + 20 + 20 * index;
+    int columns = c->count < COLUMNS ? c->count : COLUMNS, i;
     char command = 'M';
     fprintf(f, "<path fill='none' stroke='%s' stroke-width='2' stroke-linejoin='round' d='",
             c->color);
@@ -98,10 +100,9 @@ static inline void show_svg_curve(FILE *f, const show_curve *c, double end, int 
                 (double)SHOW_TOP + (double)SHOW_HEIGHT * (1 - value));
         command = 'L';
     }
-    fprintf(f, "'/>\n<path d='M%d %dh24' stroke='%s' stroke-width='3'/>",
-            SHOW_LEFT + SHOW_WIDTH - 200, SHOW_TOP + SHOW_HEIGHT - 70 + y - SHOW_TOP, c->color);
-    fprintf(f, "<text x='%d' y='%d'>%s</text>\n", SHOW_LEFT + SHOW_WIDTH - 168,
-            SHOW_TOP + SHOW_HEIGHT - 66 + y - SHOW_TOP, c->name);
+    fprintf(f, "'/>\n<path d='M%d %dh24' stroke='%s' stroke-width='3'/>", SHOW_LEFT + x,
+            SHOW_TOP - 18, c->color);
+    fprintf(f, "<text x='%d' y='%d'>%s</text>\n", SHOW_LEFT + x + 32, SHOW_TOP - 14, c->name);
 }
 
 /* Returns 0, or -1 if the file could not be written. */
@@ -114,7 +115,7 @@ static inline int show_svg(const char *path, const char *title, const show_curve
             "font-family='sans-serif' font-size='12' fill='#777'>\n",
             SHOW_LEFT + SHOW_WIDTH + 30, SHOW_TOP + SHOW_HEIGHT + 60);
     show_svg_axes(f, title, end);
-    for (i = 0; i < n; i++) show_svg_curve(f, curves[i], end, i);
+    for (i = 0; i < n; i++) show_svg_curve(f, curves[i], end, i * SHOW_WIDTH / n);
     failed = fprintf(f, "</svg>\n") < 0;
     return fclose(f) || failed ? -1 : 0;
 }

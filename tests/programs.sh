@@ -9,11 +9,16 @@ sed -n '/A WHOLE PROGRAM/,/ \*   It prints/p' grpo.h | sed -n '/#define GRPO_IMP
     | grep -v 'It prints' | sed -e 's/^ \*   //' -e 's/^ \*$//' > "$dir/header.c"
 # From the README: its first C block.
 sed -n '/^```c$/,/^```$/p' README.md | sed -e '/^```$/q' | grep -v '^```' > "$dir/readme.c"
+# And what they print, as it is printed behind them.
+sed -n '/^ \*   It prints$/,/^ \* WHAT/p' grpo.h | sed -n 's/^ \*       //p' > "$dir/header.txt"
+sed -n '/main.c -o main/,$p' README.md | sed -n '/^```$/,/^```$/p' \
+    | awk '/^```/ { if (n++) exit; next } { print }' > "$dir/readme.txt"
 for program in header readme; do
     if $CC -std=c99 -O2 -Wall -Wextra -Wpedantic -Werror -I. "$dir/$program.c" \
            -o "$dir/$program" -lm \
        && "$dir/$program" > "$dir/$program.out" \
-       && grep -q '^solved at step' "$dir/$program.out"; then
+       && grep -q '^solved at step' "$dir/$program.out" \
+       && diff "$dir/$program.txt" "$dir/$program.out"; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))

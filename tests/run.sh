@@ -1,11 +1,12 @@
 #!/bin/sh
-# Run the test programs, then the programs printed in grpo.h and README.md; add up their checks.
+# Run the test programs, then the programs and the tables printed in grpo.h, README.md and
+# bench/README.md; add up their checks.
 # Each test ends with a line "N passed, N failed"; one that does not has crashed: that is a failure.
 passed=0 failed=0
 log=$BUILD/test.log
 GRPO_HEADER=$(pwd)/grpo.h            # some text to read, wherever BUILD is
 export GRPO_HEADER
-for name in "$@" programs.sh symbols.sh command.sh; do
+for name in "$@" programs.sh symbols.sh command.sh tables.sh; do
     case $name in
     *.sh) sh "tests/$name" > "$log" 2>&1 ;;
     *)    (cd "$BUILD" && "./$name") > "$log" 2>&1 ;;

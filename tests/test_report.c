@@ -6,6 +6,7 @@
 #include "well_formed.h"
 #include "examples/report.h"
 #include "examples/screen.h"
+#include "examples/seeds.h"
 
 static const char log_path[] = "test_report.jsonl", page_path[] = "test_report.html";
 
@@ -231,7 +232,31 @@ static void test_clip(void) {
     CHECK(!strcmp(text, "a\xc2\xb7[31m\xe2\x8f\x8e\xe4\xbd\xa0"), "\"%s\"", text);
 }
 
+/* Student's t for every number of seeds, against the integral of its density; and a paired
+ * difference by hand: .04 .05 .03 .06 .01. */
+static void test_seeds(void) {
+    const double a[5] = { .80, .84, .78, .86, .82 }, b[5] = { .76, .79, .75, .80, .81 };
+    double one[SEEDS_MOST] = { 1 }, mean, half;
+    int n, i, steps = 20000;
+    for (n = 2; n <= SEEDS_MOST; n++) {
+        double t = n * seeds_interval(one, n), v = n - 1, sum = 0;    /* standard error: 1 / n   */
+        for (i = 0; i < steps; i++) {
+            double x = (i + .5) * t / steps;
+            sum += pow(1 + x * x / v, -(v + 1) / 2) * t / steps;
+        }
+        sum *= exp(lgamma((v + 1) / 2) - lgamma(v / 2)) / sqrt(v * 3.14159265358979);
+        CHECK_CLOSE(sum, .475, 3e-5);         /* t to .0005, where the density is .05            */
+    }
+    CHECK(seeds_interval(one, 1) == 0, "one seed has no interval");
+    CHECK(seeds_difference(a, b, 5, &mean, &half), "not significant");
+    CHECK_CLOSE(mean, .038, 1e-12);
+    CHECK_CLOSE(half, 2.776 * .0086023, 1e-5);
+    CHECK(!seeds_difference(a, a, 5, &mean, &half) && mean == 0, "no difference");
+    CHECK(!seeds_difference(a, b, 1, &mean, &half), "one seed shows nothing");
+}
+
 int main(void) {
+    test_seeds();
     test_run();
     test_pieces();
     test_logs();

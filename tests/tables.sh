@@ -1,0 +1,44 @@
+#!/bin/sh
+# The tables of README.md and bench/README.md are what their commands print. Of each command the quick
+# part is run, a seed or its first steps: every row of it begins a row of bench/README.md. And every
+# row of README.md with an interval, with bytes or of a seed is a row there. Times are not compared.
+: "${BUILD:=build}"
+passed=0 failed=0
+dir=$BUILD/tables
+mkdir -p "$dir"
+mask() { sed -e 's/ [0-9.][0-9.]* m*s |/ - |/g' "$@"; }
+mask bench/README.md > "$dir/bench.md"
+# rows FILE NAME: how many of its rows begin a row of bench/README.md; the others are printed
+rows() {
+    awk -v name="$2" 'NR == FNR { there[n++] = $0; next }
+        { row = $0; sub(/ \|$/, " ", row); found = 0
+          for (i = 0; i < n && !found; i++) found = index(there[i], row) == 1
+          if (found) passed++
+          else { failed++; print "no row of bench/README.md, but one of " name ":\n    " $0 } }
+        END { print passed + 0, failed + 0 }' "$dir/bench.md" "$1" > "$dir/found"
+    set -- $(tail -n 1 "$dir/found")
+    sed '$d' "$dir/found"
+    [ "$1" -gt 0 ] || { echo "no row of $name"; set -- 0 1; }
+    passed=$((passed + $1)) failed=$((failed + $2))
+}
+quick() { # quick PROGRAM ARGUMENTS
+    name="$*"
+    "$BUILD/$@" 2>&1 | grep '^| ' | mask > "$dir/rows"
+    rows "$dir/rows" "$name"
+}
+grep -e ' +- ' -e ' MB |' -e '^| seed ' -e '^| [0-9]* | ' README.md | grep '^| ' | mask > "$dir/rows"
+name=README.md
+rows "$dir/rows" README.md
+if grep -q '^flags.* sse2' /proc/cpuinfo 2> /dev/null && ! grep -q '^flags.* fma' /proc/cpuinfo; then
+    echo "skipped: without fused multiply-add the last bits, and so the curves, are others"
+else
+    quick 03_arithmetic --seeds 1 --steps 50
+    quick 03_arithmetic --presets deepseekmath --seeds 1
+    quick 06_ladder --seeds 1 --steps 45
+    quick 07_ppo_vs_grpo --seeds 1 --steps 20
+    quick 08_code --seeds 1 --steps 25
+    quick 09_rubric --seeds 1 --steps 25
+    quick league --seeds 1 --only "trl"
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
