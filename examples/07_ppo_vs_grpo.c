@@ -384,7 +384,7 @@ static int search(int steps) {
                 if (begin(&t, &m, warm[s], FIRST_SEARCH_SEED + s)
                     || train(&t, FIRST_SEARCH_SEED + s, steps)) return -1;
                 for (k = 1; k <= steps / EVERY; k++)
-                    area[s] += t.accuracy[k] * EVERY / steps;
+                    area[s] += t.accuracy[k] * (double)EVERY / steps;
                 printf(" %.3f", area[s]);
                 fflush(stdout);
                 end(&t);

@@ -39,9 +39,12 @@ for c in gcc clang; do
         try $c $m32 -msse2 -mfpmath=sse -std=c99 -O2 $warn -I. tests/test_exact.c \
             -o "$dir/exact32" -lm
         try "$dir/exact32"
-        # x87 holds floats with more digits: nothing relies on the bits of the maths
-        try $c $m32 -mfpmath=387 -std=c99 -O1 -I. tests/test_maths.c -o "$dir/maths387" -lm
-        try "$dir/maths387"
+        # x87 holds floats with more digits: nothing relies on the bits of the maths. gcc rounds
+        # where C says so, at assignments; clang does not, and has no float of 24 bits there.
+        [ $c = clang ] || {
+            try $c $m32 -mfpmath=387 -std=c99 -O1 -I. tests/test_maths.c -o "$dir/maths387" -lm
+            try "$dir/maths387"
+        }
     else echo "skipped: $c -m32 has no libraries here"; fi
 done
 for c in g++ clang++; do

@@ -302,6 +302,16 @@ static void test_boundaries(void)
     CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT, "a horizon of 25");
     c.objective.kl_horizon = 26;
     CHECK(!grpo_memory_needed(&c, &needed), "a horizon of 26: %s", c.error);
+    c.objective.top_entropy_quantile = 0.2f;
+    CHECK(!grpo_memory_needed(&c, &needed), "a fifth of the tokens: %s", c.error);
+    c.objective.combine = GRPO_COMBINE_ADVANTAGES;
+    CHECK(!grpo_memory_needed(&c, &needed), "GDPO: %s", c.error);
+    c.objective.kl_in_reward = 1;
+    CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT, "GDPO with KL in the reward");
+    c.objective.kl_in_reward = 0;
+    c.objective.advantage = GRPO_ADVANTAGE_RETURN;
+    CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT, "GDPO of returns");
+    c.objective = grpo_defaults().objective;
     for (i = 0; i < sizeof fields / sizeof *fields; i++) {
         int *field = (int *)(void *)((char *)&c.objective + fields[i].at), was = *field;
         *field = fields[i].words - 1;
@@ -310,6 +320,45 @@ static void test_boundaries(void)
         CHECK(grpo_memory_needed(&c, &needed) == GRPO_BAD_INPUT, "a word too many");
         *field = was;
     }
+}
+
+/* The optimizer's operations on arrays of several blocks and chunks, against one pass. */
+static void test_flat_operations(void)
+{
+    enum { N = 3 * 16384 + 5, MANY = 256 * 16384 + 16384 + 5 };
+    grpo_config c = grpo_defaults();
+    char error[GRPO_ERROR_LENGTH];
+    float *x = (float *)malloc(MANY * sizeof *x), *g = (float *)malloc(N * sizeof *g);
+    float *a = (float *)calloc(6 * (size_t)N, sizeof *a), *b = a + 3 * (size_t)N;
+    size_t i, sizes[4] = { 5, 16384, N, MANY };
+    int k, step;
+    void *cpu;
+    c.threads = 2;
+    cpu = grpo_cpu()->open(&c, error);
+    CHECK(cpu != NULL, "%s", error);
+    for (i = 0; i < MANY; i++) x[i] = (float)(i % 1009) / 1009 - 0.25f;
+    for (k = 0; k < 4 && cpu; k++) {
+        double sum = 0;
+        for (i = 0; i < sizes[k]; i++) sum += (double)x[i] * (double)x[i];
+        CHECK_CLOSE(grpo_cpu()->sum_of_squares(cpu, x, sizes[k]) / sum, 1, 1e-12);
+    }
+    for (i = 0; i < N; i++) a[i] = b[i] = x[i];               /* weights, then moments of 0      */
+    for (step = 1; step <= 3 && cpu; step++) {
+        for (i = 0; i < N; i++) g[i] = x[i + (size_t)step];
+        grpo_cpu()->adamw(cpu, a, g, a + N, a + 2 * N, N, 1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f,
+                          step);
+        grpo_adamw(b, g, b + N, b + 2 * N, N, 1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, step);
+    }
+    CHECK(!memcmp(a, b, 3 * N * sizeof *a), "AdamW in blocks");
+    if (cpu) {
+        double worst = 0;
+        grpo_cpu()->mix(cpu, a, x, 0.5f, 2, N);
+        for (i = 0; i < N; i++)
+            worst = fmax(worst, fabs((double)a[i] - 0.5 * (double)b[i] - 2 * (double)x[i]));
+        CHECK(worst < 3e-7, "mix in blocks: off by %g", worst);
+        grpo_cpu()->close(cpu);
+    }
+    free(x); free(g); free(a);
 }
 
 /* Process supervision by the paper's words, and GDPO by TRL's. */
@@ -977,6 +1026,7 @@ int main(void)
     test_steps_and_parts();
     test_groups_of_steps();
     test_boundaries();
+    test_flat_operations();
     test_group_sizes();
     test_masks_and_importance();
     test_certain_tokens();
