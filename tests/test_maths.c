@@ -291,6 +291,8 @@ static void test_boundaries(void)
     CHECK(A[2] == -1 && A[3] == 1, "a mean of 1: %g, %g", (double)A[2], (double)A[3]);
     grpo_logprob_backward(A, 4, 1, NULL, 0, NULL, NULL, 1);   /* the entropy's gradient alone     */
     CHECK(A[3] < 0 && fabsf(A[0] + A[1] + A[2] + A[3]) < 1e-6f, "entropy: %g", (double)A[3]);
+    grpo_logprob_backward(&d, 1, 1, NULL, 0, NULL, NULL, 1);
+    CHECK(d == 0, "a vocabulary of one token: %g", (double)d);
     CHECK(grpo_kl(GRPO_KL_ABS, -1, -1, &d) == 0 && d == 0, "|x| at 0: slope %g", (double)d);
     CHECK(grpo_kl(GRPO_KL_ABS, -1, -2, &d) == 1 && d == 1, "|x| above 0: slope %g", (double)d);
     CHECK(grpo_kl(GRPO_KL_ABS, -2, -1, &d) == 1 && d == -1, "|x| below 0: slope %g", (double)d);
@@ -954,6 +956,11 @@ static void test_exp(void)
     for (i = 0; i < 4096; i++)                                /* a little is left, then nothing  */
         CHECK(fabs((double)grpo__exp(-87 - (float)i / 4096) - exp(-87 - i / 4096.0)) < 1e-38
               && grpo__exp(-88 - (float)i * (float)i) == 0, "e^-%g", 87 + i / 4096.0);
+    for (worst = 0, i = 1; i < 1 << 20; i += STRIDE) {        /* to 1 unit in the last place      */
+        float x = (float)i * 1e-9f, unit = FLT_EPSILON * powf(2, floorf(log2f(sqrtf(x))));
+        worst = fmax(worst, fabs((double)grpo__root(x) - sqrt((double)x)) / (double)unit);
+    }
+    CHECK(worst < 1, "root: %g units", worst);
     CHECK(grpo__exp(0) == 1 && grpo__exp(-1000) == 0 && isnan(grpo__exp(NAN)), "edges");
     CHECK(grpo__exp(-HUGE_VALF) == 0 && grpo__exp(HUGE_VALF) > 1e38f, "infinities");
 }
