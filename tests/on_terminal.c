@@ -80,6 +80,7 @@ static void become(int master, char **command) {
     if (slave < 0 || dup2(slave, 0) < 0 || dup2(slave, 1) < 0 || dup2(slave, 2) < 0) _exit(126);
     close(master);
     if (slave > 2) close(slave);
+    signal(SIGINT, SIG_DFL);        /* a shell lets what it runs in the background ignore it      */
     setenv("TERM", "xterm", 1);
     unsetenv("NO_COLOR");
     execv(command[0], command);
