@@ -152,7 +152,9 @@ on_terminal() { # on_terminal "ROWS COLUMNS [-c]" OUT OPTIONS...
     in_place="$BUILD/on_terminal $1"
     shift
     train "$@"
+    code=$?
     in_place=
+    return $code
 }
 if "$BUILD/on_terminal" 24 80 /bin/sh -c true | grep '^skipped'; then :; else
     for size in "40 120" "24 80" "10 40" "2 1"; do
