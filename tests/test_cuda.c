@@ -989,7 +989,7 @@ static void test_backend(const grpo_backend *b) {
     cpu.b->close(cpu.context);
     printf("%s: worst difference of one operation %.2g\n", b->name, worst_of[is_bf16()]);
     if (fp32 && wanted("derivatives")) {
-        grpo_config c = grpo_defaults();
+        c = grpo_defaults();
         c.backend = b; c.log = note;
         failures = grpo_selftest(&c);
         CHECK(failures == 0, "%s: %d failures of grpo_selftest()", b->name, failures);
