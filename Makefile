@@ -94,7 +94,7 @@ $(BUILD)/%: examples/%.c $(HEADER) $(SHARED) | $(BUILD)
 $(BUILD)/%: bench/%.c $(HEADER) bench/steps.h examples/seeds.h | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: tests/%.c $(HEADER) tests/check.h tests/golden.h tests/make_gguf.h \
+$(BUILD)/%: tests/%.c $(HEADER) tests/as_double.h tests/check.h tests/golden.h tests/make_gguf.h \
             tests/well_formed.h $(SHARED) | $(BUILD)
 	$(CC) $(TESTFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 

@@ -3,30 +3,7 @@
  *     - the formulas read once more, plainly, in numbers that carry their derivative along, and
  *     - finite differences, where a loss has no constant in it that a difference would move.
  * As in test_double.c every float is a double, so that both can be told from rounding. */
-#include <float.h>
-#include <math.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#if defined(__unix__) || defined(__APPLE__)
-#include <pthread.h>
-#include <sys/stat.h>
-#include <sys/time.h>
-#include <unistd.h>
-#endif
-#include "check.h"
-
-#define float double
-#define expf exp
-#define logf log
-#define sqrtf sqrt
-#define fabsf fabs
-#define GRPO_NO_SIMD
-#define GRPO_IMPLEMENTATION
-#include "grpo.h"
+#include "as_double.h"
 
 /* ---- random numbers */
 static uint64_t counter;
