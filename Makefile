@@ -5,7 +5,7 @@
 #   make hello     the smallest program
 #   make picture   the learning curve of the README, from a real run
 #   make bench     how close each part comes to the machine's limits, and PyTorch beside it
-#   make league    every preset, five seeds, two tasks: the table of bench/README.md (minutes)
+#   make league    every preset, five seeds, two tasks: the table of tests/bench/README.md (minutes)
 #   make check     what .ci/run adds: every compiler and standard, sanitizers, other platforms
 #
 #   make stories   a model of children's stories, from $$GRPO_DATA/stories260K, and its beginnings
@@ -26,7 +26,7 @@ RUN      = $(abspath $(BUILD))
 HEADER   = grpo.h
 EXAMPLES = 01_hello 02_unrolled 03_arithmetic 04_your_own_model 05_patience 06_ladder \
            07_ppo_vs_grpo 08_code 09_rubric grpo gguf2hf story_verifier
-SHARED   = $(wildcard examples/*.h)
+SHARED   = $(wildcard examples/*.h examples/tool/*.h)
 TESTS    = test_maths test_objectives test_filters test_rewards test_exact test_files \
            test_backend test_failures test_double test_learning test_ppo test_interpreter \
            test_models test_tokenizer test_gguf test_questions test_chat test_verifier \
@@ -91,7 +91,10 @@ stories: $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/story_verifier
 $(BUILD)/%: examples/%.c $(HEADER) $(SHARED) | $(BUILD)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
 
-$(BUILD)/%: bench/%.c $(HEADER) bench/steps.h examples/seeds.h | $(BUILD)
+$(BUILD)/%: examples/tool/%.c $(HEADER) $(SHARED) | $(BUILD)
+	$(CC) $(CFLAGS) -std=c99 $(WARN) -I. $< -o $@ -lm
+
+$(BUILD)/%: tests/bench/%.c $(HEADER) tests/bench/steps.h examples/seeds.h | $(BUILD)
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ -lm
 
 $(BUILD)/%: tests/%.c $(HEADER) tests/as_double.h tests/check.h tests/golden.h tests/make_gguf.h \
@@ -135,7 +138,10 @@ $(BUILD)/cuda/grpo_cuda.o: grpo_cuda.cu $(HEADER) | nvcc-is-there $(BUILD)/cuda
 $(BUILD)/cuda/%: examples/%.c $(BUILD)/cuda/grpo_cuda.o $(SHARED)
 	$(CC) $(CFLAGS) -std=c99 $(WARN) -DGRPO_CUDA -I. $< -o $@ $(CUDA_LINK)
 
-$(BUILD)/cuda/%: bench/%.c $(BUILD)/cuda/grpo_cuda.o bench/steps.h
+$(BUILD)/cuda/%: examples/tool/%.c $(BUILD)/cuda/grpo_cuda.o $(SHARED)
+	$(CC) $(CFLAGS) -std=c99 $(WARN) -DGRPO_CUDA -I. $< -o $@ $(CUDA_LINK)
+
+$(BUILD)/cuda/%: tests/bench/%.c $(BUILD)/cuda/grpo_cuda.o tests/bench/steps.h
 	$(CC) -O2 -std=c99 $(WARN) -I. $< -o $@ $(CUDA_LINK)
 
 $(BUILD)/cuda/%: tests/%.c $(BUILD)/cuda/grpo_cuda.o tests/check.h
@@ -159,7 +165,7 @@ $(BUILD)/test_cuda_shim: tests/test_cuda.c tests/check.h $(BUILD)/shim_grpo_cuda
 	$(CC) -std=c99 $(SHIMFLAGS) $(WARN) -DGRPO_CUDA_SHIM -I. -c $< -o $@.o
 	$(CXX) $(SHIMFLAGS) $@.o $(BUILD)/shim_grpo_cuda.o -o $@ -lm
 
-$(BUILD)/cuda_bench_shim: bench/cuda.c bench/steps.h $(BUILD)/shim_grpo_cuda.o
+$(BUILD)/cuda_bench_shim: tests/bench/cuda.c tests/bench/steps.h $(BUILD)/shim_grpo_cuda.o
 	$(CC) -std=c99 $(SHIMFLAGS) $(WARN) -DGRPO_CUDA_SHIM -I. -c $< -o $@.o
 	$(CXX) $(SHIMFLAGS) $@.o $(BUILD)/shim_grpo_cuda.o -o $@ -lm
 

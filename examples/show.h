@@ -2,7 +2,7 @@
 #ifndef SHOW_H
 #define SHOW_H
 
-#include "system.h"
+#include "tool/system.h"
 
 #include <stdio.h>
 #include <string.h>

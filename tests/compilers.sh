@@ -17,7 +17,9 @@ for c in gcc clang; do
         for o in -O0 -O3; do
             try $c -std=$std $o $warn -I. -c "$dir/header.c" -o "$dir/header.o"
         done
-        for e in examples/*.c; do try $c -std=$std -O0 $warn -I. -c "$e" -o "$dir/example.o"; done
+        for e in examples/*.c examples/tool/*.c; do
+            try $c -std=$std -O0 $warn -I. -c "$e" -o "$dir/example.o"
+        done
     done
     for macro in GRPO_NO_THREADS GRPO_NO_SIMD GRPO_STATIC; do
         try $c -std=c99 -O2 $warn -D$macro -I. -c "$dir/header.c" -o "$dir/header.o"
@@ -26,7 +28,7 @@ for c in gcc clang; do
     # What the stack is asked for: 8 KB by a function of the header, 32 KB by one of the examples.
     # (Without optimisation a vector in registers would count as one in memory.)
     try $c -std=c99 -O2 $warn -Wframe-larger-than=8192 -I. -c "$dir/header.c" -o "$dir/header.o"
-    for e in grpo 03_arithmetic 09_rubric gguf2hf story_verifier; do
+    for e in 03_arithmetic 09_rubric tool/grpo tool/gguf2hf tool/story_verifier; do
         try $c -std=c99 -O2 $warn -Wframe-larger-than=32768 -I. -c examples/$e.c \
             -o "$dir/example.o"
     done
@@ -51,7 +53,7 @@ for c in g++ clang++; do
     command -v $c > /dev/null || { echo "skipped: no $c"; continue; }
     for std in c++11 c++20; do
         try $c -std=$std -O2 $warn -I. -c "$dir/header.cc" -o "$dir/header.o"
-        for e in examples/*.c; do
+        for e in examples/*.c examples/tool/*.c; do
             try $c -x c++ -std=$std -O0 $warn -I. -c "$e" -o "$dir/example.o"
         done
     done

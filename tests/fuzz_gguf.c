@@ -1,5 +1,5 @@
-/* Fuzzing of examples/gguf.h: whatever a GGUF file holds, it becomes a folder of well-formed files
- * or is refused with a sentence, and nothing is left over. Files go to $TMPDIR (or /dev/shm). In
+/* Fuzzing of examples/tool/gguf.h: whatever a GGUF file holds, it becomes a folder of well-formed
+ * files or is refused with a sentence, and nothing is left over. Files go to $TMPDIR (or /dev/shm). In
  * the repository's root, damaged copies of a few good files for 60 seconds, from seed 1:
  *
  *   cc -DFUZZ_STANDALONE -g -O1 -fsanitize=address,undefined -I. tests/fuzz_gguf.c -o fuzz -lm
@@ -13,7 +13,7 @@
 #include "grpo.h"
 #include <time.h>
 #include "make_gguf.h"
-#include "../examples/gguf.h"
+#include "examples/tool/gguf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -15,8 +15,8 @@
  *
  * The first byte of an input says which reader the rest is for. */
 #define GRPO_IMPLEMENTATION
-#include "examples/verifier.h"
-#include "examples/chat.h"
+#include "examples/tool/verifier.h"
+#include "examples/tool/chat.h"
 
 #ifdef __cplusplus
 extern "C"

@@ -16,8 +16,8 @@
  * The first line of an input is the log's name. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
-#include "examples/questions.h"
-#include "examples/report.h"
+#include "examples/tool/questions.h"
+#include "examples/tool/report.h"
 #include "well_formed.h"
 
 #include <time.h>

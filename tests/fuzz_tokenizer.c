@@ -11,7 +11,7 @@
  *
  *   cc -g -O1 -fsanitize=address,undefined -DFUZZ_STANDALONE -I. tests/fuzz_tokenizer.c -o fuzz
  *   ./fuzz 60 1 */
-#include "examples/tokenizer.h"
+#include "examples/tool/tokenizer.h"
 #include <time.h>
 
 #ifdef __cplusplus

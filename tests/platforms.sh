@@ -75,7 +75,7 @@ platform() {
             try x86_64-w64-mingw32-gcc $warn -O1 -DCHECK_QUICK -I. tests/$t.c -o "$dir/$name/$t.exe" -lm
             count wine ./$t.exe
         done
-        for e in examples/*.c tests/toy_folder.c; do
+        for e in examples/*.c examples/tool/*.c tests/toy_folder.c; do
             try x86_64-w64-mingw32-gcc $warn -O1 -I. "$e" \
                 -o "$dir/$name/$(basename "$e" .c).exe" -lm
         done

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run the test programs, then the programs and the tables printed in grpo.h, README.md and
-# bench/README.md; add up their checks.
+# tests/bench/README.md; add up their checks.
 # Each test ends with a line "N passed, N failed"; one that does not has crashed: that is a failure.
 passed=0 failed=0
 log=$BUILD/test.log

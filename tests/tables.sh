@@ -1,20 +1,21 @@
 #!/bin/sh
-# The tables of README.md and bench/README.md are what their commands print. Of each command the quick
-# part is run, a seed or its first steps: every row of it begins a row of bench/README.md. And every
-# row of README.md with an interval, with bytes or of a seed is a row there. Times are not compared.
+# The tables of README.md and tests/bench/README.md are what their commands print. Of each command
+# the quick part is run, a seed or its first steps: every row of it begins a row of
+# tests/bench/README.md. And every row of README.md with an interval, with bytes or of a seed is a
+# row there. Times are not compared.
 : "${BUILD:=build}"
 passed=0 failed=0
 dir=$BUILD/tables
 mkdir -p "$dir"
 mask() { sed -e 's/ [0-9.][0-9.]* m*s |/ - |/g' "$@"; }
-mask bench/README.md > "$dir/bench.md"
-# rows FILE NAME: how many of its rows begin a row of bench/README.md; the others are printed
+mask tests/bench/README.md > "$dir/bench.md"
+# rows FILE NAME: how many of its rows begin a row of tests/bench/README.md; the others are printed
 rows() {
     awk -v name="$2" 'NR == FNR { there[n++] = $0; next }
         { row = $0; sub(/ \|$/, " ", row); found = 0
           for (i = 0; i < n && !found; i++) found = index(there[i], row) == 1
           if (found) passed++
-          else { failed++; print "no row of bench/README.md, but one of " name ":\n    " $0 } }
+          else { failed++; print "no row of tests/bench/README.md, but one of " name ":\n    " $0 } }
         END { print passed + 0, failed + 0 }' "$dir/bench.md" "$1" > "$dir/found"
     set -- $(tail -n 1 "$dir/found")
     sed '$d' "$dir/found"

@@ -4,7 +4,7 @@
  * Qwen3, Llama 3 and 3.1), in huggingface.js (packages/jinja/test: Llama 2, Zephyr), quoted by
  * SGLang (Qwen2) and in SmolLM2's tokenizer_config.json. The templates here are shorter ones that
  * write turns with the same expressions. With GRPO_DATA set, Qwen3's own is recognised too. */
-#include "examples/chat.h"
+#include "examples/tool/chat.h"
 #include "check.h"
 
 #include <sys/stat.h>

@@ -5,8 +5,8 @@
 #include "grpo.h"
 #include "check.h"
 #include "make_gguf.h"
-#include "../examples/gguf.h"
-#include "../examples/tokenizer.h"
+#include "examples/tool/gguf.h"
+#include "examples/tool/tokenizer.h"
 
 static const char path[] = "test_gguf.gguf", folder[] = "gguf_folder";
 static char error[GGUF_ERROR_LENGTH];

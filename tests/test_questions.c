@@ -2,8 +2,8 @@
  * countdown puzzles. With GRPO_DATA set to a folder that holds gsm8k/ and svamp/, those too. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
-#include "examples/gguf.h"
-#include "examples/questions.h"
+#include "examples/tool/gguf.h"
+#include "examples/tool/questions.h"
 #include "check.h"
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/stat.h>

@@ -4,8 +4,8 @@
 #include "grpo.h"
 #include "check.h"
 #include "well_formed.h"
-#include "examples/report.h"
-#include "examples/screen.h"
+#include "examples/tool/report.h"
+#include "examples/tool/screen.h"
 #include "examples/seeds.h"
 
 static const char log_path[] = "test_report.jsonl", page_path[] = "test_report.html";

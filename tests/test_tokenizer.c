@@ -4,7 +4,7 @@
  * expected, blanks separate tokens and bars separate words. */
 #define _POSIX_C_SOURCE 199309L
 #include "grpo.h"
-#include "examples/tokenizer.h"
+#include "examples/tool/tokenizer.h"
 #include "check.h"
 #include <time.h>
 

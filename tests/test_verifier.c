@@ -1,7 +1,7 @@
 /* The user's own verifier: what it is given, what is made of its answers, and that no misbehaviour
  * hangs, escapes or leaves anything behind. Children are sh scripts, or this program itself. */
 #define GRPO_IMPLEMENTATION
-#include "examples/verifier.h"
+#include "examples/tool/verifier.h"
 #include "check.h"
 
 #ifdef __linux__

@@ -6,7 +6,7 @@
  * the folder TOKENIZER, which must be Qwen2's or Qwen3's. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
-#include "examples/json.h"
+#include "examples/tool/json.h"
 
 enum { END = 256, START, STOP, VOCABULARY, SUMS = 64, ROOM = 160 };
 

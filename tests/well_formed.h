@@ -3,7 +3,7 @@
 #ifndef WELL_FORMED_H
 #define WELL_FORMED_H
 
-#include "examples/json.h"
+#include "examples/tool/json.h"
 
 /* Bytes of the character at s, 0: none that XML may hold (section 2.2). */
 static size_t xml_character(const char *s) {

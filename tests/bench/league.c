@@ -1,5 +1,5 @@
 /* The league: every preset over several seeds and two tasks, from the same weights, with equal
- * samples and equal time. make league; the tables of bench/README.md are its output.
+ * samples and equal time. make league; the tables of tests/bench/README.md are its output.
  *
  *     build/league [--seeds N] [--steps N] [--only "NAME NAME ..."] [--threads N]
  *

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""torch_cuda.py: the yardstick of bench/cuda.c, PyTorch and transformers on the same card.
+"""torch_cuda.py: the yardstick of tests/bench/cuda.c, PyTorch and transformers on the same card.
 
 Attention by scaled_dot_product_attention, then one GRPO step of a Llama of the same shape: a
 rollout by generate(), the reference's log-probs, an update in bf16 under torch.compile with fused

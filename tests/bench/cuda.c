@@ -8,7 +8,7 @@
  * loaded while running; nothing needs it). PyTorch comes last, where python3 has it with CUDA.
  * FLOPs are the necessary ones. --quick: small shapes once, to see that it works. */
 #define _XOPEN_SOURCE 700           /* popen */
-#include "bench/steps.h"
+#include "tests/bench/steps.h"
 #ifndef GRPO_CUDA_SHIM
 #include <dlfcn.h>
 int cudaDeviceSynchronize(void);    /* all that is needed of cuda_runtime_api.h                  */
@@ -477,7 +477,7 @@ static void step(void) {
 /* ---- PyTorch on the same card */
 static void torch(void) {
     char line[256];
-    FILE *pipe = popen("python3 bench/torch_cuda.py 2>&1", "r");
+    FILE *pipe = popen("python3 tests/bench/torch_cuda.py 2>&1", "r");
     while (pipe && fgets(line, sizeof line, pipe)) {
         char name[16];
         double rollout, reference, update, gb;

@@ -9,7 +9,7 @@
  * forward once while sampling, the reference once, backward once. Steps are medians, after one to
  * warm up; the parts' times are the best of several. */
 #define _XOPEN_SOURCE 700           /* popen */
-#include "bench/steps.h"
+#include "tests/bench/steps.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/resource.h>
@@ -376,8 +376,8 @@ static void torch(const char *list) {
             for (stock = 0; stock < 2; stock++) {
                 char command[160], line[256];
                 FILE *pipe;
-                snprintf(command, sizeof command, "python3 bench/torch_grpo.py --size %s --threads "
-                         "%d %s 2>&1", sizes[i].name, all ? n : 1, stock ? "--stock" : "");
+                snprintf(command, sizeof command, "python3 tests/bench/torch_grpo.py --size %s "
+                         "--threads %d %s 2>&1", sizes[i].name, all ? n : 1, stock ? "--stock" : "");
                 fflush(stdout);
                 pipe = popen(command, "r");
                 while (pipe && fgets(line, sizeof line, pipe)) {

@@ -17,7 +17,7 @@
 #endif
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
-#include "backend.h"
+#include "examples/backend.h"
 #include "chat.h"
 #include "json.h"
 #include "questions.h"
