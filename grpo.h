@@ -1,4 +1,4 @@
-/* grpo.h - v0.1 - train a language model by Group Relative Policy Optimization, in one C header
+/* grpo.h - v0.2 - train a language model by Group Relative Policy Optimization, in one C header
  *
  *   Do this:
  *
@@ -11,11 +11,16 @@
  *
  * CONTENTS   (search for the >>tag)
  *
- *   I    READ ME          GRPO on one page, the worked example, a whole program, questions
- *   II   INTERFACE        config, samples and rewards, objective, trainer, pure maths, backend
- *   III  IMPLEMENTATION   in the order in which a batch lives its life:
- *        >>base  >>matmul  >>layers  >>text  >>policy  >>sampling  >>rollout  >>reward
- *        >>advantage  >>loss  >>adamw  >>step  >>ppo  >>files  >>selftest
+ *   I    READ ME           GRPO on one page, the worked example, a whole program, questions
+ *   II   INTERFACE         config, samples and rewards, objective, trainer, pure maths, backend
+ *   III  THE ALGORITHM     in the order in which a batch lives its life:
+ *        >>tools >>text >>model >>sampling >>rollout >>passes
+ *        >>reward >>advantage >>score >>loss >>optimize >>step
+ *   IV   THE MACHINE ROOM
+ *        >>more >>ppo >>words >>life >>threads >>matmul >>layers >>files >>selftest
+ *   V    LICENCE
+ *
+ *   In a hurry: chapter I, then >>advantage, >>loss, and grpo_step() at the end of >>step.
  *
  * ============================================================================================
  *
@@ -191,6 +196,8 @@
  * ============================================================================================ */
 #ifndef GRPO_H
 #define GRPO_H
+
+#define GRPO_VERSION "0.2"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -1105,11 +1112,6 @@ extern const grpo_backend *grpo_cuda_hopper(void);
 #endif
 #endif /* GRPO_H */
 
-/* ============================================================================================
- *
- *   III   IMPLEMENTATION
- *
- * ============================================================================================ */
 #if defined(GRPO_IMPLEMENTATION) && !defined(GRPO_IMPLEMENTED)
 #define GRPO_IMPLEMENTED
 
@@ -1181,14 +1183,52 @@ extern const grpo_backend *grpo_cuda_hopper(void);
 extern "C" {
 #endif
 
-/* ------------------------------------------------------------------------------------ >>base --
- * memory, errors, time, random numbers, threads */
-
 #ifdef __GNUC__
 #define GRPO__PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define GRPO__PRINTF(text, first)
 #endif
+
+/* A loop written once, compiled for each vector unit, chosen at run time: name(...) runs
+ * name_plain(...) as the compiler sees it for that unit. No instruction fuses or reorders anything,
+ * so the bits are the same on all of them. */
+#if defined(__GNUC__)
+#define GRPO__INLINE static inline __attribute__((always_inline))
+#else
+#define GRPO__INLINE static
+#endif
+#ifdef GRPO__X86
+#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
+    __attribute__((target("avx512f,avx512dq")))                                                 \
+    static void name##_avx512 parameters { name##_plain arguments; }                            \
+    __attribute__((target("avx2")))                                                             \
+    static void name##_avx2 parameters { name##_plain arguments; }                              \
+    static void name##_sse2 parameters { name##_plain arguments; }                              \
+    static void name parameters {                                                               \
+        if (__builtin_cpu_supports("avx512dq")) name##_avx512 arguments;                        \
+        else if (__builtin_cpu_supports("avx2")) name##_avx2 arguments;                         \
+        else name##_sse2 arguments;                                                             \
+    }
+#else
+#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
+    static void name parameters { name##_plain arguments; }
+#endif
+
+/* What the algorithm asks of part IV. */
+enum { GRPO__PATH = 1024 };          /* bytes of a file's name                                    */
+enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
+static int grpo__enter(const grpo *object, const char *what, int arguments, int stage);
+static int grpo__check(grpo_config *c);
+static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
+
+/* ============================================================================================
+ *
+ *   III   THE ALGORITHM   in the order in which a batch lives its life
+ *
+ * ============================================================================================ */
+
+/* ---------------------------------------------------------------------------------- >>tools --
+ * errors, memory, random numbers, small arithmetic */
 
 GRPO__PRINTF(3, 4)
 static int grpo__fail_config(grpo_config *c, int code, const char *format, ...) {
@@ -1252,70 +1292,6 @@ static double grpo__seconds(void) {
 #endif
 }
 
-/* Files beyond ISO C: a folder, data on the disk, a name taken over. 0 on success. */
-enum { GRPO__PATH = 1024 };
-#ifndef _WIN32
-#define grpo__fopen fopen
-#define grpo__remove remove
-#endif
-#if defined(__unix__) || defined(__APPLE__)
-#if defined(__STRICT_ANSI__) && !defined(__cplusplus)
-#ifndef fsync                       /* hidden by -std=c99 */
-int fsync(int descriptor);
-#endif
-#ifndef fileno
-int fileno(FILE *file);
-#endif
-#endif
-static int grpo__is_other(const char *path) {                 /* a pipe, a device, a folder      */
-    struct stat found;
-    return !stat(path, &found) && !S_ISREG(found.st_mode);
-}
-static void grpo__make_folder(const char *path) { mkdir(path, 0777); }
-static int grpo__sync(FILE *file) { return fsync(fileno(file)); }
-static int grpo__replace(const char *from, const char *to) { return rename(from, to); }
-static int grpo__sync_folder(const char *path) {              /* so that renames survive too     */
-    FILE *folder = fopen(path, "rb");
-    int bad = !folder || (grpo__sync(folder) && errno != EINVAL);     /* EINVAL: there it cannot */
-    if (folder) fclose(folder);
-    return bad;
-}
-#elif defined(_WIN32)
-static int grpo__is_other(const char *path) { (void)path; return 0; }
-/* Names are UTF-8 as everywhere; Windows takes them in UTF-16. What is no name becomes "". */
-static const wchar_t *grpo__wide(const char *path, wchar_t *wide) {
-    if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, GRPO__PATH)) *wide = 0;
-    return wide;
-}
-static FILE *grpo__fopen(const char *path, const char *mode) {
-    wchar_t wide[GRPO__PATH], how[] = { (wchar_t)mode[0], 'b', 0 };
-    return _wfopen(grpo__wide(path, wide), how);
-}
-static int grpo__remove(const char *path) {
-    wchar_t wide[GRPO__PATH];
-    return _wremove(grpo__wide(path, wide));
-}
-static void grpo__make_folder(const char *path) {
-    wchar_t wide[GRPO__PATH];
-    _wmkdir(grpo__wide(path, wide));
-}
-static int grpo__sync(FILE *file) { return _commit(_fileno(file)); }
-static int grpo__sync_folder(const char *path) { (void)path; return 0; }
-static int grpo__replace(const char *from, const char *to) {
-    wchar_t wide[2][GRPO__PATH];
-    if (MoveFileExW(grpo__wide(from, wide[0]), grpo__wide(to, wide[1]),
-                    MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 0;
-    errno = EACCES;                 /* to say something: Windows has numbers of its own          */
-    return -1;
-}
-#else
-static int grpo__is_other(const char *path) { (void)path; return 0; }
-static void grpo__make_folder(const char *path) { (void)path; }
-static int grpo__sync(FILE *file) { (void)file; return 0; }
-static int grpo__sync_folder(const char *path) { (void)path; return 0; }
-static int grpo__replace(const char *from, const char *to) { remove(to); return rename(from, to); }
-#endif
-
 static int grpo__min(int a, int b) { return a < b ? a : b; }
 static int grpo__max(int a, int b) { return a > b ? a : b; }
 
@@ -1353,6 +1329,5160 @@ static float grpo__normal(uint64_t seed, uint64_t index) {
     double v = ((double)(h & 0xffffffffu) + 0.5) / 4294967296.0;
     return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
 }
+
+static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
+
+GRPO__INLINE float grpo__add_eight(const float *s) {
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+/* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
+ * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. From -88 down
+ * it is exactly 0 (n is -127, its exponent bits 0), above 88 it stays at e^88; NaN stays NaN. */
+GRPO__INLINE float grpo__exp(float x) {
+#ifdef GRPO_NO_SIMD
+    return x <= -88.0f ? 0.0f : expf(x > 88.0f ? 88.0f : x);
+#else
+    float t = x > -88.0f ? x : -88.0f, n, r, p;
+    union { uint32_t bits; float value; } power;
+    int exponent;
+    t = t < 88.0f ? t : 88.0f;
+    n = t * 1.44269504f + 12582912.0f;                        /* 1.5 * 2^23: rounds to a whole   */
+    power.value = n;                                          /*     number, in the low bits     */
+    exponent = (int)(power.bits & 0x7fffffu) - 0x400000;
+    n -= 12582912.0f;
+    r = (t - n * 0.693359375f) + n * 2.12194440e-4f;          /* ln 2 in two parts               */
+    p = 1.0f / 5040;
+    p = p * r + 1.0f / 720;  p = p * r + 1.0f / 120;  p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;    p = p * r + 0.5f;        p = p * r + 1.0f;       p = p * r + 1.0f;
+    power.bits = (uint32_t)(exponent + 127) << 23;
+    return x == x ? p * power.value : x;
+#endif
+}
+
+/* ----------------------------------------------------------------------------------- >>text --
+ * The built-in tokenizers: one token a character of config.vocabulary, or one a byte. The
+ * end-of-text token comes after the last of them and has no text. Pure functions of the vocabulary
+ * string, searched from its start each time: meant for at most a few hundred characters. */
+
+/* The bytes of the UTF-8 character at text, 1 (NUL too) to 4; 0 if it is none: a byte missing or
+ * astray, a longer form than needed, a surrogate, beyond U+10FFFF. */
+static int grpo__utf8_length(const char *text) {
+    const unsigned char *s = (const unsigned char *)text;
+    int i, a = s[0];
+    int length = a < 0x80 ? 1 : a < 0xC2 || a > 0xF4 ? 0 : a < 0xE0 ? 2 : a < 0xF0 ? 3 : 4;
+    for (i = 1; i < length; i++)
+        if ((s[i] & 0xC0) != 0x80) return 0;
+    if ((a == 0xE0 && s[1] < 0xA0) || (a == 0xF0 && s[1] < 0x90)) return 0;
+    if ((a == 0xED && s[1] >= 0xA0) || (a == 0xF4 && s[1] >= 0x90)) return 0;
+    return length;
+}
+
+static int grpo__saturate(size_t n) { return n > (size_t)INT32_MAX ? INT32_MAX : (int)n; }
+
+/* The index in the vocabulary of a character of so many bytes; -1 if it is not there. */
+static int grpo__find_character(const char *vocabulary, const char *character, int bytes) {
+    int index, length;
+    for (index = 0; *vocabulary; index++, vocabulary += length) {
+        length = grpo__utf8_length(vocabulary);
+        if (length == 0) return -1;
+        if (length == bytes && memcmp(vocabulary, character, (size_t)bytes) == 0) return index;
+    }
+    return -1;
+}
+
+/* The text of one token. Returns its number of bytes: 0 for end-of-text, for no token at all,
+ * and for byte 0, which would end a C string early and hide what follows from a verifier. */
+static int grpo__token_text(const char *vocabulary, int token, char text[4]) {
+    int length;
+    if (!vocabulary) {
+        text[0] = (char)token;
+        return token > 0 && token < 256;
+    }
+    for (; token >= 0 && *vocabulary; vocabulary += length, token--) {
+        length = grpo__utf8_length(vocabulary);
+        if (token == 0) memcpy(text, vocabulary, (size_t)length);
+        if (token == 0 || length == 0) return length;
+    }
+    return 0;
+}
+
+/* Characters + 1 for end-of-text; 257 for raw bytes (NULL). -(1 + byte position) at the first
+ * invalid or repeated character; -1 if the vocabulary is empty. */
+static int grpo__vocabulary_size(const char *vocabulary) {
+    const char *at = vocabulary;
+    int count, bytes;
+    if (!vocabulary) return 257;
+    for (count = 0; *at; at += bytes, count++) {
+        bytes = grpo__utf8_length(at);
+        if (bytes == 0 || grpo__find_character(vocabulary, at, bytes) != count)
+            return -1 - grpo__saturate((size_t)(at - vocabulary));
+    }
+    return count > 0 ? count + 1 : -1;
+}
+
+/* Returns the number of tokens of text, of which at most capacity are written, or
+ * -(1 + byte position) at the first character that is not in the vocabulary. */
+static int grpo__encode_text(const char *vocabulary, const char *text, int *tokens, int capacity) {
+    const char *at = text;
+    size_t count;
+    int bytes = 1;
+    for (count = 0; *at; at += bytes, count++) {
+        int token = (unsigned char)*at;
+        if (vocabulary) {
+            bytes = grpo__utf8_length(at);
+            token = bytes ? grpo__find_character(vocabulary, at, bytes) : -1;
+            if (token < 0) return -1 - grpo__saturate((size_t)(at - text));
+        }
+        if (capacity > 0 && count < (size_t)capacity) tokens[count] = token;
+    }
+    return grpo__saturate(count);
+}
+
+/* Returns the bytes that the tokens need, of which the first capacity are written; no NUL. */
+static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_tokens,
+                             char *text, int capacity) {
+    size_t length = 0;
+    int i, j;
+    for (i = 0; i < num_tokens; i++) {
+        char bytes[4];
+        int n = grpo__token_text(vocabulary, tokens[i], bytes);
+        for (j = 0; j < n; j++, length++)
+            if (capacity > 0 && length < (size_t)capacity) text[length] = bytes[j];
+    }
+    return grpo__saturate(length);
+}
+
+grpo_prompt grpo_question(const char *text, const char *answer) {
+    grpo_prompt p;
+    memset(&p, 0, sizeof p);
+    p.text = text;
+    p.answer = answer;
+    return p;
+}
+
+int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
+    int i, n = grpo__enter(g, "grpo_encode", text && tokens && capacity >= 0, GRPO__EMPTY);
+    if (n) return n;
+    if (g->config.encode) n = g->config.encode(g->config.tokenizer, text, tokens, capacity);
+    else n = grpo__encode_text(g->config.vocabulary, text, tokens, capacity);
+    if (n < 0 && g->config.encode)
+        return grpo__fail(g, GRPO_CALLBACK, "your encode returned %d for \"%.60s\"", n, text);
+    if (n < 0)
+        return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\": byte %d begins a character that is not in "
+                          "the vocabulary", text, -1 - n);
+    if (n > capacity)
+        return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\" has %d tokens, there is room for %d", text,
+                          n, capacity);
+    for (i = 0; i < n; i++)
+        if (tokens[i] < 0 || tokens[i] >= g->config.model.vocab_size)
+            return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\": token %d is %d, not in a "
+                              "vocabulary of %d", text, i, tokens[i], g->config.model.vocab_size);
+    return n;
+}
+
+int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capacity) {
+    int i, n = grpo__enter(g, "grpo_decode", tokens && text && num_tokens >= 0 && capacity > 0,
+                           GRPO__EMPTY);
+    for (i = 0; i < num_tokens && !n; i++)
+        if (tokens[i] < 0 || tokens[i] >= g->config.model.vocab_size)
+            n = grpo__fail(g, GRPO_BAD_INPUT, "grpo_decode: token %d is %d, not in a vocabulary of "
+                           "%d", i, tokens[i], g->config.model.vocab_size);
+    if (n) return n;
+    if (g->config.decode)
+        n = g->config.decode(g->config.tokenizer, tokens, num_tokens, text, capacity - 1);
+    else
+        n = grpo__decode_text(g->config.vocabulary, tokens, num_tokens, text, capacity - 1);
+    if (n < 0) return grpo__fail(g, GRPO_CALLBACK, "your decode returned %d", n);
+    if (n > capacity - 1)
+        return grpo__fail(g, GRPO_BAD_INPUT, "the text of %d tokens needs %d bytes, there is room "
+                          "for %d; raise max_token_bytes", num_tokens, n, capacity - 1);
+    text[n] = 0;
+    return n;
+}
+
+/* ---------------------------------------------------------------------------------- >>model --
+ * The model: one table of parameters, where everything lies in memory, forward, backward. */
+
+/* ---- the table of parameters. All weights are one array: first every matrix (AdamW decays these),
+ * then every vector. q, k, v of a layer are one matrix [(heads + 2 kv_heads) head_dim, H], gate and
+ * up another [2F, H]: their rows are the rows of Hugging Face's separate tensors, one after the
+ * other, so that one product computes all of them and files still see the usual names. */
+typedef struct grpo__module {       /* rows [column, column + out) of one of a layer's matrices  */
+    int matrix, column, out, in;
+} grpo__module;
+
+typedef struct grpo__shape {
+    int H, F, V, Q, KV, QKV;        /* widths; Q = heads * head_dim, KV likewise, QKV = Q + 2 KV */
+    size_t qkv, out, gate_up, down, layer_matrices;  /* offsets within a layer's matrices */
+    size_t norm1, norm2, bias, q_gain, k_gain, layer_vectors; /* ... and within its vectors      */
+    size_t matrices, head, score, first_vector, final_norm, total;   /* of the whole array       */
+    grpo__module modules[GRPO_LORA_TARGETS];
+    int    rank;                    /* of LoRA; 0: none                                          */
+    size_t lora_a[GRPO_LORA_TARGETS], lora_b[GRPO_LORA_TARGETS]; /* offsets within a layer's A, B */
+    size_t layer_a, layer_b, all_a; /* sizes of a layer's A, of its B; of all A                  */
+    size_t trained;                 /* numbers that the optimizer moves                          */
+} grpo__shape;
+
+/* Which heads a model has. */
+static int grpo__has_lm_head(const grpo_model_config *m) { return !m->num_labels; }
+static int grpo__has_score(const grpo_model_config *m) { return m->num_labels || m->value_head; }
+static int grpo__has_own_lm_head(const grpo_model_config *m) {
+    return grpo__has_lm_head(m) && !m->tie_word_embeddings;
+}
+
+/* The seven matrices of a layer that files speak of, in the four that lie in memory. */
+static void grpo__shape_modules(grpo__shape *s) {
+    const grpo__module modules[GRPO_LORA_TARGETS] = {
+        { 0, 0, s->Q, s->H }, { 0, s->Q, s->KV, s->H }, { 0, s->Q + s->KV, s->KV, s->H },
+        { 1, 0, s->H, s->Q }, { 2, 0, s->F, s->H }, { 2, s->F, s->F, s->H }, { 3, 0, s->H, s->F } };
+    memcpy(s->modules, modules, sizeof modules);
+}
+
+static grpo__shape grpo__shape_of(const grpo_model_config *m) {
+    grpo__shape s;
+    size_t H = (size_t)m->hidden_size, layers = (size_t)m->num_hidden_layers;
+    memset(&s, 0, sizeof s);
+    s.H = m->hidden_size; s.F = m->intermediate_size; s.V = m->vocab_size;
+    s.Q = m->num_attention_heads * m->head_dim;
+    s.KV = m->num_key_value_heads * m->head_dim;
+    s.QKV = s.Q + 2 * s.KV;
+    s.out = s.qkv + grpo__size(s.QKV, s.H);
+    s.gate_up = s.out + grpo__size(s.H, s.Q);
+    s.down = s.gate_up + 2 * grpo__size(s.F, s.H);
+    s.layer_matrices = s.down + grpo__size(s.H, s.F);
+    s.norm2 = s.norm1 + H;
+    s.bias = s.norm2 + H;
+    s.q_gain = s.bias + (m->attention_bias ? (size_t)s.QKV : 0);
+    s.k_gain = s.q_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
+    s.layer_vectors = s.k_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
+    s.matrices = grpo__size(s.V, s.H);                        /* after the embedding             */
+    s.score = s.matrices + layers * s.layer_matrices;
+    if (grpo__has_own_lm_head(m)) { s.head = s.score; s.score += grpo__size(s.V, s.H); }
+    s.first_vector = s.score + (grpo__has_score(m) ? H : 0);
+    s.final_norm = s.first_vector + layers * s.layer_vectors;
+    s.total = s.trained = s.final_norm + H;
+    grpo__shape_modules(&s);
+    return s;
+}
+
+/* What LoRA trains: the A of all layers, each as its transpose [in, rank], then all B. */
+static void grpo__shape_lora(grpo__shape *s, const grpo_lora *lora, int layers) {
+    int i;
+    s->rank = lora->rank;
+    for (i = 0; i < GRPO_LORA_TARGETS; i++) {
+        s->lora_a[i] = s->layer_a;
+        s->lora_b[i] = s->layer_b;
+        if (!(lora->targets >> i & 1)) continue;
+        s->layer_a += grpo__size(s->modules[i].in, lora->rank);
+        s->layer_b += grpo__size(s->modules[i].out, lora->rank);
+    }
+    s->all_a = grpo__multiply((size_t)layers, s->layer_a);
+    s->trained = grpo__add(s->all_a, grpo__multiply((size_t)layers, s->layer_b));
+}
+
+/* One tensor under Hugging Face's name. cols 0: a vector of rows numbers. */
+typedef struct grpo__tensor { char name[96]; size_t offset; int rows, cols; } grpo__tensor;
+
+static int grpo__tensors_per_layer(const grpo_model_config *m) {
+    return 9 + (m->attention_bias ? 3 : 0) + (m->qk_norm ? 2 : 0);
+}
+
+static int grpo__num_tensors(const grpo_model_config *m) {
+    return 2 + grpo__has_own_lm_head(m) + grpo__has_score(m)
+         + m->num_hidden_layers * grpo__tensors_per_layer(m);
+}
+
+static grpo__tensor grpo__tensor_of(const char *name, size_t offset, int rows, int cols) {
+    grpo__tensor t;
+    snprintf(t.name, sizeof t.name, "%s", name);
+    t.offset = offset; t.rows = rows; t.cols = cols;
+    return t;
+}
+
+static const char *const grpo__module_names[GRPO_LORA_TARGETS] = {
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+    "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" };
+
+/* The matrix of module i. */
+static grpo__tensor grpo__module_tensor(const grpo__shape *s, int layer, int i) {
+    const size_t at[] = { s->qkv, s->out, s->gate_up, s->down };
+    const grpo__module *m = &s->modules[i];
+    grpo__tensor t = grpo__tensor_of("", s->matrices + (size_t)layer * s->layer_matrices
+                                     + at[m->matrix] + grpo__size(m->column, m->in), m->out, m->in);
+    snprintf(t.name, sizeof t.name, "model.layers.%d.%s.weight", layer, grpo__module_names[i]);
+    return t;
+}
+
+/* Tensor i of a layer; v is where the layer's vectors begin. */
+static grpo__tensor grpo__layer_tensor(const grpo_model_config *c, int layer, int i) {
+    grpo__shape s = grpo__shape_of(c);
+    size_t v = s.first_vector + (size_t)layer * s.layer_vectors, q = (size_t)s.Q;
+    struct { const char *name; size_t offset; int rows, there; } table[] = {
+        { "input_layernorm.weight", v + s.norm1, s.H, 1 },
+        { "post_attention_layernorm.weight", v + s.norm2, s.H, 1 },
+        { "self_attn.q_proj.bias", v + s.bias, s.Q, c->attention_bias },
+        { "self_attn.k_proj.bias", v + s.bias + q, s.KV, c->attention_bias },
+        { "self_attn.v_proj.bias", v + s.bias + q + (size_t)s.KV, s.KV, c->attention_bias },
+        { "self_attn.q_norm.weight", v + s.q_gain, c->head_dim, c->qk_norm },
+        { "self_attn.k_norm.weight", v + s.k_gain, c->head_dim, c->qk_norm }
+    };
+    grpo__tensor t;
+    int row = 0;
+    if (i < GRPO_LORA_TARGETS) return grpo__module_tensor(&s, layer, i);
+    for (i -= GRPO_LORA_TARGETS;; row++) {
+        if (!table[row].there) continue;
+        if (i-- == 0) break;
+    }
+    t = grpo__tensor_of("", table[row].offset, table[row].rows, 0);
+    snprintf(t.name, sizeof t.name, "model.layers.%d.%s", layer, table[row].name);
+    return t;
+}
+
+static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index) {
+    grpo__shape s = grpo__shape_of(m);
+    int per_layer = grpo__tensors_per_layer(m), in_layers = per_layer * m->num_hidden_layers;
+    if (index == 0)
+        return grpo__tensor_of("model.embed_tokens.weight", 0, s.V, s.H);
+    if (index <= in_layers)
+        return grpo__layer_tensor(m, (index - 1) / per_layer, (index - 1) % per_layer);
+    if (index == in_layers + 1)
+        return grpo__tensor_of("model.norm.weight", s.final_norm, s.H, 0);
+    if (index == in_layers + 2 && grpo__has_own_lm_head(m))
+        return grpo__tensor_of("lm_head.weight", s.head, s.V, s.H);
+    return grpo__tensor_of("score.weight", s.score, 1, s.H);
+}
+
+/* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
+typedef struct grpo__layer_state {  /* what backward needs of one layer, each [rows, width]       */
+    void *x, *qkv, *q, *y, *mid, *gate_up;                    /* qkv only if q and k are normed  */
+    float *lse;
+    void *k, *v;                    /* [S, KV], the KV cache                                     */
+} grpo__layer_state;
+
+typedef struct grpo__gradients {    /* of one layer, each [R, width]; dk and dv [S, KV]          */
+    void *qkv, *q, *k, *v, *y, *norm, *gate_up, *act;
+} grpo__gradients;
+
+typedef struct grpo__weights {      /* one model: the policy or the reference                    */
+    float *weights;                 /* B, see grpo__plain                                        */
+    char  *operands;                /* B, one per matrix, in the order of grpo__matrix_at        */
+    int    adapted;                 /* 1: with LoRA's adapters                                   */
+} grpo__weights;
+
+struct grpo__machinery {
+    const grpo_backend *backend;
+    void *context;
+    grpo__shape shape;
+    grpo_heads heads;
+    void *device, *host;            /* the two arenas                                            */
+    int max_rows;                   /* R, rows of one pass                                       */
+    int max_slots;                  /* S, rows of K and V                                        */
+    int kept_rows;                  /* rows whose activations are kept: a pass's or the batch's  */
+    int keeps_batch;                /* 1: while sampling, so that training need not compute them */
+    int staged;                     /* first of the rows in which turns are computed that are    */
+                                    /*     repeated; each is kept elsewhere; 0: there are none   */
+    int kept_used;                  /* rows kept so far                                          */
+    int kept_valid;                 /* 1: the batch's, by the weights as they are                */
+    int max_sequences;              /* of a batch                                                */
+    int max_length;                 /* of a prompt and its completion                            */
+    int head_rows;                  /* rows whose logits exist at one time                       */
+    int words;                      /* of a set of tokens, one bit each                          */
+
+    float *weights, *reference;     /* B, see grpo__plain; reference NULL without beta, and with */
+    char  *operands, *reference_operands;                     /* LoRA. B                         */
+    uint64_t frozen;                /* LoRA: a hash of the model that was loaded; 0: none was    */
+    char  base[GRPO__PATH];         /* and the folder it came from                               */
+    size_t *operand_offsets;        /* [matrices]                                                */
+    float *trained;                 /* B [num_trained] what the optimizer moves: all weights, or */
+                                    /*     LoRA's A and B, the B times alpha / rank              */
+    float *gradient, *adam_m, *adam_v;                        /* B [num_trained]                 */
+    float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: kept
+                                       apart so that the order of sums is that of the rows       */
+    grpo__layer_state *layers;      /* [num_hidden_layers + 1], of kept_rows; the last has only x */
+    grpo_array *kept_list, *kept_arrays;                      /* those; host and B               */
+    int num_kept_arrays;
+    grpo__layer_state once;         /* [R] of the layer at hand, where nothing is kept           */
+    grpo__gradients d;
+    void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward redoes them      */
+    void  *inner, *dinner;          /* B [R, rank] x A^T of an adapter, and its gradient         */
+    void  *dx, *hidden, *dhidden;   /* B [R, H] residual's gradient; final norm's output; its    */
+    float *rstd;                    /* B [R] of the last norm                                    */
+    void  *logits;                  /* B [head_rows, V]                                          */
+    void  *ref_hidden, *ref_logits; /* B [R, H], [head_rows, V] of the reference, for exact KL   */
+    float *kl, *dkl;                /* B [R], for the same; or NULL                              */
+    float *values;                  /* B [R] of the scalar head, then their gradient             */
+    float *turns;                   /* B [max_length, {cos, sin}, head_dim / 2]                  */
+    uint32_t *kept;                 /* B [max_sequences, L, words] sets sampled from, or NULL    */
+    uint32_t *kept_scratch;         /* B [R, words] where they need not be remembered            */
+    float *dlogprobs, *dentropies;  /* B [targets], B [R]                                        */
+    float *logprobs, *entropies, *uniforms;                   /* B [drawn], see grpo__max_drawn  */
+    int   *drawn;                   /* B [drawn]                                                 */
+
+    int   *index_host, *index;      /* the integers of one pass, on the host and the backend     */
+    int    index_used, index_size;
+    int   *map;                     /* [targets] which token of the batch a target is            */
+    float *exchange;                /* [2 drawn] floats on their way to or from the backend      */
+    int   *exchange_tokens;         /* [drawn]                                                   */
+
+    grpo_config made;               /* the config as it was at grpo_new(): it shaped all this    */
+    int stage;                      /* how far the batch is: GRPO__EMPTY ...                     */
+    grpo_sampling sampling;         /* that the batch was sampled with                           */
+    grpo_prompt *prompts;           /* [max_sequences]                                           */
+    uint64_t *keys;                 /* [max_sequences] of a prompt's random numbers              */
+    int   *slots;                   /* [max_sequences] first slot of a prompt while sampling     */
+    int   *prompt_rows;             /* [max_sequences] first kept row of a prompt                */
+    int   *token_rows;              /* [max_sequences, L] kept row of a completion's token       */
+    int   *active;                  /* [max_sequences] sequences still being sampled             */
+    int   *lengths, *drawn_tokens;  /* [max_sequences]; [max_sequences, L], as sampled           */
+    float *drawn_logprobs, *drawn_entropies;                  /* [max_sequences, L]              */
+    float *new_logprobs, *new_entropies, *new_dlogprobs;      /* [max_sequences, L], packed      */
+    float *drawn_elsewhere;         /* the same; log pi_sampling after grpo_adopt()              */
+    float *new_kl, *new_dkl;        /* the same, for exact KL; or NULL                           */
+    float *new_values, *new_dvalues;                          /* the same, for a scalar head     */
+    int   *step_offsets, *step_ends;                          /* [max_sequences + 1]; [.., L]    */
+    float *step_rewards;            /* [max_sequences, L] for process supervision; or NULL       */
+    unsigned char *equal;           /* [max_sequences] groups whose rewards are all equal        */
+    unsigned char *idle;            /* [max_sequences] groups without any gradient               */
+    char  *text, *prompt_text;      /* [max_sequences] completions; prompts given as tokens      */
+    size_t text_stride, prompt_text_stride;
+};
+
+/* All is well with the backend, or not. */
+static int grpo__device_check(grpo *g) {
+    const char *error = g->machinery->backend->error(g->machinery->context);
+    if (!error) return GRPO_OK;
+    return grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error);
+}
+
+enum { GRPO__QKV, GRPO__OUT, GRPO__GATE_UP, GRPO__DOWN, GRPO__MATRICES_PER_LAYER };
+
+/* Where number offset of the model lies in backend memory. With LoRA that is the embedding, all
+ * vectors, and, as if they were behind the model, the adapters; a frozen matrix is only its
+ * operand: NULL. */
+static float *grpo__plain(const grpo__shape *s, float *weights, size_t offset) {
+    if (!s->rank || offset < s->matrices) return weights + offset;
+    return offset < s->first_vector ? NULL : weights + (offset - s->first_vector + s->matrices);
+}
+
+/* Matrix i of the model itself: four per layer; then the LM head (which may be the embedding); then
+ * the scalar head as a row, and the same numbers as a column, for its backward. */
+typedef struct grpo__matrix { size_t offset; int rows, cols; } grpo__matrix;
+
+static grpo__matrix grpo__matrix_shape(const grpo *g, int i) {
+    const grpo__shape *s = &g->machinery->shape;
+    const grpo__matrix table[GRPO__MATRICES_PER_LAYER + 3] = {
+        { s->qkv, s->QKV, s->H }, { s->out, s->H, s->Q },
+        { s->gate_up, 2 * s->F, s->H }, { s->down, s->H, s->F },
+        { s->head, s->V, s->H }, { s->score, 1, s->H }, { s->score, s->H, 1 } };
+    int layer = i / GRPO__MATRICES_PER_LAYER, which = i % GRPO__MATRICES_PER_LAYER;
+    grpo__matrix m;
+    if (layer >= g->config.model.num_hidden_layers)
+        which = i - GRPO__MATRICES_PER_LAYER * (g->config.model.num_hidden_layers - 1)
+              + !grpo__has_lm_head(&g->config.model);
+    m = table[which];
+    if (which < GRPO__MATRICES_PER_LAYER)
+        m.offset += s->matrices + (size_t)layer * s->layer_matrices;
+    return m;
+}
+
+static int grpo__num_model_matrices(const grpo *g) {
+    return g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER
+         + grpo__has_lm_head(&g->config.model) + 2 * grpo__has_score(&g->config.model);
+}
+
+/* ---- LoRA. An adapter is of one module of one layer. Its A lies as A^T [in, rank], so that x A^T
+ * is the product that a matrix's dx is, and dx += (dy B) A the one that y is, which can add. Its B
+ * has the factor alpha / rank in it: no product multiplies by it. */
+typedef struct grpo__adapter { int layer, module; } grpo__adapter;
+
+/* How many adapters the first so many modules of a layer have. */
+static int grpo__count_adapters(const grpo *g, int modules) {
+    int n = 0;
+    while (modules-- > 0) n += g->config.lora.targets >> modules & 1;
+    return g->config.lora.rank ? n : 0;
+}
+
+static int grpo__num_adapters(const grpo *g) {
+    return grpo__count_adapters(g, GRPO_LORA_TARGETS) * g->config.model.num_hidden_layers;
+}
+
+static grpo__adapter grpo__adapter_at(const grpo *g, int index) {
+    int per_layer = grpo__count_adapters(g, GRPO_LORA_TARGETS);
+    grpo__adapter a = { index / per_layer, 0 };
+    while (grpo__count_adapters(g, a.module + 1) <= index % per_layer) a.module++;
+    return a;
+}
+
+/* Its A^T (which 0), or its B (1). The offset counts from the first trained number. */
+static grpo__matrix grpo__adapter_shape(const grpo *g, grpo__adapter a, int which) {
+    const grpo__shape *s = &g->machinery->shape;
+    grpo__matrix m;
+    m.rows = which ? s->modules[a.module].out : s->modules[a.module].in;
+    m.cols = s->rank;
+    m.offset = which ? s->all_a + (size_t)a.layer * s->layer_b + s->lora_b[a.module]
+                     : (size_t)a.layer * s->layer_a + s->lora_a[a.module];
+    return m;
+}
+
+static int grpo__num_matrices(const grpo *g) {
+    return grpo__num_model_matrices(g) + 2 * grpo__num_adapters(g);
+}
+
+/* Matrix i: the model's, then A^T and B of each adapter. weights and operands are NULL while only
+ * the shape is asked for. */
+static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i) {
+    const grpo__shape *s = &g->machinery->shape;
+    const int widths[] = { s->QKV, s->H, 2 * s->F, s->H };
+    int first = grpo__num_model_matrices(g), adapter = i >= first;
+    grpo__matrix shape;
+    grpo_matrix m;
+    if (adapter) {
+        grpo__adapter a = grpo__adapter_at(g, (i - first) / 2);
+        shape = grpo__adapter_shape(g, a, (i - first) % 2);
+        m.y_stride = (i - first) % 2 ? widths[s->modules[a.module].matrix] : shape.rows;
+        shape.offset += s->total;
+    } else {
+        shape = grpo__matrix_shape(g, i);
+        m.y_stride = shape.rows;
+    }
+    m.rows = shape.rows;
+    m.cols = shape.cols;
+    m.weights = w->weights ? grpo__plain(s, w->weights, shape.offset) : NULL;
+    m.operand = w->operands ? w->operands + g->machinery->operand_offsets[i] : NULL;
+    return m;
+}
+
+/* Is there such an adapter, and does it add to this matrix of its layer? */
+static int grpo__has_adapter(const grpo *g, grpo__adapter a, int which) {
+    return g->config.lora.targets >> a.module & 1
+        && g->machinery->shape.modules[a.module].matrix == which;
+}
+
+static grpo_matrix grpo__adapter_matrix(const grpo *g, const grpo__weights *w, grpo__adapter a,
+                                        int which) {
+    int before = a.layer * grpo__count_adapters(g, GRPO_LORA_TARGETS)
+               + grpo__count_adapters(g, a.module);
+    return grpo__matrix_at(g, w, grpo__num_model_matrices(g) + 2 * before + which);
+}
+
+/* The tensors that the optimizer moves, where they lie among the trained numbers: the model's, or
+ * by PEFT's names those of LoRA, A turned. */
+static int grpo__num_trained_tensors(const grpo *g) {
+    return g->config.lora.rank ? 2 * grpo__num_adapters(g) : grpo__num_tensors(&g->config.model);
+}
+
+static grpo__tensor grpo__trained_tensor(const grpo *g, int i) {
+    grpo__adapter a;
+    grpo__matrix m;
+    grpo__tensor t;
+    if (!g->config.lora.rank) return grpo__tensor_at(&g->config.model, i);
+    a = grpo__adapter_at(g, i / 2);
+    m = grpo__adapter_shape(g, a, i % 2);
+    t = grpo__tensor_of("", m.offset, i % 2 ? m.rows : m.cols, i % 2 ? m.cols : m.rows);
+    snprintf(t.name, sizeof t.name, "base_model.model.model.layers.%d.%s.lora_%c.weight", a.layer,
+             grpo__module_names[a.module], i % 2 ? 'B' : 'A');
+    return t;
+}
+
+static grpo_matrix grpo__lm_head(const grpo *g, const grpo__weights *w) {
+    return grpo__matrix_at(g, w, g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER);
+}
+
+static grpo__weights grpo__model(const grpo *g, int model) {
+    const struct grpo__machinery *w = g->machinery;
+    grpo__weights m;
+    m.weights = model == GRPO_REFERENCE && w->reference ? w->reference : w->weights;
+    m.operands = model == GRPO_REFERENCE && w->reference ? w->reference_operands : w->operands;
+    m.adapted = w->shape.rank && model == GRPO_POLICY;        /* without, it is the reference    */
+    return m;
+}
+
+/* To be called whenever trained weights have moved. */
+static void grpo__weights_changed(grpo *g, int model) {
+    grpo__weights w = grpo__model(g, model);
+    int i = g->config.lora.rank ? grpo__num_model_matrices(g) : 0;
+    if (model == GRPO_POLICY) g->machinery->kept_valid = 0;
+    for (; i < grpo__num_matrices(g); i++) {
+        grpo_matrix m = grpo__matrix_at(g, &w, i);
+        g->machinery->backend->prepare(g->machinery->context, &m);
+    }
+}
+
+/* n numbers of the policy's own weights, from number offset on, all of one tensor: from the host
+ * (to NULL), or to it. A tied LM head that is frozen lies in two places. */
+static void grpo__move_weights(const grpo *g, size_t offset, const float *from, float *to,
+                               size_t n) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    grpo__weights policy = grpo__model(g, GRPO_POLICY);
+    float *plain = grpo__plain(&w->shape, w->weights, offset);
+    int i;
+    if (plain && to) b->download(w->context, to, plain, n * sizeof(float));
+    if (plain && !to) b->upload(w->context, plain, from, n * sizeof(float));
+    if (!w->shape.rank || (plain && to)) return;
+    for (i = 0; i < grpo__num_model_matrices(g); i++) {
+        grpo__matrix shape = grpo__matrix_shape(g, i);
+        size_t size = grpo__size(shape.rows, shape.cols);
+        grpo_matrix m = grpo__matrix_at(g, &policy, i);
+        if (offset < shape.offset || offset - shape.offset >= size) continue;
+        if (to) b->read_operand(w->context, to, &m, offset - shape.offset, n);
+        else b->write_operand(w->context, &m, offset - shape.offset, from, n);
+    }
+}
+
+/* Weights from the seed: matrices N(0, initializer_range), with the two that write into the
+ * residual stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. */
+static void grpo__initialize_tensor(grpo *g, const grpo__tensor *t) {
+    float staging[1024], range = g->config.model.initializer_range;
+    float constant = strstr(t->name, "bias") ? 0.0f : 1.0f;
+    size_t n = grpo__size(t->rows, t->cols ? t->cols : 1), at, count, i;
+    if (strstr(t->name, "o_proj") || strstr(t->name, "down_proj"))
+        range /= sqrtf(2.0f * (float)g->config.model.num_hidden_layers);
+    for (at = 0; at < n; at += count) {
+        count = n - at < 1024 ? n - at : 1024;
+        for (i = 0; i < count; i++)
+            staging[i] = !t->cols ? constant : range == 0 ? 0
+                       : range * grpo__normal(g->config.seed, t->offset + at + i);
+        grpo__move_weights(g, t->offset + at, staging, NULL, count);
+    }
+}
+
+/* LoRA begins with the model as it is: B = 0, and A uniform within +-1 / sqrt(in), as in PEFT. */
+static void grpo__initialize_adapters(grpo *g) {
+    const struct grpo__machinery *w = g->machinery;
+    float staging[1024];
+    int a;
+    w->backend->zero(w->context, w->trained, w->shape.trained * sizeof(float));
+    for (a = 0; a < grpo__num_adapters(g); a++) {
+        grpo__matrix m = grpo__adapter_shape(g, grpo__adapter_at(g, a), 0);
+        size_t n = grpo__size(m.rows, m.cols), at, count, i;
+        for (at = 0; at < n; at += count) {
+            count = n - at < 1024 ? n - at : 1024;
+            for (i = 0; i < count; i++)
+                staging[i] = (2 * grpo_uniform(g->config.seed, UINT64_MAX, 0, 0, m.offset + at + i)
+                              - 1) / sqrtf((float)m.rows);
+            w->backend->upload(w->context, w->trained + m.offset + at, staging,
+                               count * sizeof(float));
+        }
+    }
+}
+
+static void grpo__initialize(grpo *g) {
+    int i;
+    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
+        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+        grpo__initialize_tensor(g, &t);
+    }
+    if (g->config.lora.rank) grpo__initialize_adapters(g);
+    grpo__weights_changed(g, GRPO_POLICY);
+}
+
+/* The angle by which pair i turns at each position: theta^(-2 i / head_dim). linear divides it by
+ * factor; llama3 (transformers' modeling_rope_utils) leaves it if it turns high_freq_factor times
+ * or more in the original context, divides it up to low_freq_factor times, and blends between. */
+static double grpo__rope_angle(const grpo_model_config *m, int i) {
+    const grpo_rope_scaling *s = &m->rope_scaling;
+    double angle = pow((double)m->rope_theta, -2.0 * i / m->head_dim), kept = 0;
+    if (s->rope_type == GRPO_ROPE_DEFAULT) return angle;
+    if (s->rope_type == GRPO_ROPE_LLAMA3) {
+        double times = s->original_max_position_embeddings * angle / 6.283185307179586;
+        kept = (times - (double)s->low_freq_factor)
+             / ((double)s->high_freq_factor - (double)s->low_freq_factor);
+        kept = kept < 0 ? 0 : kept > 1 ? 1 : kept;
+    }
+    return angle * (kept + (1 - kept) / (double)s->factor);
+}
+
+/* turns[position] = cosines and sines of position times the angles */
+static void grpo__initialize_turns(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    int d = g->config.model.head_dim, position, i;
+    float row[512];
+    for (position = 0; position < w->max_length; position++)
+        for (i = 0; i < d; i++) {
+            double angle = position * grpo__rope_angle(&g->config.model, i % (d / 2));
+            int at = i % 512;
+            row[at] = (float)(i < d / 2 ? cos(angle) : sin(angle));
+            if (at == 511 || i == d - 1)
+                w->backend->upload(w->context, w->turns + grpo__size(position, d) + (i - at), row,
+                                   (size_t)(at + 1) * sizeof(float));
+        }
+}
+
+/* ---- the rows of a pass are described by integers, built on the host and sent in one piece */
+typedef struct grpo__pass {
+    grpo_rows rows;                 /* B                                                         */
+    grpo_targets targets;           /* B; its rows are the head's                                */
+    const int *head_rows;           /* B [targets.num_rows] the rows that go through the head    */
+    int num_targets;
+    const int *target_offsets;      /* host copy of targets.offsets                              */
+    int what;                       /* GRPO__SCORE ...: what is kept of it                       */
+    int first_kept;                 /* GRPO__KEEP: where its rows go among the kept ones         */
+    const int *kept;                /* B [num_rows] kept rows of a pass already computed, or NULL */
+} grpo__pass;
+
+enum { GRPO__SCORE,                 /* nothing                                                   */
+       GRPO__SAMPLE,                /* K and V in the cache, for the tokens to come              */
+       GRPO__KEEP };                /* K, V and what backward needs                              */
+
+/* The arrays of a layer that backward needs, with their rows' bytes; how many. */
+static int grpo__layer_arrays(const grpo *g, const grpo__layer_state *a, grpo_array list[7]) {
+    const grpo__shape *s = &g->machinery->shape;
+    size_t size = g->machinery->backend->element_size;
+    size_t heads = (size_t)g->machinery->heads.num_heads;
+    const grpo_array all[7] = {
+        { (char *)a->x, (size_t)s->H * size }, { (char *)a->q, (size_t)s->Q * size },
+        { (char *)a->y, (size_t)s->Q * size }, { (char *)a->mid, (size_t)s->H * size },
+        { (char *)a->gate_up, 2 * (size_t)s->F * size },
+        { (char *)(void *)a->lse, heads * sizeof(float) },
+        { (char *)a->qkv, (size_t)s->QKV * size } };
+    memcpy(list, all, sizeof all);
+    return g->config.model.qk_norm ? 7 : 6;
+}
+
+/* Those of all layers, and what leaves the last one: for rows that the backend moves by itself. */
+static void grpo__list_kept_arrays(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    int i, layers = g->config.model.num_hidden_layers;
+    for (i = 0; i < layers; i++)
+        w->num_kept_arrays += grpo__layer_arrays(g, &w->layers[i],
+                                                 w->kept_list + w->num_kept_arrays);
+    w->kept_list[w->num_kept_arrays] = w->kept_list[0];       /* as wide as the first            */
+    w->kept_list[w->num_kept_arrays++].at = (char *)w->layers[layers].x;
+    w->backend->upload(w->context, w->kept_arrays, w->kept_list,
+                       (size_t)w->num_kept_arrays * sizeof *w->kept_list);
+}
+
+static int *grpo__index(grpo *g, int count) {
+    int *at = g->machinery->index_host + g->machinery->index_used;
+    g->machinery->index_used += (count + 15) & ~15;
+    return at;
+}
+
+static int *grpo__on_device(const grpo *g, const int *host) {
+    return g->machinery->index + (host - g->machinery->index_host);
+}
+
+static void grpo__send_index(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    w->backend->upload(w->context, w->index, w->index_host,
+                       (size_t)w->index_used * sizeof(int));
+}
+
+/* Element i of an array in backend memory. */
+static void *grpo__element(const grpo *g, void *array, size_t i) {
+    return (char *)array + i * g->machinery->backend->element_size;
+}
+
+/* A layer's vectors, or their gradients; B, NULL where there is none. */
+typedef struct grpo__vectors { float *norm1, *norm2, *bias, *q_gain, *k_gain; } grpo__vectors;
+
+static grpo__vectors grpo__vectors_of(const grpo *g, float *array, int layer) {
+    const grpo__shape *s = &g->machinery->shape;
+    const grpo_model_config *m = &g->config.model;
+    float *at = grpo__plain(s, array, s->first_vector + (size_t)layer * s->layer_vectors);
+    grpo__vectors v;
+    v.norm1 = at + s->norm1;
+    v.norm2 = at + s->norm2;
+    v.bias = m->attention_bias ? at + s->bias : NULL;
+    v.q_gain = m->qk_norm ? at + s->q_gain : NULL;
+    v.k_gain = m->qk_norm ? at + s->k_gain : NULL;
+    return v;
+}
+
+static grpo__vectors grpo__vector_gradients(const grpo *g, int layer) {
+    grpo__vectors none = { NULL, NULL, NULL, NULL, NULL };
+    return g->config.lora.rank ? none : grpo__vectors_of(g, g->machinery->gradient, layer);
+}
+
+/* Layer's activations from a row on. */
+static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *layer, int row) {
+    const grpo__shape *n = &g->machinery->shape;
+    grpo__layer_state a = *layer;
+    a.x = grpo__element(g, a.x, grpo__size(row, n->H));
+    a.q = grpo__element(g, a.q, grpo__size(row, n->Q));
+    a.y = grpo__element(g, a.y, grpo__size(row, n->Q));
+    a.mid = grpo__element(g, a.mid, grpo__size(row, n->H));
+    a.gate_up = grpo__element(g, a.gate_up, grpo__size(row, 2 * n->F));
+    a.lse += grpo__size(row, g->machinery->heads.num_heads);
+    if (g->config.model.qk_norm) a.qkv = grpo__element(g, a.qkv, grpo__size(row, n->QKV));
+    return a;
+}
+
+/* The residual stream [R, H] that enters a layer; after the last layer, that leaves it. */
+static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
+    const struct grpo__machinery *m = g->machinery;
+    if (pass->what != GRPO__KEEP) return m->once.x;
+    return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_kept, m->shape.H));
+}
+
+/* y = x W^T + bias + residual with one of a layer's matrices, and y += (x A^T) B^T with each of its
+ * adapters, into the columns of y that are its module's. */
+static void grpo__layer_product(grpo *g, const grpo__weights *w, int layer, int which, void *y,
+                                const void *x, const float *bias, const void *residual, int n) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo_matrix matrix = grpo__matrix_at(g, w, GRPO__MATRICES_PER_LAYER * layer + which);
+    grpo__adapter a = { layer, 0 };
+    m->backend->matmul(m->context, y, x, &matrix, bias, residual, n);
+    for (; w->adapted && a.module < GRPO_LORA_TARGETS; a.module++) {
+        void *columns = grpo__element(g, y, (size_t)m->shape.modules[a.module].column);
+        grpo_matrix A, B;
+        if (!grpo__has_adapter(g, a, which)) continue;
+        A = grpo__adapter_matrix(g, w, a, 0);
+        B = grpo__adapter_matrix(g, w, a, 1);
+        m->backend->matmul_dx(m->context, m->inner, x, &A, n);
+        m->backend->matmul(m->context, columns, m->inner, &B, NULL, columns, n);
+    }
+}
+
+/* x [R, H] of this layer -> x of the next. If nothing is kept, both are the same memory. */
+static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer,
+                                const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    grpo__vectors v = grpo__vectors_of(g, w->weights, layer);
+    grpo__layer_state a = m->once;
+    void *next = grpo__stream(g, pass, layer + 1), *c = m->context;
+    float eps = g->config.model.rms_norm_eps;
+    int n = pass->rows.num_rows, H = m->shape.H;
+    if (pass->what == GRPO__KEEP) a = grpo__from_row(g, &m->layers[layer], pass->first_kept);
+    if (pass->what != GRPO__SCORE) { a.k = m->layers[layer].k; a.v = m->layers[layer].v; }
+    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, v.norm1, n, H, eps);
+    grpo__layer_product(g, w, layer, GRPO__QKV, a.qkv, m->norm, v.bias, NULL, n);
+    b->rotate(c, a.q, a.k, a.v, a.qkv, m->turns, v.q_gain, v.k_gain, eps, &pass->rows, &m->heads);
+    b->attention(c, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
+    grpo__layer_product(g, w, layer, GRPO__OUT, a.mid, a.y, NULL, a.x, n);
+    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, v.norm2, n, H, eps);
+    grpo__layer_product(g, w, layer, GRPO__GATE_UP, a.gate_up, m->norm, NULL, NULL, n);
+    b->swiglu(c, m->act, a.gate_up, n, m->shape.F);
+    grpo__layer_product(g, w, layer, GRPO__DOWN, next, m->act, NULL, a.mid, n);
+}
+
+/* A layer's activations, rows in the order of the pass. */
+static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    const grpo__layer_state *from = &m->layers[layer];
+    grpo__layer_state to = m->once;
+    grpo_array x[7], y[7];
+    int i, count;
+    if (!pass->kept) return *from;
+    to.k = from->k; to.v = from->v;
+    count = grpo__layer_arrays(g, from, x);
+    grpo__layer_arrays(g, &to, y);
+    for (i = 0; i < count; i++)
+        b->gather(m->context, y[i].at, x[i].at, pass->kept, pass->rows.num_rows, x[i].row);
+    return to;
+}
+
+/* dx = dy W, and where W is trained, dW += dy^T x, dbias += dy. For each adapter, with u = x A^T:
+ * dB += dy^T u,  du = dy B,  dA += du^T x,  dx += du A. */
+static void grpo__layer_product_backward(grpo *g, int layer, int which, void *dx, float *dbias,
+                                         const void *dy, const void *x, int n) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    void *c = m->context;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    int index = GRPO__MATRICES_PER_LAYER * layer + which;
+    grpo_matrix matrix = grpo__matrix_at(g, &w, index);
+    grpo__adapter a = { layer, 0 };
+    if (!w.adapted)
+        b->matmul_dw(c, m->gradient + grpo__matrix_shape(g, index).offset, dbias, dy, x, &matrix,
+                     n);
+    b->matmul_dx(c, dx, dy, &matrix, n);
+    for (; w.adapted && a.module < GRPO_LORA_TARGETS; a.module++) {
+        const void *columns = grpo__element(g, (void *)(uintptr_t)dy,
+                                            (size_t)m->shape.modules[a.module].column);
+        grpo_matrix A, B;
+        if (!grpo__has_adapter(g, a, which)) continue;
+        A = grpo__adapter_matrix(g, &w, a, 0);
+        B = grpo__adapter_matrix(g, &w, a, 1);
+        b->matmul_dx(c, m->inner, x, &A, n);
+        b->matmul_dw(c, m->gradient + (B.weights - m->trained), NULL, columns, m->inner, &B, n);
+        b->matmul_dx(c, m->dinner, columns, &B, n);
+        b->matmul_dw(c, m->gradient + (A.weights - m->trained), NULL, x, m->dinner, &A, n);
+        b->matmul(c, dx, m->dinner, &A, NULL, dx, n);
+    }
+}
+
+/* The same nine lines backwards. dx [R, H] holds the gradient of the layer's output and leaves with
+ * that of its input. */
+static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    const grpo__shape *s = &m->shape;
+    grpo__vectors v = grpo__vectors_of(g, m->weights, layer);
+    grpo__vectors dv = grpo__vector_gradients(g, layer);
+    grpo__layer_state a = grpo__recall(g, layer, pass);
+    grpo__gradients d = m->d;
+    void *c = m->context;
+    float eps = g->config.model.rms_norm_eps;
+    int n = pass->rows.num_rows;
+    /* next = mid + act down^T */
+    b->swiglu(c, m->act, a.gate_up, n, s->F);
+    grpo__layer_product_backward(g, layer, GRPO__DOWN, d.act, NULL, m->dx, m->act, n);
+    b->swiglu_backward(c, d.gate_up, d.act, a.gate_up, n, s->F);
+    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, v.norm2, n, s->H, eps);
+    grpo__layer_product_backward(g, layer, GRPO__GATE_UP, d.norm, NULL, d.gate_up, m->norm, n);
+    b->rmsnorm_backward(c, m->dx, dv.norm2, d.norm, a.mid, m->rstd, NULL, v.norm2, n, s->H);
+    /* mid = x + y out^T */
+    grpo__layer_product_backward(g, layer, GRPO__OUT, d.y, NULL, m->dx, a.y, n);
+    b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
+    b->rotate_backward(c, d.qkv, dv.q_gain, dv.k_gain, d.q, d.k, d.v, a.qkv, m->turns, v.q_gain,
+                       v.k_gain, eps, &pass->rows, &m->heads);
+    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, v.norm1, n, s->H, eps);
+    grpo__layer_product_backward(g, layer, GRPO__QKV, d.norm, dv.bias, d.qkv, m->norm, n);
+    b->rmsnorm_backward(c, m->dx, dv.norm1, d.norm, a.x, m->rstd, NULL, v.norm1, n, s->H);
+}
+
+/* x -> hidden [head rows, H], the normed last state of the rows that go through the head. */
+static void grpo__final_norm(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+                             const void *x, void *hidden) {
+    const struct grpo__machinery *m = g->machinery;
+    m->backend->rmsnorm(m->context, hidden, m->rstd, x, pass->head_rows,
+                        grpo__plain(&m->shape, w->weights, m->shape.final_norm),
+                        pass->targets.num_rows, m->shape.H, g->config.model.rms_norm_eps);
+}
+
+/* Tokens -> hidden */
+static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+                               void *hidden) {
+    const struct grpo__machinery *m = g->machinery;
+    int layer, layers = g->config.model.num_hidden_layers;
+    m->backend->embed(m->context, grpo__stream(g, pass, 0), w->weights, pass->rows.tokens,
+                      pass->rows.num_rows, m->shape.H);
+    for (layer = 0; layer < layers; layer++) grpo__layer_forward(g, w, layer, pass);
+    grpo__final_norm(g, w, pass, grpo__stream(g, pass, layers), hidden);
+}
+
+/* hidden again, of a pass that sampling computed */
+static void grpo__recall_hidden(grpo *g, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    m->backend->gather(m->context, m->once.x, m->layers[g->config.model.num_hidden_layers].x,
+                       pass->kept, pass->rows.num_rows,
+                       (size_t)m->shape.H * m->backend->element_size);
+    grpo__final_norm(g, &w, pass, m->once.x, m->hidden);
+}
+
+/* dhidden [head rows, H] -> gradient of every weight below the head. */
+static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
+    int frozen = g->config.lora.rank > 0;
+    b->zero(m->context, m->dx, grpo__size(n, m->shape.H) * b->element_size);
+    b->rmsnorm_backward(m->context, m->dx, frozen ? NULL : m->gradient + m->shape.final_norm,
+                        m->dhidden, pass->kept ? m->once.x : m->layers[layers].x, m->rstd,
+                        pass->head_rows, grpo__plain(&m->shape, m->weights, m->shape.final_norm),
+                        pass->targets.num_rows, m->shape.H);
+    for (layer = layers; layer-- > 0; ) grpo__layer_backward(g, layer, pass);
+    if (frozen) return;
+    b->embed_backward(m->context, m->dembed ? m->dembed : m->gradient, m->dx, pass->rows.tokens,
+                      n, m->shape.H);
+}
+
+/* The targets of head rows [first, first + n) of a pass. */
+static grpo_targets grpo__targets_of(const grpo__pass *pass, int first, int n) {
+    grpo_targets t = pass->targets;
+    t.num_rows = n;
+    t.offsets += first;
+    if (t.kept_rows) t.kept_rows += first;
+    return t;
+}
+
+/* Logits of head rows [first, first + n) from their hidden states. */
+static void grpo__logits(grpo *g, int model, void *logits, void *hidden, int first, int n) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo__weights w = grpo__model(g, model);
+    grpo_matrix head = grpo__lm_head(g, &w);
+    m->backend->matmul(m->context, logits, grpo__element(g, hidden, grpo__size(first, m->shape.H)),
+                       &head, NULL, NULL, n);
+}
+
+/* Hidden states -> log-probs [targets], entropies [head rows] and, if asked for, exact KL [head
+ * rows], in blocks of rows: all logits never exist at once. */
+static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+                               int with_kl) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo_matrix head = grpo__lm_head(g, w);
+    int first, n;
+    for (first = 0; first < pass->targets.num_rows; first += n) {
+        grpo_targets t;
+        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
+        t = grpo__targets_of(pass, first, n);
+        m->backend->logprobs(m->context, m->logprobs, m->entropies + first, m->logits, with_kl,
+                             grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &head, &t);
+        if (!with_kl) continue;
+        grpo__logits(g, GRPO_REFERENCE, m->ref_logits, m->ref_hidden, first, n);
+        m->backend->kl(m->context, m->kl + first, m->logits, m->ref_logits, m->shape.V, &t);
+    }
+}
+
+/* d(loss)/d(logprobs) [targets] and, where asked for, d(loss)/d(entropies) and d(loss)/d(kl) [head
+ * rows] -> dhidden, and the head's gradient. The logits are computed again, then become their own
+ * gradient in place. */
+static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy, int with_kl) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    grpo_matrix head = grpo__lm_head(g, &w);
+    int first, n;
+    for (first = 0; first < pass->targets.num_rows; first += n) {
+        size_t at = grpo__size(first, m->shape.H);
+        grpo_targets t;
+        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
+        t = grpo__targets_of(pass, first, n);
+        grpo__logits(g, GRPO_POLICY, m->logits, m->hidden, first, n);
+        if (with_kl) {
+            grpo__logits(g, GRPO_REFERENCE, m->ref_logits, m->ref_hidden, first, n);
+            b->kl_backward(m->context, m->ref_logits, m->logits, m->dkl + first, m->shape.V, &t);
+        }
+        b->logprobs_backward(m->context, m->logits, m->dlogprobs,
+                             with_entropy ? m->dentropies + first : NULL,
+                             with_kl ? m->ref_logits : NULL, m->shape.V, &t);
+        if (!w.adapted)
+            b->matmul_dw(m->context, m->gradient + m->shape.head, NULL, m->logits,
+                         grpo__element(g, m->hidden, at), &head, n);
+        b->matmul_dx(m->context, grpo__element(g, m->dhidden, at), m->logits, &head, n);
+    }
+}
+
+/* The scalar head: hidden -> values [head rows]. */
+static void grpo__score_forward(grpo *g, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 2);
+    int first, n;
+    for (first = 0; first < pass->targets.num_rows; first += n) {
+        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
+        m->backend->matmul(m->context, m->logits,
+                           grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &score, NULL,
+                           NULL, n);
+        m->backend->to_floats(m->context, m->values + first, m->logits, (size_t)n);
+    }
+}
+
+/* d(loss)/d(values) [head rows] -> the head's gradient, and dhidden: added to what the LM head left
+ * there, if there is one. */
+static void grpo__score_backward(grpo *g, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    grpo__weights w = grpo__model(g, GRPO_POLICY);
+    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 2);
+    grpo_matrix column = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 1);
+    int first, n;
+    for (first = 0; first < pass->targets.num_rows; first += n) {
+        void *dhidden = grpo__element(g, m->dhidden, grpo__size(first, m->shape.H));
+        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
+        b->from_floats(m->context, m->logits, m->values + first, (size_t)n);
+        b->matmul_dw(m->context, m->gradient + m->shape.score, NULL, m->logits,
+                     grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &score, n);
+        b->matmul(m->context, dhidden, m->logits, &column, NULL,
+                  grpo__has_lm_head(&g->config.model) ? dhidden : NULL, n);
+    }
+}
+
+/* ------------------------------------------------------------------------------- >>sampling --
+ * One row of logits z[vocab] -> filter -> token -> log-prob, and back. With K the tokens that the
+ * filters keep, T the temperature and x_v = (z_v - max_K z) / T:
+ *
+ *     S = sum_K e^x,     p_v = e^x_v / S  for v in K, else 0,     H = -sum_K p log p
+ *
+ * Sampling and training call this code with the same K, so their log-probs are the same bits. */
+
+/* Can these settings exclude a token? Then the sets that remain must be remembered. */
+static int grpo__filters(const grpo_sampling *s) {
+    return s->temperature == 0 || s->top_k > 0 || s->top_p < 1 || s->min_p > 0;
+}
+
+static int grpo__is_kept(const uint32_t *kept, int token) {
+    return !kept || (kept[token >> 5] >> (token & 31) & 1u);
+}
+
+static void grpo__drop(uint32_t *kept, int token) { kept[token >> 5] &= ~(1u << (token & 31)); }
+
+enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
+
+typedef struct grpo__softmax {
+    const float *z;                 /* [vocab]                                                   */
+    int vocab;
+    const uint32_t *kept;           /* K, one bit each; NULL: all                                */
+    float top, inverse;             /* max_K z, 1 / T                                            */
+    double partition, weighted;     /* S = sum_K e^x, and sum_K e^x x                            */
+} grpo__softmax;
+
+static float grpo__scaled(const grpo__softmax *s, int v) { return (s->z[v] - s->top) * s->inverse; }
+
+/* The 16 logits from v on; -inf where not kept or past the end. */
+GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
+    const float least = (float)-HUGE_VAL;
+    uint32_t bits = s->kept ? s->kept[v >> 5] >> (v & 31) : 0xffffu;
+    int j, left = s->vocab - v;
+    if (left < GRPO__LANE) {
+        for (j = 0; j < GRPO__LANE; j++) z[j] = j < left && (bits >> j & 1u) ? s->z[v + j] : least;
+        return;
+    }
+    for (j = 0; j < GRPO__LANE; j++) z[j] = s->z[v + j];
+    if ((bits & 0xffffu) == 0xffffu) return;
+    for (j = 0; j < GRPO__LANE; j++) z[j] = bits >> j & 1u ? z[j] : least;
+}
+
+/* e[j] = e^x of the 16 tokens from v on, 0 where not kept or past the end; and x. */
+GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int v) {
+    float top = s->top, inverse = s->inverse;
+    int j;
+    grpo__load_lane(x, s, v);
+    for (j = 0; j < GRPO__LANE; j++) {
+        x[j] = (x[j] - top) * inverse;
+        e[j] = grpo__exp(x[j]);
+    }
+}
+
+/* max_K z: NaN is passed by, and found in the sum. */
+GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
+    float most[GRPO__LANE], z[GRPO__LANE];
+    int v, j;
+    for (j = 0; j < GRPO__LANE; j++) most[j] = -FLT_MAX;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        grpo__load_lane(z, s, v);
+        for (j = 0; j < GRPO__LANE; j++) most[j] = z[j] > most[j] ? z[j] : most[j];
+    }
+    for (s->top = most[0], j = 1; j < GRPO__LANE; j++) s->top = most[j] > s->top ? most[j] : s->top;
+}
+GRPO__FOR_EACH_UNIT(grpo__find_top, (grpo__softmax *s), (s))
+
+/* Both sums in one pass, in double: beside the e^0 of the largest, single e^x would be rounded away.
+ * e^x x is 0 where e^x is. */
+GRPO__INLINE void grpo__find_sums_plain(grpo__softmax *s) {
+    double sums[GRPO__LANE], weighted[GRPO__LANE];
+    float e[GRPO__LANE], x[GRPO__LANE];
+    int v, j;
+    for (j = 0; j < GRPO__LANE; j++) sums[j] = weighted[j] = 0;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        grpo__exp_lane(e, x, s, v);
+        for (j = 0; j < GRPO__LANE; j++) sums[j] += (double)e[j];
+        for (j = 0; j < GRPO__LANE; j++) weighted[j] += e[j] != 0.0f ? (double)(e[j] * x[j]) : 0.0;
+    }
+    s->partition = s->weighted = 0;
+    for (j = 0; j < GRPO__LANE; j++) s->partition += sums[j];
+    for (j = 0; j < GRPO__LANE; j++) s->weighted += weighted[j];
+}
+GRPO__FOR_EACH_UNIT(grpo__find_sums, (grpo__softmax *s), (s))
+
+static grpo__softmax grpo__softmax_of(const float *z, int vocab, float temperature,
+                                      const uint32_t *kept) {
+    grpo__softmax s = { z, vocab, kept, 0, temperature > 0 ? 1.0f / temperature : 1.0f, 0, 0 };
+    grpo__find_top(&s);
+    grpo__find_sums(&s);
+    return s;
+}
+
+/* H = log S - 1/S sum_K e^x x */
+static float grpo__entropy(const grpo__softmax *s) {
+    return (float)(log(s->partition) - s->weighted / s->partition);
+}
+
+static float grpo__logprob(const grpo__softmax *s, int token) {
+    return (float)((double)grpo__scaled(s, token) - log(s->partition));
+}
+
+float grpo_logprob(const float *logits, int vocab, float temperature, const uint32_t *kept,
+                   int token, float *entropy) {
+    grpo__softmax s;
+    if (entropy) *entropy = (float)NAN;
+    if (!logits || token < 0 || token >= vocab) return (float)NAN;
+    s = grpo__softmax_of(logits, vocab, temperature, kept);
+    if (entropy) *entropy = grpo__entropy(&s);
+    return grpo__logprob(&s, token);
+}
+
+/* z_v = -(p_v / T) (total + dentropy (log p_v + H)), the part of the gradient that all tokens
+ * have */
+GRPO__INLINE void grpo__softmax_backward_plain(float *logits, const grpo__softmax *s, float total,
+                                               float dentropy, float entropy) {
+    float e[GRPO__LANE], x[GRPO__LANE], share = (float)(1.0 / s->partition), inverse = s->inverse;
+    float log_partition = (float)log(s->partition);
+    int v, j;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        int n = grpo__min(GRPO__LANE, s->vocab - v);
+        grpo__exp_lane(e, x, s, v);
+        for (j = 0; j < GRPO__LANE; j++) {
+            float weight = total;
+            if (dentropy != 0) weight += dentropy * (x[j] - log_partition + entropy);
+            e[j] = e[j] != 0.0f ? -inverse * (e[j] * share) * weight : 0.0f;
+        }
+        if (n == GRPO__LANE) memcpy(logits + v, e, sizeof e);
+        else memcpy(logits + v, e, (size_t)n * sizeof *e);
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__softmax_backward, (float *logits, const grpo__softmax *s, float total,
+                    float dentropy, float entropy), (logits, s, total, dentropy, entropy))
+
+/* dlogp_i / dz_v = ([v = token_i] - p_v) / T     and     dH / dz_v = -p_v (log p_v + H) / T */
+void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *kept,
+                           int num_targets, const int *targets, const float *dlogprobs,
+                           float dentropy) {
+    grpo__softmax s;
+    float total = 0;
+    int i;
+    if (!logits || vocab < 1 || (num_targets > 0 && (!targets || !dlogprobs))) return;
+    for (i = 0; i < num_targets; i++)
+        if (targets[i] < 0 || targets[i] >= vocab) return;
+    s = grpo__softmax_of(logits, vocab, temperature, kept);
+    for (i = 0; i < num_targets; i++) total += dlogprobs[i];
+    grpo__softmax_backward(logits, &s, total, dentropy, grpo__entropy(&s));
+    for (i = 0; i < num_targets; i++) logits[targets[i]] += s.inverse * dlogprobs[i];
+}
+
+/* KL = sum_K p_v (log p_v - log q_v), and dKL / dz_v = p_v (log p_v - log q_v - KL) / T.
+ * gradient may be ref_logits. */
+float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, float temperature,
+                   const uint32_t *kept, float *gradient) {
+    grpo__softmax p, q;
+    double kl = 0, shift;
+    int v;
+    if (!logits || !ref_logits || vocab < 1) return (float)NAN;
+    p = grpo__softmax_of(logits, vocab, temperature, kept);
+    q = grpo__softmax_of(ref_logits, vocab, temperature, kept);
+    shift = log(q.partition) - log(p.partition);
+    for (v = 0; v < vocab; v++) {
+        double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
+        double share = grpo__is_kept(kept, v) ? exp(x) / p.partition : 0;
+        if (share != 0) kl += share * gap;                    /* gap may be infinite elsewhere   */
+    }
+    for (v = 0; v < vocab && gradient; v++) {
+        double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
+        double share = grpo__is_kept(kept, v) ? (double)p.inverse * exp(x) / p.partition : 0;
+        gradient[v] = share != 0 ? (float)(share * (gap - kl)) : 0.0f;
+    }
+    return (float)kl;
+}
+
+/* The first token at which the sum of e^x passes uniform * S: by sixteens, then one by one. */
+GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *token) {
+    double left = (double)uniform * s->partition;
+    float e[GRPO__LANE], x[GRPO__LANE];
+    int v, j;
+    *token = 0;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        float sum;
+        grpo__exp_lane(e, x, s, v);
+        sum = grpo__add_eight(e) + grpo__add_eight(e + 8);
+        if (!(sum > 0)) continue;
+        for (j = GRPO__LANE - 1; !(e[j] > 0); j--) { }
+        *token = v + j;             /* if rounding leaves a crumb, the last kept token gets it   */
+        if (left >= (double)sum) { left -= (double)sum; continue; }
+        for (j = 0; j < GRPO__LANE; j++) {
+            if (!(e[j] > 0)) continue;
+            *token = v + j;
+            left -= (double)e[j];
+            if (left < 0) return;
+        }
+        left = 0;
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__walk, (const grpo__softmax *s, float uniform, int *token),
+                    (s, uniform, token))
+
+int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *kept,
+                      float uniform) {
+    grpo__softmax s;
+    int token;
+    if (!logits || vocab < 1) return GRPO_BAD_INPUT;
+    s = grpo__softmax_of(logits, vocab, temperature, kept);
+    grpo__walk(&s, uniform, &token);
+    return token;
+}
+
+/* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
+ * reaches a goal. The logit where that happens is found without sorting: spread the candidates
+ * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
+ * closer at that bin alone, until only equal logits are left. */
+typedef struct grpo__cut {
+    const grpo__softmax *s;
+    int by_mass;                    /* measure: e^x, or else 1                                   */
+    float low, high;                /* the candidates' logits                                    */
+    double above;                   /* measure of what is larger than high                       */
+} grpo__cut;
+
+static double grpo__measure(const grpo__cut *c, int v) {
+    return c->by_mass ? (double)grpo__exp(grpo__scaled(c->s, v)) : 1.0;
+}
+
+/* The bin that the token falls into; -1: it is no candidate. */
+static int grpo__bin(const grpo__cut *c, int v) {
+    double z = (double)c->s->z[v], low = (double)c->low, high = (double)c->high;
+    if (!grpo__is_kept(c->s->kept, v) || !(z >= low && z <= high)) return -1;
+    return (int)(255.0 * ((z - low) / (high - low)));
+}
+
+static void grpo__narrow(grpo__cut *c, double goal) {
+    double bins[256] = { 0 };
+    float low = FLT_MAX, high = -FLT_MAX;
+    int v, b;
+    for (v = 0; v < c->s->vocab; v++)
+        if ((b = grpo__bin(c, v)) >= 0) bins[b] += grpo__measure(c, v);
+    for (b = 255; b > 0 && c->above + bins[b] < goal; b--) c->above += bins[b];
+    for (v = 0; v < c->s->vocab; v++)
+        if (grpo__bin(c, v) == b) {
+            if (c->s->z[v] < low) low = c->s->z[v];
+            if (c->s->z[v] > high) high = c->s->z[v];
+        }
+    c->low = low;
+    c->high = high;
+}
+
+/* Keep the fewest of the kept tokens, -inf aside, that are so many (or all there are), or have that
+ * share of their mass; of equal logits the first ones, and always one. The whole is measured as its
+ * parts are, and low is one of its logits: the goal lies in a bin that is not empty. */
+static void grpo__keep_most(const grpo__softmax *s, uint32_t *kept, int by_mass, double goal) {
+    grpo__cut c = { s, by_mass, s->top, s->top, 0 };
+    double whole = 0;
+    int v;
+    for (v = 0; v < s->vocab; v++)
+        if (grpo__is_kept(kept, v) && s->z[v] >= -FLT_MAX) {
+            whole += grpo__measure(&c, v);
+            if (s->z[v] < c.low) c.low = s->z[v];
+        }
+    goal = grpo__clamp(by_mass ? goal * whole : goal, DBL_MIN, whole);
+    while (c.low < c.high) grpo__narrow(&c, goal);
+    for (v = 0; v < s->vocab; v++) {
+        int keep = grpo__is_kept(kept, v)
+                && (s->z[v] > c.low || (s->z[v] == c.low && c.above < goal));
+        if (keep && s->z[v] == c.low) c.above += grpo__measure(&c, v);
+        if (!keep) grpo__drop(kept, v);
+    }
+}
+
+void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept) {
+    int v, words, top_k;
+    grpo__softmax row;
+    if (!s || !logits || vocab < 1 || !kept) return;
+    words = grpo__blocks(vocab, 32);
+    top_k = s->temperature == 0 ? 1 : s->top_k;
+    row = grpo__softmax_of(logits, vocab, s->temperature, NULL);
+    for (v = 0; v < words; v++) kept[v] = 0xffffffffu;
+    if (vocab & 31) kept[words - 1] = (1u << (vocab & 31)) - 1;
+    if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
+    row.kept = kept;
+    if (top_k > 0 && top_k < vocab) grpo__keep_most(&row, kept, 0, top_k);
+    if (s->top_p < 1) grpo__keep_most(&row, kept, 1, (double)s->top_p);
+    for (v = 0; v < vocab && s->min_p > 0; v++)               /* p_v >= min_p p_max              */
+        if (logits[v] < row.top && !(grpo__exp(grpo__scaled(&row, v)) >= s->min_p))
+            grpo__drop(kept, v);
+}
+
+/* -------------------------------------------------------------------------------- >>rollout --
+ * prompts -> tokens -> G completions of each -> one packed batch, and passes over it. */
+
+/* The tokens of prompt i, behind those of the prompts before it. */
+static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i) {
+    grpo_batch *b = &g->batch;
+    int start = b->prompt_offsets[i], P = g->config.max_prompt_length, n = prompt->num_tokens, t;
+    if (!prompt->tokens) {
+        if (!prompt->text)
+            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has neither text nor tokens", i);
+        n = grpo_encode(g, prompt->text, b->prompt_tokens + start, P);
+        if (n < 0) return n;
+    } else {
+        if (n > P)
+            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has %d tokens; max_prompt_length is %d",
+                              i, n, P);
+        for (t = 0; t < n; t++) {
+            if (prompt->tokens[t] < 0 || prompt->tokens[t] >= g->config.model.vocab_size)
+                return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d: token %d is %d, not in the "
+                                  "vocabulary", i, t, prompt->tokens[t]);
+            b->prompt_tokens[start + t] = prompt->tokens[t];
+        }
+    }
+    if (n < 1) return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d is empty; one token is the least",
+            i);
+    b->prompt_offsets[i + 1] = start + n;
+    g->machinery->prompts[i] = *prompt;
+    return GRPO_OK;
+}
+
+/* A prompt's random numbers are keyed by its tokens and by how many equal prompts came before
+ * it, so they do not depend on where in the batch it stands. */
+static void grpo__key_prompts(grpo *g) {
+    const grpo_batch *b = &g->batch;
+    uint64_t *keys = g->machinery->keys;
+    int i, j, t;
+    for (i = 0; i < b->num_prompts; i++) {
+        keys[i] = 0;
+        for (t = b->prompt_offsets[i]; t < b->prompt_offsets[i + 1]; t++)
+            keys[i] = grpo__mix(keys[i] ^ (uint64_t)b->prompt_tokens[t]);
+    }
+    for (i = b->num_prompts; i-- > 0; ) {
+        uint64_t copies = 0;
+        for (j = 0; j < i; j++) copies += keys[j] == keys[i];
+        keys[i] = grpo__mix(keys[i] + copies);
+    }
+}
+
+/* Begin a batch of these prompts with group_size completions each, still without any token. */
+static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size) {
+    grpo_batch *b = &g->batch;
+    int i, code;
+    g->machinery->stage = GRPO__EMPTY;
+    g->machinery->kept_used = g->machinery->kept_valid = 0;
+    b->sampling_logprobs = NULL;
+    if (!grpo__has_lm_head(&g->config.model))
+        return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
+                          "values text, it cannot write any");
+    if (num_prompts < 1 || num_prompts > g->machinery->max_sequences / group_size)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts; 1 to %d fit with %d completions each",
+                          num_prompts, g->machinery->max_sequences / group_size, group_size);
+    b->num_prompts = num_prompts;
+    b->group_size = group_size;
+    b->num_sequences = num_prompts * group_size;
+    b->prompt_offsets[0] = 0;
+    for (i = 0; i < num_prompts; i++) {
+        if ((code = grpo__add_prompt(g, &prompts[i], i)) < 0) return code;
+        b->resampled[i] = 0;
+    }
+    grpo__key_prompts(g);
+    return GRPO_OK;
+}
+
+/* ---- sampling: the forward pass on the prompts' rows, then on one new row a sequence at a time.
+ * K and V of a row stay in its slot, so a row is only ever computed once. */
+typedef struct grpo__draw {         /* what the random numbers are for                           */
+    uint64_t seed, step, attempt;
+    grpo_sampling sampling;
+    uint32_t *kept;                 /* B where the filtered sets go; NULL if nothing filters     */
+    int remember;                   /* 1: kept is the batch's, 0: scratch                        */
+    int what;                       /* GRPO__SAMPLE or GRPO__KEEP                                */
+} grpo__draw;
+
+static int grpo__prompt_length(const grpo_batch *b, int prompt) {
+    return b->prompt_offsets[prompt + 1] - b->prompt_offsets[prompt];
+}
+
+/* First own slot of a sequence while it is sampled. */
+static int grpo__own_slot(const grpo *g, int sequence) {
+    const grpo_batch *b = &g->batch;
+    int p = sequence / b->group_size;
+    return g->machinery->slots[p] + grpo__prompt_length(b, p)
+         + sequence % b->group_size * g->config.max_completion_length;
+}
+
+typedef struct grpo__builder {      /* the integers of a pass while it is built, on the host     */
+    int *tokens, *positions, *slots, *groups;
+    grpo_segment *segments;
+    int *head_rows, *target_offsets, *targets, *kept_rows, *kept;
+    int num_rows, num_segments, num_groups, num_head_rows, num_targets;
+    int recalled;                   /* 1: the rows are among those that sampling kept            */
+} grpo__builder;
+
+static grpo__builder grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
+    grpo__builder b;
+    memset(&b, 0, sizeof b);
+    g->machinery->index_used = 0;
+    b.tokens = grpo__index(g, rows);
+    b.positions = grpo__index(g, rows);
+    b.slots = grpo__index(g, rows);
+    b.segments = (grpo_segment *)(void *)grpo__index(g, segments * 6);
+    b.groups = grpo__index(g, groups + 1);
+    b.head_rows = grpo__index(g, rows);
+    b.kept_rows = grpo__index(g, rows);
+    b.kept = grpo__index(g, rows);
+    b.target_offsets = grpo__index(g, rows + 1);
+    b.targets = grpo__index(g, targets);
+    b.target_offsets[0] = 0;
+    b.groups[0] = 0;
+    return b;
+}
+
+/* count consecutive tokens of one sequence, from its own position start on. */
+static void grpo__add_segment(grpo__builder *b, const int *tokens, int count, int prefix,
+                              int prefix_length, int own, int start) {
+    grpo_segment *s = &b->segments[b->num_segments++];
+    int i;
+    s->row = b->num_rows; s->num_rows = count;
+    s->prefix = prefix; s->prefix_length = prefix_length;
+    s->own = own; s->start = start;
+    for (i = 0; i < count; i++) {
+        b->tokens[b->num_rows] = tokens[i];
+        b->positions[b->num_rows] = prefix_length + start + i;
+        b->slots[b->num_rows++] = own + start + i;
+    }
+}
+
+/* The newest row, or the one given, goes through the head; its targets are added next. */
+static void grpo__add_head_row(grpo__builder *b, int row, int kept_row) {
+    b->kept_rows[b->num_head_rows] = kept_row;
+    b->head_rows[b->num_head_rows++] = row;
+    b->target_offsets[b->num_head_rows] = b->num_targets;
+}
+
+static void grpo__add_target(grpo *g, grpo__builder *b, int token, int index) {
+    b->targets[b->num_targets] = token;
+    g->machinery->map[b->num_targets++] = index;
+    b->target_offsets[b->num_head_rows] = b->num_targets;
+}
+
+static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sampling *sampling,
+                                 const uint32_t *kept, int what) {
+    grpo__pass p;
+    grpo__send_index(g);
+    memset(&p, 0, sizeof p);
+    p.rows.num_rows = b->num_rows;
+    p.rows.num_segments = b->num_segments;
+    p.rows.num_slots = g->machinery->max_slots;
+    p.rows.num_groups = b->num_groups;
+    p.rows.tokens = grpo__on_device(g, b->tokens);
+    p.rows.positions = grpo__on_device(g, b->positions);
+    p.rows.slots = grpo__on_device(g, b->slots);
+    p.rows.segments = (const grpo_segment *)(const void *)
+                      grpo__on_device(g, (const int *)(const void *)b->segments);
+    p.rows.groups = grpo__on_device(g, b->groups);
+    p.rows.max_keys = g->machinery->max_length;
+    p.head_rows = grpo__on_device(g, b->head_rows);
+    p.targets.num_rows = b->num_head_rows;
+    p.targets.offsets = grpo__on_device(g, b->target_offsets);
+    p.targets.tokens = grpo__on_device(g, b->targets);
+    p.targets.kept = kept;
+    p.targets.kept_rows = grpo__on_device(g, b->kept_rows);
+    p.targets.temperature = sampling->temperature;
+    p.target_offsets = b->target_offsets;
+    p.num_targets = b->num_targets;
+    p.what = what;
+    if (b->recalled) p.kept = grpo__on_device(g, b->kept);
+    return p;
+}
+
+static int grpo__is_eos(const grpo *g, int token) {
+    const grpo_config *c = &g->config;
+    int i = 0;
+    while (i < c->num_eos && c->eos_token_ids[i] != token) i++;
+    return token == c->eos_token_id || i < c->num_eos;
+}
+
+static int grpo__has_ended(const grpo *g, int sequence) {
+    const struct grpo__machinery *w = g->machinery;
+    size_t at = grpo__size(sequence, g->config.max_completion_length);
+    int length = w->lengths[sequence];
+    return length > 0 && grpo__is_eos(g, w->drawn_tokens[at + (size_t)length - 1]);
+}
+
+/* The next token of a sequence. */
+static int grpo__record(grpo *g, int sequence, int token, float logprob, float entropy) {
+    struct grpo__machinery *w = g->machinery;
+    size_t at = grpo__size(sequence, g->config.max_completion_length)
+              + (size_t)w->lengths[sequence];
+    if (!grpo__finite((double)logprob))
+        return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of completion %d of prompt "
+                          "%d is not finite: the weights are damaged or overflow",
+                          w->lengths[sequence], sequence % g->batch.group_size,
+                          sequence / g->batch.group_size);
+    w->drawn_tokens[at] = token;
+    w->drawn_logprobs[at] = logprob;
+    w->drawn_entropies[at] = entropy;
+    w->lengths[sequence]++;
+    return GRPO_OK;
+}
+
+/* Fetch lines [first, first + turns) of what was drawn. Target i belongs to sequence map[i], which
+ * gets nothing more once it has ended. */
+static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int turns) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    int n = pass->num_targets, rows = pass->targets.num_rows, turn, r, i, code;
+    size_t all = grpo__size(turns, n), skip = grpo__size(first, n);
+    float *logprobs = w->exchange, *entropies = w->exchange + all;
+    b->download(w->context, w->exchange_tokens, w->drawn + skip, all * sizeof(int));
+    b->download(w->context, logprobs, w->logprobs + skip, all * sizeof(float));
+    b->download(w->context, entropies, w->entropies + grpo__size(first, rows),
+                grpo__size(turns, rows) * sizeof(float));
+    code = grpo__device_check(g);
+    for (turn = 0; turn < turns; turn++)
+        for (r = 0; r < rows; r++)
+            for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1] && !code; i++)
+                if (!grpo__has_ended(g, w->map[i]))
+                    code = grpo__record(g, w->map[i], w->exchange_tokens[turn * n + i],
+                                        logprobs[turn * n + i], entropies[turn * rows + r]);
+    return code;
+}
+
+/* What is done again and again: one token for every target of a pass. */
+typedef struct grpo__drawing {
+    grpo *g;
+    const grpo__draw *how;
+    const grpo__pass *pass;
+    const grpo_turn *turn;          /* NULL: there is no next one                                */
+    int kept;                       /* rows kept before                                          */
+} grpo__drawing;
+
+static void grpo__draw_once(void *user) {
+    const grpo__drawing *d = (const grpo__drawing *)user;
+    struct grpo__machinery *w = d->g->machinery;
+    const grpo_backend *b = w->backend;
+    grpo__weights policy = grpo__model(d->g, GRPO_POLICY);
+    grpo_matrix head = grpo__lm_head(d->g, &policy);
+    int first, n;
+    grpo__body_forward(d->g, &policy, d->pass, w->hidden);
+    for (first = 0; first < d->pass->targets.num_rows; first += n) {
+        grpo_targets t;
+        n = grpo__min(w->head_rows, d->pass->targets.num_rows - first);
+        t = grpo__targets_of(d->pass, first, n);
+        b->sample(w->context, w->drawn, w->logprobs, w->entropies + first, d->how->kept, w->logits,
+                  grpo__element(d->g, w->hidden, grpo__size(first, w->shape.H)), &head,
+                  w->uniforms, &d->how->sampling, &t);
+    }
+    if (d->turn && d->how->what == GRPO__KEEP && w->staged)
+        b->keep(w->context, w->kept_arrays, w->num_kept_arrays, w->staged, d->kept,
+                d->turn->num_rows, d->turn->turn);
+    if (d->turn) b->next(w->context, d->turn);
+}
+
+/* A token for every target, so many times. */
+static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass, const grpo_turn *turn,
+                             int turns) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    grpo__drawing drawing = { NULL, NULL, NULL, NULL, 0 };
+    int i, n = pass->num_targets, G = g->batch.group_size;
+    drawing.g = g; drawing.how = d; drawing.pass = pass; drawing.turn = turn;
+    drawing.kept = w->kept_used;
+    for (i = 0; i < turns * n; i++) {
+        int sequence = w->map[i % n];
+        w->exchange[i] = grpo_uniform(d->seed, d->step,
+                                      w->keys[sequence / G] + grpo__mix(d->attempt),
+                                      (uint64_t)(sequence % G),
+                                      (uint64_t)(w->lengths[sequence] + i / n));
+    }
+    b->upload(w->context, w->uniforms, w->exchange, grpo__size(turns, n) * sizeof(float));
+    pass->first_kept = turn && w->staged ? w->staged : w->kept_used;
+    b->repeat(w->context, grpo__draw_once, &drawing, turns);
+    if (d->what == GRPO__KEEP) w->kept_used += turns * pass->rows.num_rows;
+    return grpo__fetch_drawn(g, pass, turn != NULL, turns);
+}
+
+/* Prompts [first, *end): their rows, and the first token of each of their completions. Takes as
+ * many prompts as fit in one pass and sets *end accordingly. */
+static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
+    const grpo_batch *b = &g->batch;
+    int p, c, rows = 0, last = first, L = g->config.max_completion_length;
+    grpo__builder build;
+    grpo__pass pass;
+    while (last < *end && rows + grpo__prompt_length(b, last) <= g->machinery->max_rows)
+        rows += grpo__prompt_length(b, last++);
+    build = grpo__begin_pass(g, rows, last - first, last - first, (last - first) * b->group_size);
+    for (p = first; p < last; p++) {
+        g->machinery->prompt_rows[p] = g->machinery->kept_used + build.num_rows;
+        grpo__add_segment(&build, b->prompt_tokens + b->prompt_offsets[p],
+                          grpo__prompt_length(b, p), 0, 0, g->machinery->slots[p], 0);
+        build.groups[++build.num_groups] = build.num_segments;
+        grpo__add_head_row(&build, build.num_rows - 1,
+                           d->remember ? p * b->group_size * L : build.num_head_rows);
+        for (c = 0; c < b->group_size; c++) {
+            g->machinery->lengths[p * b->group_size + c] = 0;
+            grpo__add_target(g, &build, 0, p * b->group_size + c);
+        }
+    }
+    *end = last;
+    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
+    return grpo__draw_tokens(g, d, &pass, NULL, 1);
+}
+
+/* From one token to the next on the backend: the integers of a pass, which it moves on itself. */
+static grpo_turn grpo__begin_turns(grpo *g, const grpo__builder *b, const grpo__draw *d) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_config *c = &g->config;
+    int n = b->num_rows, *turn = grpo__index(g, 1), *done = grpo__index(g, n), *eos;
+    grpo_turn t;
+    eos = grpo__index(g, c->num_eos + 1);
+    memset(done, 0, (size_t)n * sizeof *done);
+    *turn = 0;
+    memcpy(eos, c->eos_token_ids, (size_t)c->num_eos * sizeof *eos);
+    eos[c->num_eos] = c->eos_token_id;
+    t.num_rows = n; t.num_eos = c->num_eos + 1;
+    t.turn = grpo__on_device(g, turn);
+    t.tokens = grpo__on_device(g, b->tokens);
+    t.positions = grpo__on_device(g, b->positions);
+    t.slots = grpo__on_device(g, b->slots);
+    t.segments = (grpo_segment *)(void *)grpo__on_device(g, (const int *)(void *)b->segments);
+    t.done = grpo__on_device(g, done);
+    t.eos = grpo__on_device(g, eos);
+    t.kept_rows = grpo__on_device(g, b->kept_rows); t.kept_step = d->remember;
+    t.uniforms = w->uniforms;
+    t.drawn = w->drawn; t.logprobs = w->logprobs; t.entropies = w->entropies;
+    return t;
+}
+
+/* More tokens for every active sequence. All are equally long: they began together. */
+static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    int i, j, L = g->config.max_completion_length;
+    int turns = grpo__min(w->backend->turns_at_once, L - w->lengths[w->active[0]]);
+    grpo__builder build = grpo__begin_pass(g, num_active, num_active, num_active, num_active);
+    grpo__pass pass;
+    grpo_turn turn;
+    for (i = 0; i < num_active; i++) {
+        int sequence = w->active[i], p = sequence / b->group_size, t = w->lengths[sequence];
+        grpo__add_segment(&build, w->drawn_tokens + grpo__size(sequence, L) + t - 1, 1, w->slots[p],
+                          grpo__prompt_length(b, p), grpo__own_slot(g, sequence), t - 1);
+        if (i == 0 || p != w->active[i - 1] / b->group_size) build.num_groups++;
+        build.groups[build.num_groups] = build.num_segments;
+        for (j = 0; j < turns; j++)
+            w->token_rows[grpo__size(sequence, L) + (size_t)(t - 1 + j)]
+                = w->kept_used + j * num_active + i;
+        grpo__add_head_row(&build, i, d->remember ? sequence * L + t : i);
+        grpo__add_target(g, &build, 0, sequence);
+    }
+    turn = grpo__begin_turns(g, &build, d);
+    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
+    pass.rows.done = turn.done;
+    return grpo__draw_tokens(g, d, &pass, &turn, turns);
+}
+
+/* Those of sequences [first, end) that have neither ended nor reached the limit. */
+static int grpo__find_active(grpo *g, int first, int end) {
+    struct grpo__machinery *w = g->machinery;
+    int i, n = 0, L = g->config.max_completion_length;
+    for (i = first; i < end; i++)
+        if (w->lengths[i] < L && !grpo__has_ended(g, i)) w->active[n++] = i;
+    return n;
+}
+
+/* Sample all completions of prompts [first, end), as many prompts together as K and V have room. */
+static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    int G = b->group_size, code = GRPO_OK, last, p, to, n;
+    for (; first < end && !code; first = last) {
+        int slots = 0;
+        for (last = first; last < end; last++) {
+            int need = grpo__prompt_length(b, last) + G * g->config.max_completion_length;
+            if (slots + need > w->max_slots || (last + 1 - first) * G > w->max_rows) break;
+            w->slots[last] = slots;
+            slots += need;
+        }
+        for (p = first; p < last && !code; p = to) {
+            to = last;
+            code = grpo__prefill(g, d, p, &to);
+        }
+        while (!code && (n = grpo__find_active(g, first * G, last * G)) > 0)
+            code = grpo__decode(g, d, n);
+    }
+    return code;
+}
+
+/* What was drawn, packed: no padding from here on. */
+static void grpo__pack_batch(grpo *g) {
+    const struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int i, L = g->config.max_completion_length;
+    b->offsets[0] = 0;
+    for (i = 0; i < b->num_sequences; i++) {
+        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
+        memcpy(b->tokens + to, w->drawn_tokens + from, n * sizeof(int));
+        memcpy(b->logprobs + to, w->drawn_logprobs + from, n * sizeof(float));
+        memcpy(b->entropies + to, w->drawn_entropies + from, n * sizeof(float));
+        b->offsets[i + 1] = b->offsets[i] + w->lengths[i];
+        b->truncated[i] = !grpo__is_eos(g, b->tokens[b->offsets[i + 1] - 1]);
+    }
+}
+
+/* Tokens -> text, for the reward functions. */
+static int grpo__make_sample(grpo *g, int i) {
+    const struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    grpo_sample *s = &b->samples[i];
+    int p = i / b->group_size, n;
+    char *text = w->text + (size_t)i * w->text_stride;
+    char *prompt_text = w->prompt_text + (size_t)p * w->prompt_text_stride;
+    s->prompt_index = p;
+    s->completion_index = i % b->group_size;
+    s->prompt_tokens = b->prompt_tokens + b->prompt_offsets[p];
+    s->num_prompt_tokens = grpo__prompt_length(b, p);
+    s->tokens = b->tokens + b->offsets[i];
+    s->num_tokens = b->offsets[i + 1] - b->offsets[i];
+    s->truncated = b->truncated[i];
+    s->max_completion_length = g->config.max_completion_length;
+    s->answer = w->prompts[p].answer;
+    s->data = w->prompts[p].data;
+    s->completion = text;
+    s->prompt = w->prompts[p].text ? w->prompts[p].text : prompt_text;
+    n = grpo_decode(g, s->tokens, s->num_tokens - !s->truncated, text, (int)w->text_stride);
+    if (n >= 0 && !w->prompts[p].text && s->completion_index == 0)
+        n = grpo_decode(g, s->prompt_tokens, s->num_prompt_tokens, prompt_text,
+                        (int)w->prompt_text_stride);
+    return n < 0 ? n : GRPO_OK;
+}
+
+static int grpo__finish_batch(grpo *g) {
+    int i, code = GRPO_OK;
+    grpo__pack_batch(g);
+    for (i = 0; i < g->batch.num_sequences && !code; i++) code = grpo__make_sample(g, i);
+    if (!code) g->machinery->stage = GRPO__ROLLED;
+    return code;
+}
+
+/* How the batch is to be sampled. Only training must remember the sets that the filters left. */
+static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampling, int remember) {
+    struct grpo__machinery *w = g->machinery;
+    grpo_config check = g->config;
+    check.sampling = *sampling;
+    check.log = NULL;
+    if (grpo__check(&check)) return grpo__fail(g, GRPO_BAD_INPUT, "%s", check.error);
+    memset(d, 0, sizeof *d);
+    d->sampling = w->sampling = *sampling;
+    d->seed = g->config.seed;
+    d->remember = remember && grpo__filters(sampling);
+    if (d->remember && !w->kept)
+        return grpo__fail(g, GRPO_BAD_INPUT, "sampling was changed to use a filter, and the sets "
+                          "it keeps need memory: set top_k, top_p, min_p before grpo_new()");
+    if (grpo__filters(sampling)) d->kept = remember ? w->kept : w->kept_scratch;
+    d->what = GRPO__SAMPLE;
+    return GRPO_OK;
+}
+
+/* A step has begun, on the batch that is there: the first one fixes the reference. */
+static int grpo__count_batch(grpo *g) {
+    const grpo_batch *b = &g->batch;
+    int p;
+    g->state.step++;
+    for (p = 0; p < b->num_prompts; p++)
+        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
+    g->state.num_tokens += (double)b->offsets[b->num_sequences];
+    return g->machinery->reference && !g->state.reference_set ? grpo_set_reference(g, 1) : GRPO_OK;
+}
+
+int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
+    grpo__draw d;
+    int code = grpo__enter(g, "grpo_rollout", prompts != NULL, GRPO__EMPTY);
+    if (!code) code = grpo__how_to_draw(g, &d, &g->config.sampling, 1);
+    if (code) return code;
+    d.step = (uint64_t)g->state.step;
+    if (g->machinery->keeps_batch) d.what = GRPO__KEEP;
+    if (num_prompts > g->config.num_prompts)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
+                          num_prompts, g->config.num_prompts);
+    code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
+    if (!code) code = grpo__sample(g, &d, 0, num_prompts);
+    if (!code) code = grpo__finish_batch(g);
+    if (code) return code;
+    g->machinery->kept_valid = g->machinery->keeps_batch;
+    return grpo__count_batch(g);
+}
+
+/* --------------------------------------------------------------------------------- >>passes --
+ * The batch's rows through the model, whole groups at a time: forward, and back. */
+
+/* ---- passes over a batch: whole groups from prompt first on, as many as fit. A group is one
+ * prompt's rows followed by its completions'; the last token of a completion predicts nothing and
+ * has no row. */
+static int grpo__rows_of_group(const grpo_batch *b, int p, int scores) {
+    int first = p * b->group_size, last = first + b->group_size;
+    return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first]
+         - (scores ? 0 : b->group_size);
+}
+
+/* The same for a reward model, which looks at the last row of each completion, and at it alone. */
+static void grpo__add_scored_group(grpo *g, grpo__builder *build, int p) {
+    const grpo_batch *b = &g->batch;
+    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i;
+    grpo__add_segment(build, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
+    for (i = p * b->group_size; i < (p + 1) * b->group_size; i++) {
+        grpo__add_segment(build, b->tokens + b->offsets[i], b->offsets[i + 1] - b->offsets[i],
+                          prefix, P, build->num_rows, 0);
+        grpo__add_head_row(build, build->num_rows - 1, 0);
+        grpo__add_target(g, build, 0, i);
+    }
+    build->groups[++build->num_groups] = build->num_segments;
+}
+
+static void grpo__add_group(grpo *g, grpo__builder *build, int p) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i, t, L;
+    int first = p * b->group_size, last = first + b->group_size;
+    L = g->config.max_completion_length;
+    for (t = 0; t < P; t++) build->kept[prefix + t] = w->prompt_rows[p] + t;
+    if (build->recalled) prefix = w->slots[p];
+    grpo__add_segment(build, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
+    grpo__add_head_row(build, build->num_rows - 1, first * L);
+    for (i = first; i < last; i++)
+        grpo__add_target(g, build, b->tokens[b->offsets[i]], b->offsets[i]);
+    for (i = first; i < last; i++) {
+        int from = b->offsets[i], rows = b->offsets[i + 1] - from - 1, row = build->num_rows;
+        if (rows == 0) continue;
+        grpo__add_segment(build, b->tokens + from, rows, prefix, P,
+                          build->recalled ? grpo__own_slot(g, i) : row, 0);
+        for (t = 0; t < rows; t++) {
+            build->kept[row + t] = w->token_rows[grpo__size(i, L) + (size_t)t];
+            grpo__add_head_row(build, row + t, i * L + t + 1);
+            grpo__add_target(g, build, b->tokens[from + t + 1], from + t + 1);
+        }
+    }
+    build->groups[++build->num_groups] = build->num_segments;
+}
+
+/* How the rows of a batch are to be gone over. */
+typedef struct grpo__way {
+    int what;                       /* GRPO__SCORE or GRPO__KEEP                                 */
+    int recall;                     /* 1: sampling kept the rows, backward may recall them       */
+    int scores;                     /* 1: of a reward model                                      */
+    const unsigned char *skip;      /* [prompts] those to leave out, or NULL                     */
+} grpo__way;
+
+static grpo__way grpo__way_of(int what, int recall) {
+    grpo__way way = { 0, 0, 0, NULL };
+    way.what = what; way.recall = recall;
+    return way;
+}
+
+/* The groups from prompt first on, up to *next. */
+static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, const grpo__way *way) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    grpo__builder build;
+    int p, rows = 0, last;
+    for (last = first; last < end; last++) {
+        int n = way->skip && way->skip[last] ? 0 : grpo__rows_of_group(b, last, way->scores);
+        if (rows + n > w->max_rows) break;
+        rows += n;
+    }
+    build = grpo__begin_pass(g, rows, (last - first) * (b->group_size + 1), last - first,
+                             rows + (last - first) * b->group_size);
+    build.recalled = way->recall;
+    for (p = first; p < last; p++) {
+        if (way->skip && way->skip[p]) continue;
+        if (way->scores) grpo__add_scored_group(g, &build, p);
+        else grpo__add_group(g, &build, p);
+    }
+    *next = last;
+    return grpo__end_pass(g, &build, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL,
+                          way->what);
+}
+
+/* Hidden states of a pass under a model: recalled if sampling kept them. */
+static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
+    grpo__weights weights = grpo__model(g, model);
+    if (pass->kept) grpo__recall_hidden(g, pass);
+    else grpo__body_forward(g, &weights, pass, g->machinery->hidden);
+}
+
+/* ... and the reference's, beside them. */
+static void grpo__pass_reference(grpo *g, const grpo__pass *pass) {
+    grpo__weights reference = grpo__model(g, GRPO_REFERENCE);
+    grpo__pass score = *pass;
+    score.what = GRPO__SCORE;
+    grpo__body_forward(g, &reference, &score, g->machinery->ref_hidden);
+}
+
+/* What the head rows have got [rows], to the tokens that are their targets. */
+static void grpo__spread(grpo *g, const grpo__pass *pass, const float *from, float *to) {
+    int r, i;
+    g->machinery->backend->download(g->machinery->context, g->machinery->exchange, from,
+                                    (size_t)pass->targets.num_rows * sizeof(float));
+    for (r = 0; r < pass->targets.num_rows; r++)
+        for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
+            to[g->machinery->map[i]] = g->machinery->exchange[r];
+}
+
+/* The other way round: sums over each row's targets. */
+static void grpo__gather_up(grpo *g, const grpo__pass *pass, const float *from, float *to) {
+    float *sums = g->machinery->exchange;
+    int r, i;
+    for (r = 0; r < pass->targets.num_rows; r++)
+        for (sums[r] = 0, i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
+            sums[r] += from[g->machinery->map[i]];
+    g->machinery->backend->upload(g->machinery->context, to, sums,
+                                  (size_t)pass->targets.num_rows * sizeof(float));
+}
+
+/* Per token, packed: what a pass finds, and the gradients with which it goes back. NULL: not asked
+ * for. */
+typedef struct grpo__found { float *logprobs, *entropies, *kl, *values; } grpo__found;
+
+static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass, const grpo__found *to) {
+    struct grpo__machinery *w = g->machinery;
+    grpo__weights weights = grpo__model(g, model);
+    int i;
+    if (to->kl) grpo__pass_reference(g, pass);
+    grpo__pass_hidden(g, model, pass);
+    if (to->logprobs) {
+        grpo__head_forward(g, &weights, pass, to->kl != NULL);
+        w->backend->download(w->context, w->exchange, w->logprobs,
+                             (size_t)pass->num_targets * sizeof(float));
+        for (i = 0; i < pass->num_targets; i++) to->logprobs[w->map[i]] = w->exchange[i];
+    }
+    if (to->entropies) grpo__spread(g, pass, w->entropies, to->entropies);
+    if (to->kl) grpo__spread(g, pass, w->kl, to->kl);
+    if (to->values) {
+        grpo__score_forward(g, pass);
+        grpo__spread(g, pass, w->values, to->values);
+    }
+    return grpo__device_check(g);
+}
+
+/* The gradient of a pass whose forward has just been run, or whose rows sampling kept. */
+static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo__found *d) {
+    struct grpo__machinery *w = g->machinery;
+    int i;
+    if (pass->kept) grpo__recall_hidden(g, pass);
+    if (d->entropies) grpo__gather_up(g, pass, d->entropies, w->dentropies);
+    if (d->kl) grpo__gather_up(g, pass, d->kl, w->dkl);
+    if (d->logprobs) {
+        for (i = 0; i < pass->num_targets; i++) w->exchange[i] = d->logprobs[w->map[i]];
+        w->backend->upload(w->context, w->dlogprobs, w->exchange,
+                           (size_t)pass->num_targets * sizeof(float));
+        grpo__head_backward(g, pass, d->entropies != NULL, d->kl != NULL);
+    }
+    if (d->values) {
+        grpo__gather_up(g, pass, d->values, w->values);
+        grpo__score_backward(g, pass);
+    }
+    grpo__body_backward(g, pass);
+    return grpo__device_check(g);
+}
+
+/* Forward over the whole batch. */
+static int grpo__batch_forward(grpo *g, int model, const grpo__way *way, const grpo__found *to) {
+    int p, next, code = GRPO_OK;
+    for (p = 0; p < g->batch.num_prompts && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, way);
+        code = grpo__pass_forward(g, model, &pass, to);
+    }
+    return code;
+}
+
+int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
+    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
+    grpo__found to = { NULL, NULL, NULL, NULL };
+    int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
+    int code = grpo__enter(g, "grpo_forward", logprobs && known, GRPO__ROLLED);
+    if (!code && model == GRPO_REFERENCE && !g->batch.ref_logprobs)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
+    to.logprobs = logprobs; to.entropies = entropies;
+    return code ? code : grpo__batch_forward(g, model, &way, &to);
+}
+
+int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies) {
+    int p, next, code = grpo__enter(g, "grpo_backward", dlogprobs != NULL, GRPO__ROLLED);
+    grpo__way way = grpo__way_of(GRPO__KEEP, code ? 0 : g->machinery->kept_valid);
+    grpo__found d = { NULL, NULL, NULL, NULL };
+    if (code) return code;
+    d.logprobs = (float *)(uintptr_t)dlogprobs; d.entropies = (float *)(uintptr_t)dentropies;
+    for (p = 0; p < g->batch.num_prompts && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, &way);
+        if (!way.recall) grpo__pass_hidden(g, GRPO_POLICY, &pass);
+        code = grpo__pass_backward(g, &pass, &d);
+    }
+    return code;
+}
+
+/* --------------------------------------------------------------------------------- >>reward --
+ * The rubric: reward functions, and their weighted sum. */
+
+int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
+                    float weight, void *user) {
+    grpo_reward *line;
+    size_t length;
+    if (!config) return GRPO_BAD_INPUT;
+    if (config->num_rewards < 0 || config->num_rewards >= GRPO_MAX_REWARDS)
+        return grpo__fail_config(config, GRPO_BAD_INPUT, "there is room for %d rewards, not more",
+                                 (int)GRPO_MAX_REWARDS);
+    if (!name || !*name)
+        return grpo__fail_config(config, GRPO_BAD_INPUT, "a reward needs a name");
+    length = strlen(name);                                    /* cut between two characters       */
+    while (length >= GRPO_NAME_LENGTH || (length && (name[length] & 0xC0) == 0x80)) length--;
+    line = &config->rewards[config->num_rewards++];
+    memset(line, 0, sizeof *line);
+    memcpy(line->name, name, length);
+    line->weight = weight;
+    line->function = function;                                /* NULL: set line->batch next       */
+    line->user = user;
+    return GRPO_OK;
+}
+
+/* Is the reward compared within its group by itself (GDPO)? */
+static int grpo__is_compared(const grpo *g, const grpo_reward *reward) {
+    return g->config.objective.combine == GRPO_COMBINE_ADVANTAGES && !reward->steps
+        && reward->weight != 0;
+}
+
+static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
+    char text[GRPO_ERROR_LENGTH];
+    if (!g->config.log) return;
+    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: %s",
+             reward->name, (double)value, i % g->batch.group_size, i / g->batch.group_size,
+             g->config.objective.combine == GRPO_COMBINE_ADVANTAGES
+             ? "it is compared by its other rewards" : "the sample is left out");
+    g->config.log(text, g->config.user);
+}
+
+/* Rewards of steps -> the completion's part, their sum; packed into step_offsets ... */
+static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
+    struct grpo__machinery *w = g->machinery;
+    int i, j, used = 0;
+    if (!w->step_ends)
+        return grpo__fail(g, GRPO_BAD_INPUT, "reward \"%s\" rewards steps, which need memory: "
+                          "add it before grpo_new()", reward->name);
+    for (i = first; i < end; i++) {
+        const grpo_sample *s = &g->batch.samples[i];
+        int *ends = w->step_ends + used, n;
+        float *rewards = w->step_rewards + used;
+        n = reward->steps(s, ends, rewards, s->num_tokens, reward->user);
+        if (n < 0 || n > s->num_tokens)
+            return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" returned %d steps for a completion "
+                              "of %d tokens", reward->name, n, s->num_tokens);
+        for (part[i] = 0, j = 0; j < n; part[i] += rewards[j++])
+            if (ends[j] >= s->num_tokens || ends[j] < (j ? ends[j - 1] + 1 : 0)
+                || !grpo__finite((double)rewards[j]))
+                return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\": step %d of %d ends with token "
+                                  "%d and has reward %g; ends must grow and rewards be numbers",
+                                  reward->name, j, n, ends[j], (double)rewards[j]);
+        w->step_offsets[i - first] = used;
+        used += n;
+    }
+    w->step_offsets[end - first] = used;
+    return GRPO_OK;
+}
+
+/* Their advantages, added to the batch's. Sequences [first, end) are whole groups. */
+static int grpo__add_process(grpo *g, const grpo_reward *reward, int first, int end) {
+    struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int t, code = grpo_process_advantages(&g->config.objective, (end - first) / b->group_size,
+                                          b->group_size, w->step_offsets, w->step_ends,
+                                          w->step_rewards, b->offsets + first, w->new_dlogprobs);
+    for (t = b->offsets[first]; t < b->offsets[end]; t++)
+        b->process[t] += reward->weight * w->new_dlogprobs[t];
+    return code;
+}
+
+/* One line of the rubric: a reward of each completion, or of its steps. */
+static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
+    grpo_batch *b = &g->batch;
+    int i, code, missing;
+    if (reward->steps) {
+        code = grpo__reward_steps(g, reward, first, end, part);
+        return code ? code : grpo__add_process(g, reward, first, end);
+    }
+    if (reward->batch && reward->batch(b->samples + first, end - first, part + first, reward->user))
+        return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
+    for (i = first; i < end; i++) {
+        if (reward->function) part[i] = reward->function(&b->samples[i], reward->user);
+        missing = !grpo__finite((double)part[i]);
+        if (missing) grpo__missing_reward(g, reward, i, part[i]);
+        if (!missing || g->config.objective.combine == GRPO_COMBINE_REWARDS)
+            b->rewards[i] += reward->weight * part[i];
+    }
+    return GRPO_OK;
+}
+
+/* Does no reward that is compared by itself say anything of sequence i, and is there one? */
+static int grpo__says_nothing(const grpo *g, int i) {
+    const float *part = g->batch.reward_parts + i;
+    int r, asked = 0, said = 0;
+    for (r = 0; r < g->config.num_rewards; r++, part += g->batch.num_sequences)
+        if (grpo__is_compared(g, &g->config.rewards[r])) {
+            asked = 1;
+            said |= grpo__finite((double)*part);
+        }
+    return asked && !said;
+}
+
+/* The rubric on sequences [first, end): each part, then the weighted sum. */
+static int grpo__reward_range(grpo *g, int first, int end) {
+    grpo_batch *b = &g->batch;
+    int r, i, code = GRPO_OK;
+    for (i = first; i < end; i++) b->rewards[i] = 0;
+    for (i = b->offsets[first]; i < b->offsets[end] && b->process; i++) b->process[i] = 0;
+    for (r = 0; r < g->config.num_rewards && !code; r++)
+        code = grpo__reward_line(g, &g->config.rewards[r], first, end,
+                                 b->reward_parts + grpo__size(r, b->num_sequences));
+    for (i = first; i < end && !code; i++)
+        if (grpo__says_nothing(g, i)) b->rewards[i] = (float)NAN;
+    return code;
+}
+
+/* ------------------------------------------------------------------------------ >>advantage --
+ * Rewards -> advantages: what PPO asks a value model, GRPO asks the group. */
+typedef struct grpo__statistics {
+    int count, equal, nonzero, best;                          /* best: index of the largest      */
+    double mean, std, by_length;    /* by_length: the mean weighted by length                    */
+    double lead;                    /* of the largest over the second                            */
+} grpo__statistics;
+
+/* What is largest in x[n], and by how much. */
+static void grpo__find_best(grpo__statistics *s, const float *x, int n) {
+    double first = -HUGE_VAL, second = -HUGE_VAL;
+    int i;
+    for (i = 0; i < n; i++) {
+        double value = (double)x[i];
+        if (!grpo__finite(value)) continue;
+        if (value > first) { second = first; first = value; s->best = i; }
+        else if (value > second) second = value;
+    }
+    if (s->count > 1) s->lead = first - second;
+}
+
+/* Of the finite ones of x[n]. equal is an exact comparison: the float std of equal numbers need not
+ * be 0, and would blow rounding errors up to advantages of order 1. */
+static grpo__statistics grpo__describe(const float *x, const int *lengths, int n, int ddof) {
+    grpo__statistics s = { 0, 1, 0, 0, 0, 0, 0, 0 };
+    double squares = 0, weights = 0;
+    float first = 0;
+    int i;
+    for (i = 0; i < n; i++) {
+        double length = lengths ? lengths[i] : 1;
+        if (!grpo__finite((double)x[i])) continue;
+        if (!s.count++) first = x[i];
+        if (x[i] != first) s.equal = 0;
+        s.nonzero += x[i] != 0;
+        s.mean += (double)x[i];
+        s.by_length += length * (double)x[i];
+        weights += length;
+    }
+    if (s.count) s.mean /= s.count;
+    if (weights > 0) s.by_length /= weights;
+    for (i = 0; i < n; i++)
+        if (grpo__finite((double)x[i]))
+            squares += ((double)x[i] - s.mean) * ((double)x[i] - s.mean);
+    if (s.count > ddof && !s.equal) s.std = sqrt(squares / (s.count - ddof));
+    grpo__find_best(&s, x, n);
+    return s;
+}
+
+/* A of a group's reward i, which is r. */
+static double grpo__advantage_of(const grpo_objective *o, double r, int i,
+                                 const grpo__statistics *group, const grpo__statistics *batch) {
+    double eps = (double)o->advantage_eps, n = group->count;
+    if (o->advantage == GRPO_ADVANTAGE_RETURN || o->advantage == GRPO_ADVANTAGE_GAE) return r;
+    if (group->equal) return 0;
+    switch (o->advantage) {
+    case GRPO_ADVANTAGE_MEAN:   return r - group->mean;
+    case GRPO_ADVANTAGE_BATCH:  return (r - group->mean) / (batch->std + eps);
+    case GRPO_ADVANTAGE_RLOO:   return r - (n * group->mean - r) / (n - 1);
+    case GRPO_ADVANTAGE_OPO:    return r - group->by_length;
+    case GRPO_ADVANTAGE_GPG:    return (r - group->mean) * batch->count / batch->nonzero;
+    case GRPO_ADVANTAGE_PASS_K: return i == group->best ? group->lead / (group->std + eps) : 0;
+    case GRPO_ADVANTAGE_MAX_RL: return group->mean > 0 ? (r - group->mean) / group->mean : 0;
+    default:                    return (r - group->mean) / (group->std + eps);
+    }
+}
+
+static int grpo__check_group_sizes(int num_groups, int group_size) {
+    return num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size ? GRPO_BAD_INPUT
+                                                                                   : GRPO_OK;
+}
+
+/* sum[i] += weight * A_i, where reward i is a number; a NaN there counts as 0 */
+static void grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
+                                 int num_groups, int group_size, const int *lengths, float *sum,
+                                 unsigned char *equal) {
+    grpo__statistics batch = grpo__describe(rewards, NULL, num_groups * group_size,
+                                            o->advantage_ddof);
+    int p, i;
+    for (p = 0; p < num_groups; p++) {
+        size_t at = grpo__size(p, group_size);
+        grpo__statistics group = grpo__describe(rewards + at, lengths ? lengths + at : NULL,
+                                                group_size, o->advantage_ddof);
+        if (equal) equal[p] = (unsigned char)group.equal;
+        for (i = 0; i < group_size; i++) {
+            double r = (double)rewards[at + (size_t)i];
+            float *A = &sum[at + (size_t)i];
+            if (grpo__finite(r))
+                *A = (*A == *A ? *A : 0) + weight * (float)grpo__advantage_of(o, r, i, &group,
+                                                                              &batch);
+        }
+    }
+}
+
+int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
+                    const int *lengths, float *advantages, unsigned char *equal) {
+    int i, code = grpo__check_group_sizes(num_groups, group_size);
+    if (!o || !rewards || !advantages) code = GRPO_BAD_INPUT;
+    if (code) return code;
+    for (i = 0; i < num_groups * group_size; i++) advantages[i] = 0;
+    grpo__add_advantages(o, rewards, 1.0f, num_groups, group_size, lengths, advantages, equal);
+    return GRPO_OK;
+}
+
+int grpo_combine_advantages(const grpo_objective *o, const float *parts, const float *weights,
+                            int num_rewards, int num_groups, int group_size, const int *lengths,
+                            float *advantages) {
+    grpo__statistics batch;
+    int i, k, n, code = grpo__check_group_sizes(num_groups, group_size);
+    if (!o || !parts || !weights || num_rewards < 0 || !advantages) code = GRPO_BAD_INPUT;
+    if (code) return code;
+    n = num_groups * group_size;
+    for (i = 0; i < n; i++) advantages[i] = (float)NAN;       /* until a reward says something   */
+    for (k = 0; k < num_rewards; k++)
+        if (weights[k] != 0)
+            grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
+                                 lengths, advantages, NULL);
+    batch = grpo__describe(advantages, NULL, n, o->advantage_ddof);
+    for (i = 0; i < n; i++)
+        advantages[i] = batch.equal || advantages[i] != advantages[i] ? 0
+                      : (float)(((double)advantages[i] - batch.mean)
+                                / (batch.std + (double)o->advantage_eps));
+    return GRPO_OK;
+}
+
+int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_size,
+                            const int *step_offsets, const int *step_ends,
+                            const float *step_rewards, const int *offsets, float *advantages) {
+    int p, i, j, t, code = grpo__check_group_sizes(num_groups, group_size);
+    if (!o || !step_offsets || !step_ends || !step_rewards || !offsets || !advantages)
+        code = GRPO_BAD_INPUT;
+    for (p = 0; p < num_groups && !code; p++) {
+        int first = p * group_size, steps = step_offsets[first];
+        grpo__statistics group = grpo__describe(step_rewards + steps, NULL,
+                                                step_offsets[first + group_size] - steps,
+                                                o->advantage_ddof);
+        for (i = first; i < first + group_size; i++) {
+            double sum = 0;
+            j = step_offsets[i + 1] - 1;
+            for (t = offsets[i + 1] - offsets[i]; t-- > 0; advantages[offsets[i] + t] = (float)sum)
+                for (; j >= step_offsets[i] && step_ends[j] >= t; j--)
+                    if (!group.equal) sum += ((double)step_rewards[j] - group.mean)
+                                             / (group.std + (double)o->advantage_eps);
+        }
+    }
+    return code;
+}
+
+void grpo_whiten(float *x, const unsigned char *mask, int n) {
+    double sum = 0, squares = 0, mean, scale;
+    int i, count = 0;
+    if (!x) return;
+    for (i = 0; i < n; i++)
+        if (!mask || mask[i]) { sum += (double)x[i]; count++; }
+    mean = count ? sum / count : 0;
+    for (i = 0; i < n; i++)
+        if (!mask || mask[i]) squares += ((double)x[i] - mean) * ((double)x[i] - mean);
+    scale = 1 / sqrt((count > 1 ? squares / (count - 1) : 0) + 1e-8);
+    for (i = 0; i < n; i++)
+        x[i] = !mask || mask[i] ? (float)(((double)x[i] - mean) * scale) : 0.0f;
+}
+
+/* Does any step's reward set a group's completions apart? */
+static int grpo__steps_differ(const grpo_batch *b, int p) {
+    int t, end = b->offsets[(p + 1) * b->group_size];
+    for (t = b->offsets[p * b->group_size]; b->process && t < end; t++)
+        if (b->process[t] != 0) return 1;
+    return 0;
+}
+
+/* Does any reward set a group's completions apart, where each is compared by itself? Their sum may
+ * be equal all the same. */
+static int grpo__parts_differ(const grpo *g, int p) {
+    const grpo_batch *b = &g->batch;
+    const grpo_config *c = &g->config;
+    int r, differ = 0;
+    for (r = 0; r < c->num_rewards; r++)
+        if (grpo__is_compared(g, &c->rewards[r]))
+            differ |= !grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences)
+                                      + grpo__size(p, b->group_size), NULL, b->group_size, 1).equal;
+    return differ;
+}
+
+static int grpo__find_equal_groups(grpo *g, int *count) {
+    grpo_batch *b = &g->batch;
+    int p;
+    if (grpo_advantages(&g->config.objective, b->rewards, b->num_prompts, b->group_size, NULL,
+                        g->machinery->exchange, g->machinery->equal) < 0)
+        return grpo__fail(g, GRPO_BAD_INPUT, "the batch is empty");
+    *count = 0;
+    for (p = 0; p < b->num_prompts; p++) {
+        if (grpo__steps_differ(b, p) || grpo__parts_differ(g, p)) g->machinery->equal[p] = 0;
+        *count += g->machinery->equal[p];
+    }
+    return GRPO_OK;
+}
+
+/* beta KL of token t at sampling, for objectives that take it from the reward; else 0. */
+static double grpo__penalty(const grpo *g, int t) {
+    const grpo_batch *b = &g->batch;
+    const grpo_objective *o = &g->config.objective;
+    if (!o->kl_in_reward || !b->ref_logprobs) return 0;
+    if (o->kl == GRPO_KL_FULL) return b->kl ? (double)(o->beta * b->kl[t]) : 0;
+    return (double)o->beta * (double)grpo_kl(o->kl, b->logprobs[t], b->ref_logprobs[t], NULL);
+}
+
+/* r_i - beta sum_t KL_it */
+static float grpo__penalised_reward(const grpo *g, int i) {
+    const grpo_batch *b = &g->batch;
+    double reward = (double)b->rewards[i];
+    int t;
+    for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) reward -= grpo__penalty(g, t);
+    return (float)reward;
+}
+
+/* Does sequence i take part in the loss? */
+static int grpo__takes_part(const grpo *g, int i) {
+    const grpo_objective *o = &g->config.objective;
+    if (!grpo__finite((double)g->batch.rewards[i])) return 0;
+    if (o->mask_truncated_completions && g->batch.truncated[i]) return 0;
+    return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->equal[i / g->batch.group_size];
+}
+
+/* One A a completion, from the rewards of its group; kl_in_reward 2 then takes its KL from it. */
+static int grpo__compare_groups(grpo *g) {
+    grpo_batch *b = &g->batch;
+    const grpo_objective *o = &g->config.objective;
+    float *rewards = g->machinery->new_logprobs, *advantages = g->machinery->new_dlogprobs;
+    float weights[GRPO_MAX_REWARDS];
+    int i, t, code;
+    for (i = 0; i < b->num_sequences; i++)
+        rewards[i] = o->kl_in_reward == 2 ? b->rewards[i] : grpo__penalised_reward(g, i);
+    for (i = 0; i < g->config.num_rewards; i++)
+        weights[i] = g->config.rewards[i].steps ? 0 : g->config.rewards[i].weight;
+    if (o->combine == GRPO_COMBINE_ADVANTAGES)
+        code = grpo_combine_advantages(o, b->reward_parts, weights, g->config.num_rewards,
+                                       b->num_prompts, b->group_size, g->machinery->lengths,
+                                       advantages);
+    else
+        code = grpo_advantages(o, rewards, b->num_prompts, b->group_size, g->machinery->lengths,
+                               advantages, NULL);
+    for (i = 0; i < b->num_sequences; i++) {
+        double A = (double)advantages[i];
+        for (t = b->offsets[i + 1]; t-- > b->offsets[i]; b->advantages[t] = (float)A)
+            if (o->kl_in_reward == 2) A -= grpo__penalty(g, t);
+    }
+    return code;
+}
+
+/* ---- returns: rewards per token -> advantages */
+void grpo_gae(int num_sequences, const int *offsets, const float *rewards, const float *values,
+              float gamma, float lam, float *advantages, float *returns) {
+    int i, t;
+    if (!offsets || !rewards || !advantages) return;
+    for (i = 0; i < num_sequences; i++) {
+        double A = 0, next = 0;
+        for (t = offsets[i + 1]; t-- > offsets[i]; ) {
+            double value = values ? (double)values[t] : 0;
+            double delta = (double)rewards[t] + (double)gamma * next - value;
+            A = delta + (double)gamma * (double)lam * A;
+            next = value;
+            advantages[t] = (float)A;
+            if (returns) returns[t] = (float)(A + value);
+        }
+    }
+}
+
+static grpo *grpo__critic_of(grpo *g) { return g->config.critic ? g->config.critic : g; }
+
+/* A completion's reward belongs to its last token, the KL penalty to each. */
+static int grpo__take_returns(grpo *g) {
+    grpo_batch *b = &g->batch;
+    const grpo_objective *o = &g->config.objective;
+    float *rewards = g->machinery->new_dlogprobs;
+    int i, t, gae = o->advantage == GRPO_ADVANTAGE_GAE, code = GRPO_OK;
+    if (gae) code = grpo_values(grpo__critic_of(g), g, b->values);
+    if (code && grpo__critic_of(g) != g)
+        return grpo__fail(g, code, "critic: %s", grpo_error(g->config.critic));
+    for (i = 0; i < b->num_sequences; i++) {
+        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
+            rewards[t] = (float)-grpo__penalty(g, t);
+        if (grpo__finite((double)b->rewards[i])) rewards[t - 1] += b->rewards[i];
+    }
+    grpo_gae(b->num_sequences, b->offsets, rewards, gae ? b->values : NULL, o->gamma,
+             gae ? o->lam : 1.0f, b->advantages, gae ? b->returns : NULL);
+    return code;
+}
+
+static int grpo__compare_floats(const void *a, const void *b) {
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Tokens of which the policy was more certain than most keep out of the policy loss (Wang et al.
+ * 2025, arXiv:2506.01939). The quantile is interpolated as torch.quantile does. */
+static void grpo__mask_certain_tokens(grpo *g) {
+    grpo_batch *b = &g->batch;
+    float *sorted = g->machinery->new_dlogprobs;
+    int t, n = 0, all = b->offsets[b->num_sequences], at;
+    double place, threshold;
+    for (t = 0; t < all; t++)
+        if (b->mask[t]) sorted[n++] = b->entropies[t];
+    if (!n || g->config.objective.top_entropy_quantile >= 1) return;
+    qsort(sorted, (size_t)n, sizeof *sorted, grpo__compare_floats);
+    place = (1 - (double)g->config.objective.top_entropy_quantile) * (n - 1);
+    at = (int)place;
+    threshold = (double)sorted[at];
+    if (at + 1 < n) threshold += (place - at) * ((double)sorted[at + 1] - (double)sorted[at]);
+    for (t = 0; t < all; t++)
+        if (b->mask[t] && (double)b->entropies[t] < threshold) b->mask[t] = 2;
+}
+
+int grpo_advantage(grpo *g) {
+    int i, t, code = grpo__enter(g, "grpo_advantage", 1, GRPO__SCORED);
+    grpo_batch *b;
+    const grpo_objective *o;
+    if (code) return code;
+    b = &g->batch;
+    o = &g->config.objective;
+    for (i = 0; i < b->num_sequences; i++)
+        memset(b->mask + b->offsets[i], grpo__takes_part(g, i),
+               (size_t)(b->offsets[i + 1] - b->offsets[i]));
+    if (o->advantage == GRPO_ADVANTAGE_RETURN || o->advantage == GRPO_ADVANTAGE_GAE)
+        code = grpo__take_returns(g);
+    else
+        code = grpo__compare_groups(g);
+    for (t = 0; t < b->offsets[b->num_sequences] && b->process; t++)
+        b->advantages[t] += b->process[t];
+    if (o->whiten) grpo_whiten(b->advantages, b->mask, b->offsets[b->num_sequences]);
+    grpo__mask_certain_tokens(g);
+    if (!code) g->machinery->stage = GRPO__COMPARED;
+    return code;
+}
+
+/* ---------------------------------------------------------------------------------- >>score --
+ * The batch's rewards and the reference's log-probs; groups that teach nothing are sampled anew. */
+
+/* Dynamic sampling: groups that cannot teach anything are sampled and rewarded anew. */
+static int grpo__resample(grpo *g) {
+    grpo_batch *b = &g->batch;
+    grpo__draw d;
+    int code = grpo__how_to_draw(g, &d, &g->machinery->sampling, 1), p, count = 0;
+    d.step = (uint64_t)(g->state.step - 1);
+    for (d.attempt = 1; !code
+            && d.attempt <= (uint64_t)g->config.objective.max_resamples; d.attempt++) {
+        code = grpo__find_equal_groups(g, &count);
+        if (code || !count) break;
+        for (p = 0; p < b->num_prompts && !code; p++)
+            if (g->machinery->equal[p]) {
+                g->machinery->kept_valid = 0;                 /* its K and V are overwritten     */
+                code = grpo__sample(g, &d, p, p + 1);
+                b->resampled[p]++;
+            }
+        if (!code) code = grpo__finish_batch(g);
+        for (p = 0; p < b->num_prompts && !code; p++)         /* process moves with the offsets  */
+            if (g->machinery->equal[p] || b->process)
+                code = grpo__reward_range(g, p * b->group_size, (p + 1) * b->group_size);
+    }
+    return code;
+}
+
+/* Exact KL of every token of the batch, under the weights that drew it. */
+static int grpo__measure_kl(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    grpo__way way = grpo__way_of(w->kept_valid ? GRPO__KEEP : GRPO__SCORE, w->kept_valid);
+    grpo__found to = { NULL, NULL, NULL, NULL };
+    to.logprobs = w->new_logprobs; to.kl = g->batch.kl;
+    return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
+}
+
+int grpo_score(grpo *g) {
+    int code = grpo__enter(g, "grpo_score", 1, GRPO__ROLLED), equal;
+    if (code) return code;
+    if (g->config.num_rewards == 0)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
+                          "grpo_new()");
+    if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
+    if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE) code = grpo__resample(g);
+    if (!code) code = grpo__find_equal_groups(g, &equal);
+    if (!code && g->batch.ref_logprobs)
+        code = grpo_forward(g, GRPO_REFERENCE, g->batch.ref_logprobs, NULL);
+    if (!code && g->batch.kl) code = grpo__measure_kl(g);
+    g->machinery->stage = code ? GRPO__EMPTY : GRPO__SCORED;
+    return code;
+}
+
+/* ----------------------------------------------------------------------------------- >>loss --
+ * Advantages and log-probs -> loss and d(loss)/d(logprob). Each derivative stands by its value.
+ * What the averages divide by is counted over the whole optimizer step, never per micro-batch. */
+typedef struct grpo__normalizer { int num_sequences, num_tokens; } grpo__normalizer;
+
+static int grpo__counted(const unsigned char *mask, int from, int to) {
+    int t, n = 0;
+    if (!mask) return to - from;
+    for (t = from; t < to; t++) n += mask[t] != 0;
+    return n;
+}
+
+static grpo__normalizer grpo__count(int num_sequences, const int *offsets,
+                                    const unsigned char *mask) {
+    grpo__normalizer n = { 0, 0 };
+    int i;
+    for (i = 0; i < num_sequences; i++) {
+        int tokens = grpo__counted(mask, offsets[i], offsets[i + 1]);
+        n.num_sequences += tokens > 0;
+        n.num_tokens += tokens;
+    }
+    return n;
+}
+
+/* Weight of one token of a sequence in which so many count: loss = sum of weight * token's loss.
+ * A constant that was never set counts as 1 (TRL, too, keeps its denominators from 0). */
+static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer *n, int tokens) {
+    switch (o->average) {
+    case GRPO_AVERAGE_TOKEN:        return 1.0 / n->num_tokens;
+    case GRPO_AVERAGE_CONSTANT:     return 1.0 / ((double)n->num_sequences
+                                                  * grpo__max(o->max_completion_length, 1));
+    case GRPO_AVERAGE_SEQUENCE_SUM: return 1.0 / n->num_sequences;
+    case GRPO_AVERAGE_SUM:          return 1.0;
+    default:                        return 1.0 / ((double)n->num_sequences * tokens);
+    }
+}
+
+/* log r = log pi - log pi_old, kept within +-20 so that r stays finite (veRL). */
+static const double grpo__max_log_ratio = 20;
+
+static double grpo__ratio(double log_ratio) {
+    return exp(grpo__clamp(log_ratio, -grpo__max_log_ratio, grpo__max_log_ratio));
+}
+
+/* What the loss must know of a sequence before it looks at its tokens: sums over those that
+ * count. */
+typedef struct grpo__sequence {
+    int tokens;
+    double log_ratio;               /* of log pi - log pi_old                                    */
+    double clipped;                 /* of the same, clipped to the worse for A (GEOMETRIC)       */
+    double drift, sampled;          /* of log pi_sampling - log pi; of log pi_old - that         */
+} grpo__sequence;
+
+/* log r clipped to [-eps, eps_high] where that makes r A smaller; GMPO clips in this way only. */
+static double grpo__clip_log(const grpo_objective *o, double x, double A) {
+    double c = grpo__clamp(x, -(double)o->epsilon, (double)o->epsilon_high);
+    return (A > 0 && c < x) || (A < 0 && c > x) ? c : x;
+}
+
+static grpo__sequence grpo__sequence_of(const grpo_objective *o, const grpo_sequences *s, int i) {
+    grpo__sequence q = { 0, 0, 0, 0, 0 };
+    int t;
+    for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
+        double now = (double)s->logprobs[t], old = (double)s->old_logprobs[t];
+        double drawn = s->sampling_logprobs ? (double)s->sampling_logprobs[t] : old;
+        double x = grpo__clamp(now - old, -grpo__max_log_ratio, grpo__max_log_ratio);
+        if (s->mask && !s->mask[t]) continue;
+        q.tokens++;
+        q.log_ratio += x;
+        q.clipped += grpo__clip_log(o, x, (double)s->advantages[t]);
+        q.drift += drawn - now;
+        q.sampled += old - drawn;
+    }
+    return q;
+}
+
+typedef struct grpo__token {        /* what the policy loss needs to know of one token           */
+    const grpo__sequence *sequence;
+    double logprob, old_logprob, A;
+    double x, chain;                /* log r; sum over the sequence's tokens of dx / dlogp       */
+} grpo__token;
+
+static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences *s,
+                                  const grpo__sequence *q, int t) {
+    grpo__token k;
+    k.sequence = q;
+    k.logprob = (double)s->logprobs[t];
+    k.old_logprob = (double)s->old_logprobs[t];
+    k.A = (double)s->advantages[t];
+    k.x = k.logprob - k.old_logprob;
+    k.chain = 1;
+    if (o->ratio == GRPO_RATIO_TOKEN) return k;
+    if (fabs(k.x) > grpo__max_log_ratio) k.chain = 0;         /* its part of the sum is a bound  */
+    k.x = q->log_ratio;
+    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x /= q->tokens;    /* n times 1 / n                   */
+    else k.chain *= q->tokens;
+    return k;
+}
+
+/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the smaller
+ * one has r itself in it, and 0 where that is a bound instead. Optional: r capped at delta before
+ * r A; for A < 0 the loss capped at -dual_clip A. The comparisons are turned so that a NaN comes
+ * through in both the loss and its derivative. */
+static double grpo__clip_loss(const grpo_objective *o, const grpo__token *t, double *d) {
+    double r = grpo__ratio(t->x), A = t->A, delta = (double)o->delta, c = (double)o->dual_clip;
+    double capped = delta > 0 && r > delta ? delta : r;
+    double clipped = grpo__clamp(r, 1 - (double)o->epsilon, 1 + (double)o->epsilon_high);
+    double used = capped * A > clipped * A ? clipped : capped, loss = -used * A;
+    int held = used < r || used > r || fabs(t->x) > grpo__max_log_ratio;
+    *d = (held ? 0 : r) * -A * t->chain;
+    if (c > 0 && A < 0 && loss > -c * A) {
+        loss = -c * A;
+        *d = 0;
+    }
+    return loss;
+}
+
+/* -weight A log pi, the weight being a constant for the derivative. */
+static double grpo__weighted_loss(double weight, const grpo__token *t, double *d) {
+    *d = -weight * t->A;
+    return *d * t->logprob;
+}
+
+/* s = sigmoid(tau (r - 1)):  -4 s A / tau,  d/dx = -4 s (1 - s) r A  (SAPO, eq. 5 as in TRL) */
+static double grpo__sapo_loss(const grpo_objective *o, const grpo__token *t, double *d) {
+    double tau = (double)(t->A > 0 ? o->sapo_temperature_pos : o->sapo_temperature_neg);
+    double r = grpo__ratio(t->x), s = 1 / (1 + exp(-tau * (r - 1)));
+    *d = -4 * s * (1 - s) * r * t->A * t->chain;
+    if (fabs(t->x) > grpo__max_log_ratio) *d = 0;
+    return -4 * s * t->A / tau;
+}
+
+/* -A (prod r)^(1/n) over the sequence's clipped ratios; a clipped token has no part in it. */
+static double grpo__geometric_loss(const grpo_objective *o, const grpo__token *t, double *d) {
+    double x = t->logprob - t->old_logprob, r = exp(t->sequence->clipped / t->sequence->tokens);
+    int held = grpo__clip_log(o, x, t->A) != x || fabs(x) > grpo__max_log_ratio;
+    *d = (held ? 0 : r) * -t->A;
+    return -r * t->A;
+}
+
+/* phi = e^l r^k e^(-l r) of the sequence's r, at its height near 1 (VESPO as in TRL, with its
+ * k, l) */
+static double grpo__vespo_weight(const grpo__token *t) {
+    double k = t->A < 0 ? 3 : 2, l = t->A < 0 ? 2 : 3;
+    double x = grpo__clamp(t->sequence->log_ratio, log(1e-8), grpo__max_log_ratio);
+    return exp(l + k * x - l * exp(x));
+}
+
+/* DPPO: has pi left pi_old too far, in the direction in which A pushes it? Distance in probability,
+ * or the KL of "this token or another" under pi_old and pi (veRL's 1e-8: either may be sure). */
+static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
+    double p = exp(t->logprob), q = exp(t->old_logprob);
+    if (o->loss == GRPO_LOSS_DPPO_TV)
+        return t->A > 0 ? p - q > (double)o->epsilon_high : p - q < -(double)o->epsilon;
+    if (t->A > 0 ? p <= q : p >= q) return 0;
+    return q * (t->old_logprob - t->logprob) + (1 - q) * log((1 - q + 1e-8) / (1 - p + 1e-8))
+         > (double)(t->A > 0 ? o->epsilon_high : o->epsilon);
+}
+
+/* Loss of one token, and its derivative with respect to the token's log-prob: for ratios of
+ * sequences, that of all the sequence's tokens, as if all had this one's A and weight. (Where they
+ * have not, each learns from its own: GSPO-token, arXiv:2507.18071, section 4.3.) */
+static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, double *d) {
+    double r = grpo__ratio(t->x), y = (double)o->dro_beta * t->x;
+    double low = 1 - (double)o->epsilon, high = 1 + (double)o->epsilon_high;
+    switch (o->loss) {
+    case GRPO_LOSS_REINFORCE: return grpo__weighted_loss(1, t, d);
+    case GRPO_LOSS_CISPO:     return grpo__weighted_loss(grpo__clamp(r, low, high), t, d);
+    case GRPO_LOSS_SAPO:      return grpo__sapo_loss(o, t, d);
+    case GRPO_LOSS_GEOMETRIC: return grpo__geometric_loss(o, t, d);
+    case GRPO_LOSS_VESPO:     return grpo__weighted_loss(grpo__vespo_weight(t), t, d);
+    case GRPO_LOSS_DPPO_TV:
+    case GRPO_LOSS_DPPO_KL:   if (grpo__dppo_left(o, t)) return grpo__weighted_loss(0, t, d);
+                              return grpo__weighted_loss(grpo__clamp(r, 0, 20), t, d);
+    case GRPO_LOSS_DRO:       *d = y * t->chain - t->A; return y * t->x / 2 - t->A * t->logprob;
+    default:                  return grpo__clip_loss(o, t, d);
+    }
+}
+
+/* Estimates of KL(pi || ref) from one token, with x = log pi - log ref (Schulman 2020):
+ * k1 = x, k2 = x^2 / 2, k3 = e^-x - 1 + x, |x|; and d/dlogp. expm1 keeps k3 from going below 0 by
+ * cancellation where x is tiny. */
+static double grpo__kl(int kind, double x, double *d) {
+    switch (kind) {
+    case GRPO_KL_K1:  *d = 1; return x;
+    case GRPO_KL_K2:  *d = x; return 0.5 * x * x;
+    case GRPO_KL_ABS: *d = x < 0 ? -1 : x > 0; return fabs(x);
+    default:          *d = -expm1(-x); return expm1(-x) + x;
+    }
+}
+
+float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative) {
+    double d, kl = grpo__kl(kind, (double)logprob - (double)ref_logprob, &d);
+    if (derivative) *derivative = (float)d;
+    return (float)kl;
+}
+
+float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples) {
+    double error = grpo__clamp((double)kl / (double)target - 1, -0.2, 0.2);
+    return (float)((double)beta * (1 + error * num_samples / (double)horizon));
+}
+
+/* pi_old / pi_sampling, by which the loss of a token is multiplied. */
+static double grpo__importance(const grpo_objective *o, const grpo_sequences *s,
+                               const grpo__sequence *q, int t) {
+    int whole = o->importance >= GRPO_IMPORTANCE_SEQUENCE;
+    int masks = o->importance == GRPO_IMPORTANCE_TOKEN_MASK
+             || o->importance == GRPO_IMPORTANCE_SEQUENCE_MASK;
+    double cap = (double)o->importance_cap, w;
+    if (o->importance == GRPO_IMPORTANCE_NONE || !s->sampling_logprobs) return 1;
+    w = grpo__ratio(whole ? q->sampled
+                          : (double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
+    return w > cap ? masks ? 0 : cap : w;
+}
+
+/* What is measured is added up in grpo_loss_stats over tokens in order, the means as sums until
+ * grpo__loss_finish(): a batch may be cut between sequences without a trace. */
+
+/* The KL term of token t, and its derivatives: one with respect to log pi, one to exact KL. */
+static double grpo__kl_term(const grpo_objective *o, const grpo_sequences *s, int t, double *d,
+                            double *dkl, grpo_loss_stats *sums) {
+    double x = (double)s->logprobs[t] - (double)s->ref_logprobs[t], kl = 0, slope = 0;
+    double beta = o->kl_in_reward ? 0 : (double)o->beta;
+    int kind;
+    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) {
+        double one, value = grpo__kl(kind, x, &one);
+        sums->kl_estimates[kind] += value;
+        if (kind == o->kl) { kl = value; slope = one; }
+    }
+    if (o->kl == GRPO_KL_FULL) { kl = s->kl ? (double)s->kl[t] : 0; *dkl = beta; }
+    if (o->kl_straight_through) { slope = x; *dkl = 0; }
+    sums->kl += kl;
+    if (beta == 0) return 0;
+    *d += beta * slope;
+    return beta * kl;
+}
+
+/* Where did the tokens come from? */
+static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
+                                   grpo_loss_stats *sums) {
+    double difference = fabs((double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
+    sums->sampling_difference_mean += difference;
+    if (difference > sums->sampling_difference_max) sums->sampling_difference_max = difference;
+    sums->importance_mean += importance;
+    if (!sums->num_tokens || importance < sums->importance_min) sums->importance_min = importance;
+    if (importance > sums->importance_max) sums->importance_max = importance;
+}
+
+/* Loss of one token that counts, its derivatives, and what is measured on the way. */
+static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
+                               const grpo__sequence *q, int t, double *d, double *dkl,
+                               grpo_loss_stats *sums, int *low, int *high) {
+    grpo__token k = grpo__token_of(o, s, q, t);
+    double r = grpo__ratio(k.x), loss = grpo__policy_loss(o, &k, d);
+    double w = grpo__importance(o, s, q, t);
+    double drift = (double)o->off_policy_mask_threshold;
+    if (s->sampling_logprobs) grpo__measure_sampling(s, t, w, sums);
+    if (s->mask && s->mask[t] == 2) w = 0;
+    if (drift > 0 && k.A < 0 && q->drift / q->tokens > drift) w = 0;
+    if (w == 0) loss = *d = 0;      /* even if they are not numbers                              */
+    loss *= w;
+    *d *= w;
+    *low += r < 1 - (double)o->epsilon && k.A < 0;
+    *high += r > 1 + (double)o->epsilon_high && k.A > 0;
+    sums->ratio_mean += r;
+    if (r > sums->ratio_max || r != r) sums->ratio_max = r;   /* a NaN stays                     */
+    if (s->entropies) sums->entropy += (double)s->entropies[t];
+    sums->num_tokens++;
+    return s->ref_logprobs ? loss + grpo__kl_term(o, s, t, d, dkl, sums) : loss;
+}
+
+/* The extremes over sequences of the share of their tokens that is clipped. */
+static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int high) {
+    double low_share = (double)low / tokens, high_share = (double)high / tokens;
+    if (!s->num_sequences++ || low_share < s->clip_low_min) s->clip_low_min = low_share;
+    if (high_share > s->clip_high_max) s->clip_high_max = high_share;
+    s->clip_low_mean += low;
+    s->clip_high_mean += high;
+}
+
+/* Adds sequences [first, end) of s, whose whole is normalised by n. */
+static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
+                            const grpo_sequences *s, int first, int end, float *dlogprobs,
+                            float *dkl, grpo_loss_stats *sums) {
+    int i, t;
+    for (i = first; i < end; i++) {
+        grpo__sequence q = grpo__sequence_of(o, s, i);
+        double weight = q.tokens ? grpo__token_weight(o, n, q.tokens) : 0;
+        int low = 0, high = 0;
+        for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
+            double d = 0, k = 0;
+            if (!s->mask || s->mask[t])
+                sums->policy_loss += weight
+                                   * grpo__token_loss(o, s, &q, t, &d, &k, sums, &low, &high);
+            if (dlogprobs) dlogprobs[t] = (float)(weight * d);
+            if (dkl) dkl[t] = (float)(weight * k);
+        }
+        if (q.tokens) grpo__sequence_clipping(sums, q.tokens, low, high);
+    }
+}
+
+/* Sums -> means. policy_loss is the loss before the entropy bonus, KL included, as TRL logs it. */
+static void grpo__loss_finish(const grpo_objective *o, grpo_loss_stats *s) {
+    double *const means[] = { &s->kl, &s->entropy, &s->sampling_difference_mean,
+                              &s->importance_mean, &s->ratio_mean, &s->clip_low_mean,
+                              &s->clip_high_mean, &s->clip_region_mean };
+    double tokens = grpo__max(s->num_tokens, 1);
+    size_t i;
+    s->clip_region_mean = s->clip_low_mean + s->clip_high_mean;
+    for (i = 0; i < sizeof means / sizeof *means; i++) *means[i] /= tokens;
+    for (i = 0; i < GRPO_KL_ESTIMATORS; i++) s->kl_estimates[i] /= tokens;
+    s->loss = s->policy_loss;
+    if (o->entropy_coef != 0) s->loss -= (double)o->entropy_coef * s->entropy;
+}
+
+double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs, float *dkl,
+                 grpo_loss_stats *stats) {
+    grpo__normalizer n;
+    grpo_loss_stats all;
+    memset(&all, 0, sizeof all);
+    if (stats) *stats = all;
+    if (!o || !s || !s->offsets || !s->logprobs || !s->old_logprobs || !s->advantages)
+        return (double)NAN;
+    n = grpo__count(s->num_sequences, s->offsets, s->mask);
+    grpo__loss_part(o, &n, s, 0, s->num_sequences, dlogprobs, dkl, &all);
+    grpo__loss_finish(o, &all);
+    if (stats) *stats = all;
+    return all.loss;
+}
+
+/* ------------------------------------------------------------------------------- >>optimize --
+ * Gradients -> weights. */
+
+/* The square root to 1 unit in the last place, by Newton's method. (Compilers take sqrtf one by
+ * one, in case a number is negative and errno must be set.) */
+GRPO__INLINE float grpo__root(float x) {
+#ifdef GRPO_NO_SIMD
+    return sqrtf(x);
+#else
+    union { uint32_t bits; float value; } r;
+    float y, half = 0.5f * x;
+    r.value = x;
+    r.bits = 0x5f375a86u - (r.bits >> 1);                     /* 1 / sqrt(x), to 4 %             */
+    y = r.value;
+    y *= 1.5f - half * y * y;
+    y *= 1.5f - half * y * y;
+    y *= 1.5f - half * y * y;
+    x *= y;
+    return x + (half - 0.5f * x * x) * y;
+#endif
+}
+
+GRPO__INLINE void grpo__adamw_loop_plain(float *weights, const float *gradient, float *m, float *v,
+                                         size_t n, float beta1, float beta2, float epsilon,
+                                         float scale, float rate, float root, float keep) {
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float g = scale * gradient[i];
+        m[i] = beta1 * m[i] + (1.0f - beta1) * g;
+        v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
+        weights[i] = keep * weights[i] - rate * m[i] / (grpo__root(v[i]) * root + epsilon);
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__adamw_loop, (float *weights, const float *gradient, float *m, float *v,
+                    size_t n, float beta1, float beta2, float epsilon, float scale, float rate,
+                    float root, float keep), (weights, gradient, m, v, n, beta1, beta2, epsilon,
+                    scale, rate, root, keep))
+
+/* m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
+ * w = w (1 - lr decay) - lr m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) */
+void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
+                float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
+                float scale, int64_t step) {
+    double correct1 = 1 - pow((double)beta1, (double)step);
+    double correct2 = 1 - pow((double)beta2, (double)step);
+    float rate = (float)((double)learning_rate / correct1);
+    float root = (float)(1 / sqrt(correct2)), keep = 1.0f - learning_rate * weight_decay;
+    if (!weights || !gradient || !m || !v) return;
+    grpo__adamw_loop(weights, gradient, m, v, n, beta1, beta2, epsilon, scale, rate, root, keep);
+}
+
+/* Warm-up from 0, then constant, linear or cosine to 0 at max_steps; 0 ever after (Hugging Face's
+ * cosine would rise again). */
+float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
+    double span = fmax((double)max_steps - warmup_steps, 1);
+    if (step < warmup_steps) return (float)((double)step / warmup_steps);
+    if (type == GRPO_SCHEDULE_CONSTANT) return 1.0f;
+    if (step >= max_steps) return 0.0f;
+    if (type == GRPO_SCHEDULE_LINEAR) return (float)((double)(max_steps - step) / span);
+    return (float)(0.5 * (1 + cos(3.141592653589793 * (double)(step - warmup_steps) / span)));
+}
+
+static void grpo__clear_gradient(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    w->backend->zero(w->context, w->gradient, g->num_trained * sizeof(float));
+    if (w->dembed)
+        w->backend->zero(w->context, w->dembed, grpo__size(w->shape.V, w->shape.H) * sizeof(float));
+}
+
+/* The first tensor whose gradient is not finite. */
+static int grpo__name_culprit(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    int i;
+    for (i = 0; i < grpo__num_trained_tensors(g); i++) {
+        grpo__tensor t = grpo__trained_tensor(g, i);
+        size_t n = grpo__size(t.rows, t.cols ? t.cols : 1);
+        if (!grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + t.offset, n)))
+            return grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
+                              "skipped, the weights are as before", t.name);
+    }
+    return grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update was skipped, "
+                      "the weights are as before");
+}
+
+/* The trained numbers are two ranges, [0, split) and what follows: matrices, which alone decay, and
+ * vectors; or LoRA's A and B. Of B, s B lies there, s = alpha / rank: the gradient of B is s times
+ * the one there, and where AdamW moves B by x, this moves by s x. */
+static float grpo__lora_scale(const grpo *g) {
+    return g->config.lora.rank ? g->config.lora.alpha / (float)g->config.lora.rank : 1.0f;
+}
+
+static size_t grpo__split(const grpo *g) {
+    const grpo__shape *s = &g->machinery->shape;
+    return s->rank ? s->all_a : s->first_vector;
+}
+
+/* AdamW on trained numbers [at, at + n). */
+static void grpo__adamw_range(grpo *g, size_t at, size_t n, float learning_rate, float decay,
+                              float scale) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_config *c = &g->config;
+    w->backend->adamw(w->context, w->trained + at, w->gradient + at, w->adam_m + at,
+                      w->adam_v + at, n, learning_rate, c->adam_beta1, c->adam_beta2,
+                      c->adam_epsilon, decay, scale, g->state.adam_step);
+}
+
+int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
+    struct grpo__machinery *w;
+    size_t split, rest;
+    double norm, limit;
+    float scale = 1.0f, s, decay;
+    int code = grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY);
+    if (code) return code;
+    w = g->machinery;
+    split = grpo__split(g); rest = g->num_trained - split;
+    limit = (double)g->config.max_grad_norm;
+    s = grpo__lora_scale(g); decay = g->config.weight_decay;
+    if (w->dembed)
+        w->backend->mix(w->context, w->gradient, w->dembed, 1.0f, 1.0f,
+                        grpo__size(w->shape.V, w->shape.H));
+    if (s != 1) w->backend->mix(w->context, w->gradient + split, w->gradient + split, s, 0, rest);
+    norm = sqrt(w->backend->sum_of_squares(w->context, w->gradient, g->num_trained));
+    if (grad_norm) *grad_norm = norm;
+    if (!grpo__finite(norm) || !grpo__finite((double)learning_rate)) {
+        code = grpo__finite(norm) ? grpo__fail(g, GRPO_NONFINITE, "the learning rate is not finite")
+                                  : grpo__name_culprit(g);
+        grpo__clear_gradient(g);
+        return code;
+    }
+    if (limit > 0 && norm > limit) scale = (float)(limit / (norm + 1e-6));    /* as PyTorch does */
+    g->state.adam_step++;
+    grpo__adamw_range(g, 0, split, learning_rate, decay, scale);
+    grpo__adamw_range(g, split, rest, learning_rate * s, w->shape.rank ? decay / s : 0, scale);
+    grpo__clear_gradient(g);
+    grpo__weights_changed(g, GRPO_POLICY);
+    return grpo__device_check(g);
+}
+
+int grpo_set_reference(grpo *g, float alpha) {
+    struct grpo__machinery *w;
+    int code = grpo__enter(g, "grpo_set_reference", alpha >= 0 && alpha <= 1, GRPO__EMPTY);
+    if (code) return code;
+    w = g->machinery;
+    if (!w->reference)
+        return grpo__fail(g, GRPO_BAD_INPUT, w->shape.rank ? "with lora the reference is the model "
+                          "without its adapters: it cannot be set" : "there is no reference policy:"
+                          " set objective.beta before grpo_new()");
+    if (!g->state.reference_set) alpha = 1;
+    w->backend->mix(w->context, w->reference, w->weights, 1.0f - alpha, alpha, g->num_parameters);
+    grpo__weights_changed(g, GRPO_REFERENCE);
+    g->state.reference_set = 1;
+    return grpo__device_check(g);
+}
+
+/* ----------------------------------------------------------------------------------- >>step --
+ * rollout, score, compare, learn */
+
+static int grpo__first_not_finite(const float *x, int from, int to) {
+    for (; from < to; from++)
+        if (!grpo__finite((double)x[from])) return from;
+    return -1;
+}
+
+/* d(loss)/d(entropy) of each token that counts is the same constant. */
+static float *grpo__entropy_gradient(grpo *g, const grpo_objective *o, const grpo__normalizer *n,
+                                     int from, int to) {
+    const grpo_batch *b = &g->batch;
+    float *d = g->machinery->new_entropies;
+    int t;
+    if (o->entropy_coef == 0) return NULL;
+    for (t = from; t < to; t++)
+        d[t] = b->mask[t] ? -o->entropy_coef / (float)grpo__max(n->num_tokens, 1) : 0.0f;
+    return d;
+}
+
+/* Is the gradient of every token of a group 0? Then there is no work to do for it. (DRO pulls log r
+ * to 0 whatever A is.) */
+static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
+    const grpo_batch *b = &g->batch;
+    int t, end = b->offsets[(p + 1) * b->group_size];
+    int pulled = o->entropy_coef != 0 || (o->beta > 0 && !o->kl_in_reward)
+              || (o->loss == GRPO_LOSS_DRO && o->dro_beta > 0)
+              || (g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE);
+    for (t = b->offsets[p * b->group_size]; t < end; t++)
+        if (b->mask[t] && (pulled || b->advantages[t] != 0)) return 0;
+    return 1;
+}
+
+/* What sampling found for the tokens of prompts [first, end): what a forward pass would find
+ * now, if the weights have not moved. */
+static void grpo__recall_logprobs(grpo *g, int first, int end) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    int i, L = g->config.max_completion_length;
+    for (i = first * b->group_size; i < end * b->group_size; i++) {
+        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i];
+        size_t size = (size_t)(b->offsets[i + 1] - b->offsets[i]) * sizeof(float);
+        memcpy(w->new_logprobs + to, w->drawn_logprobs + from, size);
+        memcpy(w->new_entropies + to, w->drawn_entropies + from, size);
+        if (w->new_kl) memcpy(w->new_kl + to, b->kl + to, size);
+    }
+}
+
+/* What the loss looks at: the batch as it was sampled, and its tokens as they are now. */
+grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs) {
+    const grpo_batch *b;
+    grpo_sequences s;
+    memset(&s, 0, sizeof s);
+    if (!g) return s;
+    b = &g->batch;
+    s.num_sequences = b->num_sequences;
+    s.offsets = b->offsets;
+    s.logprobs = logprobs;
+    s.old_logprobs = b->logprobs;
+    s.advantages = b->advantages;
+    s.ref_logprobs = b->ref_logprobs;
+    s.kl = b->kl;
+    s.sampling_logprobs = b->sampling_logprobs;
+    s.mask = b->mask;
+    return s;
+}
+
+static grpo_sequences grpo__now(const grpo *g) {
+    grpo_sequences s = grpo_batch_sequences(g, g->machinery->new_logprobs);
+    s.kl = g->machinery->new_kl;
+    s.entropies = g->machinery->new_entropies;
+    return s;
+}
+
+/* An optimizer step's sums over its tokens, in order. */
+typedef struct grpo__sums {
+    grpo__normalizer n;
+    grpo_loss_stats loss;
+    double value, value_clips;      /* of a value model                                          */
+} grpo__sums;
+
+static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
+                             int from, int to, grpo__sums *sums);             /* in >>ppo        */
+
+/* One micro-batch, prompts [p, *next): forward (unless sampling kept it), loss, backward. The
+ * tokens of idle groups count in the loss with the log-probs they were sampled with. */
+static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int end, int *next,
+                                 grpo__sums *sums) {
+    struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int G = b->group_size, from = b->offsets[p * G], to, bad, code = GRPO_OK;
+    int exact = w->new_kl && o->kl == GRPO_KL_FULL && o->beta > 0 && !o->kl_in_reward;
+    int values = g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE;
+    grpo__way way = grpo__way_of(GRPO__KEEP, w->kept_valid);
+    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    grpo_sequences s = grpo__now(g);
+    grpo__pass pass;
+    way.skip = w->idle;
+    pass = grpo__groups_pass(g, p, end, next, &way);
+    to = b->offsets[*next * G];
+    grpo__recall_logprobs(g, p, *next);
+    if (!way.recall || exact) { now.logprobs = w->new_logprobs; now.entropies = w->new_entropies; }
+    if (exact) now.kl = w->new_kl;
+    if (values) now.values = w->new_values;
+    if (pass.num_targets && (now.logprobs || now.values))
+        code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
+    if (code) return code;
+    if ((bad = grpo__first_not_finite(w->new_logprobs, from, to)) >= 0)
+        return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of the batch is not "
+                          "finite: the update was skipped, the weights are as before", bad);
+    grpo__loss_part(o, &sums->n, &s, p * G, *next * G, w->new_dlogprobs, exact ? w->new_dkl : NULL,
+                    &sums->loss);
+    if (values) grpo__value_part(g, w->new_values, w->new_dvalues, o->vf_coef, from, to, sums);
+    if (!pass.num_targets) return GRPO_OK;
+    d.logprobs = w->new_dlogprobs;
+    d.entropies = grpo__entropy_gradient(g, o, &sums->n, from, to);
+    d.kl = exact ? w->new_dkl : NULL;
+    d.values = values ? w->new_dvalues : NULL;
+    return grpo__pass_backward(g, &pass, &d);
+}
+
+/* The gradient of the loss on prompts [first, end), added up in micro-batches under one
+ * normaliser. */
+static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end,
+                            grpo__sums *sums) {
+    grpo_batch *b = &g->batch;
+    int G = b->group_size, p, next, code = GRPO_OK;
+    memset(sums, 0, sizeof *sums);
+    sums->n = grpo__count((end - first) * G, b->offsets + first * G, b->mask);
+    for (p = first; p < end; p++)
+        g->machinery->idle[p] = (unsigned char)grpo__is_idle(g, o, p);
+    for (p = first; p < end && !code; p = next)
+        code = grpo__accumulate_part(g, o, p, end, &next, sums);
+    grpo__loss_finish(o, &sums->loss);
+    if (!code && !grpo__finite(sums->loss.loss))
+        code = grpo__fail(g, GRPO_NONFINITE, "the loss is not finite: the update was skipped, the "
+                          "weights are as before (is an advantage or reference log-prob NaN?)");
+    if (code) grpo__clear_gradient(g);
+    return code;
+}
+
+/* ---- metrics */
+static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s) {
+    int kind;
+    m->loss += s->loss;
+    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++)
+        m->kl_estimates[kind] += s->kl_estimates[kind];
+    m->sampling_difference_mean += s->sampling_difference_mean;
+    m->importance_mean += s->importance_mean;
+    if (!m->num_updates || s->importance_min < m->importance_min)
+        m->importance_min = s->importance_min;
+    if (s->importance_max > m->importance_max) m->importance_max = s->importance_max;
+    if (s->sampling_difference_max > m->sampling_difference_max)
+        m->sampling_difference_max = s->sampling_difference_max;
+    m->policy_loss += s->policy_loss;
+    m->kl += s->kl;
+    m->entropy += s->entropy;
+    m->clip_ratio_low_mean += s->clip_low_mean;
+    m->clip_ratio_high_mean += s->clip_high_mean;
+    m->clip_ratio_region_mean += s->clip_region_mean;
+    m->clip_ratio_low_min += s->clip_low_min;
+    m->clip_ratio_high_max += s->clip_high_max;
+    m->ratio_mean += s->ratio_mean;
+    if (s->ratio_max > m->ratio_max) m->ratio_max = s->ratio_max;
+    m->num_updates++;
+}
+
+static void grpo__average_updates(grpo_metrics *m) {
+    double n = m->num_updates ? m->num_updates : 1;
+    int kind;
+    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) m->kl_estimates[kind] /= n;
+    m->sampling_difference_mean /= n; m->importance_mean /= n; m->vf_loss /= n; m->vf_clipfrac /= n;
+    m->loss /= n; m->policy_loss /= n; m->kl /= n; m->entropy /= n; m->grad_norm /= n;
+    m->clip_ratio_low_mean /= n; m->clip_ratio_high_mean /= n; m->clip_ratio_region_mean /= n;
+    m->clip_ratio_low_min /= n; m->clip_ratio_high_max /= n; m->ratio_mean /= n;
+}
+
+static void grpo__measure_lengths(const grpo *g, grpo_metrics *m) {
+    const grpo_batch *b = &g->batch;
+    int i, ended = 0;
+    for (i = 0; i < b->num_sequences; i++) {
+        double n = b->offsets[i + 1] - b->offsets[i];
+        m->completions_mean_length += n / b->num_sequences;
+        if (i == 0 || n < m->completions_min_length) m->completions_min_length = n;
+        if (n > m->completions_max_length) m->completions_max_length = n;
+        m->completions_clipped_ratio += (double)b->truncated[i] / b->num_sequences;
+        if (b->truncated[i]) continue;
+        if (!ended++ || n < m->completions_min_terminated_length)
+            m->completions_min_terminated_length = n;
+        if (n > m->completions_max_terminated_length) m->completions_max_terminated_length = n;
+        m->completions_mean_terminated_length += n;
+    }
+    if (ended) m->completions_mean_terminated_length /= ended;
+}
+
+/* What can be said of the batch before learning from it. */
+static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
+    const grpo_batch *b = &g->batch;
+    grpo__statistics rewards;
+    int r, p;
+    m->step = (int)g->state.step;
+    m->num_tokens = g->state.num_tokens;
+    m->beta = (double)g->config.objective.beta;
+    m->entropy_coef = (double)g->config.objective.entropy_coef;
+    rewards = grpo__describe(b->rewards, NULL, b->num_sequences, 1);
+    m->reward = rewards.mean;
+    m->reward_std = rewards.std;
+    m->num_left_out = b->num_sequences - rewards.count;
+    m->num_rewards = g->config.num_rewards;
+    for (r = 0; r < m->num_rewards; r++) {
+        memcpy(m->reward_names[r], g->config.rewards[r].name, GRPO_NAME_LENGTH);
+        rewards = grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences), NULL,
+                                 b->num_sequences, 1);
+        m->reward_means[r] = rewards.mean;
+        m->reward_stds[r] = rewards.std;
+    }
+    for (p = 0; p < b->num_prompts; p++) {
+        m->frac_reward_zero_std += (double)g->machinery->equal[p] / b->num_prompts;
+        m->num_resampled += b->resampled[p];
+    }
+    grpo__measure_lengths(g, m);
+}
+
+static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m,
+                               grpo__sums *sums);             /* in >>ppo                        */
+
+static int grpo__adapts(const grpo_objective *o) {
+    return o->kl_target > 0 || o->entropy_target > 0;
+}
+
+/* beta and entropy_coef on their way to their targets. */
+static void grpo__adapt(grpo *g, const grpo_metrics *m) {
+    grpo_objective *o = &g->config.objective;
+    if (o->kl_target > 0)
+        o->beta = grpo_adaptive_kl(o->beta, (float)m->kl, o->kl_target, o->kl_horizon,
+                                   g->batch.num_sequences);
+    if (o->entropy_target > 0) {
+        o->entropy_coef += m->entropy < (double)o->entropy_target ? o->entropy_step
+                                                                  : -o->entropy_step;
+        if (o->entropy_coef < 0) o->entropy_coef = 0;
+    }
+}
+
+/* One optimizer update on prompts [first, end). */
+static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
+    const grpo_config *c = &g->config;
+    const grpo_batch *b = &g->batch;
+    grpo__sums sums;
+    double norm = 0;
+    int code, G = b->group_size, p;
+    m->learning_rate = (double)(c->learning_rate
+        * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps,
+                c->max_steps));
+    if (!grpo__counted(b->mask, b->offsets[first * G], b->offsets[end * G])) return GRPO_OK;
+    code = grpo__accumulate(g, &c->objective, first, end, &sums);
+    if (!code) code = grpo_optimize(g, (float)m->learning_rate, &norm);
+    if (!code && c->objective.advantage == GRPO_ADVANTAGE_GAE)
+        code = grpo__update_critic(g, first, end, m, &sums);
+    if (code) { m->skipped = 1; return code; }
+    g->state.optimizer_step++;
+    for (p = first; p < end; p++) m->num_idle += g->machinery->idle[p];
+    m->grad_norm += norm;
+    grpo__add_loss_stats(m, &sums.loss);
+    return GRPO_OK;
+}
+
+int grpo_update(grpo *g, grpo_metrics *metrics) {
+    const grpo_config *c;
+    grpo_metrics m;
+    int pass, i, n, code = grpo__enter(g, "grpo_update", 1, GRPO__COMPARED);
+    if (code) return code;
+    c = &g->config;
+    memset(&m, 0, sizeof m);
+    grpo__measure_batch(g, &m);
+    n = g->batch.num_prompts;
+    for (pass = 0; pass < c->num_iterations && !code; pass++)
+        for (i = 0; i < c->steps_per_generation && !code; i++) {
+            int first = (int)((int64_t)n * i / c->steps_per_generation);
+            int end = (int)((int64_t)n * (i + 1) / c->steps_per_generation);
+            if (first < end) code = grpo__update_range(g, first, end, &m);
+        }
+    grpo__average_updates(&m);
+    if (!code && m.num_updates) grpo__adapt(g, &m);           /* else nothing was measured       */
+    if (metrics) *metrics = m;
+    return code;
+}
+
+int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics *metrics) {
+    grpo_metrics m;
+    double start = grpo__seconds();
+    int every, code = grpo__enter(g, "grpo_step", prompts != NULL, GRPO__EMPTY);
+    if (code) return code;
+    every = g->config.ref_model_sync_steps;
+    memset(&m, 0, sizeof m);
+    code = grpo_rollout(g, prompts, num_prompts);             /* 1. sample G completions of each */
+    if (!code) code = grpo_score(g);                          /* 2. reward them                  */
+    if (!code) code = grpo_advantage(g);                      /* 3. compare within the group     */
+    if (!code) code = grpo_update(g, &m);                     /* 4. learn                        */
+    if (!code && every > 0 && g->machinery->reference && g->state.step % every == 0)
+        code = grpo_set_reference(g, g->config.ref_model_mixup_alpha);
+    m.step_time = grpo__seconds() - start;
+    if (metrics) *metrics = m;
+    if (!code && g->config.on_step) g->config.on_step(&m, g->config.user);
+    if (!code && g->config.metrics_path) code = grpo__append_metrics(g, &m);
+    return code;
+}
+
+/* ============================================================================================
+ *
+ *   IV   THE MACHINE ROOM
+ *
+ * ============================================================================================ */
+
+/* ----------------------------------------------------------------------------------- >>more --
+ * Completions from elsewhere, supervised steps, generate, evaluate, verifiers. */
+
+/* ---- completions from elsewhere */
+static int grpo__place(grpo *g, int i, const grpo_completion *c) {
+    grpo_batch *b = &g->batch;
+    int *tokens = b->tokens + b->offsets[i], L = g->config.max_completion_length, t;
+    int n = c->num_tokens, V = g->config.model.vocab_size;
+    if (!c->tokens && !c->text)
+        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has neither text nor tokens", i);
+    if (!c->tokens) {
+        n = grpo_encode(g, c->text, tokens, L - !c->truncated);
+        if (n < 0) return n;
+        if (!c->truncated) tokens[n++] = g->config.eos_token_id;
+    }
+    if (n < 1 || n > L)
+        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has %d tokens; it must be 1 to %d",
+                          i, n, L);
+    for (t = 0; c->tokens && t < n; t++) {
+        if (c->tokens[t] < 0 || c->tokens[t] >= V)
+            return grpo__fail(g, GRPO_BAD_INPUT, "completion %d: token %d is %d, not in the "
+                              "vocabulary", i, t, c->tokens[t]);
+        tokens[t] = c->tokens[t];
+    }
+    b->offsets[i + 1] = b->offsets[i] + n;
+    b->truncated[i] = !grpo__is_eos(g, tokens[n - 1]);
+    g->machinery->lengths[i] = n;
+    return GRPO_OK;
+}
+
+/* No filter is known to have been at work. */
+static void grpo__unfiltered(grpo *g, float temperature) {
+    struct grpo__machinery *w = g->machinery;
+    memset(&w->sampling, 0, sizeof w->sampling);
+    w->sampling.temperature = temperature > 0 ? temperature : 1;
+    w->sampling.top_p = 1;
+}
+
+/* As if the policy had drawn them: what it thinks of each token. */
+static int grpo__weigh(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int i, L = g->config.max_completion_length, code;
+    g->machinery->stage = GRPO__ROLLED;
+    code = grpo_forward(g, GRPO_POLICY, b->logprobs, b->entropies);
+    for (i = 0; i < b->num_sequences; i++) {
+        size_t to = grpo__size(i, L), from = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
+        memcpy(w->drawn_tokens + to, b->tokens + from, n * sizeof(int));
+        memcpy(w->drawn_logprobs + to, b->logprobs + from, n * sizeof(float));
+        memcpy(w->drawn_entropies + to, b->entropies + from, n * sizeof(float));
+    }
+    return code;
+}
+
+int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
+               const grpo_completion *completions) {
+    struct grpo__machinery *w;
+    grpo_batch *b;
+    int i, elsewhere = 0;
+    int code = grpo__enter(g, "grpo_adopt", prompts && completions, GRPO__EMPTY);
+    if (code) return code;
+    w = g->machinery;
+    b = &g->batch;
+    if (num_prompts > g->config.num_prompts)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
+                          num_prompts, g->config.num_prompts);
+    code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
+    b->offsets[0] = 0;
+    for (i = 0; !code && i < b->num_sequences; i++) {
+        code = grpo__place(g, i, &completions[i]);
+        elsewhere |= completions[i].logprobs != NULL;
+    }
+    grpo__unfiltered(g, g->config.sampling.temperature);
+    if (!code) code = grpo__weigh(g);
+    for (i = 0; !code && i < b->num_sequences; i++) {
+        code = grpo__make_sample(g, i);
+        memcpy(w->drawn_elsewhere + b->offsets[i],
+               completions[i].logprobs ? completions[i].logprobs : b->logprobs + b->offsets[i],
+               (size_t)w->lengths[i] * sizeof(float));
+    }
+    g->machinery->stage = code ? GRPO__EMPTY : GRPO__ROLLED;
+    if (code) return code;
+    if (elsewhere) b->sampling_logprobs = w->drawn_elsewhere;
+    return grpo__count_batch(g);
+}
+
+/* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
+static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prompts) {
+    grpo_batch *b = &g->batch;
+    grpo_completion answer;
+    int i, t, code = grpo__begin_batch(g, prompts, num_prompts, 1);
+    memset(&answer, 0, sizeof answer);
+    b->offsets[0] = 0;
+    for (i = 0; i < num_prompts && !code; i++) {
+        answer.text = prompts[i].answer;
+        code = !answer.text ? grpo__fail(g, GRPO_BAD_INPUT, "grpo_sft: prompt %d has no answer", i)
+                            : grpo__place(g, i, &answer);
+    }
+    for (t = 0; !code && t < b->offsets[num_prompts]; t++) {
+        b->advantages[t] = 1;
+        b->logprobs[t] = 0;
+        b->mask[t] = 1;
+    }
+    grpo__unfiltered(g, 1);
+    return code;
+}
+
+int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
+             double *loss) {
+    grpo_objective likelihood;
+    grpo__sums sums;
+    int code = grpo__enter(g, "grpo_sft", prompts != NULL, GRPO__EMPTY);
+    if (!code) code = grpo__answers_batch(g, prompts, num_prompts);
+    memset(&likelihood, 0, sizeof likelihood);
+    likelihood.loss = GRPO_LOSS_REINFORCE;                    /* -A log pi, A = 1                */
+    likelihood.average = GRPO_AVERAGE_TOKEN;
+    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &sums);
+    if (!code) code = grpo_optimize(g, learning_rate, NULL);
+    if (!code && loss) *loss = sums.loss.loss;
+    return code;
+}
+
+/* ---- generate and evaluate */
+int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
+                  uint64_t seed, char *text, size_t capacity) {
+    grpo__draw d;
+    size_t n;
+    int code = grpo__enter(g, "grpo_generate", prompt && text, GRPO__EMPTY);
+    if (!code) code = grpo__how_to_draw(g, &d, sampling ? sampling : &g->config.sampling, 0);
+    if (code) return code;
+    d.seed = seed;
+    code = grpo__begin_batch(g, prompt, 1, 1);
+    if (!code) code = grpo__sample(g, &d, 0, 1);
+    if (!code) code = grpo__finish_batch(g);
+    g->machinery->stage = GRPO__EMPTY;
+    if (code) return code;
+    n = strlen(g->machinery->text);
+    if (n >= capacity)
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_generate: the text has %.0f bytes, there is "
+                          "room for %.0f", (double)n, (double)capacity - 1);
+    memcpy(text, g->machinery->text, n + 1);
+    return (int)n;
+}
+
+/* N completions of each prompt: pass@1, pass@k (by the first reward) and two means, in chunks that
+ * fit. */
+static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grpo_prompt *prompts,
+                               int num_prompts, int N, int k, grpo_evaluation *e) {
+    grpo__draw d;
+    double at_1 = 0, at_k = 0, reward = 0, length = 0;
+    int first, n, i, c, most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows) / N;
+    int code = grpo__how_to_draw(g, &d, sampling, 0);
+    d.seed = grpo__mix(g->config.seed ^ UINT64_C(0x6576616c75617465));        /* not training's  */
+    for (first = 0; first < num_prompts && !code; first += n) {
+        n = grpo__min(num_prompts - first, most);
+        code = grpo__begin_batch(g, prompts + first, n, N);
+        if (!code) code = grpo__sample(g, &d, 0, n);
+        if (!code) code = grpo__finish_batch(g);
+        if (!code) code = grpo__reward_range(g, 0, n * N);
+        g->machinery->stage = GRPO__EMPTY;
+        for (i = 0; i < n && !code; i++) {
+            int correct = 0;
+            for (c = i * N; c < (i + 1) * N; c++) {
+                correct += g->batch.reward_parts[c] >= g->config.success_reward;
+                if (grpo__finite((double)g->batch.rewards[c]))
+                    reward += (double)g->batch.rewards[c];
+                length += g->machinery->lengths[c];
+            }
+            at_1 += grpo_pass_at_k(N, correct, 1);
+            at_k += grpo_pass_at_k(N, correct, k);
+        }
+    }
+    e->pass_at_1 = (float)(at_1 / num_prompts);
+    e->pass_at_k = (float)(at_k / num_prompts);
+    e->reward = (float)(reward / num_prompts / N);
+    e->mean_length = (float)(length / num_prompts / N);
+    return code;
+}
+
+int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples, int k,
+                  grpo_evaluation *evaluation) {
+    const struct grpo__machinery *w;
+    const grpo_sampling greedily = { 0, 0, 1, 0 };
+    grpo_evaluation greedy;
+    int L, most, code = grpo__enter(g, "grpo_evaluate", prompts && evaluation, GRPO__EMPTY);
+    if (code) return code;
+    w = g->machinery;
+    L = g->config.max_completion_length;
+    most = grpo__min(w->max_sequences, w->max_rows);
+    most = grpo__min(most, (w->max_slots - g->config.max_prompt_length) / L);
+    if (num_prompts < 1 || num_samples < 0 || num_samples > most
+        || (num_samples && (k < 1 || k > num_samples)))
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: at least one prompt, num_samples 0 to "
+                          "%d (what fits beside one prompt), k 1 to num_samples", most);
+    if (g->config.num_rewards == 0)
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: there is no reward to judge by");
+    memset(evaluation, 0, sizeof *evaluation);
+    evaluation->num_prompts = num_prompts;
+    evaluation->num_samples = num_samples;
+    evaluation->k = k;
+    code = grpo__evaluate_part(g, &greedily, prompts, num_prompts, 1, 1, &greedy);
+    if (!code && num_samples)
+        code = grpo__evaluate_part(g, &g->config.sampling, prompts, num_prompts, num_samples, k,
+                                   evaluation);
+    evaluation->accuracy = greedy.pass_at_1;
+    evaluation->reward = greedy.reward;
+    evaluation->mean_length = greedy.mean_length;
+    return code;
+}
+
+double grpo_pass_at_k(int num_samples, int num_correct, int k) {
+    double all_wrong = 1;           /* C(n-c, k) / C(n, k) as a product of k fractions */
+    int i;
+    if (num_correct <= 0 || num_samples < 1) return 0;
+    if (num_samples - num_correct < k) return 1;
+    for (i = 0; i < k; i++)
+        all_wrong *= (double)(num_samples - num_correct - i) / (num_samples - i);
+    return 1 - all_wrong;
+}
+
+/* ---- numbers ---- */
+
+static int grpo__is_digit(char c) { return c >= '0' && c <= '9'; }
+static int grpo__is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static const char *grpo__skip_blanks(const char *at) { return at + strspn(at, " \t\n\v\f\r"); }
+
+static const char *grpo__read_digits(const char *at, double *value) {
+    for (; grpo__is_digit(*at); at++) *value = *value * 10 + (*at - '0');
+    return at;
+}
+
+/* What follows the first of these words that stands at at; at itself if none does. A NUL ends each
+ * word, an empty one the list. */
+static const char *grpo__skip_word(const char *at, const char *words) {
+    for (; *words; words += strlen(words) + 1)
+        if (!strncmp(at, words, strlen(words))) return at + strlen(words);
+    return at;
+}
+
+/* -, U+2212, U+2010 to U+2013, U+FE63, U+FF0D */
+static const char *grpo__skip_minus(const char *at) {
+    return grpo__skip_word(at, "-\0\xE2\x88\x92\0\xE2\x80\x90\0\xE2\x80\x91\0\xE2\x80\x92\0"
+                           "\xE2\x80\x93\0\xEF\xB9\xA3\0\xEF\xBC\x8D\0");
+}
+
+/* $ (LaTeX's \$ and US$ too), U+00A2 to U+00A5, U+20A0 to U+20BF */
+static const char *grpo__skip_currency(const char *at) {
+    const unsigned char *b = (const unsigned char *)at + strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    b += b[0] == '\\' && b[1] == '$';
+    if (*b == '$') return (const char *)b + 1;
+    if (b[0] == 0xC2 && b[1] >= 0xA2 && b[1] <= 0xA5) return (const char *)b + 2;
+    return b[0] == 0xE2 && b[1] == 0x82 && b[2] >= 0xA0 ? (const char *)b + 3 : at;
+}
+
+/* One more group of a number such as 1,234,567: a comma or what LaTeX and typesetters put between
+ * thousands, then three digits and no fourth. Returns the digits; NULL if there is none. */
+static const char *grpo__find_group(const char *at) {
+    const char *d = grpo__skip_word(at, ",\\!\0,\0{,}\\!\0{,}\0{\\,}\0\\,\0\\!\0\\;\0\\:\0\\ \0~\0"
+                                    "\xC2\xA0\0\xE2\x80\x89\0\xE2\x80\xAF\0");
+    return d > at && grpo__is_digit(d[0]) && grpo__is_digit(d[1]) && grpo__is_digit(d[2])
+           && !grpo__is_digit(d[3]) ? d : NULL;
+}
+
+static int grpo__is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+/* The power of ten after a number, "e-05" or " \times 10^{-5}", and of a bare 10, "^5"; 0 if there
+ * is none, as in 1e5f. Returns its end. */
+static const char *grpo__read_power(const char *at, int bare, double *power) {
+    const char *next = grpo__skip_blanks(at), *from = NULL, *digits, *end;
+    const char *ten = grpo__skip_word(next, "\\times\0\\cdot\0x\0*\0\xC3\x97\0\xC2\xB7\0");
+    int letter = *at == 'e' || *at == 'E', brace;
+    *power = 0;
+    if (letter || (bare && *at == '^')) from = at + 1;
+    else if (ten > next && !strncmp(ten = grpo__skip_blanks(ten), "10^", 3)) from = ten + 3;
+    if (!from) return at;
+    from += brace = *from == '{';
+    digits = grpo__skip_minus(from);
+    if (digits == from && *from == '+') from = ++digits;
+    end = grpo__read_digits(digits, power);
+    if (digits > from) *power = -*power;
+    if (end > digits && !(letter && grpo__is_letter(*end)) && !(brace && *end != '}'))
+        return end + brace;
+    *power = 0;
+    return at;
+}
+
+/* "12", "3.14", ".5", "3." and, in prose, "1,234.5", "1e-05". Returns the end of it, or NULL if
+ * there is no number at at. Up to 15 digits and 22 powers of ten the value is rounded once, so it
+ * is the double nearest to the text; fraction digits beyond that are dropped. Infinity if it is
+ * too large. */
+static const char *grpo__read_number(const char *at, int prose, double *value) {
+    const char *start = at;
+    double power, places = 0;
+    if (!grpo__is_digit(at[0]) && !(at[0] == '.' && grpo__is_digit(at[1]))) return NULL;
+    *value = 0;
+    at = grpo__read_digits(at, value);
+    if (prose && at - start >= 1 && at - start <= 3)
+        while ((start = grpo__find_group(at)) != NULL) at = grpo__read_digits(start, value);
+    if (*at == '.')
+        for (at++; grpo__is_digit(*at); at++)
+            if (*value < 9e14) {                              /* so that 10 value + 9 is exact    */
+                *value = *value * 10 + (*at - '0');
+                places++;
+            }
+    if (prose) {
+        int bare = *value == 10 && places == 0;
+        const char *end = grpo__read_power(at, bare, &power);
+        if (bare && end > at && *at == '^') power--;
+        places -= power;
+        at = end;
+    }
+    if (*value > 0) *value = places > 0 ? *value / pow(10, places) : *value * pow(10, -places);
+    return at;
+}
+
+/* Is what begins at at, a minus or a point, no part of a number after it? "5-3", "end.5", "5%-10%",
+ * "$5-$10", "$5$-$10$" */
+static int grpo__is_joined(const char *text, const char *at) {
+    char c = ' ';
+    int n, money = 0;
+    for (n = 1; n <= 3 && n <= at - text; n++)
+        if (!grpo__is_letter(at[-n]) && grpo__skip_currency(at - n) == at) money = n;
+    if (at - money > text) c = at[-money - 1];
+    return grpo__is_digit(c) || (!money && grpo__is_letter(c)) || (c && strchr(")]}%", c));
+}
+
+/* "72", "-3", "-$1,234.50", "$-3", ".5" at this place of a text that begins at text; NULL if none.
+ * Between a minus and its number blanks may stand only where no list and no difference can be
+ * meant: "= - 3", "#### - 3", "(- 3)". */
+static const char *grpo__read_signed(const char *text, const char *at, double *value) {
+    const char *start = at, *before = at;
+    int negative = (at = grpo__skip_minus(at)) > start;
+    if ((negative || *at == '.') && grpo__is_joined(text, start)) return NULL;
+    if (*start == '.' && start > text && start[-1] == '.') return NULL;
+    if (negative) {
+        while (before > text && grpo__is_blank(before[-1])) before--;
+        if (before > text && strchr("=#({[", before[-1])) at = grpo__skip_blanks(at);
+        at = grpo__skip_currency(at);
+    }
+    at = grpo__read_number(at, 1, value);
+    if (at && negative) *value = -*value;
+    return at;
+}
+
+/* Read from the left, so that each digit belongs to one number only:
+ *     "is 72." 72     "#### 1,234" 1234     "1,2" 2     "1,2345" 2345     "x = -3" -3     "5-3" 3
+ *     "$-.50" -.5     "10%" 10              "1/2" 2     "v1.2.3" 3        "1e-05" .00001  "(5)" 5
+ * A list without blanks is taken for thousands where it looks so: "100,200" is 100200. */
+int grpo_last_number(const char *text, double *value) {
+    const char *at = text, *end;
+    double number = 0;              /* untouched where there is none                              */
+    int found = 0;
+    while (at && *at) {
+        end = grpo__read_signed(text, at, &number);
+        at = end ? end : at + 1;
+        found |= end != NULL;
+    }
+    if (found && value) *value = number;
+    return found;
+}
+
+/* Whole numbers must be equal, from 2^53 on, where a double skips some, up to its last bits; others
+ * to 9 digits. */
+float grpo_reward_last_number(const grpo_sample *s, void *user) {
+    double answer = 0, number = 0, slack = 1e-9;
+    (void)user;
+    if (!s || !grpo_last_number(s->answer, &answer) || !grpo__finite(answer)) return (float)NAN;
+    if (!grpo_last_number(s->completion, &number) || !grpo__finite(number)) return 0;
+    if (floor(number) == number && floor(answer) == answer)
+        slack = fabs(answer) < 9007199254740992.0 ? 0 : 1e-15;
+    return (float)(fabs(number - answer) <= slack * fmax(fabs(number), fabs(answer)));
+}
+
+/* ---- expressions ----
+ *     sum     = product { ("+" | "-") product }
+ *     product = factor { ("*" | "/") factor }
+ *     factor  = "-" factor | "(" sum ")" | number          blanks may stand between any two parts
+ * by recursive descent. Nesting is bounded, so no text exhausts the stack. */
+
+enum { GRPO__MAX_NESTING = 64, GRPO__MAX_OPERANDS = 64 };
+
+typedef struct grpo__parser {
+    const char *at;
+    int depth, failed;
+    double *numbers;                /* the operands, as far as capacity goes; may be NULL         */
+    int capacity, count;
+} grpo__parser;
+
+static double grpo__parse_chain(grpo__parser *p, const char *signs);
+
+static double grpo__parse_factor(grpo__parser *p) {
+    double value = 0;
+    char first = *(p->at = grpo__skip_blanks(p->at));
+    if (first == '-' || first == '(') {
+        if (++p->depth > GRPO__MAX_NESTING) p->failed = 1;
+        if (p->failed) return 0;
+        p->at++;
+        value = first == '-' ? -grpo__parse_factor(p) : grpo__parse_chain(p, "+-");
+        if (first == '(' && *p->at == ')') p->at++;
+        else if (first == '(') p->failed = 1;
+        p->depth--;
+    } else {
+        const char *end = grpo__read_number(p->at, 0, &value);
+        if (!end || !grpo__finite(value)) p->failed = 1;
+        if (p->failed) return 0;
+        if (p->numbers && p->count < p->capacity) p->numbers[p->count] = value;
+        p->count++;
+        p->at = end;
+    }
+    p->at = grpo__skip_blanks(p->at);
+    return value;
+}
+
+/* A sum ("+-"), whose links are products, or a product, whose links are factors. */
+static double grpo__parse_chain(grpo__parser *p, const char *signs) {
+    int is_sum = *signs == '+';
+    double right, value = is_sum ? grpo__parse_chain(p, "*/") : grpo__parse_factor(p);
+    while (!p->failed && (*p->at == signs[0] || *p->at == signs[1])) {
+        char sign = *p->at++;
+        right = is_sum ? grpo__parse_chain(p, "*/") : grpo__parse_factor(p);
+        if (sign == '/' && right == 0) p->failed = 1;
+        else if (sign == '/') value /= right;
+        else if (sign == '*') value *= right;
+        else value += sign == '-' ? -right : right;
+        if (!grpo__finite(value)) p->failed = 1;
+    }
+    return value;
+}
+
+/* The expression that text begins with. Returns where it ends, blanks after it included, or NULL
+ * if there is none, it divides by zero, overflows, or nests deeper than GRPO__MAX_NESTING. */
+static const char *grpo__evaluate(const char *text, double *value, double *numbers, int capacity,
+                                  int *count) {
+    grpo__parser p = { text, 0, 0, numbers, capacity, 0 };
+    if (!text) return NULL;
+    *value = grpo__parse_chain(&p, "+-");
+    *count = p.count;
+    return p.failed ? NULL : p.at;
+}
+
+int grpo_evaluate_expression(const char *text, double *value, double *numbers, int capacity,
+                             int *count) {
+    double result = 0;
+    int operands = 0;
+    const char *end = grpo__evaluate(text, &result, numbers, capacity, &operands);
+    if (!end || *end) return 0;
+    if (value) *value = result;
+    if (count) *count = operands;
+    return 1;
+}
+
+/* "target: a b c": a number, a colon, 1 to GRPO__MAX_OPERANDS numbers without sign, blanks between
+ * them. Returns how many, 0 if the text is not like that. */
+static int grpo__read_countdown(const char *text, double *target, double *given) {
+    const char *at = text ? grpo__skip_blanks(text) : "", *end = grpo__read_signed(at, at, target);
+    int n = 0;
+    if (!end || *(end = grpo__skip_blanks(end)) != ':') return 0;
+    for (at = grpo__skip_blanks(end + 1); *at; at = grpo__skip_blanks(end)) {
+        if (n == GRPO__MAX_OPERANDS) return 0;
+        end = grpo__read_number(at, 0, &given[n++]);
+        if (!end || (*end && !grpo__is_blank(*end))) return 0;
+    }
+    return n;
+}
+
+/* Are a and b the same numbers in some order? Each a[i] takes its partner from the rest of b. */
+static int grpo__same_numbers(const double *a, double *b, int n) {
+    int i, j;
+    for (i = 0; i < n; i++) {
+        for (j = i; j < n && b[j] != a[i]; ) j++;
+        if (j == n) return 0;
+        b[j] = b[i];
+        b[i] = a[i];
+    }
+    return 1;
+}
+
+/* 1 if the completion, blanks aside, is "expression" or "expression = expression" (in practice
+ * "4 * 6 * 1 * 1 = 24"), each side is within 1e-6 of the target, and the operands of the left side
+ * are the given numbers, each exactly as often as it was given. A unary minus is no operand: in
+ * "6 - -4" they are 6 and 4; it can reach no positive target that is out of reach without it. Any
+ * other text, a second "=" too, gives 0. An answer that is not "target: a b c" gives NaN. */
+float grpo_reward_countdown(const grpo_sample *s, void *user) {
+    double given[GRPO__MAX_OPERANDS], used[GRPO__MAX_OPERANDS], target = 0, value = 0;
+    int count, num_used = 0, num_given = s ? grpo__read_countdown(s->answer, &target, given) : 0;
+    const char *end;
+    (void)user;
+    if (num_given == 0) return (float)NAN;
+    end = grpo__evaluate(s->completion, &value, used, GRPO__MAX_OPERANDS, &num_used);
+    if (!end || fabs(value - target) > 1e-6 || num_used != num_given) return 0;
+    if (*end == '=') {
+        end = grpo__evaluate(end + 1, &value, NULL, 0, &count);
+        if (!end || fabs(value - target) > 1e-6) return 0;
+    }
+    return (float)(*end == '\0' && grpo__same_numbers(given, used, num_given));
+}
+
+/* ---- text and length ---- */
+
+/* Drops the blanks at both ends: moves *text, returns the length of what remains. */
+static size_t grpo__trim(const char **text) {
+    size_t length = strlen(*text = grpo__skip_blanks(*text ? *text : ""));
+    while (length > 0 && grpo__is_blank((*text)[length - 1])) length--;
+    return length;
+}
+
+/* Without an answer: NaN. */
+float grpo_reward_exact_match(const grpo_sample *s, void *user) {
+    const char *completion = s ? s->completion : NULL, *answer = s ? s->answer : NULL;
+    size_t n = grpo__trim(&completion);
+    (void)user;
+    if (!answer) return (float)NAN;
+    return (float)(grpo__trim(&answer) == n && memcmp(completion, answer, n) == 0);
+}
+
+/* Byte for byte, blanks too; prefix and suffix may not overlap. Without a format: NaN. */
+float grpo_reward_format(const grpo_sample *s, void *user) {
+    const grpo_format *format = (const grpo_format *)user;
+    const char *text = s && s->completion ? s->completion : "";
+    const char *prefix = format && format->prefix ? format->prefix : "";
+    const char *suffix = format && format->suffix ? format->suffix : "";
+    size_t length = strlen(text), head = strlen(prefix), tail = strlen(suffix);
+    if (!s || !format) return (float)NAN;
+    return (float)(length >= head && length - head >= tail && memcmp(text, prefix, head) == 0 &&
+                   memcmp(text + length - tail, suffix, tail) == 0);
+}
+
+/* DAPO (arXiv:2503.14476) eq. 13, with |y| = num_tokens, Lmax = max_completion_length:
+ *     0  if |y| <= Lmax - Lc      ((Lmax - Lc) - |y|) / Lc  up to Lmax      -1  beyond
+ * A completion cut off at Lmax gets -1. Lc <= 0: no soft part. Without Lc (user NULL): NaN. */
+float grpo_reward_overlong(const grpo_sample *s, void *user) {
+    const int *Lc = (const int *)user;
+    double cache, free_length, y;
+    if (!s || !Lc) return (float)NAN;
+    y = s->num_tokens;
+    cache = *Lc > 0 ? *Lc : 0;
+    free_length = s->max_completion_length - cache;
+    if (y <= free_length) return 0;
+    if (y > s->max_completion_length) return -1;
+    return (float)((free_length - y) / cache);
+}
+
+/* Fewer than 3 tokens: 0. Compares every 3-gram with those before it, O(num_tokens^2): some
+ * milliseconds for the few thousand tokens of a long completion, and no memory. */
+float grpo_reward_repetition(const grpo_sample *s, void *user) {
+    const int *t;
+    int i, j, total, repeated = 0;
+    (void)user;
+    if (!s) return (float)NAN;
+    t = s->tokens; total = s->num_tokens - 2;
+    if (!t || s->num_tokens < 3) return 0;
+    for (i = 1; i < total; i++) {
+        for (j = 0; j < i; j++)
+            if (t[i] == t[j] && t[i + 1] == t[j + 1] && t[i + 2] == t[j + 2]) break;
+        repeated += j < i;
+    }
+    return (float)(-(double)repeated / total + 0.0);          /* + 0.0: not -0                    */
+}
+
+/* ------------------------------------------------------------------------------------ >>ppo --
+ * What GRPO took away, kept so that it can be measured: a value model that says what to expect of
+ * each token (GRPO asks the group), and a reward model that judges (GRPO verifies). */
+
+/* ---- the value model */
+grpo_config grpo_critic_config(const grpo_config *policy) {
+    grpo_config c = policy ? *policy : grpo_defaults();
+    c.model.num_labels = 1;
+    c.model.value_head = 0;
+    c.objective = grpo_objective_preset("trl", NULL);         /* beta 0: no reference            */
+    c.num_rewards = 0;
+    c.lora.rank = 0;
+    c.critic = NULL;
+    c.on_step = NULL;
+    c.metrics_path = NULL;
+    c.rollout_batch_prompts = 1;    /* it never samples: no room for that                        */
+    return c;
+}
+
+int grpo_copy_weights(grpo *to, const grpo *from) {
+    float staging[1024];
+    int i, j, code = grpo__enter(to, "grpo_copy_weights", from != NULL, GRPO__EMPTY);
+    if (!code && (code = grpo__enter(from, "grpo_copy_weights", 1, GRPO__EMPTY)) != GRPO_OK)
+        grpo__fail(to, code, "the other model: %s", grpo_error(from));
+    if (code) return code;
+    for (i = 0; i < grpo__num_tensors(&to->config.model); i++)
+        for (j = 0; j < grpo__num_tensors(&from->config.model); j++) {
+            grpo__tensor a = grpo__tensor_at(&to->config.model, i);
+            grpo__tensor b = grpo__tensor_at(&from->config.model, j);
+            size_t n = grpo__size(a.rows, a.cols ? a.cols : 1), at, count;
+            if (strcmp(a.name, b.name)) continue;
+            if (a.rows != b.rows || a.cols != b.cols)
+                return grpo__fail(to, GRPO_BAD_INPUT, "%s has another shape in the other model",
+                                  a.name);
+            for (at = 0; at < n; at += count) {
+                count = n - at < 1024 ? n - at : 1024;
+                grpo__move_weights(from, b.offset + at, NULL, staging, count);
+                grpo__move_weights(to, a.offset + at, staging, NULL, count);
+            }
+        }
+    grpo__weights_changed(to, GRPO_POLICY);
+    return grpo__device_check(to);
+}
+
+/* Does every group of the batch fit into one pass? */
+static int grpo__check_groups(grpo *g, int scores) {
+    int p;
+    for (p = 0; p < g->batch.num_prompts; p++)
+        if (grpo__rows_of_group(&g->batch, p, scores) > g->machinery->max_rows)
+            return grpo__fail(g, GRPO_BAD_INPUT, "%d completions of one prompt do not fit into a "
+                              "pass of %d rows: raise num_generations before grpo_new()",
+                              g->batch.group_size, g->machinery->max_rows);
+    return GRPO_OK;
+}
+
+/* Let the critic look at the policy's batch. */
+static int grpo__lend_batch(grpo *critic, const grpo *g) {
+    const grpo_config *c = &critic->config;
+    if (!grpo__has_score(&c->model))
+        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no scalar head: set model.num_labels "
+                          "(or, to share the policy's weights, model.value_head) to 1");
+    if (critic == g) return GRPO_OK;
+    if (c->num_prompts * c->num_generations < g->batch.num_sequences
+        || c->max_prompt_length < g->config.max_prompt_length
+        || c->max_completion_length != g->config.max_completion_length
+        || c->model.vocab_size != g->config.model.vocab_size)
+        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no room for the policy's batch: begin "
+                          "with grpo_critic_config()");
+    critic->batch = g->batch;
+    return grpo__check_groups(critic, 0);
+}
+
+int grpo_values(grpo *critic, const grpo *g, float *values) {
+    grpo_batch own;
+    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
+    grpo__found to = { NULL, NULL, NULL, NULL };
+    int code = grpo__enter(critic, "grpo_values", g && values, GRPO__EMPTY);
+    if (code) return code;
+    if ((code = grpo__enter(g, "grpo_values", 1, GRPO__ROLLED)) != GRPO_OK)
+        return critic == g ? code : grpo__fail(critic, code, "the policy: %s", grpo_error(g));
+    own = critic->batch;
+    code = grpo__lend_batch(critic, g);
+    to.values = values;
+    if (!code) code = grpo__batch_forward(critic, GRPO_POLICY, &way, &to);
+    critic->batch = own;
+    return code;
+}
+
+/* 1/2 max((V - R)^2, (V' - R)^2), and its derivative */
+static double grpo__value_loss(double V, double old, double R, double clip, double *d, int *held) {
+    double clipped = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
+    *held = (clipped - R) * (clipped - R) > (V - R) * (V - R);
+    *d = *held ? 0 : V - R;         /* where V' is the worse, it is the bound, a constant        */
+    return *held ? 0.5 * (clipped - R) * (clipped - R) : 0.5 * (V - R) * (V - R);
+}
+
+double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
+                       const float *returns, const unsigned char *mask, float clip,
+                       float *dvalues, double *clipfrac) {
+    int t, held, clips = 0, n = grpo__counted(mask, 0, num_tokens);
+    double loss = 0, d, share = n ? 1.0 / n : 0;
+    if (clipfrac) *clipfrac = 0;
+    if (!values || !old_values || !returns) return (double)NAN;
+    for (t = 0; t < num_tokens; t++) {
+        d = 0;
+        if (!mask || mask[t]) {
+            loss += share * grpo__value_loss((double)values[t], (double)old_values[t],
+                                             (double)returns[t], (double)clip, &d, &held);
+            clips += held;
+        }
+        if (dvalues) dvalues[t] = (float)(share * d);
+    }
+    if (clipfrac) *clipfrac = clips * share;
+    return loss;
+}
+
+/* The same for tokens [from, to) of an optimizer step; weight: of the loss's gradient. */
+static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
+                             int from, int to, grpo__sums *sums) {
+    const grpo_batch *b = &g->batch;
+    double share = 1.0 / grpo__max(sums->n.num_tokens, 1), d;
+    int t, held;
+    for (t = from; t < to; t++) {
+        dvalues[t] = 0;
+        if (!b->mask[t]) continue;
+        sums->value += share * grpo__value_loss((double)values[t], (double)b->values[t],
+                                                (double)b->returns[t],
+                                                (double)g->config.objective.cliprange_value, &d,
+                                                &held);
+        sums->value_clips += share * held;
+        dvalues[t] = (float)((double)weight * share * d);
+    }
+}
+
+/* 1 - var(R - V) / var(R), over the batch's tokens that count: 0 if V, as it was at sampling, knows
+ * no more than the mean, 1 if all; 0 if there is nothing but rounding to explain. */
+static double grpo__explained(const grpo_batch *b) {
+    double n = 0, R = 0, RR = 0, e = 0, ee = 0, spread;
+    int t;
+    for (t = 0; t < b->offsets[b->num_sequences]; t++) {
+        double r = (double)b->returns[t], error = r - (double)b->values[t];
+        if (!b->mask[t]) continue;
+        n++; R += r; RR += r * r; e += error; ee += error * error;
+    }
+    spread = n > 0 ? RR / n - R / n * (R / n) : 0;
+    return spread * n > 1e-12 * RR ? 1 - (ee / n - e / n * (e / n)) / spread : 0;
+}
+
+/* The critic's gradient on prompts [first, end) of the batch that it was lent. */
+static int grpo__critic_gradient(grpo *critic, const grpo *g, int first, int end,
+                                 grpo__sums *sums) {
+    struct grpo__machinery *w = critic->machinery;
+    const grpo_batch *b = &critic->batch;
+    grpo__way way = grpo__way_of(GRPO__KEEP, 0);
+    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    int p, next, code = GRPO_OK, G = b->group_size;
+    now.values = w->new_values; d.values = w->new_dvalues;
+    for (p = first; p < end && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(critic, p, end, &next, &way);
+        code = grpo__pass_forward(critic, GRPO_POLICY, &pass, &now);
+        if (code) break;
+        grpo__value_part(g, w->new_values, w->new_dvalues, 1.0f,
+                         b->offsets[p * G], b->offsets[next * G], sums);
+        code = grpo__pass_backward(critic, &pass, &d);
+    }
+    return code;
+}
+
+/* One update of the value model beside the policy's; with shared weights that has happened. */
+static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grpo__sums *sums) {
+    grpo *critic = grpo__critic_of(g);
+    grpo_batch own = critic->batch;
+    const grpo_config *c = &critic->config;
+    int code = GRPO_OK;
+    if (critic != g) {
+        float rate = c->learning_rate * grpo_schedule(c->lr_scheduler_type,
+                                                      critic->state.optimizer_step++,
+                                                      c->warmup_steps, c->max_steps);
+        code = grpo__enter(critic, "the update", 1, GRPO__EMPTY);
+        if (!code) code = grpo__lend_batch(critic, g);
+        if (!code) code = grpo__critic_gradient(critic, g, first, end, sums);
+        critic->batch = own;
+        if (!code) code = grpo_optimize(critic, rate, NULL);
+        else grpo__clear_gradient(critic);
+        if (code) return grpo__fail(g, code, "critic: %s", grpo_error(critic));
+    }
+    m->vf_loss += sums->value;
+    m->vf_clipfrac += sums->value_clips;
+    m->vf_explained_var = grpo__explained(&g->batch);
+    return code;
+}
+
+/* ---- the reward model, x = chosen - rejected: -log sigmoid(x) = log(1 + e^-x), whose derivative
+ * is -sigmoid(-x) */
+double grpo_preference_loss(int num_pairs, const float *scores, float *dscores) {
+    double loss = 0;
+    int i;
+    if (!scores) return (double)NAN;
+    for (i = 0; i < num_pairs; i++) {
+        double x = (double)scores[2 * i] - (double)scores[2 * i + 1];
+        double d = -1 / (1 + exp(x)) / num_pairs;
+        loss += (x > 0 ? log1p(exp(-x)) : log1p(exp(x)) - x) / num_pairs;
+        if (!dscores) continue;
+        dscores[2 * i] = (float)d;
+        dscores[2 * i + 1] = (float)-d;
+    }
+    return loss;
+}
+
+static int grpo__need_reward_model(grpo *g) {
+    if (g->config.model.num_labels) return GRPO_OK;
+    return grpo__fail(g, GRPO_BAD_INPUT, "this is no reward model: model.num_labels is 0");
+}
+
+/* Scores of the sequences of prompts [first, end) of the batch, at its last token each. */
+static int grpo__score_batch(grpo *g, float *scores) {
+    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
+    grpo__found to = { NULL, NULL, NULL, NULL };
+    way.scores = 1;
+    to.values = scores;
+    return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
+}
+
+static int grpo__place_pairs(grpo *g, const grpo_preference *pairs, int num_pairs) {
+    grpo_batch *b = &g->batch;
+    int i, code = GRPO_OK;
+    if (num_pairs < 1 || num_pairs > g->machinery->max_sequences / 2)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%d pairs; 1 to %d fit", num_pairs,
+                          g->machinery->max_sequences / 2);
+    b->num_prompts = num_pairs;
+    b->group_size = 2;
+    b->num_sequences = 2 * num_pairs;
+    b->prompt_offsets[0] = b->offsets[0] = 0;
+    for (i = 0; i < num_pairs && !code; i++) {
+        code = grpo__add_prompt(g, &pairs[i].prompt, i);
+        if (!code) code = grpo__place(g, 2 * i, &pairs[i].chosen);
+        if (!code) code = grpo__place(g, 2 * i + 1, &pairs[i].rejected);
+    }
+    return code ? code : grpo__check_groups(g, 1);
+}
+
+/* The gradient of the pairs that the batch holds, in micro-batches; their loss and order. */
+static int grpo__preference_gradient(grpo *g, double *loss, double *accuracy) {
+    struct grpo__machinery *w = g->machinery;
+    grpo__way way = grpo__way_of(GRPO__KEEP, 0);
+    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    int p, next, i, n, pairs = g->batch.num_prompts, code = GRPO_OK;
+    way.scores = 1;
+    now.values = w->new_values; d.values = w->new_dvalues;
+    *loss = *accuracy = 0;
+    for (p = 0; p < pairs && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, pairs, &next, &way);
+        code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
+        if (code) break;
+        n = next - p;
+        *loss += grpo_preference_loss(n, w->new_values + 2 * p, w->new_dvalues + 2 * p) * n / pairs;
+        for (i = 2 * p; i < 2 * next; i++) {
+            w->new_dvalues[i] *= (float)n / (float)pairs;
+            if (i % 2) *accuracy += (w->new_values[i - 1] > w->new_values[i]) / (double)pairs;
+        }
+        code = grpo__pass_backward(g, &pass, &d);
+    }
+    if (!code && !grpo__finite(*loss))
+        code = grpo__fail(g, GRPO_NONFINITE, "a score is not finite");
+    if (code) grpo__clear_gradient(g);
+    return code;
+}
+
+int grpo_train_preferences(grpo *g, const grpo_preference *pairs, int num_pairs,
+                           float learning_rate, double *loss, double *accuracy) {
+    double found = 0, right = 0;
+    int code = grpo__enter(g, "grpo_train_preferences", pairs != NULL, GRPO__EMPTY);
+    if (!code) code = grpo__need_reward_model(g);
+    if (code) return code;
+    g->machinery->stage = GRPO__EMPTY;
+    code = grpo__place_pairs(g, pairs, num_pairs);
+    if (!code) code = grpo__preference_gradient(g, &found, &right);
+    if (!code) code = grpo_optimize(g, learning_rate, NULL);
+    if (!code && loss) *loss = found;
+    if (!code && accuracy) *accuracy = right;
+    return code;
+}
+
+/* Samples that follow each other and have the same prompt. */
+static int grpo__same_prompt(const grpo_sample *samples, int n) {
+    int i = 1;
+    while (i < n && samples[i].prompt_index == samples[0].prompt_index) i++;
+    return i;
+}
+
+/* As many whole groups of equal size as fit, at least one; returns the number of samples. */
+static int grpo__place_samples(grpo *g, const grpo_sample *samples, int n, int *code) {
+    grpo_batch *b = &g->batch;
+    int most = g->machinery->max_sequences, i = 0;
+    int G = grpo__min(grpo__same_prompt(samples, n), most);
+    b->group_size = G;
+    b->num_prompts = 0;
+    b->prompt_offsets[0] = b->offsets[0] = 0;
+    do {
+        grpo_prompt prompt = grpo_question(NULL, NULL);
+        int end = i + G;
+        prompt.tokens = samples[i].prompt_tokens;
+        prompt.num_tokens = samples[i].num_prompt_tokens;
+        *code = grpo__add_prompt(g, &prompt, b->num_prompts);
+        for (; i < end && !*code; i++) {
+            grpo_completion completion = { NULL, NULL, 0, NULL, 0 };
+            completion.tokens = samples[i].tokens;
+            completion.num_tokens = samples[i].num_tokens;
+            *code = grpo__place(g, i, &completion);
+        }
+        b->num_prompts++;
+    } while (!*code && i + G <= n && i + G <= most && grpo__same_prompt(samples + i, n - i) == G);
+    b->num_sequences = i;
+    if (!*code) *code = grpo__check_groups(g, 1);
+    return i;
+}
+
+int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *user) {
+    grpo *g = (grpo *)user;
+    int i, placed, code = grpo__enter(g, "grpo_reward_model", samples && rewards && n >= 0,
+                                      GRPO__EMPTY);
+    if (!code) code = grpo__need_reward_model(g);
+    if (code) return code;
+    g->machinery->stage = GRPO__EMPTY;
+    for (i = 0; i < n && !code; i += placed) {
+        placed = grpo__place_samples(g, samples + i, n - i, &code);
+        if (!code) code = grpo__score_batch(g, rewards + i);
+    }
+    return code;
+}
+
+/* ---------------------------------------------------------------------------------- >>words --
+ * The objective in words: its fields, and presets. */
+
+/* Every field: its legal range, and for an enum the names of its values, from 0 up. */
+typedef struct grpo__setting {
+    const char *name;
+    size_t at;
+    const char *words;              /* NULL: a float; "": an integer                             */
+    double least, most;
+} grpo__setting;
+#define GRPO__AT(name) #name, offsetof(grpo_objective, name)
+static const grpo__setting grpo__settings[] = {
+    { GRPO__AT(advantage), "zscore mean batch rloo opo gpg pass_k max_rl return gae", 0, 9 },
+    { GRPO__AT(advantage_eps), NULL, 0, 3e38 },
+    { GRPO__AT(advantage_ddof), "0 1", 0, 1 },
+    { GRPO__AT(combine), "rewards advantages", 0, 1 },
+    { GRPO__AT(whiten), "0 1", 0, 1 },
+    { GRPO__AT(gamma), NULL, 0, 1 },
+    { GRPO__AT(lam), NULL, 0, 1 },
+    { GRPO__AT(equal_rewards), "keep skip resample", 0, 2 },
+    { GRPO__AT(max_resamples), "", 0, 1 << 20 },
+    { GRPO__AT(mask_truncated_completions), "0 1", 0, 1 },
+    { GRPO__AT(loss), "clip reinforce cispo sapo geometric vespo dppo_tv dppo_kl dro", 0, 8 },
+    { GRPO__AT(ratio), "token sequence sum", 0, 2 },
+    { GRPO__AT(average), "sequence token constant sequence_sum sum", 0, 4 },
+    { GRPO__AT(max_completion_length), "", 0, 1 << 24 },
+    { GRPO__AT(epsilon), NULL, 0, 3e38 },
+    { GRPO__AT(epsilon_high), NULL, 0, 3e38 },
+    { GRPO__AT(delta), NULL, 0, 3e38 },
+    { GRPO__AT(dual_clip), NULL, 0, 3e38 },
+    { GRPO__AT(sapo_temperature_pos), NULL, 1e-38, 3e38 },
+    { GRPO__AT(sapo_temperature_neg), NULL, 1e-38, 3e38 },
+    { GRPO__AT(dro_beta), NULL, 0, 3e38 },
+    { GRPO__AT(top_entropy_quantile), NULL, 0, 1 },
+    { GRPO__AT(off_policy_mask_threshold), NULL, 0, 3e38 },
+    { GRPO__AT(importance), "none token token_mask sequence sequence_mask", 0, 4 },
+    { GRPO__AT(importance_cap), NULL, 1e-38, 3e38 },
+    { GRPO__AT(beta), NULL, 0, 3e38 },
+    { GRPO__AT(kl), "k1 k2 k3 abs full", 0, 4 },
+    { GRPO__AT(kl_straight_through), "0 1", 0, 1 },
+    { GRPO__AT(kl_in_reward), "0 1 2", 0, 2 },
+    { GRPO__AT(kl_target), NULL, 0, 3e38 },
+    { GRPO__AT(kl_horizon), NULL, 1e-38, 3e38 },
+    { GRPO__AT(entropy_coef), NULL, -3e38, 3e38 },
+    { GRPO__AT(entropy_target), NULL, 0, 3e38 },
+    { GRPO__AT(entropy_step), NULL, 0, 3e38 },
+    { GRPO__AT(vf_coef), NULL, 0, 3e38 },
+    { GRPO__AT(cliprange_value), NULL, 0, 3e38 }
+};
+#undef GRPO__AT
+enum { GRPO__NUM_SETTINGS = (int)(sizeof grpo__settings / sizeof *grpo__settings) };
+
+static double grpo__get_setting(const grpo_objective *o, const grpo__setting *field) {
+    const char *at = (const char *)o + field->at;
+    int whole;
+    float number;
+    memcpy(&whole, at, sizeof whole);
+    memcpy(&number, at, sizeof number);
+    return field->words ? (double)whole : (double)number;
+}
+
+static void grpo__put_setting(grpo_objective *o, const grpo__setting *field, double value) {
+    char *at = (char *)o + field->at;
+    int whole = (int)value;
+    float number = (float)value;
+    if (field->words) memcpy(at, &whole, sizeof whole);
+    else memcpy(at, &number, sizeof number);
+}
+
+/* The length of the word at `at`; words are separated by blanks. */
+static size_t grpo__word_length(const char *at) { return strcspn(at, " \t\n"); }
+static int grpo__is_word(const char *name, const char *word, size_t length) {
+    return strlen(name) == length && !memcmp(name, word, length);
+}
+
+/* Which of the words is this one? -1: none. */
+static int grpo__word_index(const char *words, const char *word, size_t length) {
+    int i = 0;
+    for (;; i++, words += grpo__word_length(words) + 1) {
+        size_t n = grpo__word_length(words);
+        if (n == length && !strncmp(words, word, n)) return i;
+        if (!words[n]) return -1;
+    }
+}
+
+static const char *grpo__json_number(const char *at, double *value);
+
+/* One row a preset: changes to the one that it names first. Sources: T = TRL f2cd577, V = veRL
+ * 1dda039, O = OpenRLHF 3c3be62, else the paper. Where a paper is silent (DeepSeekMath on eps, ddof
+ * and the clip range) TRL's value stands. */
+typedef struct grpo__preset { const char *name, *settings, *source; } grpo__preset;
+static const grpo__preset grpo__presets[] = {
+    { "deepseekmath",
+      "advantage=zscore advantage_eps=1e-4 advantage_ddof=1 gamma=1 lam=1 loss=clip ratio=token "
+      "average=sequence epsilon=0.2 epsilon_high=0.2 sapo_temperature_pos=1 "
+      "sapo_temperature_neg=1.05 dro_beta=0.1 top_entropy_quantile=1 importance_cap=3 beta=0.04 "
+      "kl=k3 kl_horizon=10000 entropy_step=0.005 vf_coef=0.1 cliprange_value=0.2",
+      "DeepSeekMath, arXiv:2402.03300, eq. 3-4 and section 4.2" },
+    { "deepseek_r1", "deepseekmath epsilon=10 epsilon_high=10 beta=0.001",
+      "DeepSeek-R1, arXiv:2501.12948 (with ref_model_sync_steps 400)" },
+    { "trl", "deepseekmath average=token beta=0", "T grpo_config.py: loss_type dapo" },
+    { "trl_grpo", "trl average=sequence", "T loss_type grpo" },
+    { "verl", "trl advantage_eps=1e-6 dual_clip=3", "V core_algos.py 267, 1285" },
+    { "openrlhf", "trl advantage_eps=1e-9 beta=0.01 kl=k1 kl_in_reward=2", "O group_norm" },
+    { "dapo", "verl dual_clip=0 epsilon_high=0.28 equal_rewards=resample max_resamples=4 "
+      "mask_truncated_completions=1", "DAPO, arXiv:2503.14476, table 1" },
+    { "dr_grpo", "trl advantage=mean advantage_eps=0 average=constant",
+      "Dr. GRPO, arXiv:2503.20783: no std, no length" },
+    { "gspo", "trl_grpo ratio=sequence epsilon=3e-4 epsilon_high=4e-4",
+      "GSPO, arXiv:2507.18071" },
+    { "cispo", "trl loss=cispo epsilon=1 epsilon_high=4",
+      "CISPO, arXiv:2506.13585, as in T: r at most 5, no lower bound" },
+    { "cispo_verl", "verl loss=cispo dual_clip=0", "V 2046: r clipped on both sides" },
+    { "sapo", "trl_grpo loss=sapo", "SAPO, arXiv:2511.20347" },
+    { "gmpo", "verl loss=geometric average=sequence dual_clip=0 epsilon=0.4 epsilon_high=0.4",
+      "GMPO, arXiv:2507.20673, as in V 1927" },
+    { "vespo", "trl loss=vespo", "T 2943" },
+    { "luspo", "trl ratio=sequence average=sequence_sum", "T loss_type luspo" },
+    { "dppo_tv", "verl loss=dppo_tv dual_clip=0", "V 1379" },
+    { "dppo_kl", "verl loss=dppo_kl dual_clip=0 epsilon=0.05 epsilon_high=0.05", "V 1460" },
+    { "dro", "verl loss=dro dual_clip=0", "V 2013" },
+    { "gpg", "verl advantage=gpg loss=reinforce dual_clip=0",
+      "GPG, arXiv:2504.02546, as in V 770" },
+    { "opo", "verl advantage=opo", "OPO, arXiv:2505.23585, as in V 639" },
+    { "pass_k", "verl advantage=pass_k", "V 471" },
+    { "max_rl", "trl advantage=max_rl", "MaxRL, as in prime-rl" },
+    { "gdpo", "trl combine=advantages", "GDPO, arXiv:2601.05242, as in T 2710" },
+    { "rloo", "trl_grpo advantage=rloo ratio=sum beta=0.05 kl=k1 kl_in_reward=1",
+      "RLOO, arXiv:2402.14740, as in T RLOOTrainer" },
+    { "reinforce_pp", "openrlhf advantage=return whiten=1",
+      "REINFORCE++, arXiv:2501.03262, as in V 693" },
+    { "reinforce_pp_baseline", "openrlhf advantage=mean whiten=1 kl=k2 kl_in_reward=0",
+      "REINFORCE++, as in V 533" },
+    { "reinforce", "trl advantage=return loss=reinforce", "Williams 1992" },
+    { "nanochat", "trl advantage=mean advantage_eps=0 loss=reinforce", "nanochat, chat_rl.py" },
+    { "tiny_grpo", "trl_grpo advantage_eps=1e-8 beta=0.01", "tiny-grpo" },
+    { "simple_grpo", "deepseekmath equal_rewards=skip", "simple_GRPO" },
+    { "grpo_zero", "nanochat advantage=zscore advantage_eps=1e-4 advantage_ddof=0", "GRPO-Zero" },
+    { "nano_aha", "grpo_zero beta=0.001", "nano-aha-moment" },
+    { "ppo", "trl advantage=gae lam=0.95 whiten=1 beta=0.05 kl=k1 kl_in_reward=1",
+      "PPO, arXiv:1707.06347, as RLHF uses it: T ppo_config.py" }
+};
+enum { GRPO__NUM_PRESETS = (int)(sizeof grpo__presets / sizeof *grpo__presets) };
+
+/* Is every field in its range? */
+static int grpo__check_objective(grpo_config *c) {
+    const grpo_objective *o = &c->objective;
+    int i;
+    for (i = 0; i < GRPO__NUM_SETTINGS; i++) {
+        const grpo__setting *field = &grpo__settings[i];
+        double value = grpo__get_setting(o, field);
+        if (!(value >= field->least && value <= field->most))
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.%s is %g; it must be from %g to "
+                                     "%g", field->name, value, field->least, field->most);
+    }
+    if (o->dual_clip != 0 && o->dual_clip < 1)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.dual_clip is %g; it must be 0 (off) "
+                                 "or at least 1", (double)o->dual_clip);
+    if (o->average == GRPO_AVERAGE_CONSTANT && o->max_completion_length < 1)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it "
+                                 "must be at least 1", o->max_completion_length);
+    if (o->kl_target > 0 && o->beta == 0)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_target is set and beta is 0: it "
+                                 "is multiplied to reach the target, so it must begin above 0");
+    if (o->kl_target > 0
+        && !((double)o->kl_horizon > 0.2 * c->num_prompts * c->num_generations))
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above "
+                                 "a fifth of a step's completions, or beta could fall to 0 in one",
+                                 (double)o->kl_horizon);
+    if (o->combine == GRPO_COMBINE_ADVANTAGES
+        && (o->kl_in_reward == 1 || o->advantage >= GRPO_ADVANTAGE_RETURN))
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared "
+                                 "one by one leave none for kl_in_reward 1, returns or gae");
+    return GRPO_OK;
+}
+
+static int grpo__bad_setting(char *error, const char *word, size_t length, const char *wrong) {
+    if (error) snprintf(error, GRPO_ERROR_LENGTH, "\"%.*s\"%s", (int)length, word, wrong);
+    return GRPO_BAD_INPUT;
+}
+
+/* field=value */
+static int grpo__set_word(grpo_objective *o, const char *word, size_t length, char *error) {
+    const grpo__setting *field = grpo__settings, *end = field + GRPO__NUM_SETTINGS;
+    size_t name = strcspn(word, "=");
+    const char *text = word + name + 1, *wrong = NULL;
+    double value = 0;
+    while (field < end && !grpo__is_word(field->name, word, name)) field++;
+    if (field == end) {
+        wrong = ": an objective has no such field";
+    } else if (field->words && *field->words) {
+        value = grpo__word_index(field->words, text, grpo__word_length(text));
+        if (value < 0) wrong = ": the field has no such value";
+    } else if (grpo__json_number(text, &value) != word + length) {
+        wrong = " is not a number";
+    } else if (!(value >= field->least && value <= field->most)) {
+        wrong = " is out of range";
+    } else if (field->words && floor(value) != value) {
+        wrong = " is not a whole number";
+    }
+    if (wrong) return grpo__bad_setting(error, word, length, wrong);
+    grpo__put_setting(o, field, value);
+    return GRPO_OK;
+}
+
+int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
+    grpo_objective changed;
+    const char *at;
+    int code = GRPO_OK, i;
+    if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no objective, or no settings: NULL");
+    if (!o || !settings) return GRPO_BAD_INPUT;
+    if (error) *error = 0;
+    changed = *o;
+    at = settings + strspn(settings, " \t\n");
+    for (; *at && !code; at += strspn(at, " \t\n")) {
+        size_t length = grpo__word_length(at);
+        if (strcspn(at, "=") < length) {
+            code = grpo__set_word(&changed, at, length, error);
+        } else {
+            for (i = 0; i < GRPO__NUM_PRESETS; i++)
+                if (grpo__is_word(grpo__presets[i].name, at, length)) break;
+            if (i == GRPO__NUM_PRESETS)
+                return grpo__bad_setting(error, at, length, " is not a preset");
+            memset(&changed, 0, sizeof changed);
+            code = grpo_objective_set(&changed, grpo__presets[i].settings, error);
+        }
+        at += length;
+    }
+    if (!code) *o = changed;
+    return code;
+}
+
+int grpo_objective_name(int i, const char **name, const char **source) {
+    if (i < 0 || i >= GRPO__NUM_PRESETS) return 0;
+    if (name) *name = grpo__presets[i].name;
+    if (source) *source = grpo__presets[i].source;
+    return 1;
+}
+
+grpo_objective grpo_objective_preset(const char *name, int *found) {
+    grpo_objective o;
+    int i;
+    memset(&o, 0, sizeof o);
+    for (i = 0; i < GRPO__NUM_PRESETS && (!name || strcmp(grpo__presets[i].name, name)); i++) { }
+    if (found) *found = i < GRPO__NUM_PRESETS;
+    grpo_objective_set(&o, grpo__presets[i < GRPO__NUM_PRESETS ? i : 0].name, NULL);
+    return o;
+}
+
+/* ----------------------------------------------------------------------------------- >>life --
+ * Defaults, checks, memory, grpo_new() and grpo_free(). */
+
+grpo_config grpo_defaults(void) {
+    grpo_config c;
+    memset(&c, 0, sizeof c);
+    c.model.hidden_size = 64;                   /* a toy that learns in seconds                   */
+    c.model.intermediate_size = 192;
+    c.model.num_hidden_layers = 2;
+    c.model.num_attention_heads = 4;
+    c.model.max_position_embeddings = 1024;
+    c.model.rope_theta = 10000.0f;              /* Llama                                          */
+    c.model.rms_norm_eps = 1e-6f;               /* Llama, Qwen                                    */
+    c.model.tie_word_embeddings = 1;
+    c.model.initializer_range = 0.02f;          /* Hugging Face                                   */
+    c.lora.alpha = 32.0f;                       /* LoRA is off until it has a rank                */
+    c.lora.targets = GRPO_LORA_ALL;
+    c.eos_token_id = -1;
+    c.max_token_bytes = 8;
+    c.num_prompts = 8;
+    c.num_generations = 8;                      /* G; TRL                                         */
+    c.max_prompt_length = 64;
+    c.max_completion_length = 64;
+    c.num_iterations = 1;                       /* mu; DeepSeekMath, TRL                          */
+    c.steps_per_generation = 1;
+    c.sampling.temperature = 1.0f;              /* TRL, veRL                                      */
+    c.sampling.top_p = 1.0f;
+    c.success_reward = 1.0f;
+    c.objective = grpo_objective_preset("deepseekmath", NULL);
+    c.learning_rate = 1e-3f;                    /* for small models from nothing; TRL has 1e-6    */
+    c.adam_beta1 = 0.9f;                        /* TRL, veRL (PyTorch)                            */
+    c.adam_beta2 = 0.999f;
+    c.adam_epsilon = 1e-8f;
+    c.max_grad_norm = 1.0f;                     /* TRL, veRL                                      */
+    c.lr_scheduler_type = GRPO_SCHEDULE_CONSTANT;
+    c.ref_model_mixup_alpha = 0.6f;             /* TRL                                            */
+    c.seed = 1;
+    return c;
+}
+
+/* The legal range of every number in the config. */
+typedef struct grpo__range { const char *name; double value, least, most; } grpo__range;
+#define GRPO__RANGE(field, least, most) { #field, (double)c->field, least, most }
+
+static int grpo__check_ranges(grpo_config *c) {
+    const double any = 3e38, tiny = 1e-38;
+    const double llama3 = c->model.rope_scaling.rope_type == GRPO_ROPE_LLAMA3;
+    const double low = llama3 * (double)c->model.rope_scaling.low_freq_factor;
+    const grpo__range ranges[] = {
+        GRPO__RANGE(model.vocab_size, 2, 1 << 24),
+        GRPO__RANGE(model.hidden_size, 1, 1 << 20),
+        GRPO__RANGE(model.intermediate_size, 1, 1 << 22),
+        GRPO__RANGE(model.num_hidden_layers, 1, 4096),
+        GRPO__RANGE(model.num_attention_heads, 1, 4096),
+        GRPO__RANGE(model.num_key_value_heads, 1, 4096),
+        GRPO__RANGE(model.head_dim, 2, 4096),
+        GRPO__RANGE(model.max_position_embeddings, 2, 1 << 24),
+        GRPO__RANGE(model.rope_theta, tiny, any),
+        GRPO__RANGE(model.rope_scaling.rope_type, 0, GRPO_ROPE_LLAMA3),
+        GRPO__RANGE(model.rope_scaling.factor, c->model.rope_scaling.rope_type ? tiny : 0, any),
+        GRPO__RANGE(model.rope_scaling.low_freq_factor, 0, any),
+        GRPO__RANGE(model.rope_scaling.high_freq_factor, 1.001 * low + llama3 * tiny, any),
+        GRPO__RANGE(model.rope_scaling.original_max_position_embeddings, llama3, 1 << 28),
+        GRPO__RANGE(model.rms_norm_eps, 0, any),
+        GRPO__RANGE(model.initializer_range, 0, any),
+        GRPO__RANGE(model.num_labels, 0, 1),
+        GRPO__RANGE(model.value_head, 0, 1),
+        GRPO__RANGE(lora.rank, 0, 1 << 16),
+        GRPO__RANGE(lora.alpha, tiny, any),
+        GRPO__RANGE(lora.targets, 1, GRPO_LORA_ALL),
+        GRPO__RANGE(eos_token_id, 0, c->model.vocab_size - 1.0),
+        GRPO__RANGE(num_eos, 0, GRPO_MAX_EOS),
+        GRPO__RANGE(max_token_bytes, 1, 1 << 16),
+        GRPO__RANGE(num_prompts, 1, 1 << 20),
+        GRPO__RANGE(num_generations, 1, 1 << 20),
+        GRPO__RANGE(max_prompt_length, 1, c->model.max_position_embeddings - 1.0),
+        GRPO__RANGE(max_completion_length, 1,
+                    (double)c->model.max_position_embeddings - c->max_prompt_length),
+        GRPO__RANGE(num_iterations, 1, 1 << 20),
+        GRPO__RANGE(steps_per_generation, 1, 1 << 20),
+        GRPO__RANGE(rollout_batch_prompts, 0, 1 << 20),
+        GRPO__RANGE(micro_batch_prompts, 0, 1 << 20),
+        GRPO__RANGE(sampling.temperature, 0, any),
+        GRPO__RANGE(sampling.top_k, 0, INT32_MAX),
+        GRPO__RANGE(sampling.top_p, tiny, 1),
+        GRPO__RANGE(sampling.min_p, 0, 1),
+        GRPO__RANGE(num_rewards, 0, GRPO_MAX_REWARDS),
+        GRPO__RANGE(learning_rate, 0, any),
+        GRPO__RANGE(adam_beta1, 0, 1 - 1e-9),
+        GRPO__RANGE(adam_beta2, 0, 1 - 1e-9),
+        GRPO__RANGE(adam_epsilon, 1e-20, any),                /* 0 / 0 where a gradient is 0    */
+        GRPO__RANGE(weight_decay, 0, any),
+        GRPO__RANGE(max_grad_norm, 0, any),
+        GRPO__RANGE(lr_scheduler_type, 0, GRPO_SCHEDULE_COSINE),
+        GRPO__RANGE(warmup_steps, 0, 1 << 30),
+        GRPO__RANGE(max_steps, c->lr_scheduler_type ? c->warmup_steps + 1.0 : 0, 1 << 30),
+        GRPO__RANGE(ref_model_sync_steps, 0, 1 << 30),
+        GRPO__RANGE(ref_model_mixup_alpha, 0, 1),
+        GRPO__RANGE(threads, 0, 1 << 20)
+    };
+    size_t i;
+    for (i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most))
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "%s is %g; it must be from %g to %g",
+                                     ranges[i].name, ranges[i].value, ranges[i].least,
+                                     ranges[i].most);
+    return GRPO_OK;
+}
+#undef GRPO__RANGE
+
+/* Make explicit what a zero or -1 left to us. */
+static int grpo__resolve(grpo_config *c) {
+    grpo_model_config *m = &c->model;
+    if (!c->encode && !c->decode) {
+        int size = grpo__vocabulary_size(c->vocabulary);
+        if (size < 0)
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "the vocabulary must be UTF-8, not empty, "
+                                     "and hold no character twice");
+        if (!m->vocab_size) m->vocab_size = size;
+        if (m->vocab_size < size)
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "model.vocab_size %d is smaller than the "
+                                     "vocabulary with end-of-text, %d", m->vocab_size, size);
+        if (c->eos_token_id == -1) c->eos_token_id = size - 1;
+    }
+    if (!m->num_key_value_heads) m->num_key_value_heads = m->num_attention_heads;
+    if (!m->head_dim && m->num_attention_heads > 0
+        && m->hidden_size % m->num_attention_heads == 0)
+        m->head_dim = m->hidden_size / m->num_attention_heads;
+    if (!c->objective.max_completion_length)
+        c->objective.max_completion_length = c->max_completion_length;
+#ifdef GRPO_CUDA
+    if (!c->backend) c->backend = grpo_cuda();
+#endif
+    if (!c->backend) c->backend = grpo_cpu();
+    return GRPO_OK;
+}
+
+static int grpo__check_objective(grpo_config *c);
+
+static int grpo__check(grpo_config *c) {
+    const grpo_model_config *m = &c->model;
+    int i, code = grpo__check_ranges(c);
+    if (!code) code = grpo__check_objective(c);
+    if (code) return code;
+    if (m->head_dim % 2 || m->num_attention_heads % m->num_key_value_heads)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "model: head_dim %d must be even (rotary "
+                                 "positions turn pairs), and num_attention_heads %d a multiple of "
+                                 "num_key_value_heads %d", m->head_dim, m->num_attention_heads,
+                                 m->num_key_value_heads);
+    if (c->lora.rank && grpo__has_score(m))
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "lora is for policies: a scalar head (num_"
+                                 "labels, value_head) would not be trained; set lora.rank 0");
+    if (c->lora.rank && c->ref_model_sync_steps)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "with lora the reference is the model without "
+                                 "its adapters and cannot move: set ref_model_sync_steps 0");
+    for (i = 0; i < c->num_eos; i++)
+        if (c->eos_token_ids[i] < 0 || c->eos_token_ids[i] >= m->vocab_size)
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "eos_token_ids[%d] is %d, not a token", i,
+                                     c->eos_token_ids[i]);
+    for (i = 0; i < c->num_rewards; i++)
+        if (!!c->rewards[i].function + !!c->rewards[i].batch + !!c->rewards[i].steps != 1
+            || !grpo__finite((double)c->rewards[i].weight))
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "reward %d (\"%.31s\"): set one of "
+                                     "function, batch and steps, and a finite weight", i,
+                                     c->rewards[i].name);
+    if (!c->encode != !c->decode || !c->allocate != !c->release)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "hooks come in pairs: set both encode and "
+                                 "decode, both allocate and release, or neither");
+    return GRPO_OK;
+}
+
+/* Before anything else is done with a config. */
+static int grpo__prepare_config(grpo_config *c) {
+    int code;
+    c->error[0] = 0;
+    code = grpo__resolve(c);
+    return code ? code : grpo__check(c);
+}
+
+enum { GRPO__MOST_STEPS = INT32_MAX - 1 };
+#define GRPO__FIXED(field) \
+    { #field, offsetof(grpo_config, field), sizeof ((grpo_config *)0)->field }
+
+/* Every public function of an object begins here: are the arguments there, is the config one that
+ * grpo_new() would accept and still of the shape it had then, is the batch as far as needed? */
+static int grpo__enter(const grpo *object, const char *what, int arguments, int stage) {
+    static const struct { const char *name; size_t at, size; } fixed[] = {
+        { "model", offsetof(grpo_config, model), offsetof(grpo_model_config, initializer_range) },
+        GRPO__FIXED(lora), GRPO__FIXED(vocabulary), GRPO__FIXED(max_token_bytes),
+        GRPO__FIXED(num_prompts), GRPO__FIXED(num_generations), GRPO__FIXED(max_prompt_length),
+        GRPO__FIXED(max_completion_length), GRPO__FIXED(rollout_batch_prompts),
+        GRPO__FIXED(micro_batch_prompts), GRPO__FIXED(memory_budget), GRPO__FIXED(threads),
+        GRPO__FIXED(backend), GRPO__FIXED(allocate), GRPO__FIXED(release) };
+    grpo *g = (grpo *)(uintptr_t)object;                      /* for the sentence                */
+    const grpo_objective *o;
+    size_t i;
+    int code;
+    if (!g) return GRPO_BAD_INPUT;
+    if (!arguments)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: an argument is NULL or out of its range", what);
+    for (i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (memcmp((const char *)&g->config + fixed[i].at,
+                   (const char *)&g->machinery->made + fixed[i].at, fixed[i].size))
+            return grpo__fail(g, GRPO_BAD_INPUT, "%s: config.%s has changed since grpo_new(), and "
+                              "memory was laid out by it: put it back, or make a new object", what,
+                              fixed[i].name);
+    if ((code = grpo__check(&g->config)) != GRPO_OK) return code;
+    o = &g->config.objective;
+    if (o->beta > 0 && !g->batch.ref_logprobs)
+        return grpo__fail(g, GRPO_BAD_INPUT, "objective.beta was 0 at grpo_new(), so there is no "
+                          "reference policy: set it before");
+    if (o->beta > 0 && o->kl == GRPO_KL_FULL && !g->batch.kl)
+        return grpo__fail(g, GRPO_BAD_INPUT, "exact KL needs memory: set objective.kl before "
+                          "grpo_new()");
+    if (o->advantage == GRPO_ADVANTAGE_GAE && !g->batch.values)
+        return grpo__fail(g, GRPO_BAD_INPUT,
+                          "advantage gae needs memory: set it before grpo_new()");
+    if (g->state.step < 0 || g->state.step > GRPO__MOST_STEPS || g->state.optimizer_step < 0
+        || g->state.optimizer_step > GRPO__MOST_STEPS || g->state.adam_step < 0
+        || g->state.adam_step > GRPO__MOST_STEPS
+        || !(g->state.num_tokens >= 0 && g->state.num_tokens <= 9007199254740992.0))
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: a counter of the state is out of its range, 0 to "
+                          "%d (num_tokens: 2^53)", what, (int)GRPO__MOST_STEPS);
+    if (g->machinery->stage < stage)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: call grpo_rollout(), grpo_score(), "
+                          "grpo_advantage() first, in this order", what);
+    return GRPO_OK;
+}
+#undef GRPO__FIXED
+
+/* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence
+ * that is sampled at one time; K and V have S slots: rollout_batch_prompts groups of full
+ * length. */
+
+static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro,
+                        int64_t together, int keep) {
+    int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
+    int64_t new_rows = L - 1 + c->model.num_labels;           /* a score has a row at the end    */
+    int vocab = grpo__has_lm_head(&c->model) ? c->model.vocab_size : 1;
+    int64_t rows, slots, head;
+    if (L > 1 << 24 || P > 1 << 24 || G > 1 << 20 || c->num_prompts > 1 << 20
+        || (double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
+                                 "length + max_completion_length) must stay below 2^27");
+    rows = micro * (P + G * new_rows);
+    if (rows < together * G) rows = together * G;
+    slots = together * (P + G * L);
+    if (slots < rows) slots = rows;
+    head = w->backend->logits_at_once / vocab;
+    if (head < 64) head = 64;
+    w->max_rows = (int)rows;
+    w->max_slots = (int)((slots + 31) / 32 * 32);
+    w->keeps_batch = keep && together == c->num_prompts;
+    w->kept_rows = w->keeps_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
+    w->staged = w->keeps_batch && w->backend->turns_at_once > 1 ? w->kept_rows : 0;
+    if (w->staged) w->kept_rows += (int)(together * G);
+    if (w->kept_rows < w->max_rows) w->kept_rows = w->max_rows;
+    w->max_sequences = (int)(c->num_prompts * G);
+    w->max_length = (int)(P + L);
+    w->head_rows = (int)(head < rows ? head : rows);
+    w->words = grpo__blocks(c->model.vocab_size, 32);
+    w->shape = grpo__shape_of(&c->model);
+    if (c->lora.rank) grpo__shape_lora(&w->shape, &c->lora, c->model.num_hidden_layers);
+    w->heads.num_heads = c->model.num_attention_heads;
+    w->heads.num_kv_heads = c->model.num_key_value_heads;
+    w->heads.head_dim = c->model.head_dim;
+    /* five integers a row, five a target, and segments of six */
+    w->index_size = 16 * w->max_rows + 16 * w->max_sequences + 1024;
+    return GRPO_OK;
+}
+
+/* Targets of one pass: a row has one, but the last row of a prompt has as many as completions. */
+static size_t grpo__max_targets(const struct grpo__machinery *w) {
+    return grpo__add((size_t)w->max_rows, (size_t)w->max_sequences);
+}
+
+/* What the backend draws between two looks of the host: the targets of a pass, or as many turns of
+ * every sequence as it takes, and the line that is being drawn. */
+static size_t grpo__max_drawn(const struct grpo__machinery *w) {
+    size_t turns = grpo__multiply((size_t)w->backend->turns_at_once + 1, (size_t)w->max_sequences);
+    return turns > grpo__max_targets(w) ? turns : grpo__max_targets(w);
+}
+
+static void *grpo__take_elements(const struct grpo__machinery *w, grpo__arena *a, size_t rows,
+                                 int width) {
+    return grpo__take(a, rows, grpo__multiply((size_t)width, w->backend->element_size));
+}
+
+/* The activations of one layer [rows, width]. Backward needs qkv before norm and rotation only if
+ * there is a norm to differentiate. */
+static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machinery *w,
+                                grpo__arena *a, size_t rows, grpo__layer_state *s) {
+    const grpo__shape *n = &w->shape;
+    s->x = grpo__take_elements(w, a, rows, n->H);
+    if (s != &w->once)
+        s->qkv = c->model.qk_norm ? grpo__take_elements(w, a, rows, n->QKV) : w->once.qkv;
+    s->q = grpo__take_elements(w, a, rows, n->Q);
+    s->y = grpo__take_elements(w, a, rows, n->Q);
+    s->mid = grpo__take_elements(w, a, rows, n->H);
+    s->gate_up = grpo__take_elements(w, a, rows, 2 * n->F);
+    s->lse = grpo__take_floats(a, grpo__multiply(rows, (size_t)w->heads.num_heads));
+}
+
+static void grpo__lay_out_gradients(struct grpo__machinery *w, grpo__arena *a) {
+    size_t R = (size_t)w->max_rows, S = (size_t)w->max_slots;
+    const grpo__shape *n = &w->shape;
+    grpo__gradients *d = &w->d;
+    d->qkv = grpo__take_elements(w, a, R, n->QKV);
+    d->q = grpo__take_elements(w, a, R, n->Q);
+    d->k = grpo__take_elements(w, a, S, n->KV);
+    d->v = grpo__take_elements(w, a, S, n->KV);
+    d->y = grpo__take_elements(w, a, R, n->Q);
+    d->norm = grpo__take_elements(w, a, R, n->H);
+    d->gate_up = grpo__take_elements(w, a, R, 2 * n->F);
+    d->act = grpo__take_elements(w, a, R, n->F);
+}
+
+static int grpo__uses_exact_kl(const grpo_config *c) {
+    return c->objective.kl == GRPO_KL_FULL && c->objective.beta > 0;
+}
+
+/* Is one of the rewards about steps? */
+static int grpo__has_steps(const grpo_config *c) {
+    int r;
+    for (r = 0; r < c->num_rewards; r++)
+        if (c->rewards[r].steps) return 1;
+    return 0;
+}
+
+static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machinery *w,
+                                      grpo__arena *a) {
+    size_t R = (size_t)w->max_rows, K = (size_t)w->kept_rows, drawn = grpo__max_drawn(w);
+    const grpo__shape *n = &w->shape;
+    grpo__layer_state unused;
+    int layer, layers = c->model.num_hidden_layers;
+    grpo__lay_out_gradients(w, a);
+    w->once.qkv = grpo__take_elements(w, a, R, n->QKV);
+    grpo__lay_out_layer(c, w, a, R, &w->once);
+    w->once.k = w->d.k;             /* forward and backward are never at work together           */
+    w->once.v = w->d.v;
+    for (layer = 0; layer < layers; layer++)
+        grpo__lay_out_layer(c, w, a, K, w->layers ? &w->layers[layer] : &unused);
+    unused.x = grpo__take_elements(w, a, K, n->H);
+    if (w->layers) w->layers[layers].x = unused.x;
+    w->norm = grpo__take_elements(w, a, R, n->H);
+    w->act = grpo__take_elements(w, a, R, n->F);
+    w->inner = grpo__take_elements(w, a, R, n->rank);
+    w->dinner = grpo__take_elements(w, a, R, n->rank);
+    w->dx = grpo__take_elements(w, a, R, n->H);
+    w->hidden = grpo__take_elements(w, a, R, n->H);
+    w->dhidden = grpo__take_elements(w, a, R, n->H);
+    if (grpo__uses_exact_kl(c)) {
+        w->ref_hidden = grpo__take_elements(w, a, R, n->H);
+        w->kl = grpo__take_floats(a, R);
+        w->dkl = grpo__take_floats(a, R);
+    }
+    if (grpo__has_score(&c->model)) w->values = grpo__take_floats(a, R);
+    w->rstd = grpo__take_floats(a, R);
+    w->entropies = grpo__take_floats(a, drawn);
+    w->dentropies = grpo__take_floats(a, R);
+    w->logprobs = grpo__take_floats(a, drawn);
+    w->dlogprobs = grpo__take_floats(a, grpo__max_targets(w));
+    w->uniforms = grpo__take_floats(a, drawn);
+    w->drawn = grpo__take_ints(a, drawn);
+    w->index = grpo__take_ints(a, (size_t)w->index_size);
+    w->kept_arrays = (grpo_array *)grpo__take(a, 7 * (size_t)layers + 1, sizeof(grpo_array));
+    w->turns = grpo__take_floats(a, grpo__size(w->max_length, c->model.head_dim));
+    w->kept_scratch = (uint32_t *)grpo__take(a, R, grpo__size(w->words, 4));
+    w->kept = NULL;
+    if (grpo__filters(&c->sampling))
+        w->kept = (uint32_t *)grpo__take(a, grpo__size(w->max_sequences, c->max_completion_length),
+                                         grpo__size(w->words, 4));
+}
+
+/* Bytes of all operands; their offsets too, once there is a place for them. */
+static size_t grpo__lay_out_operands(const grpo_config *c, struct grpo__machinery *w) {
+    grpo__arena a = { NULL, 0 };
+    grpo__weights none = { NULL, NULL, 0 };
+    grpo g;
+    int i;
+    g.config = *c;
+    g.machinery = w;
+    for (i = 0; i < grpo__num_matrices(&g); i++) {
+        grpo_matrix m = grpo__matrix_at(&g, &none, i);
+        size_t size = w->backend->operand_size(m.rows, m.cols);
+        grpo__take(&a, size, 1);
+        if (w->operand_offsets) w->operand_offsets[i] = a.used - size;
+    }
+    return a.used;
+}
+
+/* Everything in backend memory. Called with a->base NULL to measure, then again to hand out. */
+static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
+                                 grpo_memory *memory) {
+    const grpo__shape *s = &w->shape;
+    size_t n = s->trained, operands = grpo__lay_out_operands(c, w), start = a->used;
+    size_t frozen = s->rank ? s->matrices + (s->total - s->first_vector) : 0;
+    int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
+    int reference = c->objective.beta > 0 && !s->rank;
+    w->weights = grpo__take_floats(a, grpo__add(frozen, n));
+    w->trained = w->weights ? w->weights + frozen : NULL;     /* NULL while it is measured       */
+    w->operands = (char *)grpo__take(a, operands, 1);
+    memory->weights = a->used - start; start = a->used;
+    w->reference = reference ? grpo__take_floats(a, n) : NULL;
+    w->reference_operands = reference ? (char *)grpo__take(a, operands, 1) : NULL;
+    memory->reference = a->used - start; start = a->used;
+    w->gradient = grpo__take_floats(a, n);
+    w->dembed = tied && grpo__has_lm_head(&c->model) && !s->rank
+              ? grpo__take_floats(a, grpo__size(w->shape.V, w->shape.H)) : NULL;
+    memory->gradients = a->used - start; start = a->used;
+    w->adam_m = grpo__take_floats(a, n);
+    w->adam_v = grpo__take_floats(a, n);
+    memory->optimizer = a->used - start; start = a->used;
+    grpo__lay_out_activations(c, w, a);
+    memory->activations = a->used - start; start = a->used;
+    for (layer = 0; layer < layers; layer++) {
+        void *k = grpo__take_elements(w, a, (size_t)w->max_slots, w->shape.KV);
+        void *v = grpo__take_elements(w, a, (size_t)w->max_slots, w->shape.KV);
+        if (w->layers) { w->layers[layer].k = k; w->layers[layer].v = v; }
+    }
+    memory->cache = a->used - start; start = a->used;
+    w->logits = grpo__take_elements(w, a, (size_t)w->head_rows,
+                                    grpo__has_lm_head(&c->model) ? w->shape.V : 1);
+    if (grpo__uses_exact_kl(c)) w->ref_logits = grpo__take_elements(w, a, (size_t)w->head_rows,
+                                                                    w->shape.V);
+    memory->logits = a->used - start;
+}
+
+static void grpo__lay_out_batch(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
+                                grpo_batch *b) {
+    size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
+    b->prompt_offsets = grpo__take_ints(a, n + 1);
+    b->prompt_tokens = grpo__take_ints(a, grpo__multiply(n, (size_t)c->max_prompt_length));
+    b->offsets = grpo__take_ints(a, n + 1);
+    b->tokens = grpo__take_ints(a, all);
+    b->logprobs = grpo__take_floats(a, all);
+    b->entropies = grpo__take_floats(a, all);
+    b->ref_logprobs = c->objective.beta > 0 ? grpo__take_floats(a, all) : NULL;
+    if (grpo__uses_exact_kl(c)) b->kl = grpo__take_floats(a, all);
+    if (c->objective.advantage == GRPO_ADVANTAGE_GAE) {
+        b->values = grpo__take_floats(a, all);
+        b->returns = grpo__take_floats(a, all);
+    }
+    if (grpo__has_steps(c)) b->process = grpo__take_floats(a, all);
+    b->advantages = grpo__take_floats(a, all);
+    b->mask = (unsigned char *)grpo__take(a, all, 1);
+    b->truncated = (unsigned char *)grpo__take(a, n, 1);
+    b->rewards = grpo__take_floats(a, n);
+    b->reward_parts = grpo__take_floats(a, grpo__multiply(n, GRPO_MAX_REWARDS));
+    b->samples = (grpo_sample *)grpo__take(a, n, sizeof(grpo_sample));
+    b->resampled = grpo__take_ints(a, n);
+}
+
+static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
+                               grpo_batch *b) {
+    size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
+    size_t targets = grpo__max_targets(w), layers = (size_t)c->model.num_hidden_layers;
+    size_t adapters = c->lora.rank ? 2 * GRPO_LORA_TARGETS * layers : 0;
+    w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
+    w->operand_offsets = (size_t *)grpo__take(a, layers * GRPO__MATRICES_PER_LAYER + 3 + adapters,
+                                              sizeof(size_t));
+    w->kept_list = (grpo_array *)grpo__take(a, 7 * layers + 1, sizeof(grpo_array));
+    w->index_host = grpo__take_ints(a, (size_t)w->index_size);
+    w->map = grpo__take_ints(a, targets);
+    w->exchange = grpo__take_floats(a, grpo__multiply(2, grpo__max_drawn(w)));
+    w->exchange_tokens = grpo__take_ints(a, grpo__max_drawn(w));
+    w->prompts = (grpo_prompt *)grpo__take(a, n, sizeof(grpo_prompt));
+    w->keys = (uint64_t *)grpo__take(a, n, sizeof(uint64_t));
+    w->slots = grpo__take_ints(a, n);
+    w->prompt_rows = grpo__take_ints(a, n);
+    w->token_rows = grpo__take_ints(a, all);
+    w->active = grpo__take_ints(a, n);
+    w->lengths = grpo__take_ints(a, n);
+    w->drawn_tokens = grpo__take_ints(a, all);
+    w->drawn_logprobs = grpo__take_floats(a, all);
+    w->drawn_entropies = grpo__take_floats(a, all);
+    w->new_logprobs = grpo__take_floats(a, all);
+    w->new_entropies = grpo__take_floats(a, all);
+    w->new_dlogprobs = grpo__take_floats(a, all);
+    w->drawn_elsewhere = grpo__take_floats(a, all);
+    if (grpo__uses_exact_kl(c)) {
+        w->new_kl = grpo__take_floats(a, all);
+        w->new_dkl = grpo__take_floats(a, all);
+    }
+    if (grpo__has_score(&c->model)) {
+        w->new_values = grpo__take_floats(a, all);
+        w->new_dvalues = grpo__take_floats(a, all);
+    }
+    if (grpo__has_steps(c)) {
+        w->step_offsets = grpo__take_ints(a, n + 1);
+        w->step_ends = grpo__take_ints(a, all);
+        w->step_rewards = grpo__take_floats(a, all);
+    }
+    w->equal = (unsigned char *)grpo__take(a, n, 1);
+    w->idle = (unsigned char *)grpo__take(a, n, 1);
+    w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
+    w->prompt_text_stride = grpo__size(c->max_prompt_length, c->max_token_bytes) + 1;
+    w->text = (char *)grpo__take(a, n, w->text_stride);
+    w->prompt_text = (char *)grpo__take(a, n, w->prompt_text_stride);
+    grpo__lay_out_batch(c, w, a, b);
+}
+
+/* Measure both arenas, each with room to align its start. */
+static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w,
+                                 grpo_memory *memory, size_t *device) {
+    grpo__arena host = { NULL, 0 }, on_backend = { NULL, 0 };
+    grpo_batch batch;
+    memset(memory, 0, sizeof *memory);
+    grpo__lay_out_host(c, w, &host, &batch);
+    grpo__lay_out_device(c, w, &on_backend, memory);
+    *device = grpo__add(on_backend.used, 64);
+    memory->host = grpo__add(host.used, 64);
+    memory->total = grpo__add(grpo__add(memory->host, *device), c->backend->context_size(c));
+    memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
+}
+
+/* Limits that keep to the budget: first the batch's activations go, then passes of several groups,
+ * then prompts that are sampled together, down to one. */
+static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *memory,
+                     size_t *device) {
+    int64_t group = c->max_prompt_length + (int64_t)c->num_generations
+                  * (c->max_completion_length - 1 + c->model.num_labels);
+    int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts;
+    int keep = 1, all = c->num_prompts, code;
+    if (!micro) micro = 1 + w->backend->rows_at_once / group;
+    if (micro > all) micro = all;
+    if (!together || together > all) together = all;
+    while ((code = grpo__limits(c, w, micro, together, keep)) == GRPO_OK) {
+        grpo__measure_memory(c, w, memory, device);
+        if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
+        if (w->keeps_batch) keep = 0;
+        else if (micro > 1) micro /= 2;
+        else if (together > 1) together /= 2;
+        else return grpo__fail_config(c, GRPO_NO_MEMORY, "%.3f MB are needed at least, memory_"
+                                      "budget is %.3f MB; lower num_prompts, num_generations or "
+                                      "the lengths", (double)memory->total / 1e6,
+                                      (double)c->memory_budget / 1e6);
+    }
+    return code;
+}
+
+int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
+    struct grpo__machinery w;
+    grpo_config c;
+    size_t device;
+    int code;
+    if (!config) return GRPO_BAD_INPUT;
+    if (!needed) return grpo__fail_config(config, GRPO_BAD_INPUT, "no grpo_memory to fill");
+    c = *config;
+    code = grpo__prepare_config(&c);
+    memset(&w, 0, sizeof w);
+    w.backend = c.backend;
+    if (!code) code = grpo__fit(&c, &w, needed, &device);
+    memcpy(config->error, c.error, sizeof c.error);
+    return code;
+}
+
+static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t device_size) {
+    struct grpo__machinery *w = g->machinery;
+    grpo__arena host = { NULL, 0 }, device = { NULL, 0 };
+    grpo_memory memory = *needed;
+    w->layers = NULL;
+    w->operand_offsets = NULL;
+    w->host = grpo__allocate(&g->config, memory.host);
+    if (w->host) w->device = w->backend->allocate(w->context, device_size);
+    if (!w->device)
+        return grpo__fail(g, GRPO_NO_MEMORY, "out of memory: %.1f MB are needed (%.1f for weights, "
+                          "gradients and AdamW, %.1f for activations); lower micro_batch_prompts, "
+                          "rollout_batch_prompts or the lengths", (double)memory.total / 1e6,
+                          (double)(memory.weights + memory.reference + memory.gradients
+                                   + memory.optimizer) / 1e6,
+                          (double)(memory.activations + memory.cache) / 1e6);
+    host.base = (char *)w->host;
+    host.base += (64 - ((uintptr_t)host.base & 63)) & 63;
+    memset(host.base, 0, memory.host - 64);
+    grpo__lay_out_host(&g->config, w, &host, &g->batch);
+    device.base = (char *)w->device;
+    device.base += (64 - ((uintptr_t)device.base & 63)) & 63;
+    grpo__lay_out_device(&g->config, w, &device, &memory);
+    w->backend->zero(w->context, device.base, device_size - 64);
+    return GRPO_OK;
+}
+
+/* Random weights, an equal reference, nothing learnt, no reference set. */
+static void grpo__begin(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    w->frozen = 0;
+    w->backend->zero(w->context, w->adam_m, g->num_trained * sizeof(float));
+    w->backend->zero(w->context, w->adam_v, g->num_trained * sizeof(float));
+    grpo__initialize(g);
+    if (w->reference) grpo_set_reference(g, 1.0f);
+    memset(&g->state, 0, sizeof g->state);
+}
+
+static int grpo__start(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    grpo_memory memory;
+    size_t device;
+    int code;
+    w->backend = g->config.backend;
+    if ((code = grpo__fit(&g->config, w, &memory, &device)) < 0) return code;
+    w->context = w->backend->open(&g->config, g->config.error);
+    if (!w->context) return GRPO_DEVICE;
+    if ((code = grpo__allocate_arenas(g, &memory, device)) < 0) return code;
+    g->num_parameters = w->shape.total;
+    g->num_trained = w->shape.trained;
+    grpo__initialize_turns(g);
+    if (w->staged) grpo__list_kept_arrays(g);
+    grpo__begin(g);
+    return grpo__device_check(g);
+}
+
+grpo *grpo_new(grpo_config *config) {
+    grpo_config c;
+    grpo *g = NULL;
+    struct grpo__machinery *w = NULL;
+    int code;
+    if (!config) return NULL;
+    c = *config;
+    code = grpo__prepare_config(&c);
+    if (!code) {
+        g = (grpo *)grpo__allocate(&c, sizeof *g);
+        if (g) w = (struct grpo__machinery *)grpo__allocate(&c, sizeof *w);
+        if (w) {
+            memset(g, 0, sizeof *g);
+            memset(w, 0, sizeof *w);
+            g->config = w->made = c;
+            g->machinery = w;
+            code = grpo__start(g);
+            memcpy(c.error, g->config.error, sizeof c.error);
+        } else {
+            grpo__release(&c, g);
+            g = NULL;
+            code = grpo__fail_config(&c, GRPO_NO_MEMORY, "out of memory");
+        }
+    }
+    memcpy(config->error, c.error, sizeof c.error);
+    if (!code) return g;
+    grpo_free(g);
+    return NULL;
+}
+
+void grpo_free(grpo *g) {
+    struct grpo__machinery *w;
+    grpo_config c;
+    if (!g) return;
+    w = g->machinery;
+    c = g->config;
+    if (w->device) w->backend->release(w->context, w->device);
+    if (w->context) w->backend->close(w->context);
+    grpo__release(&c, w->host);
+    grpo__release(&c, w);
+    grpo__release(&c, g);
+}
+
+/* -------------------------------------------------------------------------------- >>threads --
+ * How the CPU shares out its work. */
 
 /* ---- threads: a pool that hands out task numbers from atomic tickets ---------------------------
  *
@@ -1629,7 +6759,7 @@ static grpo__job grpo__new_job(void *context, int n, int width) {
  * Blocks of rows are few and large: neighbours may share cache lines of K, and a ticket has its
  * price. */
 enum { GRPO__COLUMN_BLOCK = 64 };
-static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
+
 static int grpo__row_block_size(const grpo__cpu *cpu, int n) {
     return grpo__max(grpo__blocks(n, 8 * cpu->pool.num_threads), 8);
 }
@@ -1662,31 +6792,6 @@ static void grpo__each_column(grpo__job *job, void (*columns)(const grpo__job *,
                    (double)job->n * job->width, grpo__column_block, job);
 }
 
-/* A loop written once, compiled for each vector unit, chosen at run time: name(...) runs
- * name_plain(...) as the compiler sees it for that unit. No instruction fuses or reorders anything,
- * so the bits are the same on all of them. */
-#if defined(__GNUC__)
-#define GRPO__INLINE static inline __attribute__((always_inline))
-#else
-#define GRPO__INLINE static
-#endif
-#ifdef GRPO__X86
-#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
-    __attribute__((target("avx512f,avx512dq")))                                                 \
-    static void name##_avx512 parameters { name##_plain arguments; }                            \
-    __attribute__((target("avx2")))                                                             \
-    static void name##_avx2 parameters { name##_plain arguments; }                              \
-    static void name##_sse2 parameters { name##_plain arguments; }                              \
-    static void name parameters {                                                               \
-        if (__builtin_cpu_supports("avx512dq")) name##_avx512 arguments;                        \
-        else if (__builtin_cpu_supports("avx2")) name##_avx2 arguments;                         \
-        else name##_sse2 arguments;                                                             \
-    }
-#else
-#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
-    static void name parameters { name##_plain arguments; }
-#endif
-
 /* dx[tokens ? tokens[r] : 0] += dy[r]: the gradient of a table of rows, or of one row (a bias) */
 GRPO__INLINE void grpo__add_row_plain(const grpo__job *t, int r, int begin, int end) {
     size_t width = (size_t)t->width;
@@ -1698,7 +6803,7 @@ GRPO__INLINE void grpo__add_row_plain(const grpo__job *t, int r, int begin, int 
 GRPO__FOR_EACH_UNIT(grpo__add_row, (const grpo__job *t, int r, int begin, int end),
                     (t, r, begin, end))
 
-/* ---------------------------------------------------------------------------------- >>matmul --
+/* --------------------------------------------------------------------------------- >>matmul --
  * C[m, n] = init + A[m, k] B[k, n], any strides. The definition of y = x W and dx = dy W^T is
  *
  *     for i < m, j < n:   c = init[i][j];
@@ -2136,11 +7241,8 @@ static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const vo
     if (dbias) grpo__each_column(&bias, grpo__add_row);
 }
 
-/* ---------------------------------------------------------------------------------- >>layers --
+/* --------------------------------------------------------------------------------- >>layers --
  * Each layer forward and, right under it, its derivative. First the arithmetic they share. */
-GRPO__INLINE float grpo__add_eight(const float *s) {
-    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-}
 
 /* Sum of a[i] b[i], in an order set by n alone: eight partial sums, then those. */
 GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
@@ -2150,30 +7252,6 @@ GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
         for (j = 0; j < 8; j++) s[j] += a[i + j] * b[i + j];
     for (j = 0; i < n; i++, j++) s[j] += a[i] * b[i];
     return grpo__add_eight(s);
-}
-
-/* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
- * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. From -88 down
- * it is exactly 0 (n is -127, its exponent bits 0), above 88 it stays at e^88; NaN stays NaN. */
-GRPO__INLINE float grpo__exp(float x) {
-#ifdef GRPO_NO_SIMD
-    return x <= -88.0f ? 0.0f : expf(x > 88.0f ? 88.0f : x);
-#else
-    float t = x > -88.0f ? x : -88.0f, n, r, p;
-    union { uint32_t bits; float value; } power;
-    int exponent;
-    t = t < 88.0f ? t : 88.0f;
-    n = t * 1.44269504f + 12582912.0f;                        /* 1.5 * 2^23: rounds to a whole   */
-    power.value = n;                                          /*     number, in the low bits     */
-    exponent = (int)(power.bits & 0x7fffffu) - 0x400000;
-    n -= 12582912.0f;
-    r = (t - n * 0.693359375f) + n * 2.12194440e-4f;          /* ln 2 in two parts               */
-    p = 1.0f / 5040;
-    p = p * r + 1.0f / 720;  p = p * r + 1.0f / 120;  p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;    p = p * r + 0.5f;        p = p * r + 1.0f;       p = p * r + 1.0f;
-    power.bits = (uint32_t)(exponent + 127) << 23;
-    return x == x ? p * power.value : x;
-#endif
 }
 
 /* ---- rows picked from a table; the embedding: x[r] = table[tokens[r]] */
@@ -2836,1925 +7914,6 @@ static void grpo__cpu_swiglu_backward(void *context, void *dgate_up, const void 
     grpo__each_row(&job, 12, grpo__swiglu_row_backward);
 }
 
-/* ------------------------------------------------------------------------------------ >>text --
- * The built-in tokenizers: one token a character of config.vocabulary, or one a byte. The
- * end-of-text token comes after the last of them and has no text. Pure functions of the vocabulary
- * string, searched from its start each time: meant for at most a few hundred characters. */
-
-/* The bytes of the UTF-8 character at text, 1 (NUL too) to 4; 0 if it is none: a byte missing or
- * astray, a longer form than needed, a surrogate, beyond U+10FFFF. */
-static int grpo__utf8_length(const char *text) {
-    const unsigned char *s = (const unsigned char *)text;
-    int i, a = s[0];
-    int length = a < 0x80 ? 1 : a < 0xC2 || a > 0xF4 ? 0 : a < 0xE0 ? 2 : a < 0xF0 ? 3 : 4;
-    for (i = 1; i < length; i++)
-        if ((s[i] & 0xC0) != 0x80) return 0;
-    if ((a == 0xE0 && s[1] < 0xA0) || (a == 0xF0 && s[1] < 0x90)) return 0;
-    if ((a == 0xED && s[1] >= 0xA0) || (a == 0xF4 && s[1] >= 0x90)) return 0;
-    return length;
-}
-
-static int grpo__saturate(size_t n) { return n > (size_t)INT32_MAX ? INT32_MAX : (int)n; }
-
-/* The index in the vocabulary of a character of so many bytes; -1 if it is not there. */
-static int grpo__find_character(const char *vocabulary, const char *character, int bytes) {
-    int index, length;
-    for (index = 0; *vocabulary; index++, vocabulary += length) {
-        length = grpo__utf8_length(vocabulary);
-        if (length == 0) return -1;
-        if (length == bytes && memcmp(vocabulary, character, (size_t)bytes) == 0) return index;
-    }
-    return -1;
-}
-
-/* The text of one token. Returns its number of bytes: 0 for end-of-text, for no token at all,
- * and for byte 0, which would end a C string early and hide what follows from a verifier. */
-static int grpo__token_text(const char *vocabulary, int token, char text[4]) {
-    int length;
-    if (!vocabulary) {
-        text[0] = (char)token;
-        return token > 0 && token < 256;
-    }
-    for (; token >= 0 && *vocabulary; vocabulary += length, token--) {
-        length = grpo__utf8_length(vocabulary);
-        if (token == 0) memcpy(text, vocabulary, (size_t)length);
-        if (token == 0 || length == 0) return length;
-    }
-    return 0;
-}
-
-/* Characters + 1 for end-of-text; 257 for raw bytes (NULL). -(1 + byte position) at the first
- * invalid or repeated character; -1 if the vocabulary is empty. */
-static int grpo__vocabulary_size(const char *vocabulary) {
-    const char *at = vocabulary;
-    int count, bytes;
-    if (!vocabulary) return 257;
-    for (count = 0; *at; at += bytes, count++) {
-        bytes = grpo__utf8_length(at);
-        if (bytes == 0 || grpo__find_character(vocabulary, at, bytes) != count)
-            return -1 - grpo__saturate((size_t)(at - vocabulary));
-    }
-    return count > 0 ? count + 1 : -1;
-}
-
-/* Returns the number of tokens of text, of which at most capacity are written, or
- * -(1 + byte position) at the first character that is not in the vocabulary. */
-static int grpo__encode_text(const char *vocabulary, const char *text, int *tokens, int capacity) {
-    const char *at = text;
-    size_t count;
-    int bytes = 1;
-    for (count = 0; *at; at += bytes, count++) {
-        int token = (unsigned char)*at;
-        if (vocabulary) {
-            bytes = grpo__utf8_length(at);
-            token = bytes ? grpo__find_character(vocabulary, at, bytes) : -1;
-            if (token < 0) return -1 - grpo__saturate((size_t)(at - text));
-        }
-        if (capacity > 0 && count < (size_t)capacity) tokens[count] = token;
-    }
-    return grpo__saturate(count);
-}
-
-/* Returns the bytes that the tokens need, of which the first capacity are written; no NUL. */
-static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_tokens,
-                             char *text, int capacity) {
-    size_t length = 0;
-    int i, j;
-    for (i = 0; i < num_tokens; i++) {
-        char bytes[4];
-        int n = grpo__token_text(vocabulary, tokens[i], bytes);
-        for (j = 0; j < n; j++, length++)
-            if (capacity > 0 && length < (size_t)capacity) text[length] = bytes[j];
-    }
-    return grpo__saturate(length);
-}
-
-/* ---------------------------------------------------------------------------------- >>policy --
- * The model: one table of parameters, where everything lies in memory, forward, backward. */
-
-/* ---- the table of parameters. All weights are one array: first every matrix (AdamW decays these),
- * then every vector. q, k, v of a layer are one matrix [(heads + 2 kv_heads) head_dim, H], gate and
- * up another [2F, H]: their rows are the rows of Hugging Face's separate tensors, one after the
- * other, so that one product computes all of them and files still see the usual names. */
-typedef struct grpo__module {       /* rows [column, column + out) of one of a layer's matrices  */
-    int matrix, column, out, in;
-} grpo__module;
-
-typedef struct grpo__shape {
-    int H, F, V, Q, KV, QKV;        /* widths; Q = heads * head_dim, KV likewise, QKV = Q + 2 KV */
-    size_t qkv, out, gate_up, down, layer_matrices;  /* offsets within a layer's matrices */
-    size_t norm1, norm2, bias, q_gain, k_gain, layer_vectors; /* ... and within its vectors      */
-    size_t matrices, head, score, first_vector, final_norm, total;   /* of the whole array       */
-    grpo__module modules[GRPO_LORA_TARGETS];
-    int    rank;                    /* of LoRA; 0: none                                          */
-    size_t lora_a[GRPO_LORA_TARGETS], lora_b[GRPO_LORA_TARGETS]; /* offsets within a layer's A, B */
-    size_t layer_a, layer_b, all_a; /* sizes of a layer's A, of its B; of all A                  */
-    size_t trained;                 /* numbers that the optimizer moves                          */
-} grpo__shape;
-
-/* Which heads a model has. */
-static int grpo__has_lm_head(const grpo_model_config *m) { return !m->num_labels; }
-static int grpo__has_score(const grpo_model_config *m) { return m->num_labels || m->value_head; }
-static int grpo__has_own_lm_head(const grpo_model_config *m) {
-    return grpo__has_lm_head(m) && !m->tie_word_embeddings;
-}
-
-/* The seven matrices of a layer that files speak of, in the four that lie in memory. */
-static void grpo__shape_modules(grpo__shape *s) {
-    const grpo__module modules[GRPO_LORA_TARGETS] = {
-        { 0, 0, s->Q, s->H }, { 0, s->Q, s->KV, s->H }, { 0, s->Q + s->KV, s->KV, s->H },
-        { 1, 0, s->H, s->Q }, { 2, 0, s->F, s->H }, { 2, s->F, s->F, s->H }, { 3, 0, s->H, s->F } };
-    memcpy(s->modules, modules, sizeof modules);
-}
-
-static grpo__shape grpo__shape_of(const grpo_model_config *m) {
-    grpo__shape s;
-    size_t H = (size_t)m->hidden_size, layers = (size_t)m->num_hidden_layers;
-    memset(&s, 0, sizeof s);
-    s.H = m->hidden_size; s.F = m->intermediate_size; s.V = m->vocab_size;
-    s.Q = m->num_attention_heads * m->head_dim;
-    s.KV = m->num_key_value_heads * m->head_dim;
-    s.QKV = s.Q + 2 * s.KV;
-    s.out = s.qkv + grpo__size(s.QKV, s.H);
-    s.gate_up = s.out + grpo__size(s.H, s.Q);
-    s.down = s.gate_up + 2 * grpo__size(s.F, s.H);
-    s.layer_matrices = s.down + grpo__size(s.H, s.F);
-    s.norm2 = s.norm1 + H;
-    s.bias = s.norm2 + H;
-    s.q_gain = s.bias + (m->attention_bias ? (size_t)s.QKV : 0);
-    s.k_gain = s.q_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
-    s.layer_vectors = s.k_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
-    s.matrices = grpo__size(s.V, s.H);                        /* after the embedding             */
-    s.score = s.matrices + layers * s.layer_matrices;
-    if (grpo__has_own_lm_head(m)) { s.head = s.score; s.score += grpo__size(s.V, s.H); }
-    s.first_vector = s.score + (grpo__has_score(m) ? H : 0);
-    s.final_norm = s.first_vector + layers * s.layer_vectors;
-    s.total = s.trained = s.final_norm + H;
-    grpo__shape_modules(&s);
-    return s;
-}
-
-/* What LoRA trains: the A of all layers, each as its transpose [in, rank], then all B. */
-static void grpo__shape_lora(grpo__shape *s, const grpo_lora *lora, int layers) {
-    int i;
-    s->rank = lora->rank;
-    for (i = 0; i < GRPO_LORA_TARGETS; i++) {
-        s->lora_a[i] = s->layer_a;
-        s->lora_b[i] = s->layer_b;
-        if (!(lora->targets >> i & 1)) continue;
-        s->layer_a += grpo__size(s->modules[i].in, lora->rank);
-        s->layer_b += grpo__size(s->modules[i].out, lora->rank);
-    }
-    s->all_a = grpo__multiply((size_t)layers, s->layer_a);
-    s->trained = grpo__add(s->all_a, grpo__multiply((size_t)layers, s->layer_b));
-}
-
-/* One tensor under Hugging Face's name. cols 0: a vector of rows numbers. */
-typedef struct grpo__tensor { char name[96]; size_t offset; int rows, cols; } grpo__tensor;
-
-static int grpo__tensors_per_layer(const grpo_model_config *m) {
-    return 9 + (m->attention_bias ? 3 : 0) + (m->qk_norm ? 2 : 0);
-}
-
-static int grpo__num_tensors(const grpo_model_config *m) {
-    return 2 + grpo__has_own_lm_head(m) + grpo__has_score(m)
-         + m->num_hidden_layers * grpo__tensors_per_layer(m);
-}
-
-static grpo__tensor grpo__tensor_of(const char *name, size_t offset, int rows, int cols) {
-    grpo__tensor t;
-    snprintf(t.name, sizeof t.name, "%s", name);
-    t.offset = offset; t.rows = rows; t.cols = cols;
-    return t;
-}
-
-static const char *const grpo__module_names[GRPO_LORA_TARGETS] = {
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" };
-
-/* The matrix of module i. */
-static grpo__tensor grpo__module_tensor(const grpo__shape *s, int layer, int i) {
-    const size_t at[] = { s->qkv, s->out, s->gate_up, s->down };
-    const grpo__module *m = &s->modules[i];
-    grpo__tensor t = grpo__tensor_of("", s->matrices + (size_t)layer * s->layer_matrices
-                                     + at[m->matrix] + grpo__size(m->column, m->in), m->out, m->in);
-    snprintf(t.name, sizeof t.name, "model.layers.%d.%s.weight", layer, grpo__module_names[i]);
-    return t;
-}
-
-/* Tensor i of a layer; v is where the layer's vectors begin. */
-static grpo__tensor grpo__layer_tensor(const grpo_model_config *c, int layer, int i) {
-    grpo__shape s = grpo__shape_of(c);
-    size_t v = s.first_vector + (size_t)layer * s.layer_vectors, q = (size_t)s.Q;
-    struct { const char *name; size_t offset; int rows, there; } table[] = {
-        { "input_layernorm.weight", v + s.norm1, s.H, 1 },
-        { "post_attention_layernorm.weight", v + s.norm2, s.H, 1 },
-        { "self_attn.q_proj.bias", v + s.bias, s.Q, c->attention_bias },
-        { "self_attn.k_proj.bias", v + s.bias + q, s.KV, c->attention_bias },
-        { "self_attn.v_proj.bias", v + s.bias + q + (size_t)s.KV, s.KV, c->attention_bias },
-        { "self_attn.q_norm.weight", v + s.q_gain, c->head_dim, c->qk_norm },
-        { "self_attn.k_norm.weight", v + s.k_gain, c->head_dim, c->qk_norm }
-    };
-    grpo__tensor t;
-    int row = 0;
-    if (i < GRPO_LORA_TARGETS) return grpo__module_tensor(&s, layer, i);
-    for (i -= GRPO_LORA_TARGETS;; row++) {
-        if (!table[row].there) continue;
-        if (i-- == 0) break;
-    }
-    t = grpo__tensor_of("", table[row].offset, table[row].rows, 0);
-    snprintf(t.name, sizeof t.name, "model.layers.%d.%s", layer, table[row].name);
-    return t;
-}
-
-static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index) {
-    grpo__shape s = grpo__shape_of(m);
-    int per_layer = grpo__tensors_per_layer(m), in_layers = per_layer * m->num_hidden_layers;
-    if (index == 0)
-        return grpo__tensor_of("model.embed_tokens.weight", 0, s.V, s.H);
-    if (index <= in_layers)
-        return grpo__layer_tensor(m, (index - 1) / per_layer, (index - 1) % per_layer);
-    if (index == in_layers + 1)
-        return grpo__tensor_of("model.norm.weight", s.final_norm, s.H, 0);
-    if (index == in_layers + 2 && grpo__has_own_lm_head(m))
-        return grpo__tensor_of("lm_head.weight", s.head, s.V, s.H);
-    return grpo__tensor_of("score.weight", s.score, 1, s.H);
-}
-
-/* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
-typedef struct grpo__layer_state {  /* what backward needs of one layer, each [rows, width]       */
-    void *x, *qkv, *q, *y, *mid, *gate_up;                    /* qkv only if q and k are normed  */
-    float *lse;
-    void *k, *v;                    /* [S, KV], the KV cache                                     */
-} grpo__layer_state;
-
-typedef struct grpo__gradients {    /* of one layer, each [R, width]; dk and dv [S, KV]          */
-    void *qkv, *q, *k, *v, *y, *norm, *gate_up, *act;
-} grpo__gradients;
-
-typedef struct grpo__weights {      /* one model: the policy or the reference                    */
-    float *weights;                 /* B, see grpo__plain                                        */
-    char  *operands;                /* B, one per matrix, in the order of grpo__matrix_at        */
-    int    adapted;                 /* 1: with LoRA's adapters                                   */
-} grpo__weights;
-
-struct grpo__machinery {
-    const grpo_backend *backend;
-    void *context;
-    grpo__shape shape;
-    grpo_heads heads;
-    void *device, *host;            /* the two arenas                                            */
-    int max_rows;                   /* R, rows of one pass                                       */
-    int max_slots;                  /* S, rows of K and V                                        */
-    int kept_rows;                  /* rows whose activations are kept: a pass's or the batch's  */
-    int keeps_batch;                /* 1: while sampling, so that training need not compute them */
-    int staged;                     /* first of the rows in which turns are computed that are    */
-                                    /*     repeated; each is kept elsewhere; 0: there are none   */
-    int kept_used;                  /* rows kept so far                                          */
-    int kept_valid;                 /* 1: the batch's, by the weights as they are                */
-    int max_sequences;              /* of a batch                                                */
-    int max_length;                 /* of a prompt and its completion                            */
-    int head_rows;                  /* rows whose logits exist at one time                       */
-    int words;                      /* of a set of tokens, one bit each                          */
-
-    float *weights, *reference;     /* B, see grpo__plain; reference NULL without beta, and with */
-    char  *operands, *reference_operands;                     /* LoRA. B                         */
-    uint64_t frozen;                /* LoRA: a hash of the model that was loaded; 0: none was    */
-    char  base[GRPO__PATH];         /* and the folder it came from                               */
-    size_t *operand_offsets;        /* [matrices]                                                */
-    float *trained;                 /* B [num_trained] what the optimizer moves: all weights, or */
-                                    /*     LoRA's A and B, the B times alpha / rank              */
-    float *gradient, *adam_m, *adam_v;                        /* B [num_trained]                 */
-    float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: kept
-                                       apart so that the order of sums is that of the rows       */
-    grpo__layer_state *layers;      /* [num_hidden_layers + 1], of kept_rows; the last has only x */
-    grpo_array *kept_list, *kept_arrays;                      /* those; host and B               */
-    int num_kept_arrays;
-    grpo__layer_state once;         /* [R] of the layer at hand, where nothing is kept           */
-    grpo__gradients d;
-    void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward redoes them      */
-    void  *inner, *dinner;          /* B [R, rank] x A^T of an adapter, and its gradient         */
-    void  *dx, *hidden, *dhidden;   /* B [R, H] residual's gradient; final norm's output; its    */
-    float *rstd;                    /* B [R] of the last norm                                    */
-    void  *logits;                  /* B [head_rows, V]                                          */
-    void  *ref_hidden, *ref_logits; /* B [R, H], [head_rows, V] of the reference, for exact KL   */
-    float *kl, *dkl;                /* B [R], for the same; or NULL                              */
-    float *values;                  /* B [R] of the scalar head, then their gradient             */
-    float *turns;                   /* B [max_length, {cos, sin}, head_dim / 2]                  */
-    uint32_t *kept;                 /* B [max_sequences, L, words] sets sampled from, or NULL    */
-    uint32_t *kept_scratch;         /* B [R, words] where they need not be remembered            */
-    float *dlogprobs, *dentropies;  /* B [targets], B [R]                                        */
-    float *logprobs, *entropies, *uniforms;                   /* B [drawn], see grpo__max_drawn  */
-    int   *drawn;                   /* B [drawn]                                                 */
-
-    int   *index_host, *index;      /* the integers of one pass, on the host and the backend     */
-    int    index_used, index_size;
-    int   *map;                     /* [targets] which token of the batch a target is            */
-    float *exchange;                /* [2 drawn] floats on their way to or from the backend      */
-    int   *exchange_tokens;         /* [drawn]                                                   */
-
-    grpo_config made;               /* the config as it was at grpo_new(): it shaped all this    */
-    int stage;                      /* how far the batch is: GRPO__EMPTY ...                     */
-    grpo_sampling sampling;         /* that the batch was sampled with                           */
-    grpo_prompt *prompts;           /* [max_sequences]                                           */
-    uint64_t *keys;                 /* [max_sequences] of a prompt's random numbers              */
-    int   *slots;                   /* [max_sequences] first slot of a prompt while sampling     */
-    int   *prompt_rows;             /* [max_sequences] first kept row of a prompt                */
-    int   *token_rows;              /* [max_sequences, L] kept row of a completion's token       */
-    int   *active;                  /* [max_sequences] sequences still being sampled             */
-    int   *lengths, *drawn_tokens;  /* [max_sequences]; [max_sequences, L], as sampled           */
-    float *drawn_logprobs, *drawn_entropies;                  /* [max_sequences, L]              */
-    float *new_logprobs, *new_entropies, *new_dlogprobs;      /* [max_sequences, L], packed      */
-    float *drawn_elsewhere;         /* the same; log pi_sampling after grpo_adopt()              */
-    float *new_kl, *new_dkl;        /* the same, for exact KL; or NULL                           */
-    float *new_values, *new_dvalues;                          /* the same, for a scalar head     */
-    int   *step_offsets, *step_ends;                          /* [max_sequences + 1]; [.., L]    */
-    float *step_rewards;            /* [max_sequences, L] for process supervision; or NULL       */
-    unsigned char *equal;           /* [max_sequences] groups whose rewards are all equal        */
-    unsigned char *idle;            /* [max_sequences] groups without any gradient               */
-    char  *text, *prompt_text;      /* [max_sequences] completions; prompts given as tokens      */
-    size_t text_stride, prompt_text_stride;
-};
-
-enum { GRPO__QKV, GRPO__OUT, GRPO__GATE_UP, GRPO__DOWN, GRPO__MATRICES_PER_LAYER };
-
-/* Where number offset of the model lies in backend memory. With LoRA that is the embedding, all
- * vectors, and, as if they were behind the model, the adapters; a frozen matrix is only its
- * operand: NULL. */
-static float *grpo__plain(const grpo__shape *s, float *weights, size_t offset) {
-    if (!s->rank || offset < s->matrices) return weights + offset;
-    return offset < s->first_vector ? NULL : weights + (offset - s->first_vector + s->matrices);
-}
-
-/* Matrix i of the model itself: four per layer; then the LM head (which may be the embedding); then
- * the scalar head as a row, and the same numbers as a column, for its backward. */
-typedef struct grpo__matrix { size_t offset; int rows, cols; } grpo__matrix;
-
-static grpo__matrix grpo__matrix_shape(const grpo *g, int i) {
-    const grpo__shape *s = &g->machinery->shape;
-    const grpo__matrix table[GRPO__MATRICES_PER_LAYER + 3] = {
-        { s->qkv, s->QKV, s->H }, { s->out, s->H, s->Q },
-        { s->gate_up, 2 * s->F, s->H }, { s->down, s->H, s->F },
-        { s->head, s->V, s->H }, { s->score, 1, s->H }, { s->score, s->H, 1 } };
-    int layer = i / GRPO__MATRICES_PER_LAYER, which = i % GRPO__MATRICES_PER_LAYER;
-    grpo__matrix m;
-    if (layer >= g->config.model.num_hidden_layers)
-        which = i - GRPO__MATRICES_PER_LAYER * (g->config.model.num_hidden_layers - 1)
-              + !grpo__has_lm_head(&g->config.model);
-    m = table[which];
-    if (which < GRPO__MATRICES_PER_LAYER)
-        m.offset += s->matrices + (size_t)layer * s->layer_matrices;
-    return m;
-}
-
-static int grpo__num_model_matrices(const grpo *g) {
-    return g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER
-         + grpo__has_lm_head(&g->config.model) + 2 * grpo__has_score(&g->config.model);
-}
-
-/* ---- LoRA. An adapter is of one module of one layer. Its A lies as A^T [in, rank], so that x A^T
- * is the product that a matrix's dx is, and dx += (dy B) A the one that y is, which can add. Its B
- * has the factor alpha / rank in it: no product multiplies by it. */
-typedef struct grpo__adapter { int layer, module; } grpo__adapter;
-
-/* How many adapters the first so many modules of a layer have. */
-static int grpo__count_adapters(const grpo *g, int modules) {
-    int n = 0;
-    while (modules-- > 0) n += g->config.lora.targets >> modules & 1;
-    return g->config.lora.rank ? n : 0;
-}
-
-static int grpo__num_adapters(const grpo *g) {
-    return grpo__count_adapters(g, GRPO_LORA_TARGETS) * g->config.model.num_hidden_layers;
-}
-
-static grpo__adapter grpo__adapter_at(const grpo *g, int index) {
-    int per_layer = grpo__count_adapters(g, GRPO_LORA_TARGETS);
-    grpo__adapter a = { index / per_layer, 0 };
-    while (grpo__count_adapters(g, a.module + 1) <= index % per_layer) a.module++;
-    return a;
-}
-
-/* Its A^T (which 0), or its B (1). The offset counts from the first trained number. */
-static grpo__matrix grpo__adapter_shape(const grpo *g, grpo__adapter a, int which) {
-    const grpo__shape *s = &g->machinery->shape;
-    grpo__matrix m;
-    m.rows = which ? s->modules[a.module].out : s->modules[a.module].in;
-    m.cols = s->rank;
-    m.offset = which ? s->all_a + (size_t)a.layer * s->layer_b + s->lora_b[a.module]
-                     : (size_t)a.layer * s->layer_a + s->lora_a[a.module];
-    return m;
-}
-
-static int grpo__num_matrices(const grpo *g) {
-    return grpo__num_model_matrices(g) + 2 * grpo__num_adapters(g);
-}
-
-/* Matrix i: the model's, then A^T and B of each adapter. weights and operands are NULL while only
- * the shape is asked for. */
-static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i) {
-    const grpo__shape *s = &g->machinery->shape;
-    const int widths[] = { s->QKV, s->H, 2 * s->F, s->H };
-    int first = grpo__num_model_matrices(g), adapter = i >= first;
-    grpo__matrix shape;
-    grpo_matrix m;
-    if (adapter) {
-        grpo__adapter a = grpo__adapter_at(g, (i - first) / 2);
-        shape = grpo__adapter_shape(g, a, (i - first) % 2);
-        m.y_stride = (i - first) % 2 ? widths[s->modules[a.module].matrix] : shape.rows;
-        shape.offset += s->total;
-    } else {
-        shape = grpo__matrix_shape(g, i);
-        m.y_stride = shape.rows;
-    }
-    m.rows = shape.rows;
-    m.cols = shape.cols;
-    m.weights = w->weights ? grpo__plain(s, w->weights, shape.offset) : NULL;
-    m.operand = w->operands ? w->operands + g->machinery->operand_offsets[i] : NULL;
-    return m;
-}
-
-/* Is there such an adapter, and does it add to this matrix of its layer? */
-static int grpo__has_adapter(const grpo *g, grpo__adapter a, int which) {
-    return g->config.lora.targets >> a.module & 1
-        && g->machinery->shape.modules[a.module].matrix == which;
-}
-
-static grpo_matrix grpo__adapter_matrix(const grpo *g, const grpo__weights *w, grpo__adapter a,
-                                        int which) {
-    int before = a.layer * grpo__count_adapters(g, GRPO_LORA_TARGETS)
-               + grpo__count_adapters(g, a.module);
-    return grpo__matrix_at(g, w, grpo__num_model_matrices(g) + 2 * before + which);
-}
-
-/* The tensors that the optimizer moves, where they lie among the trained numbers: the model's, or
- * by PEFT's names those of LoRA, A turned. */
-static int grpo__num_trained_tensors(const grpo *g) {
-    return g->config.lora.rank ? 2 * grpo__num_adapters(g) : grpo__num_tensors(&g->config.model);
-}
-
-static grpo__tensor grpo__trained_tensor(const grpo *g, int i) {
-    grpo__adapter a;
-    grpo__matrix m;
-    grpo__tensor t;
-    if (!g->config.lora.rank) return grpo__tensor_at(&g->config.model, i);
-    a = grpo__adapter_at(g, i / 2);
-    m = grpo__adapter_shape(g, a, i % 2);
-    t = grpo__tensor_of("", m.offset, i % 2 ? m.rows : m.cols, i % 2 ? m.cols : m.rows);
-    snprintf(t.name, sizeof t.name, "base_model.model.model.layers.%d.%s.lora_%c.weight", a.layer,
-             grpo__module_names[a.module], i % 2 ? 'B' : 'A');
-    return t;
-}
-
-static grpo_matrix grpo__lm_head(const grpo *g, const grpo__weights *w) {
-    return grpo__matrix_at(g, w, g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER);
-}
-
-static grpo__weights grpo__model(const grpo *g, int model) {
-    const struct grpo__machinery *w = g->machinery;
-    grpo__weights m;
-    m.weights = model == GRPO_REFERENCE && w->reference ? w->reference : w->weights;
-    m.operands = model == GRPO_REFERENCE && w->reference ? w->reference_operands : w->operands;
-    m.adapted = w->shape.rank && model == GRPO_POLICY;        /* without, it is the reference    */
-    return m;
-}
-
-/* To be called whenever trained weights have moved. */
-static void grpo__weights_changed(grpo *g, int model) {
-    grpo__weights w = grpo__model(g, model);
-    int i = g->config.lora.rank ? grpo__num_model_matrices(g) : 0;
-    if (model == GRPO_POLICY) g->machinery->kept_valid = 0;
-    for (; i < grpo__num_matrices(g); i++) {
-        grpo_matrix m = grpo__matrix_at(g, &w, i);
-        g->machinery->backend->prepare(g->machinery->context, &m);
-    }
-}
-
-/* n numbers of the policy's own weights, from number offset on, all of one tensor: from the host
- * (to NULL), or to it. A tied LM head that is frozen lies in two places. */
-static void grpo__move_weights(const grpo *g, size_t offset, const float *from, float *to,
-                               size_t n) {
-    const struct grpo__machinery *w = g->machinery;
-    const grpo_backend *b = w->backend;
-    grpo__weights policy = grpo__model(g, GRPO_POLICY);
-    float *plain = grpo__plain(&w->shape, w->weights, offset);
-    int i;
-    if (plain && to) b->download(w->context, to, plain, n * sizeof(float));
-    if (plain && !to) b->upload(w->context, plain, from, n * sizeof(float));
-    if (!w->shape.rank || (plain && to)) return;
-    for (i = 0; i < grpo__num_model_matrices(g); i++) {
-        grpo__matrix shape = grpo__matrix_shape(g, i);
-        size_t size = grpo__size(shape.rows, shape.cols);
-        grpo_matrix m = grpo__matrix_at(g, &policy, i);
-        if (offset < shape.offset || offset - shape.offset >= size) continue;
-        if (to) b->read_operand(w->context, to, &m, offset - shape.offset, n);
-        else b->write_operand(w->context, &m, offset - shape.offset, from, n);
-    }
-}
-
-/* Weights from the seed: matrices N(0, initializer_range), with the two that write into the
- * residual stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. */
-static void grpo__initialize_tensor(grpo *g, const grpo__tensor *t) {
-    float staging[1024], range = g->config.model.initializer_range;
-    float constant = strstr(t->name, "bias") ? 0.0f : 1.0f;
-    size_t n = grpo__size(t->rows, t->cols ? t->cols : 1), at, count, i;
-    if (strstr(t->name, "o_proj") || strstr(t->name, "down_proj"))
-        range /= sqrtf(2.0f * (float)g->config.model.num_hidden_layers);
-    for (at = 0; at < n; at += count) {
-        count = n - at < 1024 ? n - at : 1024;
-        for (i = 0; i < count; i++)
-            staging[i] = !t->cols ? constant : range == 0 ? 0
-                       : range * grpo__normal(g->config.seed, t->offset + at + i);
-        grpo__move_weights(g, t->offset + at, staging, NULL, count);
-    }
-}
-
-/* LoRA begins with the model as it is: B = 0, and A uniform within +-1 / sqrt(in), as in PEFT. */
-static void grpo__initialize_adapters(grpo *g) {
-    const struct grpo__machinery *w = g->machinery;
-    float staging[1024];
-    int a;
-    w->backend->zero(w->context, w->trained, w->shape.trained * sizeof(float));
-    for (a = 0; a < grpo__num_adapters(g); a++) {
-        grpo__matrix m = grpo__adapter_shape(g, grpo__adapter_at(g, a), 0);
-        size_t n = grpo__size(m.rows, m.cols), at, count, i;
-        for (at = 0; at < n; at += count) {
-            count = n - at < 1024 ? n - at : 1024;
-            for (i = 0; i < count; i++)
-                staging[i] = (2 * grpo_uniform(g->config.seed, UINT64_MAX, 0, 0, m.offset + at + i)
-                              - 1) / sqrtf((float)m.rows);
-            w->backend->upload(w->context, w->trained + m.offset + at, staging,
-                               count * sizeof(float));
-        }
-    }
-}
-
-static void grpo__initialize(grpo *g) {
-    int i;
-    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
-        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
-        grpo__initialize_tensor(g, &t);
-    }
-    if (g->config.lora.rank) grpo__initialize_adapters(g);
-    grpo__weights_changed(g, GRPO_POLICY);
-}
-
-/* The angle by which pair i turns at each position: theta^(-2 i / head_dim). linear divides it by
- * factor; llama3 (transformers' modeling_rope_utils) leaves it if it turns high_freq_factor times
- * or more in the original context, divides it up to low_freq_factor times, and blends between. */
-static double grpo__rope_angle(const grpo_model_config *m, int i) {
-    const grpo_rope_scaling *s = &m->rope_scaling;
-    double angle = pow((double)m->rope_theta, -2.0 * i / m->head_dim), kept = 0;
-    if (s->rope_type == GRPO_ROPE_DEFAULT) return angle;
-    if (s->rope_type == GRPO_ROPE_LLAMA3) {
-        double times = s->original_max_position_embeddings * angle / 6.283185307179586;
-        kept = (times - (double)s->low_freq_factor)
-             / ((double)s->high_freq_factor - (double)s->low_freq_factor);
-        kept = kept < 0 ? 0 : kept > 1 ? 1 : kept;
-    }
-    return angle * (kept + (1 - kept) / (double)s->factor);
-}
-
-/* turns[position] = cosines and sines of position times the angles */
-static void grpo__initialize_turns(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    int d = g->config.model.head_dim, position, i;
-    float row[512];
-    for (position = 0; position < w->max_length; position++)
-        for (i = 0; i < d; i++) {
-            double angle = position * grpo__rope_angle(&g->config.model, i % (d / 2));
-            int at = i % 512;
-            row[at] = (float)(i < d / 2 ? cos(angle) : sin(angle));
-            if (at == 511 || i == d - 1)
-                w->backend->upload(w->context, w->turns + grpo__size(position, d) + (i - at), row,
-                                   (size_t)(at + 1) * sizeof(float));
-        }
-}
-
-/* ---- the rows of a pass are described by integers, built on the host and sent in one piece */
-typedef struct grpo__pass {
-    grpo_rows rows;                 /* B                                                         */
-    grpo_targets targets;           /* B; its rows are the head's                                */
-    const int *head_rows;           /* B [targets.num_rows] the rows that go through the head    */
-    int num_targets;
-    const int *target_offsets;      /* host copy of targets.offsets                              */
-    int what;                       /* GRPO__SCORE ...: what is kept of it                       */
-    int first_kept;                 /* GRPO__KEEP: where its rows go among the kept ones         */
-    const int *kept;                /* B [num_rows] kept rows of a pass already computed, or NULL */
-} grpo__pass;
-
-enum { GRPO__SCORE,                 /* nothing                                                   */
-       GRPO__SAMPLE,                /* K and V in the cache, for the tokens to come              */
-       GRPO__KEEP };                /* K, V and what backward needs                              */
-
-/* The arrays of a layer that backward needs, with their rows' bytes; how many. */
-static int grpo__layer_arrays(const grpo *g, const grpo__layer_state *a, grpo_array list[7]) {
-    const grpo__shape *s = &g->machinery->shape;
-    size_t size = g->machinery->backend->element_size;
-    size_t heads = (size_t)g->machinery->heads.num_heads;
-    const grpo_array all[7] = {
-        { (char *)a->x, (size_t)s->H * size }, { (char *)a->q, (size_t)s->Q * size },
-        { (char *)a->y, (size_t)s->Q * size }, { (char *)a->mid, (size_t)s->H * size },
-        { (char *)a->gate_up, 2 * (size_t)s->F * size },
-        { (char *)(void *)a->lse, heads * sizeof(float) },
-        { (char *)a->qkv, (size_t)s->QKV * size } };
-    memcpy(list, all, sizeof all);
-    return g->config.model.qk_norm ? 7 : 6;
-}
-
-/* Those of all layers, and what leaves the last one: for rows that the backend moves by itself. */
-static void grpo__list_kept_arrays(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    int i, layers = g->config.model.num_hidden_layers;
-    for (i = 0; i < layers; i++)
-        w->num_kept_arrays += grpo__layer_arrays(g, &w->layers[i],
-                                                 w->kept_list + w->num_kept_arrays);
-    w->kept_list[w->num_kept_arrays] = w->kept_list[0];       /* as wide as the first            */
-    w->kept_list[w->num_kept_arrays++].at = (char *)w->layers[layers].x;
-    w->backend->upload(w->context, w->kept_arrays, w->kept_list,
-                       (size_t)w->num_kept_arrays * sizeof *w->kept_list);
-}
-
-static int *grpo__index(grpo *g, int count) {
-    int *at = g->machinery->index_host + g->machinery->index_used;
-    g->machinery->index_used += (count + 15) & ~15;
-    return at;
-}
-
-static int *grpo__on_device(const grpo *g, const int *host) {
-    return g->machinery->index + (host - g->machinery->index_host);
-}
-
-static void grpo__send_index(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    w->backend->upload(w->context, w->index, w->index_host,
-                       (size_t)w->index_used * sizeof(int));
-}
-
-/* Element i of an array in backend memory. */
-static void *grpo__element(const grpo *g, void *array, size_t i) {
-    return (char *)array + i * g->machinery->backend->element_size;
-}
-
-/* A layer's vectors, or their gradients; B, NULL where there is none. */
-typedef struct grpo__vectors { float *norm1, *norm2, *bias, *q_gain, *k_gain; } grpo__vectors;
-
-static grpo__vectors grpo__vectors_of(const grpo *g, float *array, int layer) {
-    const grpo__shape *s = &g->machinery->shape;
-    const grpo_model_config *m = &g->config.model;
-    float *at = grpo__plain(s, array, s->first_vector + (size_t)layer * s->layer_vectors);
-    grpo__vectors v;
-    v.norm1 = at + s->norm1;
-    v.norm2 = at + s->norm2;
-    v.bias = m->attention_bias ? at + s->bias : NULL;
-    v.q_gain = m->qk_norm ? at + s->q_gain : NULL;
-    v.k_gain = m->qk_norm ? at + s->k_gain : NULL;
-    return v;
-}
-
-static grpo__vectors grpo__vector_gradients(const grpo *g, int layer) {
-    grpo__vectors none = { NULL, NULL, NULL, NULL, NULL };
-    return g->config.lora.rank ? none : grpo__vectors_of(g, g->machinery->gradient, layer);
-}
-
-/* Layer's activations from a row on. */
-static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *layer, int row) {
-    const grpo__shape *n = &g->machinery->shape;
-    grpo__layer_state a = *layer;
-    a.x = grpo__element(g, a.x, grpo__size(row, n->H));
-    a.q = grpo__element(g, a.q, grpo__size(row, n->Q));
-    a.y = grpo__element(g, a.y, grpo__size(row, n->Q));
-    a.mid = grpo__element(g, a.mid, grpo__size(row, n->H));
-    a.gate_up = grpo__element(g, a.gate_up, grpo__size(row, 2 * n->F));
-    a.lse += grpo__size(row, g->machinery->heads.num_heads);
-    if (g->config.model.qk_norm) a.qkv = grpo__element(g, a.qkv, grpo__size(row, n->QKV));
-    return a;
-}
-
-/* The residual stream [R, H] that enters a layer; after the last layer, that leaves it. */
-static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
-    const struct grpo__machinery *m = g->machinery;
-    if (pass->what != GRPO__KEEP) return m->once.x;
-    return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_kept, m->shape.H));
-}
-
-/* y = x W^T + bias + residual with one of a layer's matrices, and y += (x A^T) B^T with each of its
- * adapters, into the columns of y that are its module's. */
-static void grpo__layer_product(grpo *g, const grpo__weights *w, int layer, int which, void *y,
-                                const void *x, const float *bias, const void *residual, int n) {
-    const struct grpo__machinery *m = g->machinery;
-    grpo_matrix matrix = grpo__matrix_at(g, w, GRPO__MATRICES_PER_LAYER * layer + which);
-    grpo__adapter a = { layer, 0 };
-    m->backend->matmul(m->context, y, x, &matrix, bias, residual, n);
-    for (; w->adapted && a.module < GRPO_LORA_TARGETS; a.module++) {
-        void *columns = grpo__element(g, y, (size_t)m->shape.modules[a.module].column);
-        grpo_matrix A, B;
-        if (!grpo__has_adapter(g, a, which)) continue;
-        A = grpo__adapter_matrix(g, w, a, 0);
-        B = grpo__adapter_matrix(g, w, a, 1);
-        m->backend->matmul_dx(m->context, m->inner, x, &A, n);
-        m->backend->matmul(m->context, columns, m->inner, &B, NULL, columns, n);
-    }
-}
-
-/* x [R, H] of this layer -> x of the next. If nothing is kept, both are the same memory. */
-static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer,
-                                const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    grpo__vectors v = grpo__vectors_of(g, w->weights, layer);
-    grpo__layer_state a = m->once;
-    void *next = grpo__stream(g, pass, layer + 1), *c = m->context;
-    float eps = g->config.model.rms_norm_eps;
-    int n = pass->rows.num_rows, H = m->shape.H;
-    if (pass->what == GRPO__KEEP) a = grpo__from_row(g, &m->layers[layer], pass->first_kept);
-    if (pass->what != GRPO__SCORE) { a.k = m->layers[layer].k; a.v = m->layers[layer].v; }
-    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, v.norm1, n, H, eps);
-    grpo__layer_product(g, w, layer, GRPO__QKV, a.qkv, m->norm, v.bias, NULL, n);
-    b->rotate(c, a.q, a.k, a.v, a.qkv, m->turns, v.q_gain, v.k_gain, eps, &pass->rows, &m->heads);
-    b->attention(c, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
-    grpo__layer_product(g, w, layer, GRPO__OUT, a.mid, a.y, NULL, a.x, n);
-    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, v.norm2, n, H, eps);
-    grpo__layer_product(g, w, layer, GRPO__GATE_UP, a.gate_up, m->norm, NULL, NULL, n);
-    b->swiglu(c, m->act, a.gate_up, n, m->shape.F);
-    grpo__layer_product(g, w, layer, GRPO__DOWN, next, m->act, NULL, a.mid, n);
-}
-
-/* A layer's activations, rows in the order of the pass. */
-static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    const grpo__layer_state *from = &m->layers[layer];
-    grpo__layer_state to = m->once;
-    grpo_array x[7], y[7];
-    int i, count;
-    if (!pass->kept) return *from;
-    to.k = from->k; to.v = from->v;
-    count = grpo__layer_arrays(g, from, x);
-    grpo__layer_arrays(g, &to, y);
-    for (i = 0; i < count; i++)
-        b->gather(m->context, y[i].at, x[i].at, pass->kept, pass->rows.num_rows, x[i].row);
-    return to;
-}
-
-/* dx = dy W, and where W is trained, dW += dy^T x, dbias += dy. For each adapter, with u = x A^T:
- * dB += dy^T u,  du = dy B,  dA += du^T x,  dx += du A. */
-static void grpo__layer_product_backward(grpo *g, int layer, int which, void *dx, float *dbias,
-                                         const void *dy, const void *x, int n) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    void *c = m->context;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    int index = GRPO__MATRICES_PER_LAYER * layer + which;
-    grpo_matrix matrix = grpo__matrix_at(g, &w, index);
-    grpo__adapter a = { layer, 0 };
-    if (!w.adapted)
-        b->matmul_dw(c, m->gradient + grpo__matrix_shape(g, index).offset, dbias, dy, x, &matrix,
-                     n);
-    b->matmul_dx(c, dx, dy, &matrix, n);
-    for (; w.adapted && a.module < GRPO_LORA_TARGETS; a.module++) {
-        const void *columns = grpo__element(g, (void *)(uintptr_t)dy,
-                                            (size_t)m->shape.modules[a.module].column);
-        grpo_matrix A, B;
-        if (!grpo__has_adapter(g, a, which)) continue;
-        A = grpo__adapter_matrix(g, &w, a, 0);
-        B = grpo__adapter_matrix(g, &w, a, 1);
-        b->matmul_dx(c, m->inner, x, &A, n);
-        b->matmul_dw(c, m->gradient + (B.weights - m->trained), NULL, columns, m->inner, &B, n);
-        b->matmul_dx(c, m->dinner, columns, &B, n);
-        b->matmul_dw(c, m->gradient + (A.weights - m->trained), NULL, x, m->dinner, &A, n);
-        b->matmul(c, dx, m->dinner, &A, NULL, dx, n);
-    }
-}
-
-/* The same nine lines backwards. dx [R, H] holds the gradient of the layer's output and leaves with
- * that of its input. */
-static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    const grpo__shape *s = &m->shape;
-    grpo__vectors v = grpo__vectors_of(g, m->weights, layer);
-    grpo__vectors dv = grpo__vector_gradients(g, layer);
-    grpo__layer_state a = grpo__recall(g, layer, pass);
-    grpo__gradients d = m->d;
-    void *c = m->context;
-    float eps = g->config.model.rms_norm_eps;
-    int n = pass->rows.num_rows;
-    /* next = mid + act down^T */
-    b->swiglu(c, m->act, a.gate_up, n, s->F);
-    grpo__layer_product_backward(g, layer, GRPO__DOWN, d.act, NULL, m->dx, m->act, n);
-    b->swiglu_backward(c, d.gate_up, d.act, a.gate_up, n, s->F);
-    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, v.norm2, n, s->H, eps);
-    grpo__layer_product_backward(g, layer, GRPO__GATE_UP, d.norm, NULL, d.gate_up, m->norm, n);
-    b->rmsnorm_backward(c, m->dx, dv.norm2, d.norm, a.mid, m->rstd, NULL, v.norm2, n, s->H);
-    /* mid = x + y out^T */
-    grpo__layer_product_backward(g, layer, GRPO__OUT, d.y, NULL, m->dx, a.y, n);
-    b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
-    b->rotate_backward(c, d.qkv, dv.q_gain, dv.k_gain, d.q, d.k, d.v, a.qkv, m->turns, v.q_gain,
-                       v.k_gain, eps, &pass->rows, &m->heads);
-    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, v.norm1, n, s->H, eps);
-    grpo__layer_product_backward(g, layer, GRPO__QKV, d.norm, dv.bias, d.qkv, m->norm, n);
-    b->rmsnorm_backward(c, m->dx, dv.norm1, d.norm, a.x, m->rstd, NULL, v.norm1, n, s->H);
-}
-
-/* x -> hidden [head rows, H], the normed last state of the rows that go through the head. */
-static void grpo__final_norm(grpo *g, const grpo__weights *w, const grpo__pass *pass,
-                             const void *x, void *hidden) {
-    const struct grpo__machinery *m = g->machinery;
-    m->backend->rmsnorm(m->context, hidden, m->rstd, x, pass->head_rows,
-                        grpo__plain(&m->shape, w->weights, m->shape.final_norm),
-                        pass->targets.num_rows, m->shape.H, g->config.model.rms_norm_eps);
-}
-
-/* Tokens -> hidden */
-static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
-                               void *hidden) {
-    const struct grpo__machinery *m = g->machinery;
-    int layer, layers = g->config.model.num_hidden_layers;
-    m->backend->embed(m->context, grpo__stream(g, pass, 0), w->weights, pass->rows.tokens,
-                      pass->rows.num_rows, m->shape.H);
-    for (layer = 0; layer < layers; layer++) grpo__layer_forward(g, w, layer, pass);
-    grpo__final_norm(g, w, pass, grpo__stream(g, pass, layers), hidden);
-}
-
-/* hidden again, of a pass that sampling computed */
-static void grpo__recall_hidden(grpo *g, const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    m->backend->gather(m->context, m->once.x, m->layers[g->config.model.num_hidden_layers].x,
-                       pass->kept, pass->rows.num_rows,
-                       (size_t)m->shape.H * m->backend->element_size);
-    grpo__final_norm(g, &w, pass, m->once.x, m->hidden);
-}
-
-/* dhidden [head rows, H] -> gradient of every weight below the head. */
-static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
-    int frozen = g->config.lora.rank > 0;
-    b->zero(m->context, m->dx, grpo__size(n, m->shape.H) * b->element_size);
-    b->rmsnorm_backward(m->context, m->dx, frozen ? NULL : m->gradient + m->shape.final_norm,
-                        m->dhidden, pass->kept ? m->once.x : m->layers[layers].x, m->rstd,
-                        pass->head_rows, grpo__plain(&m->shape, m->weights, m->shape.final_norm),
-                        pass->targets.num_rows, m->shape.H);
-    for (layer = layers; layer-- > 0; ) grpo__layer_backward(g, layer, pass);
-    if (frozen) return;
-    b->embed_backward(m->context, m->dembed ? m->dembed : m->gradient, m->dx, pass->rows.tokens,
-                      n, m->shape.H);
-}
-
-/* The targets of head rows [first, first + n) of a pass. */
-static grpo_targets grpo__targets_of(const grpo__pass *pass, int first, int n) {
-    grpo_targets t = pass->targets;
-    t.num_rows = n;
-    t.offsets += first;
-    if (t.kept_rows) t.kept_rows += first;
-    return t;
-}
-
-/* Logits of head rows [first, first + n) from their hidden states. */
-static void grpo__logits(grpo *g, int model, void *logits, void *hidden, int first, int n) {
-    const struct grpo__machinery *m = g->machinery;
-    grpo__weights w = grpo__model(g, model);
-    grpo_matrix head = grpo__lm_head(g, &w);
-    m->backend->matmul(m->context, logits, grpo__element(g, hidden, grpo__size(first, m->shape.H)),
-                       &head, NULL, NULL, n);
-}
-
-/* Hidden states -> log-probs [targets], entropies [head rows] and, if asked for, exact KL [head
- * rows], in blocks of rows: all logits never exist at once. */
-static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
-                               int with_kl) {
-    const struct grpo__machinery *m = g->machinery;
-    grpo_matrix head = grpo__lm_head(g, w);
-    int first, n;
-    for (first = 0; first < pass->targets.num_rows; first += n) {
-        grpo_targets t;
-        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        t = grpo__targets_of(pass, first, n);
-        m->backend->logprobs(m->context, m->logprobs, m->entropies + first, m->logits, with_kl,
-                             grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &head, &t);
-        if (!with_kl) continue;
-        grpo__logits(g, GRPO_REFERENCE, m->ref_logits, m->ref_hidden, first, n);
-        m->backend->kl(m->context, m->kl + first, m->logits, m->ref_logits, m->shape.V, &t);
-    }
-}
-
-/* d(loss)/d(logprobs) [targets] and, where asked for, d(loss)/d(entropies) and d(loss)/d(kl) [head
- * rows] -> dhidden, and the head's gradient. The logits are computed again, then become their own
- * gradient in place. */
-static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy, int with_kl) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo_matrix head = grpo__lm_head(g, &w);
-    int first, n;
-    for (first = 0; first < pass->targets.num_rows; first += n) {
-        size_t at = grpo__size(first, m->shape.H);
-        grpo_targets t;
-        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        t = grpo__targets_of(pass, first, n);
-        grpo__logits(g, GRPO_POLICY, m->logits, m->hidden, first, n);
-        if (with_kl) {
-            grpo__logits(g, GRPO_REFERENCE, m->ref_logits, m->ref_hidden, first, n);
-            b->kl_backward(m->context, m->ref_logits, m->logits, m->dkl + first, m->shape.V, &t);
-        }
-        b->logprobs_backward(m->context, m->logits, m->dlogprobs,
-                             with_entropy ? m->dentropies + first : NULL,
-                             with_kl ? m->ref_logits : NULL, m->shape.V, &t);
-        if (!w.adapted)
-            b->matmul_dw(m->context, m->gradient + m->shape.head, NULL, m->logits,
-                         grpo__element(g, m->hidden, at), &head, n);
-        b->matmul_dx(m->context, grpo__element(g, m->dhidden, at), m->logits, &head, n);
-    }
-}
-
-/* The scalar head: hidden -> values [head rows]. */
-static void grpo__score_forward(grpo *g, const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 2);
-    int first, n;
-    for (first = 0; first < pass->targets.num_rows; first += n) {
-        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        m->backend->matmul(m->context, m->logits,
-                           grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &score, NULL,
-                           NULL, n);
-        m->backend->to_floats(m->context, m->values + first, m->logits, (size_t)n);
-    }
-}
-
-/* d(loss)/d(values) [head rows] -> the head's gradient, and dhidden: added to what the LM head left
- * there, if there is one. */
-static void grpo__score_backward(grpo *g, const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 2);
-    grpo_matrix column = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 1);
-    int first, n;
-    for (first = 0; first < pass->targets.num_rows; first += n) {
-        void *dhidden = grpo__element(g, m->dhidden, grpo__size(first, m->shape.H));
-        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        b->from_floats(m->context, m->logits, m->values + first, (size_t)n);
-        b->matmul_dw(m->context, m->gradient + m->shape.score, NULL, m->logits,
-                     grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &score, n);
-        b->matmul(m->context, dhidden, m->logits, &column, NULL,
-                  grpo__has_lm_head(&g->config.model) ? dhidden : NULL, n);
-    }
-}
-
-/* ---- life: defaults, checks, memory */
-grpo_config grpo_defaults(void) {
-    grpo_config c;
-    memset(&c, 0, sizeof c);
-    c.model.hidden_size = 64;                   /* a toy that learns in seconds                   */
-    c.model.intermediate_size = 192;
-    c.model.num_hidden_layers = 2;
-    c.model.num_attention_heads = 4;
-    c.model.max_position_embeddings = 1024;
-    c.model.rope_theta = 10000.0f;              /* Llama                                          */
-    c.model.rms_norm_eps = 1e-6f;               /* Llama, Qwen                                    */
-    c.model.tie_word_embeddings = 1;
-    c.model.initializer_range = 0.02f;          /* Hugging Face                                   */
-    c.lora.alpha = 32.0f;                       /* LoRA is off until it has a rank                */
-    c.lora.targets = GRPO_LORA_ALL;
-    c.eos_token_id = -1;
-    c.max_token_bytes = 8;
-    c.num_prompts = 8;
-    c.num_generations = 8;                      /* G; TRL                                         */
-    c.max_prompt_length = 64;
-    c.max_completion_length = 64;
-    c.num_iterations = 1;                       /* mu; DeepSeekMath, TRL                          */
-    c.steps_per_generation = 1;
-    c.sampling.temperature = 1.0f;              /* TRL, veRL                                      */
-    c.sampling.top_p = 1.0f;
-    c.success_reward = 1.0f;
-    c.objective = grpo_objective_preset("deepseekmath", NULL);
-    c.learning_rate = 1e-3f;                    /* for small models from nothing; TRL has 1e-6    */
-    c.adam_beta1 = 0.9f;                        /* TRL, veRL (PyTorch)                            */
-    c.adam_beta2 = 0.999f;
-    c.adam_epsilon = 1e-8f;
-    c.max_grad_norm = 1.0f;                     /* TRL, veRL                                      */
-    c.lr_scheduler_type = GRPO_SCHEDULE_CONSTANT;
-    c.ref_model_mixup_alpha = 0.6f;             /* TRL                                            */
-    c.seed = 1;
-    return c;
-}
-
-/* Can these settings exclude a token? Then the sets that remain must be remembered. */
-static int grpo__filters(const grpo_sampling *s) {
-    return s->temperature == 0 || s->top_k > 0 || s->top_p < 1 || s->min_p > 0;
-}
-
-/* The legal range of every number in the config. */
-typedef struct grpo__range { const char *name; double value, least, most; } grpo__range;
-#define GRPO__RANGE(field, least, most) { #field, (double)c->field, least, most }
-
-static int grpo__check_ranges(grpo_config *c) {
-    const double any = 3e38, tiny = 1e-38;
-    const double llama3 = c->model.rope_scaling.rope_type == GRPO_ROPE_LLAMA3;
-    const double low = llama3 * (double)c->model.rope_scaling.low_freq_factor;
-    const grpo__range ranges[] = {
-        GRPO__RANGE(model.vocab_size, 2, 1 << 24),
-        GRPO__RANGE(model.hidden_size, 1, 1 << 20),
-        GRPO__RANGE(model.intermediate_size, 1, 1 << 22),
-        GRPO__RANGE(model.num_hidden_layers, 1, 4096),
-        GRPO__RANGE(model.num_attention_heads, 1, 4096),
-        GRPO__RANGE(model.num_key_value_heads, 1, 4096),
-        GRPO__RANGE(model.head_dim, 2, 4096),
-        GRPO__RANGE(model.max_position_embeddings, 2, 1 << 24),
-        GRPO__RANGE(model.rope_theta, tiny, any),
-        GRPO__RANGE(model.rope_scaling.rope_type, 0, GRPO_ROPE_LLAMA3),
-        GRPO__RANGE(model.rope_scaling.factor, c->model.rope_scaling.rope_type ? tiny : 0, any),
-        GRPO__RANGE(model.rope_scaling.low_freq_factor, 0, any),
-        GRPO__RANGE(model.rope_scaling.high_freq_factor, 1.001 * low + llama3 * tiny, any),
-        GRPO__RANGE(model.rope_scaling.original_max_position_embeddings, llama3, 1 << 28),
-        GRPO__RANGE(model.rms_norm_eps, 0, any),
-        GRPO__RANGE(model.initializer_range, 0, any),
-        GRPO__RANGE(model.num_labels, 0, 1),
-        GRPO__RANGE(model.value_head, 0, 1),
-        GRPO__RANGE(lora.rank, 0, 1 << 16),
-        GRPO__RANGE(lora.alpha, tiny, any),
-        GRPO__RANGE(lora.targets, 1, GRPO_LORA_ALL),
-        GRPO__RANGE(eos_token_id, 0, c->model.vocab_size - 1.0),
-        GRPO__RANGE(num_eos, 0, GRPO_MAX_EOS),
-        GRPO__RANGE(max_token_bytes, 1, 1 << 16),
-        GRPO__RANGE(num_prompts, 1, 1 << 20),
-        GRPO__RANGE(num_generations, 1, 1 << 20),
-        GRPO__RANGE(max_prompt_length, 1, c->model.max_position_embeddings - 1.0),
-        GRPO__RANGE(max_completion_length, 1,
-                    (double)c->model.max_position_embeddings - c->max_prompt_length),
-        GRPO__RANGE(num_iterations, 1, 1 << 20),
-        GRPO__RANGE(steps_per_generation, 1, 1 << 20),
-        GRPO__RANGE(rollout_batch_prompts, 0, 1 << 20),
-        GRPO__RANGE(micro_batch_prompts, 0, 1 << 20),
-        GRPO__RANGE(sampling.temperature, 0, any),
-        GRPO__RANGE(sampling.top_k, 0, INT32_MAX),
-        GRPO__RANGE(sampling.top_p, tiny, 1),
-        GRPO__RANGE(sampling.min_p, 0, 1),
-        GRPO__RANGE(num_rewards, 0, GRPO_MAX_REWARDS),
-        GRPO__RANGE(learning_rate, 0, any),
-        GRPO__RANGE(adam_beta1, 0, 1 - 1e-9),
-        GRPO__RANGE(adam_beta2, 0, 1 - 1e-9),
-        GRPO__RANGE(adam_epsilon, 1e-20, any),                /* 0 / 0 where a gradient is 0    */
-        GRPO__RANGE(weight_decay, 0, any),
-        GRPO__RANGE(max_grad_norm, 0, any),
-        GRPO__RANGE(lr_scheduler_type, 0, GRPO_SCHEDULE_COSINE),
-        GRPO__RANGE(warmup_steps, 0, 1 << 30),
-        GRPO__RANGE(max_steps, c->lr_scheduler_type ? c->warmup_steps + 1.0 : 0, 1 << 30),
-        GRPO__RANGE(ref_model_sync_steps, 0, 1 << 30),
-        GRPO__RANGE(ref_model_mixup_alpha, 0, 1),
-        GRPO__RANGE(threads, 0, 1 << 20)
-    };
-    size_t i;
-    for (i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        if (!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most))
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "%s is %g; it must be from %g to %g",
-                                     ranges[i].name, ranges[i].value, ranges[i].least,
-                                     ranges[i].most);
-    return GRPO_OK;
-}
-#undef GRPO__RANGE
-
-/* Make explicit what a zero or -1 left to us. */
-static int grpo__resolve(grpo_config *c) {
-    grpo_model_config *m = &c->model;
-    if (!c->encode && !c->decode) {
-        int size = grpo__vocabulary_size(c->vocabulary);
-        if (size < 0)
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "the vocabulary must be UTF-8, not empty, "
-                                     "and hold no character twice");
-        if (!m->vocab_size) m->vocab_size = size;
-        if (m->vocab_size < size)
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "model.vocab_size %d is smaller than the "
-                                     "vocabulary with end-of-text, %d", m->vocab_size, size);
-        if (c->eos_token_id == -1) c->eos_token_id = size - 1;
-    }
-    if (!m->num_key_value_heads) m->num_key_value_heads = m->num_attention_heads;
-    if (!m->head_dim && m->num_attention_heads > 0
-        && m->hidden_size % m->num_attention_heads == 0)
-        m->head_dim = m->hidden_size / m->num_attention_heads;
-    if (!c->objective.max_completion_length)
-        c->objective.max_completion_length = c->max_completion_length;
-#ifdef GRPO_CUDA
-    if (!c->backend) c->backend = grpo_cuda();
-#endif
-    if (!c->backend) c->backend = grpo_cpu();
-    return GRPO_OK;
-}
-
-static int grpo__check_objective(grpo_config *c);
-
-static int grpo__check(grpo_config *c) {
-    const grpo_model_config *m = &c->model;
-    int i, code = grpo__check_ranges(c);
-    if (!code) code = grpo__check_objective(c);
-    if (code) return code;
-    if (m->head_dim % 2 || m->num_attention_heads % m->num_key_value_heads)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "model: head_dim %d must be even (rotary "
-                                 "positions turn pairs), and num_attention_heads %d a multiple of "
-                                 "num_key_value_heads %d", m->head_dim, m->num_attention_heads,
-                                 m->num_key_value_heads);
-    if (c->lora.rank && grpo__has_score(m))
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "lora is for policies: a scalar head (num_"
-                                 "labels, value_head) would not be trained; set lora.rank 0");
-    if (c->lora.rank && c->ref_model_sync_steps)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "with lora the reference is the model without "
-                                 "its adapters and cannot move: set ref_model_sync_steps 0");
-    for (i = 0; i < c->num_eos; i++)
-        if (c->eos_token_ids[i] < 0 || c->eos_token_ids[i] >= m->vocab_size)
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "eos_token_ids[%d] is %d, not a token", i,
-                                     c->eos_token_ids[i]);
-    for (i = 0; i < c->num_rewards; i++)
-        if (!!c->rewards[i].function + !!c->rewards[i].batch + !!c->rewards[i].steps != 1
-            || !grpo__finite((double)c->rewards[i].weight))
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "reward %d (\"%.31s\"): set one of "
-                                     "function, batch and steps, and a finite weight", i,
-                                     c->rewards[i].name);
-    if (!c->encode != !c->decode || !c->allocate != !c->release)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "hooks come in pairs: set both encode and "
-                                 "decode, both allocate and release, or neither");
-    return GRPO_OK;
-}
-
-/* Before anything else is done with a config. */
-static int grpo__prepare_config(grpo_config *c) {
-    int code;
-    c->error[0] = 0;
-    code = grpo__resolve(c);
-    return code ? code : grpo__check(c);
-}
-
-enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
-enum { GRPO__MOST_STEPS = INT32_MAX - 1 };
-#define GRPO__FIXED(field) \
-    { #field, offsetof(grpo_config, field), sizeof ((grpo_config *)0)->field }
-
-/* Every public function of an object begins here: are the arguments there, is the config one that
- * grpo_new() would accept and still of the shape it had then, is the batch as far as needed? */
-static int grpo__enter(const grpo *object, const char *what, int arguments, int stage) {
-    static const struct { const char *name; size_t at, size; } fixed[] = {
-        { "model", offsetof(grpo_config, model), offsetof(grpo_model_config, initializer_range) },
-        GRPO__FIXED(lora), GRPO__FIXED(vocabulary), GRPO__FIXED(max_token_bytes),
-        GRPO__FIXED(num_prompts), GRPO__FIXED(num_generations), GRPO__FIXED(max_prompt_length),
-        GRPO__FIXED(max_completion_length), GRPO__FIXED(rollout_batch_prompts),
-        GRPO__FIXED(micro_batch_prompts), GRPO__FIXED(memory_budget), GRPO__FIXED(threads),
-        GRPO__FIXED(backend), GRPO__FIXED(allocate), GRPO__FIXED(release) };
-    grpo *g = (grpo *)(uintptr_t)object;                      /* for the sentence                */
-    const grpo_objective *o;
-    size_t i;
-    int code;
-    if (!g) return GRPO_BAD_INPUT;
-    if (!arguments)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: an argument is NULL or out of its range", what);
-    for (i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (memcmp((const char *)&g->config + fixed[i].at,
-                   (const char *)&g->machinery->made + fixed[i].at, fixed[i].size))
-            return grpo__fail(g, GRPO_BAD_INPUT, "%s: config.%s has changed since grpo_new(), and "
-                              "memory was laid out by it: put it back, or make a new object", what,
-                              fixed[i].name);
-    if ((code = grpo__check(&g->config)) != GRPO_OK) return code;
-    o = &g->config.objective;
-    if (o->beta > 0 && !g->batch.ref_logprobs)
-        return grpo__fail(g, GRPO_BAD_INPUT, "objective.beta was 0 at grpo_new(), so there is no "
-                          "reference policy: set it before");
-    if (o->beta > 0 && o->kl == GRPO_KL_FULL && !g->batch.kl)
-        return grpo__fail(g, GRPO_BAD_INPUT, "exact KL needs memory: set objective.kl before "
-                          "grpo_new()");
-    if (o->advantage == GRPO_ADVANTAGE_GAE && !g->batch.values)
-        return grpo__fail(g, GRPO_BAD_INPUT,
-                          "advantage gae needs memory: set it before grpo_new()");
-    if (g->state.step < 0 || g->state.step > GRPO__MOST_STEPS || g->state.optimizer_step < 0
-        || g->state.optimizer_step > GRPO__MOST_STEPS || g->state.adam_step < 0
-        || g->state.adam_step > GRPO__MOST_STEPS
-        || !(g->state.num_tokens >= 0 && g->state.num_tokens <= 9007199254740992.0))
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: a counter of the state is out of its range, 0 to "
-                          "%d (num_tokens: 2^53)", what, (int)GRPO__MOST_STEPS);
-    if (g->machinery->stage < stage)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: call grpo_rollout(), grpo_score(), "
-                          "grpo_advantage() first, in this order", what);
-    return GRPO_OK;
-}
-#undef GRPO__FIXED
-
-/* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence
- * that is sampled at one time; K and V have S slots: rollout_batch_prompts groups of full
- * length. */
-
-static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro,
-                        int64_t together, int keep) {
-    int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
-    int64_t new_rows = L - 1 + c->model.num_labels;           /* a score has a row at the end    */
-    int vocab = grpo__has_lm_head(&c->model) ? c->model.vocab_size : 1;
-    int64_t rows, slots, head;
-    if (L > 1 << 24 || P > 1 << 24 || G > 1 << 20 || c->num_prompts > 1 << 20
-        || (double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
-                                 "length + max_completion_length) must stay below 2^27");
-    rows = micro * (P + G * new_rows);
-    if (rows < together * G) rows = together * G;
-    slots = together * (P + G * L);
-    if (slots < rows) slots = rows;
-    head = w->backend->logits_at_once / vocab;
-    if (head < 64) head = 64;
-    w->max_rows = (int)rows;
-    w->max_slots = (int)((slots + 31) / 32 * 32);
-    w->keeps_batch = keep && together == c->num_prompts;
-    w->kept_rows = w->keeps_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
-    w->staged = w->keeps_batch && w->backend->turns_at_once > 1 ? w->kept_rows : 0;
-    if (w->staged) w->kept_rows += (int)(together * G);
-    if (w->kept_rows < w->max_rows) w->kept_rows = w->max_rows;
-    w->max_sequences = (int)(c->num_prompts * G);
-    w->max_length = (int)(P + L);
-    w->head_rows = (int)(head < rows ? head : rows);
-    w->words = grpo__blocks(c->model.vocab_size, 32);
-    w->shape = grpo__shape_of(&c->model);
-    if (c->lora.rank) grpo__shape_lora(&w->shape, &c->lora, c->model.num_hidden_layers);
-    w->heads.num_heads = c->model.num_attention_heads;
-    w->heads.num_kv_heads = c->model.num_key_value_heads;
-    w->heads.head_dim = c->model.head_dim;
-    /* five integers a row, five a target, and segments of six */
-    w->index_size = 16 * w->max_rows + 16 * w->max_sequences + 1024;
-    return GRPO_OK;
-}
-
-/* Targets of one pass: a row has one, but the last row of a prompt has as many as completions. */
-static size_t grpo__max_targets(const struct grpo__machinery *w) {
-    return grpo__add((size_t)w->max_rows, (size_t)w->max_sequences);
-}
-
-/* What the backend draws between two looks of the host: the targets of a pass, or as many turns of
- * every sequence as it takes, and the line that is being drawn. */
-static size_t grpo__max_drawn(const struct grpo__machinery *w) {
-    size_t turns = grpo__multiply((size_t)w->backend->turns_at_once + 1, (size_t)w->max_sequences);
-    return turns > grpo__max_targets(w) ? turns : grpo__max_targets(w);
-}
-
-static void *grpo__take_elements(const struct grpo__machinery *w, grpo__arena *a, size_t rows,
-                                 int width) {
-    return grpo__take(a, rows, grpo__multiply((size_t)width, w->backend->element_size));
-}
-
-/* The activations of one layer [rows, width]. Backward needs qkv before norm and rotation only if
- * there is a norm to differentiate. */
-static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machinery *w,
-                                grpo__arena *a, size_t rows, grpo__layer_state *s) {
-    const grpo__shape *n = &w->shape;
-    s->x = grpo__take_elements(w, a, rows, n->H);
-    if (s != &w->once)
-        s->qkv = c->model.qk_norm ? grpo__take_elements(w, a, rows, n->QKV) : w->once.qkv;
-    s->q = grpo__take_elements(w, a, rows, n->Q);
-    s->y = grpo__take_elements(w, a, rows, n->Q);
-    s->mid = grpo__take_elements(w, a, rows, n->H);
-    s->gate_up = grpo__take_elements(w, a, rows, 2 * n->F);
-    s->lse = grpo__take_floats(a, grpo__multiply(rows, (size_t)w->heads.num_heads));
-}
-
-static void grpo__lay_out_gradients(struct grpo__machinery *w, grpo__arena *a) {
-    size_t R = (size_t)w->max_rows, S = (size_t)w->max_slots;
-    const grpo__shape *n = &w->shape;
-    grpo__gradients *d = &w->d;
-    d->qkv = grpo__take_elements(w, a, R, n->QKV);
-    d->q = grpo__take_elements(w, a, R, n->Q);
-    d->k = grpo__take_elements(w, a, S, n->KV);
-    d->v = grpo__take_elements(w, a, S, n->KV);
-    d->y = grpo__take_elements(w, a, R, n->Q);
-    d->norm = grpo__take_elements(w, a, R, n->H);
-    d->gate_up = grpo__take_elements(w, a, R, 2 * n->F);
-    d->act = grpo__take_elements(w, a, R, n->F);
-}
-
-static int grpo__uses_exact_kl(const grpo_config *c) {
-    return c->objective.kl == GRPO_KL_FULL && c->objective.beta > 0;
-}
-
-/* Is one of the rewards about steps? */
-static int grpo__has_steps(const grpo_config *c) {
-    int r;
-    for (r = 0; r < c->num_rewards; r++)
-        if (c->rewards[r].steps) return 1;
-    return 0;
-}
-
-static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machinery *w,
-                                      grpo__arena *a) {
-    size_t R = (size_t)w->max_rows, K = (size_t)w->kept_rows, drawn = grpo__max_drawn(w);
-    const grpo__shape *n = &w->shape;
-    grpo__layer_state unused;
-    int layer, layers = c->model.num_hidden_layers;
-    grpo__lay_out_gradients(w, a);
-    w->once.qkv = grpo__take_elements(w, a, R, n->QKV);
-    grpo__lay_out_layer(c, w, a, R, &w->once);
-    w->once.k = w->d.k;             /* forward and backward are never at work together           */
-    w->once.v = w->d.v;
-    for (layer = 0; layer < layers; layer++)
-        grpo__lay_out_layer(c, w, a, K, w->layers ? &w->layers[layer] : &unused);
-    unused.x = grpo__take_elements(w, a, K, n->H);
-    if (w->layers) w->layers[layers].x = unused.x;
-    w->norm = grpo__take_elements(w, a, R, n->H);
-    w->act = grpo__take_elements(w, a, R, n->F);
-    w->inner = grpo__take_elements(w, a, R, n->rank);
-    w->dinner = grpo__take_elements(w, a, R, n->rank);
-    w->dx = grpo__take_elements(w, a, R, n->H);
-    w->hidden = grpo__take_elements(w, a, R, n->H);
-    w->dhidden = grpo__take_elements(w, a, R, n->H);
-    if (grpo__uses_exact_kl(c)) {
-        w->ref_hidden = grpo__take_elements(w, a, R, n->H);
-        w->kl = grpo__take_floats(a, R);
-        w->dkl = grpo__take_floats(a, R);
-    }
-    if (grpo__has_score(&c->model)) w->values = grpo__take_floats(a, R);
-    w->rstd = grpo__take_floats(a, R);
-    w->entropies = grpo__take_floats(a, drawn);
-    w->dentropies = grpo__take_floats(a, R);
-    w->logprobs = grpo__take_floats(a, drawn);
-    w->dlogprobs = grpo__take_floats(a, grpo__max_targets(w));
-    w->uniforms = grpo__take_floats(a, drawn);
-    w->drawn = grpo__take_ints(a, drawn);
-    w->index = grpo__take_ints(a, (size_t)w->index_size);
-    w->kept_arrays = (grpo_array *)grpo__take(a, 7 * (size_t)layers + 1, sizeof(grpo_array));
-    w->turns = grpo__take_floats(a, grpo__size(w->max_length, c->model.head_dim));
-    w->kept_scratch = (uint32_t *)grpo__take(a, R, grpo__size(w->words, 4));
-    w->kept = NULL;
-    if (grpo__filters(&c->sampling))
-        w->kept = (uint32_t *)grpo__take(a, grpo__size(w->max_sequences, c->max_completion_length),
-                                         grpo__size(w->words, 4));
-}
-
-/* Bytes of all operands; their offsets too, once there is a place for them. */
-static size_t grpo__lay_out_operands(const grpo_config *c, struct grpo__machinery *w) {
-    grpo__arena a = { NULL, 0 };
-    grpo__weights none = { NULL, NULL, 0 };
-    grpo g;
-    int i;
-    g.config = *c;
-    g.machinery = w;
-    for (i = 0; i < grpo__num_matrices(&g); i++) {
-        grpo_matrix m = grpo__matrix_at(&g, &none, i);
-        size_t size = w->backend->operand_size(m.rows, m.cols);
-        grpo__take(&a, size, 1);
-        if (w->operand_offsets) w->operand_offsets[i] = a.used - size;
-    }
-    return a.used;
-}
-
-/* Everything in backend memory. Called with a->base NULL to measure, then again to hand out. */
-static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
-                                 grpo_memory *memory) {
-    const grpo__shape *s = &w->shape;
-    size_t n = s->trained, operands = grpo__lay_out_operands(c, w), start = a->used;
-    size_t frozen = s->rank ? s->matrices + (s->total - s->first_vector) : 0;
-    int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
-    int reference = c->objective.beta > 0 && !s->rank;
-    w->weights = grpo__take_floats(a, grpo__add(frozen, n));
-    w->trained = w->weights ? w->weights + frozen : NULL;     /* NULL while it is measured       */
-    w->operands = (char *)grpo__take(a, operands, 1);
-    memory->weights = a->used - start; start = a->used;
-    w->reference = reference ? grpo__take_floats(a, n) : NULL;
-    w->reference_operands = reference ? (char *)grpo__take(a, operands, 1) : NULL;
-    memory->reference = a->used - start; start = a->used;
-    w->gradient = grpo__take_floats(a, n);
-    w->dembed = tied && grpo__has_lm_head(&c->model) && !s->rank
-              ? grpo__take_floats(a, grpo__size(w->shape.V, w->shape.H)) : NULL;
-    memory->gradients = a->used - start; start = a->used;
-    w->adam_m = grpo__take_floats(a, n);
-    w->adam_v = grpo__take_floats(a, n);
-    memory->optimizer = a->used - start; start = a->used;
-    grpo__lay_out_activations(c, w, a);
-    memory->activations = a->used - start; start = a->used;
-    for (layer = 0; layer < layers; layer++) {
-        void *k = grpo__take_elements(w, a, (size_t)w->max_slots, w->shape.KV);
-        void *v = grpo__take_elements(w, a, (size_t)w->max_slots, w->shape.KV);
-        if (w->layers) { w->layers[layer].k = k; w->layers[layer].v = v; }
-    }
-    memory->cache = a->used - start; start = a->used;
-    w->logits = grpo__take_elements(w, a, (size_t)w->head_rows,
-                                    grpo__has_lm_head(&c->model) ? w->shape.V : 1);
-    if (grpo__uses_exact_kl(c)) w->ref_logits = grpo__take_elements(w, a, (size_t)w->head_rows,
-                                                                    w->shape.V);
-    memory->logits = a->used - start;
-}
-
-static void grpo__lay_out_batch(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
-                                grpo_batch *b) {
-    size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
-    b->prompt_offsets = grpo__take_ints(a, n + 1);
-    b->prompt_tokens = grpo__take_ints(a, grpo__multiply(n, (size_t)c->max_prompt_length));
-    b->offsets = grpo__take_ints(a, n + 1);
-    b->tokens = grpo__take_ints(a, all);
-    b->logprobs = grpo__take_floats(a, all);
-    b->entropies = grpo__take_floats(a, all);
-    b->ref_logprobs = c->objective.beta > 0 ? grpo__take_floats(a, all) : NULL;
-    if (grpo__uses_exact_kl(c)) b->kl = grpo__take_floats(a, all);
-    if (c->objective.advantage == GRPO_ADVANTAGE_GAE) {
-        b->values = grpo__take_floats(a, all);
-        b->returns = grpo__take_floats(a, all);
-    }
-    if (grpo__has_steps(c)) b->process = grpo__take_floats(a, all);
-    b->advantages = grpo__take_floats(a, all);
-    b->mask = (unsigned char *)grpo__take(a, all, 1);
-    b->truncated = (unsigned char *)grpo__take(a, n, 1);
-    b->rewards = grpo__take_floats(a, n);
-    b->reward_parts = grpo__take_floats(a, grpo__multiply(n, GRPO_MAX_REWARDS));
-    b->samples = (grpo_sample *)grpo__take(a, n, sizeof(grpo_sample));
-    b->resampled = grpo__take_ints(a, n);
-}
-
-static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
-                               grpo_batch *b) {
-    size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
-    size_t targets = grpo__max_targets(w), layers = (size_t)c->model.num_hidden_layers;
-    size_t adapters = c->lora.rank ? 2 * GRPO_LORA_TARGETS * layers : 0;
-    w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
-    w->operand_offsets = (size_t *)grpo__take(a, layers * GRPO__MATRICES_PER_LAYER + 3 + adapters,
-                                              sizeof(size_t));
-    w->kept_list = (grpo_array *)grpo__take(a, 7 * layers + 1, sizeof(grpo_array));
-    w->index_host = grpo__take_ints(a, (size_t)w->index_size);
-    w->map = grpo__take_ints(a, targets);
-    w->exchange = grpo__take_floats(a, grpo__multiply(2, grpo__max_drawn(w)));
-    w->exchange_tokens = grpo__take_ints(a, grpo__max_drawn(w));
-    w->prompts = (grpo_prompt *)grpo__take(a, n, sizeof(grpo_prompt));
-    w->keys = (uint64_t *)grpo__take(a, n, sizeof(uint64_t));
-    w->slots = grpo__take_ints(a, n);
-    w->prompt_rows = grpo__take_ints(a, n);
-    w->token_rows = grpo__take_ints(a, all);
-    w->active = grpo__take_ints(a, n);
-    w->lengths = grpo__take_ints(a, n);
-    w->drawn_tokens = grpo__take_ints(a, all);
-    w->drawn_logprobs = grpo__take_floats(a, all);
-    w->drawn_entropies = grpo__take_floats(a, all);
-    w->new_logprobs = grpo__take_floats(a, all);
-    w->new_entropies = grpo__take_floats(a, all);
-    w->new_dlogprobs = grpo__take_floats(a, all);
-    w->drawn_elsewhere = grpo__take_floats(a, all);
-    if (grpo__uses_exact_kl(c)) {
-        w->new_kl = grpo__take_floats(a, all);
-        w->new_dkl = grpo__take_floats(a, all);
-    }
-    if (grpo__has_score(&c->model)) {
-        w->new_values = grpo__take_floats(a, all);
-        w->new_dvalues = grpo__take_floats(a, all);
-    }
-    if (grpo__has_steps(c)) {
-        w->step_offsets = grpo__take_ints(a, n + 1);
-        w->step_ends = grpo__take_ints(a, all);
-        w->step_rewards = grpo__take_floats(a, all);
-    }
-    w->equal = (unsigned char *)grpo__take(a, n, 1);
-    w->idle = (unsigned char *)grpo__take(a, n, 1);
-    w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
-    w->prompt_text_stride = grpo__size(c->max_prompt_length, c->max_token_bytes) + 1;
-    w->text = (char *)grpo__take(a, n, w->text_stride);
-    w->prompt_text = (char *)grpo__take(a, n, w->prompt_text_stride);
-    grpo__lay_out_batch(c, w, a, b);
-}
-
-/* Measure both arenas, each with room to align its start. */
-static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w,
-                                 grpo_memory *memory, size_t *device) {
-    grpo__arena host = { NULL, 0 }, on_backend = { NULL, 0 };
-    grpo_batch batch;
-    memset(memory, 0, sizeof *memory);
-    grpo__lay_out_host(c, w, &host, &batch);
-    grpo__lay_out_device(c, w, &on_backend, memory);
-    *device = grpo__add(on_backend.used, 64);
-    memory->host = grpo__add(host.used, 64);
-    memory->total = grpo__add(grpo__add(memory->host, *device), c->backend->context_size(c));
-    memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
-}
-
-/* Limits that keep to the budget: first the batch's activations go, then passes of several groups,
- * then prompts that are sampled together, down to one. */
-static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *memory,
-                     size_t *device) {
-    int64_t group = c->max_prompt_length + (int64_t)c->num_generations
-                  * (c->max_completion_length - 1 + c->model.num_labels);
-    int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts;
-    int keep = 1, all = c->num_prompts, code;
-    if (!micro) micro = 1 + w->backend->rows_at_once / group;
-    if (micro > all) micro = all;
-    if (!together || together > all) together = all;
-    while ((code = grpo__limits(c, w, micro, together, keep)) == GRPO_OK) {
-        grpo__measure_memory(c, w, memory, device);
-        if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
-        if (w->keeps_batch) keep = 0;
-        else if (micro > 1) micro /= 2;
-        else if (together > 1) together /= 2;
-        else return grpo__fail_config(c, GRPO_NO_MEMORY, "%.3f MB are needed at least, memory_"
-                                      "budget is %.3f MB; lower num_prompts, num_generations or "
-                                      "the lengths", (double)memory->total / 1e6,
-                                      (double)c->memory_budget / 1e6);
-    }
-    return code;
-}
-
-int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
-    struct grpo__machinery w;
-    grpo_config c;
-    size_t device;
-    int code;
-    if (!config) return GRPO_BAD_INPUT;
-    if (!needed) return grpo__fail_config(config, GRPO_BAD_INPUT, "no grpo_memory to fill");
-    c = *config;
-    code = grpo__prepare_config(&c);
-    memset(&w, 0, sizeof w);
-    w.backend = c.backend;
-    if (!code) code = grpo__fit(&c, &w, needed, &device);
-    memcpy(config->error, c.error, sizeof c.error);
-    return code;
-}
-
-/* All is well with the backend, or not. */
-static int grpo__device_check(grpo *g) {
-    const char *error = g->machinery->backend->error(g->machinery->context);
-    if (!error) return GRPO_OK;
-    return grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error);
-}
-
-static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t device_size) {
-    struct grpo__machinery *w = g->machinery;
-    grpo__arena host = { NULL, 0 }, device = { NULL, 0 };
-    grpo_memory memory = *needed;
-    w->layers = NULL;
-    w->operand_offsets = NULL;
-    w->host = grpo__allocate(&g->config, memory.host);
-    if (w->host) w->device = w->backend->allocate(w->context, device_size);
-    if (!w->device)
-        return grpo__fail(g, GRPO_NO_MEMORY, "out of memory: %.1f MB are needed (%.1f for weights, "
-                          "gradients and AdamW, %.1f for activations); lower micro_batch_prompts, "
-                          "rollout_batch_prompts or the lengths", (double)memory.total / 1e6,
-                          (double)(memory.weights + memory.reference + memory.gradients
-                                   + memory.optimizer) / 1e6,
-                          (double)(memory.activations + memory.cache) / 1e6);
-    host.base = (char *)w->host;
-    host.base += (64 - ((uintptr_t)host.base & 63)) & 63;
-    memset(host.base, 0, memory.host - 64);
-    grpo__lay_out_host(&g->config, w, &host, &g->batch);
-    device.base = (char *)w->device;
-    device.base += (64 - ((uintptr_t)device.base & 63)) & 63;
-    grpo__lay_out_device(&g->config, w, &device, &memory);
-    w->backend->zero(w->context, device.base, device_size - 64);
-    return GRPO_OK;
-}
-
-/* Random weights, an equal reference, nothing learnt, no reference set. */
-static void grpo__begin(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    w->frozen = 0;
-    w->backend->zero(w->context, w->adam_m, g->num_trained * sizeof(float));
-    w->backend->zero(w->context, w->adam_v, g->num_trained * sizeof(float));
-    grpo__initialize(g);
-    if (w->reference) grpo_set_reference(g, 1.0f);
-    memset(&g->state, 0, sizeof g->state);
-}
-
-static int grpo__start(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    grpo_memory memory;
-    size_t device;
-    int code;
-    w->backend = g->config.backend;
-    if ((code = grpo__fit(&g->config, w, &memory, &device)) < 0) return code;
-    w->context = w->backend->open(&g->config, g->config.error);
-    if (!w->context) return GRPO_DEVICE;
-    if ((code = grpo__allocate_arenas(g, &memory, device)) < 0) return code;
-    g->num_parameters = w->shape.total;
-    g->num_trained = w->shape.trained;
-    grpo__initialize_turns(g);
-    if (w->staged) grpo__list_kept_arrays(g);
-    grpo__begin(g);
-    return grpo__device_check(g);
-}
-
-grpo *grpo_new(grpo_config *config) {
-    grpo_config c;
-    grpo *g = NULL;
-    struct grpo__machinery *w = NULL;
-    int code;
-    if (!config) return NULL;
-    c = *config;
-    code = grpo__prepare_config(&c);
-    if (!code) {
-        g = (grpo *)grpo__allocate(&c, sizeof *g);
-        if (g) w = (struct grpo__machinery *)grpo__allocate(&c, sizeof *w);
-        if (w) {
-            memset(g, 0, sizeof *g);
-            memset(w, 0, sizeof *w);
-            g->config = w->made = c;
-            g->machinery = w;
-            code = grpo__start(g);
-            memcpy(c.error, g->config.error, sizeof c.error);
-        } else {
-            grpo__release(&c, g);
-            g = NULL;
-            code = grpo__fail_config(&c, GRPO_NO_MEMORY, "out of memory");
-        }
-    }
-    memcpy(config->error, c.error, sizeof c.error);
-    if (!code) return g;
-    grpo_free(g);
-    return NULL;
-}
-
-void grpo_free(grpo *g) {
-    struct grpo__machinery *w;
-    grpo_config c;
-    if (!g) return;
-    w = g->machinery;
-    c = g->config;
-    if (w->device) w->backend->release(w->context, w->device);
-    if (w->context) w->backend->close(w->context);
-    grpo__release(&c, w->host);
-    grpo__release(&c, w);
-    grpo__release(&c, g);
-}
-
-/* --------------------------------------------------------------------------------- >>sampling --
- * One row of logits z[vocab] -> filter -> token -> log-prob, and back. With K the tokens that the
- * filters keep, T the temperature and x_v = (z_v - max_K z) / T:
- *
- *     S = sum_K e^x,     p_v = e^x_v / S  for v in K, else 0,     H = -sum_K p log p
- *
- * Sampling and training call this code with the same K, so their log-probs are the same bits. */
-static int grpo__is_kept(const uint32_t *kept, int token) {
-    return !kept || (kept[token >> 5] >> (token & 31) & 1u);
-}
-
-static void grpo__drop(uint32_t *kept, int token) { kept[token >> 5] &= ~(1u << (token & 31)); }
-
-enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
-
-typedef struct grpo__softmax {
-    const float *z;                 /* [vocab]                                                   */
-    int vocab;
-    const uint32_t *kept;           /* K, one bit each; NULL: all                                */
-    float top, inverse;             /* max_K z, 1 / T                                            */
-    double partition, weighted;     /* S = sum_K e^x, and sum_K e^x x                            */
-} grpo__softmax;
-
-static float grpo__scaled(const grpo__softmax *s, int v) { return (s->z[v] - s->top) * s->inverse; }
-
-/* The 16 logits from v on; -inf where not kept or past the end. */
-GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
-    const float least = (float)-HUGE_VAL;
-    uint32_t bits = s->kept ? s->kept[v >> 5] >> (v & 31) : 0xffffu;
-    int j, left = s->vocab - v;
-    if (left < GRPO__LANE) {
-        for (j = 0; j < GRPO__LANE; j++) z[j] = j < left && (bits >> j & 1u) ? s->z[v + j] : least;
-        return;
-    }
-    for (j = 0; j < GRPO__LANE; j++) z[j] = s->z[v + j];
-    if ((bits & 0xffffu) == 0xffffu) return;
-    for (j = 0; j < GRPO__LANE; j++) z[j] = bits >> j & 1u ? z[j] : least;
-}
-
-/* e[j] = e^x of the 16 tokens from v on, 0 where not kept or past the end; and x. */
-GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int v) {
-    float top = s->top, inverse = s->inverse;
-    int j;
-    grpo__load_lane(x, s, v);
-    for (j = 0; j < GRPO__LANE; j++) {
-        x[j] = (x[j] - top) * inverse;
-        e[j] = grpo__exp(x[j]);
-    }
-}
-
-/* max_K z: NaN is passed by, and found in the sum. */
-GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
-    float most[GRPO__LANE], z[GRPO__LANE];
-    int v, j;
-    for (j = 0; j < GRPO__LANE; j++) most[j] = -FLT_MAX;
-    for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        grpo__load_lane(z, s, v);
-        for (j = 0; j < GRPO__LANE; j++) most[j] = z[j] > most[j] ? z[j] : most[j];
-    }
-    for (s->top = most[0], j = 1; j < GRPO__LANE; j++) s->top = most[j] > s->top ? most[j] : s->top;
-}
-GRPO__FOR_EACH_UNIT(grpo__find_top, (grpo__softmax *s), (s))
-
-/* Both sums in one pass, in double: beside the e^0 of the largest, single e^x would be rounded away.
- * e^x x is 0 where e^x is. */
-GRPO__INLINE void grpo__find_sums_plain(grpo__softmax *s) {
-    double sums[GRPO__LANE], weighted[GRPO__LANE];
-    float e[GRPO__LANE], x[GRPO__LANE];
-    int v, j;
-    for (j = 0; j < GRPO__LANE; j++) sums[j] = weighted[j] = 0;
-    for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        grpo__exp_lane(e, x, s, v);
-        for (j = 0; j < GRPO__LANE; j++) sums[j] += (double)e[j];
-        for (j = 0; j < GRPO__LANE; j++) weighted[j] += e[j] != 0.0f ? (double)(e[j] * x[j]) : 0.0;
-    }
-    s->partition = s->weighted = 0;
-    for (j = 0; j < GRPO__LANE; j++) s->partition += sums[j];
-    for (j = 0; j < GRPO__LANE; j++) s->weighted += weighted[j];
-}
-GRPO__FOR_EACH_UNIT(grpo__find_sums, (grpo__softmax *s), (s))
-
-static grpo__softmax grpo__softmax_of(const float *z, int vocab, float temperature,
-                                      const uint32_t *kept) {
-    grpo__softmax s = { z, vocab, kept, 0, temperature > 0 ? 1.0f / temperature : 1.0f, 0, 0 };
-    grpo__find_top(&s);
-    grpo__find_sums(&s);
-    return s;
-}
-
-/* H = log S - 1/S sum_K e^x x */
-static float grpo__entropy(const grpo__softmax *s) {
-    return (float)(log(s->partition) - s->weighted / s->partition);
-}
-
-static float grpo__logprob(const grpo__softmax *s, int token) {
-    return (float)((double)grpo__scaled(s, token) - log(s->partition));
-}
-
-float grpo_logprob(const float *logits, int vocab, float temperature, const uint32_t *kept,
-                   int token, float *entropy) {
-    grpo__softmax s;
-    if (entropy) *entropy = (float)NAN;
-    if (!logits || token < 0 || token >= vocab) return (float)NAN;
-    s = grpo__softmax_of(logits, vocab, temperature, kept);
-    if (entropy) *entropy = grpo__entropy(&s);
-    return grpo__logprob(&s, token);
-}
-
-/* z_v = -(p_v / T) (total + dentropy (log p_v + H)), the part of the gradient that all tokens
- * have */
-GRPO__INLINE void grpo__softmax_backward_plain(float *logits, const grpo__softmax *s, float total,
-                                               float dentropy, float entropy) {
-    float e[GRPO__LANE], x[GRPO__LANE], share = (float)(1.0 / s->partition), inverse = s->inverse;
-    float log_partition = (float)log(s->partition);
-    int v, j;
-    for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        int n = grpo__min(GRPO__LANE, s->vocab - v);
-        grpo__exp_lane(e, x, s, v);
-        for (j = 0; j < GRPO__LANE; j++) {
-            float weight = total;
-            if (dentropy != 0) weight += dentropy * (x[j] - log_partition + entropy);
-            e[j] = e[j] != 0.0f ? -inverse * (e[j] * share) * weight : 0.0f;
-        }
-        if (n == GRPO__LANE) memcpy(logits + v, e, sizeof e);
-        else memcpy(logits + v, e, (size_t)n * sizeof *e);
-    }
-}
-GRPO__FOR_EACH_UNIT(grpo__softmax_backward, (float *logits, const grpo__softmax *s, float total,
-                    float dentropy, float entropy), (logits, s, total, dentropy, entropy))
-
-/* dlogp_i / dz_v = ([v = token_i] - p_v) / T     and     dH / dz_v = -p_v (log p_v + H) / T */
-void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *kept,
-                           int num_targets, const int *targets, const float *dlogprobs,
-                           float dentropy) {
-    grpo__softmax s;
-    float total = 0;
-    int i;
-    if (!logits || vocab < 1 || (num_targets > 0 && (!targets || !dlogprobs))) return;
-    for (i = 0; i < num_targets; i++)
-        if (targets[i] < 0 || targets[i] >= vocab) return;
-    s = grpo__softmax_of(logits, vocab, temperature, kept);
-    for (i = 0; i < num_targets; i++) total += dlogprobs[i];
-    grpo__softmax_backward(logits, &s, total, dentropy, grpo__entropy(&s));
-    for (i = 0; i < num_targets; i++) logits[targets[i]] += s.inverse * dlogprobs[i];
-}
-
-/* KL = sum_K p_v (log p_v - log q_v), and dKL / dz_v = p_v (log p_v - log q_v - KL) / T.
- * gradient may be ref_logits. */
-float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, float temperature,
-                   const uint32_t *kept, float *gradient) {
-    grpo__softmax p, q;
-    double kl = 0, shift;
-    int v;
-    if (!logits || !ref_logits || vocab < 1) return (float)NAN;
-    p = grpo__softmax_of(logits, vocab, temperature, kept);
-    q = grpo__softmax_of(ref_logits, vocab, temperature, kept);
-    shift = log(q.partition) - log(p.partition);
-    for (v = 0; v < vocab; v++) {
-        double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
-        double share = grpo__is_kept(kept, v) ? exp(x) / p.partition : 0;
-        if (share != 0) kl += share * gap;                    /* gap may be infinite elsewhere   */
-    }
-    for (v = 0; v < vocab && gradient; v++) {
-        double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
-        double share = grpo__is_kept(kept, v) ? (double)p.inverse * exp(x) / p.partition : 0;
-        gradient[v] = share != 0 ? (float)(share * (gap - kl)) : 0.0f;
-    }
-    return (float)kl;
-}
-
-/* The first token at which the sum of e^x passes uniform * S: by sixteens, then one by one. */
-GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *token) {
-    double left = (double)uniform * s->partition;
-    float e[GRPO__LANE], x[GRPO__LANE];
-    int v, j;
-    *token = 0;
-    for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        float sum;
-        grpo__exp_lane(e, x, s, v);
-        sum = grpo__add_eight(e) + grpo__add_eight(e + 8);
-        if (!(sum > 0)) continue;
-        for (j = GRPO__LANE - 1; !(e[j] > 0); j--) { }
-        *token = v + j;             /* if rounding leaves a crumb, the last kept token gets it   */
-        if (left >= (double)sum) { left -= (double)sum; continue; }
-        for (j = 0; j < GRPO__LANE; j++) {
-            if (!(e[j] > 0)) continue;
-            *token = v + j;
-            left -= (double)e[j];
-            if (left < 0) return;
-        }
-        left = 0;
-    }
-}
-GRPO__FOR_EACH_UNIT(grpo__walk, (const grpo__softmax *s, float uniform, int *token),
-                    (s, uniform, token))
-
-int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *kept,
-                      float uniform) {
-    grpo__softmax s;
-    int token;
-    if (!logits || vocab < 1) return GRPO_BAD_INPUT;
-    s = grpo__softmax_of(logits, vocab, temperature, kept);
-    grpo__walk(&s, uniform, &token);
-    return token;
-}
-
-/* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
- * reaches a goal. The logit where that happens is found without sorting: spread the candidates
- * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
- * closer at that bin alone, until only equal logits are left. */
-typedef struct grpo__cut {
-    const grpo__softmax *s;
-    int by_mass;                    /* measure: e^x, or else 1                                   */
-    float low, high;                /* the candidates' logits                                    */
-    double above;                   /* measure of what is larger than high                       */
-} grpo__cut;
-
-static double grpo__measure(const grpo__cut *c, int v) {
-    return c->by_mass ? (double)grpo__exp(grpo__scaled(c->s, v)) : 1.0;
-}
-
-/* The bin that the token falls into; -1: it is no candidate. */
-static int grpo__bin(const grpo__cut *c, int v) {
-    double z = (double)c->s->z[v], low = (double)c->low, high = (double)c->high;
-    if (!grpo__is_kept(c->s->kept, v) || !(z >= low && z <= high)) return -1;
-    return (int)(255.0 * ((z - low) / (high - low)));
-}
-
-static void grpo__narrow(grpo__cut *c, double goal) {
-    double bins[256] = { 0 };
-    float low = FLT_MAX, high = -FLT_MAX;
-    int v, b;
-    for (v = 0; v < c->s->vocab; v++)
-        if ((b = grpo__bin(c, v)) >= 0) bins[b] += grpo__measure(c, v);
-    for (b = 255; b > 0 && c->above + bins[b] < goal; b--) c->above += bins[b];
-    for (v = 0; v < c->s->vocab; v++)
-        if (grpo__bin(c, v) == b) {
-            if (c->s->z[v] < low) low = c->s->z[v];
-            if (c->s->z[v] > high) high = c->s->z[v];
-        }
-    c->low = low;
-    c->high = high;
-}
-
-/* Keep the fewest of the kept tokens, -inf aside, that are so many (or all there are), or have that
- * share of their mass; of equal logits the first ones, and always one. The whole is measured as its
- * parts are, and low is one of its logits: the goal lies in a bin that is not empty. */
-static void grpo__keep_most(const grpo__softmax *s, uint32_t *kept, int by_mass, double goal) {
-    grpo__cut c = { s, by_mass, s->top, s->top, 0 };
-    double whole = 0;
-    int v;
-    for (v = 0; v < s->vocab; v++)
-        if (grpo__is_kept(kept, v) && s->z[v] >= -FLT_MAX) {
-            whole += grpo__measure(&c, v);
-            if (s->z[v] < c.low) c.low = s->z[v];
-        }
-    goal = grpo__clamp(by_mass ? goal * whole : goal, DBL_MIN, whole);
-    while (c.low < c.high) grpo__narrow(&c, goal);
-    for (v = 0; v < s->vocab; v++) {
-        int keep = grpo__is_kept(kept, v)
-                && (s->z[v] > c.low || (s->z[v] == c.low && c.above < goal));
-        if (keep && s->z[v] == c.low) c.above += grpo__measure(&c, v);
-        if (!keep) grpo__drop(kept, v);
-    }
-}
-
-void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept) {
-    int v, words, top_k;
-    grpo__softmax row;
-    if (!s || !logits || vocab < 1 || !kept) return;
-    words = grpo__blocks(vocab, 32);
-    top_k = s->temperature == 0 ? 1 : s->top_k;
-    row = grpo__softmax_of(logits, vocab, s->temperature, NULL);
-    for (v = 0; v < words; v++) kept[v] = 0xffffffffu;
-    if (vocab & 31) kept[words - 1] = (1u << (vocab & 31)) - 1;
-    if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
-    row.kept = kept;
-    if (top_k > 0 && top_k < vocab) grpo__keep_most(&row, kept, 0, top_k);
-    if (s->top_p < 1) grpo__keep_most(&row, kept, 1, (double)s->top_p);
-    for (v = 0; v < vocab && s->min_p > 0; v++)               /* p_v >= min_p p_max              */
-        if (logits[v] < row.top && !(grpo__exp(grpo__scaled(&row, v)) >= s->min_p))
-            grpo__drop(kept, v);
-}
-
 /* ---- the same over rows, for the CPU's table */
 typedef struct grpo__vocab_job {
     float *logits;                  /* [rows, vocab]                                             */
@@ -4915,1929 +8074,6 @@ static void grpo__cpu_next(void *context, const grpo_turn *t) {
 static void grpo__cpu_repeat(void *context, void (*work)(void *user), void *user, int times) {
     (void)context;
     while (times-- > 0) work(user);
-}
-
-/* --------------------------------------------------------------------------------- >>rollout --
- * prompts -> tokens -> G completions of each -> one packed batch, and passes over it. */
-grpo_prompt grpo_question(const char *text, const char *answer) {
-    grpo_prompt p;
-    memset(&p, 0, sizeof p);
-    p.text = text;
-    p.answer = answer;
-    return p;
-}
-
-int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
-    int i, n = grpo__enter(g, "grpo_encode", text && tokens && capacity >= 0, GRPO__EMPTY);
-    if (n) return n;
-    if (g->config.encode) n = g->config.encode(g->config.tokenizer, text, tokens, capacity);
-    else n = grpo__encode_text(g->config.vocabulary, text, tokens, capacity);
-    if (n < 0 && g->config.encode)
-        return grpo__fail(g, GRPO_CALLBACK, "your encode returned %d for \"%.60s\"", n, text);
-    if (n < 0)
-        return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\": byte %d begins a character that is not in "
-                          "the vocabulary", text, -1 - n);
-    if (n > capacity)
-        return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\" has %d tokens, there is room for %d", text,
-                          n, capacity);
-    for (i = 0; i < n; i++)
-        if (tokens[i] < 0 || tokens[i] >= g->config.model.vocab_size)
-            return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\": token %d is %d, not in a "
-                              "vocabulary of %d", text, i, tokens[i], g->config.model.vocab_size);
-    return n;
-}
-
-int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capacity) {
-    int i, n = grpo__enter(g, "grpo_decode", tokens && text && num_tokens >= 0 && capacity > 0,
-                           GRPO__EMPTY);
-    for (i = 0; i < num_tokens && !n; i++)
-        if (tokens[i] < 0 || tokens[i] >= g->config.model.vocab_size)
-            n = grpo__fail(g, GRPO_BAD_INPUT, "grpo_decode: token %d is %d, not in a vocabulary of "
-                           "%d", i, tokens[i], g->config.model.vocab_size);
-    if (n) return n;
-    if (g->config.decode)
-        n = g->config.decode(g->config.tokenizer, tokens, num_tokens, text, capacity - 1);
-    else
-        n = grpo__decode_text(g->config.vocabulary, tokens, num_tokens, text, capacity - 1);
-    if (n < 0) return grpo__fail(g, GRPO_CALLBACK, "your decode returned %d", n);
-    if (n > capacity - 1)
-        return grpo__fail(g, GRPO_BAD_INPUT, "the text of %d tokens needs %d bytes, there is room "
-                          "for %d; raise max_token_bytes", num_tokens, n, capacity - 1);
-    text[n] = 0;
-    return n;
-}
-
-/* The tokens of prompt i, behind those of the prompts before it. */
-static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i) {
-    grpo_batch *b = &g->batch;
-    int start = b->prompt_offsets[i], P = g->config.max_prompt_length, n = prompt->num_tokens, t;
-    if (!prompt->tokens) {
-        if (!prompt->text)
-            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has neither text nor tokens", i);
-        n = grpo_encode(g, prompt->text, b->prompt_tokens + start, P);
-        if (n < 0) return n;
-    } else {
-        if (n > P)
-            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has %d tokens; max_prompt_length is %d",
-                              i, n, P);
-        for (t = 0; t < n; t++) {
-            if (prompt->tokens[t] < 0 || prompt->tokens[t] >= g->config.model.vocab_size)
-                return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d: token %d is %d, not in the "
-                                  "vocabulary", i, t, prompt->tokens[t]);
-            b->prompt_tokens[start + t] = prompt->tokens[t];
-        }
-    }
-    if (n < 1) return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d is empty; one token is the least",
-            i);
-    b->prompt_offsets[i + 1] = start + n;
-    g->machinery->prompts[i] = *prompt;
-    return GRPO_OK;
-}
-
-/* A prompt's random numbers are keyed by its tokens and by how many equal prompts came before
- * it, so they do not depend on where in the batch it stands. */
-static void grpo__key_prompts(grpo *g) {
-    const grpo_batch *b = &g->batch;
-    uint64_t *keys = g->machinery->keys;
-    int i, j, t;
-    for (i = 0; i < b->num_prompts; i++) {
-        keys[i] = 0;
-        for (t = b->prompt_offsets[i]; t < b->prompt_offsets[i + 1]; t++)
-            keys[i] = grpo__mix(keys[i] ^ (uint64_t)b->prompt_tokens[t]);
-    }
-    for (i = b->num_prompts; i-- > 0; ) {
-        uint64_t copies = 0;
-        for (j = 0; j < i; j++) copies += keys[j] == keys[i];
-        keys[i] = grpo__mix(keys[i] + copies);
-    }
-}
-
-/* Begin a batch of these prompts with group_size completions each, still without any token. */
-static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size) {
-    grpo_batch *b = &g->batch;
-    int i, code;
-    g->machinery->stage = GRPO__EMPTY;
-    g->machinery->kept_used = g->machinery->kept_valid = 0;
-    b->sampling_logprobs = NULL;
-    if (!grpo__has_lm_head(&g->config.model))
-        return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
-                          "values text, it cannot write any");
-    if (num_prompts < 1 || num_prompts > g->machinery->max_sequences / group_size)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts; 1 to %d fit with %d completions each",
-                          num_prompts, g->machinery->max_sequences / group_size, group_size);
-    b->num_prompts = num_prompts;
-    b->group_size = group_size;
-    b->num_sequences = num_prompts * group_size;
-    b->prompt_offsets[0] = 0;
-    for (i = 0; i < num_prompts; i++) {
-        if ((code = grpo__add_prompt(g, &prompts[i], i)) < 0) return code;
-        b->resampled[i] = 0;
-    }
-    grpo__key_prompts(g);
-    return GRPO_OK;
-}
-
-/* ---- sampling: the forward pass on the prompts' rows, then on one new row a sequence at a time.
- * K and V of a row stay in its slot, so a row is only ever computed once. */
-typedef struct grpo__draw {         /* what the random numbers are for                           */
-    uint64_t seed, step, attempt;
-    grpo_sampling sampling;
-    uint32_t *kept;                 /* B where the filtered sets go; NULL if nothing filters     */
-    int remember;                   /* 1: kept is the batch's, 0: scratch                        */
-    int what;                       /* GRPO__SAMPLE or GRPO__KEEP                                */
-} grpo__draw;
-
-static int grpo__prompt_length(const grpo_batch *b, int prompt) {
-    return b->prompt_offsets[prompt + 1] - b->prompt_offsets[prompt];
-}
-
-/* First own slot of a sequence while it is sampled. */
-static int grpo__own_slot(const grpo *g, int sequence) {
-    const grpo_batch *b = &g->batch;
-    int p = sequence / b->group_size;
-    return g->machinery->slots[p] + grpo__prompt_length(b, p)
-         + sequence % b->group_size * g->config.max_completion_length;
-}
-
-typedef struct grpo__builder {      /* the integers of a pass while it is built, on the host     */
-    int *tokens, *positions, *slots, *groups;
-    grpo_segment *segments;
-    int *head_rows, *target_offsets, *targets, *kept_rows, *kept;
-    int num_rows, num_segments, num_groups, num_head_rows, num_targets;
-    int recalled;                   /* 1: the rows are among those that sampling kept            */
-} grpo__builder;
-
-static grpo__builder grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
-    grpo__builder b;
-    memset(&b, 0, sizeof b);
-    g->machinery->index_used = 0;
-    b.tokens = grpo__index(g, rows);
-    b.positions = grpo__index(g, rows);
-    b.slots = grpo__index(g, rows);
-    b.segments = (grpo_segment *)(void *)grpo__index(g, segments * 6);
-    b.groups = grpo__index(g, groups + 1);
-    b.head_rows = grpo__index(g, rows);
-    b.kept_rows = grpo__index(g, rows);
-    b.kept = grpo__index(g, rows);
-    b.target_offsets = grpo__index(g, rows + 1);
-    b.targets = grpo__index(g, targets);
-    b.target_offsets[0] = 0;
-    b.groups[0] = 0;
-    return b;
-}
-
-/* count consecutive tokens of one sequence, from its own position start on. */
-static void grpo__add_segment(grpo__builder *b, const int *tokens, int count, int prefix,
-                              int prefix_length, int own, int start) {
-    grpo_segment *s = &b->segments[b->num_segments++];
-    int i;
-    s->row = b->num_rows; s->num_rows = count;
-    s->prefix = prefix; s->prefix_length = prefix_length;
-    s->own = own; s->start = start;
-    for (i = 0; i < count; i++) {
-        b->tokens[b->num_rows] = tokens[i];
-        b->positions[b->num_rows] = prefix_length + start + i;
-        b->slots[b->num_rows++] = own + start + i;
-    }
-}
-
-/* The newest row, or the one given, goes through the head; its targets are added next. */
-static void grpo__add_head_row(grpo__builder *b, int row, int kept_row) {
-    b->kept_rows[b->num_head_rows] = kept_row;
-    b->head_rows[b->num_head_rows++] = row;
-    b->target_offsets[b->num_head_rows] = b->num_targets;
-}
-
-static void grpo__add_target(grpo *g, grpo__builder *b, int token, int index) {
-    b->targets[b->num_targets] = token;
-    g->machinery->map[b->num_targets++] = index;
-    b->target_offsets[b->num_head_rows] = b->num_targets;
-}
-
-static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sampling *sampling,
-                                 const uint32_t *kept, int what) {
-    grpo__pass p;
-    grpo__send_index(g);
-    memset(&p, 0, sizeof p);
-    p.rows.num_rows = b->num_rows;
-    p.rows.num_segments = b->num_segments;
-    p.rows.num_slots = g->machinery->max_slots;
-    p.rows.num_groups = b->num_groups;
-    p.rows.tokens = grpo__on_device(g, b->tokens);
-    p.rows.positions = grpo__on_device(g, b->positions);
-    p.rows.slots = grpo__on_device(g, b->slots);
-    p.rows.segments = (const grpo_segment *)(const void *)
-                      grpo__on_device(g, (const int *)(const void *)b->segments);
-    p.rows.groups = grpo__on_device(g, b->groups);
-    p.rows.max_keys = g->machinery->max_length;
-    p.head_rows = grpo__on_device(g, b->head_rows);
-    p.targets.num_rows = b->num_head_rows;
-    p.targets.offsets = grpo__on_device(g, b->target_offsets);
-    p.targets.tokens = grpo__on_device(g, b->targets);
-    p.targets.kept = kept;
-    p.targets.kept_rows = grpo__on_device(g, b->kept_rows);
-    p.targets.temperature = sampling->temperature;
-    p.target_offsets = b->target_offsets;
-    p.num_targets = b->num_targets;
-    p.what = what;
-    if (b->recalled) p.kept = grpo__on_device(g, b->kept);
-    return p;
-}
-
-static int grpo__is_eos(const grpo *g, int token) {
-    const grpo_config *c = &g->config;
-    int i = 0;
-    while (i < c->num_eos && c->eos_token_ids[i] != token) i++;
-    return token == c->eos_token_id || i < c->num_eos;
-}
-
-static int grpo__has_ended(const grpo *g, int sequence) {
-    const struct grpo__machinery *w = g->machinery;
-    size_t at = grpo__size(sequence, g->config.max_completion_length);
-    int length = w->lengths[sequence];
-    return length > 0 && grpo__is_eos(g, w->drawn_tokens[at + (size_t)length - 1]);
-}
-
-/* The next token of a sequence. */
-static int grpo__record(grpo *g, int sequence, int token, float logprob, float entropy) {
-    struct grpo__machinery *w = g->machinery;
-    size_t at = grpo__size(sequence, g->config.max_completion_length)
-              + (size_t)w->lengths[sequence];
-    if (!grpo__finite((double)logprob))
-        return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of completion %d of prompt "
-                          "%d is not finite: the weights are damaged or overflow",
-                          w->lengths[sequence], sequence % g->batch.group_size,
-                          sequence / g->batch.group_size);
-    w->drawn_tokens[at] = token;
-    w->drawn_logprobs[at] = logprob;
-    w->drawn_entropies[at] = entropy;
-    w->lengths[sequence]++;
-    return GRPO_OK;
-}
-
-/* Fetch lines [first, first + turns) of what was drawn. Target i belongs to sequence map[i], which
- * gets nothing more once it has ended. */
-static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int turns) {
-    struct grpo__machinery *w = g->machinery;
-    const grpo_backend *b = w->backend;
-    int n = pass->num_targets, rows = pass->targets.num_rows, turn, r, i, code;
-    size_t all = grpo__size(turns, n), skip = grpo__size(first, n);
-    float *logprobs = w->exchange, *entropies = w->exchange + all;
-    b->download(w->context, w->exchange_tokens, w->drawn + skip, all * sizeof(int));
-    b->download(w->context, logprobs, w->logprobs + skip, all * sizeof(float));
-    b->download(w->context, entropies, w->entropies + grpo__size(first, rows),
-                grpo__size(turns, rows) * sizeof(float));
-    code = grpo__device_check(g);
-    for (turn = 0; turn < turns; turn++)
-        for (r = 0; r < rows; r++)
-            for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1] && !code; i++)
-                if (!grpo__has_ended(g, w->map[i]))
-                    code = grpo__record(g, w->map[i], w->exchange_tokens[turn * n + i],
-                                        logprobs[turn * n + i], entropies[turn * rows + r]);
-    return code;
-}
-
-/* What is done again and again: one token for every target of a pass. */
-typedef struct grpo__drawing {
-    grpo *g;
-    const grpo__draw *how;
-    const grpo__pass *pass;
-    const grpo_turn *turn;          /* NULL: there is no next one                                */
-    int kept;                       /* rows kept before                                          */
-} grpo__drawing;
-
-static void grpo__draw_once(void *user) {
-    const grpo__drawing *d = (const grpo__drawing *)user;
-    struct grpo__machinery *w = d->g->machinery;
-    const grpo_backend *b = w->backend;
-    grpo__weights policy = grpo__model(d->g, GRPO_POLICY);
-    grpo_matrix head = grpo__lm_head(d->g, &policy);
-    int first, n;
-    grpo__body_forward(d->g, &policy, d->pass, w->hidden);
-    for (first = 0; first < d->pass->targets.num_rows; first += n) {
-        grpo_targets t;
-        n = grpo__min(w->head_rows, d->pass->targets.num_rows - first);
-        t = grpo__targets_of(d->pass, first, n);
-        b->sample(w->context, w->drawn, w->logprobs, w->entropies + first, d->how->kept, w->logits,
-                  grpo__element(d->g, w->hidden, grpo__size(first, w->shape.H)), &head,
-                  w->uniforms, &d->how->sampling, &t);
-    }
-    if (d->turn && d->how->what == GRPO__KEEP && w->staged)
-        b->keep(w->context, w->kept_arrays, w->num_kept_arrays, w->staged, d->kept,
-                d->turn->num_rows, d->turn->turn);
-    if (d->turn) b->next(w->context, d->turn);
-}
-
-/* A token for every target, so many times. */
-static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass, const grpo_turn *turn,
-                             int turns) {
-    struct grpo__machinery *w = g->machinery;
-    const grpo_backend *b = w->backend;
-    grpo__drawing drawing = { NULL, NULL, NULL, NULL, 0 };
-    int i, n = pass->num_targets, G = g->batch.group_size;
-    drawing.g = g; drawing.how = d; drawing.pass = pass; drawing.turn = turn;
-    drawing.kept = w->kept_used;
-    for (i = 0; i < turns * n; i++) {
-        int sequence = w->map[i % n];
-        w->exchange[i] = grpo_uniform(d->seed, d->step,
-                                      w->keys[sequence / G] + grpo__mix(d->attempt),
-                                      (uint64_t)(sequence % G),
-                                      (uint64_t)(w->lengths[sequence] + i / n));
-    }
-    b->upload(w->context, w->uniforms, w->exchange, grpo__size(turns, n) * sizeof(float));
-    pass->first_kept = turn && w->staged ? w->staged : w->kept_used;
-    b->repeat(w->context, grpo__draw_once, &drawing, turns);
-    if (d->what == GRPO__KEEP) w->kept_used += turns * pass->rows.num_rows;
-    return grpo__fetch_drawn(g, pass, turn != NULL, turns);
-}
-
-/* Prompts [first, *end): their rows, and the first token of each of their completions. Takes as
- * many prompts as fit in one pass and sets *end accordingly. */
-static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
-    const grpo_batch *b = &g->batch;
-    int p, c, rows = 0, last = first, L = g->config.max_completion_length;
-    grpo__builder build;
-    grpo__pass pass;
-    while (last < *end && rows + grpo__prompt_length(b, last) <= g->machinery->max_rows)
-        rows += grpo__prompt_length(b, last++);
-    build = grpo__begin_pass(g, rows, last - first, last - first, (last - first) * b->group_size);
-    for (p = first; p < last; p++) {
-        g->machinery->prompt_rows[p] = g->machinery->kept_used + build.num_rows;
-        grpo__add_segment(&build, b->prompt_tokens + b->prompt_offsets[p],
-                          grpo__prompt_length(b, p), 0, 0, g->machinery->slots[p], 0);
-        build.groups[++build.num_groups] = build.num_segments;
-        grpo__add_head_row(&build, build.num_rows - 1,
-                           d->remember ? p * b->group_size * L : build.num_head_rows);
-        for (c = 0; c < b->group_size; c++) {
-            g->machinery->lengths[p * b->group_size + c] = 0;
-            grpo__add_target(g, &build, 0, p * b->group_size + c);
-        }
-    }
-    *end = last;
-    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
-    return grpo__draw_tokens(g, d, &pass, NULL, 1);
-}
-
-/* From one token to the next on the backend: the integers of a pass, which it moves on itself. */
-static grpo_turn grpo__begin_turns(grpo *g, const grpo__builder *b, const grpo__draw *d) {
-    const struct grpo__machinery *w = g->machinery;
-    const grpo_config *c = &g->config;
-    int n = b->num_rows, *turn = grpo__index(g, 1), *done = grpo__index(g, n), *eos;
-    grpo_turn t;
-    eos = grpo__index(g, c->num_eos + 1);
-    memset(done, 0, (size_t)n * sizeof *done);
-    *turn = 0;
-    memcpy(eos, c->eos_token_ids, (size_t)c->num_eos * sizeof *eos);
-    eos[c->num_eos] = c->eos_token_id;
-    t.num_rows = n; t.num_eos = c->num_eos + 1;
-    t.turn = grpo__on_device(g, turn);
-    t.tokens = grpo__on_device(g, b->tokens);
-    t.positions = grpo__on_device(g, b->positions);
-    t.slots = grpo__on_device(g, b->slots);
-    t.segments = (grpo_segment *)(void *)grpo__on_device(g, (const int *)(void *)b->segments);
-    t.done = grpo__on_device(g, done);
-    t.eos = grpo__on_device(g, eos);
-    t.kept_rows = grpo__on_device(g, b->kept_rows); t.kept_step = d->remember;
-    t.uniforms = w->uniforms;
-    t.drawn = w->drawn; t.logprobs = w->logprobs; t.entropies = w->entropies;
-    return t;
-}
-
-/* More tokens for every active sequence. All are equally long: they began together. */
-static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
-    const struct grpo__machinery *w = g->machinery;
-    const grpo_batch *b = &g->batch;
-    int i, j, L = g->config.max_completion_length;
-    int turns = grpo__min(w->backend->turns_at_once, L - w->lengths[w->active[0]]);
-    grpo__builder build = grpo__begin_pass(g, num_active, num_active, num_active, num_active);
-    grpo__pass pass;
-    grpo_turn turn;
-    for (i = 0; i < num_active; i++) {
-        int sequence = w->active[i], p = sequence / b->group_size, t = w->lengths[sequence];
-        grpo__add_segment(&build, w->drawn_tokens + grpo__size(sequence, L) + t - 1, 1, w->slots[p],
-                          grpo__prompt_length(b, p), grpo__own_slot(g, sequence), t - 1);
-        if (i == 0 || p != w->active[i - 1] / b->group_size) build.num_groups++;
-        build.groups[build.num_groups] = build.num_segments;
-        for (j = 0; j < turns; j++)
-            w->token_rows[grpo__size(sequence, L) + (size_t)(t - 1 + j)]
-                = w->kept_used + j * num_active + i;
-        grpo__add_head_row(&build, i, d->remember ? sequence * L + t : i);
-        grpo__add_target(g, &build, 0, sequence);
-    }
-    turn = grpo__begin_turns(g, &build, d);
-    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
-    pass.rows.done = turn.done;
-    return grpo__draw_tokens(g, d, &pass, &turn, turns);
-}
-
-/* Those of sequences [first, end) that have neither ended nor reached the limit. */
-static int grpo__find_active(grpo *g, int first, int end) {
-    struct grpo__machinery *w = g->machinery;
-    int i, n = 0, L = g->config.max_completion_length;
-    for (i = first; i < end; i++)
-        if (w->lengths[i] < L && !grpo__has_ended(g, i)) w->active[n++] = i;
-    return n;
-}
-
-/* Sample all completions of prompts [first, end), as many prompts together as K and V have room. */
-static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end) {
-    struct grpo__machinery *w = g->machinery;
-    const grpo_batch *b = &g->batch;
-    int G = b->group_size, code = GRPO_OK, last, p, to, n;
-    for (; first < end && !code; first = last) {
-        int slots = 0;
-        for (last = first; last < end; last++) {
-            int need = grpo__prompt_length(b, last) + G * g->config.max_completion_length;
-            if (slots + need > w->max_slots || (last + 1 - first) * G > w->max_rows) break;
-            w->slots[last] = slots;
-            slots += need;
-        }
-        for (p = first; p < last && !code; p = to) {
-            to = last;
-            code = grpo__prefill(g, d, p, &to);
-        }
-        while (!code && (n = grpo__find_active(g, first * G, last * G)) > 0)
-            code = grpo__decode(g, d, n);
-    }
-    return code;
-}
-
-/* What was drawn, packed: no padding from here on. */
-static void grpo__pack_batch(grpo *g) {
-    const struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    int i, L = g->config.max_completion_length;
-    b->offsets[0] = 0;
-    for (i = 0; i < b->num_sequences; i++) {
-        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
-        memcpy(b->tokens + to, w->drawn_tokens + from, n * sizeof(int));
-        memcpy(b->logprobs + to, w->drawn_logprobs + from, n * sizeof(float));
-        memcpy(b->entropies + to, w->drawn_entropies + from, n * sizeof(float));
-        b->offsets[i + 1] = b->offsets[i] + w->lengths[i];
-        b->truncated[i] = !grpo__is_eos(g, b->tokens[b->offsets[i + 1] - 1]);
-    }
-}
-
-/* Tokens -> text, for the reward functions. */
-static int grpo__make_sample(grpo *g, int i) {
-    const struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    grpo_sample *s = &b->samples[i];
-    int p = i / b->group_size, n;
-    char *text = w->text + (size_t)i * w->text_stride;
-    char *prompt_text = w->prompt_text + (size_t)p * w->prompt_text_stride;
-    s->prompt_index = p;
-    s->completion_index = i % b->group_size;
-    s->prompt_tokens = b->prompt_tokens + b->prompt_offsets[p];
-    s->num_prompt_tokens = grpo__prompt_length(b, p);
-    s->tokens = b->tokens + b->offsets[i];
-    s->num_tokens = b->offsets[i + 1] - b->offsets[i];
-    s->truncated = b->truncated[i];
-    s->max_completion_length = g->config.max_completion_length;
-    s->answer = w->prompts[p].answer;
-    s->data = w->prompts[p].data;
-    s->completion = text;
-    s->prompt = w->prompts[p].text ? w->prompts[p].text : prompt_text;
-    n = grpo_decode(g, s->tokens, s->num_tokens - !s->truncated, text, (int)w->text_stride);
-    if (n >= 0 && !w->prompts[p].text && s->completion_index == 0)
-        n = grpo_decode(g, s->prompt_tokens, s->num_prompt_tokens, prompt_text,
-                        (int)w->prompt_text_stride);
-    return n < 0 ? n : GRPO_OK;
-}
-
-static int grpo__finish_batch(grpo *g) {
-    int i, code = GRPO_OK;
-    grpo__pack_batch(g);
-    for (i = 0; i < g->batch.num_sequences && !code; i++) code = grpo__make_sample(g, i);
-    if (!code) g->machinery->stage = GRPO__ROLLED;
-    return code;
-}
-
-/* How the batch is to be sampled. Only training must remember the sets that the filters left. */
-static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampling, int remember) {
-    struct grpo__machinery *w = g->machinery;
-    grpo_config check = g->config;
-    check.sampling = *sampling;
-    check.log = NULL;
-    if (grpo__check(&check)) return grpo__fail(g, GRPO_BAD_INPUT, "%s", check.error);
-    memset(d, 0, sizeof *d);
-    d->sampling = w->sampling = *sampling;
-    d->seed = g->config.seed;
-    d->remember = remember && grpo__filters(sampling);
-    if (d->remember && !w->kept)
-        return grpo__fail(g, GRPO_BAD_INPUT, "sampling was changed to use a filter, and the sets "
-                          "it keeps need memory: set top_k, top_p, min_p before grpo_new()");
-    if (grpo__filters(sampling)) d->kept = remember ? w->kept : w->kept_scratch;
-    d->what = GRPO__SAMPLE;
-    return GRPO_OK;
-}
-
-/* A step has begun, on the batch that is there: the first one fixes the reference. */
-static int grpo__count_batch(grpo *g) {
-    const grpo_batch *b = &g->batch;
-    int p;
-    g->state.step++;
-    for (p = 0; p < b->num_prompts; p++)
-        g->state.num_tokens += (double)grpo__prompt_length(b, p) * b->group_size;
-    g->state.num_tokens += (double)b->offsets[b->num_sequences];
-    return g->machinery->reference && !g->state.reference_set ? grpo_set_reference(g, 1) : GRPO_OK;
-}
-
-int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
-    grpo__draw d;
-    int code = grpo__enter(g, "grpo_rollout", prompts != NULL, GRPO__EMPTY);
-    if (!code) code = grpo__how_to_draw(g, &d, &g->config.sampling, 1);
-    if (code) return code;
-    d.step = (uint64_t)g->state.step;
-    if (g->machinery->keeps_batch) d.what = GRPO__KEEP;
-    if (num_prompts > g->config.num_prompts)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
-                          num_prompts, g->config.num_prompts);
-    code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
-    if (!code) code = grpo__sample(g, &d, 0, num_prompts);
-    if (!code) code = grpo__finish_batch(g);
-    if (code) return code;
-    g->machinery->kept_valid = g->machinery->keeps_batch;
-    return grpo__count_batch(g);
-}
-
-/* ---- passes over a batch: whole groups from prompt first on, as many as fit. A group is one
- * prompt's rows followed by its completions'; the last token of a completion predicts nothing and
- * has no row. */
-static int grpo__rows_of_group(const grpo_batch *b, int p, int scores) {
-    int first = p * b->group_size, last = first + b->group_size;
-    return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first]
-         - (scores ? 0 : b->group_size);
-}
-
-/* The same for a reward model, which looks at the last row of each completion, and at it alone. */
-static void grpo__add_scored_group(grpo *g, grpo__builder *build, int p) {
-    const grpo_batch *b = &g->batch;
-    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i;
-    grpo__add_segment(build, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
-    for (i = p * b->group_size; i < (p + 1) * b->group_size; i++) {
-        grpo__add_segment(build, b->tokens + b->offsets[i], b->offsets[i + 1] - b->offsets[i],
-                          prefix, P, build->num_rows, 0);
-        grpo__add_head_row(build, build->num_rows - 1, 0);
-        grpo__add_target(g, build, 0, i);
-    }
-    build->groups[++build->num_groups] = build->num_segments;
-}
-
-static void grpo__add_group(grpo *g, grpo__builder *build, int p) {
-    const struct grpo__machinery *w = g->machinery;
-    const grpo_batch *b = &g->batch;
-    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i, t, L;
-    int first = p * b->group_size, last = first + b->group_size;
-    L = g->config.max_completion_length;
-    for (t = 0; t < P; t++) build->kept[prefix + t] = w->prompt_rows[p] + t;
-    if (build->recalled) prefix = w->slots[p];
-    grpo__add_segment(build, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
-    grpo__add_head_row(build, build->num_rows - 1, first * L);
-    for (i = first; i < last; i++)
-        grpo__add_target(g, build, b->tokens[b->offsets[i]], b->offsets[i]);
-    for (i = first; i < last; i++) {
-        int from = b->offsets[i], rows = b->offsets[i + 1] - from - 1, row = build->num_rows;
-        if (rows == 0) continue;
-        grpo__add_segment(build, b->tokens + from, rows, prefix, P,
-                          build->recalled ? grpo__own_slot(g, i) : row, 0);
-        for (t = 0; t < rows; t++) {
-            build->kept[row + t] = w->token_rows[grpo__size(i, L) + (size_t)t];
-            grpo__add_head_row(build, row + t, i * L + t + 1);
-            grpo__add_target(g, build, b->tokens[from + t + 1], from + t + 1);
-        }
-    }
-    build->groups[++build->num_groups] = build->num_segments;
-}
-
-/* How the rows of a batch are to be gone over. */
-typedef struct grpo__way {
-    int what;                       /* GRPO__SCORE or GRPO__KEEP                                 */
-    int recall;                     /* 1: sampling kept the rows, backward may recall them       */
-    int scores;                     /* 1: of a reward model                                      */
-    const unsigned char *skip;      /* [prompts] those to leave out, or NULL                     */
-} grpo__way;
-
-static grpo__way grpo__way_of(int what, int recall) {
-    grpo__way way = { 0, 0, 0, NULL };
-    way.what = what; way.recall = recall;
-    return way;
-}
-
-/* The groups from prompt first on, up to *next. */
-static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, const grpo__way *way) {
-    const struct grpo__machinery *w = g->machinery;
-    const grpo_batch *b = &g->batch;
-    grpo__builder build;
-    int p, rows = 0, last;
-    for (last = first; last < end; last++) {
-        int n = way->skip && way->skip[last] ? 0 : grpo__rows_of_group(b, last, way->scores);
-        if (rows + n > w->max_rows) break;
-        rows += n;
-    }
-    build = grpo__begin_pass(g, rows, (last - first) * (b->group_size + 1), last - first,
-                             rows + (last - first) * b->group_size);
-    build.recalled = way->recall;
-    for (p = first; p < last; p++) {
-        if (way->skip && way->skip[p]) continue;
-        if (way->scores) grpo__add_scored_group(g, &build, p);
-        else grpo__add_group(g, &build, p);
-    }
-    *next = last;
-    return grpo__end_pass(g, &build, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL,
-                          way->what);
-}
-
-/* Hidden states of a pass under a model: recalled if sampling kept them. */
-static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
-    grpo__weights weights = grpo__model(g, model);
-    if (pass->kept) grpo__recall_hidden(g, pass);
-    else grpo__body_forward(g, &weights, pass, g->machinery->hidden);
-}
-
-/* ... and the reference's, beside them. */
-static void grpo__pass_reference(grpo *g, const grpo__pass *pass) {
-    grpo__weights reference = grpo__model(g, GRPO_REFERENCE);
-    grpo__pass score = *pass;
-    score.what = GRPO__SCORE;
-    grpo__body_forward(g, &reference, &score, g->machinery->ref_hidden);
-}
-
-/* What the head rows have got [rows], to the tokens that are their targets. */
-static void grpo__spread(grpo *g, const grpo__pass *pass, const float *from, float *to) {
-    int r, i;
-    g->machinery->backend->download(g->machinery->context, g->machinery->exchange, from,
-                                    (size_t)pass->targets.num_rows * sizeof(float));
-    for (r = 0; r < pass->targets.num_rows; r++)
-        for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
-            to[g->machinery->map[i]] = g->machinery->exchange[r];
-}
-
-/* The other way round: sums over each row's targets. */
-static void grpo__gather_up(grpo *g, const grpo__pass *pass, const float *from, float *to) {
-    float *sums = g->machinery->exchange;
-    int r, i;
-    for (r = 0; r < pass->targets.num_rows; r++)
-        for (sums[r] = 0, i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
-            sums[r] += from[g->machinery->map[i]];
-    g->machinery->backend->upload(g->machinery->context, to, sums,
-                                  (size_t)pass->targets.num_rows * sizeof(float));
-}
-
-/* Per token, packed: what a pass finds, and the gradients with which it goes back. NULL: not asked
- * for. */
-typedef struct grpo__found { float *logprobs, *entropies, *kl, *values; } grpo__found;
-
-static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass, const grpo__found *to) {
-    struct grpo__machinery *w = g->machinery;
-    grpo__weights weights = grpo__model(g, model);
-    int i;
-    if (to->kl) grpo__pass_reference(g, pass);
-    grpo__pass_hidden(g, model, pass);
-    if (to->logprobs) {
-        grpo__head_forward(g, &weights, pass, to->kl != NULL);
-        w->backend->download(w->context, w->exchange, w->logprobs,
-                             (size_t)pass->num_targets * sizeof(float));
-        for (i = 0; i < pass->num_targets; i++) to->logprobs[w->map[i]] = w->exchange[i];
-    }
-    if (to->entropies) grpo__spread(g, pass, w->entropies, to->entropies);
-    if (to->kl) grpo__spread(g, pass, w->kl, to->kl);
-    if (to->values) {
-        grpo__score_forward(g, pass);
-        grpo__spread(g, pass, w->values, to->values);
-    }
-    return grpo__device_check(g);
-}
-
-/* The gradient of a pass whose forward has just been run, or whose rows sampling kept. */
-static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo__found *d) {
-    struct grpo__machinery *w = g->machinery;
-    int i;
-    if (pass->kept) grpo__recall_hidden(g, pass);
-    if (d->entropies) grpo__gather_up(g, pass, d->entropies, w->dentropies);
-    if (d->kl) grpo__gather_up(g, pass, d->kl, w->dkl);
-    if (d->logprobs) {
-        for (i = 0; i < pass->num_targets; i++) w->exchange[i] = d->logprobs[w->map[i]];
-        w->backend->upload(w->context, w->dlogprobs, w->exchange,
-                           (size_t)pass->num_targets * sizeof(float));
-        grpo__head_backward(g, pass, d->entropies != NULL, d->kl != NULL);
-    }
-    if (d->values) {
-        grpo__gather_up(g, pass, d->values, w->values);
-        grpo__score_backward(g, pass);
-    }
-    grpo__body_backward(g, pass);
-    return grpo__device_check(g);
-}
-
-/* Forward over the whole batch. */
-static int grpo__batch_forward(grpo *g, int model, const grpo__way *way, const grpo__found *to) {
-    int p, next, code = GRPO_OK;
-    for (p = 0; p < g->batch.num_prompts && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, way);
-        code = grpo__pass_forward(g, model, &pass, to);
-    }
-    return code;
-}
-
-int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
-    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo__found to = { NULL, NULL, NULL, NULL };
-    int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
-    int code = grpo__enter(g, "grpo_forward", logprobs && known, GRPO__ROLLED);
-    if (!code && model == GRPO_REFERENCE && !g->batch.ref_logprobs)
-        code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
-    to.logprobs = logprobs; to.entropies = entropies;
-    return code ? code : grpo__batch_forward(g, model, &way, &to);
-}
-
-int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies) {
-    int p, next, code = grpo__enter(g, "grpo_backward", dlogprobs != NULL, GRPO__ROLLED);
-    grpo__way way = grpo__way_of(GRPO__KEEP, code ? 0 : g->machinery->kept_valid);
-    grpo__found d = { NULL, NULL, NULL, NULL };
-    if (code) return code;
-    d.logprobs = (float *)(uintptr_t)dlogprobs; d.entropies = (float *)(uintptr_t)dentropies;
-    for (p = 0; p < g->batch.num_prompts && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, &way);
-        if (!way.recall) grpo__pass_hidden(g, GRPO_POLICY, &pass);
-        code = grpo__pass_backward(g, &pass, &d);
-    }
-    return code;
-}
-
-/* ---------------------------------------------------------------------------------- >>reward --
- * The rubric, and verifiers for tasks whose answers a program can check. All of them read ASCII
- * and their own numbers, so that no locale changes a reward. */
-
-int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
-                    float weight, void *user) {
-    grpo_reward *line;
-    size_t length;
-    if (!config) return GRPO_BAD_INPUT;
-    if (config->num_rewards < 0 || config->num_rewards >= GRPO_MAX_REWARDS)
-        return grpo__fail_config(config, GRPO_BAD_INPUT, "there is room for %d rewards, not more",
-                                 (int)GRPO_MAX_REWARDS);
-    if (!name || !*name)
-        return grpo__fail_config(config, GRPO_BAD_INPUT, "a reward needs a name");
-    length = strlen(name);                                    /* cut between two characters       */
-    while (length >= GRPO_NAME_LENGTH || (length && (name[length] & 0xC0) == 0x80)) length--;
-    line = &config->rewards[config->num_rewards++];
-    memset(line, 0, sizeof *line);
-    memcpy(line->name, name, length);
-    line->weight = weight;
-    line->function = function;                                /* NULL: set line->batch next       */
-    line->user = user;
-    return GRPO_OK;
-}
-
-/* ---- numbers ---- */
-
-static int grpo__is_digit(char c) { return c >= '0' && c <= '9'; }
-static int grpo__is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-static const char *grpo__skip_blanks(const char *at) { return at + strspn(at, " \t\n\v\f\r"); }
-
-static const char *grpo__read_digits(const char *at, double *value) {
-    for (; grpo__is_digit(*at); at++) *value = *value * 10 + (*at - '0');
-    return at;
-}
-
-/* What follows the first of these words that stands at at; at itself if none does. A NUL ends each
- * word, an empty one the list. */
-static const char *grpo__skip_word(const char *at, const char *words) {
-    for (; *words; words += strlen(words) + 1)
-        if (!strncmp(at, words, strlen(words))) return at + strlen(words);
-    return at;
-}
-
-/* -, U+2212, U+2010 to U+2013, U+FE63, U+FF0D */
-static const char *grpo__skip_minus(const char *at) {
-    return grpo__skip_word(at, "-\0\xE2\x88\x92\0\xE2\x80\x90\0\xE2\x80\x91\0\xE2\x80\x92\0"
-                           "\xE2\x80\x93\0\xEF\xB9\xA3\0\xEF\xBC\x8D\0");
-}
-
-/* $ (LaTeX's \$ and US$ too), U+00A2 to U+00A5, U+20A0 to U+20BF */
-static const char *grpo__skip_currency(const char *at) {
-    const unsigned char *b = (const unsigned char *)at + strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-    b += b[0] == '\\' && b[1] == '$';
-    if (*b == '$') return (const char *)b + 1;
-    if (b[0] == 0xC2 && b[1] >= 0xA2 && b[1] <= 0xA5) return (const char *)b + 2;
-    return b[0] == 0xE2 && b[1] == 0x82 && b[2] >= 0xA0 ? (const char *)b + 3 : at;
-}
-
-/* One more group of a number such as 1,234,567: a comma or what LaTeX and typesetters put between
- * thousands, then three digits and no fourth. Returns the digits; NULL if there is none. */
-static const char *grpo__find_group(const char *at) {
-    const char *d = grpo__skip_word(at, ",\\!\0,\0{,}\\!\0{,}\0{\\,}\0\\,\0\\!\0\\;\0\\:\0\\ \0~\0"
-                                    "\xC2\xA0\0\xE2\x80\x89\0\xE2\x80\xAF\0");
-    return d > at && grpo__is_digit(d[0]) && grpo__is_digit(d[1]) && grpo__is_digit(d[2])
-           && !grpo__is_digit(d[3]) ? d : NULL;
-}
-
-static int grpo__is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-/* The power of ten after a number, "e-05" or " \times 10^{-5}", and of a bare 10, "^5"; 0 if there
- * is none, as in 1e5f. Returns its end. */
-static const char *grpo__read_power(const char *at, int bare, double *power) {
-    const char *next = grpo__skip_blanks(at), *from = NULL, *digits, *end;
-    const char *ten = grpo__skip_word(next, "\\times\0\\cdot\0x\0*\0\xC3\x97\0\xC2\xB7\0");
-    int letter = *at == 'e' || *at == 'E', brace;
-    *power = 0;
-    if (letter || (bare && *at == '^')) from = at + 1;
-    else if (ten > next && !strncmp(ten = grpo__skip_blanks(ten), "10^", 3)) from = ten + 3;
-    if (!from) return at;
-    from += brace = *from == '{';
-    digits = grpo__skip_minus(from);
-    if (digits == from && *from == '+') from = ++digits;
-    end = grpo__read_digits(digits, power);
-    if (digits > from) *power = -*power;
-    if (end > digits && !(letter && grpo__is_letter(*end)) && !(brace && *end != '}'))
-        return end + brace;
-    *power = 0;
-    return at;
-}
-
-/* "12", "3.14", ".5", "3." and, in prose, "1,234.5", "1e-05". Returns the end of it, or NULL if
- * there is no number at at. Up to 15 digits and 22 powers of ten the value is rounded once, so it
- * is the double nearest to the text; fraction digits beyond that are dropped. Infinity if it is
- * too large. */
-static const char *grpo__read_number(const char *at, int prose, double *value) {
-    const char *start = at;
-    double power, places = 0;
-    if (!grpo__is_digit(at[0]) && !(at[0] == '.' && grpo__is_digit(at[1]))) return NULL;
-    *value = 0;
-    at = grpo__read_digits(at, value);
-    if (prose && at - start >= 1 && at - start <= 3)
-        while ((start = grpo__find_group(at)) != NULL) at = grpo__read_digits(start, value);
-    if (*at == '.')
-        for (at++; grpo__is_digit(*at); at++)
-            if (*value < 9e14) {                              /* so that 10 value + 9 is exact    */
-                *value = *value * 10 + (*at - '0');
-                places++;
-            }
-    if (prose) {
-        int bare = *value == 10 && places == 0;
-        const char *end = grpo__read_power(at, bare, &power);
-        if (bare && end > at && *at == '^') power--;
-        places -= power;
-        at = end;
-    }
-    if (*value > 0) *value = places > 0 ? *value / pow(10, places) : *value * pow(10, -places);
-    return at;
-}
-
-/* Is what begins at at, a minus or a point, no part of a number after it? "5-3", "end.5", "5%-10%",
- * "$5-$10", "$5$-$10$" */
-static int grpo__is_joined(const char *text, const char *at) {
-    char c = ' ';
-    int n, money = 0;
-    for (n = 1; n <= 3 && n <= at - text; n++)
-        if (!grpo__is_letter(at[-n]) && grpo__skip_currency(at - n) == at) money = n;
-    if (at - money > text) c = at[-money - 1];
-    return grpo__is_digit(c) || (!money && grpo__is_letter(c)) || (c && strchr(")]}%", c));
-}
-
-/* "72", "-3", "-$1,234.50", "$-3", ".5" at this place of a text that begins at text; NULL if none.
- * Between a minus and its number blanks may stand only where no list and no difference can be
- * meant: "= - 3", "#### - 3", "(- 3)". */
-static const char *grpo__read_signed(const char *text, const char *at, double *value) {
-    const char *start = at, *before = at;
-    int negative = (at = grpo__skip_minus(at)) > start;
-    if ((negative || *at == '.') && grpo__is_joined(text, start)) return NULL;
-    if (*start == '.' && start > text && start[-1] == '.') return NULL;
-    if (negative) {
-        while (before > text && grpo__is_blank(before[-1])) before--;
-        if (before > text && strchr("=#({[", before[-1])) at = grpo__skip_blanks(at);
-        at = grpo__skip_currency(at);
-    }
-    at = grpo__read_number(at, 1, value);
-    if (at && negative) *value = -*value;
-    return at;
-}
-
-/* Read from the left, so that each digit belongs to one number only:
- *     "is 72." 72     "#### 1,234" 1234     "1,2" 2     "1,2345" 2345     "x = -3" -3     "5-3" 3
- *     "$-.50" -.5     "10%" 10              "1/2" 2     "v1.2.3" 3        "1e-05" .00001  "(5)" 5
- * A list without blanks is taken for thousands where it looks so: "100,200" is 100200. */
-int grpo_last_number(const char *text, double *value) {
-    const char *at = text, *end;
-    double number = 0;              /* untouched where there is none                              */
-    int found = 0;
-    while (at && *at) {
-        end = grpo__read_signed(text, at, &number);
-        at = end ? end : at + 1;
-        found |= end != NULL;
-    }
-    if (found && value) *value = number;
-    return found;
-}
-
-/* Whole numbers must be equal, from 2^53 on, where a double skips some, up to its last bits; others
- * to 9 digits. */
-float grpo_reward_last_number(const grpo_sample *s, void *user) {
-    double answer = 0, number = 0, slack = 1e-9;
-    (void)user;
-    if (!s || !grpo_last_number(s->answer, &answer) || !grpo__finite(answer)) return (float)NAN;
-    if (!grpo_last_number(s->completion, &number) || !grpo__finite(number)) return 0;
-    if (floor(number) == number && floor(answer) == answer)
-        slack = fabs(answer) < 9007199254740992.0 ? 0 : 1e-15;
-    return (float)(fabs(number - answer) <= slack * fmax(fabs(number), fabs(answer)));
-}
-
-/* ---- expressions ----
- *     sum     = product { ("+" | "-") product }
- *     product = factor { ("*" | "/") factor }
- *     factor  = "-" factor | "(" sum ")" | number          blanks may stand between any two parts
- * by recursive descent. Nesting is bounded, so no text exhausts the stack. */
-
-enum { GRPO__MAX_NESTING = 64, GRPO__MAX_OPERANDS = 64 };
-
-typedef struct grpo__parser {
-    const char *at;
-    int depth, failed;
-    double *numbers;                /* the operands, as far as capacity goes; may be NULL         */
-    int capacity, count;
-} grpo__parser;
-
-static double grpo__parse_chain(grpo__parser *p, const char *signs);
-
-static double grpo__parse_factor(grpo__parser *p) {
-    double value = 0;
-    char first = *(p->at = grpo__skip_blanks(p->at));
-    if (first == '-' || first == '(') {
-        if (++p->depth > GRPO__MAX_NESTING) p->failed = 1;
-        if (p->failed) return 0;
-        p->at++;
-        value = first == '-' ? -grpo__parse_factor(p) : grpo__parse_chain(p, "+-");
-        if (first == '(' && *p->at == ')') p->at++;
-        else if (first == '(') p->failed = 1;
-        p->depth--;
-    } else {
-        const char *end = grpo__read_number(p->at, 0, &value);
-        if (!end || !grpo__finite(value)) p->failed = 1;
-        if (p->failed) return 0;
-        if (p->numbers && p->count < p->capacity) p->numbers[p->count] = value;
-        p->count++;
-        p->at = end;
-    }
-    p->at = grpo__skip_blanks(p->at);
-    return value;
-}
-
-/* A sum ("+-"), whose links are products, or a product, whose links are factors. */
-static double grpo__parse_chain(grpo__parser *p, const char *signs) {
-    int is_sum = *signs == '+';
-    double right, value = is_sum ? grpo__parse_chain(p, "*/") : grpo__parse_factor(p);
-    while (!p->failed && (*p->at == signs[0] || *p->at == signs[1])) {
-        char sign = *p->at++;
-        right = is_sum ? grpo__parse_chain(p, "*/") : grpo__parse_factor(p);
-        if (sign == '/' && right == 0) p->failed = 1;
-        else if (sign == '/') value /= right;
-        else if (sign == '*') value *= right;
-        else value += sign == '-' ? -right : right;
-        if (!grpo__finite(value)) p->failed = 1;
-    }
-    return value;
-}
-
-/* The expression that text begins with. Returns where it ends, blanks after it included, or NULL
- * if there is none, it divides by zero, overflows, or nests deeper than GRPO__MAX_NESTING. */
-static const char *grpo__evaluate(const char *text, double *value, double *numbers, int capacity,
-                                  int *count) {
-    grpo__parser p = { text, 0, 0, numbers, capacity, 0 };
-    if (!text) return NULL;
-    *value = grpo__parse_chain(&p, "+-");
-    *count = p.count;
-    return p.failed ? NULL : p.at;
-}
-
-int grpo_evaluate_expression(const char *text, double *value, double *numbers, int capacity,
-                             int *count) {
-    double result = 0;
-    int operands = 0;
-    const char *end = grpo__evaluate(text, &result, numbers, capacity, &operands);
-    if (!end || *end) return 0;
-    if (value) *value = result;
-    if (count) *count = operands;
-    return 1;
-}
-
-/* "target: a b c": a number, a colon, 1 to GRPO__MAX_OPERANDS numbers without sign, blanks between
- * them. Returns how many, 0 if the text is not like that. */
-static int grpo__read_countdown(const char *text, double *target, double *given) {
-    const char *at = text ? grpo__skip_blanks(text) : "", *end = grpo__read_signed(at, at, target);
-    int n = 0;
-    if (!end || *(end = grpo__skip_blanks(end)) != ':') return 0;
-    for (at = grpo__skip_blanks(end + 1); *at; at = grpo__skip_blanks(end)) {
-        if (n == GRPO__MAX_OPERANDS) return 0;
-        end = grpo__read_number(at, 0, &given[n++]);
-        if (!end || (*end && !grpo__is_blank(*end))) return 0;
-    }
-    return n;
-}
-
-/* Are a and b the same numbers in some order? Each a[i] takes its partner from the rest of b. */
-static int grpo__same_numbers(const double *a, double *b, int n) {
-    int i, j;
-    for (i = 0; i < n; i++) {
-        for (j = i; j < n && b[j] != a[i]; ) j++;
-        if (j == n) return 0;
-        b[j] = b[i];
-        b[i] = a[i];
-    }
-    return 1;
-}
-
-/* 1 if the completion, blanks aside, is "expression" or "expression = expression" (in practice
- * "4 * 6 * 1 * 1 = 24"), each side is within 1e-6 of the target, and the operands of the left side
- * are the given numbers, each exactly as often as it was given. A unary minus is no operand: in
- * "6 - -4" they are 6 and 4; it can reach no positive target that is out of reach without it. Any
- * other text, a second "=" too, gives 0. An answer that is not "target: a b c" gives NaN. */
-float grpo_reward_countdown(const grpo_sample *s, void *user) {
-    double given[GRPO__MAX_OPERANDS], used[GRPO__MAX_OPERANDS], target = 0, value = 0;
-    int count, num_used = 0, num_given = s ? grpo__read_countdown(s->answer, &target, given) : 0;
-    const char *end;
-    (void)user;
-    if (num_given == 0) return (float)NAN;
-    end = grpo__evaluate(s->completion, &value, used, GRPO__MAX_OPERANDS, &num_used);
-    if (!end || fabs(value - target) > 1e-6 || num_used != num_given) return 0;
-    if (*end == '=') {
-        end = grpo__evaluate(end + 1, &value, NULL, 0, &count);
-        if (!end || fabs(value - target) > 1e-6) return 0;
-    }
-    return (float)(*end == '\0' && grpo__same_numbers(given, used, num_given));
-}
-
-/* ---- text and length ---- */
-
-/* Drops the blanks at both ends: moves *text, returns the length of what remains. */
-static size_t grpo__trim(const char **text) {
-    size_t length = strlen(*text = grpo__skip_blanks(*text ? *text : ""));
-    while (length > 0 && grpo__is_blank((*text)[length - 1])) length--;
-    return length;
-}
-
-/* Without an answer: NaN. */
-float grpo_reward_exact_match(const grpo_sample *s, void *user) {
-    const char *completion = s ? s->completion : NULL, *answer = s ? s->answer : NULL;
-    size_t n = grpo__trim(&completion);
-    (void)user;
-    if (!answer) return (float)NAN;
-    return (float)(grpo__trim(&answer) == n && memcmp(completion, answer, n) == 0);
-}
-
-/* Byte for byte, blanks too; prefix and suffix may not overlap. Without a format: NaN. */
-float grpo_reward_format(const grpo_sample *s, void *user) {
-    const grpo_format *format = (const grpo_format *)user;
-    const char *text = s && s->completion ? s->completion : "";
-    const char *prefix = format && format->prefix ? format->prefix : "";
-    const char *suffix = format && format->suffix ? format->suffix : "";
-    size_t length = strlen(text), head = strlen(prefix), tail = strlen(suffix);
-    if (!s || !format) return (float)NAN;
-    return (float)(length >= head && length - head >= tail && memcmp(text, prefix, head) == 0 &&
-                   memcmp(text + length - tail, suffix, tail) == 0);
-}
-
-/* DAPO (arXiv:2503.14476) eq. 13, with |y| = num_tokens, Lmax = max_completion_length:
- *     0  if |y| <= Lmax - Lc      ((Lmax - Lc) - |y|) / Lc  up to Lmax      -1  beyond
- * A completion cut off at Lmax gets -1. Lc <= 0: no soft part. Without Lc (user NULL): NaN. */
-float grpo_reward_overlong(const grpo_sample *s, void *user) {
-    const int *Lc = (const int *)user;
-    double cache, free_length, y;
-    if (!s || !Lc) return (float)NAN;
-    y = s->num_tokens;
-    cache = *Lc > 0 ? *Lc : 0;
-    free_length = s->max_completion_length - cache;
-    if (y <= free_length) return 0;
-    if (y > s->max_completion_length) return -1;
-    return (float)((free_length - y) / cache);
-}
-
-/* Fewer than 3 tokens: 0. Compares every 3-gram with those before it, O(num_tokens^2): some
- * milliseconds for the few thousand tokens of a long completion, and no memory. */
-float grpo_reward_repetition(const grpo_sample *s, void *user) {
-    const int *t;
-    int i, j, total, repeated = 0;
-    (void)user;
-    if (!s) return (float)NAN;
-    t = s->tokens; total = s->num_tokens - 2;
-    if (!t || s->num_tokens < 3) return 0;
-    for (i = 1; i < total; i++) {
-        for (j = 0; j < i; j++)
-            if (t[i] == t[j] && t[i + 1] == t[j + 1] && t[i + 2] == t[j + 2]) break;
-        repeated += j < i;
-    }
-    return (float)(-(double)repeated / total + 0.0);          /* + 0.0: not -0                    */
-}
-
-/* ------------------------------------------------------------------------------- >>advantage --
- * Rewards -> advantages: what PPO asks a value model, GRPO asks the group. */
-typedef struct grpo__statistics {
-    int count, equal, nonzero, best;                          /* best: index of the largest      */
-    double mean, std, by_length;    /* by_length: the mean weighted by length                    */
-    double lead;                    /* of the largest over the second                            */
-} grpo__statistics;
-
-/* What is largest in x[n], and by how much. */
-static void grpo__find_best(grpo__statistics *s, const float *x, int n) {
-    double first = -HUGE_VAL, second = -HUGE_VAL;
-    int i;
-    for (i = 0; i < n; i++) {
-        double value = (double)x[i];
-        if (!grpo__finite(value)) continue;
-        if (value > first) { second = first; first = value; s->best = i; }
-        else if (value > second) second = value;
-    }
-    if (s->count > 1) s->lead = first - second;
-}
-
-/* Of the finite ones of x[n]. equal is an exact comparison: the float std of equal numbers need not
- * be 0, and would blow rounding errors up to advantages of order 1. */
-static grpo__statistics grpo__describe(const float *x, const int *lengths, int n, int ddof) {
-    grpo__statistics s = { 0, 1, 0, 0, 0, 0, 0, 0 };
-    double squares = 0, weights = 0;
-    float first = 0;
-    int i;
-    for (i = 0; i < n; i++) {
-        double length = lengths ? lengths[i] : 1;
-        if (!grpo__finite((double)x[i])) continue;
-        if (!s.count++) first = x[i];
-        if (x[i] != first) s.equal = 0;
-        s.nonzero += x[i] != 0;
-        s.mean += (double)x[i];
-        s.by_length += length * (double)x[i];
-        weights += length;
-    }
-    if (s.count) s.mean /= s.count;
-    if (weights > 0) s.by_length /= weights;
-    for (i = 0; i < n; i++)
-        if (grpo__finite((double)x[i]))
-            squares += ((double)x[i] - s.mean) * ((double)x[i] - s.mean);
-    if (s.count > ddof && !s.equal) s.std = sqrt(squares / (s.count - ddof));
-    grpo__find_best(&s, x, n);
-    return s;
-}
-
-/* A of a group's reward i, which is r. */
-static double grpo__advantage_of(const grpo_objective *o, double r, int i,
-                                 const grpo__statistics *group, const grpo__statistics *batch) {
-    double eps = (double)o->advantage_eps, n = group->count;
-    if (o->advantage == GRPO_ADVANTAGE_RETURN || o->advantage == GRPO_ADVANTAGE_GAE) return r;
-    if (group->equal) return 0;
-    switch (o->advantage) {
-    case GRPO_ADVANTAGE_MEAN:   return r - group->mean;
-    case GRPO_ADVANTAGE_BATCH:  return (r - group->mean) / (batch->std + eps);
-    case GRPO_ADVANTAGE_RLOO:   return r - (n * group->mean - r) / (n - 1);
-    case GRPO_ADVANTAGE_OPO:    return r - group->by_length;
-    case GRPO_ADVANTAGE_GPG:    return (r - group->mean) * batch->count / batch->nonzero;
-    case GRPO_ADVANTAGE_PASS_K: return i == group->best ? group->lead / (group->std + eps) : 0;
-    case GRPO_ADVANTAGE_MAX_RL: return group->mean > 0 ? (r - group->mean) / group->mean : 0;
-    default:                    return (r - group->mean) / (group->std + eps);
-    }
-}
-
-static int grpo__check_group_sizes(int num_groups, int group_size) {
-    return num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size ? GRPO_BAD_INPUT
-                                                                                   : GRPO_OK;
-}
-
-/* sum[i] += weight * A_i, where reward i is a number; a NaN there counts as 0 */
-static void grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
-                                 int num_groups, int group_size, const int *lengths, float *sum,
-                                 unsigned char *equal) {
-    grpo__statistics batch = grpo__describe(rewards, NULL, num_groups * group_size,
-                                            o->advantage_ddof);
-    int p, i;
-    for (p = 0; p < num_groups; p++) {
-        size_t at = grpo__size(p, group_size);
-        grpo__statistics group = grpo__describe(rewards + at, lengths ? lengths + at : NULL,
-                                                group_size, o->advantage_ddof);
-        if (equal) equal[p] = (unsigned char)group.equal;
-        for (i = 0; i < group_size; i++) {
-            double r = (double)rewards[at + (size_t)i];
-            float *A = &sum[at + (size_t)i];
-            if (grpo__finite(r))
-                *A = (*A == *A ? *A : 0) + weight * (float)grpo__advantage_of(o, r, i, &group,
-                                                                              &batch);
-        }
-    }
-}
-
-int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
-                    const int *lengths, float *advantages, unsigned char *equal) {
-    int i, code = grpo__check_group_sizes(num_groups, group_size);
-    if (!o || !rewards || !advantages) code = GRPO_BAD_INPUT;
-    if (code) return code;
-    for (i = 0; i < num_groups * group_size; i++) advantages[i] = 0;
-    grpo__add_advantages(o, rewards, 1.0f, num_groups, group_size, lengths, advantages, equal);
-    return GRPO_OK;
-}
-
-int grpo_combine_advantages(const grpo_objective *o, const float *parts, const float *weights,
-                            int num_rewards, int num_groups, int group_size, const int *lengths,
-                            float *advantages) {
-    grpo__statistics batch;
-    int i, k, n, code = grpo__check_group_sizes(num_groups, group_size);
-    if (!o || !parts || !weights || num_rewards < 0 || !advantages) code = GRPO_BAD_INPUT;
-    if (code) return code;
-    n = num_groups * group_size;
-    for (i = 0; i < n; i++) advantages[i] = (float)NAN;       /* until a reward says something   */
-    for (k = 0; k < num_rewards; k++)
-        if (weights[k] != 0)
-            grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
-                                 lengths, advantages, NULL);
-    batch = grpo__describe(advantages, NULL, n, o->advantage_ddof);
-    for (i = 0; i < n; i++)
-        advantages[i] = batch.equal || advantages[i] != advantages[i] ? 0
-                      : (float)(((double)advantages[i] - batch.mean)
-                                / (batch.std + (double)o->advantage_eps));
-    return GRPO_OK;
-}
-
-int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_size,
-                            const int *step_offsets, const int *step_ends,
-                            const float *step_rewards, const int *offsets, float *advantages) {
-    int p, i, j, t, code = grpo__check_group_sizes(num_groups, group_size);
-    if (!o || !step_offsets || !step_ends || !step_rewards || !offsets || !advantages)
-        code = GRPO_BAD_INPUT;
-    for (p = 0; p < num_groups && !code; p++) {
-        int first = p * group_size, steps = step_offsets[first];
-        grpo__statistics group = grpo__describe(step_rewards + steps, NULL,
-                                                step_offsets[first + group_size] - steps,
-                                                o->advantage_ddof);
-        for (i = first; i < first + group_size; i++) {
-            double sum = 0;
-            j = step_offsets[i + 1] - 1;
-            for (t = offsets[i + 1] - offsets[i]; t-- > 0; advantages[offsets[i] + t] = (float)sum)
-                for (; j >= step_offsets[i] && step_ends[j] >= t; j--)
-                    if (!group.equal) sum += ((double)step_rewards[j] - group.mean)
-                                             / (group.std + (double)o->advantage_eps);
-        }
-    }
-    return code;
-}
-
-void grpo_whiten(float *x, const unsigned char *mask, int n) {
-    double sum = 0, squares = 0, mean, scale;
-    int i, count = 0;
-    if (!x) return;
-    for (i = 0; i < n; i++)
-        if (!mask || mask[i]) { sum += (double)x[i]; count++; }
-    mean = count ? sum / count : 0;
-    for (i = 0; i < n; i++)
-        if (!mask || mask[i]) squares += ((double)x[i] - mean) * ((double)x[i] - mean);
-    scale = 1 / sqrt((count > 1 ? squares / (count - 1) : 0) + 1e-8);
-    for (i = 0; i < n; i++)
-        x[i] = !mask || mask[i] ? (float)(((double)x[i] - mean) * scale) : 0.0f;
-}
-
-/* ------------------------------------------------------------------------------------ >>loss --
- * Advantages and log-probs -> loss and d(loss)/d(logprob). First, the objective in words. */
-
-/* Every field: its legal range, and for an enum the names of its values, from 0 up. */
-typedef struct grpo__setting {
-    const char *name;
-    size_t at;
-    const char *words;              /* NULL: a float; "": an integer                             */
-    double least, most;
-} grpo__setting;
-#define GRPO__AT(name) #name, offsetof(grpo_objective, name)
-static const grpo__setting grpo__settings[] = {
-    { GRPO__AT(advantage), "zscore mean batch rloo opo gpg pass_k max_rl return gae", 0, 9 },
-    { GRPO__AT(advantage_eps), NULL, 0, 3e38 },
-    { GRPO__AT(advantage_ddof), "0 1", 0, 1 },
-    { GRPO__AT(combine), "rewards advantages", 0, 1 },
-    { GRPO__AT(whiten), "0 1", 0, 1 },
-    { GRPO__AT(gamma), NULL, 0, 1 },
-    { GRPO__AT(lam), NULL, 0, 1 },
-    { GRPO__AT(equal_rewards), "keep skip resample", 0, 2 },
-    { GRPO__AT(max_resamples), "", 0, 1 << 20 },
-    { GRPO__AT(mask_truncated_completions), "0 1", 0, 1 },
-    { GRPO__AT(loss), "clip reinforce cispo sapo geometric vespo dppo_tv dppo_kl dro", 0, 8 },
-    { GRPO__AT(ratio), "token sequence sum", 0, 2 },
-    { GRPO__AT(average), "sequence token constant sequence_sum sum", 0, 4 },
-    { GRPO__AT(max_completion_length), "", 0, 1 << 24 },
-    { GRPO__AT(epsilon), NULL, 0, 3e38 },
-    { GRPO__AT(epsilon_high), NULL, 0, 3e38 },
-    { GRPO__AT(delta), NULL, 0, 3e38 },
-    { GRPO__AT(dual_clip), NULL, 0, 3e38 },
-    { GRPO__AT(sapo_temperature_pos), NULL, 1e-38, 3e38 },
-    { GRPO__AT(sapo_temperature_neg), NULL, 1e-38, 3e38 },
-    { GRPO__AT(dro_beta), NULL, 0, 3e38 },
-    { GRPO__AT(top_entropy_quantile), NULL, 0, 1 },
-    { GRPO__AT(off_policy_mask_threshold), NULL, 0, 3e38 },
-    { GRPO__AT(importance), "none token token_mask sequence sequence_mask", 0, 4 },
-    { GRPO__AT(importance_cap), NULL, 1e-38, 3e38 },
-    { GRPO__AT(beta), NULL, 0, 3e38 },
-    { GRPO__AT(kl), "k1 k2 k3 abs full", 0, 4 },
-    { GRPO__AT(kl_straight_through), "0 1", 0, 1 },
-    { GRPO__AT(kl_in_reward), "0 1 2", 0, 2 },
-    { GRPO__AT(kl_target), NULL, 0, 3e38 },
-    { GRPO__AT(kl_horizon), NULL, 1e-38, 3e38 },
-    { GRPO__AT(entropy_coef), NULL, -3e38, 3e38 },
-    { GRPO__AT(entropy_target), NULL, 0, 3e38 },
-    { GRPO__AT(entropy_step), NULL, 0, 3e38 },
-    { GRPO__AT(vf_coef), NULL, 0, 3e38 },
-    { GRPO__AT(cliprange_value), NULL, 0, 3e38 }
-};
-#undef GRPO__AT
-enum { GRPO__NUM_SETTINGS = (int)(sizeof grpo__settings / sizeof *grpo__settings) };
-
-static double grpo__get_setting(const grpo_objective *o, const grpo__setting *field) {
-    const char *at = (const char *)o + field->at;
-    int whole;
-    float number;
-    memcpy(&whole, at, sizeof whole);
-    memcpy(&number, at, sizeof number);
-    return field->words ? (double)whole : (double)number;
-}
-
-static void grpo__put_setting(grpo_objective *o, const grpo__setting *field, double value) {
-    char *at = (char *)o + field->at;
-    int whole = (int)value;
-    float number = (float)value;
-    if (field->words) memcpy(at, &whole, sizeof whole);
-    else memcpy(at, &number, sizeof number);
-}
-
-/* The length of the word at `at`; words are separated by blanks. */
-static size_t grpo__word_length(const char *at) { return strcspn(at, " \t\n"); }
-static int grpo__is_word(const char *name, const char *word, size_t length) {
-    return strlen(name) == length && !memcmp(name, word, length);
-}
-
-/* Which of the words is this one? -1: none. */
-static int grpo__word_index(const char *words, const char *word, size_t length) {
-    int i = 0;
-    for (;; i++, words += grpo__word_length(words) + 1) {
-        size_t n = grpo__word_length(words);
-        if (n == length && !strncmp(words, word, n)) return i;
-        if (!words[n]) return -1;
-    }
-}
-
-static const char *grpo__json_number(const char *at, double *value);
-
-/* One row a preset: changes to the one that it names first. Sources: T = TRL f2cd577, V = veRL
- * 1dda039, O = OpenRLHF 3c3be62, else the paper. Where a paper is silent (DeepSeekMath on eps, ddof
- * and the clip range) TRL's value stands. */
-typedef struct grpo__preset { const char *name, *settings, *source; } grpo__preset;
-static const grpo__preset grpo__presets[] = {
-    { "deepseekmath",
-      "advantage=zscore advantage_eps=1e-4 advantage_ddof=1 gamma=1 lam=1 loss=clip ratio=token "
-      "average=sequence epsilon=0.2 epsilon_high=0.2 sapo_temperature_pos=1 "
-      "sapo_temperature_neg=1.05 dro_beta=0.1 top_entropy_quantile=1 importance_cap=3 beta=0.04 "
-      "kl=k3 kl_horizon=10000 entropy_step=0.005 vf_coef=0.1 cliprange_value=0.2",
-      "DeepSeekMath, arXiv:2402.03300, eq. 3-4 and section 4.2" },
-    { "deepseek_r1", "deepseekmath epsilon=10 epsilon_high=10 beta=0.001",
-      "DeepSeek-R1, arXiv:2501.12948 (with ref_model_sync_steps 400)" },
-    { "trl", "deepseekmath average=token beta=0", "T grpo_config.py: loss_type dapo" },
-    { "trl_grpo", "trl average=sequence", "T loss_type grpo" },
-    { "verl", "trl advantage_eps=1e-6 dual_clip=3", "V core_algos.py 267, 1285" },
-    { "openrlhf", "trl advantage_eps=1e-9 beta=0.01 kl=k1 kl_in_reward=2", "O group_norm" },
-    { "dapo", "verl dual_clip=0 epsilon_high=0.28 equal_rewards=resample max_resamples=4 "
-      "mask_truncated_completions=1", "DAPO, arXiv:2503.14476, table 1" },
-    { "dr_grpo", "trl advantage=mean advantage_eps=0 average=constant",
-      "Dr. GRPO, arXiv:2503.20783: no std, no length" },
-    { "gspo", "trl_grpo ratio=sequence epsilon=3e-4 epsilon_high=4e-4",
-      "GSPO, arXiv:2507.18071" },
-    { "cispo", "trl loss=cispo epsilon=1 epsilon_high=4",
-      "CISPO, arXiv:2506.13585, as in T: r at most 5, no lower bound" },
-    { "cispo_verl", "verl loss=cispo dual_clip=0", "V 2046: r clipped on both sides" },
-    { "sapo", "trl_grpo loss=sapo", "SAPO, arXiv:2511.20347" },
-    { "gmpo", "verl loss=geometric average=sequence dual_clip=0 epsilon=0.4 epsilon_high=0.4",
-      "GMPO, arXiv:2507.20673, as in V 1927" },
-    { "vespo", "trl loss=vespo", "T 2943" },
-    { "luspo", "trl ratio=sequence average=sequence_sum", "T loss_type luspo" },
-    { "dppo_tv", "verl loss=dppo_tv dual_clip=0", "V 1379" },
-    { "dppo_kl", "verl loss=dppo_kl dual_clip=0 epsilon=0.05 epsilon_high=0.05", "V 1460" },
-    { "dro", "verl loss=dro dual_clip=0", "V 2013" },
-    { "gpg", "verl advantage=gpg loss=reinforce dual_clip=0",
-      "GPG, arXiv:2504.02546, as in V 770" },
-    { "opo", "verl advantage=opo", "OPO, arXiv:2505.23585, as in V 639" },
-    { "pass_k", "verl advantage=pass_k", "V 471" },
-    { "max_rl", "trl advantage=max_rl", "MaxRL, as in prime-rl" },
-    { "gdpo", "trl combine=advantages", "GDPO, arXiv:2601.05242, as in T 2710" },
-    { "rloo", "trl_grpo advantage=rloo ratio=sum beta=0.05 kl=k1 kl_in_reward=1",
-      "RLOO, arXiv:2402.14740, as in T RLOOTrainer" },
-    { "reinforce_pp", "openrlhf advantage=return whiten=1",
-      "REINFORCE++, arXiv:2501.03262, as in V 693" },
-    { "reinforce_pp_baseline", "openrlhf advantage=mean whiten=1 kl=k2 kl_in_reward=0",
-      "REINFORCE++, as in V 533" },
-    { "reinforce", "trl advantage=return loss=reinforce", "Williams 1992" },
-    { "nanochat", "trl advantage=mean advantage_eps=0 loss=reinforce", "nanochat, chat_rl.py" },
-    { "tiny_grpo", "trl_grpo advantage_eps=1e-8 beta=0.01", "tiny-grpo" },
-    { "simple_grpo", "deepseekmath equal_rewards=skip", "simple_GRPO" },
-    { "grpo_zero", "nanochat advantage=zscore advantage_eps=1e-4 advantage_ddof=0", "GRPO-Zero" },
-    { "nano_aha", "grpo_zero beta=0.001", "nano-aha-moment" },
-    { "ppo", "trl advantage=gae lam=0.95 whiten=1 beta=0.05 kl=k1 kl_in_reward=1",
-      "PPO, arXiv:1707.06347, as RLHF uses it: T ppo_config.py" }
-};
-enum { GRPO__NUM_PRESETS = (int)(sizeof grpo__presets / sizeof *grpo__presets) };
-
-/* Is every field in its range? */
-static int grpo__check_objective(grpo_config *c) {
-    const grpo_objective *o = &c->objective;
-    int i;
-    for (i = 0; i < GRPO__NUM_SETTINGS; i++) {
-        const grpo__setting *field = &grpo__settings[i];
-        double value = grpo__get_setting(o, field);
-        if (!(value >= field->least && value <= field->most))
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.%s is %g; it must be from %g to "
-                                     "%g", field->name, value, field->least, field->most);
-    }
-    if (o->dual_clip != 0 && o->dual_clip < 1)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.dual_clip is %g; it must be 0 (off) "
-                                 "or at least 1", (double)o->dual_clip);
-    if (o->average == GRPO_AVERAGE_CONSTANT && o->max_completion_length < 1)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it "
-                                 "must be at least 1", o->max_completion_length);
-    if (o->kl_target > 0 && o->beta == 0)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_target is set and beta is 0: it "
-                                 "is multiplied to reach the target, so it must begin above 0");
-    if (o->kl_target > 0
-        && !((double)o->kl_horizon > 0.2 * c->num_prompts * c->num_generations))
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above "
-                                 "a fifth of a step's completions, or beta could fall to 0 in one",
-                                 (double)o->kl_horizon);
-    if (o->combine == GRPO_COMBINE_ADVANTAGES
-        && (o->kl_in_reward == 1 || o->advantage >= GRPO_ADVANTAGE_RETURN))
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared "
-                                 "one by one leave none for kl_in_reward 1, returns or gae");
-    return GRPO_OK;
-}
-
-static int grpo__bad_setting(char *error, const char *word, size_t length, const char *wrong) {
-    if (error) snprintf(error, GRPO_ERROR_LENGTH, "\"%.*s\"%s", (int)length, word, wrong);
-    return GRPO_BAD_INPUT;
-}
-
-/* field=value */
-static int grpo__set_word(grpo_objective *o, const char *word, size_t length, char *error) {
-    const grpo__setting *field = grpo__settings, *end = field + GRPO__NUM_SETTINGS;
-    size_t name = strcspn(word, "=");
-    const char *text = word + name + 1, *wrong = NULL;
-    double value = 0;
-    while (field < end && !grpo__is_word(field->name, word, name)) field++;
-    if (field == end) {
-        wrong = ": an objective has no such field";
-    } else if (field->words && *field->words) {
-        value = grpo__word_index(field->words, text, grpo__word_length(text));
-        if (value < 0) wrong = ": the field has no such value";
-    } else if (grpo__json_number(text, &value) != word + length) {
-        wrong = " is not a number";
-    } else if (!(value >= field->least && value <= field->most)) {
-        wrong = " is out of range";
-    } else if (field->words && floor(value) != value) {
-        wrong = " is not a whole number";
-    }
-    if (wrong) return grpo__bad_setting(error, word, length, wrong);
-    grpo__put_setting(o, field, value);
-    return GRPO_OK;
-}
-
-int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
-    grpo_objective changed;
-    const char *at;
-    int code = GRPO_OK, i;
-    if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no objective, or no settings: NULL");
-    if (!o || !settings) return GRPO_BAD_INPUT;
-    if (error) *error = 0;
-    changed = *o;
-    at = settings + strspn(settings, " \t\n");
-    for (; *at && !code; at += strspn(at, " \t\n")) {
-        size_t length = grpo__word_length(at);
-        if (strcspn(at, "=") < length) {
-            code = grpo__set_word(&changed, at, length, error);
-        } else {
-            for (i = 0; i < GRPO__NUM_PRESETS; i++)
-                if (grpo__is_word(grpo__presets[i].name, at, length)) break;
-            if (i == GRPO__NUM_PRESETS)
-                return grpo__bad_setting(error, at, length, " is not a preset");
-            memset(&changed, 0, sizeof changed);
-            code = grpo_objective_set(&changed, grpo__presets[i].settings, error);
-        }
-        at += length;
-    }
-    if (!code) *o = changed;
-    return code;
-}
-
-int grpo_objective_name(int i, const char **name, const char **source) {
-    if (i < 0 || i >= GRPO__NUM_PRESETS) return 0;
-    if (name) *name = grpo__presets[i].name;
-    if (source) *source = grpo__presets[i].source;
-    return 1;
-}
-
-grpo_objective grpo_objective_preset(const char *name, int *found) {
-    grpo_objective o;
-    int i;
-    memset(&o, 0, sizeof o);
-    for (i = 0; i < GRPO__NUM_PRESETS && (!name || strcmp(grpo__presets[i].name, name)); i++) { }
-    if (found) *found = i < GRPO__NUM_PRESETS;
-    grpo_objective_set(&o, grpo__presets[i < GRPO__NUM_PRESETS ? i : 0].name, NULL);
-    return o;
-}
-
-/* ---- from here on, numbers. Each derivative stands by its value. What the averages divide by is
- * counted over the whole optimizer step, never per micro-batch. */
-typedef struct grpo__normalizer { int num_sequences, num_tokens; } grpo__normalizer;
-
-static int grpo__counted(const unsigned char *mask, int from, int to) {
-    int t, n = 0;
-    if (!mask) return to - from;
-    for (t = from; t < to; t++) n += mask[t] != 0;
-    return n;
-}
-
-static grpo__normalizer grpo__count(int num_sequences, const int *offsets,
-                                    const unsigned char *mask) {
-    grpo__normalizer n = { 0, 0 };
-    int i;
-    for (i = 0; i < num_sequences; i++) {
-        int tokens = grpo__counted(mask, offsets[i], offsets[i + 1]);
-        n.num_sequences += tokens > 0;
-        n.num_tokens += tokens;
-    }
-    return n;
-}
-
-/* Weight of one token of a sequence in which so many count: loss = sum of weight * token's loss.
- * A constant that was never set counts as 1 (TRL, too, keeps its denominators from 0). */
-static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer *n, int tokens) {
-    switch (o->average) {
-    case GRPO_AVERAGE_TOKEN:        return 1.0 / n->num_tokens;
-    case GRPO_AVERAGE_CONSTANT:     return 1.0 / ((double)n->num_sequences
-                                                  * grpo__max(o->max_completion_length, 1));
-    case GRPO_AVERAGE_SEQUENCE_SUM: return 1.0 / n->num_sequences;
-    case GRPO_AVERAGE_SUM:          return 1.0;
-    default:                        return 1.0 / ((double)n->num_sequences * tokens);
-    }
-}
-
-/* log r = log pi - log pi_old, kept within +-20 so that r stays finite (veRL). */
-static const double grpo__max_log_ratio = 20;
-
-static double grpo__ratio(double log_ratio) {
-    return exp(grpo__clamp(log_ratio, -grpo__max_log_ratio, grpo__max_log_ratio));
-}
-
-/* What the loss must know of a sequence before it looks at its tokens: sums over those that
- * count. */
-typedef struct grpo__sequence {
-    int tokens;
-    double log_ratio;               /* of log pi - log pi_old                                    */
-    double clipped;                 /* of the same, clipped to the worse for A (GEOMETRIC)       */
-    double drift, sampled;          /* of log pi_sampling - log pi; of log pi_old - that         */
-} grpo__sequence;
-
-/* log r clipped to [-eps, eps_high] where that makes r A smaller; GMPO clips in this way only. */
-static double grpo__clip_log(const grpo_objective *o, double x, double A) {
-    double c = grpo__clamp(x, -(double)o->epsilon, (double)o->epsilon_high);
-    return (A > 0 && c < x) || (A < 0 && c > x) ? c : x;
-}
-
-static grpo__sequence grpo__sequence_of(const grpo_objective *o, const grpo_sequences *s, int i) {
-    grpo__sequence q = { 0, 0, 0, 0, 0 };
-    int t;
-    for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
-        double now = (double)s->logprobs[t], old = (double)s->old_logprobs[t];
-        double drawn = s->sampling_logprobs ? (double)s->sampling_logprobs[t] : old;
-        double x = grpo__clamp(now - old, -grpo__max_log_ratio, grpo__max_log_ratio);
-        if (s->mask && !s->mask[t]) continue;
-        q.tokens++;
-        q.log_ratio += x;
-        q.clipped += grpo__clip_log(o, x, (double)s->advantages[t]);
-        q.drift += drawn - now;
-        q.sampled += old - drawn;
-    }
-    return q;
-}
-
-typedef struct grpo__token {        /* what the policy loss needs to know of one token           */
-    const grpo__sequence *sequence;
-    double logprob, old_logprob, A;
-    double x, chain;                /* log r; sum over the sequence's tokens of dx / dlogp       */
-} grpo__token;
-
-static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences *s,
-                                  const grpo__sequence *q, int t) {
-    grpo__token k;
-    k.sequence = q;
-    k.logprob = (double)s->logprobs[t];
-    k.old_logprob = (double)s->old_logprobs[t];
-    k.A = (double)s->advantages[t];
-    k.x = k.logprob - k.old_logprob;
-    k.chain = 1;
-    if (o->ratio == GRPO_RATIO_TOKEN) return k;
-    if (fabs(k.x) > grpo__max_log_ratio) k.chain = 0;         /* its part of the sum is a bound  */
-    k.x = q->log_ratio;
-    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x /= q->tokens;    /* n times 1 / n                   */
-    else k.chain *= q->tokens;
-    return k;
-}
-
-/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the smaller
- * one has r itself in it, and 0 where that is a bound instead. Optional: r capped at delta before
- * r A; for A < 0 the loss capped at -dual_clip A. The comparisons are turned so that a NaN comes
- * through in both the loss and its derivative. */
-static double grpo__clip_loss(const grpo_objective *o, const grpo__token *t, double *d) {
-    double r = grpo__ratio(t->x), A = t->A, delta = (double)o->delta, c = (double)o->dual_clip;
-    double capped = delta > 0 && r > delta ? delta : r;
-    double clipped = grpo__clamp(r, 1 - (double)o->epsilon, 1 + (double)o->epsilon_high);
-    double used = capped * A > clipped * A ? clipped : capped, loss = -used * A;
-    int held = used < r || used > r || fabs(t->x) > grpo__max_log_ratio;
-    *d = (held ? 0 : r) * -A * t->chain;
-    if (c > 0 && A < 0 && loss > -c * A) {
-        loss = -c * A;
-        *d = 0;
-    }
-    return loss;
-}
-
-/* -weight A log pi, the weight being a constant for the derivative. */
-static double grpo__weighted_loss(double weight, const grpo__token *t, double *d) {
-    *d = -weight * t->A;
-    return *d * t->logprob;
-}
-
-/* s = sigmoid(tau (r - 1)):  -4 s A / tau,  d/dx = -4 s (1 - s) r A  (SAPO, eq. 5 as in TRL) */
-static double grpo__sapo_loss(const grpo_objective *o, const grpo__token *t, double *d) {
-    double tau = (double)(t->A > 0 ? o->sapo_temperature_pos : o->sapo_temperature_neg);
-    double r = grpo__ratio(t->x), s = 1 / (1 + exp(-tau * (r - 1)));
-    *d = -4 * s * (1 - s) * r * t->A * t->chain;
-    if (fabs(t->x) > grpo__max_log_ratio) *d = 0;
-    return -4 * s * t->A / tau;
-}
-
-/* -A (prod r)^(1/n) over the sequence's clipped ratios; a clipped token has no part in it. */
-static double grpo__geometric_loss(const grpo_objective *o, const grpo__token *t, double *d) {
-    double x = t->logprob - t->old_logprob, r = exp(t->sequence->clipped / t->sequence->tokens);
-    int held = grpo__clip_log(o, x, t->A) != x || fabs(x) > grpo__max_log_ratio;
-    *d = (held ? 0 : r) * -t->A;
-    return -r * t->A;
-}
-
-/* phi = e^l r^k e^(-l r) of the sequence's r, at its height near 1 (VESPO as in TRL, with its
- * k, l) */
-static double grpo__vespo_weight(const grpo__token *t) {
-    double k = t->A < 0 ? 3 : 2, l = t->A < 0 ? 2 : 3;
-    double x = grpo__clamp(t->sequence->log_ratio, log(1e-8), grpo__max_log_ratio);
-    return exp(l + k * x - l * exp(x));
-}
-
-/* DPPO: has pi left pi_old too far, in the direction in which A pushes it? Distance in probability,
- * or the KL of "this token or another" under pi_old and pi (veRL's 1e-8: either may be sure). */
-static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
-    double p = exp(t->logprob), q = exp(t->old_logprob);
-    if (o->loss == GRPO_LOSS_DPPO_TV)
-        return t->A > 0 ? p - q > (double)o->epsilon_high : p - q < -(double)o->epsilon;
-    if (t->A > 0 ? p <= q : p >= q) return 0;
-    return q * (t->old_logprob - t->logprob) + (1 - q) * log((1 - q + 1e-8) / (1 - p + 1e-8))
-         > (double)(t->A > 0 ? o->epsilon_high : o->epsilon);
-}
-
-/* Loss of one token, and its derivative with respect to the token's log-prob: for ratios of
- * sequences, that of all the sequence's tokens, as if all had this one's A and weight. (Where they
- * have not, each learns from its own: GSPO-token, arXiv:2507.18071, section 4.3.) */
-static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, double *d) {
-    double r = grpo__ratio(t->x), y = (double)o->dro_beta * t->x;
-    double low = 1 - (double)o->epsilon, high = 1 + (double)o->epsilon_high;
-    switch (o->loss) {
-    case GRPO_LOSS_REINFORCE: return grpo__weighted_loss(1, t, d);
-    case GRPO_LOSS_CISPO:     return grpo__weighted_loss(grpo__clamp(r, low, high), t, d);
-    case GRPO_LOSS_SAPO:      return grpo__sapo_loss(o, t, d);
-    case GRPO_LOSS_GEOMETRIC: return grpo__geometric_loss(o, t, d);
-    case GRPO_LOSS_VESPO:     return grpo__weighted_loss(grpo__vespo_weight(t), t, d);
-    case GRPO_LOSS_DPPO_TV:
-    case GRPO_LOSS_DPPO_KL:   if (grpo__dppo_left(o, t)) return grpo__weighted_loss(0, t, d);
-                              return grpo__weighted_loss(grpo__clamp(r, 0, 20), t, d);
-    case GRPO_LOSS_DRO:       *d = y * t->chain - t->A; return y * t->x / 2 - t->A * t->logprob;
-    default:                  return grpo__clip_loss(o, t, d);
-    }
-}
-
-/* Estimates of KL(pi || ref) from one token, with x = log pi - log ref (Schulman 2020):
- * k1 = x, k2 = x^2 / 2, k3 = e^-x - 1 + x, |x|; and d/dlogp. expm1 keeps k3 from going below 0 by
- * cancellation where x is tiny. */
-static double grpo__kl(int kind, double x, double *d) {
-    switch (kind) {
-    case GRPO_KL_K1:  *d = 1; return x;
-    case GRPO_KL_K2:  *d = x; return 0.5 * x * x;
-    case GRPO_KL_ABS: *d = x < 0 ? -1 : x > 0; return fabs(x);
-    default:          *d = -expm1(-x); return expm1(-x) + x;
-    }
-}
-
-float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative) {
-    double d, kl = grpo__kl(kind, (double)logprob - (double)ref_logprob, &d);
-    if (derivative) *derivative = (float)d;
-    return (float)kl;
-}
-
-float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples) {
-    double error = grpo__clamp((double)kl / (double)target - 1, -0.2, 0.2);
-    return (float)((double)beta * (1 + error * num_samples / (double)horizon));
-}
-
-/* pi_old / pi_sampling, by which the loss of a token is multiplied. */
-static double grpo__importance(const grpo_objective *o, const grpo_sequences *s,
-                               const grpo__sequence *q, int t) {
-    int whole = o->importance >= GRPO_IMPORTANCE_SEQUENCE;
-    int masks = o->importance == GRPO_IMPORTANCE_TOKEN_MASK
-             || o->importance == GRPO_IMPORTANCE_SEQUENCE_MASK;
-    double cap = (double)o->importance_cap, w;
-    if (o->importance == GRPO_IMPORTANCE_NONE || !s->sampling_logprobs) return 1;
-    w = grpo__ratio(whole ? q->sampled
-                          : (double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
-    return w > cap ? masks ? 0 : cap : w;
-}
-
-/* What is measured is added up in grpo_loss_stats over tokens in order, the means as sums until
- * grpo__loss_finish(): a batch may be cut between sequences without a trace. */
-
-/* The KL term of token t, and its derivatives: one with respect to log pi, one to exact KL. */
-static double grpo__kl_term(const grpo_objective *o, const grpo_sequences *s, int t, double *d,
-                            double *dkl, grpo_loss_stats *sums) {
-    double x = (double)s->logprobs[t] - (double)s->ref_logprobs[t], kl = 0, slope = 0;
-    double beta = o->kl_in_reward ? 0 : (double)o->beta;
-    int kind;
-    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) {
-        double one, value = grpo__kl(kind, x, &one);
-        sums->kl_estimates[kind] += value;
-        if (kind == o->kl) { kl = value; slope = one; }
-    }
-    if (o->kl == GRPO_KL_FULL) { kl = s->kl ? (double)s->kl[t] : 0; *dkl = beta; }
-    if (o->kl_straight_through) { slope = x; *dkl = 0; }
-    sums->kl += kl;
-    if (beta == 0) return 0;
-    *d += beta * slope;
-    return beta * kl;
-}
-
-/* Where did the tokens come from? */
-static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
-                                   grpo_loss_stats *sums) {
-    double difference = fabs((double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
-    sums->sampling_difference_mean += difference;
-    if (difference > sums->sampling_difference_max) sums->sampling_difference_max = difference;
-    sums->importance_mean += importance;
-    if (!sums->num_tokens || importance < sums->importance_min) sums->importance_min = importance;
-    if (importance > sums->importance_max) sums->importance_max = importance;
-}
-
-/* Loss of one token that counts, its derivatives, and what is measured on the way. */
-static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
-                               const grpo__sequence *q, int t, double *d, double *dkl,
-                               grpo_loss_stats *sums, int *low, int *high) {
-    grpo__token k = grpo__token_of(o, s, q, t);
-    double r = grpo__ratio(k.x), loss = grpo__policy_loss(o, &k, d);
-    double w = grpo__importance(o, s, q, t);
-    double drift = (double)o->off_policy_mask_threshold;
-    if (s->sampling_logprobs) grpo__measure_sampling(s, t, w, sums);
-    if (s->mask && s->mask[t] == 2) w = 0;
-    if (drift > 0 && k.A < 0 && q->drift / q->tokens > drift) w = 0;
-    if (w == 0) loss = *d = 0;      /* even if they are not numbers                              */
-    loss *= w;
-    *d *= w;
-    *low += r < 1 - (double)o->epsilon && k.A < 0;
-    *high += r > 1 + (double)o->epsilon_high && k.A > 0;
-    sums->ratio_mean += r;
-    if (r > sums->ratio_max || r != r) sums->ratio_max = r;   /* a NaN stays                     */
-    if (s->entropies) sums->entropy += (double)s->entropies[t];
-    sums->num_tokens++;
-    return s->ref_logprobs ? loss + grpo__kl_term(o, s, t, d, dkl, sums) : loss;
-}
-
-/* The extremes over sequences of the share of their tokens that is clipped. */
-static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int high) {
-    double low_share = (double)low / tokens, high_share = (double)high / tokens;
-    if (!s->num_sequences++ || low_share < s->clip_low_min) s->clip_low_min = low_share;
-    if (high_share > s->clip_high_max) s->clip_high_max = high_share;
-    s->clip_low_mean += low;
-    s->clip_high_mean += high;
-}
-
-/* Adds sequences [first, end) of s, whose whole is normalised by n. */
-static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
-                            const grpo_sequences *s, int first, int end, float *dlogprobs,
-                            float *dkl, grpo_loss_stats *sums) {
-    int i, t;
-    for (i = first; i < end; i++) {
-        grpo__sequence q = grpo__sequence_of(o, s, i);
-        double weight = q.tokens ? grpo__token_weight(o, n, q.tokens) : 0;
-        int low = 0, high = 0;
-        for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
-            double d = 0, k = 0;
-            if (!s->mask || s->mask[t])
-                sums->policy_loss += weight
-                                   * grpo__token_loss(o, s, &q, t, &d, &k, sums, &low, &high);
-            if (dlogprobs) dlogprobs[t] = (float)(weight * d);
-            if (dkl) dkl[t] = (float)(weight * k);
-        }
-        if (q.tokens) grpo__sequence_clipping(sums, q.tokens, low, high);
-    }
-}
-
-/* Sums -> means. policy_loss is the loss before the entropy bonus, KL included, as TRL logs it. */
-static void grpo__loss_finish(const grpo_objective *o, grpo_loss_stats *s) {
-    double *const means[] = { &s->kl, &s->entropy, &s->sampling_difference_mean,
-                              &s->importance_mean, &s->ratio_mean, &s->clip_low_mean,
-                              &s->clip_high_mean, &s->clip_region_mean };
-    double tokens = grpo__max(s->num_tokens, 1);
-    size_t i;
-    s->clip_region_mean = s->clip_low_mean + s->clip_high_mean;
-    for (i = 0; i < sizeof means / sizeof *means; i++) *means[i] /= tokens;
-    for (i = 0; i < GRPO_KL_ESTIMATORS; i++) s->kl_estimates[i] /= tokens;
-    s->loss = s->policy_loss;
-    if (o->entropy_coef != 0) s->loss -= (double)o->entropy_coef * s->entropy;
-}
-
-double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs, float *dkl,
-                 grpo_loss_stats *stats) {
-    grpo__normalizer n;
-    grpo_loss_stats all;
-    memset(&all, 0, sizeof all);
-    if (stats) *stats = all;
-    if (!o || !s || !s->offsets || !s->logprobs || !s->old_logprobs || !s->advantages)
-        return (double)NAN;
-    n = grpo__count(s->num_sequences, s->offsets, s->mask);
-    grpo__loss_part(o, &n, s, 0, s->num_sequences, dlogprobs, dkl, &all);
-    grpo__loss_finish(o, &all);
-    if (stats) *stats = all;
-    return all.loss;
-}
-
-/* ----------------------------------------------------------------------------------- >>adamw --
- * Gradients -> weights, and the numbers that judge a run. */
-
-/* The square root to 1 unit in the last place, by Newton's method. (Compilers take sqrtf one by
- * one, in case a number is negative and errno must be set.) */
-GRPO__INLINE float grpo__root(float x) {
-#ifdef GRPO_NO_SIMD
-    return sqrtf(x);
-#else
-    union { uint32_t bits; float value; } r;
-    float y, half = 0.5f * x;
-    r.value = x;
-    r.bits = 0x5f375a86u - (r.bits >> 1);                     /* 1 / sqrt(x), to 4 %             */
-    y = r.value;
-    y *= 1.5f - half * y * y;
-    y *= 1.5f - half * y * y;
-    y *= 1.5f - half * y * y;
-    x *= y;
-    return x + (half - 0.5f * x * x) * y;
-#endif
-}
-
-GRPO__INLINE void grpo__adamw_loop_plain(float *weights, const float *gradient, float *m, float *v,
-                                         size_t n, float beta1, float beta2, float epsilon,
-                                         float scale, float rate, float root, float keep) {
-    size_t i;
-    for (i = 0; i < n; i++) {
-        float g = scale * gradient[i];
-        m[i] = beta1 * m[i] + (1.0f - beta1) * g;
-        v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
-        weights[i] = keep * weights[i] - rate * m[i] / (grpo__root(v[i]) * root + epsilon);
-    }
-}
-GRPO__FOR_EACH_UNIT(grpo__adamw_loop, (float *weights, const float *gradient, float *m, float *v,
-                    size_t n, float beta1, float beta2, float epsilon, float scale, float rate,
-                    float root, float keep), (weights, gradient, m, v, n, beta1, beta2, epsilon,
-                    scale, rate, root, keep))
-
-/* m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
- * w = w (1 - lr decay) - lr m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) */
-void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
-                float learning_rate, float beta1, float beta2, float epsilon, float weight_decay,
-                float scale, int64_t step) {
-    double correct1 = 1 - pow((double)beta1, (double)step);
-    double correct2 = 1 - pow((double)beta2, (double)step);
-    float rate = (float)((double)learning_rate / correct1);
-    float root = (float)(1 / sqrt(correct2)), keep = 1.0f - learning_rate * weight_decay;
-    if (!weights || !gradient || !m || !v) return;
-    grpo__adamw_loop(weights, gradient, m, v, n, beta1, beta2, epsilon, scale, rate, root, keep);
-}
-
-/* Warm-up from 0, then constant, linear or cosine to 0 at max_steps; 0 ever after (Hugging Face's
- * cosine would rise again). */
-float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
-    double span = fmax((double)max_steps - warmup_steps, 1);
-    if (step < warmup_steps) return (float)((double)step / warmup_steps);
-    if (type == GRPO_SCHEDULE_CONSTANT) return 1.0f;
-    if (step >= max_steps) return 0.0f;
-    if (type == GRPO_SCHEDULE_LINEAR) return (float)((double)(max_steps - step) / span);
-    return (float)(0.5 * (1 + cos(3.141592653589793 * (double)(step - warmup_steps) / span)));
-}
-
-double grpo_pass_at_k(int num_samples, int num_correct, int k) {
-    double all_wrong = 1;           /* C(n-c, k) / C(n, k) as a product of k fractions */
-    int i;
-    if (num_correct <= 0 || num_samples < 1) return 0;
-    if (num_samples - num_correct < k) return 1;
-    for (i = 0; i < k; i++)
-        all_wrong *= (double)(num_samples - num_correct - i) / (num_samples - i);
-    return 1 - all_wrong;
 }
 
 /* ---- the optimizer's operations on the CPU, in blocks of fixed size */
@@ -7006,1281 +8242,75 @@ const grpo_backend *grpo_cpu(void) {
     return &table;
 }
 
-/* ------------------------------------------------------------------------------------ >>step --
- * The loop and its parts: rollout (above), score, compare, learn. */
-
-/* ---- score */
-
-/* Is the reward compared within its group by itself (GDPO)? */
-static int grpo__is_compared(const grpo *g, const grpo_reward *reward) {
-    return g->config.objective.combine == GRPO_COMBINE_ADVANTAGES && !reward->steps
-        && reward->weight != 0;
-}
-
-static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
-    char text[GRPO_ERROR_LENGTH];
-    if (!g->config.log) return;
-    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: %s",
-             reward->name, (double)value, i % g->batch.group_size, i / g->batch.group_size,
-             g->config.objective.combine == GRPO_COMBINE_ADVANTAGES
-             ? "it is compared by its other rewards" : "the sample is left out");
-    g->config.log(text, g->config.user);
-}
-
-/* Rewards of steps -> the completion's part, their sum; packed into step_offsets ... */
-static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
-    struct grpo__machinery *w = g->machinery;
-    int i, j, used = 0;
-    if (!w->step_ends)
-        return grpo__fail(g, GRPO_BAD_INPUT, "reward \"%s\" rewards steps, which need memory: "
-                          "add it before grpo_new()", reward->name);
-    for (i = first; i < end; i++) {
-        const grpo_sample *s = &g->batch.samples[i];
-        int *ends = w->step_ends + used, n;
-        float *rewards = w->step_rewards + used;
-        n = reward->steps(s, ends, rewards, s->num_tokens, reward->user);
-        if (n < 0 || n > s->num_tokens)
-            return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" returned %d steps for a completion "
-                              "of %d tokens", reward->name, n, s->num_tokens);
-        for (part[i] = 0, j = 0; j < n; part[i] += rewards[j++])
-            if (ends[j] >= s->num_tokens || ends[j] < (j ? ends[j - 1] + 1 : 0)
-                || !grpo__finite((double)rewards[j]))
-                return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\": step %d of %d ends with token "
-                                  "%d and has reward %g; ends must grow and rewards be numbers",
-                                  reward->name, j, n, ends[j], (double)rewards[j]);
-        w->step_offsets[i - first] = used;
-        used += n;
-    }
-    w->step_offsets[end - first] = used;
-    return GRPO_OK;
-}
-
-/* Their advantages, added to the batch's. Sequences [first, end) are whole groups. */
-static int grpo__add_process(grpo *g, const grpo_reward *reward, int first, int end) {
-    struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    int t, code = grpo_process_advantages(&g->config.objective, (end - first) / b->group_size,
-                                          b->group_size, w->step_offsets, w->step_ends,
-                                          w->step_rewards, b->offsets + first, w->new_dlogprobs);
-    for (t = b->offsets[first]; t < b->offsets[end]; t++)
-        b->process[t] += reward->weight * w->new_dlogprobs[t];
-    return code;
-}
-
-/* One line of the rubric: a reward of each completion, or of its steps. */
-static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
-    grpo_batch *b = &g->batch;
-    int i, code, missing;
-    if (reward->steps) {
-        code = grpo__reward_steps(g, reward, first, end, part);
-        return code ? code : grpo__add_process(g, reward, first, end);
-    }
-    if (reward->batch && reward->batch(b->samples + first, end - first, part + first, reward->user))
-        return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
-    for (i = first; i < end; i++) {
-        if (reward->function) part[i] = reward->function(&b->samples[i], reward->user);
-        missing = !grpo__finite((double)part[i]);
-        if (missing) grpo__missing_reward(g, reward, i, part[i]);
-        if (!missing || g->config.objective.combine == GRPO_COMBINE_REWARDS)
-            b->rewards[i] += reward->weight * part[i];
-    }
-    return GRPO_OK;
-}
-
-/* Does no reward that is compared by itself say anything of sequence i, and is there one? */
-static int grpo__says_nothing(const grpo *g, int i) {
-    const float *part = g->batch.reward_parts + i;
-    int r, asked = 0, said = 0;
-    for (r = 0; r < g->config.num_rewards; r++, part += g->batch.num_sequences)
-        if (grpo__is_compared(g, &g->config.rewards[r])) {
-            asked = 1;
-            said |= grpo__finite((double)*part);
-        }
-    return asked && !said;
-}
-
-/* The rubric on sequences [first, end): each part, then the weighted sum. */
-static int grpo__reward_range(grpo *g, int first, int end) {
-    grpo_batch *b = &g->batch;
-    int r, i, code = GRPO_OK;
-    for (i = first; i < end; i++) b->rewards[i] = 0;
-    for (i = b->offsets[first]; i < b->offsets[end] && b->process; i++) b->process[i] = 0;
-    for (r = 0; r < g->config.num_rewards && !code; r++)
-        code = grpo__reward_line(g, &g->config.rewards[r], first, end,
-                                 b->reward_parts + grpo__size(r, b->num_sequences));
-    for (i = first; i < end && !code; i++)
-        if (grpo__says_nothing(g, i)) b->rewards[i] = (float)NAN;
-    return code;
-}
-
-/* Does any step's reward set a group's completions apart? */
-static int grpo__steps_differ(const grpo_batch *b, int p) {
-    int t, end = b->offsets[(p + 1) * b->group_size];
-    for (t = b->offsets[p * b->group_size]; b->process && t < end; t++)
-        if (b->process[t] != 0) return 1;
-    return 0;
-}
-
-/* Does any reward set a group's completions apart, where each is compared by itself? Their sum may
- * be equal all the same. */
-static int grpo__parts_differ(const grpo *g, int p) {
-    const grpo_batch *b = &g->batch;
-    const grpo_config *c = &g->config;
-    int r, differ = 0;
-    for (r = 0; r < c->num_rewards; r++)
-        if (grpo__is_compared(g, &c->rewards[r]))
-            differ |= !grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences)
-                                      + grpo__size(p, b->group_size), NULL, b->group_size, 1).equal;
-    return differ;
-}
-
-static int grpo__find_equal_groups(grpo *g, int *count) {
-    grpo_batch *b = &g->batch;
-    int p;
-    if (grpo_advantages(&g->config.objective, b->rewards, b->num_prompts, b->group_size, NULL,
-                        g->machinery->exchange, g->machinery->equal) < 0)
-        return grpo__fail(g, GRPO_BAD_INPUT, "the batch is empty");
-    *count = 0;
-    for (p = 0; p < b->num_prompts; p++) {
-        if (grpo__steps_differ(b, p) || grpo__parts_differ(g, p)) g->machinery->equal[p] = 0;
-        *count += g->machinery->equal[p];
-    }
-    return GRPO_OK;
-}
-
-/* Dynamic sampling: groups that cannot teach anything are sampled and rewarded anew. */
-static int grpo__resample(grpo *g) {
-    grpo_batch *b = &g->batch;
-    grpo__draw d;
-    int code = grpo__how_to_draw(g, &d, &g->machinery->sampling, 1), p, count = 0;
-    d.step = (uint64_t)(g->state.step - 1);
-    for (d.attempt = 1; !code
-            && d.attempt <= (uint64_t)g->config.objective.max_resamples; d.attempt++) {
-        code = grpo__find_equal_groups(g, &count);
-        if (code || !count) break;
-        for (p = 0; p < b->num_prompts && !code; p++)
-            if (g->machinery->equal[p]) {
-                g->machinery->kept_valid = 0;                 /* its K and V are overwritten     */
-                code = grpo__sample(g, &d, p, p + 1);
-                b->resampled[p]++;
-            }
-        if (!code) code = grpo__finish_batch(g);
-        for (p = 0; p < b->num_prompts && !code; p++)         /* process moves with the offsets  */
-            if (g->machinery->equal[p] || b->process)
-                code = grpo__reward_range(g, p * b->group_size, (p + 1) * b->group_size);
-    }
-    return code;
-}
-
-/* Exact KL of every token of the batch, under the weights that drew it. */
-static int grpo__measure_kl(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    grpo__way way = grpo__way_of(w->kept_valid ? GRPO__KEEP : GRPO__SCORE, w->kept_valid);
-    grpo__found to = { NULL, NULL, NULL, NULL };
-    to.logprobs = w->new_logprobs; to.kl = g->batch.kl;
-    return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
-}
-
-int grpo_score(grpo *g) {
-    int code = grpo__enter(g, "grpo_score", 1, GRPO__ROLLED), equal;
-    if (code) return code;
-    if (g->config.num_rewards == 0)
-        code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
-                          "grpo_new()");
-    if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
-    if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE) code = grpo__resample(g);
-    if (!code) code = grpo__find_equal_groups(g, &equal);
-    if (!code && g->batch.ref_logprobs)
-        code = grpo_forward(g, GRPO_REFERENCE, g->batch.ref_logprobs, NULL);
-    if (!code && g->batch.kl) code = grpo__measure_kl(g);
-    g->machinery->stage = code ? GRPO__EMPTY : GRPO__SCORED;
-    return code;
-}
-
-/* ---- compare */
-
-/* beta KL of token t at sampling, for objectives that take it from the reward; else 0. */
-static double grpo__penalty(const grpo *g, int t) {
-    const grpo_batch *b = &g->batch;
-    const grpo_objective *o = &g->config.objective;
-    if (!o->kl_in_reward || !b->ref_logprobs) return 0;
-    if (o->kl == GRPO_KL_FULL) return b->kl ? (double)(o->beta * b->kl[t]) : 0;
-    return (double)o->beta * (double)grpo_kl(o->kl, b->logprobs[t], b->ref_logprobs[t], NULL);
-}
-
-/* r_i - beta sum_t KL_it */
-static float grpo__penalised_reward(const grpo *g, int i) {
-    const grpo_batch *b = &g->batch;
-    double reward = (double)b->rewards[i];
-    int t;
-    for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) reward -= grpo__penalty(g, t);
-    return (float)reward;
-}
-
-/* Does sequence i take part in the loss? */
-static int grpo__takes_part(const grpo *g, int i) {
-    const grpo_objective *o = &g->config.objective;
-    if (!grpo__finite((double)g->batch.rewards[i])) return 0;
-    if (o->mask_truncated_completions && g->batch.truncated[i]) return 0;
-    return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->equal[i / g->batch.group_size];
-}
-
-/* One A a completion, from the rewards of its group; kl_in_reward 2 then takes its KL from it. */
-static int grpo__compare_groups(grpo *g) {
-    grpo_batch *b = &g->batch;
-    const grpo_objective *o = &g->config.objective;
-    float *rewards = g->machinery->new_logprobs, *advantages = g->machinery->new_dlogprobs;
-    float weights[GRPO_MAX_REWARDS];
-    int i, t, code;
-    for (i = 0; i < b->num_sequences; i++)
-        rewards[i] = o->kl_in_reward == 2 ? b->rewards[i] : grpo__penalised_reward(g, i);
-    for (i = 0; i < g->config.num_rewards; i++)
-        weights[i] = g->config.rewards[i].steps ? 0 : g->config.rewards[i].weight;
-    if (o->combine == GRPO_COMBINE_ADVANTAGES)
-        code = grpo_combine_advantages(o, b->reward_parts, weights, g->config.num_rewards,
-                                       b->num_prompts, b->group_size, g->machinery->lengths,
-                                       advantages);
-    else
-        code = grpo_advantages(o, rewards, b->num_prompts, b->group_size, g->machinery->lengths,
-                               advantages, NULL);
-    for (i = 0; i < b->num_sequences; i++) {
-        double A = (double)advantages[i];
-        for (t = b->offsets[i + 1]; t-- > b->offsets[i]; b->advantages[t] = (float)A)
-            if (o->kl_in_reward == 2) A -= grpo__penalty(g, t);
-    }
-    return code;
-}
-
-static int grpo__take_returns(grpo *g);                       /* in >>ppo                        */
-
-static int grpo__compare_floats(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* Tokens of which the policy was more certain than most keep out of the policy loss (Wang et al.
- * 2025, arXiv:2506.01939). The quantile is interpolated as torch.quantile does. */
-static void grpo__mask_certain_tokens(grpo *g) {
-    grpo_batch *b = &g->batch;
-    float *sorted = g->machinery->new_dlogprobs;
-    int t, n = 0, all = b->offsets[b->num_sequences], at;
-    double place, threshold;
-    for (t = 0; t < all; t++)
-        if (b->mask[t]) sorted[n++] = b->entropies[t];
-    if (!n || g->config.objective.top_entropy_quantile >= 1) return;
-    qsort(sorted, (size_t)n, sizeof *sorted, grpo__compare_floats);
-    place = (1 - (double)g->config.objective.top_entropy_quantile) * (n - 1);
-    at = (int)place;
-    threshold = (double)sorted[at];
-    if (at + 1 < n) threshold += (place - at) * ((double)sorted[at + 1] - (double)sorted[at]);
-    for (t = 0; t < all; t++)
-        if (b->mask[t] && (double)b->entropies[t] < threshold) b->mask[t] = 2;
-}
-
-int grpo_advantage(grpo *g) {
-    int i, t, code = grpo__enter(g, "grpo_advantage", 1, GRPO__SCORED);
-    grpo_batch *b;
-    const grpo_objective *o;
-    if (code) return code;
-    b = &g->batch;
-    o = &g->config.objective;
-    for (i = 0; i < b->num_sequences; i++)
-        memset(b->mask + b->offsets[i], grpo__takes_part(g, i),
-               (size_t)(b->offsets[i + 1] - b->offsets[i]));
-    if (o->advantage == GRPO_ADVANTAGE_RETURN || o->advantage == GRPO_ADVANTAGE_GAE)
-        code = grpo__take_returns(g);
-    else
-        code = grpo__compare_groups(g);
-    for (t = 0; t < b->offsets[b->num_sequences] && b->process; t++)
-        b->advantages[t] += b->process[t];
-    if (o->whiten) grpo_whiten(b->advantages, b->mask, b->offsets[b->num_sequences]);
-    grpo__mask_certain_tokens(g);
-    if (!code) g->machinery->stage = GRPO__COMPARED;
-    return code;
-}
-
-/* ---- learn */
-static void grpo__clear_gradient(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    w->backend->zero(w->context, w->gradient, g->num_trained * sizeof(float));
-    if (w->dembed)
-        w->backend->zero(w->context, w->dembed, grpo__size(w->shape.V, w->shape.H) * sizeof(float));
-}
-
-/* The first tensor whose gradient is not finite. */
-static int grpo__name_culprit(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    int i;
-    for (i = 0; i < grpo__num_trained_tensors(g); i++) {
-        grpo__tensor t = grpo__trained_tensor(g, i);
-        size_t n = grpo__size(t.rows, t.cols ? t.cols : 1);
-        if (!grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + t.offset, n)))
-            return grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
-                              "skipped, the weights are as before", t.name);
-    }
-    return grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update was skipped, "
-                      "the weights are as before");
-}
-
-/* The trained numbers are two ranges, [0, split) and what follows: matrices, which alone decay, and
- * vectors; or LoRA's A and B. Of B, s B lies there, s = alpha / rank: the gradient of B is s times
- * the one there, and where AdamW moves B by x, this moves by s x. */
-static float grpo__lora_scale(const grpo *g) {
-    return g->config.lora.rank ? g->config.lora.alpha / (float)g->config.lora.rank : 1.0f;
-}
-
-static size_t grpo__split(const grpo *g) {
-    const grpo__shape *s = &g->machinery->shape;
-    return s->rank ? s->all_a : s->first_vector;
-}
-
-/* AdamW on trained numbers [at, at + n). */
-static void grpo__adamw_range(grpo *g, size_t at, size_t n, float learning_rate, float decay,
-                              float scale) {
-    struct grpo__machinery *w = g->machinery;
-    const grpo_config *c = &g->config;
-    w->backend->adamw(w->context, w->trained + at, w->gradient + at, w->adam_m + at,
-                      w->adam_v + at, n, learning_rate, c->adam_beta1, c->adam_beta2,
-                      c->adam_epsilon, decay, scale, g->state.adam_step);
-}
-
-int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
-    struct grpo__machinery *w;
-    size_t split, rest;
-    double norm, limit;
-    float scale = 1.0f, s, decay;
-    int code = grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY);
-    if (code) return code;
-    w = g->machinery;
-    split = grpo__split(g); rest = g->num_trained - split;
-    limit = (double)g->config.max_grad_norm;
-    s = grpo__lora_scale(g); decay = g->config.weight_decay;
-    if (w->dembed)
-        w->backend->mix(w->context, w->gradient, w->dembed, 1.0f, 1.0f,
-                        grpo__size(w->shape.V, w->shape.H));
-    if (s != 1) w->backend->mix(w->context, w->gradient + split, w->gradient + split, s, 0, rest);
-    norm = sqrt(w->backend->sum_of_squares(w->context, w->gradient, g->num_trained));
-    if (grad_norm) *grad_norm = norm;
-    if (!grpo__finite(norm) || !grpo__finite((double)learning_rate)) {
-        code = grpo__finite(norm) ? grpo__fail(g, GRPO_NONFINITE, "the learning rate is not finite")
-                                  : grpo__name_culprit(g);
-        grpo__clear_gradient(g);
-        return code;
-    }
-    if (limit > 0 && norm > limit) scale = (float)(limit / (norm + 1e-6));    /* as PyTorch does */
-    g->state.adam_step++;
-    grpo__adamw_range(g, 0, split, learning_rate, decay, scale);
-    grpo__adamw_range(g, split, rest, learning_rate * s, w->shape.rank ? decay / s : 0, scale);
-    grpo__clear_gradient(g);
-    grpo__weights_changed(g, GRPO_POLICY);
-    return grpo__device_check(g);
-}
-
-static int grpo__first_not_finite(const float *x, int from, int to) {
-    for (; from < to; from++)
-        if (!grpo__finite((double)x[from])) return from;
-    return -1;
-}
-
-/* d(loss)/d(entropy) of each token that counts is the same constant. */
-static float *grpo__entropy_gradient(grpo *g, const grpo_objective *o, const grpo__normalizer *n,
-                                     int from, int to) {
-    const grpo_batch *b = &g->batch;
-    float *d = g->machinery->new_entropies;
-    int t;
-    if (o->entropy_coef == 0) return NULL;
-    for (t = from; t < to; t++)
-        d[t] = b->mask[t] ? -o->entropy_coef / (float)grpo__max(n->num_tokens, 1) : 0.0f;
-    return d;
-}
-
-/* Is the gradient of every token of a group 0? Then there is no work to do for it. (DRO pulls log r
- * to 0 whatever A is.) */
-static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
-    const grpo_batch *b = &g->batch;
-    int t, end = b->offsets[(p + 1) * b->group_size];
-    int pulled = o->entropy_coef != 0 || (o->beta > 0 && !o->kl_in_reward)
-              || (o->loss == GRPO_LOSS_DRO && o->dro_beta > 0)
-              || (g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE);
-    for (t = b->offsets[p * b->group_size]; t < end; t++)
-        if (b->mask[t] && (pulled || b->advantages[t] != 0)) return 0;
-    return 1;
-}
-
-/* What sampling found for the tokens of prompts [first, end): what a forward pass would find
- * now, if the weights have not moved. */
-static void grpo__recall_logprobs(grpo *g, int first, int end) {
-    const struct grpo__machinery *w = g->machinery;
-    const grpo_batch *b = &g->batch;
-    int i, L = g->config.max_completion_length;
-    for (i = first * b->group_size; i < end * b->group_size; i++) {
-        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i];
-        size_t size = (size_t)(b->offsets[i + 1] - b->offsets[i]) * sizeof(float);
-        memcpy(w->new_logprobs + to, w->drawn_logprobs + from, size);
-        memcpy(w->new_entropies + to, w->drawn_entropies + from, size);
-        if (w->new_kl) memcpy(w->new_kl + to, b->kl + to, size);
-    }
-}
-
-/* What the loss looks at: the batch as it was sampled, and its tokens as they are now. */
-grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs) {
-    const grpo_batch *b;
-    grpo_sequences s;
-    memset(&s, 0, sizeof s);
-    if (!g) return s;
-    b = &g->batch;
-    s.num_sequences = b->num_sequences;
-    s.offsets = b->offsets;
-    s.logprobs = logprobs;
-    s.old_logprobs = b->logprobs;
-    s.advantages = b->advantages;
-    s.ref_logprobs = b->ref_logprobs;
-    s.kl = b->kl;
-    s.sampling_logprobs = b->sampling_logprobs;
-    s.mask = b->mask;
-    return s;
-}
-
-static grpo_sequences grpo__now(const grpo *g) {
-    grpo_sequences s = grpo_batch_sequences(g, g->machinery->new_logprobs);
-    s.kl = g->machinery->new_kl;
-    s.entropies = g->machinery->new_entropies;
-    return s;
-}
-
-/* An optimizer step's sums over its tokens, in order. */
-typedef struct grpo__sums {
-    grpo__normalizer n;
-    grpo_loss_stats loss;
-    double value, value_clips;      /* of a value model                                          */
-} grpo__sums;
-
-static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
-                             int from, int to, grpo__sums *sums);             /* in >>ppo        */
-
-/* One micro-batch, prompts [p, *next): forward (unless sampling kept it), loss, backward. The
- * tokens of idle groups count in the loss with the log-probs they were sampled with. */
-static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int end, int *next,
-                                 grpo__sums *sums) {
-    struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    int G = b->group_size, from = b->offsets[p * G], to, bad, code = GRPO_OK;
-    int exact = w->new_kl && o->kl == GRPO_KL_FULL && o->beta > 0 && !o->kl_in_reward;
-    int values = g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE;
-    grpo__way way = grpo__way_of(GRPO__KEEP, w->kept_valid);
-    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
-    grpo_sequences s = grpo__now(g);
-    grpo__pass pass;
-    way.skip = w->idle;
-    pass = grpo__groups_pass(g, p, end, next, &way);
-    to = b->offsets[*next * G];
-    grpo__recall_logprobs(g, p, *next);
-    if (!way.recall || exact) { now.logprobs = w->new_logprobs; now.entropies = w->new_entropies; }
-    if (exact) now.kl = w->new_kl;
-    if (values) now.values = w->new_values;
-    if (pass.num_targets && (now.logprobs || now.values))
-        code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
-    if (code) return code;
-    if ((bad = grpo__first_not_finite(w->new_logprobs, from, to)) >= 0)
-        return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of the batch is not "
-                          "finite: the update was skipped, the weights are as before", bad);
-    grpo__loss_part(o, &sums->n, &s, p * G, *next * G, w->new_dlogprobs, exact ? w->new_dkl : NULL,
-                    &sums->loss);
-    if (values) grpo__value_part(g, w->new_values, w->new_dvalues, o->vf_coef, from, to, sums);
-    if (!pass.num_targets) return GRPO_OK;
-    d.logprobs = w->new_dlogprobs;
-    d.entropies = grpo__entropy_gradient(g, o, &sums->n, from, to);
-    d.kl = exact ? w->new_dkl : NULL;
-    d.values = values ? w->new_dvalues : NULL;
-    return grpo__pass_backward(g, &pass, &d);
-}
-
-/* The gradient of the loss on prompts [first, end), added up in micro-batches under one
- * normaliser. */
-static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end,
-                            grpo__sums *sums) {
-    grpo_batch *b = &g->batch;
-    int G = b->group_size, p, next, code = GRPO_OK;
-    memset(sums, 0, sizeof *sums);
-    sums->n = grpo__count((end - first) * G, b->offsets + first * G, b->mask);
-    for (p = first; p < end; p++)
-        g->machinery->idle[p] = (unsigned char)grpo__is_idle(g, o, p);
-    for (p = first; p < end && !code; p = next)
-        code = grpo__accumulate_part(g, o, p, end, &next, sums);
-    grpo__loss_finish(o, &sums->loss);
-    if (!code && !grpo__finite(sums->loss.loss))
-        code = grpo__fail(g, GRPO_NONFINITE, "the loss is not finite: the update was skipped, the "
-                          "weights are as before (is an advantage or reference log-prob NaN?)");
-    if (code) grpo__clear_gradient(g);
-    return code;
-}
-
-/* ---- metrics */
-static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s) {
-    int kind;
-    m->loss += s->loss;
-    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++)
-        m->kl_estimates[kind] += s->kl_estimates[kind];
-    m->sampling_difference_mean += s->sampling_difference_mean;
-    m->importance_mean += s->importance_mean;
-    if (!m->num_updates || s->importance_min < m->importance_min)
-        m->importance_min = s->importance_min;
-    if (s->importance_max > m->importance_max) m->importance_max = s->importance_max;
-    if (s->sampling_difference_max > m->sampling_difference_max)
-        m->sampling_difference_max = s->sampling_difference_max;
-    m->policy_loss += s->policy_loss;
-    m->kl += s->kl;
-    m->entropy += s->entropy;
-    m->clip_ratio_low_mean += s->clip_low_mean;
-    m->clip_ratio_high_mean += s->clip_high_mean;
-    m->clip_ratio_region_mean += s->clip_region_mean;
-    m->clip_ratio_low_min += s->clip_low_min;
-    m->clip_ratio_high_max += s->clip_high_max;
-    m->ratio_mean += s->ratio_mean;
-    if (s->ratio_max > m->ratio_max) m->ratio_max = s->ratio_max;
-    m->num_updates++;
-}
-
-static void grpo__average_updates(grpo_metrics *m) {
-    double n = m->num_updates ? m->num_updates : 1;
-    int kind;
-    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) m->kl_estimates[kind] /= n;
-    m->sampling_difference_mean /= n; m->importance_mean /= n; m->vf_loss /= n; m->vf_clipfrac /= n;
-    m->loss /= n; m->policy_loss /= n; m->kl /= n; m->entropy /= n; m->grad_norm /= n;
-    m->clip_ratio_low_mean /= n; m->clip_ratio_high_mean /= n; m->clip_ratio_region_mean /= n;
-    m->clip_ratio_low_min /= n; m->clip_ratio_high_max /= n; m->ratio_mean /= n;
-}
-
-static void grpo__measure_lengths(const grpo *g, grpo_metrics *m) {
-    const grpo_batch *b = &g->batch;
-    int i, ended = 0;
-    for (i = 0; i < b->num_sequences; i++) {
-        double n = b->offsets[i + 1] - b->offsets[i];
-        m->completions_mean_length += n / b->num_sequences;
-        if (i == 0 || n < m->completions_min_length) m->completions_min_length = n;
-        if (n > m->completions_max_length) m->completions_max_length = n;
-        m->completions_clipped_ratio += (double)b->truncated[i] / b->num_sequences;
-        if (b->truncated[i]) continue;
-        if (!ended++ || n < m->completions_min_terminated_length)
-            m->completions_min_terminated_length = n;
-        if (n > m->completions_max_terminated_length) m->completions_max_terminated_length = n;
-        m->completions_mean_terminated_length += n;
-    }
-    if (ended) m->completions_mean_terminated_length /= ended;
-}
-
-/* What can be said of the batch before learning from it. */
-static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
-    const grpo_batch *b = &g->batch;
-    grpo__statistics rewards;
-    int r, p;
-    m->step = (int)g->state.step;
-    m->num_tokens = g->state.num_tokens;
-    m->beta = (double)g->config.objective.beta;
-    m->entropy_coef = (double)g->config.objective.entropy_coef;
-    rewards = grpo__describe(b->rewards, NULL, b->num_sequences, 1);
-    m->reward = rewards.mean;
-    m->reward_std = rewards.std;
-    m->num_left_out = b->num_sequences - rewards.count;
-    m->num_rewards = g->config.num_rewards;
-    for (r = 0; r < m->num_rewards; r++) {
-        memcpy(m->reward_names[r], g->config.rewards[r].name, GRPO_NAME_LENGTH);
-        rewards = grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences), NULL,
-                                 b->num_sequences, 1);
-        m->reward_means[r] = rewards.mean;
-        m->reward_stds[r] = rewards.std;
-    }
-    for (p = 0; p < b->num_prompts; p++) {
-        m->frac_reward_zero_std += (double)g->machinery->equal[p] / b->num_prompts;
-        m->num_resampled += b->resampled[p];
-    }
-    grpo__measure_lengths(g, m);
-}
-
-static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m,
-                               grpo__sums *sums);             /* in >>ppo                        */
-
-static int grpo__adapts(const grpo_objective *o) {
-    return o->kl_target > 0 || o->entropy_target > 0;
-}
-
-/* beta and entropy_coef on their way to their targets. */
-static void grpo__adapt(grpo *g, const grpo_metrics *m) {
-    grpo_objective *o = &g->config.objective;
-    if (o->kl_target > 0)
-        o->beta = grpo_adaptive_kl(o->beta, (float)m->kl, o->kl_target, o->kl_horizon,
-                                   g->batch.num_sequences);
-    if (o->entropy_target > 0) {
-        o->entropy_coef += m->entropy < (double)o->entropy_target ? o->entropy_step
-                                                                  : -o->entropy_step;
-        if (o->entropy_coef < 0) o->entropy_coef = 0;
-    }
-}
-
-/* One optimizer update on prompts [first, end). */
-static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
-    const grpo_config *c = &g->config;
-    const grpo_batch *b = &g->batch;
-    grpo__sums sums;
-    double norm = 0;
-    int code, G = b->group_size, p;
-    m->learning_rate = (double)(c->learning_rate
-        * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps,
-                c->max_steps));
-    if (!grpo__counted(b->mask, b->offsets[first * G], b->offsets[end * G])) return GRPO_OK;
-    code = grpo__accumulate(g, &c->objective, first, end, &sums);
-    if (!code) code = grpo_optimize(g, (float)m->learning_rate, &norm);
-    if (!code && c->objective.advantage == GRPO_ADVANTAGE_GAE)
-        code = grpo__update_critic(g, first, end, m, &sums);
-    if (code) { m->skipped = 1; return code; }
-    g->state.optimizer_step++;
-    for (p = first; p < end; p++) m->num_idle += g->machinery->idle[p];
-    m->grad_norm += norm;
-    grpo__add_loss_stats(m, &sums.loss);
-    return GRPO_OK;
-}
-
-int grpo_update(grpo *g, grpo_metrics *metrics) {
-    const grpo_config *c;
-    grpo_metrics m;
-    int pass, i, n, code = grpo__enter(g, "grpo_update", 1, GRPO__COMPARED);
-    if (code) return code;
-    c = &g->config;
-    memset(&m, 0, sizeof m);
-    grpo__measure_batch(g, &m);
-    n = g->batch.num_prompts;
-    for (pass = 0; pass < c->num_iterations && !code; pass++)
-        for (i = 0; i < c->steps_per_generation && !code; i++) {
-            int first = (int)((int64_t)n * i / c->steps_per_generation);
-            int end = (int)((int64_t)n * (i + 1) / c->steps_per_generation);
-            if (first < end) code = grpo__update_range(g, first, end, &m);
-        }
-    grpo__average_updates(&m);
-    if (!code && m.num_updates) grpo__adapt(g, &m);           /* else nothing was measured       */
-    if (metrics) *metrics = m;
-    return code;
-}
-
-int grpo_set_reference(grpo *g, float alpha) {
-    struct grpo__machinery *w;
-    int code = grpo__enter(g, "grpo_set_reference", alpha >= 0 && alpha <= 1, GRPO__EMPTY);
-    if (code) return code;
-    w = g->machinery;
-    if (!w->reference)
-        return grpo__fail(g, GRPO_BAD_INPUT, w->shape.rank ? "with lora the reference is the model "
-                          "without its adapters: it cannot be set" : "there is no reference policy:"
-                          " set objective.beta before grpo_new()");
-    if (!g->state.reference_set) alpha = 1;
-    w->backend->mix(w->context, w->reference, w->weights, 1.0f - alpha, alpha, g->num_parameters);
-    grpo__weights_changed(g, GRPO_REFERENCE);
-    g->state.reference_set = 1;
-    return grpo__device_check(g);
-}
-
-static int grpo__append_metrics(grpo *g, const grpo_metrics *m);              /* in >>files      */
-
-int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics *metrics) {
-    grpo_metrics m;
-    double start = grpo__seconds();
-    int every, code = grpo__enter(g, "grpo_step", prompts != NULL, GRPO__EMPTY);
-    if (code) return code;
-    every = g->config.ref_model_sync_steps;
-    memset(&m, 0, sizeof m);
-    code = grpo_rollout(g, prompts, num_prompts);             /* 1. sample G completions of each */
-    if (!code) code = grpo_score(g);                          /* 2. reward them                  */
-    if (!code) code = grpo_advantage(g);                      /* 3. compare within the group     */
-    if (!code) code = grpo_update(g, &m);                     /* 4. learn                        */
-    if (!code && every > 0 && g->machinery->reference && g->state.step % every == 0)
-        code = grpo_set_reference(g, g->config.ref_model_mixup_alpha);
-    m.step_time = grpo__seconds() - start;
-    if (metrics) *metrics = m;
-    if (!code && g->config.on_step) g->config.on_step(&m, g->config.user);
-    if (!code && g->config.metrics_path) code = grpo__append_metrics(g, &m);
-    return code;
-}
-
-/* ---- completions from elsewhere */
-static int grpo__place(grpo *g, int i, const grpo_completion *c) {
-    grpo_batch *b = &g->batch;
-    int *tokens = b->tokens + b->offsets[i], L = g->config.max_completion_length, t;
-    int n = c->num_tokens, V = g->config.model.vocab_size;
-    if (!c->tokens && !c->text)
-        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has neither text nor tokens", i);
-    if (!c->tokens) {
-        n = grpo_encode(g, c->text, tokens, L - !c->truncated);
-        if (n < 0) return n;
-        if (!c->truncated) tokens[n++] = g->config.eos_token_id;
-    }
-    if (n < 1 || n > L)
-        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has %d tokens; it must be 1 to %d",
-                          i, n, L);
-    for (t = 0; c->tokens && t < n; t++) {
-        if (c->tokens[t] < 0 || c->tokens[t] >= V)
-            return grpo__fail(g, GRPO_BAD_INPUT, "completion %d: token %d is %d, not in the "
-                              "vocabulary", i, t, c->tokens[t]);
-        tokens[t] = c->tokens[t];
-    }
-    b->offsets[i + 1] = b->offsets[i] + n;
-    b->truncated[i] = !grpo__is_eos(g, tokens[n - 1]);
-    g->machinery->lengths[i] = n;
-    return GRPO_OK;
-}
-
-/* No filter is known to have been at work. */
-static void grpo__unfiltered(grpo *g, float temperature) {
-    struct grpo__machinery *w = g->machinery;
-    memset(&w->sampling, 0, sizeof w->sampling);
-    w->sampling.temperature = temperature > 0 ? temperature : 1;
-    w->sampling.top_p = 1;
-}
-
-/* As if the policy had drawn them: what it thinks of each token. */
-static int grpo__weigh(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    int i, L = g->config.max_completion_length, code;
-    g->machinery->stage = GRPO__ROLLED;
-    code = grpo_forward(g, GRPO_POLICY, b->logprobs, b->entropies);
-    for (i = 0; i < b->num_sequences; i++) {
-        size_t to = grpo__size(i, L), from = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
-        memcpy(w->drawn_tokens + to, b->tokens + from, n * sizeof(int));
-        memcpy(w->drawn_logprobs + to, b->logprobs + from, n * sizeof(float));
-        memcpy(w->drawn_entropies + to, b->entropies + from, n * sizeof(float));
-    }
-    return code;
-}
-
-int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
-               const grpo_completion *completions) {
-    struct grpo__machinery *w;
-    grpo_batch *b;
-    int i, elsewhere = 0;
-    int code = grpo__enter(g, "grpo_adopt", prompts && completions, GRPO__EMPTY);
-    if (code) return code;
-    w = g->machinery;
-    b = &g->batch;
-    if (num_prompts > g->config.num_prompts)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
-                          num_prompts, g->config.num_prompts);
-    code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
-    b->offsets[0] = 0;
-    for (i = 0; !code && i < b->num_sequences; i++) {
-        code = grpo__place(g, i, &completions[i]);
-        elsewhere |= completions[i].logprobs != NULL;
-    }
-    grpo__unfiltered(g, g->config.sampling.temperature);
-    if (!code) code = grpo__weigh(g);
-    for (i = 0; !code && i < b->num_sequences; i++) {
-        code = grpo__make_sample(g, i);
-        memcpy(w->drawn_elsewhere + b->offsets[i],
-               completions[i].logprobs ? completions[i].logprobs : b->logprobs + b->offsets[i],
-               (size_t)w->lengths[i] * sizeof(float));
-    }
-    g->machinery->stage = code ? GRPO__EMPTY : GRPO__ROLLED;
-    if (code) return code;
-    if (elsewhere) b->sampling_logprobs = w->drawn_elsewhere;
-    return grpo__count_batch(g);
-}
-
-/* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
-static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prompts) {
-    grpo_batch *b = &g->batch;
-    grpo_completion answer;
-    int i, t, code = grpo__begin_batch(g, prompts, num_prompts, 1);
-    memset(&answer, 0, sizeof answer);
-    b->offsets[0] = 0;
-    for (i = 0; i < num_prompts && !code; i++) {
-        answer.text = prompts[i].answer;
-        code = !answer.text ? grpo__fail(g, GRPO_BAD_INPUT, "grpo_sft: prompt %d has no answer", i)
-                            : grpo__place(g, i, &answer);
-    }
-    for (t = 0; !code && t < b->offsets[num_prompts]; t++) {
-        b->advantages[t] = 1;
-        b->logprobs[t] = 0;
-        b->mask[t] = 1;
-    }
-    grpo__unfiltered(g, 1);
-    return code;
-}
-
-int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
-             double *loss) {
-    grpo_objective likelihood;
-    grpo__sums sums;
-    int code = grpo__enter(g, "grpo_sft", prompts != NULL, GRPO__EMPTY);
-    if (!code) code = grpo__answers_batch(g, prompts, num_prompts);
-    memset(&likelihood, 0, sizeof likelihood);
-    likelihood.loss = GRPO_LOSS_REINFORCE;                    /* -A log pi, A = 1                */
-    likelihood.average = GRPO_AVERAGE_TOKEN;
-    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &sums);
-    if (!code) code = grpo_optimize(g, learning_rate, NULL);
-    if (!code && loss) *loss = sums.loss.loss;
-    return code;
-}
-
-/* ---- generate and evaluate */
-int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
-                  uint64_t seed, char *text, size_t capacity) {
-    grpo__draw d;
-    size_t n;
-    int code = grpo__enter(g, "grpo_generate", prompt && text, GRPO__EMPTY);
-    if (!code) code = grpo__how_to_draw(g, &d, sampling ? sampling : &g->config.sampling, 0);
-    if (code) return code;
-    d.seed = seed;
-    code = grpo__begin_batch(g, prompt, 1, 1);
-    if (!code) code = grpo__sample(g, &d, 0, 1);
-    if (!code) code = grpo__finish_batch(g);
-    g->machinery->stage = GRPO__EMPTY;
-    if (code) return code;
-    n = strlen(g->machinery->text);
-    if (n >= capacity)
-        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_generate: the text has %.0f bytes, there is "
-                          "room for %.0f", (double)n, (double)capacity - 1);
-    memcpy(text, g->machinery->text, n + 1);
-    return (int)n;
-}
-
-/* N completions of each prompt: pass@1, pass@k (by the first reward) and two means, in chunks that
- * fit. */
-static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grpo_prompt *prompts,
-                               int num_prompts, int N, int k, grpo_evaluation *e) {
-    grpo__draw d;
-    double at_1 = 0, at_k = 0, reward = 0, length = 0;
-    int first, n, i, c, most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows) / N;
-    int code = grpo__how_to_draw(g, &d, sampling, 0);
-    d.seed = grpo__mix(g->config.seed ^ UINT64_C(0x6576616c75617465));        /* not training's  */
-    for (first = 0; first < num_prompts && !code; first += n) {
-        n = grpo__min(num_prompts - first, most);
-        code = grpo__begin_batch(g, prompts + first, n, N);
-        if (!code) code = grpo__sample(g, &d, 0, n);
-        if (!code) code = grpo__finish_batch(g);
-        if (!code) code = grpo__reward_range(g, 0, n * N);
-        g->machinery->stage = GRPO__EMPTY;
-        for (i = 0; i < n && !code; i++) {
-            int correct = 0;
-            for (c = i * N; c < (i + 1) * N; c++) {
-                correct += g->batch.reward_parts[c] >= g->config.success_reward;
-                if (grpo__finite((double)g->batch.rewards[c]))
-                    reward += (double)g->batch.rewards[c];
-                length += g->machinery->lengths[c];
-            }
-            at_1 += grpo_pass_at_k(N, correct, 1);
-            at_k += grpo_pass_at_k(N, correct, k);
-        }
-    }
-    e->pass_at_1 = (float)(at_1 / num_prompts);
-    e->pass_at_k = (float)(at_k / num_prompts);
-    e->reward = (float)(reward / num_prompts / N);
-    e->mean_length = (float)(length / num_prompts / N);
-    return code;
-}
-
-int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples, int k,
-                  grpo_evaluation *evaluation) {
-    const struct grpo__machinery *w;
-    const grpo_sampling greedily = { 0, 0, 1, 0 };
-    grpo_evaluation greedy;
-    int L, most, code = grpo__enter(g, "grpo_evaluate", prompts && evaluation, GRPO__EMPTY);
-    if (code) return code;
-    w = g->machinery;
-    L = g->config.max_completion_length;
-    most = grpo__min(w->max_sequences, w->max_rows);
-    most = grpo__min(most, (w->max_slots - g->config.max_prompt_length) / L);
-    if (num_prompts < 1 || num_samples < 0 || num_samples > most
-        || (num_samples && (k < 1 || k > num_samples)))
-        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: at least one prompt, num_samples 0 to "
-                          "%d (what fits beside one prompt), k 1 to num_samples", most);
-    if (g->config.num_rewards == 0)
-        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: there is no reward to judge by");
-    memset(evaluation, 0, sizeof *evaluation);
-    evaluation->num_prompts = num_prompts;
-    evaluation->num_samples = num_samples;
-    evaluation->k = k;
-    code = grpo__evaluate_part(g, &greedily, prompts, num_prompts, 1, 1, &greedy);
-    if (!code && num_samples)
-        code = grpo__evaluate_part(g, &g->config.sampling, prompts, num_prompts, num_samples, k,
-                                   evaluation);
-    evaluation->accuracy = greedy.pass_at_1;
-    evaluation->reward = greedy.reward;
-    evaluation->mean_length = greedy.mean_length;
-    return code;
-}
-
-/* ------------------------------------------------------------------------------------- >>ppo --
- * What GRPO took away, kept so that it can be measured: a value model that says what to expect of
- * each token (GRPO asks the group), and a reward model that judges (GRPO verifies). */
-
-/* ---- returns: rewards per token -> advantages */
-void grpo_gae(int num_sequences, const int *offsets, const float *rewards, const float *values,
-              float gamma, float lam, float *advantages, float *returns) {
-    int i, t;
-    if (!offsets || !rewards || !advantages) return;
-    for (i = 0; i < num_sequences; i++) {
-        double A = 0, next = 0;
-        for (t = offsets[i + 1]; t-- > offsets[i]; ) {
-            double value = values ? (double)values[t] : 0;
-            double delta = (double)rewards[t] + (double)gamma * next - value;
-            A = delta + (double)gamma * (double)lam * A;
-            next = value;
-            advantages[t] = (float)A;
-            if (returns) returns[t] = (float)(A + value);
-        }
-    }
-}
-
-static grpo *grpo__critic_of(grpo *g) { return g->config.critic ? g->config.critic : g; }
-
-/* A completion's reward belongs to its last token, the KL penalty to each. */
-static int grpo__take_returns(grpo *g) {
-    grpo_batch *b = &g->batch;
-    const grpo_objective *o = &g->config.objective;
-    float *rewards = g->machinery->new_dlogprobs;
-    int i, t, gae = o->advantage == GRPO_ADVANTAGE_GAE, code = GRPO_OK;
-    if (gae) code = grpo_values(grpo__critic_of(g), g, b->values);
-    if (code && grpo__critic_of(g) != g)
-        return grpo__fail(g, code, "critic: %s", grpo_error(g->config.critic));
-    for (i = 0; i < b->num_sequences; i++) {
-        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
-            rewards[t] = (float)-grpo__penalty(g, t);
-        if (grpo__finite((double)b->rewards[i])) rewards[t - 1] += b->rewards[i];
-    }
-    grpo_gae(b->num_sequences, b->offsets, rewards, gae ? b->values : NULL, o->gamma,
-             gae ? o->lam : 1.0f, b->advantages, gae ? b->returns : NULL);
-    return code;
-}
-
-/* ---- the value model */
-grpo_config grpo_critic_config(const grpo_config *policy) {
-    grpo_config c = policy ? *policy : grpo_defaults();
-    c.model.num_labels = 1;
-    c.model.value_head = 0;
-    c.objective = grpo_objective_preset("trl", NULL);         /* beta 0: no reference            */
-    c.num_rewards = 0;
-    c.lora.rank = 0;
-    c.critic = NULL;
-    c.on_step = NULL;
-    c.metrics_path = NULL;
-    c.rollout_batch_prompts = 1;    /* it never samples: no room for that                        */
-    return c;
-}
-
-int grpo_copy_weights(grpo *to, const grpo *from) {
-    float staging[1024];
-    int i, j, code = grpo__enter(to, "grpo_copy_weights", from != NULL, GRPO__EMPTY);
-    if (!code && (code = grpo__enter(from, "grpo_copy_weights", 1, GRPO__EMPTY)) != GRPO_OK)
-        grpo__fail(to, code, "the other model: %s", grpo_error(from));
-    if (code) return code;
-    for (i = 0; i < grpo__num_tensors(&to->config.model); i++)
-        for (j = 0; j < grpo__num_tensors(&from->config.model); j++) {
-            grpo__tensor a = grpo__tensor_at(&to->config.model, i);
-            grpo__tensor b = grpo__tensor_at(&from->config.model, j);
-            size_t n = grpo__size(a.rows, a.cols ? a.cols : 1), at, count;
-            if (strcmp(a.name, b.name)) continue;
-            if (a.rows != b.rows || a.cols != b.cols)
-                return grpo__fail(to, GRPO_BAD_INPUT, "%s has another shape in the other model",
-                                  a.name);
-            for (at = 0; at < n; at += count) {
-                count = n - at < 1024 ? n - at : 1024;
-                grpo__move_weights(from, b.offset + at, NULL, staging, count);
-                grpo__move_weights(to, a.offset + at, staging, NULL, count);
-            }
-        }
-    grpo__weights_changed(to, GRPO_POLICY);
-    return grpo__device_check(to);
-}
-
-/* Does every group of the batch fit into one pass? */
-static int grpo__check_groups(grpo *g, int scores) {
-    int p;
-    for (p = 0; p < g->batch.num_prompts; p++)
-        if (grpo__rows_of_group(&g->batch, p, scores) > g->machinery->max_rows)
-            return grpo__fail(g, GRPO_BAD_INPUT, "%d completions of one prompt do not fit into a "
-                              "pass of %d rows: raise num_generations before grpo_new()",
-                              g->batch.group_size, g->machinery->max_rows);
-    return GRPO_OK;
-}
-
-/* Let the critic look at the policy's batch. */
-static int grpo__lend_batch(grpo *critic, const grpo *g) {
-    const grpo_config *c = &critic->config;
-    if (!grpo__has_score(&c->model))
-        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no scalar head: set model.num_labels "
-                          "(or, to share the policy's weights, model.value_head) to 1");
-    if (critic == g) return GRPO_OK;
-    if (c->num_prompts * c->num_generations < g->batch.num_sequences
-        || c->max_prompt_length < g->config.max_prompt_length
-        || c->max_completion_length != g->config.max_completion_length
-        || c->model.vocab_size != g->config.model.vocab_size)
-        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no room for the policy's batch: begin "
-                          "with grpo_critic_config()");
-    critic->batch = g->batch;
-    return grpo__check_groups(critic, 0);
-}
-
-int grpo_values(grpo *critic, const grpo *g, float *values) {
-    grpo_batch own;
-    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo__found to = { NULL, NULL, NULL, NULL };
-    int code = grpo__enter(critic, "grpo_values", g && values, GRPO__EMPTY);
-    if (code) return code;
-    if ((code = grpo__enter(g, "grpo_values", 1, GRPO__ROLLED)) != GRPO_OK)
-        return critic == g ? code : grpo__fail(critic, code, "the policy: %s", grpo_error(g));
-    own = critic->batch;
-    code = grpo__lend_batch(critic, g);
-    to.values = values;
-    if (!code) code = grpo__batch_forward(critic, GRPO_POLICY, &way, &to);
-    critic->batch = own;
-    return code;
-}
-
-/* 1/2 max((V - R)^2, (V' - R)^2), and its derivative */
-static double grpo__value_loss(double V, double old, double R, double clip, double *d, int *held) {
-    double clipped = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
-    *held = (clipped - R) * (clipped - R) > (V - R) * (V - R);
-    *d = *held ? 0 : V - R;         /* where V' is the worse, it is the bound, a constant        */
-    return *held ? 0.5 * (clipped - R) * (clipped - R) : 0.5 * (V - R) * (V - R);
-}
-
-double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
-                       const float *returns, const unsigned char *mask, float clip,
-                       float *dvalues, double *clipfrac) {
-    int t, held, clips = 0, n = grpo__counted(mask, 0, num_tokens);
-    double loss = 0, d, share = n ? 1.0 / n : 0;
-    if (clipfrac) *clipfrac = 0;
-    if (!values || !old_values || !returns) return (double)NAN;
-    for (t = 0; t < num_tokens; t++) {
-        d = 0;
-        if (!mask || mask[t]) {
-            loss += share * grpo__value_loss((double)values[t], (double)old_values[t],
-                                             (double)returns[t], (double)clip, &d, &held);
-            clips += held;
-        }
-        if (dvalues) dvalues[t] = (float)(share * d);
-    }
-    if (clipfrac) *clipfrac = clips * share;
-    return loss;
-}
-
-/* The same for tokens [from, to) of an optimizer step; weight: of the loss's gradient. */
-static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
-                             int from, int to, grpo__sums *sums) {
-    const grpo_batch *b = &g->batch;
-    double share = 1.0 / grpo__max(sums->n.num_tokens, 1), d;
-    int t, held;
-    for (t = from; t < to; t++) {
-        dvalues[t] = 0;
-        if (!b->mask[t]) continue;
-        sums->value += share * grpo__value_loss((double)values[t], (double)b->values[t],
-                                                (double)b->returns[t],
-                                                (double)g->config.objective.cliprange_value, &d,
-                                                &held);
-        sums->value_clips += share * held;
-        dvalues[t] = (float)((double)weight * share * d);
-    }
-}
-
-/* 1 - var(R - V) / var(R), over the batch's tokens that count: 0 if V, as it was at sampling, knows
- * no more than the mean, 1 if all; 0 if there is nothing but rounding to explain. */
-static double grpo__explained(const grpo_batch *b) {
-    double n = 0, R = 0, RR = 0, e = 0, ee = 0, spread;
-    int t;
-    for (t = 0; t < b->offsets[b->num_sequences]; t++) {
-        double r = (double)b->returns[t], error = r - (double)b->values[t];
-        if (!b->mask[t]) continue;
-        n++; R += r; RR += r * r; e += error; ee += error * error;
-    }
-    spread = n > 0 ? RR / n - R / n * (R / n) : 0;
-    return spread * n > 1e-12 * RR ? 1 - (ee / n - e / n * (e / n)) / spread : 0;
-}
-
-/* The critic's gradient on prompts [first, end) of the batch that it was lent. */
-static int grpo__critic_gradient(grpo *critic, const grpo *g, int first, int end,
-                                 grpo__sums *sums) {
-    struct grpo__machinery *w = critic->machinery;
-    const grpo_batch *b = &critic->batch;
-    grpo__way way = grpo__way_of(GRPO__KEEP, 0);
-    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
-    int p, next, code = GRPO_OK, G = b->group_size;
-    now.values = w->new_values; d.values = w->new_dvalues;
-    for (p = first; p < end && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(critic, p, end, &next, &way);
-        code = grpo__pass_forward(critic, GRPO_POLICY, &pass, &now);
-        if (code) break;
-        grpo__value_part(g, w->new_values, w->new_dvalues, 1.0f,
-                         b->offsets[p * G], b->offsets[next * G], sums);
-        code = grpo__pass_backward(critic, &pass, &d);
-    }
-    return code;
-}
-
-/* One update of the value model beside the policy's; with shared weights that has happened. */
-static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grpo__sums *sums) {
-    grpo *critic = grpo__critic_of(g);
-    grpo_batch own = critic->batch;
-    const grpo_config *c = &critic->config;
-    int code = GRPO_OK;
-    if (critic != g) {
-        float rate = c->learning_rate * grpo_schedule(c->lr_scheduler_type,
-                                                      critic->state.optimizer_step++,
-                                                      c->warmup_steps, c->max_steps);
-        code = grpo__enter(critic, "the update", 1, GRPO__EMPTY);
-        if (!code) code = grpo__lend_batch(critic, g);
-        if (!code) code = grpo__critic_gradient(critic, g, first, end, sums);
-        critic->batch = own;
-        if (!code) code = grpo_optimize(critic, rate, NULL);
-        else grpo__clear_gradient(critic);
-        if (code) return grpo__fail(g, code, "critic: %s", grpo_error(critic));
-    }
-    m->vf_loss += sums->value;
-    m->vf_clipfrac += sums->value_clips;
-    m->vf_explained_var = grpo__explained(&g->batch);
-    return code;
-}
-
-/* ---- the reward model, x = chosen - rejected: -log sigmoid(x) = log(1 + e^-x), whose derivative
- * is -sigmoid(-x) */
-double grpo_preference_loss(int num_pairs, const float *scores, float *dscores) {
-    double loss = 0;
-    int i;
-    if (!scores) return (double)NAN;
-    for (i = 0; i < num_pairs; i++) {
-        double x = (double)scores[2 * i] - (double)scores[2 * i + 1];
-        double d = -1 / (1 + exp(x)) / num_pairs;
-        loss += (x > 0 ? log1p(exp(-x)) : log1p(exp(x)) - x) / num_pairs;
-        if (!dscores) continue;
-        dscores[2 * i] = (float)d;
-        dscores[2 * i + 1] = (float)-d;
-    }
-    return loss;
-}
-
-static int grpo__need_reward_model(grpo *g) {
-    if (g->config.model.num_labels) return GRPO_OK;
-    return grpo__fail(g, GRPO_BAD_INPUT, "this is no reward model: model.num_labels is 0");
-}
-
-/* Scores of the sequences of prompts [first, end) of the batch, at its last token each. */
-static int grpo__score_batch(grpo *g, float *scores) {
-    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo__found to = { NULL, NULL, NULL, NULL };
-    way.scores = 1;
-    to.values = scores;
-    return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
-}
-
-static int grpo__place_pairs(grpo *g, const grpo_preference *pairs, int num_pairs) {
-    grpo_batch *b = &g->batch;
-    int i, code = GRPO_OK;
-    if (num_pairs < 1 || num_pairs > g->machinery->max_sequences / 2)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%d pairs; 1 to %d fit", num_pairs,
-                          g->machinery->max_sequences / 2);
-    b->num_prompts = num_pairs;
-    b->group_size = 2;
-    b->num_sequences = 2 * num_pairs;
-    b->prompt_offsets[0] = b->offsets[0] = 0;
-    for (i = 0; i < num_pairs && !code; i++) {
-        code = grpo__add_prompt(g, &pairs[i].prompt, i);
-        if (!code) code = grpo__place(g, 2 * i, &pairs[i].chosen);
-        if (!code) code = grpo__place(g, 2 * i + 1, &pairs[i].rejected);
-    }
-    return code ? code : grpo__check_groups(g, 1);
-}
-
-/* The gradient of the pairs that the batch holds, in micro-batches; their loss and order. */
-static int grpo__preference_gradient(grpo *g, double *loss, double *accuracy) {
-    struct grpo__machinery *w = g->machinery;
-    grpo__way way = grpo__way_of(GRPO__KEEP, 0);
-    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
-    int p, next, i, n, pairs = g->batch.num_prompts, code = GRPO_OK;
-    way.scores = 1;
-    now.values = w->new_values; d.values = w->new_dvalues;
-    *loss = *accuracy = 0;
-    for (p = 0; p < pairs && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, pairs, &next, &way);
-        code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
-        if (code) break;
-        n = next - p;
-        *loss += grpo_preference_loss(n, w->new_values + 2 * p, w->new_dvalues + 2 * p) * n / pairs;
-        for (i = 2 * p; i < 2 * next; i++) {
-            w->new_dvalues[i] *= (float)n / (float)pairs;
-            if (i % 2) *accuracy += (w->new_values[i - 1] > w->new_values[i]) / (double)pairs;
-        }
-        code = grpo__pass_backward(g, &pass, &d);
-    }
-    if (!code && !grpo__finite(*loss))
-        code = grpo__fail(g, GRPO_NONFINITE, "a score is not finite");
-    if (code) grpo__clear_gradient(g);
-    return code;
-}
-
-int grpo_train_preferences(grpo *g, const grpo_preference *pairs, int num_pairs,
-                           float learning_rate, double *loss, double *accuracy) {
-    double found = 0, right = 0;
-    int code = grpo__enter(g, "grpo_train_preferences", pairs != NULL, GRPO__EMPTY);
-    if (!code) code = grpo__need_reward_model(g);
-    if (code) return code;
-    g->machinery->stage = GRPO__EMPTY;
-    code = grpo__place_pairs(g, pairs, num_pairs);
-    if (!code) code = grpo__preference_gradient(g, &found, &right);
-    if (!code) code = grpo_optimize(g, learning_rate, NULL);
-    if (!code && loss) *loss = found;
-    if (!code && accuracy) *accuracy = right;
-    return code;
-}
-
-/* Samples that follow each other and have the same prompt. */
-static int grpo__same_prompt(const grpo_sample *samples, int n) {
-    int i = 1;
-    while (i < n && samples[i].prompt_index == samples[0].prompt_index) i++;
-    return i;
-}
-
-/* As many whole groups of equal size as fit, at least one; returns the number of samples. */
-static int grpo__place_samples(grpo *g, const grpo_sample *samples, int n, int *code) {
-    grpo_batch *b = &g->batch;
-    int most = g->machinery->max_sequences, i = 0;
-    int G = grpo__min(grpo__same_prompt(samples, n), most);
-    b->group_size = G;
-    b->num_prompts = 0;
-    b->prompt_offsets[0] = b->offsets[0] = 0;
-    do {
-        grpo_prompt prompt = grpo_question(NULL, NULL);
-        int end = i + G;
-        prompt.tokens = samples[i].prompt_tokens;
-        prompt.num_tokens = samples[i].num_prompt_tokens;
-        *code = grpo__add_prompt(g, &prompt, b->num_prompts);
-        for (; i < end && !*code; i++) {
-            grpo_completion completion = { NULL, NULL, 0, NULL, 0 };
-            completion.tokens = samples[i].tokens;
-            completion.num_tokens = samples[i].num_tokens;
-            *code = grpo__place(g, i, &completion);
-        }
-        b->num_prompts++;
-    } while (!*code && i + G <= n && i + G <= most && grpo__same_prompt(samples + i, n - i) == G);
-    b->num_sequences = i;
-    if (!*code) *code = grpo__check_groups(g, 1);
-    return i;
-}
-
-int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *user) {
-    grpo *g = (grpo *)user;
-    int i, placed, code = grpo__enter(g, "grpo_reward_model", samples && rewards && n >= 0,
-                                      GRPO__EMPTY);
-    if (!code) code = grpo__need_reward_model(g);
-    if (code) return code;
-    g->machinery->stage = GRPO__EMPTY;
-    for (i = 0; i < n && !code; i += placed) {
-        placed = grpo__place_samples(g, samples + i, n - i, &code);
-        if (!code) code = grpo__score_batch(g, rewards + i);
-    }
-    return code;
-}
-
-/* ----------------------------------------------------------------------------------- >>files --
+/* ---------------------------------------------------------------------------------- >>files --
  * Metrics, JSON, config.json, safetensors, checkpoints. A file is written whole or not at all: to
  * NAME.tmp, forced to the disk, then renamed to NAME. It is read to its last byte and found good
  * before the first weight moves, and then read again: a model may fill the memory, so there is no
  * second copy of it. After a failure a code is set, and what follows does nothing. */
+
+/* Files beyond ISO C: a folder, data on the disk, a name taken over. 0 on success. */
+
+#ifndef _WIN32
+#define grpo__fopen fopen
+#define grpo__remove remove
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#if defined(__STRICT_ANSI__) && !defined(__cplusplus)
+#ifndef fsync                       /* hidden by -std=c99 */
+int fsync(int descriptor);
+#endif
+#ifndef fileno
+int fileno(FILE *file);
+#endif
+#endif
+static int grpo__is_other(const char *path) {                 /* a pipe, a device, a folder      */
+    struct stat found;
+    return !stat(path, &found) && !S_ISREG(found.st_mode);
+}
+static void grpo__make_folder(const char *path) { mkdir(path, 0777); }
+static int grpo__sync(FILE *file) { return fsync(fileno(file)); }
+static int grpo__replace(const char *from, const char *to) { return rename(from, to); }
+static int grpo__sync_folder(const char *path) {              /* so that renames survive too     */
+    FILE *folder = fopen(path, "rb");
+    int bad = !folder || (grpo__sync(folder) && errno != EINVAL);     /* EINVAL: there it cannot */
+    if (folder) fclose(folder);
+    return bad;
+}
+#elif defined(_WIN32)
+static int grpo__is_other(const char *path) { (void)path; return 0; }
+/* Names are UTF-8 as everywhere; Windows takes them in UTF-16. What is no name becomes "". */
+static const wchar_t *grpo__wide(const char *path, wchar_t *wide) {
+    if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, GRPO__PATH)) *wide = 0;
+    return wide;
+}
+static FILE *grpo__fopen(const char *path, const char *mode) {
+    wchar_t wide[GRPO__PATH], how[] = { (wchar_t)mode[0], 'b', 0 };
+    return _wfopen(grpo__wide(path, wide), how);
+}
+static int grpo__remove(const char *path) {
+    wchar_t wide[GRPO__PATH];
+    return _wremove(grpo__wide(path, wide));
+}
+static void grpo__make_folder(const char *path) {
+    wchar_t wide[GRPO__PATH];
+    _wmkdir(grpo__wide(path, wide));
+}
+static int grpo__sync(FILE *file) { return _commit(_fileno(file)); }
+static int grpo__sync_folder(const char *path) { (void)path; return 0; }
+static int grpo__replace(const char *from, const char *to) {
+    wchar_t wide[2][GRPO__PATH];
+    if (MoveFileExW(grpo__wide(from, wide[0]), grpo__wide(to, wide[1]),
+                    MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 0;
+    errno = EACCES;                 /* to say something: Windows has numbers of its own          */
+    return -1;
+}
+#else
+static int grpo__is_other(const char *path) { (void)path; return 0; }
+static void grpo__make_folder(const char *path) { (void)path; }
+static int grpo__sync(FILE *file) { (void)file; return 0; }
+static int grpo__sync_folder(const char *path) { (void)path; return 0; }
+static int grpo__replace(const char *from, const char *to) { remove(to); return rename(from, to); }
+#endif
 
 enum { GRPO__NAME = 160 };
 
@@ -9695,7 +9725,7 @@ int grpo_save(grpo *g, const char *folder, int flags) {
     return code;
 }
 
-/* -------------------------------------------------------------------------------- >>selftest --
+/* ------------------------------------------------------------------------------- >>selftest --
  * Finite differences: (L(x + h) - L(x - h)) / 2h against what backward says, where L weighs the
  * outputs with fixed random numbers. First each operation alone, then the whole graph. */
 enum { GRPO__T_FLOATS = 8192 };     /* at most, of inputs and of weights                         */
@@ -10085,3 +10115,54 @@ int grpo_selftest(const grpo_config *config) {
 #pragma GCC pop_options
 #endif
 #endif /* GRPO_IMPLEMENTATION */
+
+/* ============================================================================================
+ *
+ *   V   LICENCE
+ *
+ * ============================================================================================
+ *
+ * grpo.h and all files that come with it are available under two licences. Choose whichever you
+ * prefer.
+ *
+ * ------------------------------------------------------------------------------------------------
+ * ALTERNATIVE A - MIT License
+ *
+ * Copyright (c) 2026 the grpo.h authors
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+ * associated documentation files (the "Software"), to deal in the Software without restriction,
+ * including without limitation the rights to use, copy, modify, merge, publish, distribute,
+ * sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+ * furnished to do so, subject to the following conditions:
+ *
+ * The above copyright notice and this permission notice shall be included in all copies or
+ * substantial portions of the Software.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+ * NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+ * NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
+ * DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+ * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+ *
+ * ------------------------------------------------------------------------------------------------
+ * ALTERNATIVE B - Public Domain (www.unlicense.org)
+ *
+ * This is free and unencumbered software released into the public domain.
+ *
+ * Anyone is free to copy, modify, publish, use, compile, sell, or distribute this software, either
+ * in source code form or as a compiled binary, for any purpose, commercial or non-commercial, and
+ * by any means.
+ *
+ * In jurisdictions that recognize copyright laws, the author or authors of this software dedicate
+ * any and all copyright interest in the software to the public domain. We make this dedication for
+ * the benefit of the public at large and to the detriment of our heirs and successors. We intend
+ * this dedication to be an overt act of relinquishment in perpetuity of all present and future
+ * rights to this software under copyright law.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+ * NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+ * NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+ * LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+ * CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+ */
