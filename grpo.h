@@ -668,14 +668,22 @@ GRPO_API int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
 
 /* ------------------------------------------------------------------------------------ policy */
 enum { GRPO_POLICY, GRPO_REFERENCE };
-/* Log-probs (and entropies, may be NULL) of the batch's tokens under a model, renormalised over
- * the set of tokens that each was sampled from. [offsets[num_sequences]] each. */
-GRPO_API int grpo_forward(grpo *g, int model, float *logprobs, float *entropies);
-/* Runs the forward again, then adds to the gradient of the weights: sum over tokens of
- * dlogprobs * dlogprob/dweights + dentropies * dentropy/dweights; dentropies may be NULL (an
- * entropy bonus has the constant -entropy_coef / number of tokens that count).
- * [offsets[num_sequences]] each. */
-GRPO_API int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies);
+/* What a model says of each token of the batch, or the gradient with respect to it. Packed like
+ * batch.tokens, [offsets[num_sequences]] each; NULL: not wanted. */
+typedef struct grpo_per_token {
+    float *logprobs;                /* log pi of the token, among those it could be sampled from */
+    float *entropies;               /* of that distribution, in nats                             */
+    float *kl;                      /* exact KL(pi || pi_ref) there, in nats: GRPO_KL_FULL alone */
+    float *values;                  /* V before the token: of a model with a scalar head         */
+} grpo_per_token;
+/* The batch's tokens under a model. GRPO_BAD_INPUT: nothing is wanted, or the model has no such
+ * thing: no LM head, no scalar head, no memory for exact KL; the reference knows logprobs and
+ * entropies alone. */
+GRPO_API int grpo_forward(grpo *g, int model, const grpo_per_token *to);
+/* Runs the policy's forward again, then adds to the gradient of its weights: the sum over tokens,
+ * and over what is not NULL, of gradient * d(what grpo_forward() finds)/d(weights). Refused where
+ * grpo_forward() is. (An entropy bonus has the constant -entropy_coef / tokens that count.) */
+GRPO_API int grpo_backward(grpo *g, const grpo_per_token *gradient);
 /* Clip the gradient, let AdamW move the weights, clear the gradient. GRPO_NONFINITE: the gradient
  * was not finite, it was cleared and nothing moved. grad_norm (before clipping) may be NULL. */
 GRPO_API int grpo_optimize(grpo *g, float learning_rate, double *grad_norm);
@@ -3297,18 +3305,16 @@ static void grpo__gather_up(grpo *g, const grpo__pass *pass, const float *from, 
                                   (size_t)pass->targets.num_rows * sizeof(float));
 }
 
-/* Per token, packed: what a pass finds, and the gradients with which it goes back. NULL: not asked
- * for. */
-typedef struct grpo__found { float *logprobs, *entropies, *kl, *values; } grpo__found;
-
-static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass, const grpo__found *to) {
+static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
+                              const grpo_per_token *to) {
     struct grpo__machinery *w = g->machinery;
     grpo__weights weights = grpo__model(g, model);
     int i;
     if (to->kl) grpo__pass_reference(g, pass);
     grpo__pass_hidden(g, model, pass);
-    if (to->logprobs) {
+    if (to->logprobs || to->entropies || to->kl)
         grpo__head_forward(g, &weights, pass, to->kl != NULL);
+    if (to->logprobs) {
         w->backend->download(w->context, w->exchange, w->logprobs,
                              (size_t)pass->num_targets * sizeof(float));
         for (i = 0; i < pass->num_targets; i++) to->logprobs[w->map[i]] = w->exchange[i];
@@ -3323,14 +3329,15 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass, const 
 }
 
 /* The gradient of a pass whose forward has just been run, or whose rows sampling kept. */
-static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo__found *d) {
+static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_token *d) {
     struct grpo__machinery *w = g->machinery;
     int i;
     if (pass->kept) grpo__recall_hidden(g, pass);
     if (d->entropies) grpo__gather_up(g, pass, d->entropies, w->dentropies);
     if (d->kl) grpo__gather_up(g, pass, d->kl, w->dkl);
-    if (d->logprobs) {
-        for (i = 0; i < pass->num_targets; i++) w->exchange[i] = d->logprobs[w->map[i]];
+    if (grpo__has_lm_head(&g->config.model)) {
+        for (i = 0; i < pass->num_targets; i++)
+            w->exchange[i] = d->logprobs ? d->logprobs[w->map[i]] : 0;
         w->backend->upload(w->context, w->dlogprobs, w->exchange,
                            (size_t)pass->num_targets * sizeof(float));
         grpo__head_backward(g, pass, d->entropies != NULL, d->kl != NULL);
@@ -3344,7 +3351,7 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo__foun
 }
 
 /* Forward over the whole batch. */
-static int grpo__batch_forward(grpo *g, int model, const grpo__way *way, const grpo__found *to) {
+static int grpo__batch_forward(grpo *g, int model, const grpo__way *way, const grpo_per_token *to) {
     int p, next, code = GRPO_OK;
     for (p = 0; p < g->batch.num_prompts && !code; p = next) {
         grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, way);
@@ -3353,27 +3360,47 @@ static int grpo__batch_forward(grpo *g, int model, const grpo__way *way, const g
     return code;
 }
 
-int grpo_forward(grpo *g, int model, float *logprobs, float *entropies) {
-    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo__found to = { NULL, NULL, NULL, NULL };
-    int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
-    int code = grpo__enter(g, "grpo_forward", logprobs && known, GRPO__ROLLED);
-    if (!code && model == GRPO_REFERENCE && !g->batch.ref_logprobs)
-        code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_forward: there is no reference: beta was 0");
-    to.logprobs = logprobs; to.entropies = entropies;
-    return code ? code : grpo__batch_forward(g, model, &way, &to);
+/* Has the model what is wanted per token? */
+static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x) {
+    const grpo_model_config *m = &g->config.model;
+    if (model == GRPO_REFERENCE && !g->batch.ref_logprobs)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no reference: beta was 0", what);
+    if (model == GRPO_REFERENCE && (x->kl || x->values))
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: kl and values are the policy's", what);
+    if ((x->logprobs || x->entropies || x->kl) && !grpo__has_lm_head(m))
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no LM head (model.num_labels is 1), only "
+                          "values", what);
+    if (x->kl && !g->machinery->ref_hidden)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: exact KL needs memory: set objective.kl full, and "
+                          "beta above 0, before grpo_new()", what);
+    if (x->values && !grpo__has_score(m))
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no scalar head: set model.value_head or "
+                          "num_labels to 1 before grpo_new()", what);
+    return GRPO_OK;
 }
 
-int grpo_backward(grpo *g, const float *dlogprobs, const float *dentropies) {
-    int p, next, code = grpo__enter(g, "grpo_backward", dlogprobs != NULL, GRPO__ROLLED);
+static int grpo__wanted(const grpo_per_token *x) {
+    return x && (x->logprobs || x->entropies || x->kl || x->values);
+}
+
+int grpo_forward(grpo *g, int model, const grpo_per_token *to) {
+    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
+    int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
+    int code = grpo__enter(g, "grpo_forward", grpo__wanted(to) && known, GRPO__ROLLED);
+    if (!code) code = grpo__check_per_token(g, "grpo_forward", model, to);
+    return code ? code : grpo__batch_forward(g, model, &way, to);
+}
+
+int grpo_backward(grpo *g, const grpo_per_token *gradient) {
+    int p, next, code = grpo__enter(g, "grpo_backward", grpo__wanted(gradient), GRPO__ROLLED);
     grpo__way way = grpo__way_of(GRPO__KEEP, code ? 0 : g->machinery->kept_valid);
-    grpo__found d = { NULL, NULL, NULL, NULL };
+    if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, gradient);
     if (code) return code;
-    d.logprobs = (float *)(uintptr_t)dlogprobs; d.entropies = (float *)(uintptr_t)dentropies;
     for (p = 0; p < g->batch.num_prompts && !code; p = next) {
         grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, &way);
+        if (gradient->kl) grpo__pass_reference(g, &pass);
         if (!way.recall) grpo__pass_hidden(g, GRPO_POLICY, &pass);
-        code = grpo__pass_backward(g, &pass, &d);
+        code = grpo__pass_backward(g, &pass, gradient);
     }
     return code;
 }
@@ -3868,14 +3895,16 @@ static int grpo__resample(grpo *g) {
 static int grpo__measure_kl(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     grpo__way way = grpo__way_of(w->kept_valid ? GRPO__KEEP : GRPO__SCORE, w->kept_valid);
-    grpo__found to = { NULL, NULL, NULL, NULL };
+    grpo_per_token to = { NULL, NULL, NULL, NULL };
     to.logprobs = w->new_logprobs; to.kl = g->batch.kl;
     return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
 }
 
 int grpo_score(grpo *g) {
+    grpo_per_token reference = { NULL, NULL, NULL, NULL };
     int code = grpo__enter(g, "grpo_score", 1, GRPO__ROLLED), equal;
     if (code) return code;
+    reference.logprobs = g->batch.ref_logprobs;
     if (g->config.num_rewards == 0)
         code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
                           "grpo_new()");
@@ -3883,7 +3912,7 @@ int grpo_score(grpo *g) {
     if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE) code = grpo__resample(g);
     if (!code) code = grpo__find_equal_groups(g, &equal);
     if (!code && g->batch.ref_logprobs)
-        code = grpo_forward(g, GRPO_REFERENCE, g->batch.ref_logprobs, NULL);
+        code = grpo_forward(g, GRPO_REFERENCE, &reference);
     if (!code && g->batch.kl) code = grpo__measure_kl(g);
     g->machinery->stage = code ? GRPO__EMPTY : GRPO__SCORED;
     return code;
@@ -4468,7 +4497,7 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
     int exact = w->new_kl && o->kl == GRPO_KL_FULL && o->beta > 0 && !o->kl_in_reward;
     int values = g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE;
     grpo__way way = grpo__way_of(GRPO__KEEP, w->kept_valid);
-    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
     grpo_sequences s = grpo__now(g);
     grpo__pass pass;
     way.skip = w->idle;
@@ -4729,9 +4758,11 @@ static void grpo__unfiltered(grpo *g, float temperature) {
 static int grpo__weigh(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
+    grpo_per_token now = { NULL, NULL, NULL, NULL };
     int i, L = g->config.max_completion_length, code;
+    now.logprobs = b->logprobs; now.entropies = b->entropies;
     g->machinery->stage = GRPO__ROLLED;
-    code = grpo_forward(g, GRPO_POLICY, b->logprobs, b->entropies);
+    code = grpo_forward(g, GRPO_POLICY, &now);
     for (i = 0; i < b->num_sequences; i++) {
         size_t to = grpo__size(i, L), from = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
         memcpy(w->drawn_tokens + to, b->tokens + from, n * sizeof(int));
@@ -5321,7 +5352,7 @@ static int grpo__lend_batch(grpo *critic, const grpo *g) {
 int grpo_values(grpo *critic, const grpo *g, float *values) {
     grpo_batch own;
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo__found to = { NULL, NULL, NULL, NULL };
+    grpo_per_token to = { NULL, NULL, NULL, NULL };
     int code = grpo__enter(critic, "grpo_values", g && values, GRPO__EMPTY);
     if (code) return code;
     if ((code = grpo__enter(g, "grpo_values", 1, GRPO__ROLLED)) != GRPO_OK)
@@ -5400,7 +5431,7 @@ static int grpo__critic_gradient(grpo *critic, const grpo *g, int first, int end
     struct grpo__machinery *w = critic->machinery;
     const grpo_batch *b = &critic->batch;
     grpo__way way = grpo__way_of(GRPO__KEEP, 0);
-    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
     int p, next, code = GRPO_OK, G = b->group_size;
     now.values = w->new_values; d.values = w->new_dvalues;
     for (p = first; p < end && !code; p = next) {
@@ -5463,7 +5494,7 @@ static int grpo__need_reward_model(grpo *g) {
 /* Scores of the sequences of prompts [first, end) of the batch, at its last token each. */
 static int grpo__score_batch(grpo *g, float *scores) {
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo__found to = { NULL, NULL, NULL, NULL };
+    grpo_per_token to = { NULL, NULL, NULL, NULL };
     way.scores = 1;
     to.values = scores;
     return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
@@ -5491,7 +5522,7 @@ static int grpo__place_pairs(grpo *g, const grpo_preference *pairs, int num_pair
 static int grpo__preference_gradient(grpo *g, double *loss, double *accuracy) {
     struct grpo__machinery *w = g->machinery;
     grpo__way way = grpo__way_of(GRPO__KEEP, 0);
-    grpo__found now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
     int p, next, i, n, pairs = g->batch.num_prompts, code = GRPO_OK;
     way.scores = 1;
     now.values = w->new_values; d.values = w->new_dvalues;
@@ -9983,7 +10014,7 @@ static double grpo__graph_loss(grpo *g) {
     const grpo_objective *o = &g->config.objective;
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     grpo_sequences s = grpo__now(g);
-    grpo__found to = { w->new_logprobs, w->new_entropies, w->new_kl, w->new_values };
+    grpo_per_token to = { w->new_logprobs, w->new_entropies, w->new_kl, w->new_values };
     double loss;
     if (grpo__batch_forward(g, GRPO_POLICY, &way, &to)) return NAN;
     loss = grpo_loss(o, &s, NULL, NULL, NULL);

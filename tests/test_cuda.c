@@ -846,10 +846,12 @@ static void train(run *r, grpo_config c, int steps) {
     r->same = 1;
     for (r->steps = 0; r->steps < steps && !code; r->steps++) {
         grpo_metrics m;
+        grpo_per_token to = { NULL, NULL, NULL, NULL };
         float *now;
         code = grpo_rollout(g, prompts, c.num_prompts);
         now = zeros((size_t)g->batch.offsets[g->batch.num_sequences]);
-        if (!code) code = grpo_forward(g, GRPO_POLICY, now, NULL);
+        to.logprobs = now;
+        if (!code) code = grpo_forward(g, GRPO_POLICY, &to);
         for (t = 0; !code && t < g->batch.offsets[g->batch.num_sequences]; t++)
             r->same &= now[t] == g->batch.logprobs[t];
         free(now);

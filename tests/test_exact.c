@@ -209,6 +209,7 @@ static void test_idle(void)
         grpo *g;
         size_t i, bad = 0;
         float *gradient;
+        grpo_per_token d = { NULL, NULL, NULL, NULL };
         c.objective.beta = 0;
         c.rewards[0].function = not_nine;
         if (!kept) c.rollout_batch_prompts = 2;
@@ -225,7 +226,8 @@ static void test_idle(void)
         CHECK(g->machinery->idle[2] == 1, "the group of equal rewards is not idle");
         memcpy(gradient, g->machinery->gradient, g->num_parameters * sizeof(float));
         grpo__clear_gradient(g);
-        CHECK(!grpo_backward(g, g->machinery->new_dlogprobs, NULL), "%s", grpo_error(g));
+        d.logprobs = g->machinery->new_dlogprobs;
+        CHECK(!grpo_backward(g, &d), "%s", grpo_error(g));
         for (i = 0; i < g->num_parameters; i++) bad += gradient[i] != g->machinery->gradient[i];
         CHECK(!bad, "kept %d: %d elements of the gradient differ", kept, (int)bad);
         grpo__clear_gradient(g);
@@ -276,6 +278,7 @@ static void test_sampler_is_trainer(void)
         grpo_config c = small_config();
         grpo_prompt prompts[PROMPTS];
         float logprobs[PROMPTS * GROUP * LENGTH], entropies[PROMPTS * GROUP * LENGTH];
+        const grpo_per_token to = { logprobs, entropies, NULL, NULL };
         grpo_metrics m;
         size_t n;
         grpo *g;
@@ -289,11 +292,11 @@ static void test_sampler_is_trainer(void)
         if (!g) continue;
         grpo_set_reference(g, 1.0f);
         CHECK(!grpo_rollout(g, prompts, PROMPTS), "%s", grpo_error(g));
-        CHECK(!grpo_forward(g, GRPO_POLICY, logprobs, entropies), "%s", grpo_error(g));
+        CHECK(!grpo_forward(g, GRPO_POLICY, &to), "%s", grpo_error(g));
         n = (size_t)g->batch.offsets[g->batch.num_sequences] * sizeof(float);
         CHECK(!memcmp(logprobs, g->batch.logprobs, n), "setting %d: log-probs differ", (int)i);
         CHECK(!memcmp(entropies, g->batch.entropies, n), "setting %d: entropies differ", (int)i);
-        CHECK(!grpo_forward(g, GRPO_REFERENCE, logprobs, NULL)
+        CHECK(!grpo_forward(g, GRPO_REFERENCE, &to)
               && !memcmp(logprobs, g->batch.logprobs, n), "setting %d: reference differs", (int)i);
         CHECK(!grpo_score(g) && !grpo_advantage(g) && !grpo_update(g, &m), "%s", grpo_error(g));
         CHECK(m.ratio_mean == 1 && m.ratio_max == 1, "setting %d: ratio %.9g", (int)i, m.ratio_max);
@@ -344,16 +347,22 @@ static void test_order_and_replay(void)
     grpo_free(alone);
 }
 
-/* grpo_step() is nothing but its parts; and they may be taken further apart still. */
-static void test_unrolled(void)
+/* grpo_step() is nothing but its parts; and they may be taken further apart still: log-probs alone,
+ * or exact KL and entropy with their gradients too. */
+static void test_unrolled(int full)
 {
+    enum { MOST = PROMPTS * GROUP * LENGTH };
     grpo_config c = small_config();
-    grpo *whole = grpo_new(&c), *parts = grpo_new(&c);
+    grpo *whole, *parts;
     grpo_prompt prompts[PROMPTS];
     grpo_metrics m;
-    float logprobs[PROMPTS * GROUP * LENGTH], d[PROMPTS * GROUP * LENGTH], *a, *b;
+    float logprobs[MOST], entropies[MOST], kl[MOST], d[MOST], dentropies[MOST], dkl[MOST], *a, *b;
+    const grpo_per_token now = { logprobs, full ? entropies : NULL, full ? kl : NULL, NULL };
+    const grpo_per_token gradient = { d, full ? dentropies : NULL, full ? dkl : NULL, NULL };
     double loss = 0, norm;
-    int step;
+    int step, t;
+    if (full) grpo_objective_set(&c.objective, "kl=full beta=0.1 entropy_coef=0.02", NULL);
+    whole = grpo_new(&c); parts = grpo_new(&c);
     CHECK(whole && parts, "%s", c.error);
     if (!whole || !parts) return;
     make_prompts(prompts, NULL);
@@ -362,10 +371,14 @@ static void test_unrolled(void)
         CHECK(!grpo_step(whole, prompts, PROMPTS, &m), "%s", grpo_error(whole));
         CHECK(!grpo_rollout(parts, prompts, PROMPTS) && !grpo_score(parts)
               && !grpo_advantage(parts), "%s", grpo_error(parts));
-        CHECK(!grpo_forward(parts, GRPO_POLICY, logprobs, NULL), "%s", grpo_error(parts));
+        CHECK(!grpo_forward(parts, GRPO_POLICY, &now), "%s", grpo_error(parts));
         s = grpo_batch_sequences(parts, logprobs);
-        loss = grpo_loss(&c.objective, &s, d, NULL, NULL);
-        CHECK(!grpo_backward(parts, d, NULL), "%s", grpo_error(parts));
+        if (full) { s.kl = kl; s.entropies = entropies; }
+        loss = grpo_loss(&c.objective, &s, d, full ? dkl : NULL, NULL);
+        for (t = 0; t < MOST; t++)
+            dentropies[t] = -c.objective.entropy_coef
+                          / (float)parts->batch.offsets[parts->batch.num_sequences];
+        CHECK(!grpo_backward(parts, &gradient), "%s", grpo_error(parts));
         CHECK(!grpo_optimize(parts, c.learning_rate, &norm), "%s", grpo_error(parts));
         CHECK(loss == m.loss && norm == m.grad_norm, "step %d: loss %g, %g", step, loss, m.loss);
     }
@@ -596,7 +609,8 @@ int main(void)
     for (widest = 32; widest >= 8; widest /= 2) test_matmul(widest);
     test_sampler_is_trainer();
     test_order_and_replay();
-    test_unrolled();
+    test_unrolled(0);
+    test_unrolled(1);
     test_splits();
     test_budget();
     test_idle();

@@ -172,12 +172,13 @@ static void test_calls(void)
     grpo_evaluation e;
     char text[64];
     float x[64];
+    const grpo_per_token tokens = { x, x, NULL, NULL };
     grpo *g = grpo_new(&c);
     CHECK(g != NULL, "%s", c.error);
     prompts_of(p);
     CHECK(grpo_score(g) == GRPO_BAD_INPUT && grpo_advantage(g) == GRPO_BAD_INPUT
-          && grpo_update(g, NULL) == GRPO_BAD_INPUT && grpo_forward(g, 0, x, x) == GRPO_BAD_INPUT
-          && grpo_backward(g, x, x) == GRPO_BAD_INPUT, "calls out of order must be refused");
+          && grpo_update(g, NULL) == GRPO_BAD_INPUT && grpo_forward(g, 0, &tokens) == GRPO_BAD_INPUT
+          && grpo_backward(g, &tokens) == GRPO_BAD_INPUT, "calls out of order must be refused");
     CHECK(grpo_step(g, p, 0, NULL) == GRPO_BAD_INPUT && grpo_step(g, p, 3, NULL) == GRPO_BAD_INPUT,
           "0 or 3 prompts where 2 fit");
     bad = grpo_question("xyz", NULL);
@@ -267,6 +268,7 @@ static void test_nan(void)
     grpo_config c = tiny();
     grpo_prompt p[2];
     grpo_metrics metrics;
+    grpo_per_token gradient = { NULL, NULL, NULL, NULL };
     float *before, *after;
     size_t bytes, i;
     int t;
@@ -317,7 +319,8 @@ static void test_nan(void)
     download(g, before);
     for (t = 0; t < g->batch.offsets[g->batch.num_sequences]; t++)
         g->machinery->new_dlogprobs[t] = INFINITY;
-    CHECK(!grpo_backward(g, g->machinery->new_dlogprobs, NULL), "%s", grpo_error(g));
+    gradient.logprobs = g->machinery->new_dlogprobs;
+    CHECK(!grpo_backward(g, &gradient), "%s", grpo_error(g));
     CHECK(grpo_optimize(g, 0.1f, NULL) == GRPO_NONFINITE && strstr(grpo_error(g), "gradient of"),
           "the culprit must be named: %s", grpo_error(g));
     download(g, after);

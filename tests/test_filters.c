@@ -331,11 +331,13 @@ static void test_rollouts(void)
     entropies = logprobs + 64;
     for (i = 0; i < sizeof settings / sizeof *settings; i++) {
         grpo_metrics m;
+        grpo_per_token to = { NULL, NULL, NULL, NULL };
         g->config.sampling = settings[i];
         CHECK(!grpo_rollout(g, prompts, 2), "top_p %.9g: %s", (double)settings[i].top_p,
               grpo_error(g));
         n = (size_t)g->batch.offsets[8];
-        CHECK(!grpo_forward(g, GRPO_POLICY, logprobs, entropies), "%s", grpo_error(g));
+        to.logprobs = logprobs; to.entropies = entropies;
+        CHECK(!grpo_forward(g, GRPO_POLICY, &to), "%s", grpo_error(g));
         CHECK(!memcmp(logprobs, g->batch.logprobs, n * sizeof(float))
               && !memcmp(entropies, g->batch.entropies, n * sizeof(float)),
               "top_p %.9g: sampler and trainer differ", (double)settings[i].top_p);

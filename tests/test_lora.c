@@ -107,6 +107,7 @@ static void adopt(grpo *to, const grpo *from) {
 static void test_invariants(void) {
     grpo *plain = create_on_base(config(0)), *g = create_on_base(config(6));
     float *x = (float *)malloc(4096), *y = (float *)malloc(4096);
+    const grpo_per_token to_x = { x, NULL, NULL, NULL }, to_y = { y, NULL, NULL, NULL };
     float *before = frozen(g), *after, *loaded = frozen(plain);
     grpo_metrics m;
     int step;
@@ -125,12 +126,12 @@ static void test_invariants(void) {
               m.ratio_max);
     }
     CHECK(m.kl > 0, "the policy has moved: KL is %g", m.kl);
-    CHECK(!grpo_rollout(g, sums, 4) && !grpo_forward(g, GRPO_POLICY, x, NULL), "%s", grpo_error(g));
+    CHECK(!grpo_rollout(g, sums, 4) && !grpo_forward(g, GRPO_POLICY, &to_x), "%s", grpo_error(g));
     CHECK(!memcmp(x, g->batch.logprobs, (size_t)count(g) * sizeof *x),
           "the trainer's log-probs are the sampler's");
-    CHECK(!grpo_forward(g, GRPO_REFERENCE, x, NULL), "%s", grpo_error(g));
+    CHECK(!grpo_forward(g, GRPO_REFERENCE, &to_x), "%s", grpo_error(g));
     adopt(plain, g);
-    CHECK(!grpo_forward(plain, GRPO_POLICY, y, NULL)
+    CHECK(!grpo_forward(plain, GRPO_POLICY, &to_y)
           && furthest(x, y, (size_t)count(g)) == 0, "the reference is the model");
     after = frozen(g);
     CHECK(!memcmp(before, after, g->num_parameters * sizeof *before), "frozen weights have moved");
@@ -164,6 +165,7 @@ static void test_splits(void) {
 static void test_gradients(void) {
     grpo *g = create_on_base(config(4)), *full;
     float d[256], scale = grpo__lora_scale(g);
+    const grpo_per_token gradient = { d, NULL, NULL, NULL };
     double worst = 0;
     int i, a;
     for (i = 0; i < 4; i++) grpo_step(g, sums, 4, NULL);
@@ -176,7 +178,7 @@ static void test_gradients(void) {
           "merged, log-probs are %g away",
           furthest(full->batch.logprobs, g->batch.logprobs, (size_t)count(g)));
     for (i = 0; i < count(g); i++) d[i] = grpo__normal(1, (uint64_t)i);
-    CHECK(!grpo_backward(g, d, NULL) && !grpo_backward(full, d, NULL), "backward");
+    CHECK(!grpo_backward(g, &gradient) && !grpo_backward(full, &gradient), "backward");
     for (a = 0; a < grpo__num_adapters(g); a++) {
         grpo__adapter at = grpo__adapter_at(g, a);
         grpo__matrix A = grpo__adapter_shape(g, at, 0), B = grpo__adapter_shape(g, at, 1);
@@ -301,6 +303,7 @@ static void test_files(void) {
     grpo_config c = config(0), again;
     grpo *g, *h, *plain = create_on_base(config(0));
     float *x, logprobs[256];
+    const grpo_per_token to = { logprobs, NULL, NULL, NULL };
     int step;
     c.lora.rank = 6; c.lora.alpha = 12; c.lora.targets = GRPO_LORA_ALL & ~GRPO_LORA_K;
     g = create_on_base(c);
@@ -316,7 +319,7 @@ static void test_files(void) {
     CHECK(grpo_load(plain, out) == GRPO_BAD_FILE && strstr(grpo_error(plain), "LoRA"), "%s",
           grpo_error(plain));
     CHECK(!grpo_load(h, base), "%s", grpo_error(h));
-    grpo_rollout(h, sums, 4); grpo_forward(h, GRPO_REFERENCE, logprobs, NULL);
+    grpo_rollout(h, sums, 4); grpo_forward(h, GRPO_REFERENCE, &to);
     CHECK(!memcmp(h->batch.logprobs, logprobs, (size_t)count(h) * sizeof(float)),
           "a model that is loaded begins without adapters");
     grpo_free(h);

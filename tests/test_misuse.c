@@ -44,6 +44,7 @@ static const grpo_completion said[6] = {
     { "a", NULL, 0, NULL, 0 }, { "b", NULL, 0, NULL, 0 }, { "c", NULL, 0, NULL, 0 },
     { "ab", NULL, 0, NULL, 0 }, { "bc", NULL, 0, NULL, 0 }, { "ca", NULL, 0, NULL, 0 } };
 static float per_token[64];
+static const grpo_per_token one_each = { per_token, NULL, NULL, NULL };
 static const grpo_sampling plain = { 1, 0, 1, 0 };
 
 enum { CALLS = 18 };
@@ -61,8 +62,8 @@ static int call(grpo *g, grpo *other, int which, const char **name)
     case 1: return grpo_score(g);
     case 2: return grpo_advantage(g);
     case 3: return grpo_update(g, NULL);
-    case 4: return grpo_forward(g, GRPO_POLICY, per_token, NULL);
-    case 5: return grpo_backward(g, per_token, NULL);
+    case 4: return grpo_forward(g, GRPO_POLICY, &one_each);
+    case 5: return grpo_backward(g, &one_each);
     case 6: return grpo_optimize(g, 0, NULL);
     case 7: return grpo_set_reference(g, 1);
     case 8: return grpo_adopt(g, prompts, 2, said);
@@ -235,6 +236,9 @@ static void test_object(void)
     grpo_prompt odd = prompts[0];
     grpo_completion wrong[6];
     const int tokens[4] = { 0, 1, 2, 4 }, below[1] = { -1 };
+    const grpo_per_token nothing = { NULL, NULL, NULL, NULL };
+    const grpo_per_token kl = { NULL, NULL, per_token, NULL };
+    const grpo_per_token values = { NULL, NULL, NULL, per_token };
     const char *name;
     int out[8], i;
     char text[64];
@@ -274,17 +278,22 @@ static void test_object(void)
     REFUSED_BY(g, grpo_score(g));
     REFUSED_BY(g, grpo_advantage(g));
     REFUSED_BY(g, grpo_update(g, &m));
-    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, per_token, NULL));
-    REFUSED_BY(g, grpo_backward(g, per_token, NULL));
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, &one_each));
+    REFUSED_BY(g, grpo_backward(g, &one_each));
     CHECK(!grpo_rollout(g, prompts, 2), "%s", grpo_error(g));
     REFUSED_BY(g, grpo_advantage(g));
-    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, NULL, NULL));
-    REFUSED_BY(g, grpo_forward(g, 2, per_token, NULL));
-    REFUSED_BY(g, grpo_forward(g, -1, per_token, NULL));
-    REFUSED_BY(g, grpo_backward(g, NULL, NULL));
-    REFUSED_BY(g, grpo_backward(g, NULL, per_token));
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, NULL));
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, &nothing));
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, &values));     /* no scalar head                 */
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, &kl));         /* no memory for it               */
+    REFUSED_BY(g, grpo_forward(g, 2, &one_each));
+    REFUSED_BY(g, grpo_forward(g, -1, &one_each));
+    REFUSED_BY(g, grpo_backward(g, NULL));
+    REFUSED_BY(g, grpo_backward(g, &nothing));
+    REFUSED_BY(g, grpo_backward(g, &values));
+    REFUSED_BY(g, grpo_backward(g, &kl));
     per_token[0] = (float)NAN;
-    CHECK(!grpo_backward(g, per_token, NULL) && grpo_optimize(g, 1, NULL) == GRPO_NONFINITE, "NaN");
+    CHECK(!grpo_backward(g, &one_each) && grpo_optimize(g, 1, NULL) == GRPO_NONFINITE, "NaN");
     per_token[0] = 0;
     CHECK(grpo_optimize(g, (float)NAN, NULL) == GRPO_NONFINITE, "a learning rate of NaN");
     REFUSED_BY(g, grpo_set_reference(g, (float)NAN));
