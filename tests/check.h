@@ -24,8 +24,7 @@ static int check_passed, check_failed;
     CHECK(fabs((double)(value) - (double)(expected)) <= (double)(tolerance),        \
           "got %.12g, expected %.12g", (double)(value), (double)(expected))
 
-static int check_finish(void)
-{
+static int check_finish(void) {
     printf("%d passed, %d failed\n", check_passed, check_failed);
     return check_failed != 0;
 }

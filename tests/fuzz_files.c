@@ -30,21 +30,18 @@ static char good_lora[2048];
 static size_t good_size, good_lora_size;
 static int config_is_good;
 
-static void need(int condition, const char *what)
-{
+static void need(int condition, const char *what) {
     if (condition) return;
     fprintf(stderr, "%s\n", what);
     abort();
 }
 
-static float no_reward(const grpo_sample *s, void *user)
-{
+static float no_reward(const grpo_sample *s, void *user) {
     (void)user;
     return (float)s->num_tokens;
 }
 
-static void write_file(const char *path, const void *data, size_t size)
-{
+static void write_file(const char *path, const void *data, size_t size) {
     FILE *file;
     remove(path);
     file = fopen(path, "wb");
@@ -52,21 +49,18 @@ static void write_file(const char *path, const void *data, size_t size)
 }
 
 /* Array i of what may change; NULL: there is none. */
-static float *array_of(const subject *s, int i)
-{
+static float *array_of(const subject *s, int i) {
     struct grpo__machinery *w = s->g->machinery;
     return i == 0 ? w->trained : i == 1 ? w->adam_m : i == 2 ? w->adam_v : w->reference;
 }
 
-static void download(const subject *s, float *const to[4])
-{
+static void download(const subject *s, float *const to[4]) {
     int i;
     for (i = 0; i < 4; i++)
         if (array_of(s, i)) memcpy(to[i], array_of(s, i), s->g->num_trained * sizeof(float));
 }
 
-static void upload(const subject *s)
-{
+static void upload(const subject *s) {
     int i;
     for (i = 0; i < 4; i++)
         if (array_of(s, i))
@@ -75,8 +69,7 @@ static void upload(const subject *s)
     if (s->g->machinery->reference) grpo__weights_changed(s->g, GRPO_REFERENCE);
 }
 
-static void make_subject(subject *s, grpo_config *c, const char *where)
-{
+static void make_subject(subject *s, grpo_config *c, const char *where) {
     int i;
     s->g = grpo_new(c);
     need(s->g != NULL, c->error);
@@ -90,8 +83,7 @@ static void make_subject(subject *s, grpo_config *c, const char *where)
 }
 
 /* The tensors of the object, by turns, into part0.safetensors and part1.safetensors. */
-static void write_parts(void)
-{
+static void write_parts(void) {
     int part, t, i;
     for (part = 0; part < 2; part++) {
         static char bytes[1 << 16];
@@ -116,8 +108,7 @@ static void write_parts(void)
     }
 }
 
-static void prepare(void)
-{
+static void prepare(void) {
     const char *where = getenv("TMPDIR");
     grpo_config c = grpo_defaults();
     FILE *file;
@@ -165,8 +156,7 @@ static void prepare(void)
     }
 }
 
-static void try_config(const uint8_t *data, size_t size)
-{
+static void try_config(const uint8_t *data, size_t size) {
     grpo_config c = grpo_defaults(), was = c;
     int code;
     write_file(config_path, data, size);
@@ -182,14 +172,12 @@ static void try_config(const uint8_t *data, size_t size)
     }
 }
 
-static int encode_nothing(void *tokenizer, const char *text, int *tokens, int capacity)
-{
+static int encode_nothing(void *tokenizer, const char *text, int *tokens, int capacity) {
     (void)tokenizer; (void)text; (void)tokens; (void)capacity;
     return 0;
 }
 
-static void try_generation(const uint8_t *data, size_t size)
-{
+static void try_generation(const uint8_t *data, size_t size) {
     grpo_config c = grpo_defaults(), was;
     int code, i;
     write_file(generation_path, data, size);
@@ -204,8 +192,7 @@ static void try_generation(const uint8_t *data, size_t size)
     remove(generation_path);
 }
 
-static void try_lora(const uint8_t *data, size_t size)
-{
+static void try_lora(const uint8_t *data, size_t size) {
     grpo_config c = grpo_defaults(), was = c;
     int code;
     write_file(lora_path, data, size);
@@ -222,8 +209,7 @@ static void try_lora(const uint8_t *data, size_t size)
 }
 
 static void try_archive(const subject *s, const char *path, int resume, const uint8_t *data,
-                        size_t size)
-{
+                        size_t size) {
     const char *where = s == &adapted ? adapters : path == index_path ? parts : folder;
     grpo *g = s->g;
     int code, i;
@@ -246,8 +232,7 @@ static void try_archive(const subject *s, const char *path, int resume, const ui
     memset(&g->state, 0, sizeof g->state);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!whole.g) prepare();
     if (!size) return 0;
     data++;
@@ -267,8 +252,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifdef FUZZ_STANDALONE
 /* A good file of each kind. */
-static void write_corpus(const char *to)
-{
+static void write_corpus(const char *to) {
     static uint8_t data[1 << 16];
     const char *index = "{\"weight_map\": {\"model.norm.weight\": \"part1.safetensors\"}}";
     const char *paths[8];
@@ -290,8 +274,7 @@ static void write_corpus(const char *to)
     }
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static uint8_t data[1 << 20];
     int i;
     if (argc == 3 && !strcmp(argv[1], "--corpus")) {

@@ -19,16 +19,14 @@ extern "C"
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Stops the run where an answer breaks its contract. */
-static void require(int holds, const char *what)
-{
+static void require(int holds, const char *what) {
     if (holds) return;
     fprintf(stderr, "broken: %s\n", what);
     abort();
 }
 
 /* A heap block of exactly the text's size, so that the sanitizer sees any step beyond it. */
-static char *copy_text(const uint8_t *data, size_t size)
-{
+static char *copy_text(const uint8_t *data, size_t size) {
     char *text = (char *)malloc(size + 1);
     if (!text) exit(0);
     if (size) memcpy(text, data, size);
@@ -37,8 +35,7 @@ static char *copy_text(const uint8_t *data, size_t size)
 }
 
 /* What can be encoded comes back as it was, whatever the room. */
-static void fuzz_codec(const char *vocabulary, const char *text)
-{
+static void fuzz_codec(const char *vocabulary, const char *text) {
     size_t length = strlen(text);
     int *tokens = (int *)malloc((length + 1) * sizeof(int));
     char *back = (char *)malloc(length + 1);
@@ -60,8 +57,7 @@ static void fuzz_codec(const char *vocabulary, const char *text)
     free(back);
 }
 
-static void fuzz_parsers(const char *text)
-{
+static void fuzz_parsers(const char *text) {
     double value = 0, again = 0, numbers[3];
     int count = 0, capacity;
     if (grpo_evaluate_expression(text, &value, NULL, 0, &count)) {
@@ -75,8 +71,7 @@ static void fuzz_parsers(const char *text)
     else require(strpbrk(text, "0123456789") == NULL, "a digit but no number");
 }
 
-static void fuzz_verifiers(const char *completion, const char *answer)
-{
+static void fuzz_verifiers(const char *completion, const char *answer) {
     grpo_sample s;
     grpo_format format;
     double r;
@@ -99,8 +94,7 @@ static void fuzz_verifiers(const char *completion, const char *answer)
     require(r == 1 || r != r, "last_number with itself");
 }
 
-static void fuzz_tokens(const char *text, int maximum, int cache)
-{
+static void fuzz_tokens(const char *text, int maximum, int cache) {
     size_t i, length = strlen(text) < 512 ? strlen(text) : 512;
     int *tokens = (int *)malloc((length + 1) * sizeof(int));
     grpo_sample s;
@@ -118,8 +112,7 @@ static void fuzz_tokens(const char *text, int maximum, int cache)
     free(tokens);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t first = 0;
     char *completion, *answer;
     grpo_config config;
@@ -142,8 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifdef FUZZ_STANDALONE
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static uint8_t data[1 << 16];
     int i;
     for (i = 1; i < argc; i++) {

@@ -20,8 +20,7 @@ static const char *const swaps[][2] = {
     { "return -", "return " }, { "(!", "(" }, { " !", " " }, { " -", " " } };
 enum { SWAPS = sizeof swaps / sizeof *swaps };
 
-static char *read_whole(const char *path, size_t *size)
-{
+static char *read_whole(const char *path, size_t *size) {
     FILE *f = fopen(path, "rb");
     char *text;
     long n;
@@ -35,8 +34,7 @@ static char *read_whole(const char *path, size_t *size)
 }
 
 /* code[i]: character i is code: of no comment, string, character or directive. */
-static void find_code(const char *s, size_t n, char *code)
-{
+static void find_code(const char *s, size_t n, char *code) {
     size_t i = 0;
     int at_start = 1;
     while (i < n) {
@@ -60,8 +58,7 @@ static void find_code(const char *s, size_t n, char *code)
 }
 
 /* Where a chapter's heading stands ("---- >>name"), moves on to whether it is one of those asked for. */
-static int in_chapter(const char *s, size_t at, const char *chapters, int inside)
-{
+static int in_chapter(const char *s, size_t at, const char *chapters, int inside) {
     char name[32] = ",";
     size_t n = 1;
     if (at < 3 || strncmp(s + at - 2, "- >", 3) || s[at + 1] != '>'
@@ -74,15 +71,13 @@ static int in_chapter(const char *s, size_t at, const char *chapters, int inside
     return strstr(chapters, name) != NULL;
 }
 
-static size_t line_number(const char *s, size_t at)
-{
+static size_t line_number(const char *s, size_t at) {
     size_t i, n = 1;
     for (i = 0; i < at; i++) n += s[i] == '\n';
     return n;
 }
 
-static void show(const char *s, size_t at, int number, const char *from, const char *to)
-{
+static void show(const char *s, size_t at, int number, const char *from, const char *to) {
     const char *begin = s + at, *end = s + at;
     while (begin > s && begin[-1] != '\n') begin--;
     while (*end && *end != '\n') end++;
@@ -92,16 +87,14 @@ static void show(const char *s, size_t at, int number, const char *from, const c
 }
 
 /* The part of the file that changes: [at, at + length) becomes to. */
-static void write_changed(const char *s, size_t size, size_t at, size_t length, const char *to)
-{
+static void write_changed(const char *s, size_t size, size_t at, size_t length, const char *to) {
     fwrite(s, 1, at, stdout);
     fputs(to, stdout);
     fwrite(s + at + length, 1, size - at - length, stdout);
 }
 
 /* A number that stands by itself: its changed form. */
-static int change_number(const char *s, size_t at, size_t *length, char *to, size_t room)
-{
+static int change_number(const char *s, size_t at, size_t *length, char *to, size_t room) {
     char *end, before = at ? s[at - 1] : ' ';
     double x;
     if (!isdigit((unsigned char)s[at]) || isalnum((unsigned char)before) || before == '_'
@@ -115,8 +108,7 @@ static int change_number(const char *s, size_t at, size_t *length, char *to, siz
     return 1;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     size_t size, at;
     char *s, *code, chapters[256];
     int wanted = -1, number = 0, inside = 0, i;

@@ -14,16 +14,14 @@ static float *nearf(const float *p) { return (float *)near_(p); }
 static int *neari(const int *p) { return (int *)near_(p); }
 static const grpo_backend *cpu(void) { return grpo_cpu(); }
 
-static grpo_matrix near_matrix(const grpo_matrix *w)
-{
+static grpo_matrix near_matrix(const grpo_matrix *w) {
     grpo_matrix m = *w;
     m.weights = nearf(w->weights);
     m.operand = near_(w->operand);
     return m;
 }
 
-static grpo_rows near_rows(const grpo_rows *rows)
-{
+static grpo_rows near_rows(const grpo_rows *rows) {
     grpo_rows r = *rows;
     r.tokens = neari(r.tokens); r.positions = neari(r.positions); r.slots = neari(r.slots);
     r.segments = (const grpo_segment *)near_(r.segments); r.groups = neari(r.groups);
@@ -31,90 +29,74 @@ static grpo_rows near_rows(const grpo_rows *rows)
     return r;
 }
 
-static grpo_targets near_targets(const grpo_targets *targets)
-{
+static grpo_targets near_targets(const grpo_targets *targets) {
     grpo_targets t = *targets;
     t.offsets = neari(t.offsets); t.tokens = neari(t.tokens); t.kept_rows = neari(t.kept_rows);
     t.kept = (const uint32_t *)near_(t.kept);
     return t;
 }
 
-static void *far_allocate(void *c, size_t n)
-{
+static void *far_allocate(void *c, size_t n) {
     void *p = cpu()->allocate(c, n);
     return p ? (void *)((uintptr_t)p ^ FAR_AWAY) : NULL;
 }
 static void far_release(void *c, void *p) { cpu()->release(c, near_(p)); }
-static void far_upload(void *c, void *to, const void *from, size_t n)
-{
+static void far_upload(void *c, void *to, const void *from, size_t n) {
     cpu()->upload(c, near_(to), from, n);
 }
-static void far_download(void *c, void *to, const void *from, size_t n)
-{
+static void far_download(void *c, void *to, const void *from, size_t n) {
     cpu()->download(c, to, near_(from), n);
 }
 static void far_zero(void *c, void *p, size_t n) { cpu()->zero(c, near_(p), n); }
-static void far_prepare(void *c, const grpo_matrix *w)
-{
+static void far_prepare(void *c, const grpo_matrix *w) {
     grpo_matrix m = near_matrix(w);
     cpu()->prepare(c, &m);
 }
-static void far_write_operand(void *c, const grpo_matrix *w, size_t at, const float *x, size_t n)
-{
+static void far_write_operand(void *c, const grpo_matrix *w, size_t at, const float *x, size_t n) {
     grpo_matrix m = near_matrix(w);
     cpu()->write_operand(c, &m, at, x, n);
 }
-static void far_read_operand(void *c, float *x, const grpo_matrix *w, size_t at, size_t n)
-{
+static void far_read_operand(void *c, float *x, const grpo_matrix *w, size_t at, size_t n) {
     grpo_matrix m = near_matrix(w);
     cpu()->read_operand(c, x, &m, at, n);
 }
-static void far_gather(void *c, void *y, const void *x, const int *rows, int n, size_t size)
-{
+static void far_gather(void *c, void *y, const void *x, const int *rows, int n, size_t size) {
     cpu()->gather(c, near_(y), near_(x), neari(rows), n, size);
 }
-static void far_embed(void *c, void *x, const float *table, const int *tokens, int n, int hidden)
-{
+static void far_embed(void *c, void *x, const float *table, const int *tokens, int n, int hidden) {
     cpu()->embed(c, near_(x), nearf(table), neari(tokens), n, hidden);
 }
 static void far_embed_backward(void *c, float *dtable, const void *dx, const int *tokens, int n,
-                               int hidden)
-{
+                               int hidden) {
     cpu()->embed_backward(c, nearf(dtable), near_(dx), neari(tokens), n, hidden);
 }
 static void far_rmsnorm(void *c, void *y, float *rstd, const void *x, const int *rows,
-                        const float *gain, int n, int hidden, float eps)
-{
+                        const float *gain, int n, int hidden, float eps) {
     cpu()->rmsnorm(c, near_(y), nearf(rstd), near_(x), neari(rows), nearf(gain), n, hidden, eps);
 }
 static void far_rmsnorm_backward(void *c, void *dx, float *dgain, const void *dy, const void *x,
                                  const float *rstd, const int *rows, const float *gain, int n,
-                                 int hidden)
-{
+                                 int hidden) {
     cpu()->rmsnorm_backward(c, near_(dx), nearf(dgain), near_(dy), near_(x), nearf(rstd),
                             neari(rows), nearf(gain), n, hidden);
 }
 static void far_matmul(void *c, void *y, const void *x, const grpo_matrix *w, const float *bias,
-                       const void *residual, int n)
-{
+                       const void *residual, int n) {
     grpo_matrix m = near_matrix(w);
     cpu()->matmul(c, near_(y), near_(x), &m, nearf(bias), near_(residual), n);
 }
-static void far_matmul_dx(void *c, void *dx, const void *dy, const grpo_matrix *w, int n)
-{
+static void far_matmul_dx(void *c, void *dx, const void *dy, const grpo_matrix *w, int n) {
     grpo_matrix m = near_matrix(w);
     cpu()->matmul_dx(c, near_(dx), near_(dy), &m, n);
 }
 static void far_matmul_dw(void *c, float *dw, float *dbias, const void *dy, const void *x,
-                          const grpo_matrix *w, int n)
-{
+                          const grpo_matrix *w, int n) {
     grpo_matrix m = near_matrix(w);
     cpu()->matmul_dw(c, nearf(dw), nearf(dbias), near_(dy), near_(x), &m, n);
 }
 static void far_rotate(void *c, void *q, void *k, void *v, const void *qkv, const float *turns,
                        const float *q_gain, const float *k_gain, float eps, const grpo_rows *rows,
-                       const grpo_heads *heads)
-{
+                       const grpo_heads *heads) {
     grpo_rows r = near_rows(rows);
     cpu()->rotate(c, near_(q), near_(k), near_(v), near_(qkv), nearf(turns), nearf(q_gain),
                   nearf(k_gain), eps, &r, heads);
@@ -122,16 +104,14 @@ static void far_rotate(void *c, void *q, void *k, void *v, const void *qkv, cons
 static void far_rotate_backward(void *c, void *dqkv, float *dq_gain, float *dk_gain, void *dq,
                                 void *dk, void *dv, const void *qkv, const float *turns,
                                 const float *q_gain, const float *k_gain, float eps,
-                                const grpo_rows *rows, const grpo_heads *heads)
-{
+                                const grpo_rows *rows, const grpo_heads *heads) {
     grpo_rows r = near_rows(rows);
     cpu()->rotate_backward(c, near_(dqkv), nearf(dq_gain), nearf(dk_gain), near_(dq), near_(dk),
                            near_(dv), near_(qkv), nearf(turns), nearf(q_gain), nearf(k_gain), eps,
                            &r, heads);
 }
 static void far_attention(void *c, void *y, float *lse, const void *q, const void *k, const void *v,
-                          const grpo_rows *rows, const grpo_heads *heads)
-{
+                          const grpo_rows *rows, const grpo_heads *heads) {
     grpo_rows r = near_rows(rows);
     int width = heads->num_heads * heads->head_dim, row, i;
     cpu()->attention(c, near_(y), nearf(lse), near_(q), near_(k), near_(v), &r, heads);
@@ -140,24 +120,20 @@ static void far_attention(void *c, void *y, float *lse, const void *q, const voi
 }
 static void far_attention_backward(void *c, void *dq, void *dk, void *dv, const void *dy,
                                    const void *y, const float *lse, const void *q, const void *k,
-                                   const void *v, const grpo_rows *rows, const grpo_heads *heads)
-{
+                                   const void *v, const grpo_rows *rows, const grpo_heads *heads) {
     grpo_rows r = near_rows(rows);
     cpu()->attention_backward(c, near_(dq), near_(dk), near_(dv), near_(dy), near_(y), nearf(lse),
                               near_(q), near_(k), near_(v), &r, heads);
 }
-static void far_swiglu(void *c, void *y, const void *gate_up, int n, int width)
-{
+static void far_swiglu(void *c, void *y, const void *gate_up, int n, int width) {
     cpu()->swiglu(c, near_(y), near_(gate_up), n, width);
 }
 static void far_swiglu_backward(void *c, void *d, const void *dy, const void *gate_up, int n,
-                                int width)
-{
+                                int width) {
     cpu()->swiglu_backward(c, near_(d), near_(dy), near_(gate_up), n, width);
 }
 static void far_logprobs(void *c, float *logprobs, float *entropies, void *logits, int keep,
-                         const void *hidden, const grpo_matrix *head, const grpo_targets *targets)
-{
+                         const void *hidden, const grpo_matrix *head, const grpo_targets *targets) {
     grpo_targets t = near_targets(targets);
     grpo_matrix h = near_matrix(head);
     cpu()->logprobs(c, nearf(logprobs), nearf(entropies), near_(logits), keep, near_(hidden), &h,
@@ -166,45 +142,38 @@ static void far_logprobs(void *c, float *logprobs, float *entropies, void *logit
 }
 static void far_logprobs_backward(void *c, void *logits, const float *dlogprobs,
                                   const float *dentropies, const void *more, int vocab,
-                                  const grpo_targets *targets)
-{
+                                  const grpo_targets *targets) {
     grpo_targets t = near_targets(targets);
     cpu()->logprobs_backward(c, near_(logits), nearf(dlogprobs), nearf(dentropies), near_(more),
                              vocab, &t);
 }
 static void far_kl(void *c, float *kl, const void *logits, const void *ref_logits, int vocab,
-                   const grpo_targets *targets)
-{
+                   const grpo_targets *targets) {
     grpo_targets t = near_targets(targets);
     cpu()->kl(c, nearf(kl), near_(logits), near_(ref_logits), vocab, &t);
 }
 static void far_kl_backward(void *c, void *ref_logits, const void *logits, const float *dkl,
-                            int vocab, const grpo_targets *targets)
-{
+                            int vocab, const grpo_targets *targets) {
     grpo_targets t = near_targets(targets);
     cpu()->kl_backward(c, near_(ref_logits), near_(logits), nearf(dkl), vocab, &t);
 }
-static void far_to_floats(void *c, float *to, const void *from, size_t n)
-{
+static void far_to_floats(void *c, float *to, const void *from, size_t n) {
     cpu()->to_floats(c, nearf(to), near_(from), n);
 }
-static void far_from_floats(void *c, void *to, const float *from, size_t n)
-{
+static void far_from_floats(void *c, void *to, const float *from, size_t n) {
     cpu()->from_floats(c, near_(to), nearf(from), n);
 }
 static void far_sample(void *c, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
                        void *logits, const void *hidden, const grpo_matrix *head,
                        const float *uniforms, const grpo_sampling *sampling,
-                       const grpo_targets *targets)
-{
+                       const grpo_targets *targets) {
     grpo_targets t = near_targets(targets);
     grpo_matrix h = near_matrix(head);
     cpu()->sample(c, neari(tokens), nearf(logprobs), nearf(entropies), (uint32_t *)near_(kept),
                   near_(logits), near_(hidden), &h, nearf(uniforms), sampling, &t);
 }
 static void far_keep(void *c, const grpo_array *arrays, int num_arrays, int from, int to, int n,
-                     const int *turn)
-{
+                     const int *turn) {
     const grpo_array *list = (const grpo_array *)near_(arrays);
     int i;
     for (i = 0; i < num_arrays; i++) {
@@ -213,8 +182,7 @@ static void far_keep(void *c, const grpo_array *arrays, int num_arrays, int from
         cpu()->keep(c, &one, 1, from, to, n, neari(turn));
     }
 }
-static void far_next(void *c, const grpo_turn *turn)
-{
+static void far_next(void *c, const grpo_turn *turn) {
     grpo_turn t = *turn;
     t.turn = neari(t.turn); t.tokens = neari(t.tokens); t.positions = neari(t.positions);
     t.slots = neari(t.slots); t.segments = (grpo_segment *)near_(t.segments);
@@ -225,22 +193,18 @@ static void far_next(void *c, const grpo_turn *turn)
 }
 static void far_adamw(void *c, float *weights, const float *gradient, float *m, float *v, size_t n,
                       float lr, float beta1, float beta2, float epsilon, float decay, float scale,
-                      int64_t step)
-{
+                      int64_t step) {
     cpu()->adamw(c, nearf(weights), nearf(gradient), nearf(m), nearf(v), n, lr, beta1, beta2,
                  epsilon, decay, scale, step);
 }
-static double far_sum_of_squares(void *c, const float *x, size_t n)
-{
+static double far_sum_of_squares(void *c, const float *x, size_t n) {
     return cpu()->sum_of_squares(c, nearf(x), n);
 }
-static void far_mix(void *c, float *y, const float *x, float a, float b, size_t n)
-{
+static void far_mix(void *c, float *y, const float *x, float a, float b, size_t n) {
     cpu()->mix(c, nearf(y), nearf(x), a, b, n);
 }
 
-static grpo_backend far_backend(void)
-{
+static grpo_backend far_backend(void) {
     grpo_backend b = *grpo_cpu();
     b.name = "far";
     b.allocate = far_allocate; b.release = far_release; b.upload = far_upload;
@@ -260,8 +224,7 @@ static grpo_backend far_backend(void)
     return b;
 }
 
-static float even_digits(const grpo_sample *s, void *user)
-{
+static float even_digits(const grpo_sample *s, void *user) {
     float n = 0;
     int i;
     (void)user;
@@ -271,8 +234,7 @@ static float even_digits(const grpo_sample *s, void *user)
 
 /* Everything the library does, on one backend; the metrics of the last step, the text it speaks. */
 static void whole_life(const grpo_backend *backend, int variant, int more, grpo_metrics *m,
-                       char *text, const char *folder)
-{
+                       char *text, const char *folder) {
     grpo_config c = grpo_defaults();
     grpo_prompt prompts[3];
     grpo_evaluation e;
@@ -317,8 +279,7 @@ static void whole_life(const grpo_backend *backend, int variant, int more, grpo_
     grpo_free(copy);
 }
 
-static void remove_checkpoint(const char *folder)
-{
+static void remove_checkpoint(const char *folder) {
     static const char *const files[] = {
         "config.json", "model.safetensors", "trainer_state.safetensors" };
     char path[128];
@@ -332,8 +293,7 @@ static void remove_checkpoint(const char *folder)
 
 static void print_line(const char *message, void *user) { (void)user; printf("  %s\n", message); }
 
-int main(void)
-{
+int main(void) {
     grpo_backend far = far_backend();
     grpo_config c = grpo_defaults();
     grpo_metrics on_cpu, on_far;

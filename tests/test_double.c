@@ -10,8 +10,7 @@ typedef struct scene {
     const grpo *policy;             /* whose batch it values; NULL: it judges pairs              */
 } scene;
 
-static double loss_of(const scene *s)
-{
+static double loss_of(const scene *s) {
     grpo__sums sums;
     double loss, accuracy;
     grpo_batch own = s->g->batch;
@@ -28,8 +27,7 @@ static double loss_of(const scene *s)
     return sums.value;
 }
 
-static void check_tensors(const scene *s, const char *what)
-{
+static void check_tensors(const scene *s, const char *what) {
     float *weights = s->g->machinery->weights, *gradient = s->g->machinery->gradient;
     double worst = 0;
     int i, side;
@@ -56,14 +54,12 @@ static void check_tensors(const scene *s, const char *what)
     printf("  %s: worst relative error of a tensor %.1e\n", what, worst);
 }
 
-static float length_reward(const grpo_sample *s, void *user)
-{
+static float length_reward(const grpo_sample *s, void *user) {
     (void)user;
     return s->num_tokens * 7 % 5;
 }
 
-static void test_scalar_models(void)
-{
+static void test_scalar_models(void) {
     grpo_config c = grpo_defaults(), k;
     grpo_prompt prompts[2];
     grpo_preference pairs[2];
@@ -98,8 +94,7 @@ static void test_scalar_models(void)
     grpo_free(value.g); grpo_free(judge.g); grpo_free(policy);
 }
 
-int main(void)
-{
+int main(void) {
     grpo_config c = grpo_defaults();
     int failures;
     c.log = print_line;

@@ -8,8 +8,7 @@ enum { PROMPTS = 5, GROUP = 4, LENGTH = 7 };
 
 static const char *const questions[PROMPTS] = { "1+1=", "2+23=", "9", "30+4=", "1+1=" };
 
-static float digit_sum(const grpo_sample *s, void *user)
-{
+static float digit_sum(const grpo_sample *s, void *user) {
     float sum = 0;
     int i;
     (void)user;
@@ -17,8 +16,7 @@ static float digit_sum(const grpo_sample *s, void *user)
     return sum;
 }
 
-static grpo_config small_config(void)
-{
+static grpo_config small_config(void) {
     grpo_config c = grpo_defaults();
     c.vocabulary = "0123456789+=";
     c.model.hidden_size = 24;
@@ -37,22 +35,19 @@ static grpo_config small_config(void)
     return c;
 }
 
-static void make_prompts(grpo_prompt *prompts, const int *order)
-{
+static void make_prompts(grpo_prompt *prompts, const int *order) {
     int i;
     for (i = 0; i < PROMPTS; i++)
         prompts[i] = grpo_question(questions[order ? order[i] : i], "12");
 }
 
-static void download_weights(grpo *g, float *to)
-{
+static void download_weights(grpo *g, float *to) {
     g->machinery->backend->download(g->machinery->context, to, g->machinery->weights,
                                     g->num_parameters * sizeof(float));
 }
 
 /* A run of steps; returns the weights (malloc) and the last metrics. */
-static float *run(const grpo_config *c, int steps, grpo_metrics *m, size_t *n)
-{
+static float *run(const grpo_config *c, int steps, grpo_metrics *m, size_t *n) {
     grpo_config copy = *c;
     grpo *g = grpo_new(&copy);
     grpo_prompt prompts[PROMPTS];
@@ -72,8 +67,7 @@ static float *run(const grpo_config *c, int steps, grpo_metrics *m, size_t *n)
     return weights;
 }
 
-static void same_run(const grpo_config *a, const grpo_config *b, const char *what)
-{
+static void same_run(const grpo_config *a, const grpo_config *b, const char *what) {
     grpo_metrics ma, mb;
     size_t n = 0, n2 = 0;
     float *wa, *wb;
@@ -87,8 +81,7 @@ static void same_run(const grpo_config *a, const grpo_config *b, const char *wha
     free(wb);
 }
 
-static void test_splits(void)
-{
+static void test_splits(void) {
     int variant, threads, micro, together;
     for (variant = 0; variant < 4; variant++) {
         grpo_config a = small_config(), b;
@@ -134,8 +127,7 @@ static void test_splits(void)
 }
 
 /* The least budget with which a config is accepted, by bisection. */
-static size_t least_budget(grpo_config c)
-{
+static size_t least_budget(grpo_config c) {
     grpo_memory needed;
     size_t no = 0, yes;
     c.memory_budget = 0;
@@ -154,8 +146,7 @@ static size_t least_budget(grpo_config c)
 
 /* Within a memory budget activations are computed again instead of kept, then passes have fewer
  * groups, down to one, whatever they may have: less memory, same bits. */
-static void test_budget(void)
-{
+static void test_budget(void) {
     static const int asked[][2] = { { 0, 0 }, { 3, 0 }, { 0, 2 }, { 4, 4 } };
     grpo_config a = small_config(), b;
     grpo_memory all, one, needed;
@@ -193,13 +184,11 @@ static void test_budget(void)
 
 /* Equal rewards and no KL: the group has no gradient and is left out, and the gradient is the one
  * that all groups give. */
-static float not_nine(const grpo_sample *s, void *user)
-{
+static float not_nine(const grpo_sample *s, void *user) {
     return strcmp(s->prompt, "9") ? digit_sum(s, user) : 1.0f;
 }
 
-static void test_idle(void)
-{
+static void test_idle(void) {
     int kept;
     for (kept = 0; kept < 2; kept++) {
         grpo_config c = small_config();
@@ -238,8 +227,7 @@ static void test_idle(void)
 }
 
 /* AVX-512 and AVX2 add up the same products in the same order. */
-static void test_units(void)
-{
+static void test_units(void) {
     int widest;
     float *first = NULL;
     for (widest = 32; widest >= 16; widest /= 2) {
@@ -268,8 +256,7 @@ static void test_units(void)
 }
 
 /* Under every sampling setting: training log-probs == sampling log-probs, ratio 1, KL 0. */
-static void test_sampler_is_trainer(void)
-{
+static void test_sampler_is_trainer(void) {
     static const grpo_sampling settings[] = {
         { 1, 0, 1, 0 }, { 0.6f, 0, 1, 0 }, { 1.7f, 0, 1, 0 }, { 1, 3, 1, 0 },
         { 1, 0, 0.7f, 0 }, { 1, 0, 1, 0.2f }, { 0.8f, 6, 0.9f, 0.05f }, { 0, 0, 1, 0 } };
@@ -306,8 +293,7 @@ static void test_sampler_is_trainer(void)
 }
 
 /* A prompt's completions do not depend on its neighbours or its place, and can be drawn alone. */
-static void test_order_and_replay(void)
-{
+static void test_order_and_replay(void) {
     static const int order[PROMPTS] = { 3, 0, 2, 1, 4 };
     grpo_config c = small_config();
     grpo *a, *b, *alone;
@@ -349,8 +335,7 @@ static void test_order_and_replay(void)
 
 /* grpo_step() is nothing but its parts; and they may be taken further apart still: log-probs alone,
  * or exact KL and entropy with their gradients too. */
-static void test_unrolled(int full)
-{
+static void test_unrolled(int full) {
     enum { MOST = PROMPTS * GROUP * LENGTH };
     grpo_config c = small_config();
     grpo *whole, *parts;
@@ -394,8 +379,7 @@ static void test_unrolled(int full)
 }
 
 /* Stop at a step, resume in a new object: every later number is the same. */
-static void test_resume(void)
-{
+static void test_resume(void) {
     grpo_config c = small_config();
     grpo *through = grpo_new(&c), *first = grpo_new(&c), *second;
     grpo_prompt prompts[PROMPTS];
@@ -433,8 +417,7 @@ static void test_resume(void)
 /* a b + c, rounded once: not every C library's fmaf() does that (mingw's rounds twice). The
  * product is exact in double. The sum is rounded to odd, after which rounding it to float is as if
  * only that had been done (Boldo and Melquiond 2008). */
-static float fused_once(float a, float b, float c)
-{
+static float fused_once(float a, float b, float c) {
     double product = (double)a * (double)b, sum = product + (double)c, part = sum - product;
     double error = (product - (sum - part)) + ((double)c - part);
     uint64_t bits;
@@ -449,8 +432,7 @@ static float fused_once(float a, float b, float c)
 
 #if defined(GRPO__X86)
 #define PROCESSOR_FUSES __builtin_cpu_supports("fma")
-__attribute__((target("fma"))) static float fused_by_processor(float a, float b, float c)
-{
+__attribute__((target("fma"))) static float fused_by_processor(float a, float b, float c) {
     return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
 }
 #elif defined(FP_FAST_FMAF)
@@ -463,8 +445,7 @@ static float fused_by_processor(float a, float b, float c) { return fused_once(a
 
 /* fused_once() is the processor's: any floats, and sums in which nearly all cancels, is lost, or
  * lies at a tie. */
-static void test_fused(void)
-{
+static void test_fused(void) {
     int i, j, bad = 0;
     for (i = 0; i < 1000000 && PROCESSOR_FUSES; i++) {
         float x[3], want, got;
@@ -485,8 +466,7 @@ static void test_fused(void)
 
 /* The definition of an element of y or dx: products in blocks of 256, each summed from zero. */
 static float sum_of_blocks(int fused, int k, const float *a, int a_step, const float *b,
-                           int b_step, float sum)
-{
+                           int b_step, float sum) {
     int p, q;
     for (p = 0; p < k; p = q) {
         float s = 0;
@@ -500,8 +480,7 @@ static float sum_of_blocks(int fused, int k, const float *a, int a_step, const f
 
 /* The matrix product against its definition, and its two derivatives: on one of the vector units
  * that this machine has. */
-static void test_matmul(int widest)
-{
+static void test_matmul(int widest) {
     static const int shapes[][3] = { { 1, 1, 1 }, { 1, 33, 7 }, { 3, 32, 64 }, { 13, 31, 5 },
         { 14, 64, 300 }, { 29, 65, 257 }, { 170, 40, 259 }, { 37, 300, 515 }, { 8, 1, 1000 },
         { 16, 70, 600 }, { 2, 2100, 33 } };
@@ -563,8 +542,7 @@ static void test_matmul(int widest)
 
 /* Memory: predicted to the byte; none taken in a step. */
 typedef struct counter { size_t bytes; int calls; } counter;
-static void *count_allocate(size_t size, void *user)
-{
+static void *count_allocate(size_t size, void *user) {
     counter *n = (counter *)user;
     n->bytes += size;
     n->calls++;
@@ -572,8 +550,7 @@ static void *count_allocate(size_t size, void *user)
 }
 static void count_release(void *memory, void *user) { (void)user; free(memory); }
 
-static void test_memory(void)
-{
+static void test_memory(void) {
     counter n = { 0, 0 };
     grpo_config c = small_config();
     grpo_memory needed;
@@ -602,8 +579,7 @@ static void test_memory(void)
     grpo_free(g);
 }
 
-int main(void)
-{
+int main(void) {
     int widest;
     test_fused();
     for (widest = 32; widest >= 8; widest /= 2) test_matmul(widest);

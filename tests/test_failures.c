@@ -6,8 +6,7 @@
 
 typedef struct memory { int calls, fail_at, living; } memory;
 
-static void *failing_allocate(size_t size, void *user)
-{
+static void *failing_allocate(size_t size, void *user) {
     memory *m = (memory *)user;
     void *p;
     if (m->calls++ == m->fail_at) return NULL;
@@ -16,20 +15,17 @@ static void *failing_allocate(size_t size, void *user)
     return p;
 }
 
-static void counting_release(void *p, void *user)
-{
+static void counting_release(void *p, void *user) {
     ((memory *)user)->living--;
     free(p);
 }
 
-static float length_reward(const grpo_sample *s, void *user)
-{
+static float length_reward(const grpo_sample *s, void *user) {
     (void)user;
     return (float)s->num_tokens;
 }
 
-static grpo_config tiny(void)
-{
+static grpo_config tiny(void) {
     grpo_config c = grpo_defaults();
     c.vocabulary = "abc";
     c.model.hidden_size = 8;
@@ -44,28 +40,24 @@ static grpo_config tiny(void)
     return c;
 }
 
-static void prompts_of(grpo_prompt *p)
-{
+static void prompts_of(grpo_prompt *p) {
     p[0] = grpo_question("ab", "c");
     p[1] = grpo_question("c", "ab");
 }
 
-static void download(grpo *g, float *to)
-{
+static void download(grpo *g, float *to) {
     g->machinery->backend->download(g->machinery->context, to, g->machinery->weights,
                                     g->num_parameters * sizeof(float));
 }
 
-static void upload(grpo *g, const float *from)
-{
+static void upload(grpo *g, const float *from) {
     g->machinery->backend->upload(g->machinery->context, g->machinery->weights, from,
                                   g->num_parameters * sizeof(float));
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
 /* ---- memory */
-static void test_allocations(void)
-{
+static void test_allocations(void) {
     memory m = { 0, -1, 0 };
     int n, total;
     grpo_config c = tiny();
@@ -109,8 +101,7 @@ static void test_allocations(void)
 typedef void (*spoil)(grpo_config *c);
 static void no_heads(grpo_config *c) { c->model.num_attention_heads = 0; }
 static void odd_head(grpo_config *c) { c->model.head_dim = 3; }
-static void odd_group(grpo_config *c)
-{
+static void odd_group(grpo_config *c) {
     c->model.num_key_value_heads = 3;
     c->model.num_attention_heads = 4;
 }
@@ -132,16 +123,14 @@ static void twice(grpo_config *c) { c->vocabulary = "aba"; }
 static void not_utf8(grpo_config *c) { c->vocabulary = "\xff\xfe"; }
 static void half_hook(grpo_config *c) { c->allocate = failing_allocate; }
 static void empty_reward(grpo_config *c) { c->rewards[0].function = NULL; }
-static void schedule(grpo_config *c)
-{
+static void schedule(grpo_config *c) {
     c->lr_scheduler_type = GRPO_SCHEDULE_LINEAR;
     c->max_steps = 0;
 }
 static void no_beta(grpo_config *c) { c->objective.beta = 0; c->objective.kl_target = 0.1f; }
 static void theta(grpo_config *c) { c->model.rope_theta = 0; }
 
-static void test_configs(void)
-{
+static void test_configs(void) {
     static const spoil spoils[] = {
         no_heads, odd_head, odd_group, huge_model, huge_batch, big_batch, huge_vocab, no_completion,
         long_prompt, nan_lr, no_adam_epsilon, negative_beta, inf_epsilon, small_dual, bad_kl,
@@ -163,8 +152,7 @@ static void test_configs(void)
 }
 
 /* ---- calls in the wrong order, and prompts that make no sense */
-static void test_calls(void)
-{
+static void test_calls(void) {
     grpo_config c = tiny();
     static const int bad_tokens[2] = { 0, 77 };
     grpo_prompt p[2], bad;
@@ -211,28 +199,24 @@ static void test_calls(void)
 /* ---- NaN and failing callbacks */
 typedef struct mood { int nan_at, batch_fails, warnings; } mood;
 
-static float moody(const grpo_sample *s, void *user)
-{
+static float moody(const grpo_sample *s, void *user) {
     int i = s->prompt_index * 3 + s->completion_index;
     return i == ((mood *)user)->nan_at ? NAN : (float)(i % 3);
 }
 
-static int moody_batch(const grpo_sample *s, int n, float *rewards, void *user)
-{
+static int moody_batch(const grpo_sample *s, int n, float *rewards, void *user) {
     int i;
     for (i = 0; i < n; i++) rewards[i] = (float)s[i].completion_index;
     return ((mood *)user)->batch_fails;
 }
 
-static void hear(const char *message, void *user)
-{
+static void hear(const char *message, void *user) {
     ((mood *)user)->warnings += strlen(message) > 10;
 }
 
 /* Rewards that are compared one by one (GDPO): a sample of which one is missing learns from the
  * other; one of which both are is left out. */
-static void test_missing_parts(void)
-{
+static void test_missing_parts(void) {
     mood first = { 1, 0, 0 }, second = { -1, 0, 0 };
     grpo_config c = tiny();
     grpo_prompt p[2];
@@ -262,8 +246,7 @@ static void test_missing_parts(void)
     grpo_free(g);
 }
 
-static void test_nan(void)
-{
+static void test_nan(void) {
     mood m = { 1, 0, 0 };
     grpo_config c = tiny();
     grpo_prompt p[2];
@@ -332,16 +315,15 @@ static void test_nan(void)
 }
 
 /* The caller's own tokenizer, failing in its ways. */
-static int own_encode(void *tokenizer, const char *text, int *tokens, int capacity)
-{
+static int own_encode(void *tokenizer, const char *text, int *tokens, int capacity) {
     int n = 0;
     if (*(int *)tokenizer == 1) return -5;
     for (; text[n]; n++)
         if (n < capacity) tokens[n] = *(int *)tokenizer == 2 ? 1000 : text[n] % 8;
     return n;
 }
-static int own_decode(void *tokenizer, const int *tokens, int num_tokens, char *text, int capacity)
-{
+static int own_decode(void *tokenizer, const int *tokens, int num_tokens, char *text,
+                      int capacity) {
     int i;
     if (*(int *)tokenizer == 3) return -1;
     if (*(int *)tokenizer == 4) return 1 << 20;
@@ -349,8 +331,7 @@ static int own_decode(void *tokenizer, const int *tokens, int num_tokens, char *
     return num_tokens;
 }
 
-static void test_tokenizer(void)
-{
+static void test_tokenizer(void) {
     int mode = 0;
     grpo_config c = tiny();
     grpo_prompt p[2];
@@ -372,8 +353,7 @@ static void test_tokenizer(void)
     grpo_free(g);
 }
 
-int main(void)
-{
+int main(void) {
     test_configs();
     test_calls();
     test_nan();

@@ -17,8 +17,7 @@
 static int file_calls, file_fail_at = -1, files_open, renames;
 static const char *file_failed = "";
 
-static int fails(const char *name)
-{
+static int fails(const char *name) {
     if (file_calls++ != file_fail_at) return 0;
     file_failed = name;
     errno = EIO;
@@ -26,47 +25,40 @@ static int fails(const char *name)
 }
 
 #ifdef _WIN32
-static FILE *test_fopen(const wchar_t *path, const wchar_t *mode)
-{
+static FILE *test_fopen(const wchar_t *path, const wchar_t *mode) {
     FILE *f = fails("fopen") ? NULL : _wfopen(path, mode);
     files_open += f != NULL;
     return f;
 }
-static int test_rename(const wchar_t *from, const wchar_t *to, DWORD how)
-{
+static int test_rename(const wchar_t *from, const wchar_t *to, DWORD how) {
     renames++;
     return fails("rename") ? 0 : MoveFileExW(from, to, how);
 }
 #define _wfopen test_fopen
 #define MoveFileExW test_rename
 #else
-static FILE *test_fopen(const char *path, const char *mode)
-{
+static FILE *test_fopen(const char *path, const char *mode) {
     FILE *f = fails("fopen") ? NULL : fopen(path, mode);
     files_open += f != NULL;
     return f;
 }
-static int test_rename(const char *from, const char *to)
-{
+static int test_rename(const char *from, const char *to) {
     renames++;
     return fails("rename") ? -1 : rename(from, to);
 }
 #define fopen test_fopen
 #define rename test_rename
 #endif
-static size_t test_fread(void *to, size_t size, size_t n, FILE *f)
-{
+static size_t test_fread(void *to, size_t size, size_t n, FILE *f) {
     if (!fails("fread")) return fread(to, size, n, f);
     fputc(0, f);                    /* f is open for reading: this sets its error flag           */
     return 0;
 }
-static size_t test_fwrite(const void *from, size_t size, size_t n, FILE *f)
-{
+static size_t test_fwrite(const void *from, size_t size, size_t n, FILE *f) {
     return fails("fwrite") ? fwrite(from, size, n / 2, f) : fwrite(from, size, n, f);
 }
 static int test_fflush(FILE *f) { return fails("fflush") ? EOF : fflush(f); }
-static int test_fclose(FILE *f)
-{
+static int test_fclose(FILE *f) {
     int bad = fclose(f);
     files_open--;
     return fails("fclose") ? EOF : bad;
@@ -77,8 +69,7 @@ static int test_fclose(FILE *f)
 #define fclose test_fclose
 #if defined(__unix__) || defined(__APPLE__)
 static int test_fsync(int descriptor);
-static int test_mkdir(const char *path, mode_t mode)
-{
+static int test_mkdir(const char *path, mode_t mode) {
     return fails("mkdir") ? -1 : mkdir(path, mode);
 }
 #define fsync test_fsync
@@ -117,8 +108,7 @@ enum { STRIDE = 1 };
 /* ---- memory, files, weights */
 static int living, fail_allocation = -1, allocations;
 
-static void *count_allocate(size_t size, void *user)
-{
+static void *count_allocate(size_t size, void *user) {
     void *p;
     (void)user;
     if (allocations++ == fail_allocation) return NULL;
@@ -131,8 +121,7 @@ static void count_release(void *p, void *user) { (void)user; living -= p != NULL
 
 typedef struct blob { char *bytes; size_t size; } blob;
 
-static blob read_blob(const char *path)
-{
+static blob read_blob(const char *path) {
     blob b = { NULL, 0 };
     FILE *f = fopen(path, "rb");
     b.bytes = (char *)calloc(1, 1 << 21);
@@ -143,8 +132,7 @@ static blob read_blob(const char *path)
     return b;
 }
 
-static void write_bytes(const char *path, const void *bytes, size_t size)
-{
+static void write_bytes(const char *path, const void *bytes, size_t size) {
     FILE *f;
     remove(path);                   /* some file systems wait for the disk when a file is cut    */
     f = fopen(path, "wb");
@@ -153,13 +141,11 @@ static void write_bytes(const char *path, const void *bytes, size_t size)
     fclose(f);
 }
 
-static int same_blob(blob a, blob b)
-{
+static int same_blob(blob a, blob b) {
     return a.size == b.size && !memcmp(a.bytes, b.bytes, a.size);
 }
 
-static void remove_folder(const char *folder)
-{
+static void remove_folder(const char *folder) {
     static const char *const names[] = { MODEL, CONFIG, STATE, MODEL ".tmp", CONFIG ".tmp",
         STATE ".tmp" };
     char path[128];
@@ -171,8 +157,7 @@ static void remove_folder(const char *folder)
     remove(folder);
 }
 
-static grpo_config tiny(void)
-{
+static grpo_config tiny(void) {
     grpo_config c = grpo_defaults();
     c.vocabulary = "0123456789+=";
     c.model.hidden_size = 4;
@@ -190,67 +175,58 @@ static grpo_config tiny(void)
     return c;
 }
 
-static grpo *make(grpo_config *c)
-{
+static grpo *make(grpo_config *c) {
     grpo *g = grpo_new(c);
     CHECK(g != NULL, "%s", c->error);
     if (!g) exit(1);
     return g;
 }
 
-static void download(grpo *g, const float *from, float *to)
-{
+static void download(grpo *g, const float *from, float *to) {
     g->machinery->backend->download(g->machinery->context, to, from,
                                     g->num_parameters * sizeof(float));
 }
 
-static void upload(grpo *g, const float *from)
-{
+static void upload(grpo *g, const float *from) {
     g->machinery->backend->upload(g->machinery->context, g->machinery->weights, from,
                                   g->num_parameters * sizeof(float));
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
-static float *weights_of(grpo *g)
-{
+static float *weights_of(grpo *g) {
     float *w = (float *)malloc(g->num_parameters * sizeof(float));
     download(g, g->machinery->weights, w);
     return w;
 }
 
 /* Are these the weights, bit for bit? */
-static int has_weights(grpo *g, const float *expected)
-{
+static int has_weights(grpo *g, const float *expected) {
     float *w = weights_of(g);
     int same = !memcmp(w, expected, g->num_parameters * sizeof(float));
     free(w);
     return same;
 }
 
-static float from_bits(uint32_t bits)
-{
+static float from_bits(uint32_t bits) {
     float x;
     memcpy(&x, &bits, sizeof x);
     return x;
 }
 
-static uint32_t to_bits(float x)
-{
+static uint32_t to_bits(float x) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-static uint32_t noise(uint32_t i)
-{
+static uint32_t noise(uint32_t i) {
     i = (i ^ 61u ^ (i >> 16)) * 9u;
     i = (i ^ (i >> 4)) * 0x27d4eb2du;
     return i ^ (i >> 15);
 }
 
 /* ---- round trips */
-static void fill(grpo *g, float *w, uint32_t seed)
-{
+static void fill(grpo *g, float *w, uint32_t seed) {
     size_t i;
     for (i = 0; i < g->num_parameters; i++) {
         uint32_t bits = noise((uint32_t)i + seed);
@@ -261,8 +237,7 @@ static void fill(grpo *g, float *w, uint32_t seed)
 }
 
 /* The bf16 number nearest to x, ties to even, found without the trick that the library uses. */
-static float nearest_bf16(float x)
-{
+static float nearest_bf16(float x) {
     uint32_t down = to_bits(x) & 0xffff0000u, up = down + 0x10000u;
     double below = fabs((double)x - (double)from_bits(down));
     double above = fabs((double)from_bits(up) - (double)x);
@@ -272,8 +247,7 @@ static float nearest_bf16(float x)
 }
 
 /* The f16 number nearest to x, by its steps: 2^(exponent - 10), and 2^-24 below 2^-14. */
-static float nearest_f16(float x)
-{
+static float nearest_f16(float x) {
     int exponent;
     double step, down, rest;
     frexp((double)x, &exponent);
@@ -284,8 +258,7 @@ static float nearest_f16(float x)
     return (float)copysign(down * step, (double)x);
 }
 
-static void test_round_trip(int bias, int qk_norm, int tied)
-{
+static void test_round_trip(int bias, int qk_norm, int tied) {
     grpo_config c = tiny(), read;
     grpo *a, *b;
     float *w, *rounded;
@@ -361,8 +334,7 @@ static void test_round_trip(int bias, int qk_norm, int tied)
 }
 
 /* Numbers that cannot be written are refused, and the old checkpoint stays. */
-static void test_unwritable(void)
-{
+static void test_unwritable(void) {
     grpo_config c = tiny();
     grpo *g = make(&c);
     float *w = weights_of(g), good = w[5];
@@ -413,8 +385,7 @@ typedef struct archive {
 } archive;
 
 /* A good file with the weights w, in 4 or 2 bytes a number. */
-static archive good_archive(grpo *g, const float *w, const char *dtype)
-{
+static archive good_archive(grpo *g, const float *w, const char *dtype) {
     archive a;
     size_t at = 0, i, bytes = strcmp(dtype, "F32") ? 2 : 4;
     int t;
@@ -449,8 +420,7 @@ static archive good_archive(grpo *g, const float *w, const char *dtype)
 }
 
 static void write_raw(const char *path, uint64_t claimed, const char *header, size_t length,
-                      const char *data, size_t size)
-{
+                      const char *data, size_t size) {
     char *bytes = (char *)malloc(8 + length + size);
     size_t i;
     for (i = 0; i < 8; i++) bytes[i] = (char)(claimed >> 8 * i & 255);
@@ -460,8 +430,7 @@ static void write_raw(const char *path, uint64_t claimed, const char *header, si
     free(bytes);
 }
 
-static void header_of(const archive *a, char *header, size_t room)
-{
+static void header_of(const archive *a, char *header, size_t room) {
     size_t n = (size_t)snprintf(header, room, "%s", a->first);
     int i, comma = 0;
     for (i = 0; i < a->n; i++) {
@@ -474,15 +443,13 @@ static void header_of(const archive *a, char *header, size_t room)
     snprintf(header + n, room - n, "%s", a->last);
 }
 
-static void write_archive(const archive *a)
-{
+static void write_archive(const archive *a) {
     static char header[1 << 16];
     header_of(a, header, sizeof header);
     write_raw(FOLDER MODEL, strlen(header), header, strlen(header), a->data, a->size);
 }
 
-static entry *find(archive *a, const char *name)
-{
+static entry *find(archive *a, const char *name) {
     int i;
     for (i = 0; i < a->n; i++)
         if (strstr(a->e[i].name, name)) return &a->e[i];
@@ -491,8 +458,7 @@ static entry *find(archive *a, const char *name)
 }
 
 /* The file must be refused, with a sentence that holds a word, and nothing may change. */
-static void refused(grpo *g, const float *w, const char *what, const char *word)
-{
+static void refused(grpo *g, const float *w, const char *what, const char *word) {
     int blocks = living, code;
     g->config.error[0] = 0;
     code = grpo_load(g, FOLDER);
@@ -506,15 +472,13 @@ static void refused(grpo *g, const float *w, const char *what, const char *word)
     CHECK(living == blocks && files_open == 0, "%s: leaks", what);
 }
 
-static void accepted(grpo *g, const float *w, const char *what)
-{
+static void accepted(grpo *g, const float *w, const char *what) {
     CHECK(!grpo_load(g, FOLDER), "%s: %s", what, grpo_error(g));
     CHECK(has_weights(g, w), "%s: the weights differ", what);
 }
 
 /* One field of one entry replaced. */
-static void test_fields(grpo *g, const float *before, const float *w)
-{
+static void test_fields(grpo *g, const float *before, const float *w) {
     static const struct { const char *tensor; int field; const char *value; } cases[] = {
         { "q_proj", 0, "\"F64\"" }, { "q_proj", 0, "\"f32\"" }, { "q_proj", 0, "\"I32\"" },
         { "q_proj", 0, "\"F16\"" }, { "q_proj", 0, "\"BF16\"" }, { "q_proj", 0, "32" },
@@ -556,8 +520,7 @@ static void test_fields(grpo *g, const float *before, const float *w)
 }
 
 /* Whole entries: missing, twice, unknown, swapped, beside each other. */
-static void test_entries(grpo *g, const float *before, const float *w)
-{
+static void test_entries(grpo *g, const float *before, const float *w) {
     archive a = good_archive(g, w, "F32"), b;
     int i;
     for (i = 0; i < a.n; i++) {
@@ -609,8 +572,7 @@ static void test_entries(grpo *g, const float *before, const float *w)
 }
 
 /* What JSON may surround the entries, and what may not. */
-static void test_json(grpo *g, const float *before, const float *w)
-{
+static void test_json(grpo *g, const float *before, const float *w) {
     static const struct { int good; const char *first, *last; } cases[] = {
         { 1, "{\"__metadata__\":{\"format\":\"pt\"},", "}   " }, { 1, "{ \n\t\r", " } \n" },
         { 1, "{\"__metadata__\":{},", "}" },
@@ -679,8 +641,7 @@ static void test_json(grpo *g, const float *before, const float *w)
 }
 
 /* The first eight bytes, and the file cut at every length. */
-static void test_sizes(grpo *g, const float *before, const float *w)
-{
+static void test_sizes(grpo *g, const float *before, const float *w) {
     static const uint64_t claims[] = { 0, 1, 2, 7, 100000000, 100000001, UINT64_C(1) << 31,
         UINT64_C(1) << 32,
         UINT64_C(1) << 62, UINT64_C(1) << 63, UINT64_MAX - 8, UINT64_MAX };
@@ -710,8 +671,7 @@ static void test_sizes(grpo *g, const float *before, const float *w)
 
 /* Each bit of the first eight bytes and of the header turned over: refused, or (inside a comment of
  * the metadata, say) without effect. Never half a load. */
-static void test_flips(grpo *g, const float *before)
-{
+static void test_flips(grpo *g, const float *before) {
     blob whole = read_blob(FOLDER MODEL);
     size_t end = 8, i;
     int bit, bad = 0, passed = 0;
@@ -740,8 +700,7 @@ static void test_flips(grpo *g, const float *before)
     free(whole.bytes);
 }
 
-static void test_nonfinite(grpo *g, const float *before, float *w)
-{
+static void test_nonfinite(grpo *g, const float *before, float *w) {
     static const uint32_t odd[] = { 0x7f800000u, 0xff800000u, 0x7fc00000u, 0xffc00001u,
         0x7f800001u };
     static const char *const types[] = { "F32", "BF16", "F16" };
@@ -768,8 +727,7 @@ static void test_nonfinite(grpo *g, const float *before, float *w)
     }
 }
 
-static void test_damage(void)
-{
+static void test_damage(void) {
     grpo_config c = tiny();
     grpo *g, *other;
     float *before, *w;
@@ -802,8 +760,7 @@ static void test_damage(void)
 }
 
 /* A tied model's LM head and rotary frequencies are passed over; an untied one needs its head. */
-static void test_optional(int tied)
-{
+static void test_optional(int tied) {
     grpo_config c = tiny();
     grpo *g;
     float *w, *before;
@@ -866,8 +823,7 @@ static void test_optional(int tied)
 }
 
 /* All 65536 F16 and BF16 patterns against their definition. */
-static void test_half(void)
-{
+static void test_half(void) {
     grpo_config c = tiny();
     grpo *g;
     float *w, *expected;
@@ -909,15 +865,13 @@ static void test_half(void)
 #define INDEX "/model.safetensors.index.json"
 #define SHARDS 3
 
-static void shard_path(char *path, int shard)
-{
+static void shard_path(char *path, int shard) {
     snprintf(path, 64, FOLDER "/part %d.safetensors", shard);
 }
 
 /* Tensor t goes into file t % SHARDS; one may claim to lie elsewhere. */
 static void write_shards(const archive *whole, int which, const char *elsewhere, const char *before,
-                         const char *after)
-{
+                         const char *after) {
     static char header[1 << 16], index[1 << 16];
     size_t n = (size_t)snprintf(index, sizeof index, "{\"metadata\":{\"total_size\":1},%s", before);
     char path[64];
@@ -949,8 +903,7 @@ static void write_shards(const archive *whole, int which, const char *elsewhere,
 }
 
 #define MAP "\"weight_map\":{"
-static void test_shards(void)
-{
+static void test_shards(void) {
     static const struct { const char *elsewhere, *before, *after, *word; int which; } cases[] = {
         { "../part 0.safetensors", MAP, "}}", "slashes", 0 }, { "..", MAP, "}}", "slashes", 0 },
         { "/etc/passwd", MAP, "}}", "slashes", 0 }, { "a\\\\b", MAP, "}}", "slashes", 0 },
@@ -1032,16 +985,14 @@ static void test_shards(void)
               "\"num_hidden_layers\":2,\"num_attention_heads\":4"
 #define LLAMA "{\"model_type\":\"llama\"," SIZES
 
-static int config_code(const char *text, grpo_config *c)
-{
+static int config_code(const char *text, grpo_config *c) {
     *c = grpo_defaults();
     c->model.vocab_size = 4321;
     write_bytes(OTHER CONFIG, text, strlen(text));
     return grpo_load_config(c, OTHER);
 }
 
-static void test_config(void)
-{
+static void test_config(void) {
     static const struct { const char *text, *word; } bad[] = {
         { "", "config.json" }, { "{", "config.json: line 1, column 2: the JSON is damaged" },
         { "[]", "config.json: line 1, column 1" },
@@ -1197,16 +1148,14 @@ static void test_config(void)
     remove_folder(OTHER);
 }
 
-static int encode_digits(void *tokenizer, const char *text, int *tokens, int capacity)
-{
+static int encode_digits(void *tokenizer, const char *text, int *tokens, int capacity) {
     int n;
     (void)tokenizer;
     for (n = 0; text[n]; n++)
         if (n < capacity) tokens[n] = text[n] - '0';
     return n;
 }
-static int decode_digits(void *tokenizer, const int *tokens, int n, char *text, int capacity)
-{
+static int decode_digits(void *tokenizer, const int *tokens, int n, char *text, int capacity) {
     int i;
     (void)tokenizer;
     for (i = 0; i < n && i < capacity; i++) text[i] = (char)('0' + tokens[i]);
@@ -1214,8 +1163,7 @@ static int decode_digits(void *tokenizer, const int *tokens, int n, char *text, 
 }
 
 /* ---- the vocabulary of a model of characters */
-static int vocabulary_code(const char *saved, const char *ours, int resume)
-{
+static int vocabulary_code(const char *saved, const char *ours, int resume) {
     grpo_config c = tiny();
     int code;
     grpo *g;
@@ -1234,8 +1182,7 @@ static int vocabulary_code(const char *saved, const char *ours, int resume)
     return code;
 }
 
-static void test_vocabulary(void)
-{
+static void test_vocabulary(void) {
     static const char escaped[] = "ab \n\"\\\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80";
     char *many = (char *)malloc(3 * 512 + 1), *json;
     grpo_config c = tiny();
@@ -1276,8 +1223,7 @@ static void test_vocabulary(void)
 
 #if defined(__unix__) || defined(__APPLE__)
 /* A pipe where a file should be would be waited for: every file, for reading and for writing. */
-static void test_pipes(void)
-{
+static void test_pipes(void) {
     static const char *const names[] = { CONFIG, MODEL, STATE, "/adapter_config.json",
         "/generation_config.json", CONFIG ".tmp", MODEL ".tmp", STATE ".tmp" };
     grpo_config c = tiny();
@@ -1306,8 +1252,7 @@ static void test_pipes(void)
 #define GENERATION "/generation_config.json"
 
 /* config.json and generation_config.json with these fields (NULL: no such file). */
-static int eos_code(const char *field, const char *generation, grpo_config *c)
-{
+static int eos_code(const char *field, const char *generation, grpo_config *c) {
     char text[512];
     *c = grpo_defaults();
     c->encode = encode_digits;
@@ -1319,8 +1264,7 @@ static int eos_code(const char *field, const char *generation, grpo_config *c)
     return grpo_load_config(c, OTHER);
 }
 
-static void test_eos_files(void)
-{
+static void test_eos_files(void) {
     static const struct { const char *field, *generation; int code, num, first, last; } cases[] = {
         { ",\"eos_token_id\":3", NULL, 0, 1, 3, 3 }, { "", NULL, 0, 0, -1, 0 },
         { ",\"eos_token_id\":[4,5,2]", NULL, 0, 3, 4, 2 },
@@ -1358,8 +1302,7 @@ static void test_eos_files(void)
 }
 
 /* Any of them ends what is sampled; answers end with eos_token_id; all come back from a file. */
-static void test_eos(void)
-{
+static void test_eos(void) {
     grpo_config c = tiny(), read = grpo_defaults();
     grpo_prompt p[2];
     grpo *g;
@@ -1408,8 +1351,7 @@ static void test_eos(void)
 }
 
 /* Numbers have points, whatever the locale. */
-static void test_locale(void)
-{
+static void test_locale(void) {
     static const char *const names[] = { "de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8",
         "ru_RU.UTF-8" };
     size_t i = 0;
@@ -1421,14 +1363,12 @@ static void test_locale(void)
 }
 
 /* ---- the trainer's state */
-static float reward(const grpo_sample *s, void *user)
-{
+static float reward(const grpo_sample *s, void *user) {
     (void)user;
     return (float)(s->tokens[0] % 3);
 }
 
-static grpo *trained(grpo_config *c, int steps)
-{
+static grpo *trained(grpo_config *c, int steps) {
     grpo_prompt p[2];
     grpo *g;
     p[0] = grpo_question("1+2=", "3");
@@ -1441,8 +1381,7 @@ static grpo *trained(grpo_config *c, int steps)
 }
 
 /* Everything that counts, in one array of bytes: four arrays, counters, seed. */
-static char *everything(grpo *g, size_t *size)
-{
+static char *everything(grpo *g, size_t *size) {
     const float *arrays[4];
     size_t n = g->num_parameters * sizeof(float), k;
     char *x = (char *)calloc(1, *size = 4 * n + sizeof g->state + sizeof g->config.seed);
@@ -1457,8 +1396,7 @@ static char *everything(grpo *g, size_t *size)
     return x;
 }
 
-static int same_everything(grpo *g, const char *expected)
-{
+static int same_everything(grpo *g, const char *expected) {
     size_t size;
     char *x = everything(g, &size);
     int same = !memcmp(x, expected, size);
@@ -1466,8 +1404,7 @@ static int same_everything(grpo *g, const char *expected)
     return same;
 }
 
-static void test_state(void)
-{
+static void test_state(void) {
     static const char *const counters[] = { "\"step\":\"", "\"optimizer_step\":\"",
         "\"adam_step\":\"",
                                             "\"num_tokens\":\"", "\"seed\":\"" };
@@ -1531,8 +1468,7 @@ static void test_state(void)
 }
 
 /* The same shapes, another model: its heads, or its rotary positions. */
-static void test_other_model(void)
-{
+static void test_other_model(void) {
     grpo_config c = tiny();
     grpo *a, *b;
     char *before;
@@ -1567,8 +1503,7 @@ static void test_other_model(void)
 /* ---- every file call, and every allocation, failing in turn */
 static const char *const paths[3] = { MODEL, CONFIG, STATE };
 
-static void read_all(const char *folder, blob *files)
-{
+static void read_all(const char *folder, blob *files) {
     char path[128];
     int i;
     for (i = 0; i < 3; i++) {
@@ -1577,15 +1512,13 @@ static void read_all(const char *folder, blob *files)
     }
 }
 
-static void free_all(blob *files)
-{
+static void free_all(blob *files) {
     int i;
     for (i = 0; i < 3; i++) free(files[i].bytes);
 }
 
 /* Each file is the old one or the new one; all are old but for those that have been renamed. */
-static void check_files(const blob *was, const blob *fresh, const char *what, int n)
-{
+static void check_files(const blob *was, const blob *fresh, const char *what, int n) {
     blob now[3];
     char path[128];
     static const int place[3] = { 1, 2, 0 };                  /* in the order of the renames     */
@@ -1603,8 +1536,7 @@ static void check_files(const blob *was, const blob *fresh, const char *what, in
     free_all(now);
 }
 
-static void test_failing_save(grpo *old, grpo *fresh)
-{
+static void test_failing_save(grpo *old, grpo *fresh) {
     blob was[3], now[3];
     int n, code = -1, syncs = 0;
     CHECK(!grpo_save(fresh, OTHER, GRPO_SAVE_STATE), "%s", grpo_error(fresh));
@@ -1645,8 +1577,7 @@ static void test_failing_save(grpo *old, grpo *fresh)
 }
 
 /* Nothing changes; or, where the second reading fails, all is as grpo_new() makes it. */
-static void test_failing_load(grpo *g, grpo *fresh)
-{
+static void test_failing_load(grpo *g, grpo *fresh) {
     size_t size;
     char *before = everything(g, &size), *start = everything(fresh, &size);
     int n, which, restarts[3] = { 0, 0, 0 };
@@ -1693,8 +1624,7 @@ static void test_failing_load(grpo *g, grpo *fresh)
     free(start);
 }
 
-static void test_failing_memory(grpo *g)
-{
+static void test_failing_memory(grpo *g) {
     size_t size;
     char *before = everything(g, &size);
     int n, which;
@@ -1715,8 +1645,7 @@ static void test_failing_memory(grpo *g)
     free(before);
 }
 
-static void test_failing(void)
-{
+static void test_failing(void) {
     grpo_config c = tiny();
     grpo *a = trained(&c, 1), *b = trained(&c, 2), *fresh = trained(&c, 0);
     test_failing_save(a, b);
@@ -1738,8 +1667,7 @@ static void test_failing(void)
 /* ---- metrics */
 
 /* The text after "name": in a line of JSON, NULL if it is not there exactly once. */
-static const char *value_of(const char *line, const char *name)
-{
+static const char *value_of(const char *line, const char *name) {
     char key[128];
     const char *at;
     snprintf(key, sizeof key, "\"%s\":", name);
@@ -1749,8 +1677,7 @@ static const char *value_of(const char *line, const char *name)
     return *at == ' ' ? at + 1 : at;
 }
 
-static void test_metrics_json(void)
-{
+static void test_metrics_json(void) {
     static const char *const names[] = { "loss", "grad_norm", "learning_rate", "num_tokens",
         "step_time",
         "completions/mean_length", "completions/min_length", "completions/max_length",
@@ -1811,8 +1738,7 @@ static void test_metrics_json(void)
           && !strncmp(small, line, 39), "%.60s", small);
 }
 
-static void test_metrics_file(void)
-{
+static void test_metrics_file(void) {
     grpo_config c = tiny();
     grpo_prompt p = grpo_question("1=", "1");
     grpo *g;
@@ -1847,8 +1773,7 @@ static void test_metrics_file(void)
 }
 
 /* ---- real checkpoints, if there are any: GRPO_DATA=folder */
-static void test_real(const char *name)
-{
+static void test_real(const char *name) {
     const char *data = getenv("GRPO_DATA");
     char folder[512];
     grpo_config c = grpo_defaults();
@@ -1871,8 +1796,7 @@ static void test_real(const char *name)
     remove_folder(FOLDER);
 }
 
-int main(void)
-{
+int main(void) {
     int variant;
     for (variant = 0; variant < 8; variant++)
         test_round_trip(variant & 1, variant >> 1 & 1, variant >> 2);

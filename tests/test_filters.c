@@ -16,23 +16,20 @@ static uint64_t counter;
 static double uniform(void) { return (double)(grpo__mix(++counter) >> 11) / 9007199254740992.0; }
 static int below(int n) { return (int)(n * uniform()); }
 static int one_in(int n) { return below(n) == 0; }
-static float power(double low, double high)
-{
+static float power(double low, double high) {
     return (float)exp(log(low) + (log(high) - log(low)) * uniform());
 }
 
 enum { NORMALS = 1 << 18 };
 static float normals[NORMALS];      /* drawn once: rows take them from anywhere on               */
-static float normal(uint64_t seed, int v)
-{
+static float normal(uint64_t seed, int v) {
     return normals[(grpo__mix(seed) + (uint64_t)v) % NORMALS];
 }
 
 /* ---- drawing */
 enum { FLAT, NEARLY_FLAT, NORMAL, PEAKED, TIES, TWO_VALUES, HUGE_ONES, TINY_ONES, KINDS };
 
-static void draw_row(float *z, int V)
-{
+static void draw_row(float *z, int V) {
     int kind = below(KINDS), v, gone = one_in(3) ? 1 + below(3) : 0;
     double portion = one_in(2) ? 0.9 : 0.3;
     float width = power(0.1, 40), middle = one_in(3) ? 100 * normal(counter, 1) : 0;
@@ -51,8 +48,7 @@ static void draw_row(float *z, int V)
     z[below(V)] = middle;           /* something is there                                        */
 }
 
-static grpo_sampling draw_filters(int V)
-{
+static grpo_sampling draw_filters(int V) {
     static const float shares[8] = {
         0.9999999f, 0.99999994f, 0.999f, 0.9f, 0.5f, 0.1f, 1e-6f, FLT_MIN };
     grpo_sampling s = { 1, 0, 1, 0 };
@@ -67,8 +63,7 @@ static grpo_sampling draw_filters(int V)
 /* ---- the definition */
 static const float *sorted_row;     /* qsort has no way to hand it on                            */
 
-static int by_logit(const void *a, const void *b)
-{
+static int by_logit(const void *a, const void *b) {
     int i = *(const int *)a, j = *(const int *)b;
     float x = sorted_row[i], y = sorted_row[j];
     return x > y ? -1 : x < y ? 1 : i < j ? -1 : i > j;
@@ -80,8 +75,7 @@ typedef struct row {
     double *share, *tail;           /* e^x of order[n]; and the sum from there on                */
 } row;
 
-static void sort_row(row *r, const grpo_sampling *s)
-{
+static void sort_row(row *r, const grpo_sampling *s) {
     double T = s->temperature > 0 ? (double)s->temperature : 1;
     int v;
     for (v = 0; v < r->V; v++) r->order[v] = v;
@@ -94,8 +88,7 @@ static void sort_row(row *r, const grpo_sampling *s)
 
 /* How many are to be kept: the fewest, and with slack < 0 the most, that rounding can make of it.
  * What is left out is measured, for it is small where top_p is near 1. */
-static int how_many(const row *r, const grpo_sampling *s, double slack)
-{
+static int how_many(const row *r, const grpo_sampling *s, double slack) {
     int k, top_k = s->temperature == 0 ? 1 : s->top_k > 0 && s->top_k < r->V ? s->top_k : r->V;
     int n = top_k == r->V && s->top_p >= 1 && s->min_p == 0 ? r->V : grpo__min(top_k, r->finite);
     double whole = r->tail[0] - r->tail[n], out = 1 - (double)s->top_p;
@@ -112,8 +105,7 @@ typedef struct tally { int filters, empty, too_many, not_the_first, no_mass, not
 
 /* Entropy and log-probs of what is kept. */
 static void check_distribution(const row *r, const grpo_sampling *s, const uint32_t *kept, int n,
-                               tally *all)
-{
+                               tally *all) {
     double S = 0, H = 0, tolerance = 1e-6 * (10 + sqrt(n)), sum = 0;
     float entropy, uniforms[3] = { 0, 0.5f, 0.99999994f };
     int i;
@@ -138,8 +130,7 @@ static void check_distribution(const row *r, const grpo_sampling *s, const uint3
     }
 }
 
-static void check_filter(const row *r, const grpo_sampling *s, uint32_t *kept, tally *all)
-{
+static void check_filter(const row *r, const grpo_sampling *s, uint32_t *kept, tally *all) {
     int n = 0, v, least, most, failed = check_failed;
     for (v = 0; v < grpo__blocks(r->V, 32); v++) kept[v] = 0;
     grpo_filter(s, r->z, r->V, kept);
@@ -159,8 +150,7 @@ static void check_filter(const row *r, const grpo_sampling *s, uint32_t *kept, t
     if (n && failed == check_failed) check_distribution(r, s, kept, n, all);
 }
 
-static void test_random_filters(int small, int large)
-{
+static void test_random_filters(int small, int large) {
     static float z[LARGEST];
     static int order[LARGEST];
     static double shares[LARGEST], tail[LARGEST + 1];
@@ -182,16 +172,14 @@ static void test_random_filters(int small, int large)
 }
 
 /* ---- tokens masked by a low number are as if they were not kept: bit for bit */
-static void same(const char *what, const float *a, const float *b, int n, float mask, int V)
-{
+static void same(const char *what, const float *a, const float *b, int n, float mask, int V) {
     int i;
     for (i = 0; i < n && (a[i] == b[i] || (isnan(a[i]) && isnan(b[i]))); i++) { }
     CHECK(i == n, "%s, masked by %g, V %d: number %d is %g, not %g", what, (double)mask, V, i,
           (double)a[i], (double)b[i]);
 }
 
-static void test_masks(void)
-{
+static void test_masks(void) {
     const float masks[4] = { -HUGE_VALF, -3e38f, -FLT_MAX, -1e30f };
     static float z[2][1000], q[2][1000], gradient[2][1000];
     uint32_t kept[32];
@@ -225,8 +213,7 @@ static void test_masks(void)
 }
 
 /* A row that is no distribution comes through every filter, for the log-prob to say so. */
-static void test_damaged_rows(void)
-{
+static void test_damaged_rows(void) {
     static const grpo_sampling filters[5] = {
         { 1, 2, 1, 0 }, { 1, 0, 0.9f, 0 }, { 1, 0, 1, 0.1f }, { 0, 0, 1, 0 },
         { 2, 3, 0.5f, 0.2f } };
@@ -249,8 +236,7 @@ static void test_damaged_rows(void)
 }
 
 /* ---- the vector units add up the same bits, masked or not */
-static void test_units(void)
-{
+static void test_units(void) {
 #ifdef GRPO__X86
     static float z[3][1000];
     int round, u, v, widest = __builtin_cpu_supports("avx512dq") ? 3
@@ -286,26 +272,22 @@ static void test_units(void)
 }
 
 /* ---- a rollout: what was drawn under a filter has the log-probs that training finds */
-static int encode_text(void *tokenizer, const char *text, int *tokens, int capacity)
-{
+static int encode_text(void *tokenizer, const char *text, int *tokens, int capacity) {
     int n = 0;
     (void)tokenizer;
     for (; text[n]; n++) if (n < capacity) tokens[n] = text[n];
     return n;
 }
-static int decode_nothing(void *tokenizer, const int *tokens, int n, char *text, int capacity)
-{
+static int decode_nothing(void *tokenizer, const int *tokens, int n, char *text, int capacity) {
     (void)tokenizer; (void)tokens; (void)n; (void)text; (void)capacity;
     return 0;
 }
-static float even(const grpo_sample *s, void *user)
-{
+static float even(const grpo_sample *s, void *user) {
     (void)user;
     return (float)(s->tokens[0] % 2);
 }
 
-static void test_rollouts(void)
-{
+static void test_rollouts(void) {
     static const grpo_sampling settings[] = {
         { 1, 0, 0.9999999f, 0 }, { 1, 0, 0.99999994f, 0 }, { 1.5f, 49151, 0.9999999f, 0 },
         { 1, 0, FLT_MIN, 0 }, { 0.7f, 49152, 0.9999999f, 1e-6f } };
@@ -347,8 +329,7 @@ static void test_rollouts(void)
     grpo_free(g);
 }
 
-int main(void)
-{
+int main(void) {
     int i;
     for (i = 0; i < NORMALS; i++) normals[i] = grpo__normal(1, (uint64_t)i);
     test_random_filters(40000 / STRIDE, 24 / STRIDE);

@@ -3,15 +3,13 @@
 #include "grpo.h"
 #include "check.h"
 
-static float is_four(const grpo_sample *s, void *user)
-{
+static float is_four(const grpo_sample *s, void *user) {
     (void)user;
     return strcmp(s->completion, "4") == 0;
 }
 
 /* The README's task. Returns the steps it took to a mean reward of .95, or -1. */
-static int solve_four(const char *preset, uint64_t seed, int limit)
-{
+static int solve_four(const char *preset, uint64_t seed, int limit) {
     grpo_config c = grpo_defaults();
     grpo_prompt question = grpo_question("2+2=", NULL);
     grpo_metrics m;
@@ -36,8 +34,7 @@ static int solve_four(const char *preset, uint64_t seed, int limit)
     return m.reward >= 0.95 ? step : -1;
 }
 
-static void test_four(void)
-{
+static void test_four(void) {
     const char *preset;
     int p;
     uint64_t seed;
@@ -57,8 +54,7 @@ static void test_four(void)
 /* A reward that never comes teaches nothing: not one weight moves. */
 static float never(const grpo_sample *s, void *user) { (void)s; (void)user; return 0; }
 
-static void test_never(void)
-{
+static void test_never(void) {
     grpo_config c = grpo_defaults();
     grpo_prompt question = grpo_question("2+2=", NULL);
     grpo *g;
@@ -84,14 +80,12 @@ static void test_never(void)
 }
 
 /* End-of-text is a token like any other: reward short answers, and completions learn to stop. */
-static float short_reward(const grpo_sample *s, void *user)
-{
+static float short_reward(const grpo_sample *s, void *user) {
     (void)user;
     return -(float)s->num_tokens;
 }
 
-static void test_end_of_text(void)
-{
+static void test_end_of_text(void) {
     grpo_config c = grpo_defaults();
     grpo_prompt question = grpo_question("12", NULL);
     grpo_metrics first, last;
@@ -113,8 +107,7 @@ static void test_end_of_text(void)
 }
 
 /* Supervised steps drive the likelihood up, and greedy decoding then says what was taught. */
-static void test_sft(void)
-{
+static void test_sft(void) {
     grpo_config c = grpo_defaults();
     grpo_prompt p[3];
     grpo_evaluation e;
@@ -144,8 +137,7 @@ static void test_sft(void)
  * before the warm-up, KL would take back what was taught: both end at 0. */
 enum { SUMS = 400, PROMPTS = 64, WARM_UP = 256 };
 
-static void learn_sums(const char *preset)
-{
+static void learn_sums(const char *preset) {
     char texts[SUMS][8], answers[SUMS][4];
     grpo_prompt sums[SUMS], some[WARM_UP];
     grpo_config c = grpo_defaults();
@@ -189,8 +181,7 @@ static void learn_sums(const char *preset)
     grpo_free(g);
 }
 
-int main(void)
-{
+int main(void) {
     test_four();
     learn_sums("deepseekmath");                 /* KL in the loss   */
     learn_sums("ppo");                          /* KL in the reward */

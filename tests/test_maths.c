@@ -11,15 +11,13 @@ enum { STRIDE = 1 };
 #endif
 #include "golden.h"
 
-static void to_floats(float *to, const double *from, int n)
-{
+static void to_floats(float *to, const double *from, int n) {
     int i;
     for (i = 0; i < n; i++) to[i] = (float)from[i];
 }
 
 /* Largest |a - b| / max(1, |b|), NaN counting as infinite. */
-static double difference(const float *a, const double *b, int n)
-{
+static double difference(const float *a, const double *b, int n) {
     double worst = 0;
     int i;
     for (i = 0; i < n; i++) {
@@ -29,16 +27,14 @@ static double difference(const float *a, const double *b, int n)
     return worst;
 }
 
-static grpo_objective objective(const char *settings)
-{
+static grpo_objective objective(const char *settings) {
     char error[GRPO_ERROR_LENGTH] = "";
     grpo_objective o = grpo_objective_preset(NULL, NULL);
     CHECK(!grpo_objective_set(&o, settings, error), "%s: %s", settings, error);
     return o;
 }
 
-static void test_golden_advantages(void)
-{
+static void test_golden_advantages(void) {
     size_t i;
     double worst = 0;
     int s, t, lengths[8];
@@ -67,8 +63,7 @@ typedef struct inputs {
     grpo_sequences s;
 } inputs;
 
-static void golden_inputs(inputs *in)
-{
+static void golden_inputs(inputs *in) {
     int i, t;
     memset(in, 0, sizeof *in);
     to_floats(in->logp, golden_new, 32);
@@ -85,8 +80,7 @@ static void golden_inputs(inputs *in)
     in->s.advantages = in->advantages;
 }
 
-static void test_golden_losses(void)
-{
+static void test_golden_losses(void) {
     inputs in;
     float gradient[32];
     double worst = 0;
@@ -110,8 +104,7 @@ static void test_golden_losses(void)
     printf("losses and gradients: worst error %.1e\n", worst);
 }
 
-static void test_golden_kl(void)
-{
+static void test_golden_kl(void) {
     inputs in;
     float gradient[32];
     int kind, t, i;
@@ -147,8 +140,7 @@ static void test_golden_kl(void)
 
 /* Exact KL against a loop in double, its gradient against differences, and the estimators' means
  * over many draws: k1 and k3 are unbiased. */
-static void test_full_kl(void)
-{
+static void test_full_kl(void) {
     enum { V = 37, DRAWS = 200000 / STRIDE };
     float z[V], q[V], gradient[V], k1 = 0;
     uint32_t kept[2] = { 0xdb6db6dbu, 0x1fu };
@@ -198,8 +190,7 @@ static void test_full_kl(void)
 }
 
 /* GAE and the value loss of veRL; Bradley-Terry against differences. */
-static void test_golden_ppo(void)
-{
+static void test_golden_ppo(void) {
     float values[32], rewards[32] = { 0 }, advantages[32], returns[32], predicted[32], gradient[32];
     float scores[6] = { 0.3f, -0.2f, 1.5f, 2.5f, -30, 30 }, dscores[6];
     double loss, clipfrac, worst = 0;
@@ -235,8 +226,7 @@ static void test_golden_ppo(void)
 
 /* GDPO where rewards are missing: one of two, so that the other alone speaks, and both. What TRL's
  * nanmean, nanstd and nansum make of it. */
-static void test_missing_parts(const grpo_objective *o)
-{
+static void test_missing_parts(const grpo_objective *o) {
     static const float parts[12] = {                          /* [3 rewards][4 samples]          */
         1, NAN, 0, NAN, 0.2f, 0.5f, NAN, NAN, 3, 1, 4, 1 };
     static const float weights[3] = { 1, 0.5f, 0 };           /* the third says nothing          */
@@ -255,8 +245,7 @@ static void test_missing_parts(const grpo_objective *o)
 }
 
 /* The same steps as two groups, and an eps that counts: each group has its own mean and std. */
-static void test_groups_of_steps(void)
-{
+static void test_groups_of_steps(void) {
     static const int offsets[5] = { 0, 5, 8, 12, 14 }, steps[5] = { 0, 2, 3, 5, 5 };
     static const int ends[5] = { 1, 4, 2, 0, 3 };
     static const float rewards[5] = { 1, 0, 0.5f, -1, 2 };
@@ -272,8 +261,7 @@ static void test_groups_of_steps(void)
 }
 
 /* What lies on a boundary. */
-static void test_boundaries(void)
-{
+static void test_boundaries(void) {
     static const float rewards[4] = { -1, 1, 0, 2 };
     static const struct { size_t at; int words; } fields[] = {
         { offsetof(grpo_objective, loss), GRPO_LOSS_DRO + 1 },
@@ -325,8 +313,7 @@ static void test_boundaries(void)
 }
 
 /* The optimizer's operations on arrays of several blocks and chunks, against one pass. */
-static void test_flat_operations(void)
-{
+static void test_flat_operations(void) {
     enum { N = 3 * 16384 + 5, MANY = 256 * 16384 + 16384 + 5 };
     grpo_config c = grpo_defaults();
     char error[GRPO_ERROR_LENGTH];
@@ -364,8 +351,7 @@ static void test_flat_operations(void)
 }
 
 /* Process supervision by the paper's words, and GDPO by TRL's. */
-static void test_steps_and_parts(void)
-{
+static void test_steps_and_parts(void) {
     static const int offsets[5] = { 0, 5, 8, 12, 14 }, steps[5] = { 0, 2, 3, 5, 5 };
     static const int ends[5] = { 1, 4, 2, 0, 3 };
     static const float rewards[5] = { 1, 0, 0.5f, -1, 2 };
@@ -402,8 +388,7 @@ static void test_steps_and_parts(void)
 }
 
 /* Numbers of groups that make no sense, or whose product is no int: refused, nothing written. */
-static void test_group_sizes(void)
-{
+static void test_group_sizes(void) {
     static const int sizes[][2] = { { 0, 2 }, { 2, 0 }, { -1, -1 }, { 65536, 65537 } };
     static const float parts[4] = { 1, 0, 0, 1 }, weights[1] = { 1 };
     static const int steps[5] = { 0, 1, 2, 3, 4 }, ends[4] = { 0, 0, 0, 0 };
@@ -425,8 +410,7 @@ static void test_group_sizes(void)
 }
 
 /* What leaves a token out, or weighs it, against the rules in words. */
-static void test_masks_and_importance(void)
-{
+static void test_masks_and_importance(void) {
     static const char *const kinds[5] = {
         "none", "token", "token_mask", "sequence", "sequence_mask" };
     inputs in;
@@ -510,8 +494,7 @@ static void test_masks_and_importance(void)
 
 /* DPPO at the edge: a token that was certain (log pi_old = 0) and is so no more has left; one that
  * has become certain by a hair has not. */
-static void test_certain_tokens(void)
-{
+static void test_certain_tokens(void) {
     static const int offsets[2] = { 0, 1 };
     static const float now[2] = { -0.5f, 0 }, old[2] = { 0, -1e-3f }, A[2] = { -1, 1 };
     grpo_objective o = objective("dppo_kl");
@@ -528,8 +511,7 @@ static void test_certain_tokens(void)
 }
 
 /* The objective in words. */
-static void test_settings(void)
-{
+static void test_settings(void) {
     grpo_objective o = grpo_objective_preset("dapo", NULL), before = o;
     char error[GRPO_ERROR_LENGTH];
     const char *name, *source, *bad[] = {
@@ -562,8 +544,7 @@ static void test_settings(void)
     CHECK(n >= 30, "%d presets", n);
 }
 
-static void test_golden_adamw(void)
-{
+static void test_golden_adamw(void) {
     static const double start[5] = { 0.5, -1.25, 2, 0, 0.003 };
     double worst = 0;
     int i, s, p;
@@ -593,8 +574,7 @@ static void test_golden_adamw(void)
 
 /* d(loss)/d(logp) of every token against (L(x+h) - L(x-h)) / 2h, for every composition. Tokens
  * within h of a kink have no derivative and are left out (counted: few). */
-static int near_kink(const grpo_objective *o, double r, double h)
-{
+static int near_kink(const grpo_objective *o, double r, double h) {
     double kinks[4];
     int i;
     kinks[0] = 1 - (double)o->epsilon; kinks[1] = 1 + (double)o->epsilon_high;
@@ -605,8 +585,7 @@ static int near_kink(const grpo_objective *o, double r, double h)
 }
 
 static void difference_of(const grpo_objective *o, const unsigned char *mask, double *worst,
-                          int *left_out)
-{
+                          int *left_out) {
     inputs in;
     float gradient[32];
     const double h = 1e-3;
@@ -637,8 +616,7 @@ static void difference_of(const grpo_objective *o, const unsigned char *mask, do
 }
 
 /* A token whose log r is at its bound of 20 has no part in the derivative of its sequence's r. */
-static void test_bounded_ratios(void)
-{
+static void test_bounded_ratios(void) {
     static const char *const settings[4] = {
         "gspo epsilon_high=0.9", "rloo beta=0 epsilon_high=0.9", "sapo ratio=sequence",
         "dro ratio=sum" };
@@ -665,8 +643,7 @@ static void test_bounded_ratios(void)
 }
 
 /* All losses without a constant in them, which golden numbers check. */
-static void test_finite_differences(void)
-{
+static void test_finite_differences(void) {
     static const char *const losses[5] = { "clip", "reinforce", "sapo", "geometric", "dro" };
     static const char *const ratios[3] = { "token", "sequence", "sum" };
     static const char *const averages[5] = {
@@ -704,8 +681,7 @@ static void test_finite_differences(void)
 }
 
 /* Cut at any sequence, the sums are the same bits. */
-static void test_parts(void)
-{
+static void test_parts(void) {
     inputs in;
     float whole[32], parts[32];
     grpo_objective o = objective("deepseekmath entropy_coef=0.01");
@@ -727,8 +703,7 @@ static void test_parts(void)
 }
 
 /* "2+2=", rewards 1 0 1 0, as the header works it out. */
-static void test_worked_example(void)
-{
+static void test_worked_example(void) {
     static const float rewards[4] = { 1, 0, 1, 0 };
     static const int offsets[2] = { 0, 1 };
     grpo_objective o = grpo_objective_preset("deepseekmath", NULL);
@@ -771,8 +746,7 @@ static void test_worked_example(void)
           "first update: ratio %g", stats.ratio_mean);
 }
 
-static void test_equal_groups(void)
-{
+static void test_equal_groups(void) {
     float equal[3], mixed[6] = { 1, NAN, 0, INFINITY, 5, 5 }, advantages[6];
     unsigned char is_equal[2];
     grpo_objective o = grpo_objective_preset("verl", NULL);
@@ -796,8 +770,7 @@ static void test_equal_groups(void)
           "empty groups");
 }
 
-static void test_nan_propagates(void)
-{
+static void test_nan_propagates(void) {
     int t, which;
     for (which = 0; which < 4; which++)
         for (t = 0; t < 32; t += 7) {
@@ -815,8 +788,7 @@ static void test_nan_propagates(void)
 }
 
 /* Against all subsets of n samples. */
-static void test_pass_at_k(void)
-{
+static void test_pass_at_k(void) {
     int n, c, k, set;
     for (n = 1; n <= 8; n++)
         for (c = 0; c <= n; c++)
@@ -833,8 +805,7 @@ static void test_pass_at_k(void)
             }
 }
 
-static void test_schedules(void)
-{
+static void test_schedules(void) {
     int s;
     CHECK(grpo_schedule(GRPO_SCHEDULE_CONSTANT, 0, 0, 0) == 1, "no warm-up");
     for (s = 0; s <= 120; s++) {
@@ -849,16 +820,14 @@ static void test_schedules(void)
 }
 
 /* ---- sampling on plain arrays */
-static int count_kept(const uint32_t *kept, int vocab)
-{
+static int count_kept(const uint32_t *kept, int vocab) {
     int v, n = 0;
     for (v = 0; v < vocab; v++) n += grpo__is_kept(kept, v);
     return n;
 }
 
 /* The filters against sorting. */
-static void test_filters(void)
-{
+static void test_filters(void) {
     enum { V = 301 };
     int round, i, j, order[V];
     for (round = 0; round < 60; round++) {
@@ -911,8 +880,7 @@ static void test_filters(void)
 }
 
 /* Frequencies of drawn tokens against the probabilities, and log-probs that sum to 1. */
-static void test_sampling(void)
-{
+static void test_sampling(void) {
     enum { V = 21, DRAWS = 40000 };
     float z[V], entropy;
     uint32_t kept[1];
@@ -943,8 +911,7 @@ static void test_sampling(void)
 }
 
 /* Our exp against libm's, over its whole range. */
-static void test_exp(void)
-{
+static void test_exp(void) {
     double worst = 0;
     int i;
     for (i = -87 * 4096; i <= 88 * 4096; i += STRIDE) {
@@ -967,8 +934,7 @@ static void test_exp(void)
 
 /* Sums of many small numbers beside a large one: a row of a large vocabulary whose likeliest token
  * outweighs each other by far, and 2,048 products added to a large residual. */
-static void test_long_sums(void)
-{
+static void test_long_sums(void) {
     enum { V = 49152, INPUTS = 2048, OUTPUTS = 4 };
     grpo_config c = grpo_defaults();
     char error[GRPO_ERROR_LENGTH];
@@ -1006,8 +972,7 @@ static void test_long_sums(void)
     free(z); free(x); free(w.weights); free(w.operand);
 }
 
-static void test_uniform(void)
-{
+static void test_uniform(void) {
     double mean = 0, square = 0;
     int i, n = 100000;
     for (i = 0; i < n; i++) {
@@ -1022,8 +987,7 @@ static void test_uniform(void)
     CHECK(grpo_uniform(1, 2, 3, 4, 5) == grpo_uniform(1, 2, 3, 4, 5), "pure");
 }
 
-int main(void)
-{
+int main(void) {
     int found;
     test_golden_advantages();
     test_golden_losses();

@@ -20,14 +20,12 @@ static int tried;
 #define EQUALS(call, value) TRY((call) == (value), "%s", #call)
 #define HARMLESS(call) do { (void)(call); TRY(1, "%s", #call); } while (0)
 
-static float length_reward(const grpo_sample *s, void *user)
-{
+static float length_reward(const grpo_sample *s, void *user) {
     (void)user;
     return (float)s->num_tokens;
 }
 
-static grpo_config tiny(void)
-{
+static grpo_config tiny(void) {
     grpo_config c = grpo_defaults();
     c.vocabulary = "abc";
     c.model.hidden_size = 8; c.model.intermediate_size = 8; c.model.num_attention_heads = 2;
@@ -48,8 +46,7 @@ static const grpo_per_token one_each = { per_token, NULL, NULL, NULL };
 static const grpo_sampling plain = { 1, 0, 1, 0 };
 
 enum { CALLS = 18 };
-static int call(grpo *g, grpo *other, int which, const char **name)
-{
+static int call(grpo *g, grpo *other, int which, const char **name) {
     static const char *const names[CALLS] = { "rollout", "score", "advantage", "update", "forward",
         "backward", "optimize", "set_reference", "adopt", "generate", "sft", "evaluate", "step",
         "encode", "decode", "copy_weights", "save", "resume" };
@@ -79,8 +76,7 @@ static int call(grpo *g, grpo *other, int which, const char **name)
     }
 }
 
-static void all_refused(grpo *g, grpo *other, const char *what)
-{
+static void all_refused(grpo *g, grpo *other, const char *what) {
     const char *name;
     int i;
     for (i = 0; i < CALLS; i++) {
@@ -92,8 +88,7 @@ static void all_refused(grpo *g, grpo *other, const char *what)
     }
 }
 
-static void all_well(grpo *g, grpo *other, const char *what)
-{
+static void all_well(grpo *g, grpo *other, const char *what) {
     const char *name;
     int i, code;
     for (i = 0; i < CALLS; i++) {
@@ -103,8 +98,7 @@ static void all_well(grpo *g, grpo *other, const char *what)
     }
 }
 
-static grpo *begin(grpo_config c)
-{
+static grpo *begin(grpo_config c) {
     grpo *g = grpo_new(&c);
     CHECK(g != NULL, "%s", c.error);
     if (!g) exit(check_finish());
@@ -123,8 +117,7 @@ static void no_memory(void *memory, void *user) { (void)user; free(memory); }
         g->config = as_it_was;                                                           \
     } while (0)
 
-static void test_changed(void)
-{
+static void test_changed(void) {
     static grpo_backend another;
     grpo *g = begin(tiny()), *other = begin(tiny());
     grpo_config as_it_was = g->config;
@@ -226,8 +219,7 @@ static void test_changed(void)
     grpo_free(g);
 }
 
-static void test_object(void)
-{
+static void test_object(void) {
     grpo *g = begin(tiny()), *none = NULL;
     grpo_config c = tiny();
     grpo_memory needed;
@@ -364,8 +356,7 @@ static void test_object(void)
     grpo_free(g);
 }
 
-static void test_critics(void)
-{
+static void test_critics(void) {
     grpo_config c = tiny();
     grpo *g = begin(c), *critic, *another;
     grpo_preference pairs[3];
@@ -434,8 +425,7 @@ static void test_critics(void)
     grpo_free(another); grpo_free(critic); grpo_free(g);
 }
 
-static void test_rewards(void)
-{
+static void test_rewards(void) {
     static const struct { const char *name; grpo_reward_function function; } rewards[] = {
         { "exact_match", grpo_reward_exact_match }, { "last_number", grpo_reward_last_number },
         { "countdown", grpo_reward_countdown }, { "format", grpo_reward_format },
@@ -462,8 +452,7 @@ static void test_rewards(void)
     EQUALS(grpo_last_number("3", NULL), 1);
 }
 
-static void test_maths(void)
-{
+static void test_maths(void) {
     grpo_objective o = grpo_objective_preset("deepseekmath", NULL), broken = o;
     grpo_sequences s, none;
     float r[4] = { 1, 0, 1, 0 }, a[4], w[1] = { 1 }, z[4] = { 1, 2, 3, 4 };
@@ -595,8 +584,7 @@ static void test_maths(void)
 /* The self-test takes its memory where the caller says. */
 static int living, taken, left;
 
-static void *counted(size_t size, void *user)
-{
+static void *counted(size_t size, void *user) {
     (void)user;
     if (taken++ >= left) return NULL;
     living++;
@@ -605,8 +593,7 @@ static void *counted(size_t size, void *user)
 
 static void counted_back(void *memory, void *user) { (void)user; living--; free(memory); }
 
-static void test_selftest(void)
-{
+static void test_selftest(void) {
     grpo_config c = tiny();
     c.allocate = counted;
     REFUSED(grpo_selftest(&c));                 /* no release */
@@ -621,8 +608,7 @@ static void test_selftest(void)
 }
 
 /* Counters of a state near 2^32 and 2^63. */
-static void test_counters(void)
-{
+static void test_counters(void) {
     static const char *const names[] = { "\"step\":\"", "\"optimizer_step\":\"",
                                          "\"adam_step\":\"" };
     static const char *const wrong[] = { "2147483647", "2147483648", "4294967295", "4294967296",
@@ -662,8 +648,7 @@ static void test_counters(void)
     grpo_free(g);
 }
 
-int main(void)
-{
+int main(void) {
     prompts[0] = grpo_question("ab", "c");
     prompts[1] = grpo_question("c", "ab");
     test_object();

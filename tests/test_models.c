@@ -15,8 +15,7 @@ typedef struct reference {
 } reference;
 
 /* A whole file, with a NUL after it. */
-static char *read_file(const char *path, size_t *size)
-{
+static char *read_file(const char *path, size_t *size) {
     FILE *f = fopen(path, "rb");
     char *bytes = (char *)calloc(1, 1 << 22);
     *size = f ? fread(bytes, 1, (1 << 22) - 1, f) : 0;
@@ -25,8 +24,7 @@ static char *read_file(const char *path, size_t *size)
 }
 
 /* The numbers after "key": or "key": [ in a JSON text. Returns how many. */
-static int read_numbers(const char *json, const char *key, double *to)
-{
+static int read_numbers(const char *json, const char *key, double *to) {
     char quoted[64], *end;
     const char *at;
     int n = 0;
@@ -43,8 +41,7 @@ static int read_numbers(const char *json, const char *key, double *to)
     return n;
 }
 
-static int read_reference(const char *path, reference *r)
-{
+static int read_reference(const char *path, reference *r) {
     double tokens[MOST], prompt_len = 0;
     size_t size;
     char *json = read_file(path, &size);
@@ -62,8 +59,7 @@ static int read_reference(const char *path, reference *r)
 }
 
 /* A tokenizer for texts that are the address of a list of tokens' reference. */
-static int encode_completion(void *tokenizer, const char *text, int *tokens, int capacity)
-{
+static int encode_completion(void *tokenizer, const char *text, int *tokens, int capacity) {
     const reference *r = (const reference *)tokenizer;
     int i, n = r->num_tokens - r->prompt_len;
     (void)text;
@@ -71,15 +67,13 @@ static int encode_completion(void *tokenizer, const char *text, int *tokens, int
     return n;
 }
 static int decode_nothing(void *tokenizer, const int *tokens, int num_tokens, char *text,
-                          int capacity)
-{
+                          int capacity) {
     (void)tokenizer; (void)tokens; (void)num_tokens; (void)text; (void)capacity;
     return 0;
 }
 
 /* The reference's gradients have the names and shapes of the weights: load them as if they were. */
-static void compare_gradients(grpo *g, const char *model, const char *gradients)
-{
+static void compare_gradients(grpo *g, const char *model, const char *gradients) {
     static const char *const to[] = { "test_models_folder/config.json",
                                       "test_models_folder/model.safetensors" };
     struct grpo__machinery *w = g->machinery;
@@ -125,8 +119,7 @@ static void compare_gradients(grpo *g, const char *model, const char *gradients)
 }
 
 /* A real model, with room for so many tokens; 9 ends a text, and is in no reference's. */
-static grpo *load_real(const char *model, reference *r, int prompt, int completion)
-{
+static grpo *load_real(const char *model, reference *r, int prompt, int completion) {
     grpo_config c = grpo_defaults();
     grpo *g;
     CHECK(!grpo_load_config(&c, model), "%s", c.error);
@@ -143,8 +136,7 @@ static grpo *load_real(const char *model, reference *r, int prompt, int completi
 }
 
 /* What follows the first n tokens, greedily: as many as there is room for. */
-static const int *say_greedily(grpo *g, const reference *r, int n)
-{
+static const int *say_greedily(grpo *g, const reference *r, int n) {
     static const grpo_sampling greedy = { 0, 0, 1, 0 };
     grpo_prompt prompt = grpo_question("prompt", "completion");
     char nothing[1];
@@ -155,8 +147,7 @@ static const int *say_greedily(grpo *g, const reference *r, int n)
 }
 
 /* The logits that a token was drawn from stay where they were. */
-static void compare_logits(const char *model, reference *r)
-{
+static void compare_logits(const char *model, reference *r) {
     grpo *g = load_real(model, r, r->num_tokens, 1);
     struct grpo__machinery *w = g ? g->machinery : NULL;
     float logits[MOST];
@@ -175,8 +166,7 @@ static void compare_logits(const char *model, reference *r)
 }
 
 /* The text that the reference is of, token for token, as sampling says it. */
-static void compare_greedy(grpo *g, const reference *r)
-{
+static void compare_greedy(grpo *g, const reference *r) {
     int t, n = r->num_tokens - r->prompt_len;
     const int *tokens = say_greedily(g, r, r->prompt_len);
     CHECK(g->batch.offsets[1] == n + 1, "%d tokens", (int)g->batch.offsets[1]);
@@ -186,8 +176,7 @@ static void compare_greedy(grpo *g, const reference *r)
 }
 
 static void test_model(const char *data, const char *folder, const char *json,
-                       const char *gradients)
-{
+                       const char *gradients) {
     static reference r;
     char path[2048], model[1024];
     grpo_prompt prompt;
@@ -236,8 +225,7 @@ static void test_model(const char *data, const char *folder, const char *json,
 /* ---- a forward pass in double, plain loops over the tensors by their names */
 enum { LENGTH = 48, WIDEST = 96 };  /* tokens; most of any width                                 */
 
-static double *tensor(grpo *g, int layer, const char *name)
-{
+static double *tensor(grpo *g, int layer, const char *name) {
     struct grpo__machinery *w = g->machinery;
     char whole[128];
     int i;
@@ -259,15 +247,13 @@ static double *tensor(grpo *g, int layer, const char *name)
 }
 
 /* y[rows] (+)= W[rows, cols] x + bias */
-static void product(double *y, double *matrix, const double *x, double *bias, int rows, int cols)
-{
+static void product(double *y, double *matrix, const double *x, double *bias, int rows, int cols) {
     int i, j;
     for (i = 0; i < rows; i++)
         for (j = 0, y[i] = bias ? bias[i] : 0; j < cols; j++) y[i] += matrix[i * cols + j] * x[j];
 }
 
-static void norm(double *y, const double *x, const double *gain, int n, double eps)
-{
+static void norm(double *y, const double *x, const double *gain, int n, double eps) {
     double sum = 0;
     int i;
     for (i = 0; i < n; i++) sum += x[i] * x[i];
@@ -275,8 +261,7 @@ static void norm(double *y, const double *x, const double *gain, int n, double e
 }
 
 /* transformers' modeling_rope_utils, in its own terms: wavelengths */
-static double frequency(const grpo_model_config *m, int i)
-{
+static double frequency(const grpo_model_config *m, int i) {
     const grpo_rope_scaling *r = &m->rope_scaling;
     double inv = 1 / pow((double)m->rope_theta, 2.0 * i / m->head_dim), wave = 2 * acos(-1.0) / inv;
     double old = r->original_max_position_embeddings, factor = (double)r->factor;
@@ -288,8 +273,7 @@ static double frequency(const grpo_model_config *m, int i)
     return (1 - smooth) * inv / factor + smooth * inv;
 }
 
-static void rotate(double *x, const grpo_model_config *m, int position)
-{
+static void rotate(double *x, const grpo_model_config *m, int position) {
     int i, half = m->head_dim / 2;
     for (i = 0; i < half; i++) {
         double a = position * frequency(m, i), first = x[i], second = x[half + i];
@@ -300,8 +284,7 @@ static void rotate(double *x, const grpo_model_config *m, int position)
 
 /* y[n][heads * head_dim] from q likewise, k and v [n][kv_heads * head_dim] */
 static void attend(double (*y)[WIDEST], double (*q)[WIDEST], double (*k)[WIDEST],
-                   double (*v)[WIDEST], const grpo_model_config *m, int n)
-{
+                   double (*v)[WIDEST], const grpo_model_config *m, int n) {
     int d = m->head_dim, group = m->num_attention_heads / m->num_key_value_heads, t, u, h, i;
     for (t = 0; t < n; t++)
         for (h = 0; h < m->num_attention_heads; h++) {
@@ -317,8 +300,7 @@ static void attend(double (*y)[WIDEST], double (*q)[WIDEST], double (*k)[WIDEST]
 }
 
 /* The rows of x through one layer. */
-static void layer_of(grpo *g, int layer, double (*x)[WIDEST], int n)
-{
+static void layer_of(grpo *g, int layer, double (*x)[WIDEST], int n) {
     static const char *const names[] = { "self_attn.q_proj.weight", "self_attn.k_proj.weight",
         "self_attn.v_proj.weight", "self_attn.o_proj.weight", "mlp.gate_proj.weight",
         "mlp.up_proj.weight", "mlp.down_proj.weight", "input_layernorm.weight",
@@ -355,8 +337,7 @@ static void layer_of(grpo *g, int layer, double (*x)[WIDEST], int n)
 }
 
 /* log p(tokens[t + 1] | tokens[0..t]) */
-static void forward(grpo *g, const int *tokens, int n, double *logprobs)
-{
+static void forward(grpo *g, const int *tokens, int n, double *logprobs) {
     static double x[LENGTH][WIDEST];
     const grpo_model_config *m = &g->config.model;
     double *embed = tensor(g, -1, "model.embed_tokens.weight"), z[WIDEST], logits[WIDEST];
@@ -378,8 +359,7 @@ static void forward(grpo *g, const int *tokens, int n, double *logprobs)
 /* A random model is saved, what is wanted of config.json is put in place of what was written, and
  * the folder is read into a second object: its log-probs are those of the forward pass above. */
 static void test_small(const char *what, int bias, int qk_norm, int tied, const char *rope,
-                       const grpo_rope_scaling *scaling)
-{
+                       const grpo_rope_scaling *scaling) {
     static reference r;
     grpo_config c = grpo_defaults();
     grpo_prompt prompt = grpo_question("prompt", "completion");
@@ -436,8 +416,7 @@ static void test_small(const char *what, int bias, int qk_norm, int tied, const 
     remove("test_models_folder");
 }
 
-static void test_families(void)
-{
+static void test_families(void) {
     static const grpo_rope_scaling plain = { GRPO_ROPE_DEFAULT, 0, 0, 0, 0 };
     static const grpo_rope_scaling linear = { GRPO_ROPE_LINEAR, 2.5f, 0, 0, 0 };
     static const grpo_rope_scaling llama3 = { GRPO_ROPE_LLAMA3, 8, 1, 4, 40 };
@@ -451,8 +430,7 @@ static void test_families(void)
                "\"original_max_position_embeddings\": 40, \"rope_theta\": 1000.0}", &llama3);
 }
 
-int main(void)
-{
+int main(void) {
     const char *data = getenv("GRPO_DATA");
     test_families();
     if (data) {

@@ -16,8 +16,7 @@ static double power(double low, double high) { return exp(between(log(low), log(
 static double near_(double x) { return x + sign() * power(2e-4, 0.1); }
 
 /* Counts a check. 0: it is one of the first ten that failed, to be shown. */
-static int quiet(int ok)
-{
+static int quiet(int ok) {
     if (ok) check_passed++;
     else check_failed++;
     return ok || check_failed > 10;
@@ -33,12 +32,10 @@ static dual product(dual a, dual b) { return variable(a.v * b.v, a.d * b.v + a.v
 static dual exponential(dual a) { return variable(exp(a.v), a.d == 0 ? 0 : exp(a.v) * a.d); }
 static dual lesser(dual a, dual b) { return a.v <= b.v ? a : b; }
 static dual larger(dual a, dual b) { return a.v >= b.v ? a : b; }
-static dual clip(dual a, double low, double high)
-{
+static dual clip(dual a, double low, double high) {
     return lesser(larger(a, number(low)), number(high));
 }
-static dual sigmoid(dual a)
-{
+static dual sigmoid(dual a) {
     double s = a.v < 0 ? exp(a.v) / (1 + exp(a.v)) : 1 / (1 + exp(-a.v));
     return variable(s, s * (1 - s) * a.d);
 }
@@ -54,23 +51,20 @@ typedef struct batch {
 } batch;
 
 static int counts(const batch *b, int t) { return !b->s.mask || b->mask[t]; }
-static int counted(const batch *b, int i)
-{
+static int counted(const batch *b, int i) {
     int t, n = 0;
     for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) n += counts(b, t);
     return n;
 }
 
 /* Where d(log pi) of one token is 1, and log r of any is kept within 20. */
-static dual log_ratio(const batch *b, int t, int seed)
-{
+static dual log_ratio(const batch *b, int t, int seed) {
     return variable(b->now[t] - b->old[t], t == seed);
 }
 
 /* ---- the formulas. Derivatives are those of token t, the other tokens of its sequence having the
  * same A and weight (GSPO-token). */
-static dual policy_loss(const grpo_objective *o, const batch *b, int t)
-{
+static dual policy_loss(const grpo_objective *o, const batch *b, int t) {
     int i = b->sequence[t], n = counted(b, i), j;
     double A = b->A[t], p = exp(b->now[t]), q = exp(b->old[t]), k, l, kl;
     dual x = log_ratio(b, t, t), sum = number(0), geometric = number(0), lp, r, tau, u, both;
@@ -121,8 +115,7 @@ static dual policy_loss(const grpo_objective *o, const batch *b, int t)
     }
 }
 
-static double correction(const grpo_objective *o, const batch *b, int t)
-{
+static double correction(const grpo_objective *o, const batch *b, int t) {
     int i = b->sequence[t], j;
     double sum = b->old[t] - b->sampling[t], w;
     if (!o->importance || !b->s.sampling_logprobs) return 1;
@@ -134,8 +127,7 @@ static double correction(const grpo_objective *o, const batch *b, int t)
     return o->importance % 2 ? o->importance_cap : 0;
 }
 
-static int is_left_out(const grpo_objective *o, const batch *b, int t)
-{
+static int is_left_out(const grpo_objective *o, const batch *b, int t) {
     int i = b->sequence[t], j;
     double drift = 0;
     if (b->s.mask && b->mask[t] == 2) return 1;
@@ -147,8 +139,7 @@ static int is_left_out(const grpo_objective *o, const batch *b, int t)
 }
 
 /* Estimate `kind` of the KL, and exact KL's derivative. */
-static dual kl_estimate(const grpo_objective *o, int kind, const batch *b, int t, double *exact)
-{
+static dual kl_estimate(const grpo_objective *o, int kind, const batch *b, int t, double *exact) {
     double x = b->now[t] - b->ref[t];
     dual kl = kind == GRPO_KL_K1 ? variable(x, 1) : kind == GRPO_KL_K2 ? variable(x * x / 2, x)
             : kind == GRPO_KL_K3 ? variable(expm1(-x) + x, -expm1(-x))
@@ -166,8 +157,7 @@ typedef struct expected {
     int tokens, sequences;
 } expected;
 
-static expected read_plainly(const grpo_objective *o, const batch *b)
-{
+static expected read_plainly(const grpo_objective *o, const batch *b) {
     expected e;
     int i, t;
     memset(&e, 0, sizeof e);
@@ -228,8 +218,7 @@ static expected read_plainly(const grpo_objective *o, const batch *b)
 }
 
 /* ---- drawing */
-static void draw_objective(grpo_objective *o)
-{
+static void draw_objective(grpo_objective *o) {
     int i;
     memset(o, 0, sizeof *o);
     for (i = 0; i < GRPO__NUM_SETTINGS; i++) {
@@ -250,8 +239,7 @@ static void draw_objective(grpo_objective *o)
 }
 
 /* A log-ratio at one of the places where something changes, or anywhere. */
-static double draw_log_ratio(const grpo_objective *o)
-{
+static double draw_log_ratio(const grpo_objective *o) {
     double at[10];
     int n = 0;
     at[n++] = 0; at[n++] = 20; at[n++] = -20; at[n++] = log(20); at[n++] = -o->epsilon;
@@ -266,8 +254,7 @@ static double draw_log_ratio(const grpo_objective *o)
 }
 
 /* Returns 1 if the tokens of each sequence have the same A and weight. */
-static int draw_batch(batch *b, const grpo_objective *o)
-{
+static int draw_batch(batch *b, const grpo_objective *o) {
     int i, t, alike = !one_in(3), masks = below(3);
     memset(b, 0, sizeof *b);
     b->s.num_sequences = 1 + below(SEQUENCES);
@@ -319,14 +306,12 @@ static int draw_batch(batch *b, const grpo_objective *o)
 /* ---- comparing */
 typedef struct tally { int draws, tokens, differences, kinks; } tally;
 
-static int close_to(double a, double b, double size)
-{
+static int close_to(double a, double b, double size) {
     return fabs(a - b) <= 1e-9 * size + 1e-300;
 }
 
 static void show(const char *what, int draw, const grpo_objective *o, const batch *b, int t,
-                 double got, double want)
-{
+                 double got, double want) {
     printf("draw %d: %s is %.12g, not %.12g (loss %d, ratio %d, average %d, kl %d, epsilon %g %g, "
            "delta %g, dual_clip %g", draw, what, got, want, o->loss, o->ratio, o->average, o->kl,
            o->epsilon, o->epsilon_high, o->delta, o->dual_clip);
@@ -336,8 +321,7 @@ static void show(const char *what, int draw, const grpo_objective *o, const batc
 
 /* d(loss)/d(x), x being token t's, which has derivative d. */
 static void difference(tally *all, const grpo_objective *o, const batch *b, double *x, int t,
-                       double d, const expected *e)
-{
+                       double d, const expected *e) {
     const double h = 1e-5;
     double at = *x, middle = grpo_loss(o, &b->s, NULL, NULL, NULL), up, down, left, right, noise;
     *x = at + h; up = grpo_loss(o, &b->s, NULL, NULL, NULL);
@@ -353,8 +337,7 @@ static void difference(tally *all, const grpo_objective *o, const batch *b, doub
 }
 
 static void compare_stats(tally *all, const grpo_objective *o, const batch *b, const expected *e,
-                          const grpo_loss_stats *s)
-{
+                          const grpo_loss_stats *s) {
     double got[14], want[14];
     static const char *const names[14] = {
         "kl", "entropy", "ratio_mean", "ratio_max", "clip_low_mean", "clip_high_mean",
@@ -382,8 +365,7 @@ static void compare_stats(tally *all, const grpo_objective *o, const batch *b, c
     quiet(s->num_sequences == e->sequences);
 }
 
-static void compare(tally *all, const grpo_objective *o, batch *b, int alike)
-{
+static void compare(tally *all, const grpo_objective *o, batch *b, int alike) {
     double gradient[TOKENS], dkl[TOKENS];
     grpo_loss_stats stats;
     expected e = read_plainly(o, b);
@@ -411,8 +393,7 @@ static void compare(tally *all, const grpo_objective *o, batch *b, int alike)
     compare_stats(all, o, b, &e, &stats);
 }
 
-static void test_objectives(int draws)
-{
+static void test_objectives(int draws) {
     tally all = { 0, 0, 0, 0 };
     while (all.draws < draws) {
         grpo_objective o;
@@ -428,8 +409,7 @@ static void test_objectives(int draws)
     CHECK(all.kinks * 50 < all.differences, "%d of %d at a kink", all.kinks, all.differences);
 }
 
-int main(void)
-{
+int main(void) {
     CHECK(sizeof(float) == 8, "floats must be doubles here");
 #ifdef CHECK_QUICK
     test_objectives(10000);

@@ -7,8 +7,7 @@
 
 enum { PROMPTS = 4, GROUP = 6, LENGTH = 5, TOKENS = PROMPTS * GROUP * LENGTH };
 
-static float fours(const grpo_sample *s, void *user)
-{
+static float fours(const grpo_sample *s, void *user) {
     float n = 0;
     const char *c;
     (void)user;
@@ -16,8 +15,7 @@ static float fours(const grpo_sample *s, void *user)
     return n / (float)LENGTH;
 }
 
-static int four_steps(const grpo_sample *s, int *ends, float *rewards, int capacity, void *user)
-{
+static int four_steps(const grpo_sample *s, int *ends, float *rewards, int capacity, void *user) {
     int i;
     (void)user;
     for (i = 0; i < s->num_tokens && i < capacity; i++) {
@@ -27,8 +25,7 @@ static int four_steps(const grpo_sample *s, int *ends, float *rewards, int capac
     return i;
 }
 
-static grpo_config config_of(const char *settings)
-{
+static grpo_config config_of(const char *settings) {
     grpo_config c = grpo_defaults();
     char error[GRPO_ERROR_LENGTH] = "";
     c.vocabulary = "0123456789";
@@ -40,15 +37,13 @@ static grpo_config config_of(const char *settings)
     return c;
 }
 
-static void make_prompts(grpo_prompt *prompts)
-{
+static void make_prompts(grpo_prompt *prompts) {
     static const char *const texts[PROMPTS] = { "12", "345", "6", "7890" };
     int i;
     for (i = 0; i < PROMPTS; i++) prompts[i] = grpo_question(texts[i], "4");
 }
 
-static grpo *policy_of(grpo_config *c)
-{
+static grpo *policy_of(grpo_config *c) {
     grpo *g;
     if (!c->num_rewards) grpo_add_reward(c, "fours", fours, 1, NULL);
     g = grpo_new(c);
@@ -56,8 +51,7 @@ static grpo *policy_of(grpo_config *c)
     return g;
 }
 
-static double reward_after(grpo *g, int steps, grpo_metrics *m)
-{
+static double reward_after(grpo *g, int steps, grpo_metrics *m) {
     grpo_prompt prompts[PROMPTS];
     int i, code = 0;
     make_prompts(prompts);
@@ -67,8 +61,7 @@ static double reward_after(grpo *g, int steps, grpo_metrics *m)
 }
 
 /* Values do not depend on the micro-batch, and V before token t not on what follows it. */
-static void test_values(void)
-{
+static void test_values(void) {
     grpo_config c = config_of("ppo"), small, large;
     grpo *g = policy_of(&c), *a, *b;
     grpo_prompt prompts[PROMPTS];
@@ -100,8 +93,7 @@ static void test_values(void)
 
 /* PPO with a critic of its own, and with shared weights: both learn, and the value model comes to
  * know more than the mean. */
-static void test_ppo(void)
-{
+static void test_ppo(void) {
     int shared;
     for (shared = 0; shared < 2; shared++) {
         grpo_config c = config_of("ppo beta=0.01"), critic;
@@ -126,8 +118,7 @@ static void test_ppo(void)
 }
 
 /* What the value model explains is said of the whole batch, however many updates are made of it. */
-static void test_explained(void)
-{
+static void test_explained(void) {
     double explained[2];
     int i;
     for (i = 0; i < 2; i++) {
@@ -158,8 +149,7 @@ static void test_explained(void)
 }
 
 /* Pairs in which more fours win; the model then judges, and a policy learns from that alone. */
-static void test_reward_model(void)
-{
+static void test_reward_model(void) {
     grpo_config c = config_of("trl"), judge;
     grpo *g, *rm;
     grpo_preference pairs[PROMPTS * GROUP / 2];
@@ -232,8 +222,7 @@ static void test_reward_model(void)
 
 /* Exact KL: 0 to the bit before the first update, beside the estimators afterwards; in the loss and
  * in the reward. */
-static void test_exact_kl(void)
-{
+static void test_exact_kl(void) {
     static const char *const where[2] = {
         "deepseekmath kl=full beta=0.1", "deepseekmath kl=full beta=0.1 kl_in_reward=1" };
     int i, t;
@@ -256,8 +245,7 @@ static void test_exact_kl(void)
 
 /* The same batch, once sampled and once adopted, gives the same bits; with somebody else's
  * log-probs the correction is at work. */
-static void test_adopt(void)
-{
+static void test_adopt(void) {
     grpo_config c = config_of("trl importance=token importance_cap=1.5");
     grpo *a, *b;
     grpo_prompt prompts[PROMPTS];
@@ -296,8 +284,7 @@ static void test_adopt(void)
 }
 
 /* Rewards of steps alone teach; a token's advantage does not grow after the last step. */
-static void test_process(void)
-{
+static void test_process(void) {
     grpo_config c = config_of("trl");
     grpo *g;
     grpo_metrics m;
@@ -322,16 +309,15 @@ static void test_process(void)
 /* Process supervision under dynamic sampling: groups drawn anew have other lengths, and the
  * advantages of the others must move along. One step, which ends with the completion: A is the same
  * for all its tokens. */
-static int first_is_four(const grpo_sample *s, int *ends, float *rewards, int capacity, void *user)
-{
+static int first_is_four(const grpo_sample *s, int *ends, float *rewards, int capacity,
+                         void *user) {
     (void)user; (void)capacity;
     ends[0] = s->num_tokens - 1;
     rewards[0] = s->tokens[0] == 4;
     return 1;
 }
 
-static void test_process_resampled(void)
-{
+static void test_process_resampled(void) {
     grpo_config c = config_of("dapo mask_truncated_completions=0");
     grpo *g;
     grpo_metrics m;
@@ -360,8 +346,7 @@ static float odd(const grpo_sample *s, void *user) {
 }
 static float even(const grpo_sample *s, void *user) { return 2 - 2 * odd(s, user); }
 
-static void test_rewards_that_cancel(void)
-{
+static void test_rewards_that_cancel(void) {
     static const char *const settings[2] = { "gdpo equal_rewards=skip", "trl equal_rewards=skip" };
     int i;
     for (i = 0; i < 2; i++) {
@@ -384,8 +369,7 @@ static float odd_or_equal(const grpo_sample *s, void *user) {
 
 /* OpenRLHF compares rewards alone, and takes from each token's A the KL still to come: where all
  * rewards are equal, KL is all there is, and it is not scaled up to the size of a reward. */
-static void test_kl_after_comparison(void)
-{
+static void test_kl_after_comparison(void) {
     grpo_config c = config_of("openrlhf");
     grpo *g;
     grpo_metrics m;
@@ -407,8 +391,7 @@ static void test_kl_after_comparison(void)
 }
 
 /* A step that learned nothing measured nothing: no controller moves. */
-static void test_controllers_at_rest(void)
-{
+static void test_controllers_at_rest(void) {
     grpo_config c = config_of("deepseekmath equal_rewards=skip kl_target=0.1 entropy_coef=0.01 "
                               "entropy_target=5");
     grpo *g;
@@ -425,8 +408,7 @@ static void test_controllers_at_rest(void)
 
 /* A second update on the same batch is that of grpo_loss() on all its tokens, also where A is 0:
  * DRO holds those to pi_old all the same. */
-static void test_second_update(void)
-{
+static void test_second_update(void) {
     static const char *const settings[4] = { "trl", "dro", "dro dro_beta=0", "deepseekmath" };
     int i, idle[4] = { 2, 0, 2, 0 };
     for (i = 0; i < 4; i++) {
@@ -454,8 +436,7 @@ static void test_second_update(void)
 }
 
 /* No room: a sentence, never a loop without end. */
-static void test_no_room(void)
-{
+static void test_no_room(void) {
     grpo_config c = config_of("trl"), judge = grpo_critic_config(&c), tiny = judge;
     grpo_preference pair;
     grpo *g, *a;
@@ -471,8 +452,7 @@ static void test_no_room(void)
 }
 
 /* Controllers move in the right direction and are saved; the entropy mask leaves its share. */
-static void test_controllers(void)
-{
+static void test_controllers(void) {
     grpo_config c = config_of("deepseekmath kl_target=1e-6 kl_horizon=100 entropy_coef=0.01 "
                               "entropy_target=5 top_entropy_quantile=0.2");
     grpo *g = policy_of(&c), *again;
@@ -504,8 +484,7 @@ static void test_controllers(void)
 }
 
 /* A critic's folder loads as itself; a policy's folder gives a critic its body. */
-static void test_critic_files(void)
-{
+static void test_critic_files(void) {
     grpo_config c = config_of("trl"), k, loaded = grpo_defaults();
     grpo *g = policy_of(&c), *a, *b;
     grpo_prompt prompts[PROMPTS];
@@ -534,8 +513,7 @@ static void test_critic_files(void)
     grpo_free(a); grpo_free(b); grpo_free(g);
 }
 
-int main(void)
-{
+int main(void) {
     test_values();
     test_ppo();
     test_explained();

@@ -8,14 +8,12 @@
 static const char folder[] = "test_reference_folder";
 static grpo_prompt sums[3];
 
-static float longer(const grpo_sample *s, void *user)
-{
+static float longer(const grpo_sample *s, void *user) {
     (void)user;
     return (float)(s->num_tokens * 7 % 5);
 }
 
-static grpo_config config(int rank)
-{
+static grpo_config config(int rank) {
     grpo_config c = grpo_defaults();            /* deepseekmath: beta .04 */
     c.vocabulary = "0123456789+=";
     c.model.hidden_size = 16; c.model.intermediate_size = 24; c.model.num_hidden_layers = 1;
@@ -28,22 +26,19 @@ static grpo_config config(int rank)
     return c;
 }
 
-static grpo *begin(grpo_config c)
-{
+static grpo *begin(grpo_config c) {
     grpo *g = grpo_new(&c);
     CHECK(g != NULL, "%s", c.error);
     if (!g) exit(check_finish());
     return g;
 }
 
-static void warm_up(grpo *g, int steps)
-{
+static void warm_up(grpo *g, int steps) {
     while (steps-- > 0) CHECK(!grpo_sft(g, sums, 3, 0.01f, NULL), "%s", grpo_error(g));
 }
 
 /* One step; the KL that it saw. */
-static double kl_of_step(grpo *g)
-{
+static double kl_of_step(grpo *g) {
     grpo_metrics m;
     memset(&m, 0, sizeof m);
     CHECK(!grpo_step(g, sums, 3, &m), "%s", grpo_error(g));
@@ -51,8 +46,7 @@ static double kl_of_step(grpo *g)
 }
 
 /* The first rollout fixes it: not the steps, samples and evaluations before it. */
-static void test_warm_up(void)
-{
+static void test_warm_up(void) {
     grpo *g = begin(config(0));
     grpo_evaluation e;
     grpo_sampling sampling = { 1, 0, 1, 0 };
@@ -73,8 +67,7 @@ static void test_warm_up(void)
 }
 
 /* Completions from elsewhere are a rollout too. */
-static void test_adopt(void)
-{
+static void test_adopt(void) {
     grpo *g = begin(config(0));
     grpo_completion said[12];
     grpo_metrics m;
@@ -89,8 +82,7 @@ static void test_adopt(void)
     grpo_free(g);
 }
 
-static void test_set(void)
-{
+static void test_set(void) {
     static const float alphas[] = { 1.0f, 0.25f };
     int i;
     for (i = 0; i < 2; i++) {
@@ -110,8 +102,7 @@ static void test_set(void)
 }
 
 /* Every second step the policy becomes its own reference. */
-static void test_sync(void)
-{
+static void test_sync(void) {
     grpo_config c = config(0);
     grpo *g;
     int i;
@@ -123,8 +114,7 @@ static void test_sync(void)
     grpo_free(g);
 }
 
-static void test_copied(void)
-{
+static void test_copied(void) {
     grpo *from = begin(config(0)), *g;
     grpo_config c = config(0);
     c.seed = 2;
@@ -134,8 +124,7 @@ static void test_copied(void)
     grpo_free(from); grpo_free(g);
 }
 
-static void test_loaded(void)
-{
+static void test_loaded(void) {
     grpo *saved = begin(config(0)), *g = begin(config(0));
     warm_up(saved, 3);
     CHECK(!grpo_save(saved, folder, 0) && !grpo_load(g, folder), "%s", grpo_error(g));
@@ -151,8 +140,7 @@ static void test_loaded(void)
 
 /* A run in two halves is the run in one, wherever it is cut: in the warm-up, after the reference
  * was set by hand, after the first step. */
-static void test_resumed(void)
-{
+static void test_resumed(void) {
     int cut;
     for (cut = 0; cut < 3; cut++) {
         grpo *whole = begin(config(0)), *half = begin(config(0)), *rest = begin(config(0));
@@ -186,8 +174,7 @@ static void test_resumed(void)
 }
 
 /* The frozen model, whatever the adapters have learnt. */
-static void test_lora(void)
-{
+static void test_lora(void) {
     grpo *g = begin(config(4));
     CHECK(kl_of_step(g) == 0, "adapters that add nothing yet");
     grpo_free(g);
@@ -197,8 +184,7 @@ static void test_lora(void)
     grpo_free(g);
 }
 
-int main(void)
-{
+int main(void) {
     sums[0] = grpo_question("1+2=", "3");
     sums[1] = grpo_question("4+5=", "9");
     sums[2] = grpo_question("7+6=", "13");

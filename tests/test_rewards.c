@@ -12,15 +12,13 @@
 /* ------------------------------------------------------------------------------------- helpers */
 
 /* The same sequence in every run: a linear congruence with Knuth's constants, upper bits. */
-static int random_below(int n)
-{
+static int random_below(int n) {
     static uint64_t state = 1;
     state = state * 6364136223846793005u + 1442695040888963407u;
     return (int)((state >> 33) % (uint64_t)n);
 }
 
-static grpo_sample sample_of(const char *completion, const char *answer)
-{
+static grpo_sample sample_of(const char *completion, const char *answer) {
     grpo_sample s;
     memset(&s, 0, sizeof s);
     s.prompt = "";
@@ -30,14 +28,13 @@ static grpo_sample sample_of(const char *completion, const char *answer)
 }
 
 /* Compares rewards, NaN included; -0 is not 0. */
-static int same_reward(double got, double expected)
-{
+static int same_reward(double got, double expected) {
     if (expected <= NAN_REWARD) return got != got;
     return got == expected && !(expected == 0 && signbit(got));
 }
 
-static double score(grpo_reward_function f, const char *completion, const char *answer, void *user)
-{
+static double score(grpo_reward_function f, const char *completion, const char *answer,
+                    void *user) {
     grpo_sample s = sample_of(completion, answer);
     return (double)f(&s, user);
 }
@@ -45,8 +42,7 @@ static double score(grpo_reward_function f, const char *completion, const char *
 static const char *or_null(const char *text) { return text ? text : "(null)"; }
 
 /* A string in a heap block of exactly its size, so that a sanitizer sees any step beyond it. */
-static char *exact_copy(const char *text)
-{
+static char *exact_copy(const char *text) {
     size_t size = strlen(text) + 1;
     char *copy = (char *)malloc(size);
     if (copy) memcpy(copy, text, size);
@@ -54,8 +50,7 @@ static char *exact_copy(const char *text)
 }
 
 /* text repeated n times; the caller frees it. */
-static char *repeated(const char *text, size_t n)
-{
+static char *repeated(const char *text, size_t n) {
     size_t i, length = strlen(text);
     char *out = (char *)malloc(n * length + 1);
     if (!out) return NULL;
@@ -66,8 +61,7 @@ static char *repeated(const char *text, size_t n)
 
 /* --------------------------------------------------------------------------------------- codec */
 
-static void test_vocabulary_size(void)
-{
+static void test_vocabulary_size(void) {
     static const struct { const char *vocabulary; int size; } cases[] = {
         { NULL, 257 }, { "", -1 }, { "a", 2 }, { "0123456789+=", 13 }, { " \n", 3 },
         { "aba", -3 }, { "aa", -2 },
@@ -89,8 +83,7 @@ static void test_vocabulary_size(void)
     }
 }
 
-static void check_round_trip(const char *vocabulary, const char *text, int num_tokens)
-{
+static void check_round_trip(const char *vocabulary, const char *text, int num_tokens) {
     int tokens[64], i, n, bytes;
     char back[64];
     n = grpo__encode_text(vocabulary, text, tokens, 64);
@@ -106,8 +99,7 @@ static void check_round_trip(const char *vocabulary, const char *text, int num_t
           text);
 }
 
-static void test_codec(void)
-{
+static void test_codec(void) {
     static const char mixed[] = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80z";
     static const int wild[] = { -1, 2, INT32_MAX, 5, 0, INT32_MIN, 4, 6, 3, 257, 1 };
     int tokens[8], i, n;
@@ -153,8 +145,7 @@ static void test_codec(void)
 
 /* ------------------------------------------------------------------------------------- numbers */
 
-static void test_last_number(void)
-{
+static void test_last_number(void) {
     static const struct { const char *text; double value; } cases[] = {
         { "72", 72 }, { "is 72.", 72 }, { "is 72. ", 72 }, { "3.", 3 }, { "3.14", 3.14 },
         { ".5", .5 }, { "0.5", .5 }, { "-.5", -.5 }, { "$.50", .5 }, { "-$.50", -.5 },
@@ -196,8 +187,7 @@ static void test_last_number(void)
 }
 
 /* Short decimals are read as the compiler reads them, to the last bit. */
-static void test_number_rounding(void)
-{
+static void test_number_rounding(void) {
     int i, wrong = 0;
     for (i = 0; i < 20000; i++) {
         char text[40];
@@ -210,8 +200,7 @@ static void test_number_rounding(void)
     CHECK(wrong == 0, "%d of 20000 decimals are off by a bit", wrong);
 }
 
-static void test_reward_last_number(void)
-{
+static void test_reward_last_number(void) {
     static const struct { const char *completion, *answer; double reward; } cases[] = {
         { "So it is 72.", "... #### 72", 1 }, { "So it is 73.", "... #### 72", 0 },
         { "72", "#### 72", 1 }, { "72.0", "#### 72", 1 }, { "$72.00", "72", 1 },
@@ -252,8 +241,7 @@ static void test_reward_last_number(void)
 }
 
 /* How people and models write a number, and what each way is worth. */
-static void test_ways_to_write(void)
-{
+static void test_ways_to_write(void) {
     static const struct { const char *completion, *answer; double reward; } cases[] = {
         /* JSON's numbers, as a file of questions has them */
         { "0.00001", "1e-05", 1 }, { "5", "1e-05", 0 }, { "-5", "1e-05", 0 }, { "1", "1e-05", 0 },
@@ -413,8 +401,7 @@ static void test_ways_to_write(void)
 
 /* --------------------------------------------------------------------------------- expressions */
 
-static void test_expressions(void)
-{
+static void test_expressions(void) {
     static const struct { const char *text; double value; int count; } cases[] = {
         { "1", 1, 1 }, { " 1 ", 1, 1 }, { "1+2*3", 7, 3 }, { "(1+2)*3", 9, 3 }, { "8-3-2", 3, 3 },
         { "8/4/2", 1, 3 }, { "8/(4/2)", 4, 3 }, { "2*3-4*5", -14, 4 }, { "-3", -3, 1 },
@@ -458,8 +445,7 @@ static void test_expressions(void)
           "capacity %d", -5);
 }
 
-static void check_refused(const char *what, char *text)
-{
+static void check_refused(const char *what, char *text) {
     double value = 0;
     int count = 0;
     if (!text) return;
@@ -468,8 +454,7 @@ static void check_refused(const char *what, char *text)
 }
 
 /* n opening brackets (or minuses), a 1, and as many closing ones. */
-static char *nested(const char *open, size_t n, const char *close)
-{
+static char *nested(const char *open, size_t n, const char *close) {
     size_t a = strlen(open) * n, b = strlen(close) * n, i;
     char *text = (char *)malloc(a + b + 2);
     if (!text) return NULL;
@@ -482,8 +467,7 @@ static char *nested(const char *open, size_t n, const char *close)
     return text;
 }
 
-static void test_expression_limits(void)
-{
+static void test_expression_limits(void) {
     double value = 0;
     int count = 0;
     char *text = nested("(", 64, ")");
@@ -513,8 +497,7 @@ static void test_expression_limits(void)
 }
 
 /* A random expression, written and computed at once: the parser must find the same double. */
-static int write_expression(char *out, int depth, double *value)
-{
+static int write_expression(char *out, int depth, double *value) {
     static const char operators[] = "+-*/";
     static const char *const blanks[] = { "", "", " ", "\t " };
     int kind = depth == 0 ? 0 : random_below(6), n;
@@ -544,8 +527,7 @@ static int write_expression(char *out, int depth, double *value)
     return n + snprintf(out + n, 32, ")");
 }
 
-static void test_random_expressions(void)
-{
+static void test_random_expressions(void) {
     static char text[1 << 16];
     int i, wrong = 0, refused = 0;
     for (i = 0; i < 20000; i++) {
@@ -560,8 +542,8 @@ static void test_random_expressions(void)
     CHECK(refused > 100 && refused < 10000, "%d divide by zero: no good mix", refused);
 }
 
-static void test_precedence(void)   /* random flat expressions against a two-pass evaluation */
-{
+/* random flat expressions against a two-pass evaluation */
+static void test_precedence(void) {
     int i, j, wrong = 0;
     for (i = 0; i < 20000; i++) {
         char text[128];
@@ -588,8 +570,7 @@ static void test_precedence(void)   /* random flat expressions against a two-pas
     CHECK(wrong == 0, "%d of 20000 flat expressions are wrong", wrong);
 }
 
-static void test_countdown(void)
-{
+static void test_countdown(void) {
     static const struct { const char *completion, *answer; double reward; } cases[] = {
         { "4*6*1*1", "24: 4 6 1 1", 1 }, { " (6-1-1)*4 \n", "16: 4 6 1 1", 1 },
         { "4 * 6 * 1 * 1 = 24", "24: 4 6 1 1", 1 }, { "4*6*1*1=24.0", "24: 4 6 1 1", 1 },
@@ -645,8 +626,7 @@ static void test_countdown(void)
 
 /* ------------------------------------------------------------------------------ the other ones */
 
-static void test_exact_match(void)
-{
+static void test_exact_match(void) {
     static const struct { const char *completion, *answer; double reward; } cases[] = {
         { "4", "4", 1 }, { " 4\n", "4", 1 }, { "4", "\t4 \r\n", 1 }, { "4", "5", 0 },
         { "44", "4", 0 }, { "4", "44", 0 }, { "", "", 1 }, { " ", "\n", 1 }, { "", "4", 0 },
@@ -661,8 +641,7 @@ static void test_exact_match(void)
     }
 }
 
-static void test_format(void)
-{
+static void test_format(void) {
     static const struct { const char *completion, *prefix, *suffix; double reward; } cases[] = {
         { "<think>x</answer>", "<think>", "</answer>", 1 }, { "<think>", "<think>", NULL, 1 },
         { "<thin", "<think>", NULL, 0 }, { "x</answer>", NULL, "</answer>", 1 },
@@ -686,8 +665,7 @@ static void test_format(void)
     CHECK(same_reward(r, NAN_REWARD), "no format gives %g", r);
 }
 
-static void test_overlong(void)
-{
+static void test_overlong(void) {
     static const struct { int length, maximum, cache; double reward; } cases[] = {
         { 0, 100, 20, 0 }, { 79, 100, 20, 0 }, { 80, 100, 20, 0 }, { 81, 100, 20, -.05 },
         { 90, 100, 20, -.5 }, { 99, 100, 20, -.95 }, { 100, 100, 20, -1 }, { 101, 100, 20, -1 },
@@ -711,22 +689,19 @@ static void test_overlong(void)
     CHECK(same_reward(r, NAN_REWARD), "no Lc gives %g", r);
 }
 
-static double repetition(const int *tokens, int n)
-{
+static double repetition(const int *tokens, int n) {
     grpo_sample s = sample_of("", NULL);
     s.tokens = tokens;
     s.num_tokens = n;
     return (double)grpo_reward_repetition(&s, NULL);
 }
 
-static int compare_codes(const void *a, const void *b)
-{
+static int compare_codes(const void *a, const void *b) {
     int x = *(const int *)a, y = *(const int *)b;
     return (x > y) - (x < y);
 }
 
-static void test_repetition(void)
-{
+static void test_repetition(void) {
     static const int same[] = { 7, 7, 7, 7, 7, 7 }, pair[] = { 1, 2, 1, 2, 1, 2 };
     static const int order[] = { 1, 2, 3, 3, 2, 1 };
     int tokens[200], codes[200], i, j, n;
@@ -752,8 +727,7 @@ static void test_repetition(void)
     }
 }
 
-static void test_add_reward(void)
-{
+static void test_add_reward(void) {
     static grpo_config config;      /* all zeros */
     static const char long_name[] = "0123456789012345678901234567890123456789";
     static const char accents[] = "012345678901234567890123456789\xC3\xA9";     /* 30 + 2 bytes   */
@@ -787,8 +761,7 @@ static void test_add_reward(void)
 /* --------------------------------------------------------------------------------- random text */
 
 /* Bytes, or pieces that make numbers and expressions likely. */
-static int random_text(char *text, int capacity)
-{
+static int random_text(char *text, int capacity) {
     static const char likely[] = "00112345679..,,--++**//(())== :$%#ax\n\xC3\xA9\xE2";
     int n = random_below(capacity), bytes = random_below(4) == 0, i;
     for (i = 0; i < n; i++)
@@ -798,8 +771,7 @@ static int random_text(char *text, int capacity)
     return n;
 }
 
-static void test_random_text(void)
-{
+static void test_random_text(void) {
     static const char vocabulary[] = "0123456789.,+-*/()= :$%#ax\n\xC3\xA9";
     int i, odd = 0, evaluated = 0, encoded = 0;
     for (i = 0; i < 100000; i++) {
@@ -855,8 +827,7 @@ static void test_random_text(void)
 /* --------------------------------------------------------------------------------------- GSM8K */
 
 /* The "answer" of one line of JSON, \n and the like undone, \u written as '?'. */
-static int json_answer(const char *line, char *out, size_t capacity)
-{
+static int json_answer(const char *line, char *out, size_t capacity) {
     static const char key[] = "\"answer\": \"";
     const char *at = strstr(line, key);
     size_t n = 0;
@@ -880,8 +851,7 @@ static int json_answer(const char *line, char *out, size_t capacity)
 }
 
 /* The number after "####", read without the library. */
-static double final_number(const char *answer)
-{
+static double final_number(const char *answer) {
     char digits[64];
     size_t n = 0;
     const char *at = strstr(answer, "#### ");
@@ -892,8 +862,7 @@ static double final_number(const char *answer)
     return strtod(digits, NULL);
 }
 
-static void test_gsm8k(void)
-{
+static void test_gsm8k(void) {
     static char line[1 << 15], answer[1 << 15], wrong[(1 << 15) + 64];
     const char *folder = getenv("GRPO_DATA");
     int num_lines = 0, right = 0, refused = 0, read = 0;
@@ -929,8 +898,7 @@ static void test_gsm8k(void)
     CHECK(refused == num_lines, "%d of %d wrong solutions score 0", refused, num_lines);
 }
 
-int main(void)
-{
+int main(void) {
     test_vocabulary_size();
     test_codec();
     test_last_number();
