@@ -1512,153 +1512,59 @@ int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capa
 /* ---------------------------------------------------------------------------------- >>model --
  * The model: one table of parameters, where everything lies in memory, forward, backward. */
 
-/* ---- the table of parameters. All weights are one array: first every matrix (AdamW decays these),
- * then every vector. q, k, v of a layer are one matrix [(heads + 2 kv_heads) head_dim, H], gate and
- * up another [2F, H]: their rows are the rows of Hugging Face's separate tensors, one after the
- * other, so that one product computes all of them and files still see the usual names. */
-typedef struct grpo__module {       /* rows [column, column + out) of one of a layer's matrices  */
-    int matrix, column, out, in;
-} grpo__module;
-
+/* ---- the weights are one array: first all matrices (AdamW decays these), then vectors. q, k, v
+ * of a layer are one matrix [(heads + 2 kv_heads) head_dim, H], gate and up another [2F, H]: their
+ * rows are the rows of Hugging Face's separate tensors, one after the other, so that one product
+ * computes all of them and files still see the usual names. */
 typedef struct grpo__shape {
     int H, F, V, Q, KV, QKV;        /* widths; Q = heads * head_dim, KV likewise, QKV = Q + 2 KV */
-    size_t qkv, out, gate_up, down, layer_matrices;  /* offsets within a layer's matrices */
-    size_t norm1, norm2, bias, q_gain, k_gain, layer_vectors; /* ... and within its vectors      */
-    size_t matrices, head, score, first_vector, final_norm, total;   /* of the whole array       */
-    grpo__module modules[GRPO_LORA_TARGETS];
+    size_t first_vector, total;     /* numbers in all matrices; in the whole model               */
     int    rank;                    /* of LoRA; 0: none                                          */
-    size_t lora_a[GRPO_LORA_TARGETS], lora_b[GRPO_LORA_TARGETS]; /* offsets within a layer's A, B */
-    size_t layer_a, layer_b, all_a; /* sizes of a layer's A, of its B; of all A                  */
+    size_t all_a;                   /* numbers in all of LoRA's A                                */
     size_t trained;                 /* numbers that the optimizer moves                          */
 } grpo__shape;
+
+typedef struct grpo__adapter {      /* LoRA: columns [column, column + out) of y += (x A^T) B^T  */
+    grpo_matrix A, B;               /* A is stored as A^T [in, rank]: x A^T is a matmul_dx with  */
+    int column;                     /*     it, dx += du A a matmul. B [out, rank] is stored      */
+} grpo__adapter;                    /*     times alpha / rank                                    */
+
+typedef struct grpo__linear {       /* y = x W^T                                                 */
+    grpo_matrix w;
+    int num_adapters;
+    grpo__adapter adapters[3];      /* of q, k, v; of gate, up                                   */
+} grpo__linear;
+
+typedef struct grpo__layer {        /* vectors: B; NULL where the model has none                 */
+    grpo__linear qkv, out, gate_up, down;
+    float *norm1, *norm2, *bias, *q_gain, *k_gain;
+} grpo__layer;
+
+/* A policy, a reference policy; or the gradient of every weight, NULL where it is frozen. */
+typedef struct grpo__model {
+    float *embedding;               /* B [V, H]                                                  */
+    grpo__layer *layers;
+    float *norm;                    /* B [H], after the last layer                               */
+    grpo_matrix head;               /* [V, H], logits; its weights may be the embedding          */
+    grpo_matrix value, value_column;/* [1, H]; the same numbers as [H, 1], for its backward      */
+} grpo__model;
+
+/* One tensor as files know it, under Hugging Face's name; LoRA's under PEFT's. */
+typedef struct grpo__tensor {
+    char name[96];
+    int rows, cols;                 /* cols 0: a vector of rows numbers                          */
+    size_t offset;                  /* first number in the model's array, or in the trained one  */
+    float *at;                      /* B; NULL: frozen, there is only an operand                 */
+    const grpo_matrix *operand;     /* LoRA: the operand that holds it, or NULL; from number     */
+    size_t within;                  /*     `within` of it on                                     */
+    const grpo__adapter *adapter;   /* its adapter, or NULL                                      */
+} grpo__tensor;
 
 /* Which heads a model has. */
 static int grpo__has_lm_head(const grpo_model_config *m) { return !m->num_labels; }
 static int grpo__has_score(const grpo_model_config *m) { return m->num_labels || m->value_head; }
 static int grpo__has_own_lm_head(const grpo_model_config *m) {
     return grpo__has_lm_head(m) && !m->tie_word_embeddings;
-}
-
-/* The seven matrices of a layer that files speak of, in the four that lie in memory. */
-static void grpo__shape_modules(grpo__shape *s) {
-    const grpo__module modules[GRPO_LORA_TARGETS] = {
-        { 0, 0, s->Q, s->H }, { 0, s->Q, s->KV, s->H }, { 0, s->Q + s->KV, s->KV, s->H },
-        { 1, 0, s->H, s->Q }, { 2, 0, s->F, s->H }, { 2, s->F, s->F, s->H }, { 3, 0, s->H, s->F } };
-    memcpy(s->modules, modules, sizeof modules);
-}
-
-static grpo__shape grpo__shape_of(const grpo_model_config *m) {
-    grpo__shape s;
-    size_t H = (size_t)m->hidden_size, layers = (size_t)m->num_hidden_layers;
-    memset(&s, 0, sizeof s);
-    s.H = m->hidden_size; s.F = m->intermediate_size; s.V = m->vocab_size;
-    s.Q = m->num_attention_heads * m->head_dim;
-    s.KV = m->num_key_value_heads * m->head_dim;
-    s.QKV = s.Q + 2 * s.KV;
-    s.out = s.qkv + grpo__size(s.QKV, s.H);
-    s.gate_up = s.out + grpo__size(s.H, s.Q);
-    s.down = s.gate_up + 2 * grpo__size(s.F, s.H);
-    s.layer_matrices = s.down + grpo__size(s.H, s.F);
-    s.norm2 = s.norm1 + H;
-    s.bias = s.norm2 + H;
-    s.q_gain = s.bias + (m->attention_bias ? (size_t)s.QKV : 0);
-    s.k_gain = s.q_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
-    s.layer_vectors = s.k_gain + (m->qk_norm ? (size_t)m->head_dim : 0);
-    s.matrices = grpo__size(s.V, s.H);                        /* after the embedding             */
-    s.score = s.matrices + layers * s.layer_matrices;
-    if (grpo__has_own_lm_head(m)) { s.head = s.score; s.score += grpo__size(s.V, s.H); }
-    s.first_vector = s.score + (grpo__has_score(m) ? H : 0);
-    s.final_norm = s.first_vector + layers * s.layer_vectors;
-    s.total = s.trained = s.final_norm + H;
-    grpo__shape_modules(&s);
-    return s;
-}
-
-/* What LoRA trains: the A of all layers, each as its transpose [in, rank], then all B. */
-static void grpo__shape_lora(grpo__shape *s, const grpo_lora *lora, int layers) {
-    int i;
-    s->rank = lora->rank;
-    for (i = 0; i < GRPO_LORA_TARGETS; i++) {
-        s->lora_a[i] = s->layer_a;
-        s->lora_b[i] = s->layer_b;
-        if (!(lora->targets >> i & 1)) continue;
-        s->layer_a += grpo__size(s->modules[i].in, lora->rank);
-        s->layer_b += grpo__size(s->modules[i].out, lora->rank);
-    }
-    s->all_a = grpo__multiply((size_t)layers, s->layer_a);
-    s->trained = grpo__add(s->all_a, grpo__multiply((size_t)layers, s->layer_b));
-}
-
-/* One tensor under Hugging Face's name. cols 0: a vector of rows numbers. */
-typedef struct grpo__tensor { char name[96]; size_t offset; int rows, cols; } grpo__tensor;
-
-static int grpo__tensors_per_layer(const grpo_model_config *m) {
-    return 9 + (m->attention_bias ? 3 : 0) + (m->qk_norm ? 2 : 0);
-}
-
-static int grpo__num_tensors(const grpo_model_config *m) {
-    return 2 + grpo__has_own_lm_head(m) + grpo__has_score(m)
-         + m->num_hidden_layers * grpo__tensors_per_layer(m);
-}
-
-static grpo__tensor grpo__tensor_of(const char *name, size_t offset, int rows, int cols) {
-    grpo__tensor t;
-    snprintf(t.name, sizeof t.name, "%s", name);
-    t.offset = offset; t.rows = rows; t.cols = cols;
-    return t;
-}
-
-static const char *const grpo__module_names[GRPO_LORA_TARGETS] = {
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" };
-
-/* The matrix of module i. */
-static grpo__tensor grpo__module_tensor(const grpo__shape *s, int layer, int i) {
-    const size_t at[] = { s->qkv, s->out, s->gate_up, s->down };
-    const grpo__module *m = &s->modules[i];
-    grpo__tensor t = grpo__tensor_of("", s->matrices + (size_t)layer * s->layer_matrices
-                                     + at[m->matrix] + grpo__size(m->column, m->in), m->out, m->in);
-    snprintf(t.name, sizeof t.name, "model.layers.%d.%s.weight", layer, grpo__module_names[i]);
-    return t;
-}
-
-/* Tensor i of a layer; v is where the layer's vectors begin. */
-static grpo__tensor grpo__layer_tensor(const grpo_model_config *c, int layer, int i) {
-    grpo__shape s = grpo__shape_of(c);
-    size_t v = s.first_vector + (size_t)layer * s.layer_vectors, q = (size_t)s.Q;
-    struct { const char *name; size_t offset; int rows, there; } table[] = {
-        { "input_layernorm.weight", v + s.norm1, s.H, 1 },
-        { "post_attention_layernorm.weight", v + s.norm2, s.H, 1 },
-        { "self_attn.q_proj.bias", v + s.bias, s.Q, c->attention_bias },
-        { "self_attn.k_proj.bias", v + s.bias + q, s.KV, c->attention_bias },
-        { "self_attn.v_proj.bias", v + s.bias + q + (size_t)s.KV, s.KV, c->attention_bias },
-        { "self_attn.q_norm.weight", v + s.q_gain, c->head_dim, c->qk_norm },
-        { "self_attn.k_norm.weight", v + s.k_gain, c->head_dim, c->qk_norm }
-    };
-    grpo__tensor t;
-    int row = 0;
-    if (i < GRPO_LORA_TARGETS) return grpo__module_tensor(&s, layer, i);
-    for (i -= GRPO_LORA_TARGETS;; row++) {
-        if (!table[row].there) continue;
-        if (i-- == 0) break;
-    }
-    t = grpo__tensor_of("", table[row].offset, table[row].rows, 0);
-    snprintf(t.name, sizeof t.name, "model.layers.%d.%s", layer, table[row].name);
-    return t;
-}
-
-static grpo__tensor grpo__tensor_at(const grpo_model_config *m, int index) {
-    grpo__shape s = grpo__shape_of(m);
-    int per_layer = grpo__tensors_per_layer(m), in_layers = per_layer * m->num_hidden_layers;
-    if (index == 0)
-        return grpo__tensor_of("model.embed_tokens.weight", 0, s.V, s.H);
-    if (index <= in_layers)
-        return grpo__layer_tensor(m, (index - 1) / per_layer, (index - 1) % per_layer);
-    if (index == in_layers + 1)
-        return grpo__tensor_of("model.norm.weight", s.final_norm, s.H, 0);
-    if (index == in_layers + 2 && grpo__has_own_lm_head(m))
-        return grpo__tensor_of("lm_head.weight", s.head, s.V, s.H);
-    return grpo__tensor_of("score.weight", s.score, 1, s.H);
 }
 
 /* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
@@ -1671,12 +1577,6 @@ typedef struct grpo__layer_state {  /* what backward needs of one layer, each [r
 typedef struct grpo__gradients {    /* of one layer, each [R, width]; dk and dv [S, KV]          */
     void *qkv, *q, *k, *v, *y, *norm, *gate_up, *act;
 } grpo__gradients;
-
-typedef struct grpo__weights {      /* one model: the policy or the reference                    */
-    float *weights;                 /* B, see grpo__plain                                        */
-    char  *operands;                /* B, one per matrix, in the order of grpo__matrix_at        */
-    int    adapted;                 /* 1: with LoRA's adapters                                   */
-} grpo__weights;
 
 struct grpo__machinery {
     const grpo_backend *backend;
@@ -1697,11 +1597,16 @@ struct grpo__machinery {
     int head_rows;                  /* rows whose logits exist at one time                       */
     int words;                      /* of a set of tokens, one bit each                          */
 
-    float *weights, *reference;     /* B, see grpo__plain; reference NULL without beta, and with */
-    char  *operands, *reference_operands;                     /* LoRA. B                         */
+    grpo__model models[2];          /* GRPO_POLICY, GRPO_REFERENCE (the policy, if there is none) */
+    grpo__model gradients;          /* of the policy                                             */
+    grpo__tensor *tensors, *trained_tensors;                  /* of the model; of trained numbers */
+    int num_tensors, num_trained_tensors;
+    float *weights, *reference;     /* B, their numbers; with LoRA, weights are the embedding,   */
+                                    /*     all vectors and the trained numbers; reference is     */
+                                    /*     NULL with LoRA and without beta                       */
+    char  *operands, *reference_operands;                     /* B                               */
     uint64_t frozen;                /* LoRA: a hash of the model that was loaded; 0: none was    */
     char  base[GRPO__PATH];         /* and the folder it came from                               */
-    size_t *operand_offsets;        /* [matrices]                                                */
     float *trained;                 /* B [num_trained] what the optimizer moves: all weights, or */
                                     /*     LoRA's A and B, the B times alpha / rank              */
     float *gradient, *adam_m, *adam_v;                        /* B [num_trained]                 */
@@ -1763,259 +1668,27 @@ static int grpo__device_check(grpo *g) {
     return grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error);
 }
 
-enum { GRPO__QKV, GRPO__OUT, GRPO__GATE_UP, GRPO__DOWN, GRPO__MATRICES_PER_LAYER };
-
-/* Where number offset of the model lies in backend memory. With LoRA that is the embedding, all
- * vectors, and, as if they were behind the model, the adapters; a frozen matrix is only its
- * operand: NULL. */
-static float *grpo__plain(const grpo__shape *s, float *weights, size_t offset) {
-    if (!s->rank || offset < s->matrices) return weights + offset;
-    return offset < s->first_vector ? NULL : weights + (offset - s->first_vector + s->matrices);
-}
-
-/* Matrix i of the model itself: four per layer; then the LM head (which may be the embedding); then
- * the scalar head as a row, and the same numbers as a column, for its backward. */
-typedef struct grpo__matrix { size_t offset; int rows, cols; } grpo__matrix;
-
-static grpo__matrix grpo__matrix_shape(const grpo *g, int i) {
-    const grpo__shape *s = &g->machinery->shape;
-    const grpo__matrix table[GRPO__MATRICES_PER_LAYER + 3] = {
-        { s->qkv, s->QKV, s->H }, { s->out, s->H, s->Q },
-        { s->gate_up, 2 * s->F, s->H }, { s->down, s->H, s->F },
-        { s->head, s->V, s->H }, { s->score, 1, s->H }, { s->score, s->H, 1 } };
-    int layer = i / GRPO__MATRICES_PER_LAYER, which = i % GRPO__MATRICES_PER_LAYER;
-    grpo__matrix m;
-    if (layer >= g->config.model.num_hidden_layers)
-        which = i - GRPO__MATRICES_PER_LAYER * (g->config.model.num_hidden_layers - 1)
-              + !grpo__has_lm_head(&g->config.model);
-    m = table[which];
-    if (which < GRPO__MATRICES_PER_LAYER)
-        m.offset += s->matrices + (size_t)layer * s->layer_matrices;
-    return m;
-}
-
-static int grpo__num_model_matrices(const grpo *g) {
-    return g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER
-         + grpo__has_lm_head(&g->config.model) + 2 * grpo__has_score(&g->config.model);
-}
-
-/* ---- LoRA. An adapter is of one module of one layer. Its A lies as A^T [in, rank], so that x A^T
- * is the product that a matrix's dx is, and dx += (dy B) A the one that y is, which can add. Its B
- * has the factor alpha / rank in it: no product multiplies by it. */
-typedef struct grpo__adapter { int layer, module; } grpo__adapter;
-
-/* How many adapters the first so many modules of a layer have. */
-static int grpo__count_adapters(const grpo *g, int modules) {
-    int n = 0;
-    while (modules-- > 0) n += g->config.lora.targets >> modules & 1;
-    return g->config.lora.rank ? n : 0;
-}
-
-static int grpo__num_adapters(const grpo *g) {
-    return grpo__count_adapters(g, GRPO_LORA_TARGETS) * g->config.model.num_hidden_layers;
-}
-
-static grpo__adapter grpo__adapter_at(const grpo *g, int index) {
-    int per_layer = grpo__count_adapters(g, GRPO_LORA_TARGETS);
-    grpo__adapter a = { index / per_layer, 0 };
-    while (grpo__count_adapters(g, a.module + 1) <= index % per_layer) a.module++;
-    return a;
-}
-
-/* Its A^T (which 0), or its B (1). The offset counts from the first trained number. */
-static grpo__matrix grpo__adapter_shape(const grpo *g, grpo__adapter a, int which) {
-    const grpo__shape *s = &g->machinery->shape;
-    grpo__matrix m;
-    m.rows = which ? s->modules[a.module].out : s->modules[a.module].in;
-    m.cols = s->rank;
-    m.offset = which ? s->all_a + (size_t)a.layer * s->layer_b + s->lora_b[a.module]
-                     : (size_t)a.layer * s->layer_a + s->lora_a[a.module];
-    return m;
-}
-
-static int grpo__num_matrices(const grpo *g) {
-    return grpo__num_model_matrices(g) + 2 * grpo__num_adapters(g);
-}
-
-/* Matrix i: the model's, then A^T and B of each adapter. weights and operands are NULL while only
- * the shape is asked for. */
-static grpo_matrix grpo__matrix_at(const grpo *g, const grpo__weights *w, int i) {
-    const grpo__shape *s = &g->machinery->shape;
-    const int widths[] = { s->QKV, s->H, 2 * s->F, s->H };
-    int first = grpo__num_model_matrices(g), adapter = i >= first;
-    grpo__matrix shape;
-    grpo_matrix m;
-    if (adapter) {
-        grpo__adapter a = grpo__adapter_at(g, (i - first) / 2);
-        shape = grpo__adapter_shape(g, a, (i - first) % 2);
-        m.y_stride = (i - first) % 2 ? widths[s->modules[a.module].matrix] : shape.rows;
-        shape.offset += s->total;
-    } else {
-        shape = grpo__matrix_shape(g, i);
-        m.y_stride = shape.rows;
-    }
-    m.rows = shape.rows;
-    m.cols = shape.cols;
-    m.weights = w->weights ? grpo__plain(s, w->weights, shape.offset) : NULL;
-    m.operand = w->operands ? w->operands + g->machinery->operand_offsets[i] : NULL;
-    return m;
-}
-
-/* Is there such an adapter, and does it add to this matrix of its layer? */
-static int grpo__has_adapter(const grpo *g, grpo__adapter a, int which) {
-    return g->config.lora.targets >> a.module & 1
-        && g->machinery->shape.modules[a.module].matrix == which;
-}
-
-static grpo_matrix grpo__adapter_matrix(const grpo *g, const grpo__weights *w, grpo__adapter a,
-                                        int which) {
-    int before = a.layer * grpo__count_adapters(g, GRPO_LORA_TARGETS)
-               + grpo__count_adapters(g, a.module);
-    return grpo__matrix_at(g, w, grpo__num_model_matrices(g) + 2 * before + which);
-}
-
-/* The tensors that the optimizer moves, where they lie among the trained numbers: the model's, or
- * by PEFT's names those of LoRA, A turned. */
-static int grpo__num_trained_tensors(const grpo *g) {
-    return g->config.lora.rank ? 2 * grpo__num_adapters(g) : grpo__num_tensors(&g->config.model);
-}
-
-static grpo__tensor grpo__trained_tensor(const grpo *g, int i) {
-    grpo__adapter a;
-    grpo__matrix m;
-    grpo__tensor t;
-    if (!g->config.lora.rank) return grpo__tensor_at(&g->config.model, i);
-    a = grpo__adapter_at(g, i / 2);
-    m = grpo__adapter_shape(g, a, i % 2);
-    t = grpo__tensor_of("", m.offset, i % 2 ? m.rows : m.cols, i % 2 ? m.cols : m.rows);
-    snprintf(t.name, sizeof t.name, "base_model.model.model.layers.%d.%s.lora_%c.weight", a.layer,
-             grpo__module_names[a.module], i % 2 ? 'B' : 'A');
-    return t;
-}
-
-static grpo_matrix grpo__lm_head(const grpo *g, const grpo__weights *w) {
-    return grpo__matrix_at(g, w, g->config.model.num_hidden_layers * GRPO__MATRICES_PER_LAYER);
-}
-
-static grpo__weights grpo__model(const grpo *g, int model) {
-    const struct grpo__machinery *w = g->machinery;
-    grpo__weights m;
-    m.weights = model == GRPO_REFERENCE && w->reference ? w->reference : w->weights;
-    m.operands = model == GRPO_REFERENCE && w->reference ? w->reference_operands : w->operands;
-    m.adapted = w->shape.rank && model == GRPO_POLICY;        /* without, it is the reference    */
-    return m;
-}
-
 /* To be called whenever trained weights have moved. */
 static void grpo__weights_changed(grpo *g, int model) {
-    grpo__weights w = grpo__model(g, model);
-    int i = g->config.lora.rank ? grpo__num_model_matrices(g) : 0;
-    if (model == GRPO_POLICY) g->machinery->kept_valid = 0;
-    for (; i < grpo__num_matrices(g); i++) {
-        grpo_matrix m = grpo__matrix_at(g, &w, i);
-        g->machinery->backend->prepare(g->machinery->context, &m);
-    }
-}
-
-/* n numbers of the policy's own weights, from number offset on, all of one tensor: from the host
- * (to NULL), or to it. A tied LM head that is frozen lies in two places. */
-static void grpo__move_weights(const grpo *g, size_t offset, const float *from, float *to,
-                               size_t n) {
-    const struct grpo__machinery *w = g->machinery;
-    const grpo_backend *b = w->backend;
-    grpo__weights policy = grpo__model(g, GRPO_POLICY);
-    float *plain = grpo__plain(&w->shape, w->weights, offset);
-    int i;
-    if (plain && to) b->download(w->context, to, plain, n * sizeof(float));
-    if (plain && !to) b->upload(w->context, plain, from, n * sizeof(float));
-    if (!w->shape.rank || (plain && to)) return;
-    for (i = 0; i < grpo__num_model_matrices(g); i++) {
-        grpo__matrix shape = grpo__matrix_shape(g, i);
-        size_t size = grpo__size(shape.rows, shape.cols);
-        grpo_matrix m = grpo__matrix_at(g, &policy, i);
-        if (offset < shape.offset || offset - shape.offset >= size) continue;
-        if (to) b->read_operand(w->context, to, &m, offset - shape.offset, n);
-        else b->write_operand(w->context, &m, offset - shape.offset, from, n);
-    }
-}
-
-/* Weights from the seed: matrices N(0, initializer_range), with the two that write into the
- * residual stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. */
-static void grpo__initialize_tensor(grpo *g, const grpo__tensor *t) {
-    float staging[1024], range = g->config.model.initializer_range;
-    float constant = strstr(t->name, "bias") ? 0.0f : 1.0f;
-    size_t n = grpo__size(t->rows, t->cols ? t->cols : 1), at, count, i;
-    if (strstr(t->name, "o_proj") || strstr(t->name, "down_proj"))
-        range /= sqrtf(2.0f * (float)g->config.model.num_hidden_layers);
-    for (at = 0; at < n; at += count) {
-        count = n - at < 1024 ? n - at : 1024;
-        for (i = 0; i < count; i++)
-            staging[i] = !t->cols ? constant : range == 0 ? 0
-                       : range * grpo__normal(g->config.seed, t->offset + at + i);
-        grpo__move_weights(g, t->offset + at, staging, NULL, count);
-    }
-}
-
-/* LoRA begins with the model as it is: B = 0, and A uniform within +-1 / sqrt(in), as in PEFT. */
-static void grpo__initialize_adapters(grpo *g) {
-    const struct grpo__machinery *w = g->machinery;
-    float staging[1024];
-    int a;
-    w->backend->zero(w->context, w->trained, w->shape.trained * sizeof(float));
-    for (a = 0; a < grpo__num_adapters(g); a++) {
-        grpo__matrix m = grpo__adapter_shape(g, grpo__adapter_at(g, a), 0);
-        size_t n = grpo__size(m.rows, m.cols), at, count, i;
-        for (at = 0; at < n; at += count) {
-            count = n - at < 1024 ? n - at : 1024;
-            for (i = 0; i < count; i++)
-                staging[i] = (2 * grpo_uniform(g->config.seed, UINT64_MAX, 0, 0, m.offset + at + i)
-                              - 1) / sqrtf((float)m.rows);
-            w->backend->upload(w->context, w->trained + m.offset + at, staging,
-                               count * sizeof(float));
-        }
-    }
-}
-
-static void grpo__initialize(grpo *g) {
-    int i;
-    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
-        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
-        grpo__initialize_tensor(g, &t);
-    }
-    if (g->config.lora.rank) grpo__initialize_adapters(g);
-    grpo__weights_changed(g, GRPO_POLICY);
-}
-
-/* The angle by which pair i turns at each position: theta^(-2 i / head_dim). linear divides it by
- * factor; llama3 (transformers' modeling_rope_utils) leaves it if it turns high_freq_factor times
- * or more in the original context, divides it up to low_freq_factor times, and blends between. */
-static double grpo__rope_angle(const grpo_model_config *m, int i) {
-    const grpo_rope_scaling *s = &m->rope_scaling;
-    double angle = pow((double)m->rope_theta, -2.0 * i / m->head_dim), kept = 0;
-    if (s->rope_type == GRPO_ROPE_DEFAULT) return angle;
-    if (s->rope_type == GRPO_ROPE_LLAMA3) {
-        double times = s->original_max_position_embeddings * angle / 6.283185307179586;
-        kept = (times - (double)s->low_freq_factor)
-             / ((double)s->high_freq_factor - (double)s->low_freq_factor);
-        kept = kept < 0 ? 0 : kept > 1 ? 1 : kept;
-    }
-    return angle * (kept + (1 - kept) / (double)s->factor);
-}
-
-/* turns[position] = cosines and sines of position times the angles */
-static void grpo__initialize_turns(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    int d = g->config.model.head_dim, position, i;
-    float row[512];
-    for (position = 0; position < w->max_length; position++)
-        for (i = 0; i < d; i++) {
-            double angle = position * grpo__rope_angle(&g->config.model, i % (d / 2));
-            int at = i % 512;
-            row[at] = (float)(i < d / 2 ? cos(angle) : sin(angle));
-            if (at == 511 || i == d - 1)
-                w->backend->upload(w->context, w->turns + grpo__size(position, d) + (i - at), row,
-                                   (size_t)(at + 1) * sizeof(float));
+    const grpo__model *m = &w->models[model];
+    int i, j, k, frozen = w->shape.rank > 0;
+    if (model == GRPO_POLICY) w->kept_valid = 0;
+    for (i = 0; i < g->config.model.num_hidden_layers; i++) {
+        const grpo__layer *l = &m->layers[i];
+        const grpo__linear *const all[] = { &l->qkv, &l->out, &l->gate_up, &l->down };
+        for (j = 0; j < 4; j++) {
+            if (!frozen) w->backend->prepare(w->context, &all[j]->w);
+            for (k = 0; k < all[j]->num_adapters; k++) {
+                w->backend->prepare(w->context, &all[j]->adapters[k].A);
+                w->backend->prepare(w->context, &all[j]->adapters[k].B);
+            }
         }
+    }
+    if (frozen) return;
+    if (m->head.rows) w->backend->prepare(w->context, &m->head);
+    if (m->value.rows) w->backend->prepare(w->context, &m->value);
+    if (m->value.rows) w->backend->prepare(w->context, &m->value_column);
 }
 
 /* ---- the rows of a pass are described by integers, built on the host and sent in one piece */
@@ -2083,27 +1756,6 @@ static void *grpo__element(const grpo *g, void *array, size_t i) {
     return (char *)array + i * g->machinery->backend->element_size;
 }
 
-/* A layer's vectors, or their gradients; B, NULL where there is none. */
-typedef struct grpo__vectors { float *norm1, *norm2, *bias, *q_gain, *k_gain; } grpo__vectors;
-
-static grpo__vectors grpo__vectors_of(const grpo *g, float *array, int layer) {
-    const grpo__shape *s = &g->machinery->shape;
-    const grpo_model_config *m = &g->config.model;
-    float *at = grpo__plain(s, array, s->first_vector + (size_t)layer * s->layer_vectors);
-    grpo__vectors v;
-    v.norm1 = at + s->norm1;
-    v.norm2 = at + s->norm2;
-    v.bias = m->attention_bias ? at + s->bias : NULL;
-    v.q_gain = m->qk_norm ? at + s->q_gain : NULL;
-    v.k_gain = m->qk_norm ? at + s->k_gain : NULL;
-    return v;
-}
-
-static grpo__vectors grpo__vector_gradients(const grpo *g, int layer) {
-    grpo__vectors none = { NULL, NULL, NULL, NULL, NULL };
-    return g->config.lora.rank ? none : grpo__vectors_of(g, g->machinery->gradient, layer);
-}
-
 /* Layer's activations from a row on. */
 static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *layer, int row) {
     const grpo__shape *n = &g->machinery->shape;
@@ -2125,46 +1777,62 @@ static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
     return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_kept, m->shape.H));
 }
 
-/* y = x W^T + bias + residual with one of a layer's matrices, and y += (x A^T) B^T with each of its
- * adapters, into the columns of y that are its module's. */
-static void grpo__layer_product(grpo *g, const grpo__weights *w, int layer, int which, void *y,
-                                const void *x, const float *bias, const void *residual, int n) {
+/* y = x W^T + bias + residual; then for each adapter y += (x A^T) B^T, in its columns of y. */
+static void grpo__linear_forward(grpo *g, const grpo__linear *l, void *y, const void *x,
+                                 const float *bias, const void *residual, int n) {
     const struct grpo__machinery *m = g->machinery;
-    grpo_matrix matrix = grpo__matrix_at(g, w, GRPO__MATRICES_PER_LAYER * layer + which);
-    grpo__adapter a = { layer, 0 };
-    m->backend->matmul(m->context, y, x, &matrix, bias, residual, n);
-    for (; w->adapted && a.module < GRPO_LORA_TARGETS; a.module++) {
-        void *columns = grpo__element(g, y, (size_t)m->shape.modules[a.module].column);
-        grpo_matrix A, B;
-        if (!grpo__has_adapter(g, a, which)) continue;
-        A = grpo__adapter_matrix(g, w, a, 0);
-        B = grpo__adapter_matrix(g, w, a, 1);
-        m->backend->matmul_dx(m->context, m->inner, x, &A, n);
-        m->backend->matmul(m->context, columns, m->inner, &B, NULL, columns, n);
+    int i;
+    m->backend->matmul(m->context, y, x, &l->w, bias, residual, n);
+    for (i = 0; i < l->num_adapters; i++) {
+        const grpo__adapter *a = &l->adapters[i];
+        void *columns = grpo__element(g, y, (size_t)a->column);
+        m->backend->matmul_dx(m->context, m->inner, x, &a->A, n);
+        m->backend->matmul(m->context, columns, m->inner, &a->B, NULL, columns, n);
+    }
+}
+
+/* dx = dy W, and where W is trained, dW += dy^T x, dbias += dy. For each adapter, with u = x A^T:
+ * dB += dy^T u,  du = dy B,  dA += du^T x,  dx += du A. dl has the gradients of l. */
+static void grpo__linear_backward(grpo *g, const grpo__linear *l, const grpo__linear *dl, void *dx,
+                                  float *dbias, const void *dy, const void *x, int n) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    void *c = m->context;
+    int i;
+    if (dl->w.weights) b->matmul_dw(c, dl->w.weights, dbias, dy, x, &l->w, n);
+    b->matmul_dx(c, dx, dy, &l->w, n);
+    for (i = 0; i < l->num_adapters; i++) {
+        const grpo__adapter *a = &l->adapters[i], *da = &dl->adapters[i];
+        const void *columns = grpo__element(g, (void *)(uintptr_t)dy, (size_t)a->column);
+        b->matmul_dx(c, m->inner, x, &a->A, n);
+        b->matmul_dw(c, da->B.weights, NULL, columns, m->inner, &a->B, n);
+        b->matmul_dx(c, m->dinner, columns, &a->B, n);
+        b->matmul_dw(c, da->A.weights, NULL, x, m->dinner, &a->A, n);
+        b->matmul(c, dx, m->dinner, &a->A, NULL, dx, n);
     }
 }
 
 /* x [R, H] of this layer -> x of the next. If nothing is kept, both are the same memory. */
-static void grpo__layer_forward(grpo *g, const grpo__weights *w, int layer,
+static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
                                 const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
-    grpo__vectors v = grpo__vectors_of(g, w->weights, layer);
+    const grpo__layer *l = &model->layers[layer];
     grpo__layer_state a = m->once;
     void *next = grpo__stream(g, pass, layer + 1), *c = m->context;
     float eps = g->config.model.rms_norm_eps;
     int n = pass->rows.num_rows, H = m->shape.H;
     if (pass->what == GRPO__KEEP) a = grpo__from_row(g, &m->layers[layer], pass->first_kept);
     if (pass->what != GRPO__SCORE) { a.k = m->layers[layer].k; a.v = m->layers[layer].v; }
-    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, v.norm1, n, H, eps);
-    grpo__layer_product(g, w, layer, GRPO__QKV, a.qkv, m->norm, v.bias, NULL, n);
-    b->rotate(c, a.q, a.k, a.v, a.qkv, m->turns, v.q_gain, v.k_gain, eps, &pass->rows, &m->heads);
+    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l->norm1, n, H, eps);
+    grpo__linear_forward(g, &l->qkv, a.qkv, m->norm, l->bias, NULL, n);
+    b->rotate(c, a.q, a.k, a.v, a.qkv, m->turns, l->q_gain, l->k_gain, eps, &pass->rows, &m->heads);
     b->attention(c, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
-    grpo__layer_product(g, w, layer, GRPO__OUT, a.mid, a.y, NULL, a.x, n);
-    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, v.norm2, n, H, eps);
-    grpo__layer_product(g, w, layer, GRPO__GATE_UP, a.gate_up, m->norm, NULL, NULL, n);
+    grpo__linear_forward(g, &l->out, a.mid, a.y, NULL, a.x, n);
+    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, l->norm2, n, H, eps);
+    grpo__linear_forward(g, &l->gate_up, a.gate_up, m->norm, NULL, NULL, n);
     b->swiglu(c, m->act, a.gate_up, n, m->shape.F);
-    grpo__layer_product(g, w, layer, GRPO__DOWN, next, m->act, NULL, a.mid, n);
+    grpo__linear_forward(g, &l->down, next, m->act, NULL, a.mid, n);
 }
 
 /* A layer's activations, rows in the order of the pass. */
@@ -2184,44 +1852,13 @@ static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass
     return to;
 }
 
-/* dx = dy W, and where W is trained, dW += dy^T x, dbias += dy. For each adapter, with u = x A^T:
- * dB += dy^T u,  du = dy B,  dA += du^T x,  dx += du A. */
-static void grpo__layer_product_backward(grpo *g, int layer, int which, void *dx, float *dbias,
-                                         const void *dy, const void *x, int n) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    void *c = m->context;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    int index = GRPO__MATRICES_PER_LAYER * layer + which;
-    grpo_matrix matrix = grpo__matrix_at(g, &w, index);
-    grpo__adapter a = { layer, 0 };
-    if (!w.adapted)
-        b->matmul_dw(c, m->gradient + grpo__matrix_shape(g, index).offset, dbias, dy, x, &matrix,
-                     n);
-    b->matmul_dx(c, dx, dy, &matrix, n);
-    for (; w.adapted && a.module < GRPO_LORA_TARGETS; a.module++) {
-        const void *columns = grpo__element(g, (void *)(uintptr_t)dy,
-                                            (size_t)m->shape.modules[a.module].column);
-        grpo_matrix A, B;
-        if (!grpo__has_adapter(g, a, which)) continue;
-        A = grpo__adapter_matrix(g, &w, a, 0);
-        B = grpo__adapter_matrix(g, &w, a, 1);
-        b->matmul_dx(c, m->inner, x, &A, n);
-        b->matmul_dw(c, m->gradient + (B.weights - m->trained), NULL, columns, m->inner, &B, n);
-        b->matmul_dx(c, m->dinner, columns, &B, n);
-        b->matmul_dw(c, m->gradient + (A.weights - m->trained), NULL, x, m->dinner, &A, n);
-        b->matmul(c, dx, m->dinner, &A, NULL, dx, n);
-    }
-}
-
 /* The same nine lines backwards. dx [R, H] holds the gradient of the layer's output and leaves with
  * that of its input. */
 static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     const grpo__shape *s = &m->shape;
-    grpo__vectors v = grpo__vectors_of(g, m->weights, layer);
-    grpo__vectors dv = grpo__vector_gradients(g, layer);
+    const grpo__layer *l = &m->models[GRPO_POLICY].layers[layer], *dl = &m->gradients.layers[layer];
     grpo__layer_state a = grpo__recall(g, layer, pass);
     grpo__gradients d = m->d;
     void *c = m->context;
@@ -2229,49 +1866,47 @@ static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     int n = pass->rows.num_rows;
     /* next = mid + act down^T */
     b->swiglu(c, m->act, a.gate_up, n, s->F);
-    grpo__layer_product_backward(g, layer, GRPO__DOWN, d.act, NULL, m->dx, m->act, n);
+    grpo__linear_backward(g, &l->down, &dl->down, d.act, NULL, m->dx, m->act, n);
     b->swiglu_backward(c, d.gate_up, d.act, a.gate_up, n, s->F);
-    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, v.norm2, n, s->H, eps);
-    grpo__layer_product_backward(g, layer, GRPO__GATE_UP, d.norm, NULL, d.gate_up, m->norm, n);
-    b->rmsnorm_backward(c, m->dx, dv.norm2, d.norm, a.mid, m->rstd, NULL, v.norm2, n, s->H);
+    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, l->norm2, n, s->H, eps);
+    grpo__linear_backward(g, &l->gate_up, &dl->gate_up, d.norm, NULL, d.gate_up, m->norm, n);
+    b->rmsnorm_backward(c, m->dx, dl->norm2, d.norm, a.mid, m->rstd, NULL, l->norm2, n, s->H);
     /* mid = x + y out^T */
-    grpo__layer_product_backward(g, layer, GRPO__OUT, d.y, NULL, m->dx, a.y, n);
+    grpo__linear_backward(g, &l->out, &dl->out, d.y, NULL, m->dx, a.y, n);
     b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
-    b->rotate_backward(c, d.qkv, dv.q_gain, dv.k_gain, d.q, d.k, d.v, a.qkv, m->turns, v.q_gain,
-                       v.k_gain, eps, &pass->rows, &m->heads);
-    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, v.norm1, n, s->H, eps);
-    grpo__layer_product_backward(g, layer, GRPO__QKV, d.norm, dv.bias, d.qkv, m->norm, n);
-    b->rmsnorm_backward(c, m->dx, dv.norm1, d.norm, a.x, m->rstd, NULL, v.norm1, n, s->H);
+    b->rotate_backward(c, d.qkv, dl->q_gain, dl->k_gain, d.q, d.k, d.v, a.qkv, m->turns, l->q_gain,
+                       l->k_gain, eps, &pass->rows, &m->heads);
+    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l->norm1, n, s->H, eps);
+    grpo__linear_backward(g, &l->qkv, &dl->qkv, d.norm, dl->bias, d.qkv, m->norm, n);
+    b->rmsnorm_backward(c, m->dx, dl->norm1, d.norm, a.x, m->rstd, NULL, l->norm1, n, s->H);
 }
 
 /* x -> hidden [head rows, H], the normed last state of the rows that go through the head. */
-static void grpo__final_norm(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+static void grpo__final_norm(grpo *g, const grpo__model *model, const grpo__pass *pass,
                              const void *x, void *hidden) {
     const struct grpo__machinery *m = g->machinery;
-    m->backend->rmsnorm(m->context, hidden, m->rstd, x, pass->head_rows,
-                        grpo__plain(&m->shape, w->weights, m->shape.final_norm),
+    m->backend->rmsnorm(m->context, hidden, m->rstd, x, pass->head_rows, model->norm,
                         pass->targets.num_rows, m->shape.H, g->config.model.rms_norm_eps);
 }
 
 /* Tokens -> hidden */
-static void grpo__body_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+static void grpo__body_forward(grpo *g, const grpo__model *model, const grpo__pass *pass,
                                void *hidden) {
     const struct grpo__machinery *m = g->machinery;
     int layer, layers = g->config.model.num_hidden_layers;
-    m->backend->embed(m->context, grpo__stream(g, pass, 0), w->weights, pass->rows.tokens,
+    m->backend->embed(m->context, grpo__stream(g, pass, 0), model->embedding, pass->rows.tokens,
                       pass->rows.num_rows, m->shape.H);
-    for (layer = 0; layer < layers; layer++) grpo__layer_forward(g, w, layer, pass);
-    grpo__final_norm(g, w, pass, grpo__stream(g, pass, layers), hidden);
+    for (layer = 0; layer < layers; layer++) grpo__layer_forward(g, model, layer, pass);
+    grpo__final_norm(g, model, pass, grpo__stream(g, pass, layers), hidden);
 }
 
 /* hidden again, of a pass that sampling computed */
 static void grpo__recall_hidden(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
     m->backend->gather(m->context, m->once.x, m->layers[g->config.model.num_hidden_layers].x,
                        pass->kept, pass->rows.num_rows,
                        (size_t)m->shape.H * m->backend->element_size);
-    grpo__final_norm(g, &w, pass, m->once.x, m->hidden);
+    grpo__final_norm(g, &m->models[GRPO_POLICY], pass, m->once.x, m->hidden);
 }
 
 /* dhidden [head rows, H] -> gradient of every weight below the head. */
@@ -2279,52 +1914,63 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
-    int frozen = g->config.lora.rank > 0;
     b->zero(m->context, m->dx, grpo__size(n, m->shape.H) * b->element_size);
-    b->rmsnorm_backward(m->context, m->dx, frozen ? NULL : m->gradient + m->shape.final_norm,
-                        m->dhidden, pass->kept ? m->once.x : m->layers[layers].x, m->rstd,
-                        pass->head_rows, grpo__plain(&m->shape, m->weights, m->shape.final_norm),
-                        pass->targets.num_rows, m->shape.H);
+    b->rmsnorm_backward(m->context, m->dx, m->gradients.norm, m->dhidden,
+                        pass->kept ? m->once.x : m->layers[layers].x, m->rstd, pass->head_rows,
+                        m->models[GRPO_POLICY].norm, pass->targets.num_rows, m->shape.H);
     for (layer = layers; layer-- > 0; ) grpo__layer_backward(g, layer, pass);
-    if (frozen) return;
-    b->embed_backward(m->context, m->dembed ? m->dembed : m->gradient, m->dx, pass->rows.tokens,
-                      n, m->shape.H);
+    if (m->gradients.embedding)
+        b->embed_backward(m->context, m->dembed ? m->dembed : m->gradients.embedding, m->dx,
+                          pass->rows.tokens, n, m->shape.H);
 }
 
-/* The targets of head rows [first, first + n) of a pass. */
-static grpo_targets grpo__targets_of(const grpo__pass *pass, int first, int n) {
-    grpo_targets t = pass->targets;
-    t.num_rows = n;
-    t.offsets += first;
-    if (t.kept_rows) t.kept_rows += first;
-    return t;
-}
+/* ---- the heads, in blocks of rows: all logits never exist at once. */
+typedef struct grpo__block_of_rows {
+    int first, n;                   /* head rows [first, first + n)                              */
+    void *hidden, *dhidden;         /* B [n, H]                                                  */
+    grpo_targets targets;           /* of these rows                                             */
+} grpo__block_of_rows;
 
-/* Logits of head rows [first, first + n) from their hidden states. */
-static void grpo__logits(grpo *g, int model, void *logits, void *hidden, int first, int n) {
+/* The next block; begin with zeros. 0: there is none. */
+static int grpo__next_block(const grpo *g, const grpo__pass *pass, grpo__block_of_rows *k) {
     const struct grpo__machinery *m = g->machinery;
-    grpo__weights w = grpo__model(g, model);
-    grpo_matrix head = grpo__lm_head(g, &w);
-    m->backend->matmul(m->context, logits, grpo__element(g, hidden, grpo__size(first, m->shape.H)),
-                       &head, NULL, NULL, n);
+    size_t at;
+    k->first += k->n;
+    k->n = grpo__min(m->head_rows, pass->targets.num_rows - k->first);
+    at = grpo__size(k->first, m->shape.H);
+    k->hidden = grpo__element(g, m->hidden, at);
+    k->dhidden = grpo__element(g, m->dhidden, at);
+    k->targets = pass->targets;
+    k->targets.num_rows = k->n;
+    k->targets.offsets += k->first;
+    k->targets.kept_rows += k->first;
+    return k->n > 0;
+}
+
+static const grpo__block_of_rows grpo__no_block = {
+    0, 0, NULL, NULL, { 0, NULL, NULL, NULL, NULL, 0 } };
+
+/* Logits of the reference for the rows of a block. */
+static void grpo__reference_logits(grpo *g, const grpo__block_of_rows *k) {
+    const struct grpo__machinery *m = g->machinery;
+    m->backend->matmul(m->context, m->ref_logits,
+                       grpo__element(g, m->ref_hidden, grpo__size(k->first, m->shape.H)),
+                       &m->models[GRPO_REFERENCE].head, NULL, NULL, k->n);
 }
 
 /* Hidden states -> log-probs [targets], entropies [head rows] and, if asked for, exact KL [head
- * rows], in blocks of rows: all logits never exist at once. */
-static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass *pass,
+ * rows]. */
+static void grpo__head_forward(grpo *g, const grpo__model *model, const grpo__pass *pass,
                                int with_kl) {
     const struct grpo__machinery *m = g->machinery;
-    grpo_matrix head = grpo__lm_head(g, w);
-    int first, n;
-    for (first = 0; first < pass->targets.num_rows; first += n) {
-        grpo_targets t;
-        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        t = grpo__targets_of(pass, first, n);
-        m->backend->logprobs(m->context, m->logprobs, m->entropies + first, m->logits, with_kl,
-                             grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &head, &t);
+    grpo__block_of_rows k = grpo__no_block;
+    while (grpo__next_block(g, pass, &k)) {
+        m->backend->logprobs(m->context, m->logprobs, m->entropies + k.first, m->logits, with_kl,
+                             k.hidden, &model->head, &k.targets);
         if (!with_kl) continue;
-        grpo__logits(g, GRPO_REFERENCE, m->ref_logits, m->ref_hidden, first, n);
-        m->backend->kl(m->context, m->kl + first, m->logits, m->ref_logits, m->shape.V, &t);
+        grpo__reference_logits(g, &k);
+        m->backend->kl(m->context, m->kl + k.first, m->logits, m->ref_logits, m->shape.V,
+                       &k.targets);
     }
 }
 
@@ -2334,41 +1980,33 @@ static void grpo__head_forward(grpo *g, const grpo__weights *w, const grpo__pass
 static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy, int with_kl) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo_matrix head = grpo__lm_head(g, &w);
-    int first, n;
-    for (first = 0; first < pass->targets.num_rows; first += n) {
-        size_t at = grpo__size(first, m->shape.H);
-        grpo_targets t;
-        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        t = grpo__targets_of(pass, first, n);
-        grpo__logits(g, GRPO_POLICY, m->logits, m->hidden, first, n);
+    const grpo_matrix *head = &m->models[GRPO_POLICY].head;
+    grpo__block_of_rows k = grpo__no_block;
+    while (grpo__next_block(g, pass, &k)) {
+        b->matmul(m->context, m->logits, k.hidden, head, NULL, NULL, k.n);
         if (with_kl) {
-            grpo__logits(g, GRPO_REFERENCE, m->ref_logits, m->ref_hidden, first, n);
-            b->kl_backward(m->context, m->ref_logits, m->logits, m->dkl + first, m->shape.V, &t);
+            grpo__reference_logits(g, &k);
+            b->kl_backward(m->context, m->ref_logits, m->logits, m->dkl + k.first, m->shape.V,
+                           &k.targets);
         }
         b->logprobs_backward(m->context, m->logits, m->dlogprobs,
-                             with_entropy ? m->dentropies + first : NULL,
-                             with_kl ? m->ref_logits : NULL, m->shape.V, &t);
-        if (!w.adapted)
-            b->matmul_dw(m->context, m->gradient + m->shape.head, NULL, m->logits,
-                         grpo__element(g, m->hidden, at), &head, n);
-        b->matmul_dx(m->context, grpo__element(g, m->dhidden, at), m->logits, &head, n);
+                             with_entropy ? m->dentropies + k.first : NULL,
+                             with_kl ? m->ref_logits : NULL, m->shape.V, &k.targets);
+        if (m->gradients.head.weights)
+            b->matmul_dw(m->context, m->gradients.head.weights, NULL, m->logits, k.hidden, head,
+                         k.n);
+        b->matmul_dx(m->context, k.dhidden, m->logits, head, k.n);
     }
 }
 
 /* The scalar head: hidden -> values [head rows]. */
 static void grpo__score_forward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 2);
-    int first, n;
-    for (first = 0; first < pass->targets.num_rows; first += n) {
-        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        m->backend->matmul(m->context, m->logits,
-                           grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &score, NULL,
-                           NULL, n);
-        m->backend->to_floats(m->context, m->values + first, m->logits, (size_t)n);
+    grpo__block_of_rows k = grpo__no_block;
+    while (grpo__next_block(g, pass, &k)) {
+        m->backend->matmul(m->context, m->logits, k.hidden, &m->models[GRPO_POLICY].value, NULL,
+                           NULL, k.n);
+        m->backend->to_floats(m->context, m->values + k.first, m->logits, (size_t)k.n);
     }
 }
 
@@ -2377,18 +2015,14 @@ static void grpo__score_forward(grpo *g, const grpo__pass *pass) {
 static void grpo__score_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
-    grpo__weights w = grpo__model(g, GRPO_POLICY);
-    grpo_matrix score = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 2);
-    grpo_matrix column = grpo__matrix_at(g, &w, grpo__num_model_matrices(g) - 1);
-    int first, n;
-    for (first = 0; first < pass->targets.num_rows; first += n) {
-        void *dhidden = grpo__element(g, m->dhidden, grpo__size(first, m->shape.H));
-        n = grpo__min(m->head_rows, pass->targets.num_rows - first);
-        b->from_floats(m->context, m->logits, m->values + first, (size_t)n);
-        b->matmul_dw(m->context, m->gradient + m->shape.score, NULL, m->logits,
-                     grpo__element(g, m->hidden, grpo__size(first, m->shape.H)), &score, n);
-        b->matmul(m->context, dhidden, m->logits, &column, NULL,
-                  grpo__has_lm_head(&g->config.model) ? dhidden : NULL, n);
+    const grpo__model *policy = &m->models[GRPO_POLICY];
+    grpo__block_of_rows k = grpo__no_block;
+    while (grpo__next_block(g, pass, &k)) {
+        b->from_floats(m->context, m->logits, m->values + k.first, (size_t)k.n);
+        b->matmul_dw(m->context, m->gradients.value.weights, NULL, m->logits, k.hidden,
+                     &policy->value, k.n);
+        b->matmul(m->context, k.dhidden, m->logits, &policy->value_column, NULL,
+                  policy->head.rows ? k.dhidden : NULL, k.n);
     }
 }
 
@@ -2461,7 +2095,7 @@ GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
 }
 GRPO__FOR_EACH_UNIT(grpo__find_top, (grpo__softmax *s), (s))
 
-/* Both sums in one pass, in double: beside the e^0 of the largest, single e^x would be rounded away.
+/* Both sums in one pass, in double: beside the e^0 of the largest, small e^x would be rounded off.
  * e^x x is 0 where e^x is. */
 GRPO__INLINE void grpo__find_sums_plain(grpo__softmax *s) {
     double sums[GRPO__LANE], weighted[GRPO__LANE];
@@ -2928,18 +2562,12 @@ static void grpo__draw_once(void *user) {
     const grpo__drawing *d = (const grpo__drawing *)user;
     struct grpo__machinery *w = d->g->machinery;
     const grpo_backend *b = w->backend;
-    grpo__weights policy = grpo__model(d->g, GRPO_POLICY);
-    grpo_matrix head = grpo__lm_head(d->g, &policy);
-    int first, n;
-    grpo__body_forward(d->g, &policy, d->pass, w->hidden);
-    for (first = 0; first < d->pass->targets.num_rows; first += n) {
-        grpo_targets t;
-        n = grpo__min(w->head_rows, d->pass->targets.num_rows - first);
-        t = grpo__targets_of(d->pass, first, n);
-        b->sample(w->context, w->drawn, w->logprobs, w->entropies + first, d->how->kept, w->logits,
-                  grpo__element(d->g, w->hidden, grpo__size(first, w->shape.H)), &head,
-                  w->uniforms, &d->how->sampling, &t);
-    }
+    const grpo__model *policy = &w->models[GRPO_POLICY];
+    grpo__block_of_rows k = grpo__no_block;
+    grpo__body_forward(d->g, policy, d->pass, w->hidden);
+    while (grpo__next_block(d->g, d->pass, &k))
+        b->sample(w->context, w->drawn, w->logprobs, w->entropies + k.first, d->how->kept,
+                  w->logits, k.hidden, &policy->head, w->uniforms, &d->how->sampling, &k.targets);
     if (d->turn && d->how->what == GRPO__KEEP && w->staged)
         b->keep(w->context, w->kept_arrays, w->num_kept_arrays, w->staged, d->kept,
                 d->turn->num_rows, d->turn->turn);
@@ -3271,17 +2899,16 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, cons
 
 /* Hidden states of a pass under a model: recalled if sampling kept them. */
 static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
-    grpo__weights weights = grpo__model(g, model);
     if (pass->kept) grpo__recall_hidden(g, pass);
-    else grpo__body_forward(g, &weights, pass, g->machinery->hidden);
+    else grpo__body_forward(g, &g->machinery->models[model], pass, g->machinery->hidden);
 }
 
 /* ... and the reference's, beside them. */
 static void grpo__pass_reference(grpo *g, const grpo__pass *pass) {
-    grpo__weights reference = grpo__model(g, GRPO_REFERENCE);
     grpo__pass score = *pass;
     score.what = GRPO__SCORE;
-    grpo__body_forward(g, &reference, &score, g->machinery->ref_hidden);
+    grpo__body_forward(g, &g->machinery->models[GRPO_REFERENCE], &score,
+                       g->machinery->ref_hidden);
 }
 
 /* What the head rows have got [rows], to the tokens that are their targets. */
@@ -3308,12 +2935,11 @@ static void grpo__gather_up(grpo *g, const grpo__pass *pass, const float *from, 
 static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
                               const grpo_per_token *to) {
     struct grpo__machinery *w = g->machinery;
-    grpo__weights weights = grpo__model(g, model);
     int i;
     if (to->kl) grpo__pass_reference(g, pass);
     grpo__pass_hidden(g, model, pass);
     if (to->logprobs || to->entropies || to->kl)
-        grpo__head_forward(g, &weights, pass, to->kl != NULL);
+        grpo__head_forward(g, &w->models[model], pass, to->kl != NULL);
     if (to->logprobs) {
         w->backend->download(w->context, w->exchange, w->logprobs,
                              (size_t)pass->num_targets * sizeof(float));
@@ -3368,11 +2994,11 @@ static int grpo__check_per_token(grpo *g, const char *what, int model, const grp
     if (model == GRPO_REFERENCE && (x->kl || x->values))
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: kl and values are the policy's", what);
     if ((x->logprobs || x->entropies || x->kl) && !grpo__has_lm_head(m))
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no LM head (model.num_labels is 1), only "
-                          "values", what);
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no LM head (model.num_labels is 1), "
+                          "only values", what);
     if (x->kl && !g->machinery->ref_hidden)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: exact KL needs memory: set objective.kl full, and "
-                          "beta above 0, before grpo_new()", what);
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: exact KL needs memory: set objective.kl full, "
+                          "and beta above 0, before grpo_new()", what);
     if (x->values && !grpo__has_score(m))
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no scalar head: set model.value_head or "
                           "num_labels to 1 before grpo_new()", what);
@@ -4321,12 +3947,12 @@ static void grpo__clear_gradient(grpo *g) {
 static int grpo__name_culprit(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int i;
-    for (i = 0; i < grpo__num_trained_tensors(g); i++) {
-        grpo__tensor t = grpo__trained_tensor(g, i);
-        size_t n = grpo__size(t.rows, t.cols ? t.cols : 1);
-        if (!grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + t.offset, n)))
+    for (i = 0; i < w->num_trained_tensors; i++) {
+        const grpo__tensor *t = &w->trained_tensors[i];
+        size_t n = grpo__size(t->rows, t->cols ? t->cols : 1);
+        if (!grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + t->offset, n)))
             return grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
-                              "skipped, the weights are as before", t.name);
+                              "skipped, the weights are as before", t->name);
     }
     return grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update was skipped, "
                       "the weights are as before");
@@ -4718,6 +4344,18 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
 
 /* ----------------------------------------------------------------------------------- >>more --
  * Completions from elsewhere, supervised steps, generate, evaluate, verifiers. */
+
+/* Numbers [at, at + n) of a tensor of the policy, from the host or (from NULL) to it. */
+static void grpo__move_weights(const grpo *g, const grpo__tensor *t, size_t at, const float *from,
+                               float *to, size_t n) {
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    if (t->at && from) b->upload(w->context, t->at + at, from, n * sizeof(float));
+    if (t->at && !from) b->download(w->context, to, t->at + at, n * sizeof(float));
+    if (t->operand && from) b->write_operand(w->context, t->operand, t->within + at, from, n);
+    if (t->operand && !from && !t->at)
+        b->read_operand(w->context, to, t->operand, t->within + at, n);
+}
 
 /* ---- completions from elsewhere */
 static int grpo__place(grpo *g, int i, const grpo_completion *c) {
@@ -5302,19 +4940,18 @@ int grpo_copy_weights(grpo *to, const grpo *from) {
     if (!code && (code = grpo__enter(from, "grpo_copy_weights", 1, GRPO__EMPTY)) != GRPO_OK)
         grpo__fail(to, code, "the other model: %s", grpo_error(from));
     if (code) return code;
-    for (i = 0; i < grpo__num_tensors(&to->config.model); i++)
-        for (j = 0; j < grpo__num_tensors(&from->config.model); j++) {
-            grpo__tensor a = grpo__tensor_at(&to->config.model, i);
-            grpo__tensor b = grpo__tensor_at(&from->config.model, j);
-            size_t n = grpo__size(a.rows, a.cols ? a.cols : 1), at, count;
-            if (strcmp(a.name, b.name)) continue;
-            if (a.rows != b.rows || a.cols != b.cols)
+    for (i = 0; i < to->machinery->num_tensors; i++)
+        for (j = 0; j < from->machinery->num_tensors; j++) {
+            const grpo__tensor *a = &to->machinery->tensors[i], *b = &from->machinery->tensors[j];
+            size_t n = grpo__size(a->rows, a->cols ? a->cols : 1), at, count;
+            if (strcmp(a->name, b->name)) continue;
+            if (a->rows != b->rows || a->cols != b->cols)
                 return grpo__fail(to, GRPO_BAD_INPUT, "%s has another shape in the other model",
-                                  a.name);
+                                  a->name);
             for (at = 0; at < n; at += count) {
                 count = n - at < 1024 ? n - at : 1024;
-                grpo__move_weights(from, b.offset + at, NULL, staging, count);
-                grpo__move_weights(to, a.offset + at, staging, NULL, count);
+                grpo__move_weights(from, b, at, NULL, staging, count);
+                grpo__move_weights(to, a, at, staging, NULL, count);
             }
         }
     grpo__weights_changed(to, GRPO_POLICY);
@@ -6087,6 +5724,237 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
 }
 #undef GRPO__FIXED
 
+/* ---- where the weights lie */
+static grpo__shape grpo__shape_of(const grpo_config *c) {
+    const grpo_model_config *m = &c->model;
+    size_t layers = (size_t)m->num_hidden_layers, H = (size_t)m->hidden_size, a = 0, b = 0;
+    size_t matrices, vectors = 2 * H;
+    grpo__shape s;
+    int i;
+    memset(&s, 0, sizeof s);
+    s.H = m->hidden_size; s.F = m->intermediate_size; s.V = m->vocab_size;
+    s.Q = m->num_attention_heads * m->head_dim;
+    s.KV = m->num_key_value_heads * m->head_dim;
+    s.QKV = s.Q + 2 * s.KV;
+    matrices = grpo__add(grpo__size(s.QKV + s.Q, s.H), grpo__multiply(3, grpo__size(s.F, s.H)));
+    if (m->attention_bias) vectors += (size_t)s.QKV;
+    if (m->qk_norm) vectors += 2 * (size_t)m->head_dim;
+    s.first_vector = grpo__add(grpo__multiply(layers, matrices),
+                               grpo__multiply(1 + (size_t)grpo__has_own_lm_head(m),
+                                              grpo__size(s.V, s.H)));
+    if (grpo__has_score(m)) s.first_vector = grpo__add(s.first_vector, H);
+    s.total = s.trained = grpo__add(s.first_vector, layers * vectors + H);
+    if (!c->lora.rank) return s;
+    s.rank = c->lora.rank;
+    for (i = 0; i < GRPO_LORA_TARGETS; i++) {
+        const int in[] = { s.H, s.H, s.H, s.Q, s.H, s.H, s.F };
+        const int out[] = { s.Q, s.KV, s.KV, s.H, s.F, s.F, s.H };
+        if (!(c->lora.targets >> i & 1)) continue;
+        a += (size_t)in[i];
+        b += (size_t)out[i];
+    }
+    s.all_a = grpo__multiply(layers * (size_t)s.rank, a);
+    s.trained = grpo__multiply(layers * (size_t)s.rank, a + b);
+    return s;
+}
+
+static int grpo__num_tensors(const grpo_model_config *m) {
+    int per_layer = 9 + (m->attention_bias ? 3 : 0) + (m->qk_norm ? 2 : 0);
+    return 2 + grpo__has_own_lm_head(m) + grpo__has_score(m) + m->num_hidden_layers * per_layer;
+}
+
+/* Bytes of an operand, up to where the next one may begin. */
+static size_t grpo__operand_size(const struct grpo__machinery *w, int rows, int cols) {
+    return grpo__add(w->backend->operand_size(rows, cols), 63) & ~(size_t)63;
+}
+
+static size_t grpo__all_operands(const grpo_config *c, const struct grpo__machinery *w) {
+    const grpo__shape *s = &w->shape;
+    const int in[] = { s->H, s->H, s->H, s->Q, s->H, s->H, s->F };
+    const int out[] = { s->Q, s->KV, s->KV, s->H, s->F, s->F, s->H };
+    size_t layer = grpo__operand_size(w, s->QKV, s->H), all = 0;
+    int i;
+    layer = grpo__add(layer, grpo__operand_size(w, s->H, s->Q));
+    layer = grpo__add(layer, grpo__operand_size(w, 2 * s->F, s->H));
+    layer = grpo__add(layer, grpo__operand_size(w, s->H, s->F));
+    for (i = 0; i < GRPO_LORA_TARGETS && s->rank; i++)
+        if (c->lora.targets >> i & 1)
+            layer = grpo__add(layer, grpo__add(grpo__operand_size(w, in[i], s->rank),
+                                               grpo__operand_size(w, out[i], s->rank)));
+    if (grpo__has_lm_head(&c->model)) all = grpo__operand_size(w, s->V, s->H);
+    if (grpo__has_score(&c->model))
+        all = grpo__add(all, grpo__operand_size(w, 1, s->H) + grpo__operand_size(w, s->H, 1));
+    return grpo__add(all, grpo__multiply((size_t)c->model.num_hidden_layers, layer));
+}
+
+/* A model is laid out in the order in which files list its tensors, each number from its array. */
+typedef struct grpo__cursor { float *at; size_t offset; } grpo__cursor;       /* at NULL: nowhere */
+
+typedef struct grpo__placing {
+    const grpo_config *config;
+    const struct grpo__machinery *w;
+    grpo__cursor matrix, vector, a, b;        /* the next numbers of matrices, vectors, A, B     */
+    char *operand;                            /* the next operand; NULL: a gradient has none     */
+    grpo__tensor *tensor, *trained;           /* the next in these lists; NULL: they are there   */
+} grpo__placing;
+
+static float *grpo__next(grpo__cursor *c, size_t n) {
+    float *at = c->at;
+    if (at) c->at += n;
+    c->offset += n;
+    return at;
+}
+
+static grpo_matrix grpo__place_matrix(grpo__placing *p, grpo__cursor *from, int rows, int cols) {
+    grpo_matrix m;
+    m.weights = grpo__next(from, grpo__size(rows, cols));
+    m.operand = p->operand;
+    m.rows = m.y_stride = rows;
+    m.cols = cols;
+    if (p->operand) p->operand += grpo__operand_size(p->w, rows, cols);
+    return m;
+}
+
+GRPO__PRINTF(6, 7)
+static void grpo__list_tensor(grpo__tensor **list, float *at, size_t offset, int rows, int cols,
+                              const char *name, ...) {
+    grpo__tensor *t = *list;
+    va_list arguments;
+    if (!t) return;
+    va_start(arguments, name);
+    vsnprintf(t->name, sizeof t->name, name, arguments);
+    va_end(arguments);
+    t->at = at; t->offset = offset; t->rows = rows; t->cols = cols;
+    ++*list;
+}
+
+/* The next vector, of n numbers. */
+static float *grpo__place_vector(grpo__placing *p, int layer, const char *name, int n) {
+    size_t offset = p->vector.offset;
+    float *at = grpo__next(&p->vector, (size_t)n);
+    if (layer < 0) grpo__list_tensor(&p->tensor, at, offset, n, 0, "model.%s", name);
+    else grpo__list_tensor(&p->tensor, at, offset, n, 0, "model.layers.%d.%s", layer, name);
+    return at;
+}
+
+static const char *const grpo__module_names[GRPO_LORA_TARGETS] = {
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+    "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" };
+
+/* The next matrix: so many modules [out0 or out, in] on top of each other, and their adapters. */
+static void grpo__place_linear(grpo__placing *p, grpo__linear *y, int layer, int module,
+                               int modules, int out0, int out, int in) {
+    static const char lora[] = "base_model.model.model.layers.%d.%s.lora_%c.weight";
+    const grpo_lora *l = &p->config->lora;
+    size_t offset = p->matrix.offset, within = 0;
+    int i;
+    y->w = grpo__place_matrix(p, &p->matrix, out0 + (modules - 1) * out, in);
+    for (i = 0; i < modules; i++, module++, out0 = out) {
+        grpo__tensor *t = p->tensor;
+        grpo__list_tensor(&p->tensor, y->w.weights ? y->w.weights + within : NULL, offset + within,
+                          out0, in, "model.layers.%d.%s.weight", layer, grpo__module_names[module]);
+        if (t && l->rank) { t->operand = &y->w; t->within = within; }
+        if (p->a.at && l->targets >> module & 1) {
+            grpo__adapter *a = &y->adapters[y->num_adapters++];
+            size_t at_a = p->a.offset, at_b = p->b.offset;
+            a->A = grpo__place_matrix(p, &p->a, in, l->rank);
+            a->B = grpo__place_matrix(p, &p->b, out0, l->rank);
+            a->B.y_stride = y->w.rows;
+            a->column = (int)(within / (size_t)in);
+            if (t) t->adapter = a;
+            grpo__list_tensor(&p->trained, a->A.weights, at_a, l->rank, in, lora, layer,
+                              grpo__module_names[module], 'A');
+            grpo__list_tensor(&p->trained, a->B.weights, at_b, out0, l->rank, lora, layer,
+                              grpo__module_names[module], 'B');
+        }
+        within += grpo__size(out0, in);
+    }
+}
+
+static void grpo__place_model(grpo__placing *p, grpo__model *m) {
+    const grpo_model_config *c = &p->config->model;
+    const grpo__shape *s = &p->w->shape;
+    grpo__tensor *list = p->tensor;
+    grpo__cursor again;
+    int i;
+    m->embedding = p->matrix.at;
+    grpo__list_tensor(&p->tensor, m->embedding, 0, s->V, s->H, "model.embed_tokens.weight");
+    again = p->matrix;
+    grpo__next(&p->matrix, grpo__size(s->V, s->H));
+    if (s->rank) p->matrix.at = NULL;         /* frozen: only the operand is there               */
+    for (i = 0; i < c->num_hidden_layers; i++) {
+        grpo__layer *l = &m->layers[i];
+        grpo__place_linear(p, &l->qkv, i, 0, 3, s->Q, s->KV, s->H);
+        grpo__place_linear(p, &l->out, i, 3, 1, s->H, 0, s->Q);
+        grpo__place_linear(p, &l->gate_up, i, 4, 2, s->F, s->F, s->H);
+        grpo__place_linear(p, &l->down, i, 6, 1, s->H, 0, s->F);
+        l->norm1 = grpo__place_vector(p, i, "input_layernorm.weight", s->H);
+        l->norm2 = grpo__place_vector(p, i, "post_attention_layernorm.weight", s->H);
+        if (c->attention_bias) {
+            l->bias = grpo__place_vector(p, i, "self_attn.q_proj.bias", s->Q);
+            grpo__place_vector(p, i, "self_attn.k_proj.bias", s->KV);
+            grpo__place_vector(p, i, "self_attn.v_proj.bias", s->KV);
+        }
+        if (!c->qk_norm) continue;
+        l->q_gain = grpo__place_vector(p, i, "self_attn.q_norm.weight", c->head_dim);
+        l->k_gain = grpo__place_vector(p, i, "self_attn.k_norm.weight", c->head_dim);
+    }
+    m->norm = grpo__place_vector(p, -1, "norm.weight", s->H);
+    if (grpo__has_own_lm_head(c)) {
+        grpo__tensor *t = p->tensor;
+        grpo__list_tensor(&p->tensor, p->matrix.at, p->matrix.offset, s->V, s->H, "lm_head.weight");
+        m->head = grpo__place_matrix(p, &p->matrix, s->V, s->H);
+        if (t && s->rank) t->operand = &m->head;
+    } else if (grpo__has_lm_head(c)) {
+        m->head = grpo__place_matrix(p, &again, s->V, s->H);
+        if (list && s->rank) list->operand = &m->head;        /* a tied frozen head is two copies */
+    }
+    if (!grpo__has_score(c)) return;
+    grpo__list_tensor(&p->tensor, p->matrix.at, p->matrix.offset, 1, s->H, "score.weight");
+    again = p->matrix;
+    m->value = grpo__place_matrix(p, &p->matrix, 1, s->H);
+    m->value_column = grpo__place_matrix(p, &again, s->H, 1);
+}
+
+/* weights NULL: all is frozen; adapters: LoRA's A and B, or NULL; operands NULL: of a gradient. */
+static void grpo__place_weights(grpo *g, grpo__model *m, float *weights, float *adapters,
+                                char *operands, int list) {
+    const struct grpo__machinery *w = g->machinery;
+    size_t vectors = w->shape.rank ? grpo__size(w->shape.V, w->shape.H) : w->shape.first_vector;
+    grpo__placing p;
+    memset(&p, 0, sizeof p);
+    p.config = &g->config; p.w = w;
+    p.matrix.at = weights;
+    p.vector.at = weights ? weights + vectors : NULL; p.vector.offset = w->shape.first_vector;
+    p.a.at = adapters;
+    p.b.at = adapters ? adapters + w->shape.all_a : NULL; p.b.offset = w->shape.all_a;
+    p.operand = operands;
+    if (list) { p.tensor = w->tensors; p.trained = w->trained_tensors; }
+    grpo__place_model(&p, m);
+}
+
+/* The policy, its gradient and the reference. LoRA's reference is the policy without adapters. */
+static void grpo__place_models(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    grpo__model *policy = &w->models[GRPO_POLICY], *reference = &w->models[GRPO_REFERENCE];
+    grpo__layer *layers = reference->layers;
+    int i, lora = w->shape.rank > 0;
+    grpo__place_weights(g, policy, w->weights, lora ? w->trained : NULL, w->operands, 1);
+    grpo__place_weights(g, &w->gradients, lora ? NULL : w->gradient, lora ? w->gradient : NULL,
+                        NULL, 0);
+    if (w->reference) {
+        grpo__place_weights(g, reference, w->reference, NULL, w->reference_operands, 0);
+        return;
+    }
+    *reference = *policy;
+    reference->layers = layers;
+    for (i = 0; i < g->config.model.num_hidden_layers; i++) {
+        layers[i] = policy->layers[i];
+        layers[i].qkv.num_adapters = layers[i].out.num_adapters = 0;
+        layers[i].gate_up.num_adapters = layers[i].down.num_adapters = 0;
+    }
+}
+
 /* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence
  * that is sampled at one time; K and V have S slots: rollout_batch_prompts groups of full
  * length. */
@@ -6118,8 +5986,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     w->max_length = (int)(P + L);
     w->head_rows = (int)(head < rows ? head : rows);
     w->words = grpo__blocks(c->model.vocab_size, 32);
-    w->shape = grpo__shape_of(&c->model);
-    if (c->lora.rank) grpo__shape_lora(&w->shape, &c->lora, c->model.num_hidden_layers);
+    w->shape = grpo__shape_of(c);
     w->heads.num_heads = c->model.num_attention_heads;
     w->heads.num_kv_heads = c->model.num_key_value_heads;
     w->heads.head_dim = c->model.head_dim;
@@ -6231,29 +6098,12 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
                                          grpo__size(w->words, 4));
 }
 
-/* Bytes of all operands; their offsets too, once there is a place for them. */
-static size_t grpo__lay_out_operands(const grpo_config *c, struct grpo__machinery *w) {
-    grpo__arena a = { NULL, 0 };
-    grpo__weights none = { NULL, NULL, 0 };
-    grpo g;
-    int i;
-    g.config = *c;
-    g.machinery = w;
-    for (i = 0; i < grpo__num_matrices(&g); i++) {
-        grpo_matrix m = grpo__matrix_at(&g, &none, i);
-        size_t size = w->backend->operand_size(m.rows, m.cols);
-        grpo__take(&a, size, 1);
-        if (w->operand_offsets) w->operand_offsets[i] = a.used - size;
-    }
-    return a.used;
-}
-
 /* Everything in backend memory. Called with a->base NULL to measure, then again to hand out. */
 static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
                                  grpo_memory *memory) {
     const grpo__shape *s = &w->shape;
-    size_t n = s->trained, operands = grpo__lay_out_operands(c, w), start = a->used;
-    size_t frozen = s->rank ? s->matrices + (s->total - s->first_vector) : 0;
+    size_t n = s->trained, operands = grpo__all_operands(c, w), start = a->used;
+    size_t frozen = s->rank ? grpo__size(s->V, s->H) + (s->total - s->first_vector) : 0;
     int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
     int reference = c->objective.beta > 0 && !s->rank;
     w->weights = grpo__take_floats(a, grpo__add(frozen, n));
@@ -6314,10 +6164,18 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
                                grpo_batch *b) {
     size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
     size_t targets = grpo__max_targets(w), layers = (size_t)c->model.num_hidden_layers;
-    size_t adapters = c->lora.rank ? 2 * GRPO_LORA_TARGETS * layers : 0;
+    size_t adapters = 0;
+    int i;
+    for (i = 0; i < GRPO_LORA_TARGETS && c->lora.rank; i++) adapters += c->lora.targets >> i & 1;
+    w->num_tensors = w->num_trained_tensors = grpo__num_tensors(&c->model);
+    if (c->lora.rank) w->num_trained_tensors = (int)(2 * adapters * layers);
+    w->tensors = (grpo__tensor *)grpo__take(a, (size_t)w->num_tensors + 2 * adapters * layers,
+                                            sizeof(grpo__tensor));
+    w->trained_tensors = w->tensors && adapters ? w->tensors + w->num_tensors : w->tensors;
+    for (i = 0; i < 3; i++)
+        (i < 2 ? &w->models[i] : &w->gradients)->layers
+            = (grpo__layer *)grpo__take(a, layers, sizeof(grpo__layer));
     w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
-    w->operand_offsets = (size_t *)grpo__take(a, layers * GRPO__MATRICES_PER_LAYER + 3 + adapters,
-                                              sizeof(size_t));
     w->kept_list = (grpo_array *)grpo__take(a, 7 * layers + 1, sizeof(grpo_array));
     w->index_host = grpo__take_ints(a, (size_t)w->index_size);
     w->map = grpo__take_ints(a, targets);
@@ -6414,12 +6272,80 @@ int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
     return code;
 }
 
+/* Weights from the seed: matrices N(0, initializer_range), with the two that write into the
+ * residual stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. LoRA
+ * begins with the model as it is: B = 0, and A uniform within +-1 / sqrt(in), as in PEFT. */
+static float grpo__initial(const grpo *g, const grpo__tensor *t, size_t i) {
+    float range = g->config.model.initializer_range;
+    if (!t->cols) return strstr(t->name, "bias") ? 0.0f : 1.0f;
+    if (strstr(t->name, "o_proj") || strstr(t->name, "down_proj"))
+        range /= sqrtf(2.0f * (float)g->config.model.num_hidden_layers);
+    return range == 0 ? 0 : range * grpo__normal(g->config.seed, t->offset + i);
+}
+
+static float grpo__initial_a(const grpo *g, const grpo__tensor *t, size_t i) {
+    return (2 * grpo_uniform(g->config.seed, UINT64_MAX, 0, 0, t->offset + i) - 1)
+         / sqrtf((float)t->cols);
+}
+
+/* Tensors from number first on, LoRA's behind the model's. */
+static void grpo__initialize(grpo *g, int first) {
+    struct grpo__machinery *w = g->machinery;
+    int lora = w->shape.rank > 0, n = w->num_tensors + (lora ? w->num_trained_tensors : 0), k;
+    float staging[1024];
+    if (lora) w->backend->zero(w->context, w->trained, w->shape.trained * sizeof(float));
+    for (k = first; k < n; k++) {
+        const grpo__tensor *t = &w->tensors[k];
+        size_t all = grpo__size(t->rows, t->cols ? t->cols : 1), at, count, i;
+        int adapter = k >= w->num_tensors;
+        if (adapter && (k - w->num_tensors) % 2) continue;    /* B                               */
+        for (at = 0; at < all; at += count) {
+            count = all - at < 1024 ? all - at : 1024;
+            for (i = 0; i < count; i++)
+                staging[i] = adapter ? grpo__initial_a(g, t, at + i) : grpo__initial(g, t, at + i);
+            grpo__move_weights(g, t, at, staging, NULL, count);
+        }
+    }
+    grpo__weights_changed(g, GRPO_POLICY);
+}
+
+/* The angle by which pair i turns at each position: theta^(-2 i / head_dim). linear divides it by
+ * factor; llama3 (transformers' modeling_rope_utils) leaves it if it turns high_freq_factor times
+ * or more in the original context, divides it up to low_freq_factor times, and blends between. */
+static double grpo__rope_angle(const grpo_model_config *m, int i) {
+    const grpo_rope_scaling *s = &m->rope_scaling;
+    double angle = pow((double)m->rope_theta, -2.0 * i / m->head_dim), kept = 0;
+    if (s->rope_type == GRPO_ROPE_DEFAULT) return angle;
+    if (s->rope_type == GRPO_ROPE_LLAMA3) {
+        double times = s->original_max_position_embeddings * angle / 6.283185307179586;
+        kept = (times - (double)s->low_freq_factor)
+             / ((double)s->high_freq_factor - (double)s->low_freq_factor);
+        kept = kept < 0 ? 0 : kept > 1 ? 1 : kept;
+    }
+    return angle * (kept + (1 - kept) / (double)s->factor);
+}
+
+/* turns[position] = cosines and sines of position times the angles */
+static void grpo__initialize_turns(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    int d = g->config.model.head_dim, position, i;
+    float row[512];
+    for (position = 0; position < w->max_length; position++)
+        for (i = 0; i < d; i++) {
+            double angle = position * grpo__rope_angle(&g->config.model, i % (d / 2));
+            int at = i % 512;
+            row[at] = (float)(i < d / 2 ? cos(angle) : sin(angle));
+            if (at == 511 || i == d - 1)
+                w->backend->upload(w->context, w->turns + grpo__size(position, d) + (i - at), row,
+                                   (size_t)(at + 1) * sizeof(float));
+        }
+}
+
 static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t device_size) {
     struct grpo__machinery *w = g->machinery;
     grpo__arena host = { NULL, 0 }, device = { NULL, 0 };
     grpo_memory memory = *needed;
     w->layers = NULL;
-    w->operand_offsets = NULL;
     w->host = grpo__allocate(&g->config, memory.host);
     if (w->host) w->device = w->backend->allocate(w->context, device_size);
     if (!w->device)
@@ -6437,6 +6363,7 @@ static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t devi
     device.base += (64 - ((uintptr_t)device.base & 63)) & 63;
     grpo__lay_out_device(&g->config, w, &device, &memory);
     w->backend->zero(w->context, device.base, device_size - 64);
+    grpo__place_models(g);
     return GRPO_OK;
 }
 
@@ -6446,7 +6373,7 @@ static void grpo__begin(grpo *g) {
     w->frozen = 0;
     w->backend->zero(w->context, w->adam_m, g->num_trained * sizeof(float));
     w->backend->zero(w->context, w->adam_v, g->num_trained * sizeof(float));
-    grpo__initialize(g);
+    grpo__initialize(g, 0);
     if (w->reference) grpo_set_reference(g, 1.0f);
     memset(&g->state, 0, sizeof g->state);
 }
@@ -9120,30 +9047,29 @@ typedef struct grpo__slot {
     char   file[GRPO__NAME];        /* which has it, or may have it; "": none                    */
     int    rows, cols;              /* cols 0: a vector                                          */
     size_t count;                   /* of numbers                                                */
-    int    model;                   /* 1: the model's numbers from offset on                     */
-    size_t offset;
+    const grpo__tensor *tensor;     /* of the model; NULL: no part of it                         */
     float *place;                   /* else, B [count]; NULL: it may be missing, or is written   */
     int    zero;                    /*     as 0s, or (1) nothing but 0 is accepted               */
     int    turned;                  /* 1: what lies there is its transpose                       */
     float  scale;                   /* how many times it lies there                              */
     int    tied;                    /* 1, -1: tied embeddings, an LM head that must be the same  */
-    int    adapter;                 /* of this, B A is added to it in the file; -1: of none      */
+    const grpo__adapter *adapter;   /* B A is added to it in the file; or NULL                   */
     int    found;                   /* the number of the file that has it, 0: none yet           */
     int    dtype;                   /* as its header says                                        */
     double begin, end;              /* and there: bytes [begin, end) of the file                 */
 } grpo__slot;
 
-static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, grpo__tensor t, float *place) {
+static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, const grpo__tensor *t,
+                                  float *place) {
     grpo__slot *s = &f->slots[f->num_slots++];
     memset(s, 0, sizeof *s);
-    snprintf(s->name, sizeof s->name, "%s%s", prefix, t.name);
+    snprintf(s->name, sizeof s->name, "%s%s", prefix, t->name);
     snprintf(s->file, sizeof s->file, "%s", f->name);
-    s->rows = t.rows;
-    s->cols = t.cols;
-    s->count = grpo__size(t.rows, t.cols ? t.cols : 1);
+    s->rows = t->rows;
+    s->cols = t->cols;
+    s->count = grpo__size(t->rows, t->cols ? t->cols : 1);
     s->place = place;
     s->scale = 1;
-    s->adapter = -1;
     return s;
 }
 
@@ -9151,39 +9077,31 @@ static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, grpo__tenso
  * is 0 here. Older checkpoints carry the rotary frequencies, and some tied ones an LM head: where
  * that differs from the embeddings, transformers 5 uses it and 4 drops it, so it is refused. */
 static void grpo__add_extras(grpo__file *f, const grpo_model_config *m, int reading) {
-    grpo__tensor bias = grpo__tensor_of("o_proj.bias", 0, m->hidden_size, 0);
-    grpo__tensor turns = grpo__tensor_of("rotary_emb.inv_freq", 0, m->head_dim / 2, 0);
-    grpo__tensor head = grpo__tensor_of("lm_head.weight", 0, m->vocab_size, m->hidden_size);
+    const grpo__tensor bias = { "o_proj.bias", m->hidden_size, 0, 0, NULL, NULL, 0, NULL };
+    const grpo__tensor turns = { "rotary_emb.inv_freq", m->head_dim / 2, 0, 0, NULL, NULL, 0,
+                                 NULL };
+    const grpo__tensor head = { "lm_head.weight", m->vocab_size, m->hidden_size, 0, NULL, NULL, 0,
+                                NULL };
     char layer[64];
     int i;
     for (i = 0; i < m->num_hidden_layers; i++) {
         snprintf(layer, sizeof layer, "model.layers.%d.self_attn.", i);
-        if (m->qk_norm && m->attention_bias) grpo__add_slot(f, layer, bias, NULL)->zero = 1;
-        if (reading) grpo__add_slot(f, layer, turns, NULL);
+        if (m->qk_norm && m->attention_bias) grpo__add_slot(f, layer, &bias, NULL)->zero = 1;
+        if (reading) grpo__add_slot(f, layer, &turns, NULL);
     }
     if (!reading || grpo__has_own_lm_head(m)) return;
     f->slots[0].tied = grpo__has_lm_head(m);
-    grpo__add_slot(f, "", head, NULL)->tied = -grpo__has_lm_head(m);
-}
-
-/* The adapter of tensor i of the model; -1: it has none. */
-static int grpo__adapter_of(const grpo *g, int i) {
-    int per_layer = grpo__tensors_per_layer(&g->config.model), module = (i - 1) % per_layer;
-    if (i == 0 || (i - 1) / per_layer >= g->config.model.num_hidden_layers
-        || module >= GRPO_LORA_TARGETS || !(g->config.lora.targets >> module & 1)) return -1;
-    return (i - 1) / per_layer * grpo__count_adapters(g, GRPO_LORA_TARGETS)
-         + grpo__count_adapters(g, module);
+    grpo__add_slot(f, "", &head, NULL)->tied = -grpo__has_lm_head(m);
 }
 
 /* The slots of a model: its weights, in a file that is written with the adapters in them. */
 static void grpo__add_model_slots(grpo__file *f, const grpo *g, int reading) {
     int i;
-    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
-        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+    for (i = 0; i < g->machinery->num_tensors; i++) {
+        const grpo__tensor *t = &g->machinery->tensors[i];
         grpo__slot *s = grpo__add_slot(f, "", t, NULL);
-        s->model = 1;
-        s->offset = t.offset;
-        if (g->config.lora.rank && !reading) s->adapter = grpo__adapter_of(g, i);
+        s->tensor = t;
+        if (!reading) s->adapter = t->adapter;
     }
     grpo__add_extras(f, &g->config.model, reading);
 }
@@ -9194,12 +9112,12 @@ static void grpo__add_trained_slots(grpo__file *f, const grpo *g, int reading) {
     static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
     const struct grpo__machinery *w = g->machinery;
     float *const arrays[4] = { w->trained, w->adam_m, w->adam_v, w->reference };
-    int i, k, n = grpo__num_trained_tensors(g), state = f->kind == GRPO__STATE;
+    int i, k, n = w->num_trained_tensors, state = f->kind == GRPO__STATE;
     for (k = 0; k < (state ? 4 : 1); k++)
         for (i = 0; i < n && (arrays[k] || reading); i++) {
-            grpo__tensor t = grpo__trained_tensor(g, i);
+            const grpo__tensor *t = &w->trained_tensors[i];
             grpo__slot *s = grpo__add_slot(f, state ? prefix[k] : "", t,
-                                           arrays[k] ? arrays[k] + t.offset : NULL);
+                                           arrays[k] ? arrays[k] + t->offset : NULL);
             s->turned = g->config.lora.rank && i % 2 == 0;
             if (!state && i % 2) s->scale = grpo__lora_scale(g);
         }
@@ -9207,8 +9125,7 @@ static void grpo__add_trained_slots(grpo__file *f, const grpo *g, int reading) {
 
 static void grpo__add_slots(grpo__file *f, const grpo *g, int kind, int reading) {
     const struct grpo__machinery *w = g->machinery;
-    size_t n = (size_t)grpo__max(grpo__num_tensors(&g->config.model),
-                                 grpo__num_trained_tensors(g));
+    size_t n = (size_t)grpo__max(w->num_tensors, w->num_trained_tensors);
     size_t most = 4 * n + 2 * (size_t)g->config.model.num_hidden_layers + 1;
     size_t width = (size_t)w->shape.H + (size_t)grpo__max(w->shape.F, w->shape.Q);
     f->kind = kind;
@@ -9352,16 +9269,12 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int dtype) {
 }
 
 /* A^T and B of an adapter into the buffer. */
-static void grpo__fetch_adapter(grpo__file *f, const grpo *g, int adapter) {
+static void grpo__fetch_adapter(grpo__file *f, const grpo *g, const grpo__adapter *a) {
     const struct grpo__machinery *w = g->machinery;
-    float *to = f->buffer;
-    int i;
-    for (i = 0; i < 2; i++) {
-        grpo__matrix m = grpo__adapter_shape(g, grpo__adapter_at(g, adapter), i);
-        size_t n = grpo__size(m.rows, m.cols);
-        w->backend->download(w->context, to, w->trained + m.offset, n * sizeof(float));
-        to += n;
-    }
+    size_t n = grpo__size(a->A.rows, a->A.cols);
+    w->backend->download(w->context, f->buffer, a->A.weights, n * sizeof(float));
+    w->backend->download(w->context, f->buffer + n, a->B.weights,
+                         grpo__size(a->B.rows, a->B.cols) * sizeof(float));
 }
 
 /* Numbers [at, at + n) of a slot as they are in the file. */
@@ -9370,16 +9283,16 @@ static void grpo__fetch(grpo__file *f, const grpo *g, const grpo__slot *s, size_
     const struct grpo__machinery *w = g->machinery;
     size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, i;
     memset(x, 0, n * sizeof *x);
-    if (at == 0 && s->adapter >= 0) grpo__fetch_adapter(f, g, s->adapter);
+    if (at == 0 && s->adapter) grpo__fetch_adapter(f, g, s->adapter);
     if (at == 0 && s->turned)
         w->backend->download(w->context, f->buffer, s->place, s->count * sizeof(float));
-    if (s->model) grpo__move_weights(g, s->offset + at, NULL, x, n);
+    if (s->tensor) grpo__move_weights(g, s->tensor, at, NULL, x, n);
     else if (s->place && !s->turned)
         w->backend->download(w->context, x, s->place + at, n * sizeof(float));
     for (i = 0; s->turned && i < n; i++)
         x[i] = f->buffer[(at + i) % in * rank + (at + i) / in];
     for (i = 0; s->scale != 1 && i < n; i++) x[i] /= s->scale;
-    for (i = 0; s->adapter >= 0 && i < n; i++)                /* W + B A                         */
+    for (i = 0; s->adapter && i < n; i++)                     /* W + B A                         */
         x[i] += grpo__dot(f->buffer + (at + i) % in * rank,
                           f->buffer + (in + (at + i) / in) * rank, w->shape.rank);
 }
@@ -9487,7 +9400,7 @@ static void grpo__check_complete(grpo__file *f, const char *file) {
     int i;
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
-        if (!s->found && (s->model || s->place) && !strcmp(s->file, file)
+        if (!s->found && (s->tensor || s->place) && !strcmp(s->file, file)
             && strcmp(s->name, "score.weight"))
             grpo__bad(f, s->name, *file && f->indexed
                       ? "is not in this file, though the index says so"
@@ -9539,12 +9452,13 @@ static void grpo__put(grpo__file *f, const grpo *g, const grpo__slot *s, size_t 
     size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, i;
     for (i = 0; s->turned && i < n; i++)
         f->buffer[(at + i) % in * rank + (at + i) / in] = x[i];
-    if (s->model) {
-        grpo__move_weights(g, s->offset + at, x, NULL, n);
+    if (s->tensor) {
+        size_t offset = s->tensor->offset + at;
+        grpo__move_weights(g, s->tensor, at, x, NULL, n);
         if (w->reference)
-            w->backend->upload(w->context, w->reference + s->offset + at, x, n * sizeof(float));
+            w->backend->upload(w->context, w->reference + offset, x, n * sizeof(float));
         for (i = 0; w->shape.rank && i < n; i++)              /* in any order of the tensors     */
-            w->frozen += grpo__mix(grpo__bits(x[i]) ^ grpo__mix(s->offset + at + i));
+            w->frozen += grpo__mix(grpo__bits(x[i]) ^ grpo__mix(offset + i));
     } else if (s->place && !s->turned) {
         w->backend->upload(w->context, s->place + at, x, n * sizeof(float));
     } else if (s->place && at + n == s->count) {
@@ -9673,7 +9587,7 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
     if (f.placing) {
         w->stage = GRPO__EMPTY;                               /* the batch was another model's   */
         if (kind == GRPO__MODEL) w->frozen = 0;
-        if (kind == GRPO__MODEL && w->shape.rank) grpo__initialize_adapters(g);
+        if (kind == GRPO__MODEL && w->shape.rank) grpo__initialize(g, w->num_tensors);
         grpo__read_files(&f, g, folder, &read);
         if (f.code) grpo__begin(g);                           /* no mixture of the old and new   */
     }
@@ -10098,10 +10012,10 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
         t->b->mix(w->context, w->gradient, w->dembed, 1, 1, grpo__size(w->shape.V, w->shape.H));
     w->backend->download(w->context, x, w->trained, n * sizeof(float));
     w->backend->download(w->context, dx, w->gradient, n * sizeof(float));
-    for (i = 0; i < grpo__num_trained_tensors(g) && !code; i++) {
-        grpo__tensor s = grpo__trained_tensor(g, i);
-        double error = grpo__graph_tensor(g, s.offset, grpo__size(s.rows, s.cols ? s.cols : 1),
-                                          x + s.offset, dx + s.offset, t->step);
+    for (i = 0; i < w->num_trained_tensors && !code; i++) {
+        const grpo__tensor *s = &w->trained_tensors[i];
+        double error = grpo__graph_tensor(g, s->offset, grpo__size(s->rows, s->cols ? s->cols : 1),
+                                          x + s->offset, dx + s->offset, t->step);
         if (!(error <= worst)) worst = error;
     }
     snprintf(what, sizeof what, "whole graph, variant %d", variant);

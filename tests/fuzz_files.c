@@ -90,8 +90,8 @@ static void write_parts(void) {
         char path[600];
         size_t n = 8, at = 0;
         n += (size_t)sprintf(bytes + n, "{");
-        for (t = part; t < grpo__num_tensors(&whole.g->config.model); t += 2) {
-            grpo__tensor x = grpo__tensor_at(&whole.g->config.model, t);
+        for (t = part; t < whole.g->machinery->num_tensors; t += 2) {
+            grpo__tensor x = whole.g->machinery->tensors[t];
             size_t size = 4 * (size_t)x.rows * (size_t)(x.cols ? x.cols : 1);
             n += (size_t)sprintf(bytes + n, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%d",
                                  at ? "," : "", x.name, x.rows);

@@ -32,8 +32,8 @@ static void check_tensors(const scene *s, const char *what) {
     double worst = 0;
     int i, side;
     size_t j;
-    for (i = 0; i < grpo__num_tensors(&s->g->config.model); i++) {
-        grpo__tensor t = grpo__tensor_at(&s->g->config.model, i);
+    for (i = 0; i < s->g->machinery->num_tensors; i++) {
+        grpo__tensor t = s->g->machinery->tensors[i];
         size_t n = grpo__size(t.rows, t.cols ? t.cols : 1);
         double along = 0, losses[2], h = 1e-5, error;
         grpo__clear_gradient(s->g);

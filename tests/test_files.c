@@ -393,8 +393,8 @@ static archive good_archive(grpo *g, const float *w, const char *dtype) {
     a.first = "{";
     a.last = "}";
     a.data = (char *)calloc(g->num_parameters + 64, bytes);
-    for (t = 0; t < grpo__num_tensors(&g->config.model) && t < MOST_ENTRIES; t++) {
-        grpo__tensor x = grpo__tensor_at(&g->config.model, t);
+    for (t = 0; t < g->machinery->num_tensors && t < MOST_ENTRIES; t++) {
+        grpo__tensor x = g->machinery->tensors[t];
         entry *e = &a.e[a.n++];
         size_t count = (size_t)x.rows * (size_t)(x.cols ? x.cols : 1);
         snprintf(e->name, sizeof e->name, "%s", x.name);
@@ -705,8 +705,8 @@ static void test_nonfinite(grpo *g, const float *before, float *w) {
         0x7f800001u };
     static const char *const types[] = { "F32", "BF16", "F16" };
     int t, d, i;
-    for (t = 0; t < grpo__num_tensors(&g->config.model); t++) {
-        grpo__tensor x = grpo__tensor_at(&g->config.model, t);
+    for (t = 0; t < g->machinery->num_tensors; t++) {
+        grpo__tensor x = g->machinery->tensors[t];
         size_t at = x.offset + (size_t)(x.rows - 1);
         float keep = w[at];
         for (d = 0; d < 3; d++)

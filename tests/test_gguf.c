@@ -183,8 +183,8 @@ static const make_tensor *source(make_file *f, const make_shape *s, const char *
 
 static void check_weights(make_file *f, const make_shape *s, const grpo *g) {
     int i, row, col;
-    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
-        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+    for (i = 0; i < g->machinery->num_tensors; i++) {
+        grpo__tensor t = g->machinery->tensors[i];
         int cols = t.cols ? t.cols : 1, wrong = 0;
         for (row = 0; row < t.rows; row++)
             for (col = 0; col < cols; col++) {

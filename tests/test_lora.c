@@ -82,9 +82,9 @@ static float *trained(const grpo *g) {
 static float *frozen(const grpo *g) {
     float *x = (float *)calloc(g->num_parameters, sizeof *x);
     int i;
-    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
-        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
-        grpo__move_weights(g, t.offset, NULL, x + t.offset,
+    for (i = 0; i < g->machinery->num_tensors; i++) {
+        grpo__tensor t = g->machinery->tensors[i];
+        grpo__move_weights(g, &g->machinery->tensors[i], 0, NULL, x + t.offset,
                            grpo__size(t.rows, t.cols ? t.cols : 1));
     }
     return x;
@@ -179,35 +179,39 @@ static void test_gradients(void) {
           furthest(full->batch.logprobs, g->batch.logprobs, (size_t)count(g)));
     for (i = 0; i < count(g); i++) d[i] = grpo__normal(1, (uint64_t)i);
     CHECK(!grpo_backward(g, &gradient) && !grpo_backward(full, &gradient), "backward");
-    for (a = 0; a < grpo__num_adapters(g); a++) {
-        grpo__adapter at = grpo__adapter_at(g, a);
-        grpo__matrix A = grpo__adapter_shape(g, at, 0), B = grpo__adapter_shape(g, at, 1);
+    for (i = 0, a = 0; i < g->machinery->num_tensors; i++) {
+        const grpo__tensor *W = &g->machinery->tensors[i];
+        const grpo_matrix A = W->adapter ? W->adapter->A : g->machinery->models[0].head;
+        const grpo_matrix B = W->adapter ? W->adapter->B : A;
         const float *x = g->machinery->trained, *dx = g->machinery->gradient;
-        const float *dW = full->machinery->gradient
-                        + grpo__module_tensor(&full->machinery->shape, at.layer, at.module).offset;
+        const float *dA = dx + (A.weights - x), *dB = dx + (B.weights - x);
+        const float *dW = full->machinery->gradient + full->machinery->tensors[i].offset;
         double error = 0, size = 1e-12;
         int r, o, in;
+        if (!W->adapter) continue;
         for (r = 0; r < 4; r++) {
             for (in = 0; in < A.rows; in++) {                 /* the B there is s B              */
-                double sum = 0, is = (double)dx[A.offset + (size_t)(in * 4 + r)];
+                double sum = 0, is = (double)dA[in * 4 + r];
                 for (o = 0; o < B.rows; o++)
-                    sum += (double)x[B.offset + (size_t)(o * 4 + r)]
+                    sum += (double)B.weights[o * 4 + r]
                          * (double)dW[o * A.rows + in];
                 error = fmax(error, fabs(sum - is));
                 size = fmax(size, fabs(sum));
             }
             for (o = 0; o < B.rows; o++) {
-                double sum = 0, is = (double)(scale * dx[B.offset + (size_t)(o * 4 + r)]);
+                double sum = 0, is = (double)(scale * dB[o * 4 + r]);
                 for (in = 0; in < A.rows; in++)
                     sum += (double)scale * (double)dW[o * A.rows + in]
-                         * (double)x[A.offset + (size_t)(in * 4 + r)];
+                         * (double)A.weights[in * 4 + r];
                 error = fmax(error, fabs(sum - is));
                 size = fmax(size, fabs(sum));
             }
         }
         CHECK(error < 1e-5 * size, "adapter %d: a gradient is off by %g of %g", a, error, size);
+        a++;
         worst = fmax(worst, error / size);
     }
+    CHECK(a == 2 * 7, "%d adapters", a);
     printf("gradients of A and B are the full weights' to %.1e\n", worst);
     grpo_free(g); grpo_free(full);
 }

@@ -99,8 +99,8 @@ static void compare_gradients(grpo *g, const char *model, const char *gradients)
     w->backend->download(w->context, ours, w->gradient, g->num_parameters * sizeof(float));
     CHECK(!grpo_load(g, "test_models_folder"), "%s", grpo_error(g));
     w->backend->download(w->context, theirs, w->weights, g->num_parameters * sizeof(float));
-    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
-        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+    for (i = 0; i < g->machinery->num_tensors; i++) {
+        grpo__tensor t = g->machinery->tensors[i];
         size_t n = grpo__size(t.rows, t.cols ? t.cols : 1);
         double norm = 0, error = 0;
         for (k = t.offset; k < t.offset + n; k++) {
@@ -232,8 +232,8 @@ static double *tensor(grpo *g, int layer, const char *name) {
     size_t k;
     if (layer < 0) snprintf(whole, sizeof whole, "%s", name);
     else snprintf(whole, sizeof whole, "model.layers.%d.%s", layer, name);
-    for (i = 0; i < grpo__num_tensors(&g->config.model); i++) {
-        grpo__tensor t = grpo__tensor_at(&g->config.model, i);
+    for (i = 0; i < g->machinery->num_tensors; i++) {
+        grpo__tensor t = g->machinery->tensors[i];
         size_t n = (size_t)t.rows * (size_t)(t.cols ? t.cols : 1);
         float *x = (float *)malloc(n * sizeof(float));
         double *y = (double *)malloc(n * sizeof(double));
