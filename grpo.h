@@ -631,6 +631,22 @@ struct grpo {                       /* transparent: read what you like, write co
 
 /* -------------------------------------------------------------------------------------- life */
 GRPO_API grpo_config grpo_defaults(void);
+/* Change fields in words: "learning_rate=1e-4 sampling.top_p=0.9 objective.kl=k1", or a preset's
+ * name, which sets the whole objective. Numbers, or for enums the end of their names in small
+ * letters. Returns GRPO_BAD_INPUT for what it does not know, with the reason in
+ * error[GRPO_ERROR_LENGTH] (may be NULL); the config is then as it was. */
+GRPO_API int grpo_config_set(grpo_config *config, const char *settings, char *error);
+/* Every number of a config by name, nested ones too: for a program's options and its --help. */
+enum { GRPO_FIELD_INT, GRPO_FIELD_FLOAT, GRPO_FIELD_SIZE, GRPO_FIELD_UINT64 };
+typedef struct grpo_field {
+    const char *name, *symbol, *help;         /* "sampling.temperature", "T", a short line       */
+    const char *words;              /* of an enum: its values from 0 up; NULL: a number          */
+    int    type, fixed;             /* GRPO_FIELD_*; 1: is not to change after grpo_new()        */
+    size_t at;                      /* offsetof(grpo_config, name)                               */
+    double initial, least, most;    /* that of grpo_defaults(), and its range (equal: anything)  */
+} grpo_field;
+GRPO_API const grpo_field *grpo_field_at(int i);              /* NULL beyond the last            */
+GRPO_API double grpo_config_get(const grpo_config *config, const grpo_field *field);
 /* Append a line to the rubric. Returns GRPO_BAD_INPUT when there are GRPO_MAX_REWARDS already. */
 GRPO_API int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
                              float weight, void *user);
@@ -795,10 +811,8 @@ GRPO_API int grpo_last_number(const char *text, double *value);
  * that is none of these (or NULL), and the answer is then deepseekmath's. Presets with
  * GRPO_AVERAGE_CONSTANT leave max_completion_length for you to set; grpo_new() sets it itself. */
 GRPO_API grpo_objective grpo_objective_preset(const char *name, int *found);
-/* Change fields in words: "dapo beta=0.01 kl=k1" is that preset with two changes; without a
- * preset's name o itself is changed. Numbers, or for enums the end of their names in small
- * letters. Returns GRPO_BAD_INPUT for what it does not know, with the reason in
- * error[GRPO_ERROR_LENGTH] (may be NULL); o is then as it was. */
+/* grpo_config_set() for the objective alone: "dapo beta=0.01 kl=k1" is that preset with two
+ * changes; without a preset's name o itself is changed. */
 GRPO_API int grpo_objective_set(grpo_objective *o, const char *settings, char *error);
 /* The name of preset i and where it comes from (either may be NULL); 0 beyond the last. */
 GRPO_API int grpo_objective_name(int i, const char **name, const char **source);
@@ -5246,103 +5260,197 @@ int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *u
 }
 
 /* ---------------------------------------------------------------------------------- >>words --
- * The objective in words: its fields, and presets. */
+ * Every number of a config by name, and the presets of the objective. */
 
-/* Every field: its legal range, and for an enum the names of its values, from 0 up. */
-typedef struct grpo__setting {
-    const char *name;
-    size_t at;
-    const char *words;              /* NULL: a float; "": an integer                             */
-    double least, most;
-} grpo__setting;
-#define GRPO__AT(name) #name, offsetof(grpo_objective, name)
-static const grpo__setting grpo__settings[] = {
-    { GRPO__AT(advantage), "zscore mean batch rloo opo gpg pass_k max_rl return gae", 0, 9 },
-    { GRPO__AT(advantage_eps), NULL, 0, 3e38 },
-    { GRPO__AT(advantage_ddof), "0 1", 0, 1 },
-    { GRPO__AT(combine), "rewards advantages", 0, 1 },
-    { GRPO__AT(whiten), "0 1", 0, 1 },
-    { GRPO__AT(gamma), NULL, 0, 1 },
-    { GRPO__AT(lam), NULL, 0, 1 },
-    { GRPO__AT(equal_rewards), "keep skip resample", 0, 2 },
-    { GRPO__AT(max_resamples), "", 0, 1 << 20 },
-    { GRPO__AT(mask_truncated_completions), "0 1", 0, 1 },
-    { GRPO__AT(loss), "clip reinforce cispo sapo geometric vespo dppo_tv dppo_kl dro", 0, 8 },
-    { GRPO__AT(ratio), "token sequence sum", 0, 2 },
-    { GRPO__AT(average), "sequence token constant sequence_sum sum", 0, 4 },
-    { GRPO__AT(max_completion_length), "", 0, 1 << 24 },
-    { GRPO__AT(epsilon), NULL, 0, 3e38 },
-    { GRPO__AT(epsilon_high), NULL, 0, 3e38 },
-    { GRPO__AT(delta), NULL, 0, 3e38 },
-    { GRPO__AT(dual_clip), NULL, 0, 3e38 },
-    { GRPO__AT(sapo_temperature_pos), NULL, 1e-38, 3e38 },
-    { GRPO__AT(sapo_temperature_neg), NULL, 1e-38, 3e38 },
-    { GRPO__AT(dro_beta), NULL, 0, 3e38 },
-    { GRPO__AT(top_entropy_quantile), NULL, 0, 1 },
-    { GRPO__AT(off_policy_mask_threshold), NULL, 0, 3e38 },
-    { GRPO__AT(importance), "none token token_mask sequence sequence_mask", 0, 4 },
-    { GRPO__AT(importance_cap), NULL, 1e-38, 3e38 },
-    { GRPO__AT(beta), NULL, 0, 3e38 },
-    { GRPO__AT(kl), "k1 k2 k3 abs full", 0, 4 },
-    { GRPO__AT(kl_straight_through), "0 1", 0, 1 },
-    { GRPO__AT(kl_in_reward), "0 1 2", 0, 2 },
-    { GRPO__AT(kl_target), NULL, 0, 3e38 },
-    { GRPO__AT(kl_horizon), NULL, 1e-38, 3e38 },
-    { GRPO__AT(entropy_coef), NULL, -3e38, 3e38 },
-    { GRPO__AT(entropy_target), NULL, 0, 3e38 },
-    { GRPO__AT(entropy_step), NULL, 0, 3e38 },
-    { GRPO__AT(vf_coef), NULL, 0, 3e38 },
-    { GRPO__AT(cliprange_value), NULL, 0, 3e38 }
+/* Of each field: 1 if it must stay as it was at grpo_new(), its default, least and most (1e-38:
+ * above 0; 3e38: any finite number; both 0: anything), the paper's symbol, a line of help. Bounds
+ * that depend on other fields are in grpo__check(). Defaults are those of TRL, but of a toy in size
+ * and speed (TRL's learning_rate is 1e-6), and DeepSeekMath's in the objective; where that paper is
+ * silent (eps, ddof, the clip range) TRL's value stands. */
+#define GRPO__FIELD(type, field, fixed, initial, least, most, symbol, help) \
+    { #field, symbol, help, NULL, type, fixed, offsetof(grpo_config, field), initial, least, most }
+#define GRPO__INT(field, fixed, initial, least, most, symbol, help) \
+    GRPO__FIELD(GRPO_FIELD_INT, field, fixed, initial, least, most, symbol, help)
+#define GRPO__FLOAT(field, fixed, initial, least, most, symbol, help) \
+    GRPO__FIELD(GRPO_FIELD_FLOAT, field, fixed, initial, least, most, symbol, help)
+#define GRPO__WORDS(field, fixed, initial, most, words, symbol, help) \
+    { #field, symbol, help, words, GRPO_FIELD_INT, fixed, offsetof(grpo_config, field), \
+      initial, 0, most }
+static const grpo_field grpo__table[] = {
+    GRPO__INT(model.vocab_size, 1, 0, 2, 1 << 24, "V", "tokens; 0: those of the vocabulary"),
+    GRPO__INT(model.hidden_size, 1, 64, 1, 1 << 20, "H", "numbers of a row"),
+    GRPO__INT(model.intermediate_size, 1, 192, 1, 1 << 22, "F", "width of SwiGLU"),
+    GRPO__INT(model.num_hidden_layers, 1, 2, 1, 4096, "", "layers"),
+    GRPO__INT(model.num_attention_heads, 1, 4, 1, 4096, "", "heads that ask"),
+    GRPO__INT(model.num_key_value_heads, 1, 0, 1, 4096, "", "heads of K and V; 0: as many"),
+    GRPO__INT(model.head_dim, 1, 0, 2, 4096, "", "numbers of a head; 0: hidden / heads"),
+    GRPO__INT(model.max_position_embeddings, 1, 1024, 2, 1 << 24, "", "most prompt + completion"),
+    GRPO__FLOAT(model.rope_theta, 1, 10000, 1e-38, 3e38, "", "base of the rotary positions"),
+    GRPO__WORDS(model.rope_scaling.rope_type, 1, 0, 2, "default linear llama3", "",
+                "how positions are scaled:"),
+    GRPO__FLOAT(model.rope_scaling.factor, 1, 0, 0, 3e38, "", "by how much"),
+    GRPO__FLOAT(model.rope_scaling.low_freq_factor, 1, 0, 0, 3e38, "", "of llama3"),
+    GRPO__FLOAT(model.rope_scaling.high_freq_factor, 1, 0, 0, 3e38, "", "of llama3"),
+    GRPO__INT(model.rope_scaling.original_max_position_embeddings, 1, 0, 0, 1 << 28, "",
+              "of llama3"),
+    GRPO__FLOAT(model.rms_norm_eps, 1, 1e-6, 0, 3e38, "", "added to the mean square"),
+    GRPO__FLOAT(model.initializer_range, 0, 0.02, 0, 3e38, "", "std of the first weights"),
+    GRPO__WORDS(model.tie_word_embeddings, 1, 1, 1, "0 1", "", "1: the LM head is the embedding"),
+    GRPO__WORDS(model.attention_bias, 1, 0, 1, "0 1", "", "1: q, k and v have a bias"),
+    GRPO__WORDS(model.qk_norm, 1, 0, 1, "0 1", "", "1: q and k are normalised"),
+    GRPO__INT(model.num_labels, 1, 0, 0, 1, "", "1: a scalar head, not an LM head"),
+    GRPO__INT(model.value_head, 1, 0, 0, 1, "", "1: a scalar head beside it"),
+    GRPO__INT(lora.rank, 1, 0, 0, 1 << 16, "r",
+              "train adapters of this rank beside frozen weights; 0: all weights"),
+    GRPO__FLOAT(lora.alpha, 1, 32, 1e-38, 3e38, "alpha", "their factor is alpha / r"),
+    GRPO__INT(lora.targets, 1, GRPO_LORA_ALL, 1, GRPO_LORA_ALL, "", "the sum of GRPO_LORA_*"),
+    GRPO__INT(eos_token_id, 0, -1, 0, 1 << 24, "", "end-of-text; -1: the vocabulary's"),
+    GRPO__INT(num_eos, 0, 0, 0, GRPO_MAX_EOS, "", "how many eos_token_ids there are"),
+    GRPO__INT(max_token_bytes, 1, 8, 1, 1 << 16, "", "of a token's text"),
+    GRPO__INT(num_prompts, 1, 8, 1, 1 << 20, "", "questions in a step"),
+    GRPO__INT(num_generations, 1, 8, 1, 1 << 20, "G", "completions of each question: the group"),
+    GRPO__INT(max_prompt_length, 1, 64, 1, 1 << 24, "", "tokens; longer questions are left out"),
+    GRPO__INT(max_completion_length, 1, 64, 1, 1 << 24, "", "tokens"),
+    GRPO__INT(num_iterations, 0, 1, 1, 1 << 20, "mu", "passes over each rollout"),
+    GRPO__INT(steps_per_generation, 0, 1, 1, 1 << 20, "", "optimizer steps in each pass"),
+    GRPO__INT(rollout_batch_prompts, 1, 0, 0, 1 << 20, "", "questions sampled together; 0: all"),
+    GRPO__INT(micro_batch_prompts, 1, 0, 0, 1 << 20, "",
+              "questions trained together; memory, not results"),
+    GRPO__FLOAT(sampling.temperature, 0, 1, 0, 3e38, "T", "of sampling; 0: greedy"),
+    GRPO__INT(sampling.top_k, 0, 0, 0, INT32_MAX, "", "sample from the k most probable; 0: all"),
+    GRPO__FLOAT(sampling.top_p, 0, 1, 1e-38, 1, "",
+                "sample from the fewest tokens with this mass; 1: all"),
+    GRPO__FLOAT(sampling.min_p, 0, 0, 0, 1, "",
+                "leave out what is less probable than this share of the best"),
+    GRPO__INT(num_rewards, 0, 0, 0, GRPO_MAX_REWARDS, "", "how many rewards there are"),
+    GRPO__FLOAT(success_reward, 0, 1, 0, 0, "",
+                "a completion is right if the first reward gives this"),
+    GRPO__FLOAT(learning_rate, 0, 1e-3, 0, 3e38, "", "of AdamW"),
+    GRPO__FLOAT(adam_beta1, 0, 0.9, 0, 1 - 1e-9, "beta1", "decay of the gradients' mean"),
+    GRPO__FLOAT(adam_beta2, 0, 0.999, 0, 1 - 1e-9, "beta2", "decay of their squares' mean"),
+    GRPO__FLOAT(adam_epsilon, 0, 1e-8, 1e-20, 3e38, "", "added to the root of that"),
+    GRPO__FLOAT(weight_decay, 0, 0, 0, 3e38, "", "on matrices"),
+    GRPO__FLOAT(max_grad_norm, 0, 1, 0, 3e38, "", "clip the gradient to this norm; 0: do not"),
+    GRPO__WORDS(lr_scheduler_type, 0, 0, 2, "constant linear cosine", "", "over all steps:"),
+    GRPO__INT(warmup_steps, 0, 0, 0, 1 << 30, "", "optimizer steps in which the rate rises"),
+    GRPO__INT(max_steps, 0, 0, 0, 1 << 30, "", "optimizer steps in which it falls to 0"),
+    GRPO__INT(ref_model_sync_steps, 0, 0, 0, 1 << 30, "",
+              "move the reference every so many steps; 0: never"),
+    GRPO__FLOAT(ref_model_mixup_alpha, 0, 0.6, 0, 1, "",
+                "how far it moves; 1: it becomes the policy"),
+    GRPO__FIELD(GRPO_FIELD_SIZE, memory_budget, 1, 0, 0, 1.9e19, "",
+                "bytes; 0: any. Speed, not results"),
+    GRPO__FIELD(GRPO_FIELD_UINT64, seed, 0, 1, 0, 1.9e19, "", "of everything sampled"),
+    GRPO__INT(threads, 1, 0, 0, 1 << 20, "", "0: one per core. Speed, not results"),
+
+    GRPO__WORDS(objective.advantage, 0, GRPO_ADVANTAGE_ZSCORE, 9,
+                "zscore mean batch rloo opo gpg pass_k max_rl return gae", "A",
+                "of a completion, from its group's rewards:"),
+    GRPO__FLOAT(objective.advantage_eps, 0, 1e-4, 0, 3e38, "", "added to the rewards' std"),
+    GRPO__WORDS(objective.advantage_ddof, 0, 1, 1, "0 1", "",
+                "1: std of a sample, 0: of all there is"),
+    GRPO__WORDS(objective.combine, 0, GRPO_COMBINE_REWARDS, 1, "rewards advantages", "",
+                "several rewards: what is added up"),
+    GRPO__WORDS(objective.whiten, 0, 0, 1, "0 1", "", "1: over all tokens A gets mean 0 and std 1"),
+    GRPO__FLOAT(objective.gamma, 0, 1, 0, 1, "gamma", "discount of what comes later (return)"),
+    GRPO__FLOAT(objective.lam, 0, 1, 0, 1, "lambda", "of GAE"),
+    GRPO__WORDS(objective.equal_rewards, 0, GRPO_EQUAL_KEEP, 2, "keep skip resample", "",
+                "groups whose rewards are all equal:"),
+    GRPO__INT(objective.max_resamples, 0, 0, 0, 1 << 20, "",
+              "at most so often is such a group sampled anew"),
+    GRPO__WORDS(objective.mask_truncated_completions, 0, 0, 1, "0 1", "",
+                "1: completions that were cut off do not train"),
+    GRPO__WORDS(objective.loss, 0, GRPO_LOSS_CLIP, 8,
+                "clip reinforce cispo sapo geometric vespo dppo_tv dppo_kl dro", "J",
+                "of a token:"),
+    GRPO__WORDS(objective.ratio, 0, GRPO_RATIO_TOKEN, 2, "token sequence sum", "r_it",
+                "pi / pi_old, of a:"),
+    GRPO__WORDS(objective.average, 0, GRPO_AVERAGE_SEQUENCE, 4,
+                "sequence token constant sequence_sum sum", "1/|o|",
+                "of the tokens' losses, over each:"),
+    GRPO__INT(objective.max_completion_length, 0, 0, 0, 1 << 24, "", "of average constant"),
+    GRPO__FLOAT(objective.epsilon, 0, 0.2, 0, 3e38, "eps", "clip range below 1"),
+    GRPO__FLOAT(objective.epsilon_high, 0, 0.2, 0, 3e38, "eps", "clip range above 1"),
+    GRPO__FLOAT(objective.delta, 0, 0, 0, 3e38, "delta",
+                "r is at most this, also where A < 0; 0: anything"),
+    GRPO__FLOAT(objective.dual_clip, 0, 0, 0, 3e38, "c",
+                "where A < 0 the loss is at most -c A; 0: anything"),
+    GRPO__FLOAT(objective.sapo_temperature_pos, 0, 1, 1e-38, 3e38, "tau",
+                "of loss sapo where A > 0"),
+    GRPO__FLOAT(objective.sapo_temperature_neg, 0, 1.05, 1e-38, 3e38, "tau", "elsewhere"),
+    GRPO__FLOAT(objective.dro_beta, 0, 0.1, 0, 3e38, "", "of loss dro"),
+    GRPO__FLOAT(objective.top_entropy_quantile, 0, 1, 0, 1, "rho",
+                "train this share of tokens, the most uncertain"),
+    GRPO__FLOAT(objective.off_policy_mask_threshold, 0, 0, 0, 3e38, "delta",
+                "where A < 0: none further from pi_old; 0: all"),
+    GRPO__WORDS(objective.importance, 0, GRPO_IMPORTANCE_NONE, 4,
+                "none token token_mask sequence sequence_mask", "",
+                "correction where another policy drew the tokens:"),
+    GRPO__FLOAT(objective.importance_cap, 0, 3, 1e-38, 3e38, "C", "its largest factor"),
+    GRPO__FLOAT(objective.beta, 0, 0.04, 0, 3e38, "beta",
+                "weight of the KL term; 0: no reference policy in memory"),
+    GRPO__WORDS(objective.kl, 0, GRPO_KL_K3, 4, "k1 k2 k3 abs full", "D_KL",
+                "how it is estimated:"),
+    GRPO__WORDS(objective.kl_straight_through, 0, 0, 1, "0 1", "", "1: with the gradient of k2"),
+    GRPO__WORDS(objective.kl_in_reward, 0, 0, 2, "0 1 2", "",
+                "1: KL is taken from the reward; 2: from A"),
+    GRPO__FLOAT(objective.kl_target, 0, 0, 0, 3e38, "",
+                "beta moves so that KL nears this; 0: it stays"),
+    GRPO__FLOAT(objective.kl_horizon, 0, 10000, 1e-38, 3e38, "", "how slowly, in completions"),
+    GRPO__FLOAT(objective.entropy_coef, 0, 0, -3e38, 3e38, "", "weight of an entropy bonus"),
+    GRPO__FLOAT(objective.entropy_target, 0, 0, 0, 3e38, "",
+                "it moves so that the entropy nears this; 0: it stays"),
+    GRPO__FLOAT(objective.entropy_step, 0, 0.005, 0, 3e38, "", "by how much a step"),
+    GRPO__FLOAT(objective.vf_coef, 0, 0.1, 0, 3e38, "", "weight of the value model's loss"),
+    GRPO__FLOAT(objective.cliprange_value, 0, 0.2, 0, 3e38, "", "V stays so close to its old value")
 };
-#undef GRPO__AT
-enum { GRPO__NUM_SETTINGS = (int)(sizeof grpo__settings / sizeof *grpo__settings) };
+#undef GRPO__FIELD
+#undef GRPO__INT
+#undef GRPO__FLOAT
+#undef GRPO__WORDS
+enum { GRPO__ROWS = (int)(sizeof grpo__table / sizeof *grpo__table) };
 
-static double grpo__get_setting(const grpo_objective *o, const grpo__setting *field) {
-    const char *at = (const char *)o + field->at;
-    int whole;
-    float number;
-    memcpy(&whole, at, sizeof whole);
-    memcpy(&number, at, sizeof number);
-    return field->words ? (double)whole : (double)number;
+const grpo_field *grpo_field_at(int i) {
+    return i >= 0 && i < GRPO__ROWS ? &grpo__table[i] : NULL;
 }
 
-static void grpo__put_setting(grpo_objective *o, const grpo__setting *field, double value) {
-    char *at = (char *)o + field->at;
-    int whole = (int)value;
-    float number = (float)value;
-    if (field->words) memcpy(at, &whole, sizeof whole);
-    else memcpy(at, &number, sizeof number);
+double grpo_config_get(const grpo_config *c, const grpo_field *f) {
+    const void *at = c && f ? (const char *)c + f->at : NULL;
+    return !at ? (double)NAN
+         : f->type == GRPO_FIELD_INT ? (double)*(const int *)at
+         : f->type == GRPO_FIELD_FLOAT ? (double)*(const float *)at
+         : f->type == GRPO_FIELD_SIZE ? (double)*(const size_t *)at
+         : (double)*(const uint64_t *)at;
 }
 
-/* The length of the word at `at`; words are separated by blanks. */
-static size_t grpo__word_length(const char *at) { return strcspn(at, " \t\n"); }
-static int grpo__is_word(const char *name, const char *word, size_t length) {
-    return strlen(name) == length && !memcmp(name, word, length);
+static void grpo__put_field(grpo_config *c, const grpo_field *f, double value) {
+    void *at = (char *)c + f->at;
+    if (f->type == GRPO_FIELD_INT) *(int *)at = (int)value;
+    else if (f->type == GRPO_FIELD_FLOAT) *(float *)at = (float)value;
+    else if (f->type == GRPO_FIELD_SIZE)
+        *(size_t *)at = value < (double)SIZE_MAX ? (size_t)value : SIZE_MAX;
+    else *(uint64_t *)at = value < (double)UINT64_MAX ? (uint64_t)value : UINT64_MAX;
 }
 
-/* Which of the words is this one? -1: none. */
-static int grpo__word_index(const char *words, const char *word, size_t length) {
-    int i = 0;
-    for (;; i++, words += grpo__word_length(words) + 1) {
-        size_t n = grpo__word_length(words);
-        if (n == length && !strncmp(words, word, n)) return i;
-        if (!words[n]) return -1;
-    }
+/* The defaults of the fields whose names begin so. */
+static void grpo__put_defaults(grpo_config *c, const char *beginning) {
+    const grpo_field *f = grpo__table;
+    for (; f < grpo__table + GRPO__ROWS; f++)
+        if (!strncmp(f->name, beginning, strlen(beginning))) grpo__put_field(c, f, f->initial);
 }
 
-static const char *grpo__json_number(const char *at, double *value);
+grpo_config grpo_defaults(void) {
+    grpo_config c;
+    memset(&c, 0, sizeof c);
+    grpo__put_defaults(&c, "");
+    return c;
+}
 
-/* One row a preset: changes to the one that it names first. Sources: T = TRL f2cd577, V = veRL
- * 1dda039, O = OpenRLHF 3c3be62, else the paper. Where a paper is silent (DeepSeekMath on eps, ddof
- * and the clip range) TRL's value stands. */
+/* One row a preset: changes to the one that it names first (to the table's defaults). Sources: T =
+ * TRL f2cd577, V = veRL 1dda039, O = OpenRLHF 3c3be62, else the paper. */
 typedef struct grpo__preset { const char *name, *settings, *source; } grpo__preset;
 static const grpo__preset grpo__presets[] = {
-    { "deepseekmath",
-      "advantage=zscore advantage_eps=1e-4 advantage_ddof=1 gamma=1 lam=1 loss=clip ratio=token "
-      "average=sequence epsilon=0.2 epsilon_high=0.2 sapo_temperature_pos=1 "
-      "sapo_temperature_neg=1.05 dro_beta=0.1 top_entropy_quantile=1 importance_cap=3 beta=0.04 "
-      "kl=k3 kl_horizon=10000 entropy_step=0.005 vf_coef=0.1 cliprange_value=0.2",
-      "DeepSeekMath, arXiv:2402.03300, eq. 3-4 and section 4.2" },
+    { "deepseekmath", "", "DeepSeekMath, arXiv:2402.03300, eq. 3-4 and section 4.2" },
     { "deepseek_r1", "deepseekmath epsilon=10 epsilon_high=10 beta=0.001",
       "DeepSeek-R1, arXiv:2501.12948 (with ref_model_sync_steps 400)" },
     { "trl", "deepseekmath average=token beta=0", "T grpo_config.py: loss_type dapo" },
@@ -5387,18 +5495,149 @@ static const grpo__preset grpo__presets[] = {
     { "ppo", "trl advantage=gae lam=0.95 whiten=1 beta=0.05 kl=k1 kl_in_reward=1",
       "PPO, arXiv:1707.06347, as RLHF uses it: T ppo_config.py" }
 };
-enum { GRPO__NUM_PRESETS = (int)(sizeof grpo__presets / sizeof *grpo__presets) };
+enum { GRPO__PRESETS = (int)(sizeof grpo__presets / sizeof *grpo__presets) };
 
-/* Is every field in its range? */
-static int grpo__check_objective(grpo_config *c) {
-    const grpo_objective *o = &c->objective;
+/* Words are separated by blanks. */
+static size_t grpo__word_length(const char *at) { return strcspn(at, " \t\n"); }
+static int grpo__is_word(const char *name, const char *word, size_t length) {
+    return strlen(name) == length && !memcmp(name, word, length);
+}
+
+/* Which of the words is this one? -1: none. */
+static int grpo__word_index(const char *words, const char *word, size_t length) {
+    int i = 0;
+    for (;; i++, words += grpo__word_length(words) + 1) {
+        size_t n = grpo__word_length(words);
+        if (n == length && !strncmp(words, word, n)) return i;
+        if (!words[n]) return -1;
+    }
+}
+
+static const char *grpo__json_number(const char *at, double *value);
+
+/* field=value; the field's name is `within` ("objective.") and what stands here. What is wrong with
+ * it is written to wrong[GRPO_ERROR_LENGTH]. */
+static void grpo__set_word(grpo_config *c, const char *within, const char *word, size_t length,
+                           char *wrong) {
+    const grpo_field *f = grpo__table, *end = f + GRPO__ROWS;
+    size_t name = strcspn(word, "="), n = strlen(within);
+    const char *text = word + name + 1;
+    double value = 0;
+    while (f < end && (strncmp(f->name, within, n) || !grpo__is_word(f->name + n, word, name))) f++;
+    if (f == end) {
+        strcpy(wrong, n ? ": an objective has no such field" : ": a config has no such field");
+    } else if (f->words) {
+        value = grpo__word_index(f->words, text, grpo__word_length(text));
+        if (value < 0)
+            snprintf(wrong, GRPO_ERROR_LENGTH, ": the field has no such value, but %s", f->words);
+    } else if (grpo__json_number(text, &value) != word + length) {
+        strcpy(wrong, " is not a number");
+    } else if (f->least < f->most && !(value >= f->least && value <= f->most)) {
+        snprintf(wrong, GRPO_ERROR_LENGTH, " is out of range: it must be from %g to %g", f->least,
+                 f->most);
+    } else if (f->type != GRPO_FIELD_FLOAT && floor(value) != value) {
+        strcpy(wrong, " is not a whole number");
+    }
+    if (*wrong) return;
+    grpo__put_field(c, f, value);
+    if (f->type == GRPO_FIELD_UINT64 && text + strspn(text, "0123456789") == word + length)
+        *(uint64_t *)(void *)((char *)c + f->at) = strtoull(text, NULL, 10);  /* beyond 2^53     */
+}
+
+static int grpo__set_words(grpo_config *c, const char *within, const char *settings, char *error) {
+    const char *at = settings + strspn(settings, " \t\n");
+    char wrong[GRPO_ERROR_LENGTH] = "";
+    size_t length;
     int i;
-    for (i = 0; i < GRPO__NUM_SETTINGS; i++) {
-        const grpo__setting *field = &grpo__settings[i];
-        double value = grpo__get_setting(o, field);
-        if (!(value >= field->least && value <= field->most))
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.%s is %g; it must be from %g to "
-                                     "%g", field->name, value, field->least, field->most);
+    for (; *at && !*wrong; at += length, at += strspn(at, " \t\n")) {
+        length = grpo__word_length(at);
+        if (strcspn(at, "=") < length) {
+            grpo__set_word(c, within, at, length, wrong);
+        } else {
+            for (i = 0; i < GRPO__PRESETS; i++)
+                if (grpo__is_word(grpo__presets[i].name, at, length)) break;
+            if (i == 0) grpo__put_defaults(c, "objective.");
+            else if (i == GRPO__PRESETS) strcpy(wrong, " is not a preset");
+            else grpo__set_words(c, "objective.", grpo__presets[i].settings, NULL);
+        }
+        if (*wrong && error)
+            snprintf(error, GRPO_ERROR_LENGTH, "\"%.*s\"%.128s", (int)length, at, wrong);
+    }
+    return *wrong ? GRPO_BAD_INPUT : GRPO_OK;
+}
+
+int grpo_config_set(grpo_config *config, const char *settings, char *error) {
+    grpo_config changed;
+    int code;
+    if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no config, or no settings: NULL");
+    if (!config || !settings) return GRPO_BAD_INPUT;
+    if (error) *error = 0;
+    changed = *config;
+    code = grpo__set_words(&changed, "", settings, error);
+    if (!code) *config = changed;
+    return code;
+}
+
+int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
+    grpo_config changed;
+    int code;
+    if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no objective, or no settings: NULL");
+    if (!o || !settings) return GRPO_BAD_INPUT;
+    if (error) *error = 0;
+    changed.objective = *o;
+    code = grpo__set_words(&changed, "objective.", settings, error);
+    if (!code) *o = changed.objective;
+    return code;
+}
+
+int grpo_objective_name(int i, const char **name, const char **source) {
+    if (i < 0 || i >= GRPO__PRESETS) return 0;
+    if (name) *name = grpo__presets[i].name;
+    if (source) *source = grpo__presets[i].source;
+    return 1;
+}
+
+grpo_objective grpo_objective_preset(const char *name, int *found) {
+    grpo_config c = grpo_defaults();
+    int i = 0;
+    while (i < GRPO__PRESETS && (!name || strcmp(grpo__presets[i].name, name))) i++;
+    if (found) *found = i < GRPO__PRESETS;
+    if (i < GRPO__PRESETS) grpo__set_words(&c, "objective.", name, NULL);
+    return c.objective;
+}
+
+/* ----------------------------------------------------------------------------------- >>life --
+ * Checks, memory, grpo_new() and grpo_free(). */
+
+/* Is every field in its range, and do they fit together? */
+static int grpo__check(grpo_config *c) {
+    const grpo_model_config *m = &c->model;
+    const grpo_objective *o = &c->objective;
+    const grpo_rope_scaling *rope = &m->rope_scaling;
+    const double llama3 = rope->rope_type == GRPO_ROPE_LLAMA3;
+    const double positions = m->max_position_embeddings;
+    const struct { const void *field; double least, most; } depends[] = {     /* on other fields */
+        { &rope->factor, rope->rope_type ? 1e-38 : 0, 3e38 },
+        { &rope->high_freq_factor,
+          llama3 * (1.001 * (double)rope->low_freq_factor + 1e-38), 3e38 },
+        { &rope->original_max_position_embeddings, llama3, 1 << 28 },
+        { &c->eos_token_id, 0, m->vocab_size - 1.0 },
+        { &c->max_prompt_length, 1, positions - 1 },
+        { &c->max_completion_length, 1, positions - c->max_prompt_length },
+        { &c->max_steps, c->lr_scheduler_type ? c->warmup_steps + 1.0 : 0, 1 << 30 } };
+    const grpo_field *f = grpo__table;
+    size_t k;
+    int i;
+    for (; f < grpo__table + GRPO__ROWS; f++) {
+        double value = grpo_config_get(c, f), least = f->least, most = f->most;
+        for (k = 0; k < sizeof depends / sizeof *depends; k++)
+            if (depends[k].field == (const char *)c + f->at) {
+                least = depends[k].least;
+                most = depends[k].most;
+            }
+        if (f->least < f->most && !(value >= least && value <= most))
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "%s is %g; it must be from %g to %g",
+                                     f->name, value, least, most);
     }
     if (o->dual_clip != 0 && o->dual_clip < 1)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.dual_clip is %g; it must be 0 (off) "
@@ -5418,226 +5657,6 @@ static int grpo__check_objective(grpo_config *c) {
         && (o->kl_in_reward == 1 || o->advantage >= GRPO_ADVANTAGE_RETURN))
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared "
                                  "one by one leave none for kl_in_reward 1, returns or gae");
-    return GRPO_OK;
-}
-
-static int grpo__bad_setting(char *error, const char *word, size_t length, const char *wrong) {
-    if (error) snprintf(error, GRPO_ERROR_LENGTH, "\"%.*s\"%s", (int)length, word, wrong);
-    return GRPO_BAD_INPUT;
-}
-
-/* field=value */
-static int grpo__set_word(grpo_objective *o, const char *word, size_t length, char *error) {
-    const grpo__setting *field = grpo__settings, *end = field + GRPO__NUM_SETTINGS;
-    size_t name = strcspn(word, "=");
-    const char *text = word + name + 1, *wrong = NULL;
-    double value = 0;
-    while (field < end && !grpo__is_word(field->name, word, name)) field++;
-    if (field == end) {
-        wrong = ": an objective has no such field";
-    } else if (field->words && *field->words) {
-        value = grpo__word_index(field->words, text, grpo__word_length(text));
-        if (value < 0) wrong = ": the field has no such value";
-    } else if (grpo__json_number(text, &value) != word + length) {
-        wrong = " is not a number";
-    } else if (!(value >= field->least && value <= field->most)) {
-        wrong = " is out of range";
-    } else if (field->words && floor(value) != value) {
-        wrong = " is not a whole number";
-    }
-    if (wrong) return grpo__bad_setting(error, word, length, wrong);
-    grpo__put_setting(o, field, value);
-    return GRPO_OK;
-}
-
-int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
-    grpo_objective changed;
-    const char *at;
-    int code = GRPO_OK, i;
-    if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no objective, or no settings: NULL");
-    if (!o || !settings) return GRPO_BAD_INPUT;
-    if (error) *error = 0;
-    changed = *o;
-    at = settings + strspn(settings, " \t\n");
-    for (; *at && !code; at += strspn(at, " \t\n")) {
-        size_t length = grpo__word_length(at);
-        if (strcspn(at, "=") < length) {
-            code = grpo__set_word(&changed, at, length, error);
-        } else {
-            for (i = 0; i < GRPO__NUM_PRESETS; i++)
-                if (grpo__is_word(grpo__presets[i].name, at, length)) break;
-            if (i == GRPO__NUM_PRESETS)
-                return grpo__bad_setting(error, at, length, " is not a preset");
-            memset(&changed, 0, sizeof changed);
-            code = grpo_objective_set(&changed, grpo__presets[i].settings, error);
-        }
-        at += length;
-    }
-    if (!code) *o = changed;
-    return code;
-}
-
-int grpo_objective_name(int i, const char **name, const char **source) {
-    if (i < 0 || i >= GRPO__NUM_PRESETS) return 0;
-    if (name) *name = grpo__presets[i].name;
-    if (source) *source = grpo__presets[i].source;
-    return 1;
-}
-
-grpo_objective grpo_objective_preset(const char *name, int *found) {
-    grpo_objective o;
-    int i;
-    memset(&o, 0, sizeof o);
-    for (i = 0; i < GRPO__NUM_PRESETS && (!name || strcmp(grpo__presets[i].name, name)); i++) { }
-    if (found) *found = i < GRPO__NUM_PRESETS;
-    grpo_objective_set(&o, grpo__presets[i < GRPO__NUM_PRESETS ? i : 0].name, NULL);
-    return o;
-}
-
-/* ----------------------------------------------------------------------------------- >>life --
- * Defaults, checks, memory, grpo_new() and grpo_free(). */
-
-grpo_config grpo_defaults(void) {
-    grpo_config c;
-    memset(&c, 0, sizeof c);
-    c.model.hidden_size = 64;                   /* a toy that learns in seconds                   */
-    c.model.intermediate_size = 192;
-    c.model.num_hidden_layers = 2;
-    c.model.num_attention_heads = 4;
-    c.model.max_position_embeddings = 1024;
-    c.model.rope_theta = 10000.0f;              /* Llama                                          */
-    c.model.rms_norm_eps = 1e-6f;               /* Llama, Qwen                                    */
-    c.model.tie_word_embeddings = 1;
-    c.model.initializer_range = 0.02f;          /* Hugging Face                                   */
-    c.lora.alpha = 32.0f;                       /* LoRA is off until it has a rank                */
-    c.lora.targets = GRPO_LORA_ALL;
-    c.eos_token_id = -1;
-    c.max_token_bytes = 8;
-    c.num_prompts = 8;
-    c.num_generations = 8;                      /* G; TRL                                         */
-    c.max_prompt_length = 64;
-    c.max_completion_length = 64;
-    c.num_iterations = 1;                       /* mu; DeepSeekMath, TRL                          */
-    c.steps_per_generation = 1;
-    c.sampling.temperature = 1.0f;              /* TRL, veRL                                      */
-    c.sampling.top_p = 1.0f;
-    c.success_reward = 1.0f;
-    c.objective = grpo_objective_preset("deepseekmath", NULL);
-    c.learning_rate = 1e-3f;                    /* for small models from nothing; TRL has 1e-6    */
-    c.adam_beta1 = 0.9f;                        /* TRL, veRL (PyTorch)                            */
-    c.adam_beta2 = 0.999f;
-    c.adam_epsilon = 1e-8f;
-    c.max_grad_norm = 1.0f;                     /* TRL, veRL                                      */
-    c.lr_scheduler_type = GRPO_SCHEDULE_CONSTANT;
-    c.ref_model_mixup_alpha = 0.6f;             /* TRL                                            */
-    c.seed = 1;
-    return c;
-}
-
-/* The legal range of every number in the config. */
-typedef struct grpo__range { const char *name; double value, least, most; } grpo__range;
-#define GRPO__RANGE(field, least, most) { #field, (double)c->field, least, most }
-
-static int grpo__check_ranges(grpo_config *c) {
-    const double any = 3e38, tiny = 1e-38;
-    const double llama3 = c->model.rope_scaling.rope_type == GRPO_ROPE_LLAMA3;
-    const double low = llama3 * (double)c->model.rope_scaling.low_freq_factor;
-    const grpo__range ranges[] = {
-        GRPO__RANGE(model.vocab_size, 2, 1 << 24),
-        GRPO__RANGE(model.hidden_size, 1, 1 << 20),
-        GRPO__RANGE(model.intermediate_size, 1, 1 << 22),
-        GRPO__RANGE(model.num_hidden_layers, 1, 4096),
-        GRPO__RANGE(model.num_attention_heads, 1, 4096),
-        GRPO__RANGE(model.num_key_value_heads, 1, 4096),
-        GRPO__RANGE(model.head_dim, 2, 4096),
-        GRPO__RANGE(model.max_position_embeddings, 2, 1 << 24),
-        GRPO__RANGE(model.rope_theta, tiny, any),
-        GRPO__RANGE(model.rope_scaling.rope_type, 0, GRPO_ROPE_LLAMA3),
-        GRPO__RANGE(model.rope_scaling.factor, c->model.rope_scaling.rope_type ? tiny : 0, any),
-        GRPO__RANGE(model.rope_scaling.low_freq_factor, 0, any),
-        GRPO__RANGE(model.rope_scaling.high_freq_factor, 1.001 * low + llama3 * tiny, any),
-        GRPO__RANGE(model.rope_scaling.original_max_position_embeddings, llama3, 1 << 28),
-        GRPO__RANGE(model.rms_norm_eps, 0, any),
-        GRPO__RANGE(model.initializer_range, 0, any),
-        GRPO__RANGE(model.num_labels, 0, 1),
-        GRPO__RANGE(model.value_head, 0, 1),
-        GRPO__RANGE(lora.rank, 0, 1 << 16),
-        GRPO__RANGE(lora.alpha, tiny, any),
-        GRPO__RANGE(lora.targets, 1, GRPO_LORA_ALL),
-        GRPO__RANGE(eos_token_id, 0, c->model.vocab_size - 1.0),
-        GRPO__RANGE(num_eos, 0, GRPO_MAX_EOS),
-        GRPO__RANGE(max_token_bytes, 1, 1 << 16),
-        GRPO__RANGE(num_prompts, 1, 1 << 20),
-        GRPO__RANGE(num_generations, 1, 1 << 20),
-        GRPO__RANGE(max_prompt_length, 1, c->model.max_position_embeddings - 1.0),
-        GRPO__RANGE(max_completion_length, 1,
-                    (double)c->model.max_position_embeddings - c->max_prompt_length),
-        GRPO__RANGE(num_iterations, 1, 1 << 20),
-        GRPO__RANGE(steps_per_generation, 1, 1 << 20),
-        GRPO__RANGE(rollout_batch_prompts, 0, 1 << 20),
-        GRPO__RANGE(micro_batch_prompts, 0, 1 << 20),
-        GRPO__RANGE(sampling.temperature, 0, any),
-        GRPO__RANGE(sampling.top_k, 0, INT32_MAX),
-        GRPO__RANGE(sampling.top_p, tiny, 1),
-        GRPO__RANGE(sampling.min_p, 0, 1),
-        GRPO__RANGE(num_rewards, 0, GRPO_MAX_REWARDS),
-        GRPO__RANGE(learning_rate, 0, any),
-        GRPO__RANGE(adam_beta1, 0, 1 - 1e-9),
-        GRPO__RANGE(adam_beta2, 0, 1 - 1e-9),
-        GRPO__RANGE(adam_epsilon, 1e-20, any),                /* 0 / 0 where a gradient is 0    */
-        GRPO__RANGE(weight_decay, 0, any),
-        GRPO__RANGE(max_grad_norm, 0, any),
-        GRPO__RANGE(lr_scheduler_type, 0, GRPO_SCHEDULE_COSINE),
-        GRPO__RANGE(warmup_steps, 0, 1 << 30),
-        GRPO__RANGE(max_steps, c->lr_scheduler_type ? c->warmup_steps + 1.0 : 0, 1 << 30),
-        GRPO__RANGE(ref_model_sync_steps, 0, 1 << 30),
-        GRPO__RANGE(ref_model_mixup_alpha, 0, 1),
-        GRPO__RANGE(threads, 0, 1 << 20)
-    };
-    size_t i;
-    for (i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        if (!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most))
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "%s is %g; it must be from %g to %g",
-                                     ranges[i].name, ranges[i].value, ranges[i].least,
-                                     ranges[i].most);
-    return GRPO_OK;
-}
-#undef GRPO__RANGE
-
-/* Make explicit what a zero or -1 left to us. */
-static int grpo__resolve(grpo_config *c) {
-    grpo_model_config *m = &c->model;
-    if (!c->encode && !c->decode) {
-        int size = grpo__vocabulary_size(c->vocabulary);
-        if (size < 0)
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "the vocabulary must be UTF-8, not empty, "
-                                     "and hold no character twice");
-        if (!m->vocab_size) m->vocab_size = size;
-        if (m->vocab_size < size)
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "model.vocab_size %d is smaller than the "
-                                     "vocabulary with end-of-text, %d", m->vocab_size, size);
-        if (c->eos_token_id == -1) c->eos_token_id = size - 1;
-    }
-    if (!m->num_key_value_heads) m->num_key_value_heads = m->num_attention_heads;
-    if (!m->head_dim && m->num_attention_heads > 0
-        && m->hidden_size % m->num_attention_heads == 0)
-        m->head_dim = m->hidden_size / m->num_attention_heads;
-    if (!c->objective.max_completion_length)
-        c->objective.max_completion_length = c->max_completion_length;
-#ifdef GRPO_CUDA
-    if (!c->backend) c->backend = grpo_cuda();
-#endif
-    if (!c->backend) c->backend = grpo_cpu();
-    return GRPO_OK;
-}
-
-static int grpo__check_objective(grpo_config *c);
-
-static int grpo__check(grpo_config *c) {
-    const grpo_model_config *m = &c->model;
-    int i, code = grpo__check_ranges(c);
-    if (!code) code = grpo__check_objective(c);
-    if (code) return code;
     if (m->head_dim % 2 || m->num_attention_heads % m->num_key_value_heads)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "model: head_dim %d must be even (rotary "
                                  "positions turn pairs), and num_attention_heads %d a multiple of "
@@ -5665,43 +5684,62 @@ static int grpo__check(grpo_config *c) {
     return GRPO_OK;
 }
 
-/* Before anything else is done with a config. */
+/* Before anything else is done with a config: what a zero or -1 left to us becomes explicit. */
 static int grpo__prepare_config(grpo_config *c) {
-    int code;
+    grpo_model_config *m = &c->model;
     c->error[0] = 0;
-    code = grpo__resolve(c);
-    return code ? code : grpo__check(c);
+    if (!c->encode && !c->decode) {
+        int size = grpo__vocabulary_size(c->vocabulary);
+        if (size < 0)
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "the vocabulary must be UTF-8, not empty, "
+                                     "and hold no character twice");
+        if (!m->vocab_size) m->vocab_size = size;
+        if (m->vocab_size < size)
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "model.vocab_size %d is smaller than the "
+                                     "vocabulary with end-of-text, %d", m->vocab_size, size);
+        if (c->eos_token_id == -1) c->eos_token_id = size - 1;
+    }
+    if (!m->num_key_value_heads) m->num_key_value_heads = m->num_attention_heads;
+    if (!m->head_dim && m->num_attention_heads > 0
+        && m->hidden_size % m->num_attention_heads == 0)
+        m->head_dim = m->hidden_size / m->num_attention_heads;
+    if (!c->objective.max_completion_length)
+        c->objective.max_completion_length = c->max_completion_length;
+#ifdef GRPO_CUDA
+    if (!c->backend) c->backend = grpo_cuda();
+#endif
+    if (!c->backend) c->backend = grpo_cpu();
+    return grpo__check(c);
 }
 
 enum { GRPO__MOST_STEPS = INT32_MAX - 1 };
-#define GRPO__FIXED(field) \
-    { #field, offsetof(grpo_config, field), sizeof ((grpo_config *)0)->field }
 
 /* Every public function of an object begins here: are the arguments there, is the config one that
  * grpo_new() would accept and still of the shape it had then, is the batch as far as needed? */
 static int grpo__enter(const grpo *object, const char *what, int arguments, int stage) {
-    static const struct { const char *name; size_t at, size; } fixed[] = {
-        { "model", offsetof(grpo_config, model), offsetof(grpo_model_config, initializer_range) },
-        GRPO__FIXED(lora), GRPO__FIXED(vocabulary), GRPO__FIXED(max_token_bytes),
-        GRPO__FIXED(num_prompts), GRPO__FIXED(num_generations), GRPO__FIXED(max_prompt_length),
-        GRPO__FIXED(max_completion_length), GRPO__FIXED(rollout_batch_prompts),
-        GRPO__FIXED(micro_batch_prompts), GRPO__FIXED(memory_budget), GRPO__FIXED(threads),
-        GRPO__FIXED(backend), GRPO__FIXED(allocate), GRPO__FIXED(release) };
     grpo *g = (grpo *)(uintptr_t)object;                      /* for the sentence                */
+    const grpo_config *c, *made;
     const grpo_objective *o;
-    size_t i;
+    const grpo_field *f = grpo__table;
+    const char *changed = NULL;
     int code;
     if (!g) return GRPO_BAD_INPUT;
     if (!arguments)
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: an argument is NULL or out of its range", what);
-    for (i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (memcmp((const char *)&g->config + fixed[i].at,
-                   (const char *)&g->machinery->made + fixed[i].at, fixed[i].size))
-            return grpo__fail(g, GRPO_BAD_INPUT, "%s: config.%s has changed since grpo_new(), and "
-                              "memory was laid out by it: put it back, or make a new object", what,
-                              fixed[i].name);
+    c = &g->config;
+    o = &c->objective;
+    made = &g->machinery->made;
+    for (; f < grpo__table + GRPO__ROWS; f++)
+        if (f->fixed && grpo_config_get(c, f) != grpo_config_get(made, f)) changed = f->name;
+    if (c->vocabulary != made->vocabulary) changed = "vocabulary";
+    if (c->backend != made->backend) changed = "backend";
+    if (c->allocate != made->allocate) changed = "allocate";
+    if (c->release != made->release) changed = "release";
+    if (changed)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: config.%s has changed since grpo_new(), and "
+                          "memory was laid out by it: put it back, or make a new object", what,
+                          changed);
     if ((code = grpo__check(&g->config)) != GRPO_OK) return code;
-    o = &g->config.objective;
     if (o->beta > 0 && !g->batch.ref_logprobs)
         return grpo__fail(g, GRPO_BAD_INPUT, "objective.beta was 0 at grpo_new(), so there is no "
                           "reference policy: set it before");
@@ -5722,7 +5760,6 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
                           "grpo_advantage() first, in this order", what);
     return GRPO_OK;
 }
-#undef GRPO__FIXED
 
 /* ---- where the weights lie */
 static grpo__shape grpo__shape_of(const grpo_config *c) {

@@ -66,8 +66,8 @@ says "no reward" "--reward is missing" "$grpo" train "$dir/toy" --data x --out "
 says "an unknown option" "--hat is not understood" "$grpo" train "$dir/toy" --hat 1
 says "an unknown reward" "--reward hat is not known" "$grpo" train "$dir/toy" --reward hat
 says "no number" "needs a whole number from 1 up" "$grpo" train "$dir/toy" --steps many
-says "a number out of range" "num_prompts is 0; it must be from 1" train "$dir/x" --num-prompts 0
-says "a number that is none" "needs a number, not .nan" train "$dir/x" --learning-rate nan
+says "a number out of range" "num_prompts=0.* it must be from 1" train "$dir/x" --num-prompts 0
+says "a number that is none" "learning_rate=nan. is not a number" train "$dir/x" --learning-rate nan
 says "a wrong dtype" "f32, bf16 or f16" train "$dir/x" --dtype fp8
 says "a preset that needs another model" "value model" train "$dir/x" --objective ppo
 echo '{"question": "1+1=", "answer"' > "$dir/bad.jsonl"

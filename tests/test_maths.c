@@ -544,6 +544,53 @@ static void test_settings(void) {
     CHECK(n >= 30, "%d presets", n);
 }
 
+/* Every number of the config by name: none of the objective, the sampling and the adapters is
+ * missing; each takes its least, its most and its words, and nothing beyond; what is refused
+ * changes nothing. */
+static void test_fields(void) {
+    grpo_config c = grpo_defaults(), before;
+    char words[128], error[GRPO_ERROR_LENGTH];
+    const grpo_field *f;
+    size_t nested = 0;
+    int i, k;
+    for (i = 0; (f = grpo_field_at(i)) != NULL; i++) {
+        const int is_float = f->type == GRPO_FIELD_FLOAT;
+        const char *word = f->words;
+        nested += !strncmp(f->name, "objective.", 10) || !strncmp(f->name, "sampling.", 9)
+                || !strncmp(f->name, "lora.", 5) ? is_float ? sizeof(float) : sizeof(int) : 0;
+        CHECK(*f->help && grpo_config_get(&c, f) == (is_float ? (double)(float)f->initial
+                                                              : f->initial), "%s", f->name);
+        for (k = 0; k < 2 && !f->words && f->most < 1e19 && f->least < f->most; k++) {
+            double x = k ? f->most : f->least;
+            snprintf(words, sizeof words, "%s=%.*g", f->name, is_float ? 9 : 17, x);
+            CHECK(!grpo_config_set(&c, words, error), "%s: %s", words, error);
+            CHECK(grpo_config_get(&c, f) == (is_float ? (double)(float)x : x), "%s", words);
+            snprintf(words, sizeof words, "%s=%.9g", f->name,
+                     k ? 2 * x + 1 : x - 1 - fabs(x));
+            before = c;
+            CHECK(grpo_config_set(&c, words, error) && strstr(error, "out of range")
+                  && !memcmp(&c, &before, sizeof c), "%s: %s", words, error);
+        }
+        for (k = 0; word; k++) {
+            size_t n = strcspn(word, " ");
+            snprintf(words, sizeof words, "%s=%.*s", f->name, (int)n, word);
+            CHECK(!grpo_config_set(&c, words, error) && grpo_config_get(&c, f) == k, "%s", words);
+            if (!word[n]) CHECK(k == f->most, "%s has %d words", f->name, k + 1);
+            word = word[n] ? word + n + 1 : NULL;
+        }
+    }
+    CHECK(nested == sizeof(grpo_objective) + sizeof(grpo_sampling) + sizeof(grpo_lora),
+          "a nested number is not in the table, or twice");
+    CHECK(!grpo_config_set(&c, "seed=12345678901234567890 memory_budget=6e9 dapo "
+                           "objective.beta=0.5 sampling.top_p=0.25", error)
+          && c.seed == UINT64_C(12345678901234567890) && (double)c.memory_budget >= 4e9
+          && c.objective.epsilon_high == (float)0.28f && c.objective.beta == 0.5f
+          && c.sampling.top_p == 0.25f, "several at once: %s", error);
+    before = c;
+    CHECK(grpo_config_set(&c, "threads=1 top_p=0.5", error) && !memcmp(&c, &before, sizeof c)
+          && strstr(error, "top_p=0.5"), "a field is known by its whole name: %s", error);
+}
+
 static void test_golden_adamw(void) {
     static const double start[5] = { 0.5, -1.25, 2, 0, 0.003 };
     double worst = 0;
@@ -1002,6 +1049,7 @@ int main(void) {
     test_masks_and_importance();
     test_certain_tokens();
     test_settings();
+    test_fields();
     test_golden_adamw();
     test_bounded_ratios();
     test_finite_differences();

@@ -463,6 +463,7 @@ static void test_maths(void) {
     unsigned char equal[2];
     int i, found;
     char error[GRPO_ERROR_LENGTH];
+    grpo_config c = grpo_defaults();
     memset(&s, 0, sizeof s);
     none = s;
     s.num_sequences = 2; s.offsets = offsets;
@@ -473,6 +474,12 @@ static void test_maths(void) {
     REFUSED(grpo_objective_set(NULL, "dapo", error));
     REFUSED(grpo_objective_set(&o, NULL, error));
     REFUSED(grpo_objective_set(NULL, NULL, NULL));
+    REFUSED(grpo_config_set(NULL, "dapo", error));
+    REFUSED(grpo_config_set(&c, NULL, error));
+    REFUSED(grpo_config_set(NULL, NULL, NULL));
+    EQUALS(grpo_field_at(-1) == NULL && grpo_field_at(INT32_MAX) == NULL, 1);
+    EQUALS(isnan(grpo_config_get(NULL, grpo_field_at(0))), 1);
+    EQUALS(isnan(grpo_config_get(&c, NULL)), 1);
     EQUALS(grpo_objective_name(-1, NULL, NULL), 0);
     EQUALS(grpo_objective_name(INT32_MAX, NULL, NULL), 0);
     EQUALS(grpo_objective_name(0, NULL, NULL), 1);

@@ -219,17 +219,22 @@ static expected read_plainly(const grpo_objective *o, const batch *b) {
 
 /* ---- drawing */
 static void draw_objective(grpo_objective *o) {
+    const grpo_field *field;
+    grpo_config c;
     int i;
-    memset(o, 0, sizeof *o);
-    for (i = 0; i < GRPO__NUM_SETTINGS; i++) {
-        const grpo__setting *field = &grpo__settings[i];
-        double x = power(1e-3, 10);
-        if (field->words) x = field->least + below((int)(field->most - field->least) + 1);
+    memset(&c, 0, sizeof c);
+    for (i = 0; (field = grpo_field_at(i)) != NULL; i++) {
+        double x;
+        if (strncmp(field->name, "objective.", 10)) continue;
+        x = power(1e-3, 10);
+        if (field->type == GRPO_FIELD_INT)
+            x = field->least + below((int)(field->most - field->least) + 1);
         else if (one_in(32)) x = field->most;
         else if (one_in(4)) x = field->least;
         else if (field->least < 0) x *= sign();
-        grpo__put_setting(o, field, fmax(field->least, fmin(field->most, x)));
+        grpo__put_field(&c, field, fmax(field->least, fmin(field->most, x)));
     }
+    *o = c.objective;
     if (o->dual_clip > 0 && o->dual_clip < 1) o->dual_clip = 1 / o->dual_clip;
     if (one_in(4)) o->delta = 1 + o->epsilon_high * uniform();
     if (one_in(8)) o->delta = 1 - fmin(o->epsilon, 1) * uniform();

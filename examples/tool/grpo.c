@@ -52,8 +52,9 @@ typedef struct settings {
     int unheard;                    /* standard output has failed                                */
 } settings;
 
-enum { WHOLE, COUNT, SOME,          /* whole numbers: any, from 0, from 1                        */
-       NUMBER, TEXT, FLAG, SEED, BYTES, SCHEDULE };
+enum { FIELD,                       /* a number of the config: its table has the rest            */
+       COUNT, SOME,                 /* whole numbers: from 0, from 1                             */
+       NUMBER, TEXT, FLAG, BYTES };
 enum { TRAIN = 1, EVAL = 2, CHAT = 4, INSPECT = 8, ALL = 15, RUN = TRAIN | EVAL };
 
 typedef struct option {
@@ -63,6 +64,7 @@ typedef struct option {
 } option;
 
 #define AT(field) offsetof(settings, field)
+#define OF_CONFIG(field, commands) { #field, NULL, NULL, FIELD, commands, 0 }
 static const option options[] = {
     { "data", "q", "questions: a file of JSON lines, - or countdown:COUNT[:NUMBERS[:LARGEST]]",
       TEXT, RUN, AT(data) },
@@ -91,55 +93,38 @@ static const option options[] = {
     { "resume", "", "go on from the checkpoint in --out, if there is one", FLAG, TRAIN,
       AT(resume) },
     { "dtype", "", "of the weights written: f32, bf16 or f16", TEXT, TRAIN, AT(dtype) },
-    { "lora-rank", "r", "train adapters of this rank beside frozen weights; 0: all weights", WHOLE,
-      TRAIN | INSPECT, AT(c.lora.rank) },
-    { "lora-alpha", "alpha", "their factor is alpha / r", NUMBER, TRAIN | INSPECT,
-      AT(c.lora.alpha) },
+    OF_CONFIG(lora.rank, TRAIN | INSPECT),
+    OF_CONFIG(lora.alpha, TRAIN | INSPECT),
     { "lora-targets", "", "which matrices: of q,k,v,o,gate,up,down", TEXT, TRAIN | INSPECT,
       AT(lora_targets) },
     { "merge", "", "write the whole model, adapters in its weights, not a PEFT folder", FLAG, TRAIN,
       AT(merge) },
     { "adapter", "", "a PEFT folder of LoRA's adapters, to begin with", TEXT, RUN | CHAT,
       AT(adapter) },
-    { "num-prompts", "", "questions in a step", WHOLE, RUN | INSPECT, AT(c.num_prompts) },
-    { "num-generations", "G", "completions of each question: the group", WHOLE, TRAIN | INSPECT,
-      AT(c.num_generations) },
-    { "max-prompt-length", "", "tokens; longer questions are left out", SOME, ALL,
-      AT(c.max_prompt_length) },
-    { "max-completion-length", "", "tokens", SOME, ALL, AT(c.max_completion_length) },
-    { "num-iterations", "mu", "passes over each rollout", WHOLE, TRAIN, AT(c.num_iterations) },
-    { "steps-per-generation", "", "optimizer steps in each pass", WHOLE, TRAIN,
-      AT(c.steps_per_generation) },
-    { "rollout-batch-prompts", "", "questions sampled together; 0: all", WHOLE, TRAIN | INSPECT,
-      AT(c.rollout_batch_prompts) },
-    { "micro-batch-prompts", "", "questions trained together; memory, not results", WHOLE,
-      TRAIN | INSPECT, AT(c.micro_batch_prompts) },
-    { "memory-budget", "", "bytes; 0: any. Speed, not results", BYTES, ALL, AT(c.memory_budget) },
-    { "temperature", "T", "of sampling; 0: greedy", NUMBER, TRAIN | CHAT,
-      AT(c.sampling.temperature) },
-    { "top-k", "", "sample from the k most probable; 0: all", WHOLE, TRAIN | CHAT,
-      AT(c.sampling.top_k) },
-    { "top-p", "", "sample from the fewest tokens with this mass; 1: all", NUMBER, TRAIN | CHAT,
-      AT(c.sampling.top_p) },
-    { "min-p", "", "leave out what is less probable than this share of the best", NUMBER,
-      TRAIN | CHAT, AT(c.sampling.min_p) },
-    { "learning-rate", "", "of AdamW", NUMBER, TRAIN, AT(c.learning_rate) },
-    { "adam-beta1", "beta1", "decay of the gradients' mean", NUMBER, TRAIN, AT(c.adam_beta1) },
-    { "adam-beta2", "beta2", "decay of their squares' mean", NUMBER, TRAIN, AT(c.adam_beta2) },
-    { "adam-epsilon", "", "added to the root of that", NUMBER, TRAIN, AT(c.adam_epsilon) },
-    { "weight-decay", "", "on matrices", NUMBER, TRAIN, AT(c.weight_decay) },
-    { "max-grad-norm", "", "clip the gradient to this norm; 0: do not", NUMBER, TRAIN,
-      AT(c.max_grad_norm) },
-    { "lr-scheduler-type", "", "over all steps: constant linear cosine", SCHEDULE, TRAIN,
-      AT(c.lr_scheduler_type) },
-    { "warmup-steps", "", "optimizer steps in which the rate rises", WHOLE, TRAIN,
-      AT(c.warmup_steps) },
-    { "ref-model-sync-steps", "", "move the reference every so many steps; 0: never", WHOLE, TRAIN,
-      AT(c.ref_model_sync_steps) },
-    { "ref-model-mixup-alpha", "", "how far it moves; 1: it becomes the policy", NUMBER, TRAIN,
-      AT(c.ref_model_mixup_alpha) },
-    { "success-reward", "", "a completion is right if the first reward gives this", NUMBER, RUN,
-      AT(c.success_reward) },
+    OF_CONFIG(num_prompts, RUN | INSPECT),
+    OF_CONFIG(num_generations, TRAIN | INSPECT),
+    OF_CONFIG(max_prompt_length, ALL),
+    OF_CONFIG(max_completion_length, ALL),
+    OF_CONFIG(num_iterations, TRAIN),
+    OF_CONFIG(steps_per_generation, TRAIN),
+    OF_CONFIG(rollout_batch_prompts, TRAIN | INSPECT),
+    OF_CONFIG(micro_batch_prompts, TRAIN | INSPECT),
+    OF_CONFIG(memory_budget, ALL),
+    OF_CONFIG(sampling.temperature, TRAIN | CHAT),
+    OF_CONFIG(sampling.top_k, TRAIN | CHAT),
+    OF_CONFIG(sampling.top_p, TRAIN | CHAT),
+    OF_CONFIG(sampling.min_p, TRAIN | CHAT),
+    OF_CONFIG(learning_rate, TRAIN),
+    OF_CONFIG(adam_beta1, TRAIN),
+    OF_CONFIG(adam_beta2, TRAIN),
+    OF_CONFIG(adam_epsilon, TRAIN),
+    OF_CONFIG(weight_decay, TRAIN),
+    OF_CONFIG(max_grad_norm, TRAIN),
+    OF_CONFIG(lr_scheduler_type, TRAIN),
+    OF_CONFIG(warmup_steps, TRAIN),
+    OF_CONFIG(ref_model_sync_steps, TRAIN),
+    OF_CONFIG(ref_model_mixup_alpha, TRAIN),
+    OF_CONFIG(success_reward, RUN),
     { "verifier-seconds", "", "that a cmd: may take for a batch; then all is 0", NUMBER, RUN,
       AT(verifier_seconds) },
     { "verifier-memory", "", "bytes of addresses of each process of a cmd:; 0: any", BYTES, RUN,
@@ -148,46 +133,11 @@ static const option options[] = {
       RUN, AT(verifier_reads) },
     { "verifier-must-be-isolated", "", "a cmd: does not run unless it is isolated fully", FLAG, RUN,
       AT(verifier_isolated) },
-    { "seed", "", "of everything sampled", SEED, ALL, AT(c.seed) },
-    { "threads", "", "0: one per core. Speed, not results", WHOLE, ALL, AT(c.threads) } };
+    OF_CONFIG(seed, ALL),
+    OF_CONFIG(threads, ALL) };
 #undef AT
+#undef OF_CONFIG
 enum { OPTIONS = (int)(sizeof options / sizeof *options) };
-
-/* What the fields of the objective mean; their values are of grpo.h's own table. */
-static const char *const meanings[][3] = {
-    { "advantage", "A", "of a completion, from its group's rewards:" },
-    { "advantage_eps", "", "added to the rewards' std" },
-    { "advantage_ddof", "", "1: std of a sample, 0: of all there is" },
-    { "combine", "", "several rewards: what is added up" },
-    { "whiten", "", "1: over all tokens A gets mean 0 and std 1" },
-    { "gamma", "gamma", "discount of what comes later (return)" },
-    { "equal_rewards", "", "groups whose rewards are all equal:" },
-    { "max_resamples", "", "at most so often is such a group sampled anew" },
-    { "mask_truncated_completions", "", "1: completions that were cut off do not train" },
-    { "loss", "J", "of a token:" },
-    { "ratio", "r_it", "pi / pi_old, of a:" },
-    { "average", "1/|o|", "of the tokens' losses, over each:" },
-    { "epsilon", "eps", "clip range below 1" },
-    { "epsilon_high", "eps", "clip range above 1" },
-    { "delta", "delta", "r is at most this, also where A < 0; 0: anything" },
-    { "dual_clip", "c", "where A < 0 the loss is at most -c A; 0: anything" },
-    { "sapo_temperature_pos", "tau", "of loss sapo where A > 0" },
-    { "sapo_temperature_neg", "tau", "elsewhere" },
-    { "dro_beta", "", "of loss dro" },
-    { "top_entropy_quantile", "rho", "train this share of tokens, the most uncertain" },
-    { "off_policy_mask_threshold", "delta", "where A < 0: none further from pi_old; 0: all" },
-    { "importance", "", "correction where another policy drew the tokens:" },
-    { "importance_cap", "C", "its largest factor" },
-    { "beta", "beta", "weight of the KL term; 0: no reference policy in memory" },
-    { "kl", "D_KL", "how it is estimated:" },
-    { "kl_straight_through", "", "1: with the gradient of k2" },
-    { "kl_in_reward", "", "1: KL is taken from the reward; 2: from A" },
-    { "kl_target", "", "beta moves so that KL nears this; 0: it stays" },
-    { "kl_horizon", "", "how slowly, in completions" },
-    { "entropy_coef", "", "weight of an entropy bonus" },
-    { "entropy_target", "", "it moves so that the entropy nears this; 0: it stays" },
-    { "entropy_step", "", "by how much a step" } };
-enum { MEANINGS = (int)(sizeof meanings / sizeof *meanings) };
 
 static const char *const built_in[][2] = {
     { "gsm8k", "the last number of the completion is that of the answer" },
@@ -222,36 +172,67 @@ static int complain(const char *sentence) {
     return -1;
 }
 
+/* Is it one of these words? */
+static int one_of(const char *words, const char *word) {
+    size_t n = strlen(word);
+    for (; *words; words += strcspn(words, " "), words += *words == ' ')
+        if (strcspn(words, " ") == n && !strncmp(words, word, n)) return 1;
+    return 0;
+}
+
+/* "learning_rate" of the config; NULL: no such field. */
+static const grpo_field *field_of(const char *name) {
+    const grpo_field *f;
+    int i = 0;
+    while ((f = grpo_field_at(i)) != NULL && strcmp(f->name, name) != 0) i++;
+    return f;
+}
+
+/* Field k of those of the objective that are options: a value model's are none, nor what grpo_new()
+ * sets. NULL after the last. */
+static const grpo_field *objective_at(int k) {
+    const grpo_field *f;
+    int i;
+    for (i = 0; (f = grpo_field_at(i)) != NULL; i++)
+        if (!strncmp(f->name, "objective.", 10)
+            && !one_of("lam max_completion_length vf_coef cliprange_value", f->name + 10) && !k--)
+            return f;
+    return NULL;
+}
+
+/* A field's name as an option: "lora-rank", "top-p". */
+static const char *spell(const char *field, char *name) {
+    int i;
+    if (!strncmp(field, "sampling.", 9)) field += 9;
+    if (!strncmp(field, "objective.", 10)) field += 10;
+    for (i = 0; i < NAME_ROOM - 1 && field[i]; i++)
+        name[i] = field[i] == '.' || field[i] == '_' ? '-' : field[i];
+    name[i] = 0;
+    return name;
+}
+
 static void print_default(const settings *s, const option *o) {
     const char *at = (const char *)s + o->at;
-    if (o->kind == WHOLE || o->kind == COUNT || o->kind == SOME)
-        printf(" (%d)", *(const int *)(const void *)at);
+    if (o->kind == COUNT || o->kind == SOME) printf(" (%d)", *(const int *)(const void *)at);
     if (o->kind == BYTES) printf(" (%.0f)", (double)*(const size_t *)(const void *)at);
     if (o->kind == NUMBER) printf(" (%g)", (double)*(const float *)(const void *)at);
     if (o->kind == TEXT && *(const char *const *)(const void *)at)
         printf(" (%s)", *(const char *const *)(const void *)at);
-    if (o->kind == SCHEDULE) printf(" (constant)");
 }
 
-static const grpo__setting *setting_of(const char *name) {
-    int i = 0;
-    while (i < GRPO__NUM_SETTINGS && strcmp(grpo__settings[i].name, name) != 0) i++;
-    return i < GRPO__NUM_SETTINGS ? &grpo__settings[i] : NULL;
-}
-
-/* A field of the objective: its name as an option, what it means, its values, the preset's. */
-static void print_meaning(const settings *s, const char *const meaning[3]) {
-    const grpo__setting *field = setting_of(meaning[0]);
-    const char *words = field->words && strlen(field->words) > 3 ? field->words : "", *word = words;
-    double value = grpo__get_setting(&s->c.objective, field);
+/* A field as an option: its name, symbol, meaning, values and default. */
+static void print_field(const settings *s, const grpo_field *f) {
+    const char *words = f->words && strlen(f->words) > 3 ? f->words : "", *word = words;
+    double value = grpo_config_get(&s->c, f);
+    char name[NAME_ROOM];
     int i;
-    printf("  --");
-    for (i = 0; meaning[0][i]; i++) putchar(meaning[0][i] == '_' ? '-' : meaning[0][i]);
-    printf("%*s %-6s %s%s%s", i < 28 ? 28 - i : 0, "", meaning[1], meaning[2], *words ? " " : "",
+    printf("  --%-28s %-6s %s%s%s", spell(f->name, name), f->symbol, f->help, *words ? " " : "",
            words);
     for (i = 0; *words && i < (int)value; i++) word += strcspn(word, " ") + 1;
     if (*words) printf(" (%.*s)\n", (int)strcspn(word, " "), word);
-    else printf(" (%g)\n", value);
+    else if (f->type == GRPO_FIELD_FLOAT) printf(" (%g)\n", value);
+    else if (f->type == GRPO_FIELD_UINT64) printf("\n");
+    else printf(" (%.0f)\n", value);
 }
 
 static void print_help(const settings *s, int command) {
@@ -259,6 +240,10 @@ static void print_help(const settings *s, int command) {
     int i;
     for (i = 0; i < OPTIONS; i++) {
         if (!(options[i].commands & command)) continue;
+        if (options[i].kind == FIELD) {
+            print_field(s, field_of(options[i].name));
+            continue;
+        }
         printf("  --%-28s %-6s %s", options[i].name, options[i].symbol, options[i].help);
         print_default(s, &options[i]);
         printf("\n");
@@ -275,7 +260,7 @@ static void print_help(const settings *s, int command) {
     for (i = 0; grpo_objective_name(i, &name, NULL); i++)
         printf("%s%s", i % 10 == 0 && i ? "\n    " : " ", name);
     printf("\n");
-    for (i = 0; i < MEANINGS; i++) print_meaning(s, meanings[i]);
+    for (i = 0; objective_at(i); i++) print_field(s, objective_at(i));
 }
 
 /* ---------------------------------------------------------------------------- reading them --- */
@@ -298,33 +283,25 @@ static int read_number(const char *text, double least, double most, double *numb
 static int set_option(settings *s, const option *o, const char *value) {
     void *at = (char *)s + o->at;
     const int kind = o->kind;
-    double x = 0, least = kind == COUNT || kind == BYTES ? 0 : kind == SOME ? 1 : -DBL_MAX;
+    double x = 0, least = kind == NUMBER ? -DBL_MAX : kind == SOME;
     double most = kind == BYTES ? 9e15 : kind == NUMBER ? (double)FLT_MAX : 2147483647;
-    int good = 1;
-    if (kind == WHOLE) least = -2147483647;
+    int good = kind == TEXT
+            || (read_number(value, least, most, &x) && (kind == NUMBER || x == floor(x)));
     if (kind == TEXT) *(const char **)at = value;
-    else if (kind == SCHEDULE)
-        good = (*(int *)at = grpo__word_index("constant linear cosine", value, strlen(value))) >= 0;
-    else if (kind == SEED) {
-        good = *value && strspn(value, "0123456789") == strlen(value) && strlen(value) < 20;
-        if (good) *(uint64_t *)at = strtoull(value, NULL, 10);
-    } else good = read_number(value, least, most, &x) && (kind == NUMBER || x == floor(x));
-    if (kind == NUMBER) *(float *)at = (float)x;
-    if (good && kind == BYTES) *(size_t *)at = (size_t)x;
-    if (good && (kind == WHOLE || kind == COUNT || kind == SOME)) *(int *)at = (int)x;
+    else if (kind == NUMBER) *(float *)at = (float)x;
+    else if (good && kind == BYTES) *(size_t *)at = (size_t)x;
+    else if (good) *(int *)at = (int)x;
     if (good) return 0;
-    fprintf(stderr, "grpo: --%s needs %s, not \"%s\"\n", o->name,
-            kind == SCHEDULE ? "constant, linear or cosine" : kind == NUMBER ? "a number"
-            : kind == WHOLE ? "a whole number" : kind == SOME ? "a whole number from 1 up"
-            : "a whole number from 0 up", value);
+    fprintf(stderr, "grpo: --%s needs %s, not \"%s\"\n", o->name, kind == NUMBER ? "a number"
+            : kind == SOME ? "a whole number from 1 up" : "a whole number from 0 up", value);
     return -1;
 }
 
-/* "epsilon_high", "0.28" -> the words "epsilon_high=0.28"; no name: the words are there. */
-static int set_objective(settings *s, const char *name, const char *value) {
+/* A field of the config in the library's words, "learning_rate=1e-4", and its sentences. */
+static int set_field(settings *s, const char *name, const char *value) {
     char words[NAME_ROOM], error[GRPO_ERROR_LENGTH];
-    snprintf(words, sizeof words, "%s%s%s", name ? name : "", name ? "=" : "", value);
-    return grpo_objective_set(&s->c.objective, words, error) ? complain(error) : 0;
+    snprintf(words, sizeof words, "%s=%s%s", name, *value == '.' ? "0" : "", value);
+    return grpo_config_set(&s->c, words, error) ? complain(error) : 0;
 }
 
 /* A second reward of a name gets one of its own, for the log. */
@@ -384,17 +361,21 @@ static int add_reward(settings *s, char *name) {
 
 /* One option and its value; *used says how many arguments that took. */
 static int read_option(settings *s, int command, char **at, int left, int *used) {
-    char *value = left > 1 ? at[1] : NULL;
+    char *value = left > 1 ? at[1] : NULL, name[NAME_ROOM], error[GRPO_ERROR_LENGTH];
+    const grpo_field *f;
     int i;
     *used = 2;
     for (i = 0; i < OPTIONS; i++) {
-        if (!(options[i].commands & command) || !is_option(at[0], options[i].name)) continue;
+        if (!(options[i].commands & command) || !is_option(at[0], spell(options[i].name, name)))
+            continue;
         if (options[i].kind == FLAG) {
             *used = 1;
             *(int *)(void *)((char *)s + options[i].at) = 1;
             return 0;
         }
-        return value ? set_option(s, &options[i], value) : complain("the last option has no value");
+        if (!value) return complain("the last option has no value");
+        return options[i].kind == FIELD ? set_field(s, options[i].name, value)
+                                        : set_option(s, &options[i], value);
     }
     if (!value) i = -1;
     else if ((command & RUN) && is_option(at[0], "reward")) return add_reward(s, value);
@@ -405,10 +386,10 @@ static int read_option(settings *s, int command, char **at, int left, int *used)
         s->c.rewards[s->c.num_rewards - 1].weight = (float)weight;
         return 0;
     } else if (command == TRAIN && is_option(at[0], "objective")) {
-        return set_objective(s, NULL, value);
+        return grpo_objective_set(&s->c.objective, value, error) ? complain(error) : 0;
     }
-    for (i = 0; value && command == TRAIN && i < MEANINGS; i++)
-        if (is_option(at[0], meanings[i][0])) return set_objective(s, meanings[i][0], value);
+    for (i = 0; value && command == TRAIN && (f = objective_at(i)) != NULL; i++)
+        if (is_option(at[0], spell(f->name, name))) return set_field(s, f->name, value);
     fprintf(stderr, "grpo: %s is not understood here, or has no value; --help lists the options\n",
             at[0]);
     return -1;
@@ -450,7 +431,7 @@ static int read_options(settings *s, int command, int argc, char **argv) {
     if (command == TRAIN && !s->out) return complain("--out is missing: the folder to write");
     if (strlen(s->model) > PATH_ROOM || (s->out && strlen(s->out) > PATH_ROOM))
         return complain("the name of a folder is too long");
-    if (s->dtype && grpo__word_index("f32 bf16 f16", s->dtype, strlen(s->dtype)) < 0)
+    if (s->dtype && !one_of("f32 bf16 f16", s->dtype))
         return complain("--dtype is f32, bf16 or f16");
     if (s->c.objective.advantage == GRPO_ADVANTAGE_GAE)
         return complain("advantages by gae need a value model, which is not trained here: "
@@ -752,49 +733,49 @@ static char *copy_text(const char *s) {
 
 /* ---- OUT/settings.jsonl: what a run was told, a line at each start. --resume compares */
 
-/* The name of setting i and its value as text; NULL after the last, "" where none is kept: what
- * moves no result, or is meant to change. */
-static const char *setting_at(const settings *s, int i, char *text, size_t size) {
+/* Setting i, its name and its value as text; 0 after the last. The name is "" where none is kept:
+ * what moves no result, or is meant to change. */
+static int setting_at(const settings *s, int i, char *name, char *text) {
     static const char others[] = "out steps save-steps eval eval-steps eval-questions eval-samples "
-        "sample-steps resume dtype merge rollout-batch-prompts micro-batch-prompts memory-budget "
+        "sample-steps resume dtype merge rollout_batch_prompts micro_batch_prompts memory_budget "
         "threads verifier-seconds verifier-memory verifier-reads";
-    const option *o = &options[i < OPTIONS ? i : 0];
-    const void *at = (const char *)s + o->at;
-    size_t n = 0;
-    int k;
-    text[0] = 0;
-    if (i < OPTIONS) {
-        if (!(o->commands & TRAIN) || grpo__word_index(others, o->name, strlen(o->name)) >= 0)
-            return "";
-        if (o->kind == NUMBER) snprintf(text, size, "%.9g", (double)*(const float *)at);
-        else if (o->kind == SEED)
-            snprintf(text, size, "%llu", (unsigned long long)*(const uint64_t *)at);
-        else if (o->kind == TEXT)
-            snprintf(text, size, "%s", *(const char *const *)at ? *(const char *const *)at : "");
-        else snprintf(text, size, "%d", *(const int *)at);
-        return o->name;
+    const option *o = i >= 2 && i < 2 + OPTIONS ? &options[i - 2] : NULL;
+    const grpo_field *f = o && o->kind == FIELD ? field_of(o->name) : objective_at(i - 2 - OPTIONS);
+    const void *at = (const char *)s + (o ? o->at : 0);
+    int k, n = 0;
+    *name = *text = 0;
+    if (o && (!(o->commands & TRAIN) || one_of(others, o->name))) return 1;
+    if (i == 0) {
+        strcpy(name, "MODEL");
+        snprintf(text, NAME_ROOM, "%s", s->model);
+    } else if (i == 1) {
+        strcpy(name, "reward");
+        for (k = 0; k < s->c.num_rewards && n < NAME_ROOM; k++)
+            n += snprintf(text + n, (size_t)(NAME_ROOM - n), "%s%s %g", k ? ", " : "",
+                          s->c.rewards[k].name, (double)s->c.rewards[k].weight);
+    } else if (o && !f) {
+        strcpy(name, o->name);
+        if (o->kind != TEXT) snprintf(text, NAME_ROOM, "%d", *(const int *)at);
+        else if (*(const char *const *)at)
+            snprintf(text, NAME_ROOM, "%s", *(const char *const *)at);
+    } else if (f) {
+        if (o) spell(f->name, name);
+        else strcpy(name, f->name + strlen("objective."));
+        snprintf(text, NAME_ROOM, "%.9g", grpo_config_get(&s->c, f));
+        if (f->type == GRPO_FIELD_UINT64)                     /* all its digits                  */
+            snprintf(text, NAME_ROOM, "%llu", (unsigned long long)s->c.seed);
     }
-    if ((i -= OPTIONS) < MEANINGS) {
-        snprintf(text, size, "%.9g",
-                 grpo__get_setting(&s->c.objective, setting_of(meanings[i][0])));
-        return meanings[i][0];
-    }
-    for (k = 0; k < s->c.num_rewards && n < size; k++)
-        n += (size_t)snprintf(text + n, size - n, "%s%s %g", k ? ", " : "", s->c.rewards[k].name,
-                              (double)s->c.rewards[k].weight);
-    if (i > MEANINGS) snprintf(text, size, "%s", s->model);
-    return i == MEANINGS ? "reward" : i == MEANINGS + 1 ? "MODEL" : NULL;
+    return *name != 0;
 }
 
 static int record_settings(const settings *s, int step) {
-    char path[NAME_ROOM], text[NAME_ROOM];
-    const char *name;
+    char path[NAME_ROOM], name[NAME_ROOM], text[NAME_ROOM];
     FILE *file;
     int i, bad;
     snprintf(path, sizeof path, "%s/settings.jsonl", s->out);
     file = report_append(path);
     if (file) fprintf(file, "{\"step\": %d", step);
-    for (i = 0; file && (name = setting_at(s, i, text, sizeof text)) != NULL; i++) {
+    for (i = 0; file && setting_at(s, i, name, text); i++) {
         if (!*name) continue;
         fprintf(file, ", \"%s\": ", name);
         json_write(file, text, strlen(text));
@@ -829,10 +810,10 @@ static json last_settings(const settings *s) {
 static int compare_settings(const settings *s) {
     const grpo_objective *j = &s->c.objective;
     json before = last_settings(s);
-    char text[NAME_ROOM];
-    const char *name, *was;
+    char name[NAME_ROOM], text[NAME_ROOM];
+    const char *was;
     int i, code = 0;
-    for (i = 0; (name = setting_at(s, i, text, sizeof text)) != NULL; i++) {
+    for (i = 0; setting_at(s, i, name, text); i++) {
         int fixed = !strcmp(name, "seed") || !strcmp(name, "adapter")
                     || (!strcmp(name, "beta") && j->kl_target > 0)
                     || (!strcmp(name, "entropy_coef") && j->entropy_target > 0);
