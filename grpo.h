@@ -8422,11 +8422,15 @@ static int grpo__append_metrics(grpo *g, const grpo_metrics *m) {
                       "but not logged", g->config.metrics_path, strerror(why));
 }
 
-/* ---- one file after another, open for reading or for writing */
+/* ---- one file of a folder after another, for reading or for writing */
+enum { GRPO__READ, GRPO__TRY, GRPO__WRITE };                  /* TRY: there may be none          */
+
 typedef struct grpo__file {
     grpo_config *c;
+    const char *folder;
     FILE *file;
     int code;                       /* of the first failure                                      */
+    int mode;                       /* GRPO__READ ...                                            */
     int number;                     /* of the file, from 1                                       */
     int kind;                       /* GRPO__MODEL ...                                           */
     float *buffer;                  /* LoRA: an A^T and a B, on their way                        */
@@ -8436,7 +8440,7 @@ typedef struct grpo__file {
     int placing;                    /* 1: it is read into place, 0: only looked at               */
     size_t start;                   /* where the numbers begin                                   */
     char path[GRPO__PATH], name[GRPO__NAME];
-    char *text;                     /* the JSON that it is, or begins with                       */
+    grpo__text text;                /* the JSON that it is, or begins with                       */
     uint64_t tied;                  /* a sum over tied embeddings less one over the LM head      */
     struct grpo__slot *slots;       /* [num_slots] the tensors of a model, in all its files      */
     int num_slots;
@@ -8463,11 +8467,18 @@ static void *grpo__file_memory(grpo__file *f, size_t size) {
     return memory;
 }
 
+/* Room for the text; after a failure none, and what is appended is only counted. */
+static void grpo__begin_text(grpo__file *f, size_t capacity) {
+    f->text.bytes = (char *)grpo__file_memory(f, capacity);
+    f->text.capacity = f->text.bytes ? capacity : 0;
+}
+
 /* The end of a file: what was written must reach the disk before the rename does, or a power cut
  * leaves it empty. */
-static void grpo__end_file(grpo__file *f, int written) {
-    grpo__release(f->c, f->text);
-    f->text = NULL;
+static void grpo__end_file(grpo__file *f) {
+    int written = f->mode == GRPO__WRITE;
+    grpo__release(f->c, f->text.bytes);
+    memset(&f->text, 0, sizeof f->text);
     if (!f->file) return;
     if (written && !f->code && (fflush(f->file) || grpo__sync(f->file)))
         grpo__io(f, "cannot be written, is the disk full?");
@@ -8476,23 +8487,23 @@ static void grpo__end_file(grpo__file *f, int written) {
     if (written && f->code) grpo__remove(f->path);
 }
 
-static int grpo__close(grpo__file *f, int written) {
-    grpo__end_file(f, written);
+static int grpo__close(grpo__file *f) {
+    grpo__end_file(f);
     grpo__release(f->c, f->slots);
     grpo__release(f->c, f->buffer);
     grpo__release(f->c, f->chunk);
     return f->code;
 }
 
-/* The next file, after the one before it. Returns 0 if it cannot be opened; in mode GRPO__TRY it is
- * no failure if there is none of that name. */
-enum { GRPO__READ, GRPO__TRY, GRPO__WRITE };
-static int grpo__open_next(grpo__file *f, const char *folder, const char *name, int mode) {
+/* The next file of the folder; a written one is NAME.tmp. Returns 0 if it cannot be opened. */
+static int grpo__open_next(grpo__file *f, const char *name, int mode) {
     int n;
-    grpo__end_file(f, 0);
+    grpo__end_file(f);
+    f->mode = mode;
     snprintf(f->name, sizeof f->name, "%s", name);
-    n = snprintf(f->path, GRPO__PATH, "%s/%s", folder ? folder : "", name);
-    if (!folder || !*folder || n < 0 || n >= GRPO__PATH)
+    n = snprintf(f->path, GRPO__PATH, "%s/%s%s", f->folder, name,
+                 mode == GRPO__WRITE ? ".tmp" : "");
+    if (!*f->folder || n < 0 || n >= GRPO__PATH)
         grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
     if (!f->code && grpo__is_other(f->path))                  /* it may keep us waiting for ever */
         grpo__bad(f, "", "is no regular file");
@@ -8506,7 +8517,8 @@ static int grpo__open(grpo__file *f, grpo_config *c, const char *folder, const c
                       int mode) {
     memset(f, 0, sizeof *f);
     f->c = c;
-    return grpo__open_next(f, folder, name, mode);
+    f->folder = folder;
+    return grpo__open_next(f, name, mode);
 }
 
 /* Returns how many bytes there were, at most `most`; fewer than `least` are a failure. */
@@ -8522,8 +8534,8 @@ static void grpo__write(grpo__file *f, const void *bytes, size_t size) {
         grpo__io(f, "cannot be written, is the disk full?");
 }
 
-/* ---- JSON in; the text ends with a NUL. grpo__json_skip() judges what is JSON, the others walk
- * over text that it has passed, and need not look twice. */
+/* ---- JSON in. A value is a pointer to its first character; NULL: none. The text ends with
+ * a NUL. grpo__json_skip() judges what is JSON; the others walk over text that it has passed. */
 enum { GRPO__JSON_DEPTH = 32 };
 
 static const char *grpo__blank(const char *at) { return at + strspn(at, " \t\n\r"); }
@@ -8622,22 +8634,19 @@ static const char *grpo__json_skip(const char *at, int depth, const char **wrong
     }
 }
 
-/* The next value of a list (name NULL), or of an object with its name; NULL after the last. *at is
- * the opening bracket at first, and then between the values. */
+/* The next value of an object, with its name, or (name NULL) of a list; NULL after the last. *at is
+ * the opening bracket at first, and then between the values. What is no object has no values; what
+ * is no list counts as a list of one. */
 static const char *grpo__json_next(const char **at, char *name, size_t size) {
-    const char *value, *wrong;
-    if (**at != '}' && **at != ']') *at = grpo__blank(*at + 1);
-    if (**at == '}' || **at == ']') return NULL;
-    value = name ? grpo__blank(grpo__blank(grpo__json_string(*at, name, size)) + 1) : *at;
+    const char *value = *at, *wrong;
+    if (!value || !strchr(name ? "{,}" : "[,]", *value)) {
+        *at = NULL;
+        return name ? NULL : value;
+    }
+    if (*value != '}' && *value != ']') *at = value = grpo__blank(value + 1);
+    if (*value == '}' || *value == ']') return NULL;
+    if (name) value = grpo__blank(grpo__blank(grpo__json_string(value, name, size)) + 1);
     *at = grpo__blank(grpo__json_skip(value, 0, &wrong));
-    return value;
-}
-
-/* Likewise, but what is no list counts as a list of one. */
-static const char *grpo__json_each(const char **at) {
-    const char *value = *at;
-    if (value && strchr("[,]", *value)) return grpo__json_next(at, NULL, 0);
-    *at = NULL;
     return value;
 }
 
@@ -8646,37 +8655,34 @@ static int grpo__json_is(const char *value, const char *text) {
     return value && grpo__json_string(value, other, sizeof other) && !strcmp(other, text);
 }
 
-/* It is no JSON from `at` on, which is in f->text. */
-static void grpo__bad_json(grpo__file *f, const char *at) {
+/* The object that the next bytes of the file are; NULL if they are none, or there is no file. */
+static const char *grpo__read_json(grpo__file *f, size_t least, size_t most) {
+    const char *text, *object, *end = NULL, *at;
     char where[64];
     int line = 1, column = 1;
-    for (; at > f->text && at[-1] != '\n'; at--) column++;
-    for (; at > f->text; at--) line += at[-1] == '\n';
+    size_t n;
+    if (!f->file) return NULL;
+    grpo__begin_text(f, most + 1);
+    n = grpo__read(f, f->text.bytes, least, most);
+    if (f->code) return NULL;
+    f->text.bytes[n] = 0;
+    text = f->text.bytes;
+    at = object = grpo__blank(text);
+    if (*object == '{') end = grpo__json_skip(object, 0, &at);
+    if (end) at = grpo__blank(end);
+    if (end && at == text + n) return object;
+    for (; at > text && at[-1] != '\n'; at--) column++;
+    for (; at > text; at--) line += at[-1] == '\n';
     snprintf(where, sizeof where, "line %d, column %d:", line, column);
     grpo__bad(f, where, "the JSON is damaged or not complete");
-}
-
-/* The object that the next bytes of the file are; NULL if they are none. */
-static const char *grpo__read_json(grpo__file *f, size_t least, size_t most) {
-    const char *object, *end = NULL, *wrong;
-    size_t n;
-    f->text = (char *)grpo__file_memory(f, most + 1);
-    if (!f->text) return NULL;
-    n = grpo__read(f, f->text, least, most);
-    f->text[n] = 0;
-    wrong = object = grpo__blank(f->text);
-    if (*object == '{') end = grpo__json_skip(object, 0, &wrong);
-    if (end) wrong = grpo__blank(end);
-    if (!end || wrong != f->text + n) grpo__bad_json(f, wrong);
-    return f->code ? NULL : object;
+    return NULL;
 }
 
 /* The value under a name of an object; NULL if it is missing, or (the second) null. */
 static const char *grpo__entry(grpo__file *f, const char *object, const char *name) {
-    const char *at = object, *value, *found = NULL;
+    const char *value, *found = NULL;
     char other[GRPO__NAME] = "";
-    if (!object || *object != '{') return NULL;
-    while ((value = grpo__json_next(&at, other, sizeof other)) != NULL)
+    while ((value = grpo__json_next(&object, other, sizeof other)) != NULL)
         if (!strcmp(other, name)) {
             if (found) grpo__bad(f, name, "is there twice: remove one");
             found = value;
@@ -8689,29 +8695,55 @@ static const char *grpo__field(grpo__file *f, const char *object, const char *na
     return value && *value != 'n' ? value : NULL;
 }
 
-/* ---- config.json: these tables are what is read and written */
-enum { GRPO__NEEDED, GRPO__COUNT, GRPO__NUMBER, GRPO__FLAG, GRPO__OFF, GRPO__TOKEN };
-enum { GRPO__FIELDS = 15, GRPO__ROPE_FIELDS = 4, GRPO__ROPE_TYPES = 3 };
-#define GRPO__FIELD(kind, name) { kind, #name, offsetof(grpo_model_config, name) }
-#define GRPO__ROPE(kind, name) { kind, #name, offsetof(grpo_rope_scaling, name) }
+/* ---- config.json: these tables say what is read, refused and written */
+enum { GRPO__COUNT, GRPO__NUMBER, GRPO__FLAG, GRPO__TOKEN, GRPO__MUST, GRPO__NEEDED = 8 };
+typedef struct grpo__row {
+    int kind;                       /* GRPO__COUNT ...; | GRPO__NEEDED: it must be there         */
+    const char *name;
+    size_t offset;                  /* of the int or float in the struct that is read            */
+    const char *must;               /* GRPO__MUST: the only value, as JSON                       */
+} grpo__row;
+#define GRPO__FIELD(kind, name) { kind, #name, offsetof(grpo_model_config, name), NULL }
+#define GRPO__SIZE(name) GRPO__FIELD(GRPO__COUNT | GRPO__NEEDED, name)
+#define GRPO__ROPE(kind, name) \
+    { kind | GRPO__NEEDED, #name, offsetof(grpo_model_config, rope_scaling.name), NULL }
 
-typedef struct grpo__row { int kind; const char *name; size_t offset; } grpo__row;
+/* The fields of a model. The first so many are written too. */
+enum { GRPO__WRITTEN = 15, GRPO__FIELDS = 19 };
 static const grpo__row grpo__fields[GRPO__FIELDS] = {
-    GRPO__FIELD(GRPO__NEEDED, vocab_size), GRPO__FIELD(GRPO__NEEDED, hidden_size),
-    GRPO__FIELD(GRPO__NEEDED, intermediate_size), GRPO__FIELD(GRPO__NEEDED, num_hidden_layers),
-    GRPO__FIELD(GRPO__NEEDED, num_attention_heads), GRPO__FIELD(GRPO__COUNT, num_key_value_heads),
-    GRPO__FIELD(GRPO__COUNT, head_dim), GRPO__FIELD(GRPO__COUNT, max_position_embeddings),
-    GRPO__FIELD(GRPO__NUMBER, rope_theta), GRPO__FIELD(GRPO__NUMBER, rms_norm_eps),
-    GRPO__FIELD(GRPO__NUMBER, initializer_range), GRPO__FIELD(GRPO__FLAG, attention_bias),
-    GRPO__FIELD(GRPO__FLAG, tie_word_embeddings), { GRPO__OFF, "mlp_bias", 0 },
-    { GRPO__OFF, "use_sliding_window", 0 } };
+    GRPO__SIZE(vocab_size), GRPO__SIZE(hidden_size), GRPO__SIZE(intermediate_size),
+    GRPO__SIZE(num_hidden_layers), GRPO__SIZE(num_attention_heads),
+    GRPO__FIELD(GRPO__COUNT, num_key_value_heads), GRPO__FIELD(GRPO__COUNT, head_dim),
+    GRPO__FIELD(GRPO__COUNT, max_position_embeddings), GRPO__FIELD(GRPO__NUMBER, rope_theta),
+    GRPO__FIELD(GRPO__NUMBER, rms_norm_eps), GRPO__FIELD(GRPO__NUMBER, initializer_range),
+    GRPO__FIELD(GRPO__FLAG, attention_bias), GRPO__FIELD(GRPO__FLAG, tie_word_embeddings),
+    { GRPO__MUST, "mlp_bias", 0, "false" }, { GRPO__MUST, "use_sliding_window", 0, "false" },
+    { GRPO__MUST, "hidden_act", 0, "\"silu\"" }, { GRPO__MUST, "partial_rotary_factor", 0, "1" },
+    { GRPO__MUST, "is_causal", 0, "true" }, { GRPO__MUST, "quantization_config", 0, "null" } };
 
-/* A type of rotary positions needs the first so many of the fields. */
+/* Names that change no number, or are looked at elsewhere. */
+static const char grpo__harmless[] =
+    "architectures model_type vocabulary torch_dtype dtype transformers_version use_cache "
+    "rope_parameters rope_scaling layer_types sliding_window max_window_layers pretraining_tp "
+    "attention_dropout hidden_dropout resid_dropout classifier_dropout bos_token_id eos_token_id "
+    "pad_token_id sep_token_id unk_token_id decoder_start_token_id forced_bos_token_id "
+    "forced_eos_token_id bos_token eos_token pad_token id2label label2id num_labels problem_type "
+    "finetuning_task task_specific_params tokenizer_class prefix model_max_length "
+    "max_sequence_length seq_length max_length min_length do_sample early_stopping num_beams "
+    "num_beam_groups diversity_penalty temperature top_k top_p typical_p repetition_penalty "
+    "length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids "
+    "num_return_sequences exponential_decay_length_penalty suppress_tokens begin_suppress_tokens "
+    "chunk_size_feed_forward return_dict output_attentions output_hidden_states "
+    "remove_invalid_values neftune_noise_alpha is_llama_config unsloth_version unsloth_fixed "
+    "transformers.js_config";
+
+/* Rotary positions: a theta, and then the first so many fields that a type needs. */
+enum { GRPO__ROPE_TYPES = 3 };
 static const struct { const char *name; int num_fields; } grpo__rope_types[GRPO__ROPE_TYPES] = {
-    { "default", 0 }, { "linear", 1 }, { "llama3", GRPO__ROPE_FIELDS } };
-static const grpo__row grpo__rope_fields[GRPO__ROPE_FIELDS] = {
-    GRPO__ROPE(GRPO__NUMBER, factor), GRPO__ROPE(GRPO__NUMBER, low_freq_factor),
-    GRPO__ROPE(GRPO__NUMBER, high_freq_factor),
+    { "default", 0 }, { "linear", 1 }, { "llama3", 4 } };
+static const grpo__row grpo__rope_fields[] = {
+    GRPO__FIELD(GRPO__NUMBER, rope_theta), GRPO__ROPE(GRPO__NUMBER, factor),
+    GRPO__ROPE(GRPO__NUMBER, low_freq_factor), GRPO__ROPE(GRPO__NUMBER, high_freq_factor),
     GRPO__ROPE(GRPO__COUNT, original_max_position_embeddings) };
 
 enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__MISTRAL, GRPO__FAMILIES };
@@ -8727,7 +8759,8 @@ static const struct {               /* architectures: with an LM head, with a sc
 /* model_type decides; architectures, where it is there, must not contradict. */
 static int grpo__read_family(grpo__file *f, const char *json, int *num_labels) {
     const char *type = grpo__field(f, json, "model_type");
-    const char *list = grpo__field(f, json, "architectures"), *first = grpo__json_each(&list);
+    const char *list = grpo__field(f, json, "architectures");
+    const char *first = grpo__json_next(&list, NULL, 0);
     char names[2][40] = { "", "" }, what[128];
     int i;
     for (i = 0; i < 2 * GRPO__FAMILIES; i++) {
@@ -8743,127 +8776,86 @@ static int grpo__read_family(grpo__file *f, const char *json, int *num_labels) {
     return 0;
 }
 
-/* A value into an int or a float. */
-static void grpo__read_value(grpo__file *f, const char *value, int kind, const char *name,
-                             void *to) {
+/* A value into an int or a float of a struct, as its row says. */
+static void grpo__read_value(grpo__file *f, const char *value, const grpo__row *row, void *to) {
     static const struct { double least, most; const char *why; } kinds[] = {
         { 1, 1 << 28, "must be a whole number from 1 to 2^28" },
-        { 1, 1 << 28, "must be a whole number from 1 to 2^28" },
-        { 0, 3e38, "must be a number, and not negative" },
-        { 0, 1, "must be true or false" }, { 0, 0, "is not supported" },
+        { 0, 3e38, "must be a number, and not negative" }, { 0, 1, "must be true or false" },
         { 0, 1 << 28, "must be whole numbers from 0 to 2^28" } };
-    double x = *value == 't';
-    int good;
-    if (kind == GRPO__FLAG || kind == GRPO__OFF) good = *value == 't' || *value == 'f';
+    char why[32], text[16];
+    double x = *value == 't', y;
+    int kind = row->kind & ~GRPO__NEEDED, good;
+    if (kind == GRPO__MUST) {
+        if (grpo__json_string(row->must, text, sizeof text)) good = grpo__json_is(value, text);
+        else if (!grpo__json_number(row->must, &y)) good = *value == *row->must;
+        else good = grpo__json_number(value, &x) && x == y;
+        snprintf(why, sizeof why, "must be %s", row->must);
+        if (!good) grpo__bad(f, row->name, why);
+        return;
+    }
+    if (kind == GRPO__FLAG) good = *value == 't' || *value == 'f';
     else good = grpo__json_number(value, &x) && (kind == GRPO__NUMBER || floor(x) == x);
     if (!good || !(x >= kinds[kind].least && x <= kinds[kind].most))
-        grpo__bad(f, name, kinds[kind].why);
-    else if (kind == GRPO__NUMBER) *(float *)to = (float)x;
-    else if (kind != GRPO__OFF) *(int *)to = (int)x;
+        grpo__bad(f, row->name, kinds[kind].why);
+    else if (kind == GRPO__NUMBER) *(float *)(void *)((char *)to + row->offset) = (float)x;
+    else *(int *)(void *)((char *)to + row->offset) = (int)x;
 }
 
-/* The fields of a table into a struct, which stays as it is where the file has none. */
+/* The fields of a table into a struct, which stays as it is where the file has none. Names beyond
+ * the table and the harmless ones must stand for nothing; none is there twice. */
 static void grpo__read_fields(grpo__file *f, const char *json, const grpo__row *rows, int n,
-                              void *to, int all) {
-    for (; n-- > 0; rows++) {
-        const char *value = grpo__field(f, json, rows->name);
-        if (value) grpo__read_value(f, value, rows->kind, rows->name, (char *)to + rows->offset);
-        else if (all || rows->kind == GRPO__NEEDED) grpo__bad(f, rows->name, "is missing");
-    }
-}
-
-/* Names of an object beyond the table's and these words must stand for nothing; none is there
- * twice. */
-static void grpo__refuse_others(grpo__file *f, const char *json, const grpo__row *rows, int n,
-                                const char *words) {
+                              void *to, const char *harmless) {
     const char *at = json, *value;
     char name[GRPO__NAME] = "";
     int i, count = 0;
+    for (i = 0; i < n; i++) {
+        value = grpo__field(f, json, rows[i].name);
+        if (value) grpo__read_value(f, value, &rows[i], to);
+        else if (rows[i].kind & GRPO__NEEDED) grpo__bad(f, rows[i].name, "is missing");
+    }
     while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
-        int off = *name == '_' || strchr("nf", *value)        /* _name_or_path ...               */
-                  || (strchr("[{", *value) && strchr("]}", *grpo__blank(value + 1)));
+        int nothing = *name == '_' || strchr("nf", *value)    /* _name_or_path ...               */
+                   || (strchr("[{", *value) && strchr("]}", *grpo__blank(value + 1)));
         if (++count > 1000) grpo__bad(f, "an object", "has more than 1000 names");
         else grpo__entry(f, json, name);
         for (i = 0; i < n && strcmp(name, rows[i].name); ) i++;
-        if (i == n && !off && grpo__word_index(words, name, strlen(name)) < 0)
+        if (i == n && !nothing && grpo__word_index(harmless, name, strlen(name)) < 0)
             grpo__bad(f, name, "is not supported, for it may change the numbers: remove it if it "
                       "does not");
     }
 }
 
-/* rope_parameters, or rope_scaling as it was called before: a theta, a type and what that needs.
- * Returns 0 if it is not there. Where versions of transformers read different things, it must be
- * the same. */
+/* rope_parameters, or rope_scaling as it was called before. Returns 0 if it is not there. Where
+ * versions of transformers read different things, it must be the same. */
 static int grpo__read_rope(grpo__file *f, const char *json, const char *field,
                            grpo_model_config *m) {
-    const char *rope = grpo__field(f, json, field), *type, *old, *inner;
+    const char *rope = grpo__field(f, json, field), *type, *old;
     float theta = m->rope_theta;
-    int i = 0, n;
+    int i = 0;
     if (rope && *rope != '{') grpo__bad(f, field, "must be an object");
     if (f->code || !rope || *grpo__blank(rope + 1) == '}') return 0;
     type = grpo__field(f, rope, "rope_type");
     old = grpo__field(f, rope, "type");
-    inner = grpo__field(f, rope, "rope_theta");
     while (i < GRPO__ROPE_TYPES && ((type && !grpo__json_is(type, grpo__rope_types[i].name))
                                     || (old && !grpo__json_is(old, grpo__rope_types[i].name)))) i++;
     if (i == GRPO__ROPE_TYPES)
         grpo__bad(f, field, "has a type other than default, linear, llama3, or two types");
-    n = f->code ? 0 : grpo__rope_types[i].num_fields;
-    grpo__refuse_others(f, rope, grpo__rope_fields, n, "rope_theta rope_type type");
-    if (inner) grpo__read_value(f, inner, GRPO__NUMBER, "rope_theta", &m->rope_theta);
-    if (inner && grpo__field(f, json, "rope_theta") && m->rope_theta != theta)
-        grpo__bad(f, "rope_theta", "has two values, here and within: remove one");
+    if (f->code) return 0;
     memset(&m->rope_scaling, 0, sizeof m->rope_scaling);
-    m->rope_scaling.rope_type = f->code ? 0 : i;
-    grpo__read_fields(f, rope, grpo__rope_fields, n, &m->rope_scaling, 1);
+    m->rope_scaling.rope_type = i;
+    grpo__read_fields(f, rope, grpo__rope_fields, 1 + grpo__rope_types[i].num_fields, m,
+                      "rope_type type");
+    if (m->rope_theta != theta && grpo__field(f, json, "rope_theta"))
+        grpo__bad(f, "rope_theta", "has two values, here and within: remove one");
     return 1;
-}
-
-/* By name, what would change the numbers otherwise than the fields of the table. */
-static void grpo__refuse(grpo__file *f, const char *json, int family, const grpo_model_config *m) {
-    static const char harmless[] =  /* or looked at below, or by others                          */
-        "architectures model_type vocabulary torch_dtype dtype transformers_version use_cache "
-        "rope_parameters rope_scaling hidden_act partial_rotary_factor is_causal layer_types "
-        "sliding_window max_window_layers pretraining_tp attention_dropout hidden_dropout "
-        "resid_dropout classifier_dropout bos_token_id eos_token_id pad_token_id sep_token_id "
-        "unk_token_id decoder_start_token_id forced_bos_token_id forced_eos_token_id bos_token "
-        "eos_token pad_token id2label label2id num_labels problem_type finetuning_task "
-        "task_specific_params tokenizer_class prefix model_max_length max_sequence_length "
-        "seq_length max_length min_length do_sample early_stopping num_beams num_beam_groups "
-        "diversity_penalty temperature top_k top_p typical_p repetition_penalty length_penalty "
-        "no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences "
-        "exponential_decay_length_penalty suppress_tokens begin_suppress_tokens "
-        "chunk_size_feed_forward return_dict output_attentions output_hidden_states "
-        "remove_invalid_values neftune_noise_alpha is_llama_config unsloth_version unsloth_fixed "
-        "transformers.js_config";
-    const char *act = grpo__field(f, json, "hidden_act"), *value;
-    const char *layers = grpo__field(f, json, "layer_types");
-    const char *part = grpo__field(f, json, "partial_rotary_factor");
-    const char *causal = grpo__field(f, json, "is_causal");
-    const char *window = grpo__entry(f, json, "sliding_window");
-    double x = 0;
-    if (act && !grpo__json_is(act, "silu")) grpo__bad(f, "hidden_act", "must be \"silu\"");
-    if (grpo__field(f, json, "quantization_config"))
-        grpo__bad(f, "quantization_config", "is not supported");
-    if (part && !(grpo__json_number(part, &x) && x == 1))
-        grpo__bad(f, "partial_rotary_factor", "must be 1");
-    if (causal && *causal != 't') grpo__bad(f, "is_causal", "must be true");
-    while ((value = grpo__json_each(&layers)) != NULL)
-        if (!grpo__json_is(value, "full_attention"))
-            grpo__bad(f, "layer_types", "must all be \"full_attention\"");
-    if (family == GRPO__MISTRAL
-        && !(window && (*window == 'n' || (grpo__json_number(window, &x)
-                                           && x >= m->max_position_embeddings))))
-        grpo__bad(f, "sliding_window", "is not supported: null, or at least "
-                  "max_position_embeddings");
-    if ((family == GRPO__LLAMA || family == GRPO__MISTRAL) && m->attention_bias)
-        grpo__bad(f, "attention_bias", "is not supported: Llama's is on o_proj too");
-    grpo__refuse_others(f, json, grpo__fields, GRPO__FIELDS, harmless);
 }
 
 /* Missing fields get transformers' defaults. */
 static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
+    const char *layers = grpo__field(f, json, "layer_types"), *value;
+    const char *window = grpo__entry(f, json, "sliding_window");
     grpo_model_config m, other;
+    double x = 0;
     int labels = 0, family = grpo__read_family(f, json, &labels), both;
     memset(&m, 0, sizeof m);
     m.num_key_value_heads = grpo__families[family].num_key_value_heads;
@@ -8874,14 +8866,23 @@ static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
     m.initializer_range = 0.02f;
     m.qk_norm = family == GRPO__QWEN3;
     m.num_labels = labels;
-    grpo__read_fields(f, json, grpo__fields, GRPO__FIELDS, &m, 0);
+    grpo__read_fields(f, json, grpo__fields, GRPO__FIELDS, &m, grpo__harmless);
     other = m;
     both = grpo__read_rope(f, json, "rope_parameters", &m) + 1;
     if (!grpo__read_rope(f, json, "rope_scaling", &other)) both = 0;
     if (both == 1) m = other;
     else if (both && memcmp(&m, &other, sizeof m))
         grpo__bad(f, "rope_parameters", "and rope_scaling contradict each other: remove one");
-    grpo__refuse(f, json, family, &m);
+    while ((value = grpo__json_next(&layers, NULL, 0)) != NULL)
+        if (!grpo__json_is(value, "full_attention"))
+            grpo__bad(f, "layer_types", "must all be \"full_attention\"");
+    if (family == GRPO__MISTRAL
+        && !(window && (*window == 'n' || (grpo__json_number(window, &x)
+                                           && x >= m.max_position_embeddings))))
+        grpo__bad(f, "sliding_window", "is not supported: null, or at least "
+                  "max_position_embeddings");
+    if ((family == GRPO__LLAMA || family == GRPO__MISTRAL) && m.attention_bias)
+        grpo__bad(f, "attention_bias", "is not supported: Llama's is on o_proj too");
     if (family == GRPO__QWEN2) m.attention_bias = 1;
     if (f->code) return m;
     if (!m.num_key_value_heads) m.num_key_value_heads = m.num_attention_heads;
@@ -8891,11 +8892,12 @@ static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
 
 /* eos_token_id is a number, a list of them, or null: then nothing changes. */
 static void grpo__read_eos(grpo__file *f, const char *json, grpo_config *c) {
-    const char *list = grpo__field(f, json, "eos_token_id"), *value;
+    static const grpo__row row = { GRPO__TOKEN, "eos_token_id", 0, NULL };
+    const char *list = grpo__field(f, json, row.name), *value;
     int n = 0;
-    while (!f->code && (value = grpo__json_each(&list)) != NULL) {
-        if (n == GRPO_MAX_EOS) grpo__bad(f, "eos_token_id", "has too many entries: 8 at most");
-        else grpo__read_value(f, value, GRPO__TOKEN, "eos_token_id", &c->eos_token_ids[n++]);
+    while (!f->code && (value = grpo__json_next(&list, NULL, 0)) != NULL) {
+        if (n == GRPO_MAX_EOS) grpo__bad(f, row.name, "has too many entries: 8 at most");
+        else grpo__read_value(f, value, &row, &c->eos_token_ids[n++]);
         c->num_eos = n;
         c->eos_token_id = c->eos_token_ids[0];
     }
@@ -8913,95 +8915,41 @@ static void grpo__check_vocabulary(grpo__file *f, const char *object, const grpo
     grpo__release(f->c, theirs);
 }
 
-static void grpo__append_vocabulary(grpo__text *t, const char *before, const grpo_config *c) {
-    if (c->encode || !c->vocabulary) return;
-    grpo__append(t, "%s\"vocabulary\": \"", before);
-    grpo__append_escaped(t, c->vocabulary, INT32_MAX);
-    grpo__append(t, "\"");
-}
-
-/* ---- adapter_config.json, as PEFT writes it */
-/* The module that a name stands for, without its path: q_proj; -1: none. */
-static int grpo__module_named(const char *value) {
-    int i;
-    for (i = 0; i < GRPO_LORA_TARGETS; i++)
-        if (grpo__json_is(value, strchr(grpo__module_names[i], '.') + 1)) return i;
-    return -1;
-}
-
-/* What would change the numbers must be as it is here. Ways to initialise that change the model's
- * own weights too (pissa, olora, loftq, corda ...) leave adapters for another model. */
-static void grpo__refuse_lora(grpo__file *f, const char *json) {
-    const char *bias = grpo__field(f, json, "bias");
-    const char *first = grpo__field(f, json, "init_lora_weights");
-    if (!grpo__json_is(grpo__field(f, json, "peft_type"), "LORA"))
-        grpo__bad(f, "peft_type", "must be \"LORA\"");
-    if (bias && !grpo__json_is(bias, "none")) grpo__bad(f, "bias", "must be \"none\"");
-    if (first && !strchr("tf", *first) && !grpo__json_is(first, "gaussian")
-        && !grpo__json_is(first, "orthogonal") && !grpo__json_is(first, "eva"))
-        grpo__bad(f, "init_lora_weights", "must be true, false, gaussian, orthogonal or eva");
-    grpo__refuse_others(f, json, NULL, 0, "peft_type task_type auto_mapping peft_version "
-                        "base_model_name_or_path revision inference_mode r target_modules "
-                        "lora_alpha lora_dropout bias init_lora_weights megatron_core "
-                        "qalora_group_size");
-}
-
-static grpo_lora grpo__read_lora(grpo__file *f, const char *json) {
-    const char *list = grpo__field(f, json, "target_modules"), *value;
-    const char *r = grpo__field(f, json, "r"), *alpha = grpo__field(f, json, "lora_alpha");
-    grpo_lora lora = { 0, 0, 0 };
-    int i;
-    grpo__refuse_lora(f, json);
-    if (r) grpo__read_value(f, r, GRPO__NEEDED, "r", &lora.rank);
-    if (alpha) grpo__read_value(f, alpha, GRPO__NUMBER, "lora_alpha", &lora.alpha);
-    if (!r || !alpha || !list) grpo__bad(f, "r, lora_alpha or target_modules", "is missing");
-    if (grpo__json_is(list, "all-linear")) lora.targets = GRPO_LORA_ALL;
-    else while ((value = grpo__json_each(&list)) != NULL) {
-        if ((i = grpo__module_named(value)) >= 0) lora.targets |= 1 << i;
-        else grpo__bad(f, "target_modules", "must be of q_proj, k_proj, v_proj, o_proj, gate_proj, "
-                       "up_proj, down_proj");
-    }
-    if (!lora.targets) grpo__bad(f, "target_modules", "names none");
-    return lora;
-}
-
-/* Is there an adapter_config.json? Then config->lora is filled from it. */
+/* Is there an adapter_config.json, as PEFT writes it? Then config->lora is filled from it. What
+ * would change the numbers must be as it is here. Ways to initialise that change the model's own
+ * weights too (pissa, olora, loftq, corda ...) leave adapters for another model. */
 static int grpo__load_lora(grpo_config *config, const char *folder, int *found) {
-    const char *json;
-    grpo_lora lora;
+    static const grpo__row rows[] = {
+        { GRPO__MUST | GRPO__NEEDED, "peft_type", 0, "\"LORA\"" },
+        { GRPO__COUNT | GRPO__NEEDED, "r", offsetof(grpo_lora, rank), NULL },
+        { GRPO__NUMBER | GRPO__NEEDED, "lora_alpha", offsetof(grpo_lora, alpha), NULL },
+        { GRPO__MUST, "bias", 0, "\"none\"" } };
+    const char *json, *list, *first, *value;
+    grpo_lora lora = { 0, 0, 0 };
     grpo__file f;
-    int code;
+    int i;
     *found = grpo__open(&f, config, folder, "adapter_config.json", GRPO__TRY);
-    json = *found ? grpo__read_json(&f, 0, 1 << 20) : NULL;
-    if (json) lora = grpo__read_lora(&f, json);
-    code = grpo__close(&f, 0);
-    if (json && !code) config->lora = lora;
-    return code;
-}
-
-static int grpo__write_lora(grpo *g, const char *folder) {
-    const grpo_lora *l = &g->config.lora;
-    const char *base = g->machinery->base;
-    grpo__text t = { NULL, 8192, 0 };                         /* 1,024 escaped bytes are 6,144   */
-    grpo__file f;
-    int i, more = 0;
-    grpo__open(&f, &g->config, folder, "adapter_config.json.tmp", GRPO__WRITE);
-    t.bytes = f.text = (char *)grpo__file_memory(&f, t.capacity);
-    if (!f.text) return grpo__close(&f, 1);
-    grpo__append(&t, "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": \"CAUSAL_LM\",\n"
-                 "  \"base_model_name_or_path\": %s", *base ? "\"" : "null");
-    grpo__append_escaped(&t, base, GRPO__PATH);
-    grpo__append(&t, "%s,\n  \"r\": %d,\n  \"lora_alpha\": ", *base ? "\"" : "", l->rank);
-    grpo__append_number(&t, (double)l->alpha, 9, 0);
-    grpo__append(&t, ",\n  \"target_modules\": [");
-    for (i = 0; i < GRPO_LORA_TARGETS; i++)
-        if (l->targets >> i & 1)
-            grpo__append(&t, "%s\"%s\"", more++ ? ", " : "",
-                         strchr(grpo__module_names[i], '.') + 1);
-    grpo__append(&t, "],\n  \"lora_dropout\": 0.0,\n  \"bias\": \"none\",\n"
-                 "  \"fan_in_fan_out\": false,\n  \"inference_mode\": true\n}\n");
-    grpo__write(&f, f.text, t.length);
-    return grpo__close(&f, 1);
+    if ((json = grpo__read_json(&f, 0, 1 << 20)) != NULL) {
+        grpo__read_fields(&f, json, rows, 4, &lora, "task_type auto_mapping peft_version revision "
+                          "base_model_name_or_path inference_mode target_modules lora_dropout "
+                          "init_lora_weights megatron_core qalora_group_size");
+        first = grpo__field(&f, json, "init_lora_weights");
+        if (first && !strchr("tf", *first) && !grpo__json_is(first, "gaussian")
+            && !grpo__json_is(first, "orthogonal") && !grpo__json_is(first, "eva"))
+            grpo__bad(&f, "init_lora_weights", "must be true, false, gaussian, orthogonal or eva");
+        list = grpo__field(&f, json, "target_modules");
+        if (grpo__json_is(list, "all-linear")) { lora.targets = GRPO_LORA_ALL; list = NULL; }
+        while ((value = grpo__json_next(&list, NULL, 0)) != NULL) {
+            for (i = 0; i < GRPO_LORA_TARGETS; i++)           /* without their path: q_proj      */
+                if (grpo__json_is(value, strchr(grpo__module_names[i], '.') + 1)) break;
+            if (i < GRPO_LORA_TARGETS) lora.targets |= 1 << i;
+            else grpo__bad(&f, "target_modules", "must be of q_proj, k_proj, v_proj, o_proj, "
+                           "gate_proj, up_proj, down_proj");
+        }
+        if (!lora.targets) grpo__bad(&f, "target_modules", "is missing, or names none");
+    }
+    if (!grpo__close(&f) && *found) config->lora = lora;
+    return f.code;
 }
 
 int grpo_load_config(grpo_config *config, const char *folder) {
@@ -9016,12 +8964,12 @@ int grpo_load_config(grpo_config *config, const char *folder) {
     code = grpo__load_lora(config, folder, &lora);
     if (code || lora) return code;
     for (i = 0; i < (c.encode ? 2 : 1) && !code; i++) {
-        json = grpo__open(&f, config, folder, names[i], i ? GRPO__TRY : GRPO__READ)
-             ? grpo__read_json(&f, 0, 1 << 20) : NULL;
+        grpo__open(&f, config, folder, names[i], i ? GRPO__TRY : GRPO__READ);
+        json = grpo__read_json(&f, 0, 1 << 20);
         if (json && i == 0) c.model = grpo__read_model(&f, json);
         if (json && c.encode) grpo__read_eos(&f, json, &c);
         if (json && i == 0) grpo__check_vocabulary(&f, json, &c);
-        code = grpo__close(&f, 0);
+        code = grpo__close(&f);
     }
     memcpy(c.error, config->error, sizeof c.error);
     if (!code) *config = c;
@@ -9031,43 +8979,74 @@ int grpo_load_config(grpo_config *config, const char *folder) {
 static void grpo__append_fields(grpo__text *t, const grpo__row *rows, int n, const void *from) {
     for (; n-- > 0; rows++) {
         const void *value = (const char *)from + rows->offset;
+        int kind = rows->kind & ~GRPO__NEEDED;
         grpo__append(t, ",\n  \"%s\": ", rows->name);
-        if (rows->kind == GRPO__NUMBER) grpo__append_number(t, (double)*(const float *)value, 9, 1);
-        else if (rows->kind < GRPO__NUMBER) grpo__append(t, "%d", *(const int *)value);
-        else grpo__append(t, rows->kind == GRPO__FLAG && *(const int *)value ? "true" : "false");
+        if (kind == GRPO__NUMBER) grpo__append_number(t, (double)*(const float *)value, 9, 1);
+        else if (kind == GRPO__COUNT) grpo__append(t, "%d", *(const int *)value);
+        else grpo__append(t, "%s", kind == GRPO__MUST ? rows->must
+                          : *(const int *)value ? "true" : "false");
     }
+}
+
+static void grpo__append_vocabulary(grpo__text *t, const char *before, const grpo_config *c) {
+    if (c->encode || !c->vocabulary) return;
+    grpo__append(t, "%s\"vocabulary\": \"", before);
+    grpo__append_escaped(t, c->vocabulary, INT32_MAX);
+    grpo__append(t, "\"");
 }
 
 static int grpo__write_config(grpo *g, const char *folder, const char *dtype) {
     const grpo_config *c = &g->config;
     const grpo_model_config *m = &c->model;
     int i, family = m->qk_norm ? GRPO__QWEN3 : m->attention_bias ? GRPO__QWEN2 : GRPO__LLAMA;
-    grpo__text t = { NULL, 0, 0 };
     grpo__file f;
-    grpo__open(&f, &g->config, folder, "config.json.tmp", GRPO__WRITE);
-    t.capacity = 4096 + (c->vocabulary ? 6 * strlen(c->vocabulary) : 0);
-    t.bytes = f.text = (char *)grpo__file_memory(&f, t.capacity);
-    if (!f.text) return grpo__close(&f, 1);
-    grpo__append(&t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\"",
+    grpo__text *t = &f.text;
+    grpo__open(&f, &g->config, folder, "config.json", GRPO__WRITE);
+    grpo__begin_text(&f, 4096 + (c->vocabulary ? 6 * strlen(c->vocabulary) : 0));
+    grpo__append(t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\"",
                  grpo__families[family].architectures[m->num_labels], grpo__families[family].type);
-    if (m->num_labels) grpo__append(&t, ",\n  \"id2label\": {\"0\": \"LABEL_0\"},\n  \"label2id\": "
+    if (m->num_labels) grpo__append(t, ",\n  \"id2label\": {\"0\": \"LABEL_0\"},\n  \"label2id\": "
                                     "{\"LABEL_0\": 0}");
-    grpo__append_fields(&t, grpo__fields, GRPO__FIELDS, m);
+    grpo__append_fields(t, grpo__fields, GRPO__WRITTEN, m);
     i = m->rope_scaling.rope_type;
-    grpo__append(&t, ",\n  \"rope_scaling\": ");
-    if (i) grpo__append(&t, "{ \"rope_type\": \"%s\"", grpo__rope_types[i].name);
-    grpo__append_fields(&t, grpo__rope_fields, grpo__rope_types[i].num_fields, &m->rope_scaling);
-    grpo__append(&t, i ? " }" : "null");
-    grpo__append_vocabulary(&t, ",\n  ", c);
-    grpo__append(&t, ",\n  \"hidden_act\": \"silu\",\n  \"torch_dtype\": \"%s\",\n  "
+    grpo__append(t, ",\n  \"rope_scaling\": ");
+    if (i) grpo__append(t, "{ \"rope_type\": \"%s\"", grpo__rope_types[i].name);
+    grpo__append_fields(t, grpo__rope_fields + 1, grpo__rope_types[i].num_fields, m);
+    grpo__append(t, i ? " }" : "null");
+    grpo__append_vocabulary(t, ",\n  ", c);
+    grpo__append(t, ",\n  \"hidden_act\": \"silu\",\n  \"torch_dtype\": \"%s\",\n  "
                  "\"bos_token_id\": null,\n  \"eos_token_id\": %s%d", dtype,
                  c->num_eos ? "[" : "", c->eos_token_id);
     for (i = 0; i < c->num_eos; i++)
         if (c->eos_token_ids[i] != c->eos_token_id)
-            grpo__append(&t, ", %d", c->eos_token_ids[i]);
-    grpo__append(&t, "%s\n}\n", c->num_eos ? "]" : "");
-    grpo__write(&f, f.text, t.length);
-    return grpo__close(&f, 1);
+            grpo__append(t, ", %d", c->eos_token_ids[i]);
+    grpo__append(t, "%s\n}\n", c->num_eos ? "]" : "");
+    grpo__write(&f, t->bytes, t->length);
+    return grpo__close(&f);
+}
+
+static int grpo__write_lora(grpo *g, const char *folder) {
+    const grpo_lora *l = &g->config.lora;
+    const char *base = g->machinery->base;
+    grpo__file f;
+    grpo__text *t = &f.text;
+    int i, more = 0;
+    grpo__open(&f, &g->config, folder, "adapter_config.json", GRPO__WRITE);
+    grpo__begin_text(&f, 8192);                               /* 1,024 escaped bytes are 6,144   */
+    grpo__append(t, "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": \"CAUSAL_LM\",\n"
+                 "  \"base_model_name_or_path\": %s", *base ? "\"" : "null");
+    grpo__append_escaped(t, base, GRPO__PATH);
+    grpo__append(t, "%s,\n  \"r\": %d,\n  \"lora_alpha\": ", *base ? "\"" : "", l->rank);
+    grpo__append_number(t, (double)l->alpha, 9, 0);
+    grpo__append(t, ",\n  \"target_modules\": [");
+    for (i = 0; i < GRPO_LORA_TARGETS; i++)
+        if (l->targets >> i & 1)
+            grpo__append(t, "%s\"%s\"", more++ ? ", " : "",
+                         strchr(grpo__module_names[i], '.') + 1);
+    grpo__append(t, "],\n  \"lora_dropout\": 0.0,\n  \"bias\": \"none\",\n"
+                 "  \"fan_in_fan_out\": false,\n  \"inference_mode\": true\n}\n");
+    grpo__write(&f, t->bytes, t->length);
+    return grpo__close(&f);
 }
 
 /* ---- safetensors: 8 bytes n, little-endian | n bytes of JSON, name -> dtype, shape, data_offsets
@@ -9261,48 +9240,46 @@ static int grpo__compare(grpo_config *c, int with_lora, const char *file, const 
 
 /* ---- writing */
 static void grpo__write_header(grpo__file *f, const grpo *g, int dtype) {
-    grpo__text t = { NULL, 0, 0 };
+    grpo__text *t = &f->text;
     unsigned char size[8];
     unsigned long long at = 0;
     char model[GRPO__NAME];
     int i, state = f->kind == GRPO__STATE;
     grpo__model_text(&g->config, 1, model, sizeof model);
-    t.capacity = 512 * ((size_t)f->num_slots + 1);            /* no entry is as long as that     */
-    if (state && g->config.vocabulary) t.capacity += 6 * strlen(g->config.vocabulary);
-    t.bytes = f->text = (char *)grpo__file_memory(f, t.capacity);
-    if (!f->text) return;
-    grpo__append(&t, "{\"__metadata__\":{");
-    if (!state) grpo__append(&t, "\"format\":\"pt\"");        /* transformers asks for that      */
-    else grpo__append(&t, "\"grpo_format_version\":\"1\",\"model\":\"%s\",\"step\":\"%lld\","
+    grpo__begin_text(f, 512 * ((size_t)f->num_slots + 1)      /* no entry is as long as that     */
+                     + (state && g->config.vocabulary ? 6 * strlen(g->config.vocabulary) : 0));
+    grpo__append(t, "{\"__metadata__\":{");
+    if (!state) grpo__append(t, "\"format\":\"pt\"");        /* transformers asks for that      */
+    else grpo__append(t, "\"grpo_format_version\":\"1\",\"model\":\"%s\",\"step\":\"%lld\","
                       "\"optimizer_step\":\"%lld\",\"adam_step\":\"%lld\",\"num_tokens\":\"%.0f\","
                       "\"seed\":\"%llu\"", model,
                       (long long)g->state.step, (long long)g->state.optimizer_step,
                       (long long)g->state.adam_step, g->state.num_tokens,
                       (unsigned long long)g->config.seed);
     if (state && g->machinery->reference && !g->state.reference_set)
-        grpo__append(&t, ",\"reference_set\":\"0\"");
+        grpo__append(t, ",\"reference_set\":\"0\"");
     if (state && g->config.lora.rank)
-        grpo__append(&t, ",\"base\":\"%llu\"", (unsigned long long)g->machinery->frozen);
+        grpo__append(t, ",\"base\":\"%llu\"", (unsigned long long)g->machinery->frozen);
     if (state && grpo__adapts(&g->config.objective))
-        grpo__append(&t, ",\"beta\":\"%lu\",\"entropy_coef\":\"%lu\"",
+        grpo__append(t, ",\"beta\":\"%lu\",\"entropy_coef\":\"%lu\"",
                      (unsigned long)grpo__bits(g->config.objective.beta),
                      (unsigned long)grpo__bits(g->config.objective.entropy_coef));
-    if (state) grpo__append_vocabulary(&t, ",", &g->config);
-    grpo__append(&t, "}");
+    if (state) grpo__append_vocabulary(t, ",", &g->config);
+    grpo__append(t, "}");
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
-        grpo__append(&t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name,
+        grpo__append(t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name,
                      grpo__dtypes[dtype].name, s->rows);
-        if (s->cols) grpo__append(&t, ",%d", s->cols);
-        grpo__append(&t, "],\"data_offsets\":[%llu,", at);
+        if (s->cols) grpo__append(t, ",%d", s->cols);
+        grpo__append(t, "],\"data_offsets\":[%llu,", at);
         at += (unsigned long long)s->count * grpo__dtypes[dtype].size;
-        grpo__append(&t, "%llu]}", at);
+        grpo__append(t, "%llu]}", at);
     }
-    grpo__append(&t, "}");
-    while (t.length % 8) grpo__append(&t, " ");
-    for (i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)t.length >> 8 * i);
+    grpo__append(t, "}");
+    while (t->length % 8) grpo__append(t, " ");
+    for (i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)t->length >> 8 * i);
     grpo__write(f, size, 8);
-    grpo__write(f, f->text, t.length);
+    grpo__write(f, t->bytes, t->length);
 }
 
 /* A^T and B of an adapter into the buffer. */
@@ -9356,15 +9333,14 @@ static const char *const grpo__archives[] = { "model.safetensors", "trainer_stat
 
 /* Leaves a complete NAME.tmp, or none. */
 static int grpo__write_archive(grpo *g, const char *folder, int kind, int dtype) {
-    char name[64];
     grpo__file f;
     int i;
-    snprintf(name, sizeof name, "%s.tmp", grpo__archives[kind]);
-    if (grpo__open(&f, &g->config, folder, name, GRPO__WRITE)) grpo__add_slots(&f, g, kind, 0);
+    if (grpo__open(&f, &g->config, folder, grpo__archives[kind], GRPO__WRITE))
+        grpo__add_slots(&f, g, kind, 0);
     grpo__write_header(&f, g, dtype);
     for (i = 0; i < f.num_slots; i++) grpo__write_slot(&f, g, &f.slots[i], dtype);
     if (!f.code) f.code = grpo__device_check(g);              /* were those really the weights?  */
-    return grpo__close(&f, 1);
+    return grpo__close(&f);
 }
 
 /* ---- reading */
@@ -9584,7 +9560,7 @@ static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
 }
 
 /* All files of a model, or the one of the state. */
-static void grpo__read_files(grpo__file *f, grpo *g, const char *folder, grpo *read) {
+static void grpo__read_files(grpo__file *f, grpo *g, grpo *read) {
     int i, k;
     f->number = 0;
     for (i = 0; i < f->num_slots && !f->code; i++) {
@@ -9592,13 +9568,13 @@ static void grpo__read_files(grpo__file *f, grpo *g, const char *folder, grpo *r
         for (k = 0; strcmp(f->slots[k].file, f->slots[i].file); ) k++;
         if (k < i || !f->slots[i].file[0]) continue;          /* not the first tensor of a file  */
         f->number++;
-        if (f->indexed) grpo__open_next(f, folder, f->slots[i].file, GRPO__READ);
+        if (f->indexed) grpo__open_next(f, f->slots[i].file, GRPO__READ);
         else if (f->placing) rewind(f->file);
         grpo__read_start(f);
         if (!f->placing && !f->code) header = grpo__read_json(f, f->start - 8, f->start - 8);
         else if (!f->code && fseek(f->file, (long)f->start, SEEK_SET))
             grpo__io(f, "cannot be read:");
-        if (header && header != f->text) grpo__bad(f, "the header", "does not begin with {");
+        if (header && header != f->text.bytes) grpo__bad(f, "the header", "does not begin with {");
         if (header && f->kind == GRPO__STATE) grpo__read_counters(f, header, read);
         if (header) grpo__read_entries(f, header);
         if (!f->code) grpo__read_slots(f, g);
@@ -9616,19 +9592,19 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
     grpo__file f;
     grpo__open(&f, &g->config, folder, name, kind == GRPO__MODEL ? GRPO__TRY : GRPO__READ);
     grpo__add_slots(&f, g, kind, 1);
-    if (!f.file && grpo__open_next(&f, folder, "model.safetensors.index.json", GRPO__TRY))
+    if (!f.file && grpo__open_next(&f, "model.safetensors.index.json", GRPO__TRY))
         grpo__read_index(&f);
-    else if (!f.file) grpo__open_next(&f, folder, name, GRPO__READ);          /* says why        */
-    grpo__read_files(&f, g, folder, &read);
+    else if (!f.file) grpo__open_next(&f, name, GRPO__READ);          /* says why        */
+    grpo__read_files(&f, g, &read);
     f.placing = !f.code;
     if (f.placing) {
         w->stage = GRPO__EMPTY;                               /* the batch was another model's   */
         if (kind == GRPO__MODEL) w->frozen = 0;
         if (kind == GRPO__MODEL && w->shape.rank) grpo__initialize(g, w->num_tensors);
-        grpo__read_files(&f, g, folder, &read);
+        grpo__read_files(&f, g, &read);
         if (f.code) grpo__begin(g);                           /* no mixture of the old and new   */
     }
-    if (grpo__close(&f, 0)) return f.code;
+    if (grpo__close(&f)) return f.code;
     grpo__weights_changed(g, GRPO_POLICY);
     if (w->reference) grpo__weights_changed(g, GRPO_REFERENCE);
     g->state = read.state;
