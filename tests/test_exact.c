@@ -579,6 +579,34 @@ static void test_memory(void) {
     grpo_free(g);
 }
 
+/* A reward that never comes teaches nothing: not one weight moves. */
+static float never(const grpo_sample *s, void *user) { (void)s; (void)user; return 0; }
+
+static void test_never(void) {
+    grpo_config c = grpo_defaults();
+    grpo_prompt question = grpo_question("2+2=", NULL);
+    grpo *g;
+    float *before, *after;
+    int i;
+    c.vocabulary = "0123456789+=";
+    c.objective = grpo_objective_preset("trl", NULL);   /* beta 0 */
+    c.num_prompts = 1;
+    grpo_add_reward(&c, "never", never, 1.0f, NULL);
+    g = grpo_new(&c);
+    CHECK(g != NULL, "%s", c.error);
+    if (!g) return;
+    before = (float *)malloc(g->num_parameters * sizeof(float));
+    after = (float *)malloc(g->num_parameters * sizeof(float));
+    download_weights(g, before);
+    for (i = 0; i < 5; i++) CHECK(!grpo_step(g, &question, 1, NULL), "%s", grpo_error(g));
+    download_weights(g, after);
+    CHECK(!memcmp(before, after, g->num_parameters * sizeof(float)),
+          "weights moved without a reward");
+    free(before);
+    free(after);
+    grpo_free(g);
+}
+
 int main(void) {
     int widest;
     test_fused();
@@ -592,6 +620,7 @@ int main(void) {
     test_idle();
     test_units();
     test_memory();
+    test_never();
     test_resume();
     return check_finish();
 }
