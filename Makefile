@@ -7,7 +7,7 @@
 #   make hello      the smallest program
 #   make picture    the learning curve of the README, from a real run
 #   make bench      how close each part comes to the machine's limits, and PyTorch beside it
-#   make league     every preset, five seeds, two tasks: the table of tests/bench/README.md (minutes)
+#   make league     every preset, five seeds, two tasks: a table of tests/bench/README.md (minutes)
 #   make check      what .ci/run adds: every compiler and standard, sanitizers, other platforms
 #   make clean      remove build/
 #
@@ -59,7 +59,7 @@ check: all
 	BUILD="$(RUN)" sh tests/sanitizers.sh
 	BUILD="$(RUN)" sh tests/platforms.sh
 
-# ---- make test: as many tests at once as there are cores, the longest first; then what they add up to
+# ---- make test: as many at once as there are cores, the longest first; then what they add up to
 SCRIPTS  = tables programs symbols command
 CHECKS   = test_learning $(SCRIPTS) examples $(filter-out test_learning,$(TESTS))
 ASKED    = $(if $(T),$(filter $(T:.sh=) test_$(T),$(CHECKS)),$(CHECKS))

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make test` runs.
-#   run.sh one NAME     the test program NAME, or tests/NAME.sh, in a folder of its own; prints a line
+#   run.sh one NAME     the program NAME, in a folder of its own, or tests/NAME.sh; prints a line
 #   run.sh sum NAME...  what those that failed have said, and the sum of all checks
 # Each test ends with a line "N passed, N failed"; one that does not has crashed: that is a failure.
 : "${BUILD:=build}"
