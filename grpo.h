@@ -1242,6 +1242,9 @@ enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
 static int grpo__enter(const grpo *object, const char *what, int arguments, int stage);
 static int grpo__check(grpo_config *c);
 static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
+struct grpo__draw;
+struct grpo__pass;
+static int grpo__draw_ticks(grpo *g, const struct grpo__draw *d, struct grpo__pass *p, int ticks);
 
 /* ============================================================================================
  *
@@ -1584,9 +1587,11 @@ static int grpo__has_own_lm_head(const grpo_model_config *m) {
 /* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
 typedef struct grpo__layer_state {  /* what backward needs of one layer, each [rows, width]       */
     void *x, *qkv, *q, *y, *mid, *gate_up;                    /* qkv only if q and k are normed  */
-    float *lse;
+    void *lse;                      /* F [rows, heads], attention's log-sum-exp                  */
     void *k, *v;                    /* [S, KV], the KV cache                                     */
 } grpo__layer_state;
+
+enum { GRPO__STATES = 7 };          /* of a layer: all but k and v                               */
 
 typedef struct grpo__gradients {    /* of one layer, each [R, width]; dk and dv [S, KV]          */
     void *qkv, *q, *k, *v, *y, *norm, *gate_up, *act;
@@ -1600,12 +1605,12 @@ struct grpo__machinery {
     void *device, *host;            /* the two arenas                                            */
     int max_rows;                   /* R, rows of one pass                                       */
     int max_slots;                  /* S, rows of K and V                                        */
-    int kept_rows;                  /* rows whose activations are kept: a pass's or the batch's  */
-    int keeps_batch;                /* 1: while sampling, so that training need not compute them */
-    int staged;                     /* first of the rows in which turns are computed that are    */
-                                    /*     repeated; each is kept elsewhere; 0: there are none   */
-    int kept_used;                  /* rows kept so far                                          */
-    int kept_valid;                 /* 1: the batch's, by the weights as they are                */
+    int stored_rows;                /* rows whose activations are stored: a pass's or the batch's */
+    int stores_batch;               /* 1: while sampling, so that training need not compute them */
+    int staged;                     /* first row of the staging area that every repeated tick    */
+                                    /*     writes; 0: there is none                              */
+    int stored_used;                /* rows stored so far                                        */
+    int stored_valid;               /* 1: the batch's, by the weights as they are                */
     int max_sequences;              /* of a batch                                                */
     int max_length;                 /* of a prompt and its completion                            */
     int head_rows;                  /* rows whose logits exist at one time                       */
@@ -1627,8 +1632,9 @@ struct grpo__machinery {
     float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: kept
                                        apart so that the order of sums is that of the rows       */
     grpo__layer_state *layers;      /* [num_hidden_layers + 1], of kept_rows; the last has only x */
-    grpo_array *kept_list, *kept_arrays;                      /* those; host and B               */
-    int num_kept_arrays;
+    grpo_array *stored_list, *stored_arrays;                  /* those; host and B               */
+    int num_stored_arrays;
+    size_t row_bytes[GRPO__STATES]; /* of a layer's arrays, in the order of grpo__states_of()    */
     grpo__layer_state once;         /* [R] of the layer at hand, where nothing is kept           */
     grpo__gradients d;
     void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward redoes them      */
@@ -1687,7 +1693,7 @@ static void grpo__weights_changed(grpo *g, int model) {
     struct grpo__machinery *w = g->machinery;
     const grpo__model *m = &w->models[model];
     int i, j, k, frozen = w->shape.rank > 0;
-    if (model == GRPO_POLICY) w->kept_valid = 0;
+    if (model == GRPO_POLICY) w->stored_valid = 0;
     for (i = 0; i < g->config.model.num_hidden_layers; i++) {
         const grpo__layer *l = &m->layers[i];
         const grpo__linear *const all[] = { &l->qkv, &l->out, &l->gate_up, &l->down };
@@ -1705,49 +1711,24 @@ static void grpo__weights_changed(grpo *g, int model) {
     if (m->value.rows) w->backend->prepare(w->context, &m->value_column);
 }
 
-/* ---- the rows of a pass are described by integers, built on the host and sent in one piece */
+/* ---- a pass: some rows through the model. The integers that describe it are built on the host,
+ * one array after the other, and sent in one piece; the head rows are those that predict tokens. */
+enum { GRPO__SCORE,                 /* stores nothing                                            */
+       GRPO__SAMPLE,                /* stores K and V, for the tokens to come                    */
+       GRPO__STORE };               /* stores K, V and what backward needs                       */
+
 typedef struct grpo__pass {
-    grpo_rows rows;                 /* B                                                         */
-    grpo_targets targets;           /* B; its rows are the head's                                */
-    const int *head_rows;           /* B [targets.num_rows] the rows that go through the head    */
+    int *tokens, *positions, *slots, *groups;                 /* on the host, as in grpo_rows    */
+    grpo_segment *segments;
+    int *head_rows, *target_offsets, *targets, *set_rows;     /* and grpo_targets                */
+    int *stored_rows;               /* where sampling stored each row's activations              */
     int num_targets;
-    const int *target_offsets;      /* host copy of targets.offsets                              */
-    int what;                       /* GRPO__SCORE ...: what is kept of it                       */
-    int first_kept;                 /* GRPO__KEEP: where its rows go among the kept ones         */
-    const int *kept;                /* B [num_rows] kept rows of a pass already computed, or NULL */
+    int what;                       /* GRPO__SCORE, GRPO__SAMPLE, GRPO__STORE                    */
+    int recalled;                   /* 1: its rows are computed already, stored by sampling      */
+    int first_stored;               /* GRPO__STORE: the first row's place among the stored ones  */
+    grpo_rows rows;                 /* B                                                         */
+    grpo_targets heads;             /* B                                                         */
 } grpo__pass;
-
-enum { GRPO__SCORE,                 /* nothing                                                   */
-       GRPO__SAMPLE,                /* K and V in the cache, for the tokens to come              */
-       GRPO__KEEP };                /* K, V and what backward needs                              */
-
-/* The arrays of a layer that backward needs, with their rows' bytes; how many. */
-static int grpo__layer_arrays(const grpo *g, const grpo__layer_state *a, grpo_array list[7]) {
-    const grpo__shape *s = &g->machinery->shape;
-    size_t size = g->machinery->backend->element_size;
-    size_t heads = (size_t)g->machinery->heads.num_heads;
-    const grpo_array all[7] = {
-        { (char *)a->x, (size_t)s->H * size }, { (char *)a->q, (size_t)s->Q * size },
-        { (char *)a->y, (size_t)s->Q * size }, { (char *)a->mid, (size_t)s->H * size },
-        { (char *)a->gate_up, 2 * (size_t)s->F * size },
-        { (char *)(void *)a->lse, heads * sizeof(float) },
-        { (char *)a->qkv, (size_t)s->QKV * size } };
-    memcpy(list, all, sizeof all);
-    return g->config.model.qk_norm ? 7 : 6;
-}
-
-/* Those of all layers, and what leaves the last one: for rows that the backend moves by itself. */
-static void grpo__list_kept_arrays(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    int i, layers = g->config.model.num_hidden_layers;
-    for (i = 0; i < layers; i++)
-        w->num_kept_arrays += grpo__layer_arrays(g, &w->layers[i],
-                                                 w->kept_list + w->num_kept_arrays);
-    w->kept_list[w->num_kept_arrays] = w->kept_list[0];       /* as wide as the first            */
-    w->kept_list[w->num_kept_arrays++].at = (char *)w->layers[layers].x;
-    w->backend->upload(w->context, w->kept_arrays, w->kept_list,
-                       (size_t)w->num_kept_arrays * sizeof *w->kept_list);
-}
 
 static int *grpo__index(grpo *g, int count) {
     int *at = g->machinery->index_host + g->machinery->index_used;
@@ -1755,14 +1736,82 @@ static int *grpo__index(grpo *g, int count) {
     return at;
 }
 
-static int *grpo__on_device(const grpo *g, const int *host) {
-    return g->machinery->index + (host - g->machinery->index_host);
+static int *grpo__on_device(const grpo *g, const void *host) {
+    return g->machinery->index + ((const int *)host - g->machinery->index_host);
 }
 
-static void grpo__send_index(grpo *g) {
+/* Room for a pass of at most so many rows, segments, groups and targets. */
+static grpo__pass grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
+    grpo__pass p;
+    memset(&p, 0, sizeof p);
+    g->machinery->index_used = 0;
+    p.tokens = grpo__index(g, rows);
+    p.positions = grpo__index(g, rows);
+    p.slots = grpo__index(g, rows);
+    p.segments = (grpo_segment *)(void *)grpo__index(g, segments * 6);
+    p.groups = grpo__index(g, groups + 1);
+    p.head_rows = grpo__index(g, rows);
+    p.set_rows = grpo__index(g, rows);
+    p.stored_rows = grpo__index(g, rows);
+    p.target_offsets = grpo__index(g, rows + 1);
+    p.targets = grpo__index(g, targets);
+    p.target_offsets[0] = p.groups[0] = 0;
+    return p;
+}
+
+/* count consecutive tokens of one sequence, from its own position start on. */
+static void grpo__add_segment(grpo__pass *p, const int *tokens, int count, int prefix,
+                              int prefix_length, int own, int start) {
+    grpo_segment *s = &p->segments[p->rows.num_segments++];
+    int i, r = p->rows.num_rows;
+    s->row = r; s->num_rows = count;
+    s->prefix = prefix; s->prefix_length = prefix_length;
+    s->own = own; s->start = start;
+    for (i = 0; i < count; i++, r++) {
+        p->tokens[r] = tokens[i];
+        p->positions[r] = prefix_length + start + i;
+        p->slots[r] = own + start + i;
+    }
+    p->rows.num_rows = r;
+}
+
+/* The segments since the last group are a group. */
+static void grpo__add_group_end(grpo__pass *p) {
+    p->groups[++p->rows.num_groups] = p->rows.num_segments;
+}
+
+/* A row goes through the head; its targets are added next. */
+static void grpo__add_head_row(grpo__pass *p, int row, int set_row) {
+    p->set_rows[p->heads.num_rows] = set_row;
+    p->head_rows[p->heads.num_rows++] = row;
+    p->target_offsets[p->heads.num_rows] = p->num_targets;
+}
+
+/* Token `index` of the batch is predicted by the newest head row. */
+static void grpo__add_target(grpo *g, grpo__pass *p, int token, int index) {
+    p->targets[p->num_targets] = token;
+    g->machinery->map[p->num_targets++] = index;
+    p->target_offsets[p->heads.num_rows] = p->num_targets;
+}
+
+/* To the backend. */
+static void grpo__send_pass(grpo *g, grpo__pass *p, const grpo_sampling *sampling,
+                            const uint32_t *sets, int what) {
     struct grpo__machinery *w = g->machinery;
-    w->backend->upload(w->context, w->index, w->index_host,
-                       (size_t)w->index_used * sizeof(int));
+    w->backend->upload(w->context, w->index, w->index_host, (size_t)w->index_used * sizeof(int));
+    p->what = what;
+    p->rows.num_slots = w->max_slots;
+    p->rows.max_keys = w->max_length;
+    p->rows.tokens = grpo__on_device(g, p->tokens);
+    p->rows.positions = grpo__on_device(g, p->positions);
+    p->rows.slots = grpo__on_device(g, p->slots);
+    p->rows.segments = (grpo_segment *)(void *)grpo__on_device(g, p->segments);
+    p->rows.groups = grpo__on_device(g, p->groups);
+    p->heads.offsets = grpo__on_device(g, p->target_offsets);
+    p->heads.tokens = grpo__on_device(g, p->targets);
+    p->heads.kept = sets;
+    p->heads.kept_rows = grpo__on_device(g, p->set_rows);
+    p->heads.temperature = sampling->temperature;
 }
 
 /* Element i of an array in backend memory. */
@@ -1770,25 +1819,28 @@ static void *grpo__element(const grpo *g, void *array, size_t i) {
     return (char *)array + i * g->machinery->backend->element_size;
 }
 
-/* Layer's activations from a row on. */
+/* The arrays of a layer that backward needs; how many there are. Their rows have w->row_bytes. */
+static int grpo__states_of(const grpo_config *c, grpo__layer_state *a,
+                           void **at[GRPO__STATES]) {
+    at[0] = &a->x; at[1] = &a->q; at[2] = &a->y; at[3] = &a->mid; at[4] = &a->gate_up;
+    at[5] = &a->lse; at[6] = &a->qkv;                         /* qkv: only if q and k are normed */
+    return c->model.qk_norm ? 7 : 6;
+}
+
+/* A layer's activations from a row on. */
 static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *layer, int row) {
-    const grpo__shape *n = &g->machinery->shape;
     grpo__layer_state a = *layer;
-    a.x = grpo__element(g, a.x, grpo__size(row, n->H));
-    a.q = grpo__element(g, a.q, grpo__size(row, n->Q));
-    a.y = grpo__element(g, a.y, grpo__size(row, n->Q));
-    a.mid = grpo__element(g, a.mid, grpo__size(row, n->H));
-    a.gate_up = grpo__element(g, a.gate_up, grpo__size(row, 2 * n->F));
-    a.lse += grpo__size(row, g->machinery->heads.num_heads);
-    if (g->config.model.qk_norm) a.qkv = grpo__element(g, a.qkv, grpo__size(row, n->QKV));
+    void **at[GRPO__STATES];
+    int i, n = grpo__states_of(&g->config, &a, at);
+    for (i = 0; i < n; i++) *at[i] = (char *)*at[i] + (size_t)row * g->machinery->row_bytes[i];
     return a;
 }
 
 /* The residual stream [R, H] that enters a layer; after the last layer, that leaves it. */
 static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
     const struct grpo__machinery *m = g->machinery;
-    if (pass->what != GRPO__KEEP) return m->once.x;
-    return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_kept, m->shape.H));
+    if (pass->what != GRPO__STORE) return m->once.x;
+    return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_stored, m->shape.H));
 }
 
 /* y = x W^T + bias + residual; then for each adapter y += (x A^T) B^T, in its columns of y. */
@@ -1826,7 +1878,7 @@ static void grpo__linear_backward(grpo *g, const grpo__linear *l, const grpo__li
     }
 }
 
-/* x [R, H] of this layer -> x of the next. If nothing is kept, both are the same memory. */
+/* x [R, H] of this layer -> x of the next. If nothing is stored, both are the same memory. */
 static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
                                 const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
@@ -1836,12 +1888,12 @@ static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
     void *next = grpo__stream(g, pass, layer + 1), *c = m->context;
     float eps = g->config.model.rms_norm_eps;
     int n = pass->rows.num_rows, H = m->shape.H;
-    if (pass->what == GRPO__KEEP) a = grpo__from_row(g, &m->layers[layer], pass->first_kept);
+    if (pass->what == GRPO__STORE) a = grpo__from_row(g, &m->layers[layer], pass->first_stored);
     if (pass->what != GRPO__SCORE) { a.k = m->layers[layer].k; a.v = m->layers[layer].v; }
     b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l->norm1, n, H, eps);
     grpo__linear_forward(g, &l->qkv, a.qkv, m->norm, l->bias, NULL, n);
     b->rotate(c, a.q, a.k, a.v, a.qkv, m->turns, l->q_gain, l->k_gain, eps, &pass->rows, &m->heads);
-    b->attention(c, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
+    b->attention(c, a.y, (float *)a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
     grpo__linear_forward(g, &l->out, a.mid, a.y, NULL, a.x, n);
     b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, l->norm2, n, H, eps);
     grpo__linear_forward(g, &l->gate_up, a.gate_up, m->norm, NULL, NULL, n);
@@ -1852,17 +1904,15 @@ static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
 /* A layer's activations, rows in the order of the pass. */
 static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    const grpo__layer_state *from = &m->layers[layer];
-    grpo__layer_state to = m->once;
-    grpo_array x[7], y[7];
-    int i, count;
-    if (!pass->kept) return *from;
-    to.k = from->k; to.v = from->v;
-    count = grpo__layer_arrays(g, from, x);
-    grpo__layer_arrays(g, &to, y);
-    for (i = 0; i < count; i++)
-        b->gather(m->context, y[i].at, x[i].at, pass->kept, pass->rows.num_rows, x[i].row);
+    grpo__layer_state from = m->layers[layer], to = m->once;
+    void **x[GRPO__STATES], **y[GRPO__STATES];
+    int i, n = grpo__states_of(&g->config, &from, x);
+    if (!pass->recalled) return from;
+    to.k = from.k; to.v = from.v;
+    grpo__states_of(&g->config, &to, y);
+    for (i = 0; i < n; i++)
+        m->backend->gather(m->context, *y[i], *x[i], grpo__on_device(g, pass->stored_rows),
+                           pass->rows.num_rows, m->row_bytes[i]);
     return to;
 }
 
@@ -1887,7 +1937,8 @@ static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     b->rmsnorm_backward(c, m->dx, dl->norm2, d.norm, a.mid, m->rstd, NULL, l->norm2, n, s->H);
     /* mid = x + y out^T */
     grpo__linear_backward(g, &l->out, &dl->out, d.y, NULL, m->dx, a.y, n);
-    b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
+    b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, (const float *)a.lse, a.q, a.k, a.v,
+                          &pass->rows, &m->heads);
     b->rotate_backward(c, d.qkv, dl->q_gain, dl->k_gain, d.q, d.k, d.v, a.qkv, m->turns, l->q_gain,
                        l->k_gain, eps, &pass->rows, &m->heads);
     b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l->norm1, n, s->H, eps);
@@ -1899,8 +1950,9 @@ static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
 static void grpo__final_norm(grpo *g, const grpo__model *model, const grpo__pass *pass,
                              const void *x, void *hidden) {
     const struct grpo__machinery *m = g->machinery;
-    m->backend->rmsnorm(m->context, hidden, m->rstd, x, pass->head_rows, model->norm,
-                        pass->targets.num_rows, m->shape.H, g->config.model.rms_norm_eps);
+    m->backend->rmsnorm(m->context, hidden, m->rstd, x, grpo__on_device(g, pass->head_rows),
+                        model->norm, pass->heads.num_rows, m->shape.H,
+                        g->config.model.rms_norm_eps);
 }
 
 /* Tokens -> hidden */
@@ -1918,8 +1970,8 @@ static void grpo__body_forward(grpo *g, const grpo__model *model, const grpo__pa
 static void grpo__recall_hidden(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     m->backend->gather(m->context, m->once.x, m->layers[g->config.model.num_hidden_layers].x,
-                       pass->kept, pass->rows.num_rows,
-                       (size_t)m->shape.H * m->backend->element_size);
+                       grpo__on_device(g, pass->stored_rows), pass->rows.num_rows,
+                       m->row_bytes[0]);
     grpo__final_norm(g, &m->models[GRPO_POLICY], pass, m->once.x, m->hidden);
 }
 
@@ -1930,8 +1982,9 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
     int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
     b->zero(m->context, m->dx, grpo__size(n, m->shape.H) * b->element_size);
     b->rmsnorm_backward(m->context, m->dx, m->gradients.norm, m->dhidden,
-                        pass->kept ? m->once.x : m->layers[layers].x, m->rstd, pass->head_rows,
-                        m->models[GRPO_POLICY].norm, pass->targets.num_rows, m->shape.H);
+                        pass->recalled ? m->once.x : m->layers[layers].x, m->rstd,
+                        grpo__on_device(g, pass->head_rows), m->models[GRPO_POLICY].norm,
+                        pass->heads.num_rows, m->shape.H);
     for (layer = layers; layer-- > 0; ) grpo__layer_backward(g, layer, pass);
     if (m->gradients.embedding)
         b->embed_backward(m->context, m->dembed ? m->dembed : m->gradients.embedding, m->dx,
@@ -1950,11 +2003,11 @@ static int grpo__next_block(const grpo *g, const grpo__pass *pass, grpo__block_o
     const struct grpo__machinery *m = g->machinery;
     size_t at;
     k->first += k->n;
-    k->n = grpo__min(m->head_rows, pass->targets.num_rows - k->first);
+    k->n = grpo__min(m->head_rows, pass->heads.num_rows - k->first);
     at = grpo__size(k->first, m->shape.H);
     k->hidden = grpo__element(g, m->hidden, at);
     k->dhidden = grpo__element(g, m->dhidden, at);
-    k->targets = pass->targets;
+    k->targets = pass->heads;
     k->targets.num_rows = k->n;
     k->targets.offsets += k->first;
     k->targets.kept_rows += k->first;
@@ -2383,7 +2436,7 @@ static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompt
     grpo_batch *b = &g->batch;
     int i, code;
     g->machinery->stage = GRPO__EMPTY;
-    g->machinery->kept_used = g->machinery->kept_valid = 0;
+    g->machinery->stored_used = g->machinery->stored_valid = 0;
     b->sampling_logprobs = NULL;
     if (!grpo__has_lm_head(&g->config.model))
         return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
@@ -2410,7 +2463,7 @@ typedef struct grpo__draw {         /* what the random numbers are for          
     grpo_sampling sampling;
     uint32_t *kept;                 /* B where the filtered sets go; NULL if nothing filters     */
     int remember;                   /* 1: kept is the batch's, 0: scratch                        */
-    int what;                       /* GRPO__SAMPLE or GRPO__KEEP                                */
+    int what;                       /* GRPO__SAMPLE or GRPO__STORE                                */
 } grpo__draw;
 
 static int grpo__prompt_length(const grpo_batch *b, int prompt) {
@@ -2423,91 +2476,6 @@ static int grpo__own_slot(const grpo *g, int sequence) {
     int p = sequence / b->group_size;
     return g->machinery->slots[p] + grpo__prompt_length(b, p)
          + sequence % b->group_size * g->config.max_completion_length;
-}
-
-typedef struct grpo__builder {      /* the integers of a pass while it is built, on the host     */
-    int *tokens, *positions, *slots, *groups;
-    grpo_segment *segments;
-    int *head_rows, *target_offsets, *targets, *kept_rows, *kept;
-    int num_rows, num_segments, num_groups, num_head_rows, num_targets;
-    int recalled;                   /* 1: the rows are among those that sampling kept            */
-} grpo__builder;
-
-static grpo__builder grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
-    grpo__builder b;
-    memset(&b, 0, sizeof b);
-    g->machinery->index_used = 0;
-    b.tokens = grpo__index(g, rows);
-    b.positions = grpo__index(g, rows);
-    b.slots = grpo__index(g, rows);
-    b.segments = (grpo_segment *)(void *)grpo__index(g, segments * 6);
-    b.groups = grpo__index(g, groups + 1);
-    b.head_rows = grpo__index(g, rows);
-    b.kept_rows = grpo__index(g, rows);
-    b.kept = grpo__index(g, rows);
-    b.target_offsets = grpo__index(g, rows + 1);
-    b.targets = grpo__index(g, targets);
-    b.target_offsets[0] = 0;
-    b.groups[0] = 0;
-    return b;
-}
-
-/* count consecutive tokens of one sequence, from its own position start on. */
-static void grpo__add_segment(grpo__builder *b, const int *tokens, int count, int prefix,
-                              int prefix_length, int own, int start) {
-    grpo_segment *s = &b->segments[b->num_segments++];
-    int i;
-    s->row = b->num_rows; s->num_rows = count;
-    s->prefix = prefix; s->prefix_length = prefix_length;
-    s->own = own; s->start = start;
-    for (i = 0; i < count; i++) {
-        b->tokens[b->num_rows] = tokens[i];
-        b->positions[b->num_rows] = prefix_length + start + i;
-        b->slots[b->num_rows++] = own + start + i;
-    }
-}
-
-/* The newest row, or the one given, goes through the head; its targets are added next. */
-static void grpo__add_head_row(grpo__builder *b, int row, int kept_row) {
-    b->kept_rows[b->num_head_rows] = kept_row;
-    b->head_rows[b->num_head_rows++] = row;
-    b->target_offsets[b->num_head_rows] = b->num_targets;
-}
-
-static void grpo__add_target(grpo *g, grpo__builder *b, int token, int index) {
-    b->targets[b->num_targets] = token;
-    g->machinery->map[b->num_targets++] = index;
-    b->target_offsets[b->num_head_rows] = b->num_targets;
-}
-
-static grpo__pass grpo__end_pass(grpo *g, const grpo__builder *b, const grpo_sampling *sampling,
-                                 const uint32_t *kept, int what) {
-    grpo__pass p;
-    grpo__send_index(g);
-    memset(&p, 0, sizeof p);
-    p.rows.num_rows = b->num_rows;
-    p.rows.num_segments = b->num_segments;
-    p.rows.num_slots = g->machinery->max_slots;
-    p.rows.num_groups = b->num_groups;
-    p.rows.tokens = grpo__on_device(g, b->tokens);
-    p.rows.positions = grpo__on_device(g, b->positions);
-    p.rows.slots = grpo__on_device(g, b->slots);
-    p.rows.segments = (const grpo_segment *)(const void *)
-                      grpo__on_device(g, (const int *)(const void *)b->segments);
-    p.rows.groups = grpo__on_device(g, b->groups);
-    p.rows.max_keys = g->machinery->max_length;
-    p.head_rows = grpo__on_device(g, b->head_rows);
-    p.targets.num_rows = b->num_head_rows;
-    p.targets.offsets = grpo__on_device(g, b->target_offsets);
-    p.targets.tokens = grpo__on_device(g, b->targets);
-    p.targets.kept = kept;
-    p.targets.kept_rows = grpo__on_device(g, b->kept_rows);
-    p.targets.temperature = sampling->temperature;
-    p.target_offsets = b->target_offsets;
-    p.num_targets = b->num_targets;
-    p.what = what;
-    if (b->recalled) p.kept = grpo__on_device(g, b->kept);
-    return p;
 }
 
 static int grpo__is_eos(const grpo *g, int token) {
@@ -2546,7 +2514,7 @@ static int grpo__record(grpo *g, int sequence, int token, float logprob, float e
 static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int turns) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
-    int n = pass->num_targets, rows = pass->targets.num_rows, turn, r, i, code;
+    int n = pass->num_targets, rows = pass->heads.num_rows, turn, r, i, code;
     size_t all = grpo__size(turns, n), skip = grpo__size(first, n);
     float *logprobs = w->exchange, *entropies = w->exchange + all;
     b->download(w->context, w->exchange_tokens, w->drawn + skip, all * sizeof(int));
@@ -2563,131 +2531,90 @@ static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int tur
     return code;
 }
 
-/* What is done again and again: one token for every target of a pass. */
-typedef struct grpo__drawing {
-    grpo *g;
-    const grpo__draw *how;
-    const grpo__pass *pass;
-    const grpo_turn *turn;          /* NULL: there is no next one                                */
-    int kept;                       /* rows kept before                                          */
-} grpo__drawing;
-
-static void grpo__draw_once(void *user) {
-    const grpo__drawing *d = (const grpo__drawing *)user;
-    struct grpo__machinery *w = d->g->machinery;
-    const grpo_backend *b = w->backend;
-    const grpo__model *policy = &w->models[GRPO_POLICY];
-    grpo__block_of_rows k = grpo__no_block;
-    grpo__body_forward(d->g, policy, d->pass, w->hidden);
-    while (grpo__next_block(d->g, d->pass, &k))
-        b->sample(w->context, w->drawn, w->logprobs, w->entropies + k.first, d->how->kept,
-                  w->logits, k.hidden, &policy->head, w->uniforms, &d->how->sampling, &k.targets);
-    if (d->turn && d->how->what == GRPO__KEEP && w->staged)
-        b->keep(w->context, w->kept_arrays, w->num_kept_arrays, w->staged, d->kept,
-                d->turn->num_rows, d->turn->turn);
-    if (d->turn) b->next(w->context, d->turn);
-}
-
-/* A token for every target, so many times. */
-static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass, const grpo_turn *turn,
-                             int turns) {
+/* Random numbers for so many tokens of each target. */
+static void grpo__send_uniforms(grpo *g, const grpo__draw *d, const grpo__pass *pass, int ticks) {
     struct grpo__machinery *w = g->machinery;
-    const grpo_backend *b = w->backend;
-    grpo__drawing drawing = { NULL, NULL, NULL, NULL, 0 };
     int i, n = pass->num_targets, G = g->batch.group_size;
-    drawing.g = g; drawing.how = d; drawing.pass = pass; drawing.turn = turn;
-    drawing.kept = w->kept_used;
-    for (i = 0; i < turns * n; i++) {
+    for (i = 0; i < ticks * n; i++) {
         int sequence = w->map[i % n];
         w->exchange[i] = grpo_uniform(d->seed, d->step,
                                       w->keys[sequence / G] + grpo__mix(d->attempt),
                                       (uint64_t)(sequence % G),
                                       (uint64_t)(w->lengths[sequence] + i / n));
     }
-    b->upload(w->context, w->uniforms, w->exchange, grpo__size(turns, n) * sizeof(float));
-    pass->first_kept = turn && w->staged ? w->staged : w->kept_used;
-    b->repeat(w->context, grpo__draw_once, &drawing, turns);
-    if (d->what == GRPO__KEEP) w->kept_used += turns * pass->rows.num_rows;
-    return grpo__fetch_drawn(g, pass, turn != NULL, turns);
+    w->backend->upload(w->context, w->uniforms, w->exchange,
+                       grpo__size(ticks, n) * sizeof(float));
+}
+
+/* Rows -> logits of the head rows -> a token for every target. */
+static void grpo__sample_pass(grpo *g, const grpo__draw *d, const grpo__pass *pass) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo__model *policy = &w->models[GRPO_POLICY];
+    grpo__block_of_rows k = grpo__no_block;
+    grpo__body_forward(g, policy, pass, w->hidden);
+    while (grpo__next_block(g, pass, &k))
+        w->backend->sample(w->context, w->drawn, w->logprobs, w->entropies + k.first, d->kept,
+                           w->logits, k.hidden, &policy->head, w->uniforms, &d->sampling,
+                           &k.targets);
+}
+
+static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass) {
+    struct grpo__machinery *w = g->machinery;
+    grpo__send_pass(g, pass, &d->sampling, d->kept, d->what);
+    grpo__send_uniforms(g, d, pass, 1);
+    pass->first_stored = w->stored_used;
+    grpo__sample_pass(g, d, pass);
+    if (d->what == GRPO__STORE) w->stored_used += pass->rows.num_rows;
+    return grpo__fetch_drawn(g, pass, 0, 1);
 }
 
 /* Prompts [first, *end): their rows, and the first token of each of their completions. Takes as
  * many prompts as fit in one pass and sets *end accordingly. */
 static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
     const grpo_batch *b = &g->batch;
-    int p, c, rows = 0, last = first, L = g->config.max_completion_length;
-    grpo__builder build;
+    int p, c, rows = 0, last = first, G = b->group_size;
     grpo__pass pass;
     while (last < *end && rows + grpo__prompt_length(b, last) <= g->machinery->max_rows)
         rows += grpo__prompt_length(b, last++);
-    build = grpo__begin_pass(g, rows, last - first, last - first, (last - first) * b->group_size);
+    pass = grpo__begin_pass(g, rows, last - first, last - first, (last - first) * G);
     for (p = first; p < last; p++) {
-        g->machinery->prompt_rows[p] = g->machinery->kept_used + build.num_rows;
-        grpo__add_segment(&build, b->prompt_tokens + b->prompt_offsets[p],
+        g->machinery->prompt_rows[p] = g->machinery->stored_used + pass.rows.num_rows;
+        grpo__add_segment(&pass, b->prompt_tokens + b->prompt_offsets[p],
                           grpo__prompt_length(b, p), 0, 0, g->machinery->slots[p], 0);
-        build.groups[++build.num_groups] = build.num_segments;
-        grpo__add_head_row(&build, build.num_rows - 1,
-                           d->remember ? p * b->group_size * L : build.num_head_rows);
-        for (c = 0; c < b->group_size; c++) {
-            g->machinery->lengths[p * b->group_size + c] = 0;
-            grpo__add_target(g, &build, 0, p * b->group_size + c);
+        grpo__add_group_end(&pass);
+        grpo__add_head_row(&pass, pass.rows.num_rows - 1, d->remember
+                           ? p * G * g->config.max_completion_length : pass.heads.num_rows);
+        for (c = p * G; c < (p + 1) * G; c++) {
+            g->machinery->lengths[c] = 0;
+            grpo__add_target(g, &pass, 0, c);
         }
     }
     *end = last;
-    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
-    return grpo__draw_tokens(g, d, &pass, NULL, 1);
+    return grpo__draw_tokens(g, d, &pass);
 }
 
-/* From one token to the next on the backend: the integers of a pass, which it moves on itself. */
-static grpo_turn grpo__begin_turns(grpo *g, const grpo__builder *b, const grpo__draw *d) {
-    const struct grpo__machinery *w = g->machinery;
-    const grpo_config *c = &g->config;
-    int n = b->num_rows, *turn = grpo__index(g, 1), *done = grpo__index(g, n), *eos;
-    grpo_turn t;
-    eos = grpo__index(g, c->num_eos + 1);
-    memset(done, 0, (size_t)n * sizeof *done);
-    *turn = 0;
-    memcpy(eos, c->eos_token_ids, (size_t)c->num_eos * sizeof *eos);
-    eos[c->num_eos] = c->eos_token_id;
-    t.num_rows = n; t.num_eos = c->num_eos + 1;
-    t.turn = grpo__on_device(g, turn);
-    t.tokens = grpo__on_device(g, b->tokens);
-    t.positions = grpo__on_device(g, b->positions);
-    t.slots = grpo__on_device(g, b->slots);
-    t.segments = (grpo_segment *)(void *)grpo__on_device(g, (const int *)(void *)b->segments);
-    t.done = grpo__on_device(g, done);
-    t.eos = grpo__on_device(g, eos);
-    t.kept_rows = grpo__on_device(g, b->kept_rows); t.kept_step = d->remember;
-    t.uniforms = w->uniforms;
-    t.drawn = w->drawn; t.logprobs = w->logprobs; t.entropies = w->entropies;
-    return t;
-}
-
-/* More tokens for every active sequence. All are equally long: they began together. */
+/* The next token of every active sequence, or as many as the backend draws by itself. All are
+ * equally long: they began together. */
 static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     int i, j, L = g->config.max_completion_length;
-    int turns = grpo__min(w->backend->turns_at_once, L - w->lengths[w->active[0]]);
-    grpo__builder build = grpo__begin_pass(g, num_active, num_active, num_active, num_active);
-    grpo__pass pass;
-    grpo_turn turn;
+    int ticks = grpo__min(w->backend->turns_at_once, L - w->lengths[w->active[0]]);
+    grpo__pass pass = grpo__begin_pass(g, num_active, num_active, num_active, num_active);
     for (i = 0; i < num_active; i++) {
         int sequence = w->active[i], p = sequence / b->group_size, t = w->lengths[sequence];
-        grpo__add_segment(&build, w->drawn_tokens + grpo__size(sequence, L) + t - 1, 1, w->slots[p],
+        grpo__add_segment(&pass, w->drawn_tokens + grpo__size(sequence, L) + t - 1, 1, w->slots[p],
                           grpo__prompt_length(b, p), grpo__own_slot(g, sequence), t - 1);
-        if (i == 0 || p != w->active[i - 1] / b->group_size) build.num_groups++;
-        build.groups[build.num_groups] = build.num_segments;
-        for (j = 0; j < turns; j++)
+        if (i + 1 == num_active || p != w->active[i + 1] / b->group_size)
+            grpo__add_group_end(&pass);
+        for (j = 0; j < ticks; j++)
             w->token_rows[grpo__size(sequence, L) + (size_t)(t - 1 + j)]
-                = w->kept_used + j * num_active + i;
-        grpo__add_head_row(&build, i, d->remember ? sequence * L + t : i);
-        grpo__add_target(g, &build, 0, sequence);
+                = w->stored_used + j * num_active + i;
+        grpo__add_head_row(&pass, i, d->remember ? sequence * L + t : i);
+        grpo__add_target(g, &pass, 0, sequence);
     }
-    turn = grpo__begin_turns(g, &build, d);
-    pass = grpo__end_pass(g, &build, &d->sampling, d->kept, d->what);
-    pass.rows.done = turn.done;
-    return grpo__draw_tokens(g, d, &pass, &turn, turns);
+    return w->backend->turns_at_once > 1 ? grpo__draw_ticks(g, d, &pass, ticks)
+                                         : grpo__draw_tokens(g, d, &pass);
 }
 
 /* Those of sequences [first, end) that have neither ended nor reached the limit. */
@@ -2809,7 +2736,7 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     if (!code) code = grpo__how_to_draw(g, &d, &g->config.sampling, 1);
     if (code) return code;
     d.step = (uint64_t)g->state.step;
-    if (g->machinery->keeps_batch) d.what = GRPO__KEEP;
+    if (g->machinery->stores_batch) d.what = GRPO__STORE;
     if (num_prompts > g->config.num_prompts)
         return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
                           num_prompts, g->config.num_prompts);
@@ -2817,7 +2744,7 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     if (!code) code = grpo__sample(g, &d, 0, num_prompts);
     if (!code) code = grpo__finish_batch(g);
     if (code) return code;
-    g->machinery->kept_valid = g->machinery->keeps_batch;
+    g->machinery->stored_valid = g->machinery->stores_batch;
     return grpo__count_batch(g);
 }
 
@@ -2834,48 +2761,48 @@ static int grpo__rows_of_group(const grpo_batch *b, int p, int scores) {
 }
 
 /* The same for a reward model, which looks at the last row of each completion, and at it alone. */
-static void grpo__add_scored_group(grpo *g, grpo__builder *build, int p) {
+static void grpo__add_scored_group(grpo *g, grpo__pass *pass, int p) {
     const grpo_batch *b = &g->batch;
-    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i;
-    grpo__add_segment(build, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
+    int P = grpo__prompt_length(b, p), prefix = pass->rows.num_rows, i;
+    grpo__add_segment(pass, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
     for (i = p * b->group_size; i < (p + 1) * b->group_size; i++) {
-        grpo__add_segment(build, b->tokens + b->offsets[i], b->offsets[i + 1] - b->offsets[i],
-                          prefix, P, build->num_rows, 0);
-        grpo__add_head_row(build, build->num_rows - 1, 0);
-        grpo__add_target(g, build, 0, i);
+        grpo__add_segment(pass, b->tokens + b->offsets[i], b->offsets[i + 1] - b->offsets[i],
+                          prefix, P, pass->rows.num_rows, 0);
+        grpo__add_head_row(pass, pass->rows.num_rows - 1, 0);
+        grpo__add_target(g, pass, 0, i);
     }
-    build->groups[++build->num_groups] = build->num_segments;
+    grpo__add_group_end(pass);
 }
 
-static void grpo__add_group(grpo *g, grpo__builder *build, int p) {
+static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
-    int P = grpo__prompt_length(b, p), prefix = build->num_rows, i, t, L;
+    int P = grpo__prompt_length(b, p), prefix = pass->rows.num_rows, i, t;
     int first = p * b->group_size, last = first + b->group_size;
-    L = g->config.max_completion_length;
-    for (t = 0; t < P; t++) build->kept[prefix + t] = w->prompt_rows[p] + t;
-    if (build->recalled) prefix = w->slots[p];
-    grpo__add_segment(build, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
-    grpo__add_head_row(build, build->num_rows - 1, first * L);
+    int L = g->config.max_completion_length;
+    for (t = 0; t < P; t++) pass->stored_rows[prefix + t] = w->prompt_rows[p] + t;
+    if (pass->recalled) prefix = w->slots[p];
+    grpo__add_segment(pass, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
+    grpo__add_head_row(pass, pass->rows.num_rows - 1, first * L);
     for (i = first; i < last; i++)
-        grpo__add_target(g, build, b->tokens[b->offsets[i]], b->offsets[i]);
+        grpo__add_target(g, pass, b->tokens[b->offsets[i]], b->offsets[i]);
     for (i = first; i < last; i++) {
-        int from = b->offsets[i], rows = b->offsets[i + 1] - from - 1, row = build->num_rows;
+        int from = b->offsets[i], rows = b->offsets[i + 1] - from - 1, row = pass->rows.num_rows;
         if (rows == 0) continue;
-        grpo__add_segment(build, b->tokens + from, rows, prefix, P,
-                          build->recalled ? grpo__own_slot(g, i) : row, 0);
+        grpo__add_segment(pass, b->tokens + from, rows, prefix, P,
+                          pass->recalled ? grpo__own_slot(g, i) : row, 0);
         for (t = 0; t < rows; t++) {
-            build->kept[row + t] = w->token_rows[grpo__size(i, L) + (size_t)t];
-            grpo__add_head_row(build, row + t, i * L + t + 1);
-            grpo__add_target(g, build, b->tokens[from + t + 1], from + t + 1);
+            pass->stored_rows[row + t] = w->token_rows[grpo__size(i, L) + (size_t)t];
+            grpo__add_head_row(pass, row + t, i * L + t + 1);
+            grpo__add_target(g, pass, b->tokens[from + t + 1], from + t + 1);
         }
     }
-    build->groups[++build->num_groups] = build->num_segments;
+    grpo__add_group_end(pass);
 }
 
 /* How the rows of a batch are to be gone over. */
 typedef struct grpo__way {
-    int what;                       /* GRPO__SCORE or GRPO__KEEP                                 */
+    int what;                       /* GRPO__SCORE or GRPO__STORE                                 */
     int recall;                     /* 1: sampling kept the rows, backward may recall them       */
     int scores;                     /* 1: of a reward model                                      */
     const unsigned char *skip;      /* [prompts] those to leave out, or NULL                     */
@@ -2891,29 +2818,30 @@ static grpo__way grpo__way_of(int what, int recall) {
 static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, const grpo__way *way) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
-    grpo__builder build;
+    grpo__pass pass;
     int p, rows = 0, last;
     for (last = first; last < end; last++) {
         int n = way->skip && way->skip[last] ? 0 : grpo__rows_of_group(b, last, way->scores);
         if (rows + n > w->max_rows) break;
         rows += n;
     }
-    build = grpo__begin_pass(g, rows, (last - first) * (b->group_size + 1), last - first,
-                             rows + (last - first) * b->group_size);
-    build.recalled = way->recall;
+    pass = grpo__begin_pass(g, rows, (last - first) * (b->group_size + 1), last - first,
+                            rows + (last - first) * b->group_size);
+    pass.recalled = way->recall;
     for (p = first; p < last; p++) {
         if (way->skip && way->skip[p]) continue;
-        if (way->scores) grpo__add_scored_group(g, &build, p);
-        else grpo__add_group(g, &build, p);
+        if (way->scores) grpo__add_scored_group(g, &pass, p);
+        else grpo__add_group(g, &pass, p);
     }
     *next = last;
-    return grpo__end_pass(g, &build, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL,
-                          way->what);
+    grpo__send_pass(g, &pass, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL,
+                    way->what);
+    return pass;
 }
 
-/* Hidden states of a pass under a model: recalled if sampling kept them. */
+/* Hidden states of a pass under a model: recalled if sampling stored them. */
 static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
-    if (pass->kept) grpo__recall_hidden(g, pass);
+    if (pass->recalled) grpo__recall_hidden(g, pass);
     else grpo__body_forward(g, &g->machinery->models[model], pass, g->machinery->hidden);
 }
 
@@ -2929,8 +2857,8 @@ static void grpo__pass_reference(grpo *g, const grpo__pass *pass) {
 static void grpo__spread(grpo *g, const grpo__pass *pass, const float *from, float *to) {
     int r, i;
     g->machinery->backend->download(g->machinery->context, g->machinery->exchange, from,
-                                    (size_t)pass->targets.num_rows * sizeof(float));
-    for (r = 0; r < pass->targets.num_rows; r++)
+                                    (size_t)pass->heads.num_rows * sizeof(float));
+    for (r = 0; r < pass->heads.num_rows; r++)
         for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
             to[g->machinery->map[i]] = g->machinery->exchange[r];
 }
@@ -2939,11 +2867,11 @@ static void grpo__spread(grpo *g, const grpo__pass *pass, const float *from, flo
 static void grpo__gather_up(grpo *g, const grpo__pass *pass, const float *from, float *to) {
     float *sums = g->machinery->exchange;
     int r, i;
-    for (r = 0; r < pass->targets.num_rows; r++)
+    for (r = 0; r < pass->heads.num_rows; r++)
         for (sums[r] = 0, i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
             sums[r] += from[g->machinery->map[i]];
     g->machinery->backend->upload(g->machinery->context, to, sums,
-                                  (size_t)pass->targets.num_rows * sizeof(float));
+                                  (size_t)pass->heads.num_rows * sizeof(float));
 }
 
 static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
@@ -2972,7 +2900,7 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
 static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_token *d) {
     struct grpo__machinery *w = g->machinery;
     int i;
-    if (pass->kept) grpo__recall_hidden(g, pass);
+    if (pass->recalled) grpo__recall_hidden(g, pass);
     if (d->entropies) grpo__gather_up(g, pass, d->entropies, w->dentropies);
     if (d->kl) grpo__gather_up(g, pass, d->kl, w->dkl);
     if (grpo__has_lm_head(&g->config.model)) {
@@ -3033,7 +2961,7 @@ int grpo_forward(grpo *g, int model, const grpo_per_token *to) {
 
 int grpo_backward(grpo *g, const grpo_per_token *gradient) {
     int p, next, code = grpo__enter(g, "grpo_backward", grpo__wanted(gradient), GRPO__ROLLED);
-    grpo__way way = grpo__way_of(GRPO__KEEP, code ? 0 : g->machinery->kept_valid);
+    grpo__way way = grpo__way_of(GRPO__STORE, code ? 0 : g->machinery->stored_valid);
     if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, gradient);
     if (code) return code;
     for (p = 0; p < g->batch.num_prompts && !code; p = next) {
@@ -3519,7 +3447,7 @@ static int grpo__resample(grpo *g) {
         if (code || !count) break;
         for (p = 0; p < b->num_prompts && !code; p++)
             if (g->machinery->equal[p]) {
-                g->machinery->kept_valid = 0;                 /* its K and V are overwritten     */
+                g->machinery->stored_valid = 0;               /* its K and V are overwritten     */
                 code = grpo__sample(g, &d, p, p + 1);
                 b->resampled[p]++;
             }
@@ -3534,7 +3462,7 @@ static int grpo__resample(grpo *g) {
 /* Exact KL of every token of the batch, under the weights that drew it. */
 static int grpo__measure_kl(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    grpo__way way = grpo__way_of(w->kept_valid ? GRPO__KEEP : GRPO__SCORE, w->kept_valid);
+    grpo__way way = grpo__way_of(w->stored_valid ? GRPO__STORE : GRPO__SCORE, w->stored_valid);
     grpo_per_token to = { NULL, NULL, NULL, NULL };
     to.logprobs = w->new_logprobs; to.kl = g->batch.kl;
     return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
@@ -4136,7 +4064,7 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
     int G = b->group_size, from = b->offsets[p * G], to, bad, code = GRPO_OK;
     int exact = w->new_kl && o->kl == GRPO_KL_FULL && o->beta > 0 && !o->kl_in_reward;
     int values = g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE;
-    grpo__way way = grpo__way_of(GRPO__KEEP, w->kept_valid);
+    grpo__way way = grpo__way_of(GRPO__STORE, w->stored_valid);
     grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
     grpo_sequences s = grpo__now(g);
     grpo__pass pass;
@@ -5081,7 +5009,7 @@ static int grpo__critic_gradient(grpo *critic, const grpo *g, int first, int end
                                  grpo__sums *sums) {
     struct grpo__machinery *w = critic->machinery;
     const grpo_batch *b = &critic->batch;
-    grpo__way way = grpo__way_of(GRPO__KEEP, 0);
+    grpo__way way = grpo__way_of(GRPO__STORE, 0);
     grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
     int p, next, code = GRPO_OK, G = b->group_size;
     now.values = w->new_values; d.values = w->new_dvalues;
@@ -5172,7 +5100,7 @@ static int grpo__place_pairs(grpo *g, const grpo_preference *pairs, int num_pair
 /* The gradient of the pairs that the batch holds, in micro-batches; their loss and order. */
 static int grpo__preference_gradient(grpo *g, double *loss, double *accuracy) {
     struct grpo__machinery *w = g->machinery;
-    grpo__way way = grpo__way_of(GRPO__KEEP, 0);
+    grpo__way way = grpo__way_of(GRPO__STORE, 0);
     grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
     int p, next, i, n, pairs = g->batch.num_prompts, code = GRPO_OK;
     way.scores = 1;
@@ -5257,6 +5185,78 @@ int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *u
         if (!code) code = grpo__score_batch(g, rewards + i);
     }
     return code;
+}
+
+/* ---------------------------------------------------------------------------------- >>ticks --
+ * A backend that goes from one token to the next by itself: the host looks in only now and then. It
+ * computes each tick in the same staging rows, and stores them elsewhere. */
+typedef struct grpo__ticking {
+    grpo *g;
+    const grpo__draw *how;
+    const grpo__pass *pass;
+    grpo_turn tick;
+    int stored;                     /* rows stored before                                        */
+} grpo__ticking;
+
+/* One tick: work that repeat() plays again and again. */
+static void grpo__tick(void *user) {
+    const grpo__ticking *t = (const grpo__ticking *)user;
+    struct grpo__machinery *w = t->g->machinery;
+    grpo__sample_pass(t->g, t->how, t->pass);
+    if (t->how->what == GRPO__STORE)
+        w->backend->keep(w->context, w->stored_arrays, w->num_stored_arrays, w->staged, t->stored,
+                         t->tick.num_rows, t->tick.turn);
+    w->backend->next(w->context, &t->tick);
+}
+
+/* The arrays of stored activations, for the backend to copy by itself. */
+static void grpo__list_stored_arrays(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    int i, k, n, layers = g->config.model.num_hidden_layers;
+    void **at[GRPO__STATES];
+    for (i = 0; i <= layers; i++) {
+        n = grpo__states_of(&g->config, &w->layers[i], at);
+        for (k = 0; k < (i < layers ? n : 1); k++) {          /* x alone leaves the last layer   */
+            grpo_array *a = &w->stored_list[w->num_stored_arrays++];
+            a->at = (char *)*at[k];
+            a->row = w->row_bytes[k];
+        }
+    }
+    w->backend->upload(w->context, w->stored_arrays, w->stored_list,
+                       (size_t)w->num_stored_arrays * sizeof *w->stored_list);
+}
+
+/* So many more tokens for each target of a pass of one row a sequence. */
+static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int ticks) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_config *c = &g->config;
+    int n = pass->rows.num_rows, *tick = grpo__index(g, 1), *done = grpo__index(g, n);
+    int *eos = grpo__index(g, c->num_eos + 1);
+    grpo__ticking t;
+    memset(&t, 0, sizeof t);
+    memset(done, 0, (size_t)n * sizeof *done);
+    *tick = 0;
+    memcpy(eos, c->eos_token_ids, (size_t)c->num_eos * sizeof *eos);
+    eos[c->num_eos] = c->eos_token_id;
+    t.g = g; t.how = d; t.pass = pass; t.stored = w->stored_used;
+    t.tick.num_rows = n; t.tick.num_eos = c->num_eos + 1;
+    t.tick.turn = grpo__on_device(g, tick);
+    t.tick.tokens = grpo__on_device(g, pass->tokens);
+    t.tick.positions = grpo__on_device(g, pass->positions);
+    t.tick.slots = grpo__on_device(g, pass->slots);
+    t.tick.segments = (grpo_segment *)(void *)grpo__on_device(g, pass->segments);
+    t.tick.done = grpo__on_device(g, done);
+    t.tick.eos = grpo__on_device(g, eos);
+    t.tick.kept_rows = grpo__on_device(g, pass->set_rows); t.tick.kept_step = d->remember;
+    t.tick.uniforms = w->uniforms;
+    t.tick.drawn = w->drawn; t.tick.logprobs = w->logprobs; t.tick.entropies = w->entropies;
+    pass->rows.done = t.tick.done;
+    pass->first_stored = w->staged;
+    grpo__send_pass(g, pass, &d->sampling, d->kept, d->what);
+    grpo__send_uniforms(g, d, pass, ticks);
+    w->backend->repeat(w->context, grpo__tick, &t, ticks);
+    if (d->what == GRPO__STORE) w->stored_used += ticks * n;
+    return grpo__fetch_drawn(g, pass, 1, ticks);
 }
 
 /* ---------------------------------------------------------------------------------- >>words --
@@ -6002,6 +6002,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     int64_t new_rows = L - 1 + c->model.num_labels;           /* a score has a row at the end    */
     int vocab = grpo__has_lm_head(&c->model) ? c->model.vocab_size : 1;
     int64_t rows, slots, head;
+    int i;
     if (L > 1 << 24 || P > 1 << 24 || G > 1 << 20 || c->num_prompts > 1 << 20
         || (double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
@@ -6014,16 +6015,22 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     if (head < 64) head = 64;
     w->max_rows = (int)rows;
     w->max_slots = (int)((slots + 31) / 32 * 32);
-    w->keeps_batch = keep && together == c->num_prompts;
-    w->kept_rows = w->keeps_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
-    w->staged = w->keeps_batch && w->backend->turns_at_once > 1 ? w->kept_rows : 0;
-    if (w->staged) w->kept_rows += (int)(together * G);
-    if (w->kept_rows < w->max_rows) w->kept_rows = w->max_rows;
+    w->stores_batch = keep && together == c->num_prompts;
+    w->stored_rows = w->stores_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
+    w->staged = w->stores_batch && w->backend->turns_at_once > 1 ? w->stored_rows : 0;
+    if (w->staged) w->stored_rows += (int)(together * G);
+    if (w->stored_rows < w->max_rows) w->stored_rows = w->max_rows;
     w->max_sequences = (int)(c->num_prompts * G);
     w->max_length = (int)(P + L);
     w->head_rows = (int)(head < rows ? head : rows);
     w->words = grpo__blocks(c->model.vocab_size, 32);
     w->shape = grpo__shape_of(c);
+    for (i = 0; i < GRPO__STATES; i++) {                      /* as in grpo__states_of()         */
+        const int widths[GRPO__STATES] = { w->shape.H, w->shape.Q, w->shape.Q, w->shape.H,
+                                           2 * w->shape.F, 0, w->shape.QKV };
+        w->row_bytes[i] = grpo__multiply((size_t)widths[i], w->backend->element_size);
+    }
+    w->row_bytes[5] = (size_t)c->model.num_attention_heads * sizeof(float);
     w->heads.num_heads = c->model.num_attention_heads;
     w->heads.num_kv_heads = c->model.num_key_value_heads;
     w->heads.head_dim = c->model.head_dim;
@@ -6053,15 +6060,10 @@ static void *grpo__take_elements(const struct grpo__machinery *w, grpo__arena *a
  * there is a norm to differentiate. */
 static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machinery *w,
                                 grpo__arena *a, size_t rows, grpo__layer_state *s) {
-    const grpo__shape *n = &w->shape;
-    s->x = grpo__take_elements(w, a, rows, n->H);
-    if (s != &w->once)
-        s->qkv = c->model.qk_norm ? grpo__take_elements(w, a, rows, n->QKV) : w->once.qkv;
-    s->q = grpo__take_elements(w, a, rows, n->Q);
-    s->y = grpo__take_elements(w, a, rows, n->Q);
-    s->mid = grpo__take_elements(w, a, rows, n->H);
-    s->gate_up = grpo__take_elements(w, a, rows, 2 * n->F);
-    s->lse = grpo__take_floats(a, grpo__multiply(rows, (size_t)w->heads.num_heads));
+    void **at[GRPO__STATES];
+    int i, n = grpo__states_of(c, s, at);
+    for (i = 0; i < n; i++) *at[i] = grpo__take(a, rows, w->row_bytes[i]);
+    if (n < GRPO__STATES) s->qkv = w->once.qkv;
 }
 
 static void grpo__lay_out_gradients(struct grpo__machinery *w, grpo__arena *a) {
@@ -6092,13 +6094,13 @@ static int grpo__has_steps(const grpo_config *c) {
 
 static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machinery *w,
                                       grpo__arena *a) {
-    size_t R = (size_t)w->max_rows, K = (size_t)w->kept_rows, drawn = grpo__max_drawn(w);
+    size_t R = (size_t)w->max_rows, K = (size_t)w->stored_rows, drawn = grpo__max_drawn(w);
     const grpo__shape *n = &w->shape;
     grpo__layer_state unused;
     int layer, layers = c->model.num_hidden_layers;
     grpo__lay_out_gradients(w, a);
-    w->once.qkv = grpo__take_elements(w, a, R, n->QKV);
     grpo__lay_out_layer(c, w, a, R, &w->once);
+    if (!c->model.qk_norm) w->once.qkv = grpo__take_elements(w, a, R, n->QKV);
     w->once.k = w->d.k;             /* forward and backward are never at work together           */
     w->once.v = w->d.v;
     for (layer = 0; layer < layers; layer++)
@@ -6126,7 +6128,7 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
     w->uniforms = grpo__take_floats(a, drawn);
     w->drawn = grpo__take_ints(a, drawn);
     w->index = grpo__take_ints(a, (size_t)w->index_size);
-    w->kept_arrays = (grpo_array *)grpo__take(a, 7 * (size_t)layers + 1, sizeof(grpo_array));
+    w->stored_arrays = (grpo_array *)grpo__take(a, 7 * (size_t)layers + 1, sizeof(grpo_array));
     w->turns = grpo__take_floats(a, grpo__size(w->max_length, c->model.head_dim));
     w->kept_scratch = (uint32_t *)grpo__take(a, R, grpo__size(w->words, 4));
     w->kept = NULL;
@@ -6213,7 +6215,7 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
         (i < 2 ? &w->models[i] : &w->gradients)->layers
             = (grpo__layer *)grpo__take(a, layers, sizeof(grpo__layer));
     w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
-    w->kept_list = (grpo_array *)grpo__take(a, 7 * layers + 1, sizeof(grpo_array));
+    w->stored_list = (grpo_array *)grpo__take(a, 7 * layers + 1, sizeof(grpo_array));
     w->index_host = grpo__take_ints(a, (size_t)w->index_size);
     w->map = grpo__take_ints(a, targets);
     w->exchange = grpo__take_floats(a, grpo__multiply(2, grpo__max_drawn(w)));
@@ -6282,7 +6284,7 @@ static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *mem
     while ((code = grpo__limits(c, w, micro, together, keep)) == GRPO_OK) {
         grpo__measure_memory(c, w, memory, device);
         if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
-        if (w->keeps_batch) keep = 0;
+        if (w->stores_batch) keep = 0;
         else if (micro > 1) micro /= 2;
         else if (together > 1) together /= 2;
         else return grpo__fail_config(c, GRPO_NO_MEMORY, "%.3f MB are needed at least, memory_"
@@ -6428,7 +6430,7 @@ static int grpo__start(grpo *g) {
     g->num_parameters = w->shape.total;
     g->num_trained = w->shape.trained;
     grpo__initialize_turns(g);
-    if (w->staged) grpo__list_kept_arrays(g);
+    if (w->staged) grpo__list_stored_arrays(g);
     grpo__begin(g);
     return grpo__device_check(g);
 }

@@ -208,7 +208,7 @@ static void test_idle(void) {
         if (!g) return;
         CHECK(!grpo_rollout(g, prompts, PROMPTS) && !grpo_score(g) && !grpo_advantage(g), "%s",
               grpo_error(g));
-        CHECK(g->machinery->kept_valid == kept, "kept %d", kept);
+        CHECK(g->machinery->stored_valid == kept, "kept %d", kept);
         gradient = (float *)calloc(g->num_parameters, sizeof(float));
         CHECK(!grpo__accumulate(g, &g->config.objective, 0, PROMPTS, &sums), "%s",
               grpo_error(g));
