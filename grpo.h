@@ -4050,6 +4050,7 @@ typedef struct grpo__sums {
     grpo__normalizer n;
     grpo_loss_stats loss;
     double value, value_clips;      /* of a value model                                          */
+    double norm;                    /* of the gradient                                           */
 } grpo__sums;
 
 static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
@@ -4112,40 +4113,90 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
     return code;
 }
 
-/* ---- metrics */
-static void grpo__add_loss_stats(grpo_metrics *m, const grpo_loss_stats *s) {
-    int kind;
-    m->loss += s->loss;
-    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++)
-        m->kl_estimates[kind] += s->kl_estimates[kind];
-    m->sampling_difference_mean += s->sampling_difference_mean;
-    m->importance_mean += s->importance_mean;
-    if (!m->num_updates || s->importance_min < m->importance_min)
-        m->importance_min = s->importance_min;
-    if (s->importance_max > m->importance_max) m->importance_max = s->importance_max;
-    if (s->sampling_difference_max > m->sampling_difference_max)
-        m->sampling_difference_max = s->sampling_difference_max;
-    m->policy_loss += s->policy_loss;
-    m->kl += s->kl;
-    m->entropy += s->entropy;
-    m->clip_ratio_low_mean += s->clip_low_mean;
-    m->clip_ratio_high_mean += s->clip_high_mean;
-    m->clip_ratio_region_mean += s->clip_region_mean;
-    m->clip_ratio_low_min += s->clip_low_min;
-    m->clip_ratio_high_max += s->clip_high_max;
-    m->ratio_mean += s->ratio_mean;
-    if (s->ratio_max > m->ratio_max) m->ratio_max = s->ratio_max;
+/* ---- metrics
+ * One row each, in the order of the JSON: TRL's name (veRL's under critic/; kl/k1 to entropy_coef,
+ * and what follows the critic's, are ours), how it comes about, where it is, and where an update's
+ * share is. */
+enum { GRPO__ONCE, GRPO__WHOLE,     /* measured once, a double or an int                         */
+       GRPO__MEAN, GRPO__LEAST, GRPO__MOST };                 /* over the updates                */
+typedef struct grpo__metric { const char *name; int how; size_t at, share; } grpo__metric;
+#define GRPO__BATCH(name, how, field) { name, GRPO__##how, offsetof(grpo_metrics, field), 0 }
+#define GRPO__UPDATES(name, how, field, share) \
+    { name, GRPO__##how, offsetof(grpo_metrics, field), offsetof(grpo__sums, share) }
+static const grpo__metric grpo__metrics[] = {
+    GRPO__UPDATES("loss", MEAN, loss, loss.loss),
+    GRPO__UPDATES("policy_loss", MEAN, policy_loss, loss.policy_loss),
+    GRPO__UPDATES("grad_norm", MEAN, grad_norm, norm),
+    GRPO__BATCH("learning_rate", ONCE, learning_rate),
+    GRPO__BATCH("step_time", ONCE, step_time),
+    GRPO__BATCH("reward", ONCE, reward),
+    GRPO__BATCH("reward_std", ONCE, reward_std),
+    GRPO__BATCH("frac_reward_zero_std", ONCE, frac_reward_zero_std),
+    GRPO__UPDATES("entropy", MEAN, entropy, loss.entropy),
+    GRPO__UPDATES("kl", MEAN, kl, loss.kl),
+    GRPO__UPDATES("clip_ratio/low_mean", MEAN, clip_ratio_low_mean, loss.clip_low_mean),
+    GRPO__UPDATES("clip_ratio/high_mean", MEAN, clip_ratio_high_mean, loss.clip_high_mean),
+    GRPO__UPDATES("clip_ratio/region_mean", MEAN, clip_ratio_region_mean, loss.clip_region_mean),
+    GRPO__UPDATES("clip_ratio/low_min", MEAN, clip_ratio_low_min, loss.clip_low_min),
+    GRPO__UPDATES("clip_ratio/high_max", MEAN, clip_ratio_high_max, loss.clip_high_max),
+    GRPO__BATCH("completions/mean_length", ONCE, completions_mean_length),
+    GRPO__BATCH("completions/min_length", ONCE, completions_min_length),
+    GRPO__BATCH("completions/max_length", ONCE, completions_max_length),
+    GRPO__BATCH("completions/mean_terminated_length", ONCE, completions_mean_terminated_length),
+    GRPO__BATCH("completions/min_terminated_length", ONCE, completions_min_terminated_length),
+    GRPO__BATCH("completions/max_terminated_length", ONCE, completions_max_terminated_length),
+    GRPO__BATCH("completions/clipped_ratio", ONCE, completions_clipped_ratio),
+    GRPO__UPDATES("kl/k1", MEAN, kl_estimates[GRPO_KL_K1], loss.kl_estimates[GRPO_KL_K1]),
+    GRPO__UPDATES("kl/k2", MEAN, kl_estimates[GRPO_KL_K2], loss.kl_estimates[GRPO_KL_K2]),
+    GRPO__UPDATES("kl/k3", MEAN, kl_estimates[GRPO_KL_K3], loss.kl_estimates[GRPO_KL_K3]),
+    GRPO__UPDATES("kl/abs", MEAN, kl_estimates[GRPO_KL_ABS], loss.kl_estimates[GRPO_KL_ABS]),
+    GRPO__BATCH("beta", ONCE, beta),
+    GRPO__BATCH("entropy_coef", ONCE, entropy_coef),
+    GRPO__UPDATES("sampling/sampling_logp_difference/mean", MEAN, sampling_difference_mean,
+                  loss.sampling_difference_mean),
+    GRPO__UPDATES("sampling/sampling_logp_difference/max", MOST, sampling_difference_max,
+                  loss.sampling_difference_max),
+    GRPO__UPDATES("sampling/importance_sampling_ratio/min", LEAST, importance_min,
+                  loss.importance_min),
+    GRPO__UPDATES("sampling/importance_sampling_ratio/mean", MEAN, importance_mean,
+                  loss.importance_mean),
+    GRPO__UPDATES("sampling/importance_sampling_ratio/max", MOST, importance_max,
+                  loss.importance_max),
+    GRPO__UPDATES("critic/vf_loss", MEAN, vf_loss, value),
+    GRPO__UPDATES("critic/vf_clipfrac", MEAN, vf_clipfrac, value_clips),
+    GRPO__BATCH("critic/vf_explained_var", ONCE, vf_explained_var),
+    GRPO__UPDATES("ratio/mean", MEAN, ratio_mean, loss.ratio_mean),
+    GRPO__UPDATES("ratio/max", MOST, ratio_max, loss.ratio_max),
+    GRPO__BATCH("num_left_out", WHOLE, num_left_out),
+    GRPO__BATCH("num_resampled", WHOLE, num_resampled),
+    GRPO__BATCH("num_idle", WHOLE, num_idle),
+    GRPO__BATCH("num_updates", WHOLE, num_updates),
+    GRPO__BATCH("skipped", WHOLE, skipped)
+};
+#undef GRPO__BATCH
+#undef GRPO__UPDATES
+enum { GRPO__METRICS = (int)(sizeof grpo__metrics / sizeof *grpo__metrics) };
+
+/* An update's share in the step's metrics; means are sums until grpo__average_updates(). */
+static void grpo__add_update(grpo_metrics *m, const grpo__sums *s) {
+    const grpo__metric *k = grpo__metrics;
+    for (; k < grpo__metrics + GRPO__METRICS; k++) {
+        double *all, one;
+        if (k->how < GRPO__MEAN) continue;
+        all = (double *)(void *)((char *)m + k->at);
+        one = *(const double *)(const void *)((const char *)s + k->share);
+        if (k->how == GRPO__MEAN) *all += one;
+        else if (k->how == GRPO__MOST ? one > *all : !m->num_updates || one < *all) *all = one;
+    }
     m->num_updates++;
 }
 
+/* Sums over updates -> means. */
 static void grpo__average_updates(grpo_metrics *m) {
-    double n = m->num_updates ? m->num_updates : 1;
-    int kind;
-    for (kind = 0; kind < GRPO_KL_ESTIMATORS; kind++) m->kl_estimates[kind] /= n;
-    m->sampling_difference_mean /= n; m->importance_mean /= n; m->vf_loss /= n; m->vf_clipfrac /= n;
-    m->loss /= n; m->policy_loss /= n; m->kl /= n; m->entropy /= n; m->grad_norm /= n;
-    m->clip_ratio_low_mean /= n; m->clip_ratio_high_mean /= n; m->clip_ratio_region_mean /= n;
-    m->clip_ratio_low_min /= n; m->clip_ratio_high_max /= n; m->ratio_mean /= n;
+    const grpo__metric *k = grpo__metrics;
+    for (; k < grpo__metrics + GRPO__METRICS; k++)
+        if (k->how == GRPO__MEAN)
+            *(double *)(void *)((char *)m + k->at) /= grpo__max(m->num_updates, 1);
 }
 
 static void grpo__measure_lengths(const grpo *g, grpo_metrics *m) {
@@ -4219,21 +4270,19 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     const grpo_config *c = &g->config;
     const grpo_batch *b = &g->batch;
     grpo__sums sums;
-    double norm = 0;
     int code, G = b->group_size, p;
     m->learning_rate = (double)(c->learning_rate
         * grpo_schedule(c->lr_scheduler_type, g->state.optimizer_step, c->warmup_steps,
                 c->max_steps));
     if (!grpo__counted(b->mask, b->offsets[first * G], b->offsets[end * G])) return GRPO_OK;
     code = grpo__accumulate(g, &c->objective, first, end, &sums);
-    if (!code) code = grpo_optimize(g, (float)m->learning_rate, &norm);
+    if (!code) code = grpo_optimize(g, (float)m->learning_rate, &sums.norm);
     if (!code && c->objective.advantage == GRPO_ADVANTAGE_GAE)
         code = grpo__update_critic(g, first, end, m, &sums);
     if (code) { m->skipped = 1; return code; }
     g->state.optimizer_step++;
     for (p = first; p < end; p++) m->num_idle += g->machinery->idle[p];
-    m->grad_norm += norm;
-    grpo__add_loss_stats(m, &sums.loss);
+    grpo__add_update(m, &sums);
     return GRPO_OK;
 }
 
@@ -5042,8 +5091,6 @@ static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grp
         else grpo__clear_gradient(critic);
         if (code) return grpo__fail(g, code, "critic: %s", grpo_error(critic));
     }
-    m->vf_loss += sums->value;
-    m->vf_clipfrac += sums->value_clips;
     m->vf_explained_var = grpo__explained(&g->batch);
     return code;
 }
@@ -8352,47 +8399,19 @@ static void grpo__append_escaped(grpo__text *t, const char *s, int most) {
     }
 }
 
-/* ---- metrics: one object a line. TRL's names; those under critic are veRL's; kl/k1 to beta, and
- * what follows the critic's, are ours */
-static int grpo__metrics_text(const grpo_metrics *m, char *text, size_t capacity) {
-    const struct { const char *name; double value; } table[] = {
-        { "loss", m->loss }, { "policy_loss", m->policy_loss }, { "grad_norm", m->grad_norm },
-        { "learning_rate", m->learning_rate }, { "step_time", m->step_time },
-        { "reward", m->reward }, { "reward_std", m->reward_std },
-        { "frac_reward_zero_std", m->frac_reward_zero_std }, { "entropy", m->entropy },
-        { "kl", m->kl }, { "clip_ratio/low_mean", m->clip_ratio_low_mean },
-        { "clip_ratio/high_mean", m->clip_ratio_high_mean },
-        { "clip_ratio/region_mean", m->clip_ratio_region_mean },
-        { "clip_ratio/low_min", m->clip_ratio_low_min },
-        { "clip_ratio/high_max", m->clip_ratio_high_max },
-        { "completions/mean_length", m->completions_mean_length },
-        { "completions/min_length", m->completions_min_length },
-        { "completions/max_length", m->completions_max_length },
-        { "completions/mean_terminated_length", m->completions_mean_terminated_length },
-        { "completions/min_terminated_length", m->completions_min_terminated_length },
-        { "completions/max_terminated_length", m->completions_max_terminated_length },
-        { "completions/clipped_ratio", m->completions_clipped_ratio },
-        { "kl/k1", m->kl_estimates[GRPO_KL_K1] }, { "kl/k2", m->kl_estimates[GRPO_KL_K2] },
-        { "kl/k3", m->kl_estimates[GRPO_KL_K3] }, { "kl/abs", m->kl_estimates[GRPO_KL_ABS] },
-        { "beta", m->beta }, { "entropy_coef", m->entropy_coef },
-        { "sampling/sampling_logp_difference/mean", m->sampling_difference_mean },
-        { "sampling/sampling_logp_difference/max", m->sampling_difference_max },
-        { "sampling/importance_sampling_ratio/min", m->importance_min },
-        { "sampling/importance_sampling_ratio/mean", m->importance_mean },
-        { "sampling/importance_sampling_ratio/max", m->importance_max },
-        { "critic/vf_loss", m->vf_loss }, { "critic/vf_clipfrac", m->vf_clipfrac },
-        { "critic/vf_explained_var", m->vf_explained_var },
-        { "ratio/mean", m->ratio_mean }, { "ratio/max", m->ratio_max },
-        { "num_left_out", m->num_left_out + 0.0 }, { "num_resampled", m->num_resampled + 0.0 },
-        { "num_idle", m->num_idle + 0.0 }, { "num_updates", m->num_updates + 0.0 },
-        { "skipped", m->skipped + 0.0 } };
+/* ---- metrics: one object a line */
+int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
+    const grpo__metric *k = grpo__metrics;
     grpo__text t = { text, capacity, 0 };
     int i;
+    if (!m || (!text && capacity)) return GRPO_BAD_INPUT;
     grpo__append(&t, "{\"step\":%d,\"num_tokens\":", m->step);
     grpo__append_number(&t, m->num_tokens, 17, 0);            /* a count: all its digits         */
-    for (i = 0; i < (int)(sizeof table / sizeof *table); i++) {
-        grpo__append(&t, ",\"%s\":", table[i].name);
-        grpo__append_number(&t, table[i].value, 9, 0);
+    for (; k < grpo__metrics + GRPO__METRICS; k++) {
+        const void *at = (const char *)m + k->at;
+        grpo__append(&t, ",\"%s\":", k->name);
+        grpo__append_number(&t, k->how == GRPO__WHOLE ? *(const int *)at : *(const double *)at, 9,
+                            0);
     }
     for (i = 0; i / 2 < grpo__min(m->num_rewards, GRPO_MAX_REWARDS); i++) {
         grpo__append(&t, ",\"rewards/");
@@ -8402,10 +8421,6 @@ static int grpo__metrics_text(const grpo_metrics *m, char *text, size_t capacity
     }
     grpo__append(&t, "}");
     return (int)t.length;
-}
-
-int grpo_metrics_json(const grpo_metrics *m, char *text, size_t capacity) {
-    return m && (text || !capacity) ? grpo__metrics_text(m, text, capacity) : GRPO_BAD_INPUT;
 }
 
 static int grpo__append_metrics(grpo *g, const grpo_metrics *m) {
