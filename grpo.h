@@ -17,7 +17,8 @@
  *        >>tools >>text >>model >>sampling >>rollout >>passes
  *        >>reward >>advantage >>score >>loss >>optimize >>step
  *   IV   THE MACHINE ROOM
- *        >>more >>ppo >>words >>life >>threads >>matmul >>layers >>files >>selftest
+ *        >>more >>ppo >>ticks >>words >>life >>softmax >>threads >>matmul >>layers >>files
+ *        >>selftest
  *   V    LICENCE
  *
  *   In a hurry: chapter I, then >>advantage, >>loss, and grpo_step() at the end of >>step.
@@ -1237,14 +1238,21 @@ extern "C" {
 #endif
 
 /* What the algorithm asks of part IV. */
+struct grpo__softmax;
+struct grpo__draw;
+struct grpo__pass;
 enum { GRPO__PATH = 1024 };          /* bytes of a file's name                                    */
 enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
 static int grpo__enter(const grpo *object, const char *what, int arguments, int stage);
 static int grpo__check(grpo_config *c);
 static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
-struct grpo__draw;
-struct grpo__pass;
 static int grpo__draw_ticks(grpo *g, const struct grpo__draw *d, struct grpo__pass *p, int ticks);
+static void grpo__find_sums(struct grpo__softmax *s);
+static void grpo__softmax_backward(float *logits, const struct grpo__softmax *s, float total,
+                                   float dentropy, float entropy);
+static void grpo__walk(const struct grpo__softmax *s, float uniform, int *token);
+static void grpo__keep_most(const struct grpo__softmax *s, uint32_t *kept, int by_mass,
+                            double goal);
 
 /* ============================================================================================
  *
@@ -1356,10 +1364,6 @@ static float grpo__normal(uint64_t seed, uint64_t index) {
 }
 
 static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
-
-GRPO__INLINE float grpo__add_eight(const float *s) {
-    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-}
 
 /* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
  * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. From -88 down
@@ -2112,78 +2116,19 @@ static int grpo__is_kept(const uint32_t *kept, int token) {
 
 static void grpo__drop(uint32_t *kept, int token) { kept[token >> 5] &= ~(1u << (token & 31)); }
 
-enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
-
 typedef struct grpo__softmax {
     const float *z;                 /* [vocab]                                                   */
     int vocab;
     const uint32_t *kept;           /* K, one bit each; NULL: all                                */
     float top, inverse;             /* max_K z, 1 / T                                            */
     double partition, weighted;     /* S = sum_K e^x, and sum_K e^x x                            */
-} grpo__softmax;
+} grpo__softmax;                    /* grpo__find_sums() fills in top and the sums               */
 
 static float grpo__scaled(const grpo__softmax *s, int v) { return (s->z[v] - s->top) * s->inverse; }
-
-/* The 16 logits from v on; -inf where not kept or past the end. */
-GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
-    const float least = (float)-HUGE_VAL;
-    uint32_t bits = s->kept ? s->kept[v >> 5] >> (v & 31) : 0xffffu;
-    int j, left = s->vocab - v;
-    if (left < GRPO__LANE) {
-        for (j = 0; j < GRPO__LANE; j++) z[j] = j < left && (bits >> j & 1u) ? s->z[v + j] : least;
-        return;
-    }
-    for (j = 0; j < GRPO__LANE; j++) z[j] = s->z[v + j];
-    if ((bits & 0xffffu) == 0xffffu) return;
-    for (j = 0; j < GRPO__LANE; j++) z[j] = bits >> j & 1u ? z[j] : least;
-}
-
-/* e[j] = e^x of the 16 tokens from v on, 0 where not kept or past the end; and x. */
-GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int v) {
-    float top = s->top, inverse = s->inverse;
-    int j;
-    grpo__load_lane(x, s, v);
-    for (j = 0; j < GRPO__LANE; j++) {
-        x[j] = (x[j] - top) * inverse;
-        e[j] = grpo__exp(x[j]);
-    }
-}
-
-/* max_K z: NaN is passed by, and found in the sum. */
-GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
-    float most[GRPO__LANE], z[GRPO__LANE];
-    int v, j;
-    for (j = 0; j < GRPO__LANE; j++) most[j] = -FLT_MAX;
-    for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        grpo__load_lane(z, s, v);
-        for (j = 0; j < GRPO__LANE; j++) most[j] = z[j] > most[j] ? z[j] : most[j];
-    }
-    for (s->top = most[0], j = 1; j < GRPO__LANE; j++) s->top = most[j] > s->top ? most[j] : s->top;
-}
-GRPO__FOR_EACH_UNIT(grpo__find_top, (grpo__softmax *s), (s))
-
-/* Both sums in one pass, in double: beside the e^0 of the largest, small e^x would be rounded off.
- * e^x x is 0 where e^x is. */
-GRPO__INLINE void grpo__find_sums_plain(grpo__softmax *s) {
-    double sums[GRPO__LANE], weighted[GRPO__LANE];
-    float e[GRPO__LANE], x[GRPO__LANE];
-    int v, j;
-    for (j = 0; j < GRPO__LANE; j++) sums[j] = weighted[j] = 0;
-    for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        grpo__exp_lane(e, x, s, v);
-        for (j = 0; j < GRPO__LANE; j++) sums[j] += (double)e[j];
-        for (j = 0; j < GRPO__LANE; j++) weighted[j] += e[j] != 0.0f ? (double)(e[j] * x[j]) : 0.0;
-    }
-    s->partition = s->weighted = 0;
-    for (j = 0; j < GRPO__LANE; j++) s->partition += sums[j];
-    for (j = 0; j < GRPO__LANE; j++) s->weighted += weighted[j];
-}
-GRPO__FOR_EACH_UNIT(grpo__find_sums, (grpo__softmax *s), (s))
 
 static grpo__softmax grpo__softmax_of(const float *z, int vocab, float temperature,
                                       const uint32_t *kept) {
     grpo__softmax s = { z, vocab, kept, 0, temperature > 0 ? 1.0f / temperature : 1.0f, 0, 0 };
-    grpo__find_top(&s);
     grpo__find_sums(&s);
     return s;
 }
@@ -2206,28 +2151,6 @@ float grpo_logprob(const float *logits, int vocab, float temperature, const uint
     if (entropy) *entropy = grpo__entropy(&s);
     return grpo__logprob(&s, token);
 }
-
-/* z_v = -(p_v / T) (total + dentropy (log p_v + H)), the part of the gradient that all tokens
- * have */
-GRPO__INLINE void grpo__softmax_backward_plain(float *logits, const grpo__softmax *s, float total,
-                                               float dentropy, float entropy) {
-    float e[GRPO__LANE], x[GRPO__LANE], share = (float)(1.0 / s->partition), inverse = s->inverse;
-    float log_partition = (float)log(s->partition);
-    int v, j;
-    for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        int n = grpo__min(GRPO__LANE, s->vocab - v);
-        grpo__exp_lane(e, x, s, v);
-        for (j = 0; j < GRPO__LANE; j++) {
-            float weight = total;
-            if (dentropy != 0) weight += dentropy * (x[j] - log_partition + entropy);
-            e[j] = e[j] != 0.0f ? -inverse * (e[j] * share) * weight : 0.0f;
-        }
-        if (n == GRPO__LANE) memcpy(logits + v, e, sizeof e);
-        else memcpy(logits + v, e, (size_t)n * sizeof *e);
-    }
-}
-GRPO__FOR_EACH_UNIT(grpo__softmax_backward, (float *logits, const grpo__softmax *s, float total,
-                    float dentropy, float entropy), (logits, s, total, dentropy, entropy))
 
 /* dlogp_i / dz_v = ([v = token_i] - p_v) / T     and     dH / dz_v = -p_v (log p_v + H) / T */
 void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *kept,
@@ -2269,32 +2192,6 @@ float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, floa
     return (float)kl;
 }
 
-/* The first token at which the sum of e^x passes uniform * S: by sixteens, then one by one. */
-GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *token) {
-    double left = (double)uniform * s->partition;
-    float e[GRPO__LANE], x[GRPO__LANE];
-    int v, j;
-    *token = 0;
-    for (v = 0; v < s->vocab; v += GRPO__LANE) {
-        float sum;
-        grpo__exp_lane(e, x, s, v);
-        sum = grpo__add_eight(e) + grpo__add_eight(e + 8);
-        if (!(sum > 0)) continue;
-        for (j = GRPO__LANE - 1; !(e[j] > 0); j--) { }
-        *token = v + j;             /* if rounding leaves a crumb, the last kept token gets it   */
-        if (left >= (double)sum) { left -= (double)sum; continue; }
-        for (j = 0; j < GRPO__LANE; j++) {
-            if (!(e[j] > 0)) continue;
-            *token = v + j;
-            left -= (double)e[j];
-            if (left < 0) return;
-        }
-        left = 0;
-    }
-}
-GRPO__FOR_EACH_UNIT(grpo__walk, (const grpo__softmax *s, float uniform, int *token),
-                    (s, uniform, token))
-
 int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *kept,
                       float uniform) {
     grpo__softmax s;
@@ -2303,66 +2200,6 @@ int grpo_sample_token(const float *logits, int vocab, float temperature, const u
     s = grpo__softmax_of(logits, vocab, temperature, kept);
     grpo__walk(&s, uniform, &token);
     return token;
-}
-
-/* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
- * reaches a goal. The logit where that happens is found without sorting: spread the candidates
- * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
- * closer at that bin alone, until only equal logits are left. */
-typedef struct grpo__cut {
-    const grpo__softmax *s;
-    int by_mass;                    /* measure: e^x, or else 1                                   */
-    float low, high;                /* the candidates' logits                                    */
-    double above;                   /* measure of what is larger than high                       */
-} grpo__cut;
-
-static double grpo__measure(const grpo__cut *c, int v) {
-    return c->by_mass ? (double)grpo__exp(grpo__scaled(c->s, v)) : 1.0;
-}
-
-/* The bin that the token falls into; -1: it is no candidate. */
-static int grpo__bin(const grpo__cut *c, int v) {
-    double z = (double)c->s->z[v], low = (double)c->low, high = (double)c->high;
-    if (!grpo__is_kept(c->s->kept, v) || !(z >= low && z <= high)) return -1;
-    return (int)(255.0 * ((z - low) / (high - low)));
-}
-
-static void grpo__narrow(grpo__cut *c, double goal) {
-    double bins[256] = { 0 };
-    float low = FLT_MAX, high = -FLT_MAX;
-    int v, b;
-    for (v = 0; v < c->s->vocab; v++)
-        if ((b = grpo__bin(c, v)) >= 0) bins[b] += grpo__measure(c, v);
-    for (b = 255; b > 0 && c->above + bins[b] < goal; b--) c->above += bins[b];
-    for (v = 0; v < c->s->vocab; v++)
-        if (grpo__bin(c, v) == b) {
-            if (c->s->z[v] < low) low = c->s->z[v];
-            if (c->s->z[v] > high) high = c->s->z[v];
-        }
-    c->low = low;
-    c->high = high;
-}
-
-/* Keep the fewest of the kept tokens, -inf aside, that are so many (or all there are), or have that
- * share of their mass; of equal logits the first ones, and always one. The whole is measured as its
- * parts are, and low is one of its logits: the goal lies in a bin that is not empty. */
-static void grpo__keep_most(const grpo__softmax *s, uint32_t *kept, int by_mass, double goal) {
-    grpo__cut c = { s, by_mass, s->top, s->top, 0 };
-    double whole = 0;
-    int v;
-    for (v = 0; v < s->vocab; v++)
-        if (grpo__is_kept(kept, v) && s->z[v] >= -FLT_MAX) {
-            whole += grpo__measure(&c, v);
-            if (s->z[v] < c.low) c.low = s->z[v];
-        }
-    goal = grpo__clamp(by_mass ? goal * whole : goal, DBL_MIN, whole);
-    while (c.low < c.high) grpo__narrow(&c, goal);
-    for (v = 0; v < s->vocab; v++) {
-        int keep = grpo__is_kept(kept, v)
-                && (s->z[v] > c.low || (s->z[v] == c.low && c.above < goal));
-        if (keep && s->z[v] == c.low) c.above += grpo__measure(&c, v);
-        if (!keep) grpo__drop(kept, v);
-    }
 }
 
 void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept) {
@@ -6523,6 +6360,179 @@ void grpo_free(grpo *g) {
     grpo__release(&c, w->host);
     grpo__release(&c, w);
     grpo__release(&c, g);
+}
+
+/* -------------------------------------------------------------------------------- >>softmax --
+ * A row of logits at a time: its sums, its gradient, the draw, the filters. */
+GRPO__INLINE float grpo__add_eight(const float *s) {
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
+
+/* The 16 logits from v on; -inf where not kept or past the end. */
+GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
+    const float least = (float)-HUGE_VAL;
+    uint32_t bits = s->kept ? s->kept[v >> 5] >> (v & 31) : 0xffffu;
+    int j, left = s->vocab - v;
+    if (left < GRPO__LANE) {
+        for (j = 0; j < GRPO__LANE; j++) z[j] = j < left && (bits >> j & 1u) ? s->z[v + j] : least;
+        return;
+    }
+    for (j = 0; j < GRPO__LANE; j++) z[j] = s->z[v + j];
+    if ((bits & 0xffffu) == 0xffffu) return;
+    for (j = 0; j < GRPO__LANE; j++) z[j] = bits >> j & 1u ? z[j] : least;
+}
+
+/* e[j] = e^x of the 16 tokens from v on, 0 where not kept or past the end; and x. */
+GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int v) {
+    float top = s->top, inverse = s->inverse;
+    int j;
+    grpo__load_lane(x, s, v);
+    for (j = 0; j < GRPO__LANE; j++) {
+        x[j] = (x[j] - top) * inverse;
+        e[j] = grpo__exp(x[j]);
+    }
+}
+
+/* max_K z: NaN is passed by, and found in the sum. */
+GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
+    float most[GRPO__LANE], z[GRPO__LANE];
+    int v, j;
+    for (j = 0; j < GRPO__LANE; j++) most[j] = -FLT_MAX;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        grpo__load_lane(z, s, v);
+        for (j = 0; j < GRPO__LANE; j++) most[j] = z[j] > most[j] ? z[j] : most[j];
+    }
+    for (s->top = most[0], j = 1; j < GRPO__LANE; j++) s->top = most[j] > s->top ? most[j] : s->top;
+}
+
+/* ... and both sums, in double: beside the e^0 of the largest, small e^x would be rounded off.
+ * e^x x is 0 where e^x is. */
+GRPO__INLINE void grpo__find_sums_plain(grpo__softmax *s) {
+    double sums[GRPO__LANE], weighted[GRPO__LANE];
+    float e[GRPO__LANE], x[GRPO__LANE];
+    int v, j;
+    grpo__find_top_plain(s);
+    for (j = 0; j < GRPO__LANE; j++) sums[j] = weighted[j] = 0;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        grpo__exp_lane(e, x, s, v);
+        for (j = 0; j < GRPO__LANE; j++) sums[j] += (double)e[j];
+        for (j = 0; j < GRPO__LANE; j++) weighted[j] += e[j] != 0.0f ? (double)(e[j] * x[j]) : 0.0;
+    }
+    s->partition = s->weighted = 0;
+    for (j = 0; j < GRPO__LANE; j++) s->partition += sums[j];
+    for (j = 0; j < GRPO__LANE; j++) s->weighted += weighted[j];
+}
+GRPO__FOR_EACH_UNIT(grpo__find_sums, (grpo__softmax *s), (s))
+
+/* z_v = -(p_v / T) (total + dentropy (log p_v + H)), the part of the gradient that all tokens
+ * have */
+GRPO__INLINE void grpo__softmax_backward_plain(float *logits, const grpo__softmax *s, float total,
+                                               float dentropy, float entropy) {
+    float e[GRPO__LANE], x[GRPO__LANE], share = (float)(1.0 / s->partition), inverse = s->inverse;
+    float log_partition = (float)log(s->partition);
+    int v, j;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        int n = grpo__min(GRPO__LANE, s->vocab - v);
+        grpo__exp_lane(e, x, s, v);
+        for (j = 0; j < GRPO__LANE; j++) {
+            float weight = total;
+            if (dentropy != 0) weight += dentropy * (x[j] - log_partition + entropy);
+            e[j] = e[j] != 0.0f ? -inverse * (e[j] * share) * weight : 0.0f;
+        }
+        if (n == GRPO__LANE) memcpy(logits + v, e, sizeof e);
+        else memcpy(logits + v, e, (size_t)n * sizeof *e);
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__softmax_backward, (float *logits, const struct grpo__softmax *s,
+                    float total, float dentropy, float entropy),
+                    (logits, s, total, dentropy, entropy))
+
+/* The first token at which the sum of e^x passes uniform * S: by sixteens, then one by one. */
+GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *token) {
+    double left = (double)uniform * s->partition;
+    float e[GRPO__LANE], x[GRPO__LANE];
+    int v, j;
+    *token = 0;
+    for (v = 0; v < s->vocab; v += GRPO__LANE) {
+        float sum;
+        grpo__exp_lane(e, x, s, v);
+        sum = grpo__add_eight(e) + grpo__add_eight(e + 8);
+        if (!(sum > 0)) continue;
+        for (j = GRPO__LANE - 1; !(e[j] > 0); j--) { }
+        *token = v + j;             /* if rounding leaves a crumb, the last kept token gets it   */
+        if (left >= (double)sum) { left -= (double)sum; continue; }
+        for (j = 0; j < GRPO__LANE; j++) {
+            if (!(e[j] > 0)) continue;
+            *token = v + j;
+            left -= (double)e[j];
+            if (left < 0) return;
+        }
+        left = 0;
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__walk, (const grpo__softmax *s, float uniform, int *token),
+                    (s, uniform, token))
+
+/* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
+ * reaches a goal. The logit where that happens is found without sorting: spread the candidates
+ * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
+ * closer at that bin alone, until only equal logits are left. */
+typedef struct grpo__cut {
+    const grpo__softmax *s;
+    int by_mass;                    /* measure: e^x, or else 1                                   */
+    float low, high;                /* the candidates' logits                                    */
+    double above;                   /* measure of what is larger than high                       */
+} grpo__cut;
+
+static double grpo__measure(const grpo__cut *c, int v) {
+    return c->by_mass ? (double)grpo__exp(grpo__scaled(c->s, v)) : 1.0;
+}
+
+/* The bin that the token falls into; -1: it is no candidate. */
+static int grpo__bin(const grpo__cut *c, int v) {
+    double z = (double)c->s->z[v], low = (double)c->low, high = (double)c->high;
+    if (!grpo__is_kept(c->s->kept, v) || !(z >= low && z <= high)) return -1;
+    return (int)(255.0 * ((z - low) / (high - low)));
+}
+
+static void grpo__narrow(grpo__cut *c, double goal) {
+    double bins[256] = { 0 };
+    float low = FLT_MAX, high = -FLT_MAX;
+    int v, b;
+    for (v = 0; v < c->s->vocab; v++)
+        if ((b = grpo__bin(c, v)) >= 0) bins[b] += grpo__measure(c, v);
+    for (b = 255; b > 0 && c->above + bins[b] < goal; b--) c->above += bins[b];
+    for (v = 0; v < c->s->vocab; v++)
+        if (grpo__bin(c, v) == b) {
+            if (c->s->z[v] < low) low = c->s->z[v];
+            if (c->s->z[v] > high) high = c->s->z[v];
+        }
+    c->low = low;
+    c->high = high;
+}
+
+/* Keep the fewest of the kept tokens, -inf aside, that are so many (or all there are), or have that
+ * share of their mass; of equal logits the first ones, and always one. The whole is measured as its
+ * parts are, and low is one of its logits: the goal lies in a bin that is not empty. */
+static void grpo__keep_most(const grpo__softmax *s, uint32_t *kept, int by_mass, double goal) {
+    grpo__cut c = { s, by_mass, s->top, s->top, 0 };
+    double whole = 0;
+    int v;
+    for (v = 0; v < s->vocab; v++)
+        if (grpo__is_kept(kept, v) && s->z[v] >= -FLT_MAX) {
+            whole += grpo__measure(&c, v);
+            if (s->z[v] < c.low) c.low = s->z[v];
+        }
+    goal = grpo__clamp(by_mass ? goal * whole : goal, DBL_MIN, whole);
+    while (c.low < c.high) grpo__narrow(&c, goal);
+    for (v = 0; v < s->vocab; v++) {
+        int keep = grpo__is_kept(kept, v)
+                && (s->z[v] > c.low || (s->z[v] == c.low && c.above < goal));
+        if (keep && s->z[v] == c.low) c.above += grpo__measure(&c, v);
+        if (!keep) grpo__drop(kept, v);
+    }
 }
 
 /* -------------------------------------------------------------------------------- >>threads --
