@@ -9077,9 +9077,11 @@ static int grpo__write_lora(grpo *g, const char *folder) {
 }
 
 /* ---- safetensors: 8 bytes n, little-endian | n bytes of JSON, name -> dtype, shape, data_offsets
- * | the numbers. A list of slots says what the files must and may hold, and where that goes. A big
- * model is cut into several, by an index: {"weight_map": {name: file}}. */
+ * | the numbers. A table of slots says what files must and may hold, and where that is in memory. A
+ * big model is cut into several, by an index: {"weight_map": {name: file}}. */
 enum { GRPO__MODEL, GRPO__STATE, GRPO__ADAPTERS };            /* what a file holds               */
+static const char *const grpo__archives[] = { "model.safetensors", "trainer_state.safetensors",
+                                              "adapter_model.safetensors" };
 enum { GRPO__F32, GRPO__BF16, GRPO__F16, GRPO__DTYPES };
 static const struct { const char *name, *torch; size_t size; } grpo__dtypes[GRPO__DTYPES] = {
     { "F32", "float32", 4 }, { "BF16", "bfloat16", 2 }, { "F16", "float16", 2 } };
@@ -9090,83 +9092,75 @@ typedef struct grpo__slot {
     char   file[GRPO__NAME];        /* which has it, or may have it; "": none                    */
     int    rows, cols;              /* cols 0: a vector                                          */
     size_t count;                   /* of numbers                                                */
-    const grpo__tensor *tensor;     /* of the model; NULL: no part of it                         */
-    float *place;                   /* else, B [count]; NULL: it may be missing, or is written   */
-    int    zero;                    /*     as 0s, or (1) nothing but 0 is accepted               */
-    int    turned;                  /* 1: what lies there is its transpose                       */
-    float  scale;                   /* how many times it lies there                              */
+    const grpo__tensor *tensor;     /* of the model; or NULL, and                                */
+    float *at;                      /* B [count]; or both NULL: optional, and written as zeros   */
+    int    zero;                    /* 1: must be zeros                                          */
+    int    transposed;              /* 1: memory holds the transpose                             */
+    float  scale;                   /* memory = file x scale                                     */
     int    tied;                    /* 1, -1: tied embeddings, an LM head that must be the same  */
-    const grpo__adapter *adapter;   /* B A is added to it in the file; or NULL                   */
+    const grpo__adapter *adapter;   /* merged in when written, or NULL                           */
     int    found;                   /* the number of the file that has it, 0: none yet           */
-    int    dtype;                   /* as its header says                                        */
-    double begin, end;              /* and there: bytes [begin, end) of the file                 */
+    int    dtype;                   /* in the file                                               */
+    double begin, end;              /* and there: bytes [begin, end)                             */
 } grpo__slot;
 
-static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, const grpo__tensor *t,
-                                  float *place) {
+static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, const char *name, int rows,
+                                  int cols) {
     grpo__slot *s = &f->slots[f->num_slots++];
     memset(s, 0, sizeof *s);
-    snprintf(s->name, sizeof s->name, "%s%s", prefix, t->name);
+    snprintf(s->name, sizeof s->name, "%s%s", prefix, name);
     snprintf(s->file, sizeof s->file, "%s", f->name);
-    s->rows = t->rows;
-    s->cols = t->cols;
-    s->count = grpo__size(t->rows, t->cols ? t->cols : 1);
-    s->place = place;
+    s->rows = rows;
+    s->cols = cols;
+    s->count = grpo__size(rows, cols ? cols : 1);
     s->scale = 1;
     return s;
 }
 
-/* What is not in every file. With attention_bias, transformers' Qwen3 also has a bias on o_proj: it
- * is 0 here. Older checkpoints carry the rotary frequencies, and some tied ones an LM head: where
- * that differs from the embeddings, transformers 5 uses it and 4 drops it, so it is refused. */
-static void grpo__add_extras(grpo__file *f, const grpo_model_config *m, int reading) {
-    const grpo__tensor bias = { "o_proj.bias", m->hidden_size, 0, 0, NULL, NULL, 0, NULL };
-    const grpo__tensor turns = { "rotary_emb.inv_freq", m->head_dim / 2, 0, 0, NULL, NULL, 0,
-                                 NULL };
-    const grpo__tensor head = { "lm_head.weight", m->vocab_size, m->hidden_size, 0, NULL, NULL, 0,
-                                NULL };
+/* A model's weights, written with the adapters in them, and what only some files have. With
+ * attention_bias, transformers' Qwen3 also has a bias on o_proj: it is 0 here. Older checkpoints
+ * carry the rotary frequencies, and some tied ones an LM head: where that differs from the
+ * embeddings, transformers 5 uses it and 4 drops it, so it is refused. */
+static void grpo__add_model_slots(grpo__file *f, const grpo *g) {
+    const grpo_model_config *m = &g->config.model;
+    int i, reading = f->mode != GRPO__WRITE;
     char layer[64];
-    int i;
-    for (i = 0; i < m->num_hidden_layers; i++) {
-        snprintf(layer, sizeof layer, "model.layers.%d.self_attn.", i);
-        if (m->qk_norm && m->attention_bias) grpo__add_slot(f, layer, &bias, NULL)->zero = 1;
-        if (reading) grpo__add_slot(f, layer, &turns, NULL);
-    }
-    if (!reading || grpo__has_own_lm_head(m)) return;
-    f->slots[0].tied = grpo__has_lm_head(m);
-    grpo__add_slot(f, "", &head, NULL)->tied = -grpo__has_lm_head(m);
-}
-
-/* The slots of a model: its weights, in a file that is written with the adapters in them. */
-static void grpo__add_model_slots(grpo__file *f, const grpo *g, int reading) {
-    int i;
     for (i = 0; i < g->machinery->num_tensors; i++) {
         const grpo__tensor *t = &g->machinery->tensors[i];
-        grpo__slot *s = grpo__add_slot(f, "", t, NULL);
+        grpo__slot *s = grpo__add_slot(f, "", t->name, t->rows, t->cols);
         s->tensor = t;
         if (!reading) s->adapter = t->adapter;
     }
-    grpo__add_extras(f, &g->config.model, reading);
+    for (i = 0; i < m->num_hidden_layers; i++) {
+        snprintf(layer, sizeof layer, "model.layers.%d.self_attn.", i);
+        if (m->qk_norm && m->attention_bias)
+            grpo__add_slot(f, layer, "o_proj.bias", m->hidden_size, 0)->zero = 1;
+        if (reading) grpo__add_slot(f, layer, "rotary_emb.inv_freq", m->head_dim / 2, 0);
+    }
+    if (!reading || grpo__has_own_lm_head(m)) return;
+    f->slots[0].tied = grpo__has_lm_head(m);
+    grpo__add_slot(f, "", "lm_head.weight", m->vocab_size, m->hidden_size)->tied
+        = -grpo__has_lm_head(m);
 }
 
-/* Those of the trainer's state: what is trained, AdamW's m and v, and the reference; or of adapters
- * alone: what is trained. */
-static void grpo__add_trained_slots(grpo__file *f, const grpo *g, int reading) {
+/* Of a trainer's state: what is trained, AdamW's m and v, and the reference; of adapters alone:
+ * what is trained, B without the factor alpha / rank. PEFT's A is the transpose of ours. */
+static void grpo__add_trained_slots(grpo__file *f, const grpo *g) {
     static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
     const struct grpo__machinery *w = g->machinery;
     float *const arrays[4] = { w->trained, w->adam_m, w->adam_v, w->reference };
-    int i, k, n = w->num_trained_tensors, state = f->kind == GRPO__STATE;
-    for (k = 0; k < (state ? 4 : 1); k++)
-        for (i = 0; i < n && (arrays[k] || reading); i++) {
+    int i, k, state = f->kind == GRPO__STATE, reading = f->mode != GRPO__WRITE;
+    for (k = 0; k < (state ? 4 : 1) && (arrays[k] || reading); k++)
+        for (i = 0; i < w->num_trained_tensors; i++) {
             const grpo__tensor *t = &w->trained_tensors[i];
-            grpo__slot *s = grpo__add_slot(f, state ? prefix[k] : "", t,
-                                           arrays[k] ? arrays[k] + t->offset : NULL);
-            s->turned = g->config.lora.rank && i % 2 == 0;
+            grpo__slot *s = grpo__add_slot(f, state ? prefix[k] : "", t->name, t->rows, t->cols);
+            s->at = arrays[k] ? arrays[k] + t->offset : NULL;
+            s->transposed = w->shape.rank && i % 2 == 0;
             if (!state && i % 2) s->scale = grpo__lora_scale(g);
         }
 }
 
-static void grpo__add_slots(grpo__file *f, const grpo *g, int kind, int reading) {
+static void grpo__add_slots(grpo__file *f, const grpo *g, int kind) {
     const struct grpo__machinery *w = g->machinery;
     size_t n = (size_t)grpo__max(w->num_tensors, w->num_trained_tensors);
     size_t most = 4 * n + 2 * (size_t)g->config.model.num_hidden_layers + 1;
@@ -9178,8 +9172,8 @@ static void grpo__add_slots(grpo__file *f, const grpo *g, int kind, int reading)
         f->buffer = (float *)grpo__file_memory(f, grpo__multiply(grpo__size(w->shape.rank, 4),
                                                                  width));
     if (f->code) return;
-    if (kind == GRPO__MODEL) grpo__add_model_slots(f, g, reading);
-    else grpo__add_trained_slots(f, g, reading);
+    if (kind == GRPO__MODEL) grpo__add_model_slots(f, g);
+    else grpo__add_trained_slots(f, g);
 }
 
 /* ---- numbers to bytes and back, little-endian on any machine */
@@ -9223,18 +9217,93 @@ static uint32_t grpo__half_of(float x) {
     return sign | (bits < 0x7c00 ? bits : 0x7c00);
 }
 
-/* F32, or BF16 or F16 rounded to nearest, ties to even. Returns 0 if the result is not finite. */
-static int grpo__encode_float(unsigned char *b, float x, int dtype) {
+/* F32, or BF16 or F16 rounded to nearest, ties to even. Returns what is wrong with x, or NULL. */
+static const char *grpo__encode_float(unsigned char *b, float x, int dtype) {
     uint32_t bits = grpo__bits(x);
     size_t i;
-    if (!grpo__finite((double)x)) return 0;
+    if (!grpo__finite((double)x)) return "holds a number that is not finite";
     if (dtype == GRPO__BF16) bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     if (dtype == GRPO__F16) bits = grpo__half_of(x);
     for (i = 0; i < grpo__dtypes[dtype].size; i++) b[i] = (unsigned char)(bits >> 8 * i);
-    return dtype == GRPO__F32
-        || (dtype == GRPO__F16 ? (bits & 0x7c00) != 0x7c00 : (bits & 0x7f80) != 0x7f80);
+    if (dtype == GRPO__F16 && (bits & 0x7c00) == 0x7c00)
+        return "holds a number beyond F16's range, 65504: save it in BF16";
+    return dtype == GRPO__BF16 && (bits & 0x7f80) == 0x7f80 ? "is not finite in BF16" : NULL;
 }
 
+/* Numbers [at, at + n) of a slot, from memory to x if the file is written, else from x to memory:
+ * the weights of a model are the reference's too. A transpose goes through the buffer; so do an
+ * adapter's A^T [in, rank] and B [out, rank], where W + B A is written. */
+static void grpo__move_slot(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at, float *x,
+                            size_t n) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, size = n * sizeof(float), i;
+    float *a = f->buffer;
+    int writing = f->mode == GRPO__WRITE;
+    if (s->tensor) {
+        size_t offset = s->tensor->offset + at;
+        grpo__move_weights(g, s->tensor, at, writing ? NULL : x, x, n);
+        if (w->reference && !writing) b->upload(w->context, w->reference + offset, x, size);
+        for (i = 0; rank && !writing && i < n; i++)           /* in any order of the tensors     */
+            w->frozen += grpo__mix(grpo__bits(x[i]) ^ grpo__mix(offset + i));
+    } else if (s->transposed) {
+        if (writing && at == 0) b->download(w->context, a, s->at, s->count * sizeof(float));
+        for (i = 0; i < n; i++) {
+            float *y = &a[(at + i) % in * rank + (at + i) / in];
+            if (writing) x[i] = *y;
+            else *y = x[i];
+        }
+        if (s->at && !writing && at + n == s->count)
+            b->upload(w->context, s->at, a, s->count * sizeof(float));
+    } else if (s->at) {
+        if (writing) b->download(w->context, x, s->at + at, size);
+        else b->upload(w->context, s->at + at, x, size);
+    } else if (writing) {
+        memset(x, 0, size);
+    }
+    if (!s->adapter) return;
+    if (at == 0) {
+        b->download(w->context, a, s->adapter->A.weights, in * rank * sizeof(float));
+        b->download(w->context, a + in * rank, s->adapter->B.weights,
+                    grpo__size(s->rows, w->shape.rank) * sizeof(float));
+    }
+    for (i = 0; i < n; i++)
+        x[i] += grpo__dot(a + (at + i) % in * rank, a + (in + (at + i) / in) * rank, w->shape.rank);
+}
+
+/* All numbers of a slot, from memory to the file or from the file; then to memory if f->placing. */
+static void grpo__pass_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
+    float *x = f->chunk;
+    unsigned char *bytes = (unsigned char *)(x + GRPO__CHUNK);
+    const grpo__slot *head = &f->slots[f->num_slots - 1];
+    int compare = s->tied && !f->placing && (f->indexed ? *head->file != 0 : head->found);
+    size_t size = grpo__dtypes[s->dtype].size, at, n, i;
+    for (at = 0; at < s->count && !f->code; at += n) {
+        n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
+        if (f->mode == GRPO__WRITE) {
+            grpo__move_slot(f, g, s, at, x, n);
+            for (i = 0; i < n; i++) {
+                const char *why = grpo__encode_float(bytes + i * size, x[i] / s->scale, s->dtype);
+                if (why) grpo__fault(f, GRPO_NONFINITE, s->name, why);
+            }
+            grpo__write(f, bytes, n * size);
+            continue;
+        }
+        grpo__read(f, bytes, n * size, n * size);
+        if (!f->code && !grpo__decode_floats(x, bytes, n, s->dtype))
+            grpo__bad(f, s->name, "holds a number that is not finite");
+        for (i = 0; s->scale != 1 && i < n && !f->code; i++)
+            if (!grpo__finite((double)(x[i] *= s->scale)))
+                grpo__bad(f, s->name, "times alpha / rank is beyond the range of a float");
+        for (i = 0; compare && i < n; i++)
+            f->tied += (uint64_t)s->tied * grpo__mix(grpo__bits(x[i]) ^ grpo__mix(at + i));
+        for (i = 0; s->zero && i < n && !f->code; i++)
+            if (x[i] != 0) grpo__bad(f, s->name, "is not zero, which is not supported");
+        if (f->placing && !f->code) grpo__move_slot(f, g, s, at, x, n);
+    }
+}
+
+/* ---- what a state says of itself */
 /* What the shapes of the weights cannot tell, in words. */
 static void grpo__model_text(const grpo_config *c, int with_lora, char *text, size_t size) {
     const grpo_model_config *m = &c->model;
@@ -9265,36 +9334,77 @@ static int grpo__compare(grpo_config *c, int with_lora, const char *file, const 
                              " grpo_load_config() before grpo_new()", file, theirs, ours);
 }
 
-/* ---- writing */
-static void grpo__write_header(grpo__file *f, const grpo *g, int dtype) {
-    grpo__text *t = &f->text;
-    unsigned char size[8];
+/* A counter of __metadata__, written, or read (metadata not NULL): a string of digits that, printed
+ * again, are the same. */
+static uint64_t grpo__counter(grpo__file *f, const char *metadata, const char *name, uint64_t value,
+                              uint64_t most) {
+    const char *found = grpo__field(f, metadata, name);
+    char text[32] = "", again[32];
+    unsigned long long x = value;
+    if (f->mode == GRPO__WRITE) {
+        grpo__append(&f->text, ",\"%s\":\"%llu\"", name, x);
+        return value;
+    }
+    if (found) grpo__json_string(found, text, sizeof text);
+    x = strtoull(text, NULL, 10);
+    snprintf(again, sizeof again, "%llu", x);
+    if (strcmp(text, again) || x > most)
+        grpo__bad(f, name, "is not in __metadata__ as grpo_save() writes it");
+    return x;
+}
+
+/* All counters of a state, out of g or into it. A coefficient that adapts goes on from where it
+ * was: its bits are there too. */
+static void grpo__pass_counters(grpo__file *f, const char *metadata, grpo *g) {
+    const struct grpo__machinery *w = g->machinery;
+    grpo_state *s = &g->state;
+    grpo_objective *o = &g->config.objective;
+    int never = f->mode == GRPO__WRITE ? w->reference && !s->reference_set
+              : grpo__field(f, metadata, "reference_set") != NULL;
+    s->step = (int64_t)grpo__counter(f, metadata, "step", (uint64_t)s->step, GRPO__MOST_STEPS);
+    s->optimizer_step = (int64_t)grpo__counter(f, metadata, "optimizer_step",
+                                               (uint64_t)s->optimizer_step, GRPO__MOST_STEPS);
+    s->adam_step = (int64_t)grpo__counter(f, metadata, "adam_step", (uint64_t)s->adam_step,
+                                          GRPO__MOST_STEPS);
+    s->num_tokens = (double)grpo__counter(f, metadata, "num_tokens", (uint64_t)s->num_tokens,
+                                          UINT64_C(1) << 53);
+    g->config.seed = grpo__counter(f, metadata, "seed", g->config.seed, UINT64_MAX);
+    s->reference_set = !never || grpo__counter(f, metadata, "reference_set", 0, 0);
+    if (w->shape.rank && grpo__counter(f, metadata, "base", w->frozen, UINT64_MAX) != w->frozen)
+        grpo__bad(f, "the adapters", "are of another model: grpo_load() that first");
+    if (!grpo__adapts(o)) return;
+    o->beta = grpo__float_of((uint32_t)grpo__counter(f, metadata, "beta", grpo__bits(o->beta),
+                                                     UINT32_MAX));
+    o->entropy_coef = grpo__float_of((uint32_t)grpo__counter(f, metadata, "entropy_coef",
+                                                             grpo__bits(o->entropy_coef),
+                                                             UINT32_MAX));
+}
+
+/* ---- writing: leaves a complete NAME.tmp, or none */
+static int grpo__write_archive(grpo *g, const char *folder, int kind, int dtype) {
     unsigned long long at = 0;
+    unsigned char size[8];
     char model[GRPO__NAME];
-    int i, state = f->kind == GRPO__STATE;
-    grpo__model_text(&g->config, 1, model, sizeof model);
-    grpo__begin_text(f, 512 * ((size_t)f->num_slots + 1)      /* no entry is as long as that     */
-                     + (state && g->config.vocabulary ? 6 * strlen(g->config.vocabulary) : 0));
-    grpo__append(t, "{\"__metadata__\":{");
-    if (!state) grpo__append(t, "\"format\":\"pt\"");        /* transformers asks for that      */
-    else grpo__append(t, "\"grpo_format_version\":\"1\",\"model\":\"%s\",\"step\":\"%lld\","
-                      "\"optimizer_step\":\"%lld\",\"adam_step\":\"%lld\",\"num_tokens\":\"%.0f\","
-                      "\"seed\":\"%llu\"", model,
-                      (long long)g->state.step, (long long)g->state.optimizer_step,
-                      (long long)g->state.adam_step, g->state.num_tokens,
-                      (unsigned long long)g->config.seed);
-    if (state && g->machinery->reference && !g->state.reference_set)
-        grpo__append(t, ",\"reference_set\":\"0\"");
-    if (state && g->config.lora.rank)
-        grpo__append(t, ",\"base\":\"%llu\"", (unsigned long long)g->machinery->frozen);
-    if (state && grpo__adapts(&g->config.objective))
-        grpo__append(t, ",\"beta\":\"%lu\",\"entropy_coef\":\"%lu\"",
-                     (unsigned long)grpo__bits(g->config.objective.beta),
-                     (unsigned long)grpo__bits(g->config.objective.entropy_coef));
-    if (state) grpo__append_vocabulary(t, ",", &g->config);
+    grpo counted = *g;
+    grpo__file f;
+    grpo__text *t = &f.text;
+    int i;
+    if (grpo__open(&f, &g->config, folder, grpo__archives[kind], GRPO__WRITE))
+        grpo__add_slots(&f, g, kind);
+    grpo__begin_text(&f, 512 * ((size_t)f.num_slots + 1)      /* no entry is as long as that     */
+                     + (g->config.vocabulary ? 6 * strlen(g->config.vocabulary) : 0));
+    if (kind == GRPO__STATE) {
+        grpo__model_text(&g->config, 1, model, sizeof model);
+        grpo__append(t, "{\"__metadata__\":{\"grpo_format_version\":\"1\",\"model\":\"%s\"", model);
+        grpo__pass_counters(&f, NULL, &counted);
+        grpo__append_vocabulary(t, ",", &g->config);
+    } else {
+        grpo__append(t, "{\"__metadata__\":{\"format\":\"pt\"");      /* transformers asks for it */
+    }
     grpo__append(t, "}");
-    for (i = 0; i < f->num_slots; i++) {
-        const grpo__slot *s = &f->slots[i];
+    for (i = 0; i < f.num_slots; i++) {
+        grpo__slot *s = &f.slots[i];
+        s->dtype = dtype;
         grpo__append(t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name,
                      grpo__dtypes[dtype].name, s->rows);
         if (s->cols) grpo__append(t, ",%d", s->cols);
@@ -9305,84 +9415,14 @@ static void grpo__write_header(grpo__file *f, const grpo *g, int dtype) {
     grpo__append(t, "}");
     while (t->length % 8) grpo__append(t, " ");
     for (i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)t->length >> 8 * i);
-    grpo__write(f, size, 8);
-    grpo__write(f, t->bytes, t->length);
-}
-
-/* A^T and B of an adapter into the buffer. */
-static void grpo__fetch_adapter(grpo__file *f, const grpo *g, const grpo__adapter *a) {
-    const struct grpo__machinery *w = g->machinery;
-    size_t n = grpo__size(a->A.rows, a->A.cols);
-    w->backend->download(w->context, f->buffer, a->A.weights, n * sizeof(float));
-    w->backend->download(w->context, f->buffer + n, a->B.weights,
-                         grpo__size(a->B.rows, a->B.cols) * sizeof(float));
-}
-
-/* Numbers [at, at + n) of a slot as they are in the file. */
-static void grpo__fetch(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at, float *x,
-                        size_t n) {
-    const struct grpo__machinery *w = g->machinery;
-    size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, i;
-    memset(x, 0, n * sizeof *x);
-    if (at == 0 && s->adapter) grpo__fetch_adapter(f, g, s->adapter);
-    if (at == 0 && s->turned)
-        w->backend->download(w->context, f->buffer, s->place, s->count * sizeof(float));
-    if (s->tensor) grpo__move_weights(g, s->tensor, at, NULL, x, n);
-    else if (s->place && !s->turned)
-        w->backend->download(w->context, x, s->place + at, n * sizeof(float));
-    for (i = 0; s->turned && i < n; i++)
-        x[i] = f->buffer[(at + i) % in * rank + (at + i) / in];
-    for (i = 0; s->scale != 1 && i < n; i++) x[i] /= s->scale;
-    for (i = 0; s->adapter && i < n; i++)                     /* W + B A                         */
-        x[i] += grpo__dot(f->buffer + (at + i) % in * rank,
-                          f->buffer + (in + (at + i) / in) * rank, w->shape.rank);
-}
-
-static void grpo__write_slot(grpo__file *f, const grpo *g, const grpo__slot *s, int dtype) {
-    float *floats = f->chunk;
-    unsigned char *bytes = (unsigned char *)(f->chunk + GRPO__CHUNK);
-    size_t size = grpo__dtypes[dtype].size, at, n, i;
-    for (at = 0; at < s->count && !f->code; at += n) {
-        n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
-        grpo__fetch(f, g, s, at, floats, n);
-        for (i = 0; i < n; i++)
-            if (!grpo__encode_float(bytes + i * size, floats[i], dtype))
-                grpo__fault(f, GRPO_NONFINITE, s->name, !grpo__finite((double)floats[i])
-                            ? "holds a number that is not finite" : dtype == GRPO__F16
-                            ? "holds a number beyond F16's range, 65504: save it in BF16"
-                            : "is not finite in BF16");
-        grpo__write(f, bytes, n * size);
-    }
-}
-
-static const char *const grpo__archives[] = { "model.safetensors", "trainer_state.safetensors",
-                                               "adapter_model.safetensors" };
-
-/* Leaves a complete NAME.tmp, or none. */
-static int grpo__write_archive(grpo *g, const char *folder, int kind, int dtype) {
-    grpo__file f;
-    int i;
-    if (grpo__open(&f, &g->config, folder, grpo__archives[kind], GRPO__WRITE))
-        grpo__add_slots(&f, g, kind, 0);
-    grpo__write_header(&f, g, dtype);
-    for (i = 0; i < f.num_slots; i++) grpo__write_slot(&f, g, &f.slots[i], dtype);
+    grpo__write(&f, size, 8);
+    grpo__write(&f, t->bytes, t->length);
+    for (i = 0; i < f.num_slots; i++) grpo__pass_slot(&f, g, &f.slots[i]);
     if (!f.code) f.code = grpo__device_check(g);              /* were those really the weights?  */
     return grpo__close(&f);
 }
 
 /* ---- reading */
-/* How long the header is; the numbers begin after these 8 bytes and the header. */
-static void grpo__read_start(grpo__file *f) {
-    unsigned char bytes[8] = { 0 };
-    uint64_t size = 0;
-    int i;
-    grpo__read(f, bytes, 8, 8);
-    for (i = 0; i < 8; i++) size |= (uint64_t)bytes[i] << 8 * i;
-    if (size < 2 || size > 100000000)                         /* upstream's limit                */
-        grpo__bad(f, "the header", "cannot be that long: no safetensors file");
-    f->start = f->code ? 8 : (size_t)size + 8;
-}
-
 /* Is this a list of exactly so many numbers? */
 static int grpo__json_numbers(const char *list, double *numbers, int count) {
     const char *value;
@@ -9391,39 +9431,6 @@ static int grpo__json_numbers(const char *list, double *numbers, int count) {
     while ((value = grpo__json_next(&list, NULL, 0)) != NULL)
         if (i == count || !grpo__json_number(value, &numbers[i++])) return 0;
     return i == count;
-}
-
-/* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}. The shape is known, so that no size
- * has to be computed from what the file claims. */
-static void grpo__read_entry(grpo__file *f, const char *entry, grpo__slot *s) {
-    double shape[2] = { 0, 0 }, offsets[2] = { 0, 0 };
-    const char *dtype = grpo__field(f, entry, "dtype"), *why = NULL;
-    const char *list = grpo__field(f, entry, "shape");
-    const char *place = grpo__field(f, entry, "data_offsets");
-    for (s->dtype = 0; s->dtype < GRPO__DTYPES; s->dtype++)
-        if (grpo__json_is(dtype, grpo__dtypes[s->dtype].name)) break;
-    if (s->found) why = "is there twice";
-    else if (strcmp(s->file, f->name)) why = "is in another file than the index says";
-    else if (!dtype || !list || !place) why = "needs one dtype, shape and data_offsets";
-    else if (s->dtype == GRPO__DTYPES) why = "has a dtype other than F32, BF16 and F16: convert it";
-    else if (!grpo__json_numbers(list, shape, s->cols ? 2 : 1) || shape[0] != s->rows
-             || shape[1] != s->cols)
-        why = "has another shape than in this model: call grpo_load_config() before grpo_new()";
-    else if (!grpo__json_numbers(place, offsets, 2)
-             || offsets[1] - offsets[0] != (double)s->count * (double)grpo__dtypes[s->dtype].size)
-        why = "has data_offsets that do not fit its shape and dtype";
-    if (why) grpo__bad(f, s->name, why);
-    s->found = f->number;
-    s->begin = (double)f->start + offsets[0];
-    s->end = (double)f->start + offsets[1];
-}
-
-static void grpo__check_metadata(grpo__file *f, const char *metadata) {
-    const char *at = metadata, *value;
-    char name[GRPO__NAME] = "";
-    if (*metadata != '{') grpo__bad(f, "__metadata__", "is malformed");
-    else while ((value = grpo__json_next(&at, name, sizeof name)) != NULL)
-        if (*value != '"') grpo__bad(f, "__metadata__", "may hold nothing but strings");
 }
 
 /* The slot of a name. The search begins at the last one found. */
@@ -9435,12 +9442,12 @@ static grpo__slot *grpo__find_slot(grpo__file *f, const char *name, int *last) {
     return NULL;
 }
 
-/* What the model needs must be in the file that ought to have it, or, file "", in any. */
+/* What the model needs must be in the file that ought to have it; file "": in any. */
 static void grpo__check_complete(grpo__file *f, const char *file) {
     int i;
     for (i = 0; i < f->num_slots; i++) {
         const grpo__slot *s = &f->slots[i];
-        if (!s->found && (s->tensor || s->place) && !strcmp(s->file, file)
+        if (!s->found && (s->tensor || s->at) && !strcmp(s->file, file)
             && strcmp(s->name, "score.weight"))
             grpo__bad(f, s->name, *file && f->indexed
                       ? "is not in this file, though the index says so"
@@ -9450,29 +9457,55 @@ static void grpo__check_complete(grpo__file *f, const char *file) {
     }
 }
 
-/* Every entry of the header into its slot. */
+/* {name: {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}, ...} into the slots. A shape
+ * is known, so that no size has to be computed from what the file claims. */
 static void grpo__read_entries(grpo__file *f, const char *header) {
-    const char *at = header, *value;
+    const char *entry;
     char name[GRPO__NAME] = "";
     int last = 0, metadata = 0;
-    while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
-        int is_metadata = !strcmp(name, "__metadata__") && !metadata++;
-        grpo__slot *s = is_metadata ? NULL : grpo__find_slot(f, name, &last);
-        if (is_metadata) grpo__check_metadata(f, value);
-        if (s) grpo__read_entry(f, value, s);
+    while (!f->code && (entry = grpo__json_next(&header, name, sizeof name)) != NULL) {
+        double shape[2] = { 0, 0 }, offsets[2] = { 0, 0 };
+        const char *dtype = grpo__field(f, entry, "dtype"), *why = NULL, *at = entry, *value;
+        const char *list = grpo__field(f, entry, "shape");
+        const char *place = grpo__field(f, entry, "data_offsets");
+        grpo__slot *s;
+        if (!strcmp(name, "__metadata__") && !metadata++) {
+            if (*entry != '{') grpo__bad(f, name, "is malformed");
+            while ((value = grpo__json_next(&at, name, sizeof name)) != NULL)
+                if (*value != '"') grpo__bad(f, "__metadata__", "may hold nothing but strings");
+            continue;
+        }
+        if (!(s = grpo__find_slot(f, name, &last))) return;
+        for (s->dtype = 0; s->dtype < GRPO__DTYPES; s->dtype++)
+            if (grpo__json_is(dtype, grpo__dtypes[s->dtype].name)) break;
+        if (s->found) why = "is there twice";
+        else if (strcmp(s->file, f->name)) why = "is in another file than the index says";
+        else if (!dtype || !list || !place) why = "needs one dtype, shape and data_offsets";
+        else if (s->dtype == GRPO__DTYPES)
+            why = "has a dtype other than F32, BF16 and F16: convert it";
+        else if (!grpo__json_numbers(list, shape, s->cols ? 2 : 1) || shape[0] != s->rows
+                 || shape[1] != s->cols)
+            why = "has another shape than in this model: call grpo_load_config() before grpo_new()";
+        else if (!grpo__json_numbers(place, offsets, 2)
+                 || offsets[1] - offsets[0]
+                    != (double)s->count * (double)grpo__dtypes[s->dtype].size)
+            why = "has data_offsets that do not fit its shape and dtype";
+        if (why) grpo__bad(f, s->name, why);
+        s->found = f->number;
+        s->begin = (double)f->start + offsets[0];
+        s->end = (double)f->start + offsets[1];
     }
     grpo__check_complete(f, f->name);
 }
 
 /* model.safetensors.index.json: which slot is in which file. */
 static void grpo__read_index(grpo__file *f) {
-    const char *json = grpo__read_json(f, 0, 1 << 24), *at = grpo__field(f, json, "weight_map");
-    const char *value;
+    const char *at = grpo__field(f, grpo__read_json(f, 0, 1 << 24), "weight_map"), *value;
     char name[GRPO__NAME] = "";
     int i, last = 0;
     f->indexed = 1;
     for (i = 0; i < f->num_slots; i++) f->slots[i].file[0] = 0;
-    if (!at || *at != '{') { grpo__bad(f, "weight_map", "is missing, or is no object"); return; }
+    if (!at || *at != '{') grpo__bad(f, "weight_map", "is missing, or is no object");
     while (!f->code && (value = grpo__json_next(&at, name, sizeof name)) != NULL) {
         grpo__slot *s = grpo__find_slot(f, name, &last);
         if (!s) return;
@@ -9484,151 +9517,86 @@ static void grpo__read_index(grpo__file *f) {
     grpo__check_complete(f, "");
 }
 
-/* Numbers [at, at + n) of a slot to where they belong. The weights of a model are the reference's
- * too. */
-static void grpo__put(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at,
-                      const float *x, size_t n) {
-    struct grpo__machinery *w = g->machinery;
-    size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, i;
-    for (i = 0; s->turned && i < n; i++)
-        f->buffer[(at + i) % in * rank + (at + i) / in] = x[i];
-    if (s->tensor) {
-        size_t offset = s->tensor->offset + at;
-        grpo__move_weights(g, s->tensor, at, x, NULL, n);
-        if (w->reference)
-            w->backend->upload(w->context, w->reference + offset, x, n * sizeof(float));
-        for (i = 0; w->shape.rank && i < n; i++)              /* in any order of the tensors     */
-            w->frozen += grpo__mix(grpo__bits(x[i]) ^ grpo__mix(offset + i));
-    } else if (s->place && !s->turned) {
-        w->backend->upload(w->context, s->place + at, x, n * sizeof(float));
-    } else if (s->place && at + n == s->count) {
-        w->backend->upload(w->context, s->place, f->buffer, s->count * sizeof(float));
-    }
-}
-
-static void grpo__read_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
-    float *x = f->chunk;
-    unsigned char *bytes = (unsigned char *)(f->chunk + GRPO__CHUNK);
-    const grpo__slot *head = &f->slots[f->num_slots - 1];
-    int compare = s->tied && !f->placing && (f->indexed ? *head->file != 0 : head->found);
-    size_t size = grpo__dtypes[s->dtype].size, at, n, i;
-    for (at = 0; at < s->count && !f->code; at += n) {
-        n = s->count - at < GRPO__CHUNK ? s->count - at : (size_t)GRPO__CHUNK;
-        grpo__read(f, bytes, n * size, n * size);
-        if (!f->code && !grpo__decode_floats(x, bytes, n, s->dtype))
-            grpo__bad(f, s->name, "holds a number that is not finite");
-        for (i = 0; s->scale != 1 && i < n && !f->code; i++)
-            if (!grpo__finite((double)(x[i] *= s->scale)))
-                grpo__bad(f, s->name, "times alpha / rank is beyond the range of a float");
-        for (i = 0; compare && i < n; i++)
-            f->tied += (uint64_t)s->tied * grpo__mix(grpo__bits(x[i]) ^ grpo__mix(at + i));
-        for (i = 0; s->zero && i < n && !f->code; i++)
-            if (x[i] != 0) grpo__bad(f, s->name, "is not zero, which is not supported");
-        if (f->placing && !f->code) grpo__put(f, g, s, at, x, n);
-    }
-}
-
-/* The tensors in the order of the file, each where the one before it ends: no overlaps, no holes.
- * The search for the next begins at the last one found. */
-static void grpo__read_slots(grpo__file *f, const grpo *g) {
-    double at = (double)f->start;
-    int i, left = 0, last = 0;
-    char more;
-    for (i = 0; i < f->num_slots; i++) left += f->slots[i].found == f->number;
-    for (; left > 0 && !f->code; left--, at = f->slots[last].end) {
-        for (i = 0; i < f->num_slots; i++, last = (last + 1) % f->num_slots)
-            if (f->slots[last].found == f->number && f->slots[last].begin == at) break;
-        if (i < f->num_slots) grpo__read_slot(f, g, &f->slots[last]);
-        else grpo__bad(f, f->slots[last].name, "is followed by an overlap or a hole");
-    }
-    if (grpo__read(f, &more, 0, 1))
-        grpo__bad(f, "the file", "goes on after its last tensor: it is damaged");
-}
-
-/* ---- checkpoints */
-/* A counter of __metadata__: a string of digits that, printed again, are the same. */
-static uint64_t grpo__counter(grpo__file *f, const char *header, const char *name, uint64_t most) {
-    const char *value = grpo__field(f, grpo__field(f, header, "__metadata__"), name);
-    char text[32] = "", again[32];
-    unsigned long long x;
-    if (value) grpo__json_string(value, text, sizeof text);
-    x = strtoull(text, NULL, 10);
-    snprintf(again, sizeof again, "%llu", x);
-    if (strcmp(text, again) || x > most)
-        grpo__bad(f, name, "is not in __metadata__ as grpo_save() writes it");
-    return x;
-}
-
-/* A coefficient that adapts goes on from where it was: its bits are there too. */
-static void grpo__read_counters(grpo__file *f, const char *header, grpo *g) {
-    const char *model = grpo__field(f, grpo__field(f, header, "__metadata__"), "model");
-    grpo_state *s = &g->state;
-    grpo_objective *o = &g->config.objective;
+/* The header of a state into a copy of the object. */
+static void grpo__read_state(grpo__file *f, const char *metadata, grpo *copy) {
+    const char *model = grpo__field(f, metadata, "model");
     char theirs[GRPO__NAME] = "";
     if (model) grpo__json_string(model, theirs, sizeof theirs);
     if (model && !f->code) f->code = grpo__compare(f->c, 1, f->name, theirs);
-    grpo__check_vocabulary(f, grpo__field(f, header, "__metadata__"), &g->config);
-    if (g->config.lora.rank && !f->code
-        && grpo__counter(f, header, "base", UINT64_MAX) != g->machinery->frozen)
-        grpo__bad(f, "the adapters", "are of another model: grpo_load() that first");
-    if (grpo__counter(f, header, "grpo_format_version", 1) != 1)
+    grpo__check_vocabulary(f, metadata, &copy->config);
+    if (!grpo__json_is(grpo__field(f, metadata, "grpo_format_version"), "1"))
         grpo__bad(f, "grpo_format_version", "is not 1");
-    s->step = (int64_t)grpo__counter(f, header, "step", GRPO__MOST_STEPS);
-    s->optimizer_step = (int64_t)grpo__counter(f, header, "optimizer_step", GRPO__MOST_STEPS);
-    s->adam_step = (int64_t)grpo__counter(f, header, "adam_step", GRPO__MOST_STEPS);
-    s->num_tokens = (double)grpo__counter(f, header, "num_tokens", UINT64_C(1) << 53);
-    s->reference_set = !grpo__field(f, grpo__field(f, header, "__metadata__"), "reference_set")
-                    || grpo__counter(f, header, "reference_set", 0);
-    g->config.seed = grpo__counter(f, header, "seed", UINT64_MAX);
-    if (!grpo__adapts(o)) return;
-    o->beta = grpo__float_of((uint32_t)grpo__counter(f, header, "beta", UINT32_MAX));
-    o->entropy_coef = grpo__float_of((uint32_t)grpo__counter(f, header, "entropy_coef",
-                                                             UINT32_MAX));
+    grpo__pass_counters(f, metadata, copy);
+}
+
+/* One file: its header into the slots (once), then its tensors, each where the one before it ends:
+ * no overlaps, no holes. The search for the next begins at the last one found. */
+static void grpo__read_archive(grpo__file *f, const grpo *g, grpo *copy) {
+    unsigned char bytes[8] = { 0 };
+    const char *header = NULL;
+    uint64_t size = 0;
+    double at;
+    int i, left = 0, last = 0;
+    grpo__read(f, bytes, 8, 8);
+    for (i = 0; i < 8; i++) size |= (uint64_t)bytes[i] << 8 * i;
+    if (size < 2 || size > 100000000)                         /* upstream's limit                */
+        grpo__bad(f, "the header", "cannot be that long: no safetensors file");
+    if (f->code) return;
+    f->start = (size_t)size + 8;
+    if (!f->placing) header = grpo__read_json(f, f->start - 8, f->start - 8);
+    else if (fseek(f->file, (long)f->start, SEEK_SET)) grpo__io(f, "cannot be read:");
+    if (header && header != f->text.bytes) grpo__bad(f, "the header", "does not begin with {");
+    if (header && f->kind == GRPO__STATE)
+        grpo__read_state(f, grpo__field(f, header, "__metadata__"), copy);
+    if (header) grpo__read_entries(f, header);
+    for (i = 0; i < f->num_slots; i++) left += f->slots[i].found == f->number;
+    for (at = (double)f->start; left > 0 && !f->code; left--, at = f->slots[last].end) {
+        for (i = 0; i < f->num_slots; i++, last = (last + 1) % f->num_slots)
+            if (f->slots[last].found == f->number && f->slots[last].begin == at) break;
+        if (i < f->num_slots) grpo__pass_slot(f, g, &f->slots[last]);
+        else grpo__bad(f, f->slots[last].name, "is followed by an overlap or a hole");
+    }
+    if (grpo__read(f, bytes, 0, 1))
+        grpo__bad(f, "the file", "goes on after its last tensor: it is damaged");
 }
 
 /* All files of a model, or the one of the state. */
-static void grpo__read_files(grpo__file *f, grpo *g, grpo *read) {
+static void grpo__read_archives(grpo__file *f, const grpo *g, grpo *copy) {
+    const grpo__slot *s = f->slots;
     int i, k;
     f->number = 0;
     for (i = 0; i < f->num_slots && !f->code; i++) {
-        const char *header = NULL;
-        for (k = 0; strcmp(f->slots[k].file, f->slots[i].file); ) k++;
-        if (k < i || !f->slots[i].file[0]) continue;          /* not the first tensor of a file  */
+        for (k = 0; strcmp(s[k].file, s[i].file); ) k++;
+        if (k < i || !s[i].file[0]) continue;                 /* not the first tensor of a file  */
         f->number++;
-        if (f->indexed) grpo__open_next(f, f->slots[i].file, GRPO__READ);
-        else if (f->placing) rewind(f->file);
-        grpo__read_start(f);
-        if (!f->placing && !f->code) header = grpo__read_json(f, f->start - 8, f->start - 8);
-        else if (!f->code && fseek(f->file, (long)f->start, SEEK_SET))
-            grpo__io(f, "cannot be read:");
-        if (header && header != f->text.bytes) grpo__bad(f, "the header", "does not begin with {");
-        if (header && f->kind == GRPO__STATE) grpo__read_counters(f, header, read);
-        if (header) grpo__read_entries(f, header);
-        if (!f->code) grpo__read_slots(f, g);
+        if (f->indexed) grpo__open_next(f, s[i].file, GRPO__READ);
+        else rewind(f->file);
+        grpo__read_archive(f, g, copy);
     }
-    i = f->num_slots - 1;
-    if (!f->placing && !f->code && f->slots[i].tied && f->slots[i].found && f->tied)
+    s += f->num_slots - 1;
+    if (!f->placing && !f->code && s->tied && s->found && f->tied)
         grpo__bad(f, "lm_head.weight", "differs from the embeddings, though config.json says "
                   "tie_word_embeddings: set that to false");
 }
 
+/* ---- checkpoints */
 static int grpo__load(grpo *g, const char *folder, int kind) {
     struct grpo__machinery *w = g->machinery;
     const char *name = grpo__archives[kind];
     grpo read = *g;                                           /* takes the counters              */
     grpo__file f;
     grpo__open(&f, &g->config, folder, name, kind == GRPO__MODEL ? GRPO__TRY : GRPO__READ);
-    grpo__add_slots(&f, g, kind, 1);
+    grpo__add_slots(&f, g, kind);
     if (!f.file && grpo__open_next(&f, "model.safetensors.index.json", GRPO__TRY))
         grpo__read_index(&f);
-    else if (!f.file) grpo__open_next(&f, name, GRPO__READ);          /* says why        */
-    grpo__read_files(&f, g, &read);
+    else if (!f.file) grpo__open_next(&f, name, GRPO__READ);  /* says why                        */
+    grpo__read_archives(&f, g, &read);
     f.placing = !f.code;
     if (f.placing) {
         w->stage = GRPO__EMPTY;                               /* the batch was another model's   */
         if (kind == GRPO__MODEL) w->frozen = 0;
         if (kind == GRPO__MODEL && w->shape.rank) grpo__initialize(g, w->num_tensors);
-        grpo__read_files(&f, g, &read);
+        grpo__read_archives(&f, g, &read);
         if (f.code) grpo__begin(g);                           /* no mixture of the old and new   */
     }
     if (grpo__close(&f)) return f.code;
