@@ -5146,149 +5146,147 @@ static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int 
 /* ---------------------------------------------------------------------------------- >>words --
  * Every number of a config by name, and the presets of the objective. */
 
-/* Of each field: 1 if it must stay as it was at grpo_new(), its default, least and most (1e-38:
- * above 0; 3e38: any finite number; both 0: anything), the paper's symbol, a line of help. Bounds
+/* Of each field its default, least and most (1e-38: above 0; 3e38: any finite number; both 0:
+ * anything), the paper's symbol and a line of help; of an enum its default, most and words. Bounds
  * that depend on other fields are in grpo__check(). Defaults are those of TRL, but of a toy in size
  * and speed (TRL's learning_rate is 1e-6), and DeepSeekMath's in the objective; where that paper is
  * silent (eps, ddof, the clip range) TRL's value stands. */
-#define GRPO__FIELD(type, field, fixed, initial, least, most, symbol, help) \
-    { #field, symbol, help, NULL, type, fixed, offsetof(grpo_config, field), initial, least, most }
-#define GRPO__INT(field, fixed, initial, least, most, symbol, help) \
-    GRPO__FIELD(GRPO_FIELD_INT, field, fixed, initial, least, most, symbol, help)
-#define GRPO__FLOAT(field, fixed, initial, least, most, symbol, help) \
-    GRPO__FIELD(GRPO_FIELD_FLOAT, field, fixed, initial, least, most, symbol, help)
-#define GRPO__WORDS(field, fixed, initial, most, words, symbol, help) \
-    { #field, symbol, help, words, GRPO_FIELD_INT, fixed, offsetof(grpo_config, field), \
-      initial, 0, most }
+#define GRPO__INT(field, initial, least, most, symbol, help) \
+    GRPO__FIELD(GRPO_FIELD_INT, NULL, field, initial, least, most, symbol, help)
+#define GRPO__FLOAT(field, initial, least, most, symbol, help) \
+    GRPO__FIELD(GRPO_FIELD_FLOAT, NULL, field, initial, least, most, symbol, help)
+#define GRPO__WORDS(field, initial, most, words, symbol, help) \
+    GRPO__FIELD(GRPO_FIELD_INT, words, field, initial, 0, most, symbol, help)
+#define GRPO__ROW(name, fixed, type, words, field, initial, least, most, symbol, help) \
+    { name, symbol, help, words, type, fixed, offsetof(grpo_config, field), initial, least, most }
 static const grpo_field grpo__table[] = {
-    GRPO__INT(model.vocab_size, 1, 0, 2, 1 << 24, "V", "tokens; 0: those of the vocabulary"),
-    GRPO__INT(model.hidden_size, 1, 64, 1, 1 << 20, "H", "numbers of a row"),
-    GRPO__INT(model.intermediate_size, 1, 192, 1, 1 << 22, "F", "width of SwiGLU"),
-    GRPO__INT(model.num_hidden_layers, 1, 2, 1, 4096, "", "layers"),
-    GRPO__INT(model.num_attention_heads, 1, 4, 1, 4096, "", "heads that ask"),
-    GRPO__INT(model.num_key_value_heads, 1, 0, 1, 4096, "", "heads of K and V; 0: as many"),
-    GRPO__INT(model.head_dim, 1, 0, 2, 4096, "", "numbers of a head; 0: hidden / heads"),
-    GRPO__INT(model.max_position_embeddings, 1, 1024, 2, 1 << 24, "", "most prompt + completion"),
-    GRPO__FLOAT(model.rope_theta, 1, 10000, 1e-38, 3e38, "", "base of the rotary positions"),
-    GRPO__WORDS(model.rope_scaling.rope_type, 1, 0, 2, "default linear llama3", "",
+/* what memory is laid out by, and must stay as it was at grpo_new() */
+#define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
+    GRPO__ROW(#field, 1, type, words, field, initial, least, most, symbol, help)
+    GRPO__INT(model.vocab_size, 0, 2, 1 << 24, "V", "tokens; 0: those of the vocabulary"),
+    GRPO__INT(model.hidden_size, 64, 1, 1 << 20, "H", "numbers of a row"),
+    GRPO__INT(model.intermediate_size, 192, 1, 1 << 22, "F", "width of SwiGLU"),
+    GRPO__INT(model.num_hidden_layers, 2, 1, 4096, "", "layers"),
+    GRPO__INT(model.num_attention_heads, 4, 1, 4096, "", "heads that ask"),
+    GRPO__INT(model.num_key_value_heads, 0, 1, 4096, "", "heads of K and V; 0: as many"),
+    GRPO__INT(model.head_dim, 0, 2, 4096, "", "numbers of a head; 0: hidden / heads"),
+    GRPO__INT(model.max_position_embeddings, 1024, 2, 1 << 24, "", "most prompt + completion"),
+    GRPO__FLOAT(model.rope_theta, 10000, 1e-38, 3e38, "", "base of the rotary positions"),
+    GRPO__WORDS(model.rope_scaling.rope_type, 0, 2, "default linear llama3", "",
                 "how positions are scaled:"),
-    GRPO__FLOAT(model.rope_scaling.factor, 1, 0, 0, 3e38, "", "by how much"),
-    GRPO__FLOAT(model.rope_scaling.low_freq_factor, 1, 0, 0, 3e38, "", "of llama3"),
-    GRPO__FLOAT(model.rope_scaling.high_freq_factor, 1, 0, 0, 3e38, "", "of llama3"),
-    GRPO__INT(model.rope_scaling.original_max_position_embeddings, 1, 0, 0, 1 << 28, "",
-              "of llama3"),
-    GRPO__FLOAT(model.rms_norm_eps, 1, 1e-6, 0, 3e38, "", "added to the mean square"),
-    GRPO__FLOAT(model.initializer_range, 0, 0.02, 0, 3e38, "", "std of the first weights"),
-    GRPO__WORDS(model.tie_word_embeddings, 1, 1, 1, "0 1", "", "1: the LM head is the embedding"),
-    GRPO__WORDS(model.attention_bias, 1, 0, 1, "0 1", "", "1: q, k and v have a bias"),
-    GRPO__WORDS(model.qk_norm, 1, 0, 1, "0 1", "", "1: q and k are normalised"),
-    GRPO__INT(model.num_labels, 1, 0, 0, 1, "", "1: a scalar head, not an LM head"),
-    GRPO__INT(model.value_head, 1, 0, 0, 1, "", "1: a scalar head beside it"),
-    GRPO__INT(lora.rank, 1, 0, 0, 1 << 16, "r",
+    GRPO__FLOAT(model.rope_scaling.factor, 0, 0, 3e38, "", "by how much"),
+    GRPO__FLOAT(model.rope_scaling.low_freq_factor, 0, 0, 3e38, "", "of llama3"),
+    GRPO__FLOAT(model.rope_scaling.high_freq_factor, 0, 0, 3e38, "", "of llama3"),
+    GRPO__INT(model.rope_scaling.original_max_position_embeddings, 0, 0, 1 << 28, "", "of llama3"),
+    GRPO__FLOAT(model.rms_norm_eps, 1e-6, 0, 3e38, "", "added to the mean square"),
+    GRPO__WORDS(model.tie_word_embeddings, 1, 1, "0 1", "", "1: the LM head is the embedding"),
+    GRPO__WORDS(model.attention_bias, 0, 1, "0 1", "", "1: q, k and v have a bias"),
+    GRPO__WORDS(model.qk_norm, 0, 1, "0 1", "", "1: q and k are normalised"),
+    GRPO__INT(model.num_labels, 0, 0, 1, "", "1: a scalar head, not an LM head"),
+    GRPO__INT(model.value_head, 0, 0, 1, "", "1: a scalar head beside it"),
+    GRPO__INT(lora.rank, 0, 0, 1 << 16, "r",
               "train adapters of this rank beside frozen weights; 0: all weights"),
-    GRPO__FLOAT(lora.alpha, 1, 32, 1e-38, 3e38, "alpha", "their factor is alpha / r"),
-    GRPO__INT(lora.targets, 1, GRPO_LORA_ALL, 1, GRPO_LORA_ALL, "", "the sum of GRPO_LORA_*"),
-    GRPO__INT(eos_token_id, 0, -1, 0, 1 << 24, "", "end-of-text; -1: the vocabulary's"),
-    GRPO__INT(num_eos, 0, 0, 0, GRPO_MAX_EOS, "", "how many eos_token_ids there are"),
-    GRPO__INT(max_token_bytes, 1, 8, 1, 1 << 16, "", "of a token's text"),
-    GRPO__INT(num_prompts, 1, 8, 1, 1 << 20, "", "questions in a step"),
-    GRPO__INT(num_generations, 1, 8, 1, 1 << 20, "G", "completions of each question: the group"),
-    GRPO__INT(max_prompt_length, 1, 64, 1, 1 << 24, "", "tokens; longer questions are left out"),
-    GRPO__INT(max_completion_length, 1, 64, 1, 1 << 24, "", "tokens"),
-    GRPO__INT(num_iterations, 0, 1, 1, 1 << 20, "mu", "passes over each rollout"),
-    GRPO__INT(steps_per_generation, 0, 1, 1, 1 << 20, "", "optimizer steps in each pass"),
-    GRPO__INT(rollout_batch_prompts, 1, 0, 0, 1 << 20, "", "questions sampled together; 0: all"),
-    GRPO__INT(micro_batch_prompts, 1, 0, 0, 1 << 20, "",
+    GRPO__FLOAT(lora.alpha, 32, 1e-38, 3e38, "alpha", "their factor is alpha / r"),
+    GRPO__INT(lora.targets, GRPO_LORA_ALL, 1, GRPO_LORA_ALL, "", "the sum of GRPO_LORA_*"),
+    GRPO__INT(max_token_bytes, 8, 1, 1 << 16, "", "of a token's text"),
+    GRPO__INT(num_prompts, 8, 1, 1 << 20, "", "questions in a step"),
+    GRPO__INT(num_generations, 8, 1, 1 << 20, "G", "completions of each question: the group"),
+    GRPO__INT(max_prompt_length, 64, 1, 1 << 24, "", "tokens; longer questions are left out"),
+    GRPO__INT(max_completion_length, 64, 1, 1 << 24, "", "tokens"),
+    GRPO__INT(rollout_batch_prompts, 0, 0, 1 << 20, "", "questions sampled together; 0: all"),
+    GRPO__INT(micro_batch_prompts, 0, 0, 1 << 20, "",
               "questions trained together; memory, not results"),
-    GRPO__FLOAT(sampling.temperature, 0, 1, 0, 3e38, "T", "of sampling; 0: greedy"),
-    GRPO__INT(sampling.top_k, 0, 0, 0, INT32_MAX, "", "sample from the k most probable; 0: all"),
-    GRPO__FLOAT(sampling.top_p, 0, 1, 1e-38, 1, "",
-                "sample from the fewest tokens with this mass; 1: all"),
-    GRPO__FLOAT(sampling.min_p, 0, 0, 0, 1, "",
-                "leave out what is less probable than this share of the best"),
-    GRPO__INT(num_rewards, 0, 0, 0, GRPO_MAX_REWARDS, "", "how many rewards there are"),
-    GRPO__FLOAT(success_reward, 0, 1, 0, 0, "",
-                "a completion is right if the first reward gives this"),
-    GRPO__FLOAT(learning_rate, 0, 1e-3, 0, 3e38, "", "of AdamW"),
-    GRPO__FLOAT(adam_beta1, 0, 0.9, 0, 1 - 1e-9, "beta1", "decay of the gradients' mean"),
-    GRPO__FLOAT(adam_beta2, 0, 0.999, 0, 1 - 1e-9, "beta2", "decay of their squares' mean"),
-    GRPO__FLOAT(adam_epsilon, 0, 1e-8, 1e-20, 3e38, "", "added to the root of that"),
-    GRPO__FLOAT(weight_decay, 0, 0, 0, 3e38, "", "on matrices"),
-    GRPO__FLOAT(max_grad_norm, 0, 1, 0, 3e38, "", "clip the gradient to this norm; 0: do not"),
-    GRPO__WORDS(lr_scheduler_type, 0, 0, 2, "constant linear cosine", "", "over all steps:"),
-    GRPO__INT(warmup_steps, 0, 0, 0, 1 << 30, "", "optimizer steps in which the rate rises"),
-    GRPO__INT(max_steps, 0, 0, 0, 1 << 30, "", "optimizer steps in which it falls to 0"),
-    GRPO__INT(ref_model_sync_steps, 0, 0, 0, 1 << 30, "",
-              "move the reference every so many steps; 0: never"),
-    GRPO__FLOAT(ref_model_mixup_alpha, 0, 0.6, 0, 1, "",
-                "how far it moves; 1: it becomes the policy"),
-    GRPO__FIELD(GRPO_FIELD_SIZE, memory_budget, 1, 0, 0, 1.9e19, "",
+    GRPO__FIELD(GRPO_FIELD_SIZE, NULL, memory_budget, 0, 0, 1.9e19, "",
                 "bytes; 0: any. Speed, not results"),
-    GRPO__FIELD(GRPO_FIELD_UINT64, seed, 0, 1, 0, 1.9e19, "", "of everything sampled"),
-    GRPO__INT(threads, 1, 0, 0, 1 << 20, "", "0: one per core. Speed, not results"),
-
-    GRPO__WORDS(objective.advantage, 0, GRPO_ADVANTAGE_ZSCORE, 9,
+    GRPO__INT(threads, 0, 0, 1 << 20, "", "0: one per core. Speed, not results"),
+#undef GRPO__FIELD
+/* what may change between two calls */
+#define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
+    GRPO__ROW(#field, 0, type, words, field, initial, least, most, symbol, help)
+    GRPO__FLOAT(model.initializer_range, 0.02, 0, 3e38, "", "std of the first weights"),
+    GRPO__INT(eos_token_id, -1, 0, 1 << 24, "", "end-of-text; -1: the vocabulary's"),
+    GRPO__INT(num_eos, 0, 0, GRPO_MAX_EOS, "", "how many eos_token_ids there are"),
+    GRPO__INT(num_iterations, 1, 1, 1 << 20, "mu", "passes over each rollout"),
+    GRPO__INT(steps_per_generation, 1, 1, 1 << 20, "", "optimizer steps in each pass"),
+    GRPO__FLOAT(sampling.temperature, 1, 0, 3e38, "T", "of sampling; 0: greedy"),
+    GRPO__INT(sampling.top_k, 0, 0, INT32_MAX, "", "sample from the k most probable; 0: all"),
+    GRPO__FLOAT(sampling.top_p, 1, 1e-38, 1, "",
+                "sample from the fewest tokens with this mass; 1: all"),
+    GRPO__FLOAT(sampling.min_p, 0, 0, 1, "",
+                "leave out what is less probable than this share of the best"),
+    GRPO__INT(num_rewards, 0, 0, GRPO_MAX_REWARDS, "", "how many rewards there are"),
+    GRPO__FLOAT(success_reward, 1, 0, 0, "",
+                "a completion is right if the first reward gives this"),
+    GRPO__FLOAT(learning_rate, 1e-3, 0, 3e38, "", "of AdamW"),
+    GRPO__FLOAT(adam_beta1, 0.9, 0, 1 - 1e-9, "beta1", "decay of the gradients' mean"),
+    GRPO__FLOAT(adam_beta2, 0.999, 0, 1 - 1e-9, "beta2", "decay of their squares' mean"),
+    GRPO__FLOAT(adam_epsilon, 1e-8, 1e-20, 3e38, "", "added to the root of that"),
+    GRPO__FLOAT(weight_decay, 0, 0, 3e38, "", "on matrices"),
+    GRPO__FLOAT(max_grad_norm, 1, 0, 3e38, "", "clip the gradient to this norm; 0: do not"),
+    GRPO__WORDS(lr_scheduler_type, 0, 2, "constant linear cosine", "", "over all steps:"),
+    GRPO__INT(warmup_steps, 0, 0, 1 << 30, "", "optimizer steps in which the rate rises"),
+    GRPO__INT(max_steps, 0, 0, 1 << 30, "", "optimizer steps in which it falls to 0"),
+    GRPO__INT(ref_model_sync_steps, 0, 0, 1 << 30, "",
+              "move the reference every so many steps; 0: never"),
+    GRPO__FLOAT(ref_model_mixup_alpha, 0.6, 0, 1, "", "how far it moves; 1: it becomes the policy"),
+    GRPO__FIELD(GRPO_FIELD_UINT64, NULL, seed, 1, 0, 1.9e19, "", "of everything sampled"),
+#undef GRPO__FIELD
+/* the objective, which may too */
+#define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
+    GRPO__ROW("objective." #field, 0, type, words, objective.field, initial, least, most, symbol, \
+              help)
+    GRPO__WORDS(advantage, GRPO_ADVANTAGE_ZSCORE, 9,
                 "zscore mean batch rloo opo gpg pass_k max_rl return gae", "A",
                 "of a completion, from its group's rewards:"),
-    GRPO__FLOAT(objective.advantage_eps, 0, 1e-4, 0, 3e38, "", "added to the rewards' std"),
-    GRPO__WORDS(objective.advantage_ddof, 0, 1, 1, "0 1", "",
-                "1: std of a sample, 0: of all there is"),
-    GRPO__WORDS(objective.combine, 0, GRPO_COMBINE_REWARDS, 1, "rewards advantages", "",
+    GRPO__FLOAT(advantage_eps, 1e-4, 0, 3e38, "", "added to the rewards' std"),
+    GRPO__WORDS(advantage_ddof, 1, 1, "0 1", "", "1: std of a sample, 0: of all there is"),
+    GRPO__WORDS(combine, GRPO_COMBINE_REWARDS, 1, "rewards advantages", "",
                 "several rewards: what is added up"),
-    GRPO__WORDS(objective.whiten, 0, 0, 1, "0 1", "", "1: over all tokens A gets mean 0 and std 1"),
-    GRPO__FLOAT(objective.gamma, 0, 1, 0, 1, "gamma", "discount of what comes later (return)"),
-    GRPO__FLOAT(objective.lam, 0, 1, 0, 1, "lambda", "of GAE"),
-    GRPO__WORDS(objective.equal_rewards, 0, GRPO_EQUAL_KEEP, 2, "keep skip resample", "",
+    GRPO__WORDS(whiten, 0, 1, "0 1", "", "1: over all tokens A gets mean 0 and std 1"),
+    GRPO__FLOAT(gamma, 1, 0, 1, "gamma", "discount of what comes later (return)"),
+    GRPO__FLOAT(lam, 1, 0, 1, "lambda", "of GAE"),
+    GRPO__WORDS(equal_rewards, GRPO_EQUAL_KEEP, 2, "keep skip resample", "",
                 "groups whose rewards are all equal:"),
-    GRPO__INT(objective.max_resamples, 0, 0, 0, 1 << 20, "",
-              "at most so often is such a group sampled anew"),
-    GRPO__WORDS(objective.mask_truncated_completions, 0, 0, 1, "0 1", "",
+    GRPO__INT(max_resamples, 0, 0, 1 << 20, "", "at most so often is such a group sampled anew"),
+    GRPO__WORDS(mask_truncated_completions, 0, 1, "0 1", "",
                 "1: completions that were cut off do not train"),
-    GRPO__WORDS(objective.loss, 0, GRPO_LOSS_CLIP, 8,
+    GRPO__WORDS(loss, GRPO_LOSS_CLIP, 8,
                 "clip reinforce cispo sapo geometric vespo dppo_tv dppo_kl dro", "J",
                 "of a token:"),
-    GRPO__WORDS(objective.ratio, 0, GRPO_RATIO_TOKEN, 2, "token sequence sum", "r_it",
-                "pi / pi_old, of a:"),
-    GRPO__WORDS(objective.average, 0, GRPO_AVERAGE_SEQUENCE, 4,
-                "sequence token constant sequence_sum sum", "1/|o|",
-                "of the tokens' losses, over each:"),
-    GRPO__INT(objective.max_completion_length, 0, 0, 0, 1 << 24, "", "of average constant"),
-    GRPO__FLOAT(objective.epsilon, 0, 0.2, 0, 3e38, "eps", "clip range below 1"),
-    GRPO__FLOAT(objective.epsilon_high, 0, 0.2, 0, 3e38, "eps", "clip range above 1"),
-    GRPO__FLOAT(objective.delta, 0, 0, 0, 3e38, "delta",
-                "r is at most this, also where A < 0; 0: anything"),
-    GRPO__FLOAT(objective.dual_clip, 0, 0, 0, 3e38, "c",
-                "where A < 0 the loss is at most -c A; 0: anything"),
-    GRPO__FLOAT(objective.sapo_temperature_pos, 0, 1, 1e-38, 3e38, "tau",
-                "of loss sapo where A > 0"),
-    GRPO__FLOAT(objective.sapo_temperature_neg, 0, 1.05, 1e-38, 3e38, "tau", "elsewhere"),
-    GRPO__FLOAT(objective.dro_beta, 0, 0.1, 0, 3e38, "", "of loss dro"),
-    GRPO__FLOAT(objective.top_entropy_quantile, 0, 1, 0, 1, "rho",
+    GRPO__WORDS(ratio, GRPO_RATIO_TOKEN, 2, "token sequence sum", "r_it", "pi / pi_old, of a:"),
+    GRPO__WORDS(average, GRPO_AVERAGE_SEQUENCE, 4, "sequence token constant sequence_sum sum",
+                "1/|o|", "of the tokens' losses, over each:"),
+    GRPO__INT(max_completion_length, 0, 0, 1 << 24, "", "of average constant"),
+    GRPO__FLOAT(epsilon, 0.2, 0, 3e38, "eps", "clip range below 1"),
+    GRPO__FLOAT(epsilon_high, 0.2, 0, 3e38, "eps", "clip range above 1"),
+    GRPO__FLOAT(delta, 0, 0, 3e38, "delta", "r is at most this, also where A < 0; 0: anything"),
+    GRPO__FLOAT(dual_clip, 0, 0, 3e38, "c", "where A < 0 the loss is at most -c A; 0: anything"),
+    GRPO__FLOAT(sapo_temperature_pos, 1, 1e-38, 3e38, "tau", "of loss sapo where A > 0"),
+    GRPO__FLOAT(sapo_temperature_neg, 1.05, 1e-38, 3e38, "tau", "elsewhere"),
+    GRPO__FLOAT(dro_beta, 0.1, 0, 3e38, "", "of loss dro"),
+    GRPO__FLOAT(top_entropy_quantile, 1, 0, 1, "rho",
                 "train this share of tokens, the most uncertain"),
-    GRPO__FLOAT(objective.off_policy_mask_threshold, 0, 0, 0, 3e38, "delta",
+    GRPO__FLOAT(off_policy_mask_threshold, 0, 0, 3e38, "delta",
                 "where A < 0: none further from pi_old; 0: all"),
-    GRPO__WORDS(objective.importance, 0, GRPO_IMPORTANCE_NONE, 4,
-                "none token token_mask sequence sequence_mask", "",
-                "correction where another policy drew the tokens:"),
-    GRPO__FLOAT(objective.importance_cap, 0, 3, 1e-38, 3e38, "C", "its largest factor"),
-    GRPO__FLOAT(objective.beta, 0, 0.04, 0, 3e38, "beta",
+    GRPO__WORDS(importance, GRPO_IMPORTANCE_NONE, 4, "none token token_mask sequence sequence_mask",
+                "", "correction where another policy drew the tokens:"),
+    GRPO__FLOAT(importance_cap, 3, 1e-38, 3e38, "C", "its largest factor"),
+    GRPO__FLOAT(beta, 0.04, 0, 3e38, "beta",
                 "weight of the KL term; 0: no reference policy in memory"),
-    GRPO__WORDS(objective.kl, 0, GRPO_KL_K3, 4, "k1 k2 k3 abs full", "D_KL",
-                "how it is estimated:"),
-    GRPO__WORDS(objective.kl_straight_through, 0, 0, 1, "0 1", "", "1: with the gradient of k2"),
-    GRPO__WORDS(objective.kl_in_reward, 0, 0, 2, "0 1 2", "",
-                "1: KL is taken from the reward; 2: from A"),
-    GRPO__FLOAT(objective.kl_target, 0, 0, 0, 3e38, "",
-                "beta moves so that KL nears this; 0: it stays"),
-    GRPO__FLOAT(objective.kl_horizon, 0, 10000, 1e-38, 3e38, "", "how slowly, in completions"),
-    GRPO__FLOAT(objective.entropy_coef, 0, 0, -3e38, 3e38, "", "weight of an entropy bonus"),
-    GRPO__FLOAT(objective.entropy_target, 0, 0, 0, 3e38, "",
+    GRPO__WORDS(kl, GRPO_KL_K3, 4, "k1 k2 k3 abs full", "D_KL", "how it is estimated:"),
+    GRPO__WORDS(kl_straight_through, 0, 1, "0 1", "", "1: with the gradient of k2"),
+    GRPO__WORDS(kl_in_reward, 0, 2, "0 1 2", "", "1: KL is taken from the reward; 2: from A"),
+    GRPO__FLOAT(kl_target, 0, 0, 3e38, "", "beta moves so that KL nears this; 0: it stays"),
+    GRPO__FLOAT(kl_horizon, 10000, 1e-38, 3e38, "", "how slowly, in completions"),
+    GRPO__FLOAT(entropy_coef, 0, -3e38, 3e38, "", "weight of an entropy bonus"),
+    GRPO__FLOAT(entropy_target, 0, 0, 3e38, "",
                 "it moves so that the entropy nears this; 0: it stays"),
-    GRPO__FLOAT(objective.entropy_step, 0, 0.005, 0, 3e38, "", "by how much a step"),
-    GRPO__FLOAT(objective.vf_coef, 0, 0.1, 0, 3e38, "", "weight of the value model's loss"),
-    GRPO__FLOAT(objective.cliprange_value, 0, 0.2, 0, 3e38, "", "V stays so close to its old value")
-};
+    GRPO__FLOAT(entropy_step, 0.005, 0, 3e38, "", "by how much a step"),
+    GRPO__FLOAT(vf_coef, 0.1, 0, 3e38, "", "weight of the value model's loss"),
+    GRPO__FLOAT(cliprange_value, 0.2, 0, 3e38, "", "V stays so close to its old value")
 #undef GRPO__FIELD
+};
+#undef GRPO__ROW
 #undef GRPO__INT
 #undef GRPO__FLOAT
 #undef GRPO__WORDS
@@ -5413,7 +5411,8 @@ static void grpo__set_word(grpo_config *c, const char *within, const char *word,
     } else if (f->words) {
         value = grpo__word_index(f->words, text, grpo__word_length(text));
         if (value < 0)
-            snprintf(wrong, GRPO_ERROR_LENGTH, ": the field has no such value, but %s", f->words);
+            snprintf(wrong, GRPO_ERROR_LENGTH, ": the field has no such value; it has %s",
+                     f->words);
     } else if (grpo__json_number(text, &value) != word + length) {
         strcpy(wrong, " is not a number");
     } else if (f->least < f->most && !(value >= f->least && value <= f->most)) {
@@ -5431,46 +5430,43 @@ static void grpo__set_word(grpo_config *c, const char *within, const char *word,
 static int grpo__set_words(grpo_config *c, const char *within, const char *settings, char *error) {
     const char *at = settings + strspn(settings, " \t\n");
     char wrong[GRPO_ERROR_LENGTH] = "";
+    grpo_config changed = *c;
     size_t length;
     int i;
+    if (error) *error = 0;
     for (; *at && !*wrong; at += length, at += strspn(at, " \t\n")) {
         length = grpo__word_length(at);
         if (strcspn(at, "=") < length) {
-            grpo__set_word(c, within, at, length, wrong);
+            grpo__set_word(&changed, within, at, length, wrong);
         } else {
             for (i = 0; i < GRPO__PRESETS; i++)
                 if (grpo__is_word(grpo__presets[i].name, at, length)) break;
-            if (i == 0) grpo__put_defaults(c, "objective.");
+            if (i == 0) grpo__put_defaults(&changed, "objective.");
             else if (i == GRPO__PRESETS) strcpy(wrong, " is not a preset");
-            else grpo__set_words(c, "objective.", grpo__presets[i].settings, NULL);
+            else grpo__set_words(&changed, "objective.", grpo__presets[i].settings, NULL);
         }
         if (*wrong && error)
             snprintf(error, GRPO_ERROR_LENGTH, "\"%.*s\"%.128s", (int)length, at, wrong);
     }
-    return *wrong ? GRPO_BAD_INPUT : GRPO_OK;
+    if (*wrong) return GRPO_BAD_INPUT;
+    *c = changed;
+    return GRPO_OK;
 }
 
 int grpo_config_set(grpo_config *config, const char *settings, char *error) {
-    grpo_config changed;
-    int code;
+    if (config && settings) return grpo__set_words(config, "", settings, error);
     if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no config, or no settings: NULL");
-    if (!config || !settings) return GRPO_BAD_INPUT;
-    if (error) *error = 0;
-    changed = *config;
-    code = grpo__set_words(&changed, "", settings, error);
-    if (!code) *config = changed;
-    return code;
+    return GRPO_BAD_INPUT;
 }
 
 int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
-    grpo_config changed;
-    int code;
+    grpo_config c = grpo_defaults();
+    int code = GRPO_BAD_INPUT;
     if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no objective, or no settings: NULL");
-    if (!o || !settings) return GRPO_BAD_INPUT;
-    if (error) *error = 0;
-    changed.objective = *o;
-    code = grpo__set_words(&changed, "objective.", settings, error);
-    if (!code) *o = changed.objective;
+    if (!o || !settings) return code;
+    c.objective = *o;
+    code = grpo__set_words(&c, "objective.", settings, error);
+    *o = c.objective;
     return code;
 }
 
