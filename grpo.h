@@ -599,6 +599,7 @@ typedef struct grpo_memory {        /* bytes, exactly as grpo_new() will ask for
     size_t activations, cache, logits;                        /* on the backend                  */
     size_t host;                                              /* batch, text, indices            */
     size_t total;                                             /* with the backend's own scratch  */
+    size_t num_parameters;                                    /* of the model: a number, no bytes */
 } grpo_memory;
 
 /* A completion that was not sampled here. */
@@ -1628,6 +1629,7 @@ struct grpo__machinery {
                                     /*     all vectors and the trained numbers; reference is     */
                                     /*     NULL with LoRA and without beta                       */
     char  *operands, *reference_operands;                     /* B                               */
+    size_t operand_bytes;
     uint64_t frozen;                /* LoRA: a hash of the model that was loaded; 0: none was    */
     char  base[GRPO__PATH];         /* and the folder it came from                               */
     float *trained;                 /* B [num_trained] what the optimizer moves: all weights, or */
@@ -5641,116 +5643,62 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     return GRPO_OK;
 }
 
-/* ---- where the weights lie */
-static grpo__shape grpo__shape_of(const grpo_config *c) {
-    const grpo_model_config *m = &c->model;
-    size_t layers = (size_t)m->num_hidden_layers, H = (size_t)m->hidden_size, a = 0, b = 0;
-    size_t matrices, vectors = 2 * H;
-    grpo__shape s;
-    int i;
-    memset(&s, 0, sizeof s);
-    s.H = m->hidden_size; s.F = m->intermediate_size; s.V = m->vocab_size;
-    s.Q = m->num_attention_heads * m->head_dim;
-    s.KV = m->num_key_value_heads * m->head_dim;
-    s.QKV = s.Q + 2 * s.KV;
-    matrices = grpo__add(grpo__size(s.QKV + s.Q, s.H), grpo__multiply(3, grpo__size(s.F, s.H)));
-    if (m->attention_bias) vectors += (size_t)s.QKV;
-    if (m->qk_norm) vectors += 2 * (size_t)m->head_dim;
-    s.first_vector = grpo__add(grpo__multiply(layers, matrices),
-                               grpo__multiply(1 + (size_t)grpo__has_own_lm_head(m),
-                                              grpo__size(s.V, s.H)));
-    if (grpo__has_score(m)) s.first_vector = grpo__add(s.first_vector, H);
-    s.total = s.trained = grpo__add(s.first_vector, layers * vectors + H);
-    if (!c->lora.rank) return s;
-    s.rank = c->lora.rank;
-    for (i = 0; i < GRPO_LORA_TARGETS; i++) {
-        const int in[] = { s.H, s.H, s.H, s.Q, s.H, s.H, s.F };
-        const int out[] = { s.Q, s.KV, s.KV, s.H, s.F, s.F, s.H };
-        if (!(c->lora.targets >> i & 1)) continue;
-        a += (size_t)in[i];
-        b += (size_t)out[i];
-    }
-    s.all_a = grpo__multiply(layers * (size_t)s.rank, a);
-    s.trained = grpo__multiply(layers * (size_t)s.rank, a + b);
-    return s;
-}
-
-static int grpo__num_tensors(const grpo_model_config *m) {
-    int per_layer = 9 + (m->attention_bias ? 3 : 0) + (m->qk_norm ? 2 : 0);
-    return 2 + grpo__has_own_lm_head(m) + grpo__has_score(m) + m->num_hidden_layers * per_layer;
-}
-
-/* Bytes of an operand, up to where the next one may begin. */
-static size_t grpo__operand_size(const struct grpo__machinery *w, int rows, int cols) {
-    return grpo__add(w->backend->operand_size(rows, cols), 63) & ~(size_t)63;
-}
-
-static size_t grpo__all_operands(const grpo_config *c, const struct grpo__machinery *w) {
-    const grpo__shape *s = &w->shape;
-    const int in[] = { s->H, s->H, s->H, s->Q, s->H, s->H, s->F };
-    const int out[] = { s->Q, s->KV, s->KV, s->H, s->F, s->F, s->H };
-    size_t layer = grpo__operand_size(w, s->QKV, s->H), all = 0;
-    int i;
-    layer = grpo__add(layer, grpo__operand_size(w, s->H, s->Q));
-    layer = grpo__add(layer, grpo__operand_size(w, 2 * s->F, s->H));
-    layer = grpo__add(layer, grpo__operand_size(w, s->H, s->F));
-    for (i = 0; i < GRPO_LORA_TARGETS && s->rank; i++)
-        if (c->lora.targets >> i & 1)
-            layer = grpo__add(layer, grpo__add(grpo__operand_size(w, in[i], s->rank),
-                                               grpo__operand_size(w, out[i], s->rank)));
-    if (grpo__has_lm_head(&c->model)) all = grpo__operand_size(w, s->V, s->H);
-    if (grpo__has_score(&c->model))
-        all = grpo__add(all, grpo__operand_size(w, 1, s->H) + grpo__operand_size(w, s->H, 1));
-    return grpo__add(all, grpo__multiply((size_t)c->model.num_hidden_layers, layer));
-}
-
-/* A model is laid out in the order in which files list its tensors, each number from its array. */
+/* ---- where the weights are: one walk through the model, in the order in which files list its
+ * tensors. It measures, lists the tensors, or points the matrices and vectors of a policy, a
+ * reference or a gradient at their numbers. */
 typedef struct grpo__cursor { float *at; size_t offset; } grpo__cursor;       /* at NULL: nowhere */
 
 typedef struct grpo__placing {
     const grpo_config *config;
     const struct grpo__machinery *w;
+    int adapters;                             /* 1: with those of LoRA                           */
     grpo__cursor matrix, vector, a, b;        /* the next numbers of matrices, vectors, A, B     */
-    char *operand;                            /* the next operand; NULL: a gradient has none     */
-    grpo__tensor *tensor, *trained;           /* the next in these lists; NULL: they are there   */
+    char *operands;                           /* NULL: none is pointed at                        */
+    size_t operand_bytes;
+    grpo__tensor *tensors, *trained;          /* the lists; NULL: they are only counted          */
+    int num_tensors, num_trained;
 } grpo__placing;
 
 static float *grpo__next(grpo__cursor *c, size_t n) {
     float *at = c->at;
     if (at) c->at += n;
-    c->offset += n;
+    c->offset = grpo__add(c->offset, n);
     return at;
 }
 
 static grpo_matrix grpo__place_matrix(grpo__placing *p, grpo__cursor *from, int rows, int cols) {
     grpo_matrix m;
     m.weights = grpo__next(from, grpo__size(rows, cols));
-    m.operand = p->operand;
+    m.operand = p->operands ? p->operands + p->operand_bytes : NULL;
     m.rows = m.y_stride = rows;
     m.cols = cols;
-    if (p->operand) p->operand += grpo__operand_size(p->w, rows, cols);
+    p->operand_bytes = grpo__add(p->operand_bytes,
+                                 grpo__add(p->w->backend->operand_size(rows, cols), 63));
+    if (p->operand_bytes != SIZE_MAX) p->operand_bytes &= ~(size_t)63;
     return m;
 }
 
-GRPO__PRINTF(6, 7)
-static void grpo__list_tensor(grpo__tensor **list, float *at, size_t offset, int rows, int cols,
-                              const char *name, ...) {
-    grpo__tensor *t = *list;
+GRPO__PRINTF(7, 8)
+static grpo__tensor *grpo__list_tensor(grpo__tensor *list, int *count, float *at, size_t offset,
+                                       int rows, int cols, const char *name, ...) {
+    grpo__tensor *t = list ? &list[*count] : NULL;
     va_list arguments;
-    if (!t) return;
+    ++*count;
+    if (!t) return NULL;
     va_start(arguments, name);
     vsnprintf(t->name, sizeof t->name, name, arguments);
     va_end(arguments);
     t->at = at; t->offset = offset; t->rows = rows; t->cols = cols;
-    ++*list;
+    return t;
 }
 
 /* The next vector, of n numbers. */
 static float *grpo__place_vector(grpo__placing *p, int layer, const char *name, int n) {
     size_t offset = p->vector.offset;
     float *at = grpo__next(&p->vector, (size_t)n);
-    if (layer < 0) grpo__list_tensor(&p->tensor, at, offset, n, 0, "model.%s", name);
-    else grpo__list_tensor(&p->tensor, at, offset, n, 0, "model.layers.%d.%s", layer, name);
+    char prefix[32] = "model.";
+    if (layer >= 0) snprintf(prefix, sizeof prefix, "model.layers.%d.", layer);
+    grpo__list_tensor(p->tensors, &p->num_tensors, at, offset, n, 0, "%s%s", prefix, name);
     return at;
 }
 
@@ -5762,27 +5710,29 @@ static const char *const grpo__module_names[GRPO_LORA_TARGETS] = {
 static void grpo__place_linear(grpo__placing *p, grpo__linear *y, int layer, int module,
                                int modules, int out0, int out, int in) {
     static const char lora[] = "base_model.model.model.layers.%d.%s.lora_%c.weight";
-    const grpo_lora *l = &p->config->lora;
+    int i, rank = p->w->shape.rank;
     size_t offset = p->matrix.offset, within = 0;
-    int i;
     y->w = grpo__place_matrix(p, &p->matrix, out0 + (modules - 1) * out, in);
+    y->num_adapters = 0;
     for (i = 0; i < modules; i++, module++, out0 = out) {
-        grpo__tensor *t = p->tensor;
-        grpo__list_tensor(&p->tensor, y->w.weights ? y->w.weights + within : NULL, offset + within,
-                          out0, in, "model.layers.%d.%s.weight", layer, grpo__module_names[module]);
-        if (t && l->rank) { t->operand = &y->w; t->within = within; }
-        if (p->a.at && l->targets >> module & 1) {
+        const char *name = grpo__module_names[module];
+        grpo__tensor *t = grpo__list_tensor(p->tensors, &p->num_tensors,
+                                            y->w.weights ? y->w.weights + within : NULL,
+                                            offset + within, out0, in,
+                                            "model.layers.%d.%s.weight", layer, name);
+        if (t && rank) { t->operand = &y->w; t->within = within; }
+        if (p->adapters && p->config->lora.targets >> module & 1) {
             grpo__adapter *a = &y->adapters[y->num_adapters++];
             size_t at_a = p->a.offset, at_b = p->b.offset;
-            a->A = grpo__place_matrix(p, &p->a, in, l->rank);
-            a->B = grpo__place_matrix(p, &p->b, out0, l->rank);
+            a->A = grpo__place_matrix(p, &p->a, in, rank);
+            a->B = grpo__place_matrix(p, &p->b, out0, rank);
             a->B.y_stride = y->w.rows;
             a->column = (int)(within / (size_t)in);
             if (t) t->adapter = a;
-            grpo__list_tensor(&p->trained, a->A.weights, at_a, l->rank, in, lora, layer,
-                              grpo__module_names[module], 'A');
-            grpo__list_tensor(&p->trained, a->B.weights, at_b, out0, l->rank, lora, layer,
-                              grpo__module_names[module], 'B');
+            grpo__list_tensor(p->trained, &p->num_trained, a->A.weights, at_a, rank, in, lora,
+                              layer, name, 'A');
+            grpo__list_tensor(p->trained, &p->num_trained, a->B.weights, at_b, out0, rank, lora,
+                              layer, name, 'B');
         }
         within += grpo__size(out0, in);
     }
@@ -5791,16 +5741,16 @@ static void grpo__place_linear(grpo__placing *p, grpo__linear *y, int layer, int
 static void grpo__place_model(grpo__placing *p, grpo__model *m) {
     const grpo_model_config *c = &p->config->model;
     const grpo__shape *s = &p->w->shape;
-    grpo__tensor *list = p->tensor;
-    grpo__cursor again;
+    grpo__cursor again = p->matrix;
+    grpo__layer measured;
+    grpo__tensor *embedding, *head = NULL;
     int i;
-    m->embedding = p->matrix.at;
-    grpo__list_tensor(&p->tensor, m->embedding, 0, s->V, s->H, "model.embed_tokens.weight");
-    again = p->matrix;
-    grpo__next(&p->matrix, grpo__size(s->V, s->H));
+    m->embedding = grpo__next(&p->matrix, grpo__size(s->V, s->H));
+    embedding = grpo__list_tensor(p->tensors, &p->num_tensors, m->embedding, 0, s->V, s->H,
+                                  "model.embed_tokens.weight");
     if (s->rank) p->matrix.at = NULL;         /* frozen: only the operand is there               */
     for (i = 0; i < c->num_hidden_layers; i++) {
-        grpo__layer *l = &m->layers[i];
+        grpo__layer *l = m->layers ? &m->layers[i] : &measured;
         grpo__place_linear(p, &l->qkv, i, 0, 3, s->Q, s->KV, s->H);
         grpo__place_linear(p, &l->out, i, 3, 1, s->H, 0, s->Q);
         grpo__place_linear(p, &l->gate_up, i, 4, 2, s->F, s->F, s->H);
@@ -5818,19 +5768,44 @@ static void grpo__place_model(grpo__placing *p, grpo__model *m) {
     }
     m->norm = grpo__place_vector(p, -1, "norm.weight", s->H);
     if (grpo__has_own_lm_head(c)) {
-        grpo__tensor *t = p->tensor;
-        grpo__list_tensor(&p->tensor, p->matrix.at, p->matrix.offset, s->V, s->H, "lm_head.weight");
-        m->head = grpo__place_matrix(p, &p->matrix, s->V, s->H);
-        if (t && s->rank) t->operand = &m->head;
-    } else if (grpo__has_lm_head(c)) {
-        m->head = grpo__place_matrix(p, &again, s->V, s->H);
-        if (list && s->rank) list->operand = &m->head;        /* a tied frozen head is two copies */
+        again = p->matrix;
+        head = grpo__list_tensor(p->tensors, &p->num_tensors, again.at, again.offset, s->V, s->H,
+                                 "lm_head.weight");
+        grpo__next(&p->matrix, grpo__size(s->V, s->H));
     }
+    if (grpo__has_lm_head(c)) m->head = grpo__place_matrix(p, &again, s->V, s->H);
+    if (!head) head = embedding;              /* tied: its frozen numbers are in two places      */
+    if (head && s->rank) head->operand = &m->head;
     if (!grpo__has_score(c)) return;
-    grpo__list_tensor(&p->tensor, p->matrix.at, p->matrix.offset, 1, s->H, "score.weight");
     again = p->matrix;
     m->value = grpo__place_matrix(p, &p->matrix, 1, s->H);
     m->value_column = grpo__place_matrix(p, &again, s->H, 1);
+    grpo__list_tensor(p->tensors, &p->num_tensors, m->value.weights,
+                      p->matrix.offset - (size_t)s->H, 1, s->H, "score.weight");
+}
+
+/* Widths, numbers, operands' bytes and tensors of a model. */
+static void grpo__measure_model(const grpo_config *c, struct grpo__machinery *w) {
+    const grpo_model_config *m = &c->model;
+    grpo__shape *s = &w->shape;
+    grpo__model model;
+    grpo__placing p;
+    memset(&p, 0, sizeof p);
+    memset(&model, 0, sizeof model);
+    p.config = c; p.w = w; p.adapters = c->lora.rank > 0;
+    s->H = m->hidden_size; s->F = m->intermediate_size; s->V = m->vocab_size;
+    s->Q = m->num_attention_heads * m->head_dim;
+    s->KV = m->num_key_value_heads * m->head_dim;
+    s->QKV = s->Q + 2 * s->KV;
+    s->rank = c->lora.rank;
+    grpo__place_model(&p, &model);
+    s->first_vector = p.matrix.offset;
+    s->total = s->trained = grpo__add(p.matrix.offset, p.vector.offset);
+    s->all_a = p.a.offset;
+    if (s->rank) s->trained = grpo__add(p.a.offset, p.b.offset);
+    w->operand_bytes = p.operand_bytes;
+    w->num_tensors = p.num_tensors;
+    w->num_trained_tensors = s->rank ? p.num_trained : p.num_tensors;
 }
 
 /* weights NULL: all is frozen; adapters: LoRA's A and B, or NULL; operands NULL: of a gradient. */
@@ -5840,13 +5815,13 @@ static void grpo__place_weights(grpo *g, grpo__model *m, float *weights, float *
     size_t vectors = w->shape.rank ? grpo__size(w->shape.V, w->shape.H) : w->shape.first_vector;
     grpo__placing p;
     memset(&p, 0, sizeof p);
-    p.config = &g->config; p.w = w;
+    p.config = &g->config; p.w = w; p.adapters = adapters != NULL;
     p.matrix.at = weights;
     p.vector.at = weights ? weights + vectors : NULL; p.vector.offset = w->shape.first_vector;
     p.a.at = adapters;
     p.b.at = adapters ? adapters + w->shape.all_a : NULL; p.b.offset = w->shape.all_a;
-    p.operand = operands;
-    if (list) { p.tensor = w->tensors; p.trained = w->trained_tensors; }
+    p.operands = operands;
+    if (list) { p.tensors = w->tensors; p.trained = w->trained_tensors; }
     grpo__place_model(&p, m);
 }
 
@@ -5904,7 +5879,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     w->max_length = (int)(P + L);
     w->head_rows = (int)(head < rows ? head : rows);
     w->words = grpo__blocks(c->model.vocab_size, 32);
-    w->shape = grpo__shape_of(c);
+    grpo__measure_model(c, w);
     for (i = 0; i < GRPO__STATES; i++) {                      /* as in grpo__states_of()         */
         const int widths[GRPO__STATES] = { w->shape.H, w->shape.Q, w->shape.Q, w->shape.H,
                                            2 * w->shape.F, 0, w->shape.QKV };
@@ -6021,7 +5996,7 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
 static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
                                  grpo_memory *memory) {
     const grpo__shape *s = &w->shape;
-    size_t n = s->trained, operands = grpo__all_operands(c, w), start = a->used;
+    size_t n = s->trained, operands = w->operand_bytes, start = a->used;
     size_t frozen = s->rank ? grpo__size(s->V, s->H) + (s->total - s->first_vector) : 0;
     int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
     int reference = c->objective.beta > 0 && !s->rank;
@@ -6083,14 +6058,10 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
                                grpo_batch *b) {
     size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
     size_t targets = grpo__max_targets(w), layers = (size_t)c->model.num_hidden_layers;
-    size_t adapters = 0;
+    size_t lora = c->lora.rank ? (size_t)w->num_trained_tensors : 0;
     int i;
-    for (i = 0; i < GRPO_LORA_TARGETS && c->lora.rank; i++) adapters += c->lora.targets >> i & 1;
-    w->num_tensors = w->num_trained_tensors = grpo__num_tensors(&c->model);
-    if (c->lora.rank) w->num_trained_tensors = (int)(2 * adapters * layers);
-    w->tensors = (grpo__tensor *)grpo__take(a, (size_t)w->num_tensors + 2 * adapters * layers,
-                                            sizeof(grpo__tensor));
-    w->trained_tensors = w->tensors && adapters ? w->tensors + w->num_tensors : w->tensors;
+    w->tensors = (grpo__tensor *)grpo__take(a, (size_t)w->num_tensors + lora, sizeof(grpo__tensor));
+    w->trained_tensors = w->tensors && lora ? w->tensors + w->num_tensors : w->tensors;
     for (i = 0; i < 3; i++)
         (i < 2 ? &w->models[i] : &w->gradients)->layers
             = (grpo__layer *)grpo__take(a, layers, sizeof(grpo__layer));
@@ -6187,6 +6158,7 @@ int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
     memset(&w, 0, sizeof w);
     w.backend = c.backend;
     if (!code) code = grpo__fit(&c, &w, needed, &device);
+    if (!code) needed->num_parameters = w.shape.total;
     memcpy(config->error, c.error, sizeof c.error);
     return code;
 }

@@ -1181,15 +1181,13 @@ static void print_asking(settings *s) {
 
 static int inspect(settings *s) {
     grpo_memory needed;
-    double parameters = 0;
     if (open_folder(s)) return -1;
     print_model(s);
     print_asking(s);
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
     if (grpo_memory_needed(&s->c, &needed)) return -1;
-    parameters = (double)grpo__shape_of(&s->c).total;
     printf("  %.1f million weights. To train %d questions x %d completions of %d tokens:\n  ",
-           parameters / 1e6, s->c.num_prompts, s->c.num_generations, s->c.max_completion_length);
+           (double)needed.num_parameters / 1e6, s->c.num_prompts, s->c.num_generations, s->c.max_completion_length);
     print_memory(&needed);
     return 0;
 }
