@@ -17,7 +17,7 @@
  *        >>tools >>text >>model >>sampling >>rollout >>passes
  *        >>reward >>advantage >>score >>loss >>optimize >>step
  *   IV   THE MACHINE ROOM
- *        >>more >>ppo >>ticks >>words >>life >>softmax >>threads >>matmul >>layers >>files
+ *        >>more >>ticks >>words >>life >>softmax >>threads >>matmul >>layers >>files
  *        >>selftest
  *   V    LICENCE
  *
@@ -260,7 +260,7 @@ typedef struct grpo_model_config {
     int   attention_bias;           /* 1: q, k and v have a bias (Qwen2)                         */
     int   qk_norm;                  /* 1: q and k are RMS-normalised per head (Qwen3)            */
     int   num_labels;               /* 1: a scalar head instead of the LM head: a value or reward
-                                       model (LlamaForSequenceClassification)                    */
+                                       model (LlamaForSequenceClassification; examples/ppo.h)    */
     int   value_head;               /* 1: a scalar head beside it: PPO with shared weights       */
     float initializer_range;        /* std of the random initial weights; 0 is quick, if weights
                                        are loaded anyway                                         */
@@ -354,8 +354,7 @@ enum {                              /* A of a completion with reward r          
     GRPO_ADVANTAGE_GPG,             /* (r - mean) * rewards / rewards that are not 0  (GPG)      */
     GRPO_ADVANTAGE_PASS_K,          /* the group's best: (r - second best) / (std + eps); else 0 */
     GRPO_ADVANTAGE_MAX_RL,          /* (r - mean) / mean; 0 where the mean is not above 0        */
-    GRPO_ADVANTAGE_RETURN,          /* what is still to come, gamma-discounted: no baseline      */
-    GRPO_ADVANTAGE_GAE              /* the same, less what the value model expected (PPO)        */
+    GRPO_ADVANTAGE_RETURN           /* what is still to come, gamma-discounted: no baseline      */
 };
 enum { GRPO_COMBINE_REWARDS,        /* several rewards: weighted sum first, then A               */
        GRPO_COMBINE_ADVANTAGES };   /* A of each, weighted sum, then over the batch's std (GDPO) */
@@ -401,7 +400,7 @@ typedef struct grpo_objective {
     int   advantage_ddof;           /* 1: sample std (torch), 0: population std (numpy)          */
     int   combine;                  /* GRPO_COMBINE_*                                            */
     int   whiten;                   /* 1: last, all tokens' A get mean 0 and std 1               */
-    float gamma, lam;               /* discount, and GAE's lambda (_RETURN, _GAE)                */
+    float gamma;                    /* discount (_RETURN)                                        */
     int   equal_rewards;            /* GRPO_EQUAL_*                                              */
     int   max_resamples;            /* bound of GRPO_EQUAL_RESAMPLE                              */
     int   mask_truncated_completions;  /* 1: completions without end-of-text do not train        */
@@ -437,10 +436,6 @@ typedef struct grpo_objective {
     float entropy_coef;             /* loss -= entropy_coef * token mean of the entropy          */
     float entropy_target;           /* entropy_coef moves by entropy_step a step so that the     */
     float entropy_step;             /*     entropy nears this; 0: it stays                       */
-
-    /* PPO's value model */
-    float vf_coef;                  /* weight of its loss, if it shares the policy's weights     */
-    float cliprange_value;          /* V stays this close to its value at sampling; 0: anywhere  */
 } grpo_objective;
 
 /* What the loss saw, in TRL's terms. Means are over the tokens that count. */
@@ -462,7 +457,6 @@ typedef struct grpo_metrics {
     double num_tokens;              /* prompt and completion tokens seen since the start         */
     double step_time;               /* seconds                                                   */
     double loss, policy_loss, grad_norm, learning_rate;
-    double vf_loss, vf_clipfrac, vf_explained_var;            /* of the value model (PPO)        */
     double reward, reward_std;      /* mean and sample std over the whole batch                  */
     double frac_reward_zero_std;    /* share of groups whose rewards are all equal               */
     double entropy, kl, beta, entropy_coef;                   /* the last two: as this step's    */
@@ -527,11 +521,6 @@ typedef struct grpo_config {
     float          success_reward;  /* grpo_evaluate(): correct if rewards[0] gives at least this */
     grpo_objective objective;
 
-    /* PPO: the value model of GRPO_ADVANTAGE_GAE; NULL: the policy has a value_head itself. It
-     * may be set after grpo_new() too, and must have room for the same batch:
-     * grpo_critic_config(). */
-    grpo         *critic;
-
     /* AdamW and its schedule */
     float learning_rate, adam_beta1, adam_beta2, adam_epsilon;
     float weight_decay;             /* on matrices, never on norms and biases                    */
@@ -576,7 +565,6 @@ typedef struct grpo_batch {
     float        *kl;               /* exact KL when sampled; NULL unless it is GRPO_KL_FULL     */
     float        *sampling_logprobs;  /* after grpo_adopt(): of whatever drew the tokens         */
     float        *process;          /* advantages of process supervision; NULL without it        */
-    float        *values, *returns; /* of the value model; NULL unless it is GRPO_ADVANTAGE_GAE  */
     float        *advantages;       /* A                                                         */
     unsigned char *mask;            /* takes part in the loss: 0 no, 1 yes, 2 without policy loss */
     unsigned char *truncated;       /* [num_sequences]                                           */
@@ -610,11 +598,6 @@ typedef struct grpo_completion {
     const float *logprobs;          /* [num_tokens] log pi_sampling; NULL: drawn by this policy  */
     int          truncated;         /* 1: text was cut off before end-of-text                    */
 } grpo_completion;
-
-typedef struct grpo_preference {    /* two answers of which people prefer the first              */
-    grpo_prompt prompt;
-    grpo_completion chosen, rejected;
-} grpo_preference;
 
 typedef struct grpo_evaluation {
     int   num_prompts, num_samples, k;
@@ -680,7 +663,7 @@ GRPO_API int grpo_set_reference(grpo *g, float alpha);
 /* Instead of grpo_rollout(): completions [num_prompts * num_generations], a group after
  * another, that were not sampled here (yesterday's, a teacher's, another engine's). Their
  * log-probs under the policy are computed; with objective.importance the loss corrects for who
- * drew them. */
+ * drew them. A model of num_labels 1 has none to compute: grpo_forward() values what it adopts. */
 GRPO_API int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
                         const grpo_completion *completions);
 
@@ -698,13 +681,20 @@ typedef struct grpo_per_token {
  * thing: no LM head, no scalar head, no memory for exact KL; the reference knows logprobs and
  * entropies alone. */
 GRPO_API int grpo_forward(grpo *g, int model, const grpo_per_token *to);
-/* Runs the policy's forward again, then adds to the gradient of its weights: the sum over tokens,
- * and over what is not NULL, of gradient * d(what grpo_forward() finds)/d(weights). Refused where
- * grpo_forward() is. (An entropy bonus has the constant -entropy_coef / tokens that count.) */
+/* Runs the policy's forward again (unless sampling or the grpo_forward() just before has left its
+ * activations), then adds to the gradient of its weights: the sum over tokens, and over what is not
+ * NULL, of gradient * d(what grpo_forward() finds)/d(weights). Refused where grpo_forward() is. (An
+ * entropy bonus has the constant -entropy_coef / tokens that count.) */
 GRPO_API int grpo_backward(grpo *g, const grpo_per_token *gradient);
+/* From now on, until there is another batch, these two work on num_prompts prompts from the first
+ * on, and leave the rest of every array alone: a minibatch. */
+GRPO_API int grpo_minibatch(grpo *g, int first_prompt, int num_prompts);
 /* Clip the gradient, let AdamW move the weights, clear the gradient. GRPO_NONFINITE: the gradient
  * was not finite, it was cleared and nothing moved. grad_norm (before clipping) may be NULL. */
 GRPO_API int grpo_optimize(grpo *g, float learning_rate, double *grad_norm);
+/* Copy every tensor that both have, by name: a value model begins as the policy. LoRA's adapters
+ * are not copied. */
+GRPO_API int grpo_copy_weights(grpo *to, const grpo *from);
 /* The text that follows a prompt; sampling NULL: the config's. Needs no rewards. Returns its length
  * in bytes, or an error. */
 GRPO_API int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
@@ -719,27 +709,6 @@ GRPO_API int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, floa
  * prompts. Draws its own random numbers: training goes on as if it had not been called. */
 GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples,
                            int k, grpo_evaluation *evaluation);
-
-/* --------------------------------------------------------- what GRPO took away: PPO, RLHF --
- * A value or reward model is an object of its own with model.num_labels 1: the same body, a
- * scalar head, its own AdamW. PPO's four models are the policy, its reference, a critic and a
- * reward model. */
-
-/* The config of a value or reward model that has room for this policy's batches (NULL: for those of
- * grpo_defaults()). */
-GRPO_API grpo_config grpo_critic_config(const grpo_config *policy);
-/* Copy every tensor that both have, by name: a critic starts as the policy or the reward model.
- * LoRA's adapters are not copied. */
-GRPO_API int grpo_copy_weights(grpo *to, const grpo *from);
-/* V before each token of g's batch [offsets[num_sequences]]; critic may be g if it has a
- * value_head. */
-GRPO_API int grpo_values(grpo *critic, const grpo *g, float *values);
-/* One step of a reward model on pairs (Bradley-Terry): loss -log sigmoid(s_chosen - s_rejected).
- * loss and accuracy (share of pairs in the right order, before the step) may be NULL. */
-GRPO_API int grpo_train_preferences(grpo *model, const grpo_preference *pairs, int num_pairs,
-                                    float learning_rate, double *loss, double *accuracy);
-/* A batch reward: the score that the reward model (user, a grpo *) gives each completion. */
-GRPO_API int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *user);
 
 /* -------------------------------------------------------------------------------------- text */
 GRPO_API grpo_prompt grpo_question(const char *text, const char *answer);
@@ -821,7 +790,7 @@ GRPO_API int grpo_objective_name(int i, const char **name, const char **source);
 /* rewards, advantages [num_groups * group_size]. A NaN reward is left out of its group's statistics
  * and gets advantage 0. lengths (tokens of each, for GRPO_ADVANTAGE_OPO; NULL: all alike). equal
  * (may be NULL) [num_groups]: 1 if the group's rewards are all equal, by exact comparison; its
- * advantages are then exactly 0, unless nothing is compared (_RETURN and _GAE: A = r). */
+ * advantages are then exactly 0, unless nothing is compared (_RETURN: A = r). */
 GRPO_API int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups,
                              int group_size, const int *lengths, float *advantages,
                              unsigned char *equal);
@@ -1666,6 +1635,9 @@ struct grpo__machinery {
 
     grpo_config made;               /* the config as it was at grpo_new(): it shaped all this    */
     int stage;                      /* how far the batch is: GRPO__EMPTY ...                     */
+    int first_prompt, end_prompt;   /* grpo_minibatch()'s                                        */
+    int passed;                     /* 1: the last pass was the policy's, over all of these, and */
+                                    /*     its activations are still there                       */
     grpo_sampling sampling;         /* that the batch was sampled with                           */
     grpo_prompt *prompts;           /* [max_sequences]                                           */
     uint64_t *keys;                 /* [max_sequences] of a prompt's random numbers              */
@@ -1678,7 +1650,6 @@ struct grpo__machinery {
     float *new_logprobs, *new_entropies, *new_dlogprobs;      /* [max_sequences, L], packed      */
     float *drawn_elsewhere;         /* the same; log pi_sampling after grpo_adopt()              */
     float *new_kl, *new_dkl;        /* the same, for exact KL; or NULL                           */
-    float *new_values, *new_dvalues;                          /* the same, for a scalar head     */
     int   *step_offsets, *step_ends;                          /* [max_sequences + 1]; [.., L]    */
     float *step_rewards;            /* [max_sequences, L] for process supervision; or NULL       */
     unsigned char *equal;           /* [max_sequences] groups whose rewards are all equal        */
@@ -1699,7 +1670,7 @@ static void grpo__weights_changed(grpo *g, int model) {
     struct grpo__machinery *w = g->machinery;
     const grpo__model *m = &w->models[model];
     int i, j, k, frozen = w->shape.rank > 0;
-    if (model == GRPO_POLICY) w->stored_valid = 0;
+    if (model == GRPO_POLICY) w->stored_valid = w->passed = 0;
     for (i = 0; i < g->config.model.num_hidden_layers; i++) {
         const grpo__layer *l = &m->layers[i];
         const grpo__linear *const all[] = { &l->qkv, &l->out, &l->gate_up, &l->down };
@@ -1750,7 +1721,7 @@ static int *grpo__on_device(const grpo *g, const void *host) {
 static grpo__pass grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
     grpo__pass p;
     memset(&p, 0, sizeof p);
-    g->machinery->index_used = 0;
+    g->machinery->index_used = g->machinery->passed = 0;
     p.tokens = grpo__index(g, rows);
     p.positions = grpo__index(g, rows);
     p.slots = grpo__index(g, rows);
@@ -2270,16 +2241,21 @@ static void grpo__key_prompts(grpo *g) {
     }
 }
 
+static int grpo__check_writes(grpo *g) {
+    if (grpo__has_lm_head(&g->config.model)) return GRPO_OK;
+    return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
+                      "values text, it cannot write any");
+}
+
 /* Begin a batch of these prompts with group_size completions each, still without any token. */
 static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size) {
     grpo_batch *b = &g->batch;
     int i, code;
     g->machinery->stage = GRPO__EMPTY;
-    g->machinery->stored_used = g->machinery->stored_valid = 0;
+    g->machinery->stored_used = g->machinery->stored_valid = g->machinery->passed = 0;
+    g->machinery->first_prompt = 0;
+    g->machinery->end_prompt = num_prompts;
     b->sampling_logprobs = NULL;
-    if (!grpo__has_lm_head(&g->config.model))
-        return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
-                          "values text, it cannot write any");
     if (num_prompts < 1 || num_prompts > g->machinery->max_sequences / group_size)
         return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts; 1 to %d fit with %d completions each",
                           num_prompts, g->machinery->max_sequences / group_size, group_size);
@@ -2543,6 +2519,8 @@ static int grpo__finish_batch(grpo *g) {
 static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampling, int remember) {
     struct grpo__machinery *w = g->machinery;
     grpo_config check = g->config;
+    int code = grpo__check_writes(g);
+    if (code) return code;
     check.sampling = *sampling;
     check.log = NULL;
     if (grpo__check(&check)) return grpo__fail(g, GRPO_BAD_INPUT, "%s", check.error);
@@ -2593,24 +2571,9 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
 /* ---- passes over a batch: whole groups from prompt first on, as many as fit. A group is one
  * prompt's rows followed by its completions'; the last token of a completion predicts nothing and
  * has no row. */
-static int grpo__rows_of_group(const grpo_batch *b, int p, int scores) {
+static int grpo__rows_of_group(const grpo_batch *b, int p) {
     int first = p * b->group_size, last = first + b->group_size;
-    return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first]
-         - (scores ? 0 : b->group_size);
-}
-
-/* The same for a reward model, which looks at the last row of each completion, and at it alone. */
-static void grpo__add_scored_group(grpo *g, grpo__pass *pass, int p) {
-    const grpo_batch *b = &g->batch;
-    int P = grpo__prompt_length(b, p), prefix = pass->rows.num_rows, i;
-    grpo__add_segment(pass, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
-    for (i = p * b->group_size; i < (p + 1) * b->group_size; i++) {
-        grpo__add_segment(pass, b->tokens + b->offsets[i], b->offsets[i + 1] - b->offsets[i],
-                          prefix, P, pass->rows.num_rows, 0);
-        grpo__add_head_row(pass, pass->rows.num_rows - 1, 0);
-        grpo__add_target(g, pass, 0, i);
-    }
-    grpo__add_group_end(pass);
+    return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first] - b->group_size;
 }
 
 static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
@@ -2643,12 +2606,11 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
 typedef struct grpo__way {
     int what;                       /* GRPO__SCORE or GRPO__STORE                                 */
     int recall;                     /* 1: sampling kept the rows, backward may recall them       */
-    int scores;                     /* 1: of a reward model                                      */
     const unsigned char *skip;      /* [prompts] those to leave out, or NULL                     */
 } grpo__way;
 
 static grpo__way grpo__way_of(int what, int recall) {
-    grpo__way way = { 0, 0, 0, NULL };
+    grpo__way way = { 0, 0, NULL };
     way.what = what; way.recall = recall;
     return way;
 }
@@ -2660,7 +2622,7 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, cons
     grpo__pass pass;
     int p, rows = 0, last;
     for (last = first; last < end; last++) {
-        int n = way->skip && way->skip[last] ? 0 : grpo__rows_of_group(b, last, way->scores);
+        int n = way->skip && way->skip[last] ? 0 : grpo__rows_of_group(b, last);
         if (rows + n > w->max_rows) break;
         rows += n;
     }
@@ -2669,8 +2631,7 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, cons
     pass.recalled = way->recall;
     for (p = first; p < last; p++) {
         if (way->skip && way->skip[p]) continue;
-        if (way->scores) grpo__add_scored_group(g, &pass, p);
-        else grpo__add_group(g, &pass, p);
+        grpo__add_group(g, &pass, p);
     }
     *next = last;
     grpo__send_pass(g, &pass, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL,
@@ -2757,12 +2718,16 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_t
     return grpo__device_check(g);
 }
 
-/* Forward over the whole batch. */
-static int grpo__batch_forward(grpo *g, int model, const grpo__way *way, const grpo_per_token *to) {
-    int p, next, code = GRPO_OK;
-    for (p = 0; p < g->batch.num_prompts && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, way);
+/* Forward over prompts [first, end) of the batch. */
+static int grpo__batch_forward(grpo *g, int model, int first, int end, const grpo__way *way,
+                               const grpo_per_token *to) {
+    int p, next = first, code = GRPO_OK;
+    for (p = first; p < end && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, end, &next, way);
         code = grpo__pass_forward(g, model, &pass, to);
+        if (p == first && next == end)
+            g->machinery->passed = !code && model == GRPO_POLICY && way->what == GRPO__STORE
+                                && !way->recall;
     }
     return code;
 }
@@ -2790,26 +2755,51 @@ static int grpo__wanted(const grpo_per_token *x) {
     return x && (x->logprobs || x->entropies || x->kl || x->values);
 }
 
+/* The policy's activations stay for grpo_backward(), but never in the place of sampling's. */
 int grpo_forward(grpo *g, int model, const grpo_per_token *to) {
+    struct grpo__machinery *w;
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
     int code = grpo__enter(g, "grpo_forward", grpo__wanted(to) && known, GRPO__ROLLED);
     if (!code) code = grpo__check_per_token(g, "grpo_forward", model, to);
-    return code ? code : grpo__batch_forward(g, model, &way, to);
+    if (code) return code;
+    w = g->machinery;
+    if (model == GRPO_POLICY && !w->stored_valid) way.what = GRPO__STORE;
+    return grpo__batch_forward(g, model, w->first_prompt, w->end_prompt, &way, to);
 }
 
 int grpo_backward(grpo *g, const grpo_per_token *gradient) {
-    int p, next, code = grpo__enter(g, "grpo_backward", grpo__wanted(gradient), GRPO__ROLLED);
-    grpo__way way = grpo__way_of(GRPO__STORE, code ? 0 : g->machinery->stored_valid);
+    struct grpo__machinery *w;
+    grpo__way way = grpo__way_of(GRPO__STORE, 0);
+    int code = grpo__enter(g, "grpo_backward", grpo__wanted(gradient), GRPO__ROLLED);
+    int p, next, there;
     if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, gradient);
     if (code) return code;
-    for (p = 0; p < g->batch.num_prompts && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, g->batch.num_prompts, &next, &way);
+    w = g->machinery;
+    way.recall = w->stored_valid;
+    there = way.recall || (w->passed && !gradient->kl);       /* the reference's come between    */
+    for (p = w->first_prompt; p < w->end_prompt && !code; p = next) {
+        grpo__pass pass = grpo__groups_pass(g, p, w->end_prompt, &next, &way);
         if (gradient->kl) grpo__pass_reference(g, &pass);
-        if (!way.recall) grpo__pass_hidden(g, GRPO_POLICY, &pass);
+        if (!there) grpo__pass_hidden(g, GRPO_POLICY, &pass);
         code = grpo__pass_backward(g, &pass, gradient);
     }
     return code;
+}
+
+int grpo_minibatch(grpo *g, int first_prompt, int num_prompts) {
+    struct grpo__machinery *w;
+    int code = grpo__enter(g, "grpo_minibatch", first_prompt >= 0 && num_prompts > 0, GRPO__ROLLED);
+    if (code) return code;
+    w = g->machinery;
+    if (first_prompt > g->batch.num_prompts - num_prompts)
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_minibatch: %d prompts from number %d on; the "
+                          "batch has %d", num_prompts, first_prompt, g->batch.num_prompts);
+    if (first_prompt != w->first_prompt || first_prompt + num_prompts != w->end_prompt)
+        w->passed = 0;
+    w->first_prompt = first_prompt;
+    w->end_prompt = first_prompt + num_prompts;
+    return GRPO_OK;
 }
 
 /* --------------------------------------------------------------------------------- >>reward --
@@ -2990,7 +2980,7 @@ static grpo__statistics grpo__describe(const float *x, const int *lengths, int n
 static double grpo__advantage_of(const grpo_objective *o, double r, int i,
                                  const grpo__statistics *group, const grpo__statistics *batch) {
     double eps = (double)o->advantage_eps, n = group->count;
-    if (o->advantage == GRPO_ADVANTAGE_RETURN || o->advantage == GRPO_ADVANTAGE_GAE) return r;
+    if (o->advantage == GRPO_ADVANTAGE_RETURN) return r;
     if (group->equal) return 0;
     switch (o->advantage) {
     case GRPO_ADVANTAGE_MEAN:   return r - group->mean;
@@ -3204,25 +3194,18 @@ void grpo_gae(int num_sequences, const int *offsets, const float *rewards, const
     }
 }
 
-static grpo *grpo__critic_of(grpo *g) { return g->config.critic ? g->config.critic : g; }
-
 /* A completion's reward belongs to its last token, the KL penalty to each. */
-static int grpo__take_returns(grpo *g) {
+static void grpo__take_returns(grpo *g) {
     grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
     float *rewards = g->machinery->new_dlogprobs;
-    int i, t, gae = o->advantage == GRPO_ADVANTAGE_GAE, code = GRPO_OK;
-    if (gae) code = grpo_values(grpo__critic_of(g), g, b->values);
-    if (code && grpo__critic_of(g) != g)
-        return grpo__fail(g, code, "critic: %s", grpo_error(g->config.critic));
+    int i, t;
     for (i = 0; i < b->num_sequences; i++) {
         for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
             rewards[t] = (float)-grpo__penalty(g, t);
         if (grpo__finite((double)b->rewards[i])) rewards[t - 1] += b->rewards[i];
     }
-    grpo_gae(b->num_sequences, b->offsets, rewards, gae ? b->values : NULL, o->gamma,
-             gae ? o->lam : 1.0f, b->advantages, gae ? b->returns : NULL);
-    return code;
+    grpo_gae(b->num_sequences, b->offsets, rewards, NULL, o->gamma, 1.0f, b->advantages, NULL);
 }
 
 static int grpo__compare_floats(const void *a, const void *b) {
@@ -3259,10 +3242,8 @@ int grpo_advantage(grpo *g) {
     for (i = 0; i < b->num_sequences; i++)
         memset(b->mask + b->offsets[i], grpo__takes_part(g, i),
                (size_t)(b->offsets[i + 1] - b->offsets[i]));
-    if (o->advantage == GRPO_ADVANTAGE_RETURN || o->advantage == GRPO_ADVANTAGE_GAE)
-        code = grpo__take_returns(g);
-    else
-        code = grpo__compare_groups(g);
+    if (o->advantage == GRPO_ADVANTAGE_RETURN) grpo__take_returns(g);
+    else code = grpo__compare_groups(g);
     for (t = 0; t < b->offsets[b->num_sequences] && b->process; t++)
         b->advantages[t] += b->process[t];
     if (o->whiten) grpo_whiten(b->advantages, b->mask, b->offsets[b->num_sequences]);
@@ -3304,12 +3285,14 @@ static int grpo__measure_kl(grpo *g) {
     grpo__way way = grpo__way_of(w->stored_valid ? GRPO__STORE : GRPO__SCORE, w->stored_valid);
     grpo_per_token to = { NULL, NULL, NULL, NULL };
     to.logprobs = w->new_logprobs; to.kl = g->batch.kl;
-    return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
+    return grpo__batch_forward(g, GRPO_POLICY, 0, g->batch.num_prompts, &way, &to);
 }
 
 int grpo_score(grpo *g) {
     grpo_per_token reference = { NULL, NULL, NULL, NULL };
+    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     int code = grpo__enter(g, "grpo_score", 1, GRPO__ROLLED), equal;
+    if (!code) code = grpo__check_writes(g);
     if (code) return code;
     reference.logprobs = g->batch.ref_logprobs;
     if (g->config.num_rewards == 0)
@@ -3319,7 +3302,7 @@ int grpo_score(grpo *g) {
     if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE) code = grpo__resample(g);
     if (!code) code = grpo__find_equal_groups(g, &equal);
     if (!code && g->batch.ref_logprobs)
-        code = grpo_forward(g, GRPO_REFERENCE, &reference);
+        code = grpo__batch_forward(g, GRPO_REFERENCE, 0, g->batch.num_prompts, &way, &reference);
     if (!code && g->batch.kl) code = grpo__measure_kl(g);
     g->machinery->stage = code ? GRPO__EMPTY : GRPO__SCORED;
     return code;
@@ -3655,6 +3638,53 @@ double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogpr
     return all.loss;
 }
 
+/* ---- what GRPO took away: the losses of a value model and of a reward model (examples/ppo.h) */
+
+/* 1/2 max((V - R)^2, (V' - R)^2), and its derivative */
+static double grpo__value_loss(double V, double old, double R, double clip, double *d, int *held) {
+    double clipped = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
+    *held = (clipped - R) * (clipped - R) > (V - R) * (V - R);
+    *d = *held ? 0 : V - R;         /* where V' is the worse, it is the bound, a constant        */
+    return *held ? 0.5 * (clipped - R) * (clipped - R) : 0.5 * (V - R) * (V - R);
+}
+
+double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
+                       const float *returns, const unsigned char *mask, float clip,
+                       float *dvalues, double *clipfrac) {
+    int t, held, clips = 0, n = grpo__counted(mask, 0, num_tokens);
+    double loss = 0, d, share = n ? 1.0 / n : 0;
+    if (clipfrac) *clipfrac = 0;
+    if (!values || !old_values || !returns) return (double)NAN;
+    for (t = 0; t < num_tokens; t++) {
+        d = 0;
+        if (!mask || mask[t]) {
+            loss += share * grpo__value_loss((double)values[t], (double)old_values[t],
+                                             (double)returns[t], (double)clip, &d, &held);
+            clips += held;
+        }
+        if (dvalues) dvalues[t] = (float)(share * d);
+    }
+    if (clipfrac) *clipfrac = clips * share;
+    return loss;
+}
+
+/* Of a reward model, x = chosen - rejected: -log sigmoid(x) = log(1 + e^-x), whose derivative
+ * is -sigmoid(-x) */
+double grpo_preference_loss(int num_pairs, const float *scores, float *dscores) {
+    double loss = 0;
+    int i;
+    if (!scores) return (double)NAN;
+    for (i = 0; i < num_pairs; i++) {
+        double x = (double)scores[2 * i] - (double)scores[2 * i + 1];
+        double d = -1 / (1 + exp(x)) / num_pairs;
+        loss += (x > 0 ? log1p(exp(-x)) : log1p(exp(x)) - x) / num_pairs;
+        if (!dscores) continue;
+        dscores[2 * i] = (float)d;
+        dscores[2 * i + 1] = (float)-d;
+    }
+    return loss;
+}
+
 /* ------------------------------------------------------------------------------- >>optimize --
  * Gradients -> weights. */
 
@@ -3836,8 +3866,7 @@ static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
     const grpo_batch *b = &g->batch;
     int t, end = b->offsets[(p + 1) * b->group_size];
     int pulled = o->entropy_coef != 0 || (o->beta > 0 && !o->kl_in_reward)
-              || (o->loss == GRPO_LOSS_DRO && o->dro_beta > 0)
-              || (g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE);
+              || (o->loss == GRPO_LOSS_DRO && o->dro_beta > 0);
     for (t = b->offsets[p * b->group_size]; t < end; t++)
         if (b->mask[t] && (pulled || b->advantages[t] != 0)) return 0;
     return 1;
@@ -3888,12 +3917,8 @@ static grpo_sequences grpo__now(const grpo *g) {
 typedef struct grpo__sums {
     grpo__normalizer n;
     grpo_loss_stats loss;
-    double value, value_clips;      /* of a value model                                          */
     double norm;                    /* of the gradient                                           */
 } grpo__sums;
-
-static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
-                             int from, int to, grpo__sums *sums);             /* in >>ppo        */
 
 /* One micro-batch, prompts [p, *next): forward (unless sampling kept it), loss, backward. The
  * tokens of idle groups count in the loss with the log-probs they were sampled with. */
@@ -3903,7 +3928,6 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
     grpo_batch *b = &g->batch;
     int G = b->group_size, from = b->offsets[p * G], to, bad, code = GRPO_OK;
     int exact = w->new_kl && o->kl == GRPO_KL_FULL && o->beta > 0 && !o->kl_in_reward;
-    int values = g->config.model.value_head && o->advantage == GRPO_ADVANTAGE_GAE;
     grpo__way way = grpo__way_of(GRPO__STORE, w->stored_valid);
     grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
     grpo_sequences s = grpo__now(g);
@@ -3914,8 +3938,7 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
     grpo__recall_logprobs(g, p, *next);
     if (!way.recall || exact) { now.logprobs = w->new_logprobs; now.entropies = w->new_entropies; }
     if (exact) now.kl = w->new_kl;
-    if (values) now.values = w->new_values;
-    if (pass.num_targets && (now.logprobs || now.values))
+    if (pass.num_targets && now.logprobs)
         code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
     if (code) return code;
     if ((bad = grpo__first_not_finite(w->new_logprobs, from, to)) >= 0)
@@ -3923,12 +3946,10 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
                           "finite: the update was skipped, the weights are as before", bad);
     grpo__loss_part(o, &sums->n, &s, p * G, *next * G, w->new_dlogprobs, exact ? w->new_dkl : NULL,
                     &sums->loss);
-    if (values) grpo__value_part(g, w->new_values, w->new_dvalues, o->vf_coef, from, to, sums);
     if (!pass.num_targets) return GRPO_OK;
     d.logprobs = w->new_dlogprobs;
     d.entropies = grpo__entropy_gradient(g, o, &sums->n, from, to);
     d.kl = exact ? w->new_dkl : NULL;
-    d.values = values ? w->new_dvalues : NULL;
     return grpo__pass_backward(g, &pass, &d);
 }
 
@@ -3953,9 +3974,8 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
 }
 
 /* ---- metrics
- * One row each, in the order of the JSON: TRL's name (veRL's under critic/; kl/k1 to entropy_coef,
- * and what follows the critic's, are ours), how it comes about, where it is, and where an update's
- * share is. */
+ * One row each, in the order of the JSON: TRL's name (kl/k1 to entropy_coef, and ratio/mean and what
+ * follows it, are ours), how it comes about, where it is, and where an update's share is. */
 enum { GRPO__ONCE, GRPO__WHOLE,     /* measured once, a double or an int                         */
        GRPO__MEAN, GRPO__LEAST, GRPO__MOST };                 /* over the updates                */
 typedef struct grpo__metric { const char *name; int how; size_t at, share; } grpo__metric;
@@ -4001,9 +4021,6 @@ static const grpo__metric grpo__metrics[] = {
                   loss.importance_mean),
     GRPO__UPDATES("sampling/importance_sampling_ratio/max", MOST, importance_max,
                   loss.importance_max),
-    GRPO__UPDATES("critic/vf_loss", MEAN, vf_loss, value),
-    GRPO__UPDATES("critic/vf_clipfrac", MEAN, vf_clipfrac, value_clips),
-    GRPO__BATCH("critic/vf_explained_var", ONCE, vf_explained_var),
     GRPO__UPDATES("ratio/mean", MEAN, ratio_mean, loss.ratio_mean),
     GRPO__UPDATES("ratio/max", MOST, ratio_max, loss.ratio_max),
     GRPO__BATCH("num_left_out", WHOLE, num_left_out),
@@ -4084,9 +4101,6 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
     grpo__measure_lengths(g, m);
 }
 
-static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m,
-                               grpo__sums *sums);             /* in >>ppo                        */
-
 static int grpo__adapts(const grpo_objective *o) {
     return o->kl_target > 0 || o->entropy_target > 0;
 }
@@ -4116,8 +4130,6 @@ static int grpo__update_range(grpo *g, int first, int end, grpo_metrics *m) {
     if (!grpo__counted(b->mask, b->offsets[first * G], b->offsets[end * G])) return GRPO_OK;
     code = grpo__accumulate(g, &c->objective, first, end, &sums);
     if (!code) code = grpo_optimize(g, (float)m->learning_rate, &sums.norm);
-    if (!code && c->objective.advantage == GRPO_ADVANTAGE_GAE)
-        code = grpo__update_critic(g, first, end, m, &sums);
     if (code) { m->skipped = 1; return code; }
     g->state.optimizer_step++;
     for (p = first; p < end; p++) m->num_idle += g->machinery->idle[p];
@@ -4259,7 +4271,7 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
         elsewhere |= completions[i].logprobs != NULL;
     }
     grpo__unfiltered(g, g->config.sampling.temperature);
-    if (!code) code = grpo__weigh(g);
+    if (!code && grpo__has_lm_head(&g->config.model)) code = grpo__weigh(g);
     for (i = 0; !code && i < b->num_sequences; i++) {
         code = grpo__make_sample(g, i);
         memcpy(w->drawn_elsewhere + b->offsets[i],
@@ -4272,11 +4284,37 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
     return grpo__count_batch(g);
 }
 
+/* ---- weights of another model */
+int grpo_copy_weights(grpo *to, const grpo *from) {
+    float staging[1024];
+    int i, j, code = grpo__enter(to, "grpo_copy_weights", from != NULL, GRPO__EMPTY);
+    if (!code && (code = grpo__enter(from, "grpo_copy_weights", 1, GRPO__EMPTY)) != GRPO_OK)
+        grpo__fail(to, code, "the other model: %s", grpo_error(from));
+    if (code) return code;
+    for (i = 0; i < to->machinery->num_tensors; i++)
+        for (j = 0; j < from->machinery->num_tensors; j++) {
+            const grpo__tensor *a = &to->machinery->tensors[i], *b = &from->machinery->tensors[j];
+            size_t n = grpo__size(a->rows, a->cols ? a->cols : 1), at, count;
+            if (strcmp(a->name, b->name)) continue;
+            if (a->rows != b->rows || a->cols != b->cols)
+                return grpo__fail(to, GRPO_BAD_INPUT, "%s has another shape in the other model",
+                                  a->name);
+            for (at = 0; at < n; at += count) {
+                count = n - at < 1024 ? n - at : 1024;
+                grpo__move_weights(from, b, at, NULL, staging, count);
+                grpo__move_weights(to, a, at, staging, NULL, count);
+            }
+        }
+    grpo__weights_changed(to, GRPO_POLICY);
+    return grpo__device_check(to);
+}
+
 /* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
 static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     grpo_batch *b = &g->batch;
     grpo_completion answer;
-    int i, t, code = grpo__begin_batch(g, prompts, num_prompts, 1);
+    int i, t, code = grpo__check_writes(g);
+    if (!code) code = grpo__begin_batch(g, prompts, num_prompts, 1);
     memset(&answer, 0, sizeof answer);
     b->offsets[0] = 0;
     for (i = 0; i < num_prompts && !code; i++) {
@@ -4745,334 +4783,6 @@ float grpo_reward_repetition(const grpo_sample *s, void *user) {
     return (float)(-(double)repeated / total + 0.0);          /* + 0.0: not -0                    */
 }
 
-/* ------------------------------------------------------------------------------------ >>ppo --
- * What GRPO took away, kept so that it can be measured: a value model that says what to expect of
- * each token (GRPO asks the group), and a reward model that judges (GRPO verifies). */
-
-/* ---- the value model */
-grpo_config grpo_critic_config(const grpo_config *policy) {
-    grpo_config c = policy ? *policy : grpo_defaults();
-    c.model.num_labels = 1;
-    c.model.value_head = 0;
-    c.objective = grpo_objective_preset("trl", NULL);         /* beta 0: no reference            */
-    c.num_rewards = 0;
-    c.lora.rank = 0;
-    c.critic = NULL;
-    c.on_step = NULL;
-    c.metrics_path = NULL;
-    c.rollout_batch_prompts = 1;    /* it never samples: no room for that                        */
-    return c;
-}
-
-int grpo_copy_weights(grpo *to, const grpo *from) {
-    float staging[1024];
-    int i, j, code = grpo__enter(to, "grpo_copy_weights", from != NULL, GRPO__EMPTY);
-    if (!code && (code = grpo__enter(from, "grpo_copy_weights", 1, GRPO__EMPTY)) != GRPO_OK)
-        grpo__fail(to, code, "the other model: %s", grpo_error(from));
-    if (code) return code;
-    for (i = 0; i < to->machinery->num_tensors; i++)
-        for (j = 0; j < from->machinery->num_tensors; j++) {
-            const grpo__tensor *a = &to->machinery->tensors[i], *b = &from->machinery->tensors[j];
-            size_t n = grpo__size(a->rows, a->cols ? a->cols : 1), at, count;
-            if (strcmp(a->name, b->name)) continue;
-            if (a->rows != b->rows || a->cols != b->cols)
-                return grpo__fail(to, GRPO_BAD_INPUT, "%s has another shape in the other model",
-                                  a->name);
-            for (at = 0; at < n; at += count) {
-                count = n - at < 1024 ? n - at : 1024;
-                grpo__move_weights(from, b, at, NULL, staging, count);
-                grpo__move_weights(to, a, at, staging, NULL, count);
-            }
-        }
-    grpo__weights_changed(to, GRPO_POLICY);
-    return grpo__device_check(to);
-}
-
-/* Does every group of the batch fit into one pass? */
-static int grpo__check_groups(grpo *g, int scores) {
-    int p;
-    for (p = 0; p < g->batch.num_prompts; p++)
-        if (grpo__rows_of_group(&g->batch, p, scores) > g->machinery->max_rows)
-            return grpo__fail(g, GRPO_BAD_INPUT, "%d completions of one prompt do not fit into a "
-                              "pass of %d rows: raise num_generations before grpo_new()",
-                              g->batch.group_size, g->machinery->max_rows);
-    return GRPO_OK;
-}
-
-/* Let the critic look at the policy's batch. */
-static int grpo__lend_batch(grpo *critic, const grpo *g) {
-    const grpo_config *c = &critic->config;
-    if (!grpo__has_score(&c->model))
-        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no scalar head: set model.num_labels "
-                          "(or, to share the policy's weights, model.value_head) to 1");
-    if (critic == g) return GRPO_OK;
-    if (c->num_prompts * c->num_generations < g->batch.num_sequences
-        || c->max_prompt_length < g->config.max_prompt_length
-        || c->max_completion_length != g->config.max_completion_length
-        || c->model.vocab_size != g->config.model.vocab_size)
-        return grpo__fail(critic, GRPO_BAD_INPUT, "it has no room for the policy's batch: begin "
-                          "with grpo_critic_config()");
-    critic->batch = g->batch;
-    return grpo__check_groups(critic, 0);
-}
-
-int grpo_values(grpo *critic, const grpo *g, float *values) {
-    grpo_batch own;
-    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo_per_token to = { NULL, NULL, NULL, NULL };
-    int code = grpo__enter(critic, "grpo_values", g && values, GRPO__EMPTY);
-    if (code) return code;
-    if ((code = grpo__enter(g, "grpo_values", 1, GRPO__ROLLED)) != GRPO_OK)
-        return critic == g ? code : grpo__fail(critic, code, "the policy: %s", grpo_error(g));
-    own = critic->batch;
-    code = grpo__lend_batch(critic, g);
-    to.values = values;
-    if (!code) code = grpo__batch_forward(critic, GRPO_POLICY, &way, &to);
-    critic->batch = own;
-    return code;
-}
-
-/* 1/2 max((V - R)^2, (V' - R)^2), and its derivative */
-static double grpo__value_loss(double V, double old, double R, double clip, double *d, int *held) {
-    double clipped = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
-    *held = (clipped - R) * (clipped - R) > (V - R) * (V - R);
-    *d = *held ? 0 : V - R;         /* where V' is the worse, it is the bound, a constant        */
-    return *held ? 0.5 * (clipped - R) * (clipped - R) : 0.5 * (V - R) * (V - R);
-}
-
-double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
-                       const float *returns, const unsigned char *mask, float clip,
-                       float *dvalues, double *clipfrac) {
-    int t, held, clips = 0, n = grpo__counted(mask, 0, num_tokens);
-    double loss = 0, d, share = n ? 1.0 / n : 0;
-    if (clipfrac) *clipfrac = 0;
-    if (!values || !old_values || !returns) return (double)NAN;
-    for (t = 0; t < num_tokens; t++) {
-        d = 0;
-        if (!mask || mask[t]) {
-            loss += share * grpo__value_loss((double)values[t], (double)old_values[t],
-                                             (double)returns[t], (double)clip, &d, &held);
-            clips += held;
-        }
-        if (dvalues) dvalues[t] = (float)(share * d);
-    }
-    if (clipfrac) *clipfrac = clips * share;
-    return loss;
-}
-
-/* The same for tokens [from, to) of an optimizer step; weight: of the loss's gradient. */
-static void grpo__value_part(const grpo *g, const float *values, float *dvalues, float weight,
-                             int from, int to, grpo__sums *sums) {
-    const grpo_batch *b = &g->batch;
-    double share = 1.0 / grpo__max(sums->n.num_tokens, 1), d;
-    int t, held;
-    for (t = from; t < to; t++) {
-        dvalues[t] = 0;
-        if (!b->mask[t]) continue;
-        sums->value += share * grpo__value_loss((double)values[t], (double)b->values[t],
-                                                (double)b->returns[t],
-                                                (double)g->config.objective.cliprange_value, &d,
-                                                &held);
-        sums->value_clips += share * held;
-        dvalues[t] = (float)((double)weight * share * d);
-    }
-}
-
-/* 1 - var(R - V) / var(R), over the batch's tokens that count: 0 if V, as it was at sampling, knows
- * no more than the mean, 1 if all; 0 if there is nothing but rounding to explain. */
-static double grpo__explained(const grpo_batch *b) {
-    double n = 0, R = 0, RR = 0, e = 0, ee = 0, spread;
-    int t;
-    for (t = 0; t < b->offsets[b->num_sequences]; t++) {
-        double r = (double)b->returns[t], error = r - (double)b->values[t];
-        if (!b->mask[t]) continue;
-        n++; R += r; RR += r * r; e += error; ee += error * error;
-    }
-    spread = n > 0 ? RR / n - R / n * (R / n) : 0;
-    return spread * n > 1e-12 * RR ? 1 - (ee / n - e / n * (e / n)) / spread : 0;
-}
-
-/* The critic's gradient on prompts [first, end) of the batch that it was lent. */
-static int grpo__critic_gradient(grpo *critic, const grpo *g, int first, int end,
-                                 grpo__sums *sums) {
-    struct grpo__machinery *w = critic->machinery;
-    const grpo_batch *b = &critic->batch;
-    grpo__way way = grpo__way_of(GRPO__STORE, 0);
-    grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
-    int p, next, code = GRPO_OK, G = b->group_size;
-    now.values = w->new_values; d.values = w->new_dvalues;
-    for (p = first; p < end && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(critic, p, end, &next, &way);
-        code = grpo__pass_forward(critic, GRPO_POLICY, &pass, &now);
-        if (code) break;
-        grpo__value_part(g, w->new_values, w->new_dvalues, 1.0f,
-                         b->offsets[p * G], b->offsets[next * G], sums);
-        code = grpo__pass_backward(critic, &pass, &d);
-    }
-    return code;
-}
-
-/* One update of the value model beside the policy's; with shared weights that has happened. */
-static int grpo__update_critic(grpo *g, int first, int end, grpo_metrics *m, grpo__sums *sums) {
-    grpo *critic = grpo__critic_of(g);
-    grpo_batch own = critic->batch;
-    const grpo_config *c = &critic->config;
-    int code = GRPO_OK;
-    if (critic != g) {
-        float rate = c->learning_rate * grpo_schedule(c->lr_scheduler_type,
-                                                      critic->state.optimizer_step++,
-                                                      c->warmup_steps, c->max_steps);
-        code = grpo__enter(critic, "the update", 1, GRPO__EMPTY);
-        if (!code) code = grpo__lend_batch(critic, g);
-        if (!code) code = grpo__critic_gradient(critic, g, first, end, sums);
-        critic->batch = own;
-        if (!code) code = grpo_optimize(critic, rate, NULL);
-        else grpo__clear_gradient(critic);
-        if (code) return grpo__fail(g, code, "critic: %s", grpo_error(critic));
-    }
-    m->vf_explained_var = grpo__explained(&g->batch);
-    return code;
-}
-
-/* ---- the reward model, x = chosen - rejected: -log sigmoid(x) = log(1 + e^-x), whose derivative
- * is -sigmoid(-x) */
-double grpo_preference_loss(int num_pairs, const float *scores, float *dscores) {
-    double loss = 0;
-    int i;
-    if (!scores) return (double)NAN;
-    for (i = 0; i < num_pairs; i++) {
-        double x = (double)scores[2 * i] - (double)scores[2 * i + 1];
-        double d = -1 / (1 + exp(x)) / num_pairs;
-        loss += (x > 0 ? log1p(exp(-x)) : log1p(exp(x)) - x) / num_pairs;
-        if (!dscores) continue;
-        dscores[2 * i] = (float)d;
-        dscores[2 * i + 1] = (float)-d;
-    }
-    return loss;
-}
-
-static int grpo__need_reward_model(grpo *g) {
-    if (g->config.model.num_labels) return GRPO_OK;
-    return grpo__fail(g, GRPO_BAD_INPUT, "this is no reward model: model.num_labels is 0");
-}
-
-/* Scores of the sequences of prompts [first, end) of the batch, at its last token each. */
-static int grpo__score_batch(grpo *g, float *scores) {
-    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo_per_token to = { NULL, NULL, NULL, NULL };
-    way.scores = 1;
-    to.values = scores;
-    return grpo__batch_forward(g, GRPO_POLICY, &way, &to);
-}
-
-static int grpo__place_pairs(grpo *g, const grpo_preference *pairs, int num_pairs) {
-    grpo_batch *b = &g->batch;
-    int i, code = GRPO_OK;
-    if (num_pairs < 1 || num_pairs > g->machinery->max_sequences / 2)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%d pairs; 1 to %d fit", num_pairs,
-                          g->machinery->max_sequences / 2);
-    b->num_prompts = num_pairs;
-    b->group_size = 2;
-    b->num_sequences = 2 * num_pairs;
-    b->prompt_offsets[0] = b->offsets[0] = 0;
-    for (i = 0; i < num_pairs && !code; i++) {
-        code = grpo__add_prompt(g, &pairs[i].prompt, i);
-        if (!code) code = grpo__place(g, 2 * i, &pairs[i].chosen);
-        if (!code) code = grpo__place(g, 2 * i + 1, &pairs[i].rejected);
-    }
-    return code ? code : grpo__check_groups(g, 1);
-}
-
-/* The gradient of the pairs that the batch holds, in micro-batches; their loss and order. */
-static int grpo__preference_gradient(grpo *g, double *loss, double *accuracy) {
-    struct grpo__machinery *w = g->machinery;
-    grpo__way way = grpo__way_of(GRPO__STORE, 0);
-    grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
-    int p, next, i, n, pairs = g->batch.num_prompts, code = GRPO_OK;
-    way.scores = 1;
-    now.values = w->new_values; d.values = w->new_dvalues;
-    *loss = *accuracy = 0;
-    for (p = 0; p < pairs && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, pairs, &next, &way);
-        code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
-        if (code) break;
-        n = next - p;
-        *loss += grpo_preference_loss(n, w->new_values + 2 * p, w->new_dvalues + 2 * p) * n / pairs;
-        for (i = 2 * p; i < 2 * next; i++) {
-            w->new_dvalues[i] *= (float)n / (float)pairs;
-            if (i % 2) *accuracy += (w->new_values[i - 1] > w->new_values[i]) / (double)pairs;
-        }
-        code = grpo__pass_backward(g, &pass, &d);
-    }
-    if (!code && !grpo__finite(*loss))
-        code = grpo__fail(g, GRPO_NONFINITE, "a score is not finite");
-    if (code) grpo__clear_gradient(g);
-    return code;
-}
-
-int grpo_train_preferences(grpo *g, const grpo_preference *pairs, int num_pairs,
-                           float learning_rate, double *loss, double *accuracy) {
-    double found = 0, right = 0;
-    int code = grpo__enter(g, "grpo_train_preferences", pairs != NULL, GRPO__EMPTY);
-    if (!code) code = grpo__need_reward_model(g);
-    if (code) return code;
-    g->machinery->stage = GRPO__EMPTY;
-    code = grpo__place_pairs(g, pairs, num_pairs);
-    if (!code) code = grpo__preference_gradient(g, &found, &right);
-    if (!code) code = grpo_optimize(g, learning_rate, NULL);
-    if (!code && loss) *loss = found;
-    if (!code && accuracy) *accuracy = right;
-    return code;
-}
-
-/* Samples that follow each other and have the same prompt. */
-static int grpo__same_prompt(const grpo_sample *samples, int n) {
-    int i = 1;
-    while (i < n && samples[i].prompt_index == samples[0].prompt_index) i++;
-    return i;
-}
-
-/* As many whole groups of equal size as fit, at least one; returns the number of samples. */
-static int grpo__place_samples(grpo *g, const grpo_sample *samples, int n, int *code) {
-    grpo_batch *b = &g->batch;
-    int most = g->machinery->max_sequences, i = 0;
-    int G = grpo__min(grpo__same_prompt(samples, n), most);
-    b->group_size = G;
-    b->num_prompts = 0;
-    b->prompt_offsets[0] = b->offsets[0] = 0;
-    do {
-        grpo_prompt prompt = grpo_question(NULL, NULL);
-        int end = i + G;
-        prompt.tokens = samples[i].prompt_tokens;
-        prompt.num_tokens = samples[i].num_prompt_tokens;
-        *code = grpo__add_prompt(g, &prompt, b->num_prompts);
-        for (; i < end && !*code; i++) {
-            grpo_completion completion = { NULL, NULL, 0, NULL, 0 };
-            completion.tokens = samples[i].tokens;
-            completion.num_tokens = samples[i].num_tokens;
-            *code = grpo__place(g, i, &completion);
-        }
-        b->num_prompts++;
-    } while (!*code && i + G <= n && i + G <= most && grpo__same_prompt(samples + i, n - i) == G);
-    b->num_sequences = i;
-    if (!*code) *code = grpo__check_groups(g, 1);
-    return i;
-}
-
-int grpo_reward_model(const grpo_sample *samples, int n, float *rewards, void *user) {
-    grpo *g = (grpo *)user;
-    int i, placed, code = grpo__enter(g, "grpo_reward_model", samples && rewards && n >= 0,
-                                      GRPO__EMPTY);
-    if (!code) code = grpo__need_reward_model(g);
-    if (code) return code;
-    g->machinery->stage = GRPO__EMPTY;
-    for (i = 0; i < n && !code; i += placed) {
-        placed = grpo__place_samples(g, samples + i, n - i, &code);
-        if (!code) code = grpo__score_batch(g, rewards + i);
-    }
-    return code;
-}
-
 /* ---------------------------------------------------------------------------------- >>ticks --
  * A backend that goes from one token to the next by itself: the host looks in only now and then. It
  * computes each tick in the same staging rows, and stores them elsewhere. */
@@ -5237,8 +4947,8 @@ static const grpo_field grpo__table[] = {
 #define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
     GRPO__ROW("objective." #field, 0, type, words, objective.field, initial, least, most, symbol, \
               help)
-    GRPO__WORDS(advantage, GRPO_ADVANTAGE_ZSCORE, 9,
-                "zscore mean batch rloo opo gpg pass_k max_rl return gae", "A",
+    GRPO__WORDS(advantage, GRPO_ADVANTAGE_ZSCORE, 8,
+                "zscore mean batch rloo opo gpg pass_k max_rl return", "A",
                 "of a completion, from its group's rewards:"),
     GRPO__FLOAT(advantage_eps, 1e-4, 0, 3e38, "", "added to the rewards' std"),
     GRPO__WORDS(advantage_ddof, 1, 1, "0 1", "", "1: std of a sample, 0: of all there is"),
@@ -5246,7 +4956,6 @@ static const grpo_field grpo__table[] = {
                 "several rewards: what is added up"),
     GRPO__WORDS(whiten, 0, 1, "0 1", "", "1: over all tokens A gets mean 0 and std 1"),
     GRPO__FLOAT(gamma, 1, 0, 1, "gamma", "discount of what comes later (return)"),
-    GRPO__FLOAT(lam, 1, 0, 1, "lambda", "of GAE"),
     GRPO__WORDS(equal_rewards, GRPO_EQUAL_KEEP, 2, "keep skip resample", "",
                 "groups whose rewards are all equal:"),
     GRPO__INT(max_resamples, 0, 0, 1 << 20, "", "at most so often is such a group sampled anew"),
@@ -5283,9 +4992,7 @@ static const grpo_field grpo__table[] = {
     GRPO__FLOAT(entropy_coef, 0, -3e38, 3e38, "", "weight of an entropy bonus"),
     GRPO__FLOAT(entropy_target, 0, 0, 3e38, "",
                 "it moves so that the entropy nears this; 0: it stays"),
-    GRPO__FLOAT(entropy_step, 0.005, 0, 3e38, "", "by how much a step"),
-    GRPO__FLOAT(vf_coef, 0.1, 0, 3e38, "", "weight of the value model's loss"),
-    GRPO__FLOAT(cliprange_value, 0.2, 0, 3e38, "", "V stays so close to its old value")
+    GRPO__FLOAT(entropy_step, 0.005, 0, 3e38, "", "by how much a step")
 #undef GRPO__FIELD
 };
 #undef GRPO__ROW
@@ -5375,9 +5082,7 @@ static const grpo__preset grpo__presets[] = {
     { "tiny_grpo", "trl_grpo advantage_eps=1e-8 beta=0.01", "tiny-grpo" },
     { "simple_grpo", "deepseekmath equal_rewards=skip", "simple_GRPO" },
     { "grpo_zero", "nanochat advantage=zscore advantage_eps=1e-4 advantage_ddof=0", "GRPO-Zero" },
-    { "nano_aha", "grpo_zero beta=0.001", "nano-aha-moment" },
-    { "ppo", "trl advantage=gae lam=0.95 whiten=1 beta=0.05 kl=k1 kl_in_reward=1",
-      "PPO, arXiv:1707.06347, as RLHF uses it: T ppo_config.py" }
+    { "nano_aha", "grpo_zero beta=0.001", "nano-aha-moment" }
 };
 enum { GRPO__PRESETS = (int)(sizeof grpo__presets / sizeof *grpo__presets) };
 
@@ -5444,7 +5149,10 @@ static int grpo__set_words(grpo_config *c, const char *within, const char *setti
             for (i = 0; i < GRPO__PRESETS; i++)
                 if (grpo__is_word(grpo__presets[i].name, at, length)) break;
             if (i == 0) grpo__put_defaults(&changed, "objective.");
-            else if (i == GRPO__PRESETS) strcpy(wrong, " is not a preset");
+            else if (i == GRPO__PRESETS)
+                strcpy(wrong, grpo__is_word("ppo", at, length)
+                              ? " needs a value model: examples/ppo.h trains with one"
+                              : " is not a preset");
             else grpo__set_words(&changed, "objective.", grpo__presets[i].settings, NULL);
         }
         if (*wrong && error)
@@ -5538,7 +5246,7 @@ static int grpo__check(grpo_config *c) {
     if (o->combine == GRPO_COMBINE_ADVANTAGES
         && (o->kl_in_reward == 1 || o->advantage >= GRPO_ADVANTAGE_RETURN))
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared "
-                                 "one by one leave none for kl_in_reward 1, returns or gae");
+                                 "one by one leave none for kl_in_reward 1, or for returns");
     if (m->head_dim % 2 || m->num_attention_heads % m->num_key_value_heads)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "model: head_dim %d must be even (rotary "
                                  "positions turn pairs), and num_attention_heads %d a multiple of "
@@ -5628,9 +5336,6 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     if (o->beta > 0 && o->kl == GRPO_KL_FULL && !g->batch.kl)
         return grpo__fail(g, GRPO_BAD_INPUT, "exact KL needs memory: set objective.kl before "
                           "grpo_new()");
-    if (o->advantage == GRPO_ADVANTAGE_GAE && !g->batch.values)
-        return grpo__fail(g, GRPO_BAD_INPUT,
-                          "advantage gae needs memory: set it before grpo_new()");
     if (g->state.step < 0 || g->state.step > GRPO__MOST_STEPS || g->state.optimizer_step < 0
         || g->state.optimizer_step > GRPO__MOST_STEPS || g->state.adam_step < 0
         || g->state.adam_step > GRPO__MOST_STEPS
@@ -5854,7 +5559,7 @@ static void grpo__place_models(grpo *g) {
 static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro,
                         int64_t together, int keep) {
     int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
-    int64_t new_rows = L - 1 + c->model.num_labels;           /* a score has a row at the end    */
+    int64_t new_rows = L - 1;       /* the last token of a completion predicts nothing           */
     int vocab = grpo__has_lm_head(&c->model) ? c->model.vocab_size : 1;
     int64_t rows, slots, head;
     int i;
@@ -6040,10 +5745,6 @@ static void grpo__lay_out_batch(const grpo_config *c, struct grpo__machinery *w,
     b->entropies = grpo__take_floats(a, all);
     b->ref_logprobs = c->objective.beta > 0 ? grpo__take_floats(a, all) : NULL;
     if (grpo__uses_exact_kl(c)) b->kl = grpo__take_floats(a, all);
-    if (c->objective.advantage == GRPO_ADVANTAGE_GAE) {
-        b->values = grpo__take_floats(a, all);
-        b->returns = grpo__take_floats(a, all);
-    }
     if (grpo__has_steps(c)) b->process = grpo__take_floats(a, all);
     b->advantages = grpo__take_floats(a, all);
     b->mask = (unsigned char *)grpo__take(a, all, 1);
@@ -6089,10 +5790,6 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
         w->new_kl = grpo__take_floats(a, all);
         w->new_dkl = grpo__take_floats(a, all);
     }
-    if (grpo__has_score(&c->model)) {
-        w->new_values = grpo__take_floats(a, all);
-        w->new_dvalues = grpo__take_floats(a, all);
-    }
     if (grpo__has_steps(c)) {
         w->step_offsets = grpo__take_ints(a, n + 1);
         w->step_ends = grpo__take_ints(a, all);
@@ -6126,7 +5823,7 @@ static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w
 static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *memory,
                      size_t *device) {
     int64_t group = c->max_prompt_length + (int64_t)c->num_generations
-                  * (c->max_completion_length - 1 + c->model.num_labels);
+                  * (c->max_completion_length - 1);
     int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts;
     int keep = 1, all = c->num_prompts, code;
     if (!micro) micro = 1 + w->backend->rows_at_once / group;
@@ -9869,7 +9566,7 @@ static const char *const grpo__t_objectives[GRPO__T_VARIANTS] = {
     "dapo equal_rewards=keep mask_truncated_completions=0 beta=0.1 kl=k3 entropy_coef=0.05",
     "deepseekmath beta=0.1 kl=full ratio=sequence",
     "dr_grpo beta=0.1 kl=k2 entropy_coef=0.05 loss=sapo ratio=sum",
-    "ppo kl_in_reward=0 kl=full vf_coef=0.5", "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05",
+    "trl beta=0.05 kl=full", "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05",
     "dr_grpo beta=0.1 kl=full" };
 
 static grpo_config *grpo__trial_config(grpo__trial *t, int variant) {
@@ -9898,20 +9595,42 @@ static grpo_config *grpo__trial_config(grpo__trial *t, int variant) {
     return c;
 }
 
+enum { GRPO__T_TOKENS = 30 };       /* of the batch                                              */
+
+/* Of a value head: 1/2 (V - R)^2 where V is a token's value, R noise; and its gradient. */
+static double grpo__graph_value(const grpo *g, const float *values, float *dvalues) {
+    float returns[GRPO__T_TOKENS];
+    int t;
+    for (t = 0; t < GRPO__T_TOKENS; t++) returns[t] = grpo__normal(8, (uint64_t)t);
+    return grpo_value_loss(g->batch.offsets[6], values, returns, returns, NULL, 0, dvalues, NULL);
+}
+
+static int grpo__graph_gradient(grpo *g) {
+    float values[GRPO__T_TOKENS], dvalues[GRPO__T_TOKENS];
+    grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    grpo__sums sums;
+    int code = grpo__accumulate(g, &g->config.objective, 0, 2, &sums);
+    now.values = values; d.values = dvalues;
+    if (code || !g->config.model.value_head) return code;
+    code = grpo_forward(g, GRPO_POLICY, &now);
+    grpo__graph_value(g, values, dvalues);
+    return code ? code : grpo_backward(g, &d);
+}
+
 static double grpo__graph_loss(grpo *g) {
+    float values[GRPO__T_TOKENS];
     struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     grpo_sequences s = grpo__now(g);
-    grpo_per_token to = { w->new_logprobs, w->new_entropies, w->new_kl, w->new_values };
+    grpo_per_token to = { NULL, NULL, NULL, NULL };
     double loss;
-    if (grpo__batch_forward(g, GRPO_POLICY, &way, &to)) return NAN;
+    to.logprobs = w->new_logprobs; to.entropies = w->new_entropies; to.kl = w->new_kl;
+    if (g->config.model.value_head) to.values = values;
+    if (grpo__batch_forward(g, GRPO_POLICY, 0, b->num_prompts, &way, &to)) return NAN;
     loss = grpo_loss(o, &s, NULL, NULL, NULL);
-    if (w->new_values)
-        loss += (double)o->vf_coef * grpo_value_loss(b->offsets[b->num_sequences], w->new_values,
-                                                     b->values, b->returns, b->mask,
-                                                     o->cliprange_value, NULL, NULL);
+    if (to.values) loss += grpo__graph_value(g, values, NULL);
     return loss;
 }
 
@@ -9966,7 +9685,6 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     float *x = t->host, *dx = t->gradient, *noise = t->noise;
     struct grpo__machinery *w;
     grpo_prompt prompts[2];
-    grpo__sums sums;
     char what[64];
     double worst = 0;
     grpo *g = grpo_new(c);
@@ -9983,7 +9701,7 @@ static int grpo__try_graph(grpo__trial *t, int variant) {
     w->backend->download(w->context, x, w->trained, n * sizeof(float));
     for (j = 0; j < GRPO__T_FLOATS; j++) noise[j] = grpo__normal(7, j);
     grpo__graph_move(g, 0, n, x, noise, 0.02);
-    if (!code) code = grpo__accumulate(g, &g->config.objective, 0, 2, &sums);
+    if (!code) code = grpo__graph_gradient(g);
     if (!code && w->dembed)
         t->b->mix(w->context, w->gradient, w->dembed, 1, 1, grpo__size(w->shape.V, w->shape.H));
     w->backend->download(w->context, x, w->trained, n * sizeof(float));

@@ -102,7 +102,6 @@ static grpo *make_policy(const options *o) {
         on_message(error, NULL);
         return NULL;
     }
-    c.model.value_head = c.objective.advantage == GRPO_ADVANTAGE_GAE;    /* PPO: shared weights   */
     c.learning_rate = 1.5e-3f;
     c.model.initializer_range = 0.1f;
     grpo_add_reward(&c, "correct", grpo_reward_exact_match, 1.0f, NULL);

@@ -17,6 +17,7 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "backend.h"
+#include "ppo.h"
 #include "seeds.h"
 #include "show.h"
 #include <time.h>
@@ -25,7 +26,9 @@ enum { QUESTIONS = 100, PROMPTS = 32, GROUP = 8, PAIRS = 64, OLD_PAIRS = 512, EV
        TIMES = 50, METHODS = 3, SHOWN = 4 };
 
 typedef struct method {
-    const char *name, *objective;
+    const char *name;
+    int valued;                         /* PPO: by a value model; 0: GRPO                        */
+    const char *objective;              /* changes to that of either                             */
     float learning_rate, value_rate;    /* of the policy, of the value model                     */
     int judged;                         /* by a reward model                                     */
 } method;
@@ -36,18 +39,20 @@ typedef struct method {
  * at three times the policy's rate. The measure is the accuracy, averaged over the run. RLHF has
  * PPO's settings. */
 static const method methods[METHODS] = {
-    { "GRPO", "deepseekmath beta=0.04", 1e-3f, 0, 0 },
-    { "PPO", "ppo beta=0.2", 1e-3f, 3e-3f, 0 },
-    { "RLHF", "ppo beta=0.2", 1e-3f, 3e-3f, 1 } };
+    { "GRPO", 0, "beta=0.04", 1e-3f, 0, 0 },
+    { "PPO", 1, "beta=0.2", 1e-3f, 3e-3f, 0 },
+    { "RLHF", 1, "beta=0.2", 1e-3f, 3e-3f, 1 } };
 
 static const int shown[SHOWN] = { 0, 20, 60, 100 };     /* the steps of the table                */
 
 typedef struct sum { char question[8], answer[4]; } sum;
 
-typedef struct pair { grpo_preference preference; char texts[2][8]; } pair;
+typedef struct pair { ppo_preference preference; char texts[2][8]; } pair;
 
 typedef struct trainer {
-    grpo *policy, *critic, *judge;  /* the last two NULL where there is none                     */
+    grpo *policy, *critic, *reward_model;     /* the last two NULL where there is none           */
+    ppo p;                          /* PPO's arrays, and the judge's                             */
+    ppo_judge judge;
     double bytes[4], seconds;       /* of policy, reference, value and reward model; of all steps */
     double accuracy[TIMES + 1], reward[TIMES + 1];      /* after every EVERY steps               */
     double ordered;                 /* share of pairs that the judge has right as training begins */
@@ -75,7 +80,7 @@ static int fail(const grpo *g) {
 static const grpo_backend *backend;  /* of --backend */
 static int threads = 1;             /* 0: one per core; for weights so few one is as fast        */
 
-static grpo_config config_of(const char *objective, int seed) {
+static grpo_config config_of(int valued, const char *objective, int seed) {
     grpo_config c = grpo_defaults();
     c.vocabulary = "0123456789+=";
     c.max_prompt_length = 4;
@@ -87,6 +92,7 @@ static grpo_config config_of(const char *objective, int seed) {
     c.seed = (uint64_t)seed;
     c.backend = backend;
     c.threads = threads;
+    grpo_objective_set(&c.objective, valued ? PPO_OBJECTIVE : "deepseekmath", NULL);
     grpo_objective_set(&c.objective, objective, NULL);
     return c;
 }
@@ -100,14 +106,15 @@ static void make_pair(pair *p, int question, const char *wrong) {
 }
 
 static int teach(trainer *t, pair *pairs, int n, double *loss, double *accuracy) {
-    grpo_preference list[PAIRS];
+    ppo_preference list[PAIRS];
     int i;
     for (i = 0; i < n; i++) {
         list[i] = pairs[i].preference;
         list[i].chosen.text = pairs[i].texts[0];
         list[i].rejected.text = pairs[i].texts[1];
     }
-    return grpo_train_preferences(t->judge, list, n, 2e-3f, loss, accuracy) ? fail(t->judge) : 0;
+    if (!ppo_train_preferences(&t->judge, list, n, 2e-3f, loss, accuracy)) return 0;
+    return fail(t->reward_model);
 }
 
 static void remember(trainer *t, const pair *p) { t->old[t->num_old++ % OLD_PAIRS] = *p; }
@@ -157,17 +164,17 @@ static int lesson(trainer *t, int seed, int step) {
 
 /* ---- a trainer */
 static int begin(trainer *t, const method *m, const grpo *from, int seed) {
-    grpo_config c = config_of(m->objective, seed), scalar = grpo_critic_config(&c);
+    grpo_config c = config_of(m->valued, m->objective, seed), scalar;
     grpo_memory needed;
     memset(t, 0, sizeof *t);
     c.learning_rate = m->learning_rate;
-    scalar.learning_rate = m->value_rate;
     if (m->judged) {
-        if (grpo_memory_needed(&scalar, &needed) || !(t->judge = grpo_new(&scalar)))
-            return puts(scalar.error), -1;
+        scalar = ppo_judge_config(&c, PAIRS);
+        if (grpo_memory_needed(&scalar, &needed) || !(t->reward_model = grpo_new(&scalar))
+            || ppo_judge_begin(&t->judge, t->reward_model)) return puts(scalar.error), -1;
         t->bytes[3] = (double)needed.total;
-        grpo_add_reward(&c, "judge", NULL, 0.1f, t->judge);   /* scores are some ten apart      */
-        c.rewards[0].batch = grpo_reward_model;
+        grpo_add_reward(&c, "judge", NULL, 0.1f, &t->judge);  /* scores are some ten apart      */
+        c.rewards[0].batch = ppo_score;
     } else {
         grpo_add_reward(&c, "correct", grpo_reward_exact_match, 1, NULL);
     }
@@ -176,18 +183,36 @@ static int begin(trainer *t, const method *m, const grpo *from, int seed) {
     t->bytes[1] = (double)needed.reference;
     if (grpo_copy_weights(t->policy, from)) return fail(t->policy);
     if (c.objective.beta > 0 && grpo_set_reference(t->policy, 1)) return fail(t->policy);
-    if (c.objective.advantage != GRPO_ADVANTAGE_GAE) return 0;
+    if (!m->valued) return 0;
+    scalar = ppo_value_config(&c);
+    scalar.learning_rate = m->value_rate;
     if (grpo_memory_needed(&scalar, &needed) || !(t->critic = grpo_new(&scalar)))
         return puts(scalar.error), -1;
     t->bytes[2] = (double)needed.total;
-    t->policy->config.critic = t->critic;
-    return grpo_copy_weights(t->critic, from) ? fail(t->critic) : 0;
+    if (grpo_copy_weights(t->critic, from)) return fail(t->critic);
+    return ppo_begin(&t->p, t->policy, t->critic) ? puts(t->p.error), -1 : 0;
 }
 
 static void end(trainer *t) {
+    ppo_end(&t->p);
+    ppo_judge_end(&t->judge);
     grpo_free(t->policy);
     grpo_free(t->critic);
-    grpo_free(t->judge);
+    grpo_free(t->reward_model);
+}
+
+/* One step by either; its mean reward. */
+static int step(trainer *t, const grpo_prompt *some, double *reward) {
+    grpo_metrics m;
+    ppo_metrics n;
+    if (t->critic) {
+        if (ppo_step(&t->p, some, PROMPTS, &n)) return fprintf(stderr, "%s\n", t->p.error), -1;
+        *reward = n.reward;
+    } else {
+        if (grpo_step(t->policy, some, PROMPTS, &m)) return fail(t->policy);
+        *reward = m.reward;
+    }
+    return 0;
 }
 
 /* Correct answers among all questions, greedy, whoever gave the rewards. */
@@ -212,7 +237,7 @@ static void draw(grpo_prompt *some, int key, int step) {
 
 /* The policy that all begin with: a little supervision, so that the right answer has a chance. */
 static grpo *warm_up(int seed) {
-    grpo_config c = config_of("trl", seed);
+    grpo_config c = config_of(0, "trl", seed);
     double accuracy = 0;
     grpo *g;
     int s;
@@ -228,19 +253,19 @@ static grpo *warm_up(int seed) {
 }
 
 static int train(trainer *t, int seed, int steps) {
-    grpo_metrics m;
+    double reward = 0;
     int s;
     t->accuracy[0] = accuracy_of(t->policy);
     for (s = 1; s <= steps; s++) {
         grpo_prompt some[PROMPTS];
         clock_t start = clock();
         draw(some, 10 * seed + 4, s);
-        if (grpo_step(t->policy, some, PROMPTS, &m)) return fail(t->policy);
-        if (t->judge && s % EVERY == 0 && lesson(t, seed, s)) return -1;
+        if (step(t, some, &reward)) return -1;
+        if (t->reward_model && s % EVERY == 0 && lesson(t, seed, s)) return -1;
         t->seconds += (double)(clock() - start) / CLOCKS_PER_SEC;
-        if (s == 1) t->reward[0] = m.reward;
+        if (s == 1) t->reward[0] = reward;
         if (s % EVERY) continue;
-        t->reward[s / EVERY] = m.reward;
+        t->reward[s / EVERY] = reward;
         t->accuracy[s / EVERY] = accuracy_of(t->policy);
     }
     return 0;
@@ -257,7 +282,8 @@ static int run_seed(int s, int seeds, int steps) {
     if (!warm) return -1;
     for (i = 0; i < METHODS; i++) {
         if (begin(&t, &methods[i], warm, s + 1)
-            || (t.judge && first_lessons(&t, s + 1, 100)) || train(&t, s + 1, steps)) return -1;
+            || (t.reward_model && first_lessons(&t, s + 1, 100)) || train(&t, s + 1, steps))
+            return -1;
         for (k = 0; k <= steps / EVERY; k++) {
             accuracies[i][k][s] = t.accuracy[k];
             rewards[i][k][s] = t.reward[k];
@@ -353,16 +379,15 @@ enum { TRIED = 12, SEARCH_SEEDS = 3, FIRST_SEARCH_SEED = 101 };
 static method setting(int valued, int i, char words[64]) {
     static const float rates[4] = { 2.5e-4f, 5e-4f, 1e-3f, 2e-3f };
     static const char *const own[2][3] = {
-        { "deepseekmath beta=0.01", "deepseekmath beta=0.04", "deepseekmath beta=0.1" },
-        { "ppo beta=0.1", "ppo beta=0.2", "ppo beta=0.5" } };
+        { "beta=0.01", "beta=0.04", "beta=0.1" }, { "beta=0.1", "beta=0.2", "beta=0.5" } };
     method m = methods[valued];
     m.objective = own[valued][i % 3];
     m.learning_rate = rates[i / 3];
     m.value_rate = 3 * m.learning_rate;
     if (valued)
-        snprintf(words, 64, "%s, rates %g and %g", m.objective, (double)m.learning_rate,
+        snprintf(words, 64, "ppo %s, rates %g and %g", m.objective, (double)m.learning_rate,
                  (double)m.value_rate);
-    else snprintf(words, 64, "%s, rate %g", m.objective, (double)m.learning_rate);
+    else snprintf(words, 64, "deepseekmath %s, rate %g", m.objective, (double)m.learning_rate);
     return m;
 }
 

@@ -52,7 +52,7 @@ check "fields are found" $?
 for field in $(fields grpo_config; fields grpo_objective; fields grpo_sampling); do
     case $field in
     eos-token-id | eos-token-ids | num-eos | max-token-bytes) continue ;;      # of the folder
-    num-rewards | max-steps | lam | vf-coef | cliprange-value) continue ;;     # counted; PPO's
+    num-rewards | max-steps) continue ;;                                       # counted
     esac
     grep -q -- "^  --$field " "$dir/help"
     check "help has --$field" $?

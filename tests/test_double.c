@@ -1,30 +1,33 @@
 /* The whole library compiled a second time with every float a double: the same source, so its
  * finite differences say with 1e-6 instead of 1e-2 whether each derivative is right. */
 #include "as_double.h"
+#include "examples/ppo.h"
 
 static void print_line(const char *message, void *user) { (void)user; printf("  %s\n", message); }
 
 /* ---- value and reward models: d(loss) along a random direction of each tensor, by the graph */
 typedef struct scene {
     grpo *g;                        /* the model that is differentiated                          */
-    const grpo *policy;             /* whose batch it values; NULL: it judges pairs              */
+    ppo *p;                         /* of whose policy's batch it is the critic; or              */
+    ppo_judge *judge;               /* NULL, and it judges                                       */
+    const ppo_preference *pairs;
 } scene;
 
+/* ... which leaves the gradient. */
 static double loss_of(const scene *s) {
-    grpo__sums sums;
-    double loss, accuracy;
-    grpo_batch own = s->g->batch;
-    memset(&sums, 0, sizeof sums);
-    if (!s->policy) {
-        CHECK(!grpo__preference_gradient(s->g, &loss, &accuracy), "%s", grpo_error(s->g));
+    grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
+    double loss = 0;
+    if (s->judge) {
+        CHECK(!ppo__pairs_gradient(s->judge, s->pairs, 2, &loss), "%s", grpo_error(s->g));
         return loss;
     }
-    sums.n = grpo__count(s->policy->batch.num_sequences, s->policy->batch.offsets,
-                         s->policy->batch.mask);
-    CHECK(!grpo__lend_batch(s->g, s->policy)
-          && !grpo__critic_gradient(s->g, s->policy, 0, 2, &sums), "%s", grpo_error(s->g));
-    s->g->batch = own;
-    return sums.value;
+    now.values = s->p->new_values; d.values = s->p->dvalues;
+    CHECK(!grpo_forward(s->g, GRPO_POLICY, &now), "%s", grpo_error(s->g));
+    loss = grpo_value_loss(s->p->policy->batch.offsets[6], s->p->new_values, s->p->values,
+                           s->p->returns, s->p->policy->batch.mask, s->p->cliprange_value,
+                           s->p->dvalues, NULL);
+    CHECK(!grpo_backward(s->g, &d), "%s", grpo_error(s->g));
+    return loss;
 }
 
 static void check_tensors(const scene *s, const char *what) {
@@ -62,35 +65,40 @@ static float length_reward(const grpo_sample *s, void *user) {
 static void test_scalar_models(void) {
     grpo_config c = grpo_defaults(), k;
     grpo_prompt prompts[2];
-    grpo_preference pairs[2];
-    scene value, judge;
+    ppo_preference pairs[2];
+    scene value = { NULL, NULL, NULL, NULL }, judge = { NULL, NULL, NULL, NULL };
+    ppo p;
+    ppo_judge judging;
     grpo *policy;
     c.vocabulary = "0123456789";
     c.threads = 1;
     c.model.hidden_size = 16; c.model.intermediate_size = 24; c.model.num_key_value_heads = 2;
     c.model.initializer_range = 0.3;
     c.num_prompts = 2; c.num_generations = 3; c.max_prompt_length = 4; c.max_completion_length = 5;
-    c.objective = grpo_objective_preset("ppo", NULL);
+    grpo_objective_set(&c.objective, PPO_OBJECTIVE, NULL);
     grpo_add_reward(&c, "length", length_reward, 1, NULL);
     policy = grpo_new(&c);
-    k = grpo_critic_config(&c);
+    k = ppo_value_config(&c);
     k.seed = 5; k.micro_batch_prompts = 1;
-    value.g = grpo_new(&k); judge.g = grpo_new(&k);
-    value.policy = policy; judge.policy = NULL;
-    policy->config.critic = value.g;
+    value.g = grpo_new(&k);
+    k = ppo_judge_config(&c, 2);
+    k.seed = 5; k.micro_batch_prompts = 1;
+    judge.g = grpo_new(&k);
+    CHECK(!ppo_begin(&p, policy, value.g) && !ppo_judge_begin(&judging, judge.g), "%s", p.error);
+    value.p = &p; judge.judge = &judging; judge.pairs = pairs;
     prompts[0] = grpo_question("12", NULL); prompts[1] = grpo_question("345", NULL);
-    CHECK(!grpo_rollout(policy, prompts, 2) && !grpo_score(policy) && !grpo_advantage(policy), "%s",
-          grpo_error(policy));
+    CHECK(!grpo_rollout(policy, prompts, 2) && !grpo_score(policy) && !ppo__advantages(&p), "%s%s",
+          grpo_error(policy), p.error);
     {   /* old values a little away from the present ones, some beyond the clip */
         int t, n = policy->batch.offsets[6];
-        for (t = 0; t < n; t++) policy->batch.values[t] += 0.35 * grpo__normal(4, (uint64_t)t);
+        for (t = 0; t < n; t++) p.values[t] += 0.35 * grpo__normal(4, (uint64_t)t);
     }
     check_tensors(&value, "value model, clipped loss");
     memset(pairs, 0, sizeof pairs);
     pairs[0].prompt = prompts[0]; pairs[0].chosen.text = "44"; pairs[0].rejected.text = "123";
     pairs[1].prompt = prompts[1]; pairs[1].chosen.text = "4"; pairs[1].rejected.text = "87";
-    CHECK(!grpo__place_pairs(judge.g, pairs, 2), "%s", grpo_error(judge.g));
     check_tensors(&judge, "reward model, Bradley-Terry");
+    ppo_end(&p); ppo_judge_end(&judging);
     grpo_free(value.g); grpo_free(judge.g); grpo_free(policy);
 }
 

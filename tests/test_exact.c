@@ -378,6 +378,54 @@ static void test_unrolled(int full) {
     grpo_free(parts);
 }
 
+/* grpo_backward() may find the activations that grpo_forward() has left, but only while they are
+ * the right ones; and minibatches add up to the batch. */
+static void test_activations(void) {
+    enum { MOST = PROMPTS * GROUP * LENGTH, WAYS = 5 };
+    static const char *const ways[WAYS] = { "backward alone", "after a forward",
+        "after one of the reference too", "after forwards of other weights", "in minibatches" };
+    grpo_config c = small_config();
+    grpo *g, *other, *saved;
+    grpo_prompt prompts[PROMPTS];
+    float x[MOST], d[MOST], *first = NULL;
+    const grpo_per_token now = { x, NULL, NULL, NULL }, gradient = { d, NULL, NULL, NULL };
+    int way, p, t, code;
+    size_t bytes;
+    c.rollout_batch_prompts = 2;    /* sampling keeps nothing                                    */
+    c.micro_batch_prompts = PROMPTS;
+    g = grpo_new(&c);
+    c.seed = 77;
+    other = grpo_new(&c); saved = grpo_new(&c);
+    CHECK(g && other && saved, "%s", c.error);
+    if (!g || !other || !saved) return;
+    make_prompts(prompts, NULL);
+    for (t = 0; t < MOST; t++) d[t] = grpo__normal(3, (uint64_t)t);
+    bytes = g->num_parameters * sizeof(float);
+    code = grpo_rollout(g, prompts, PROMPTS);
+    for (way = 0; way < WAYS && !code; way++) {
+        for (p = 0; p < (way == 4 ? PROMPTS : 1) && !code; p++) {
+            if (way == 3) {
+                code = grpo_copy_weights(saved, g) || grpo_copy_weights(g, other)
+                    || grpo_forward(g, GRPO_POLICY, &now) || grpo_copy_weights(g, saved);
+            }
+            if (way == 4) code = grpo_minibatch(g, p, 1);
+            if (way && way != 3 && !code) code = grpo_forward(g, GRPO_POLICY, &now);
+            CHECK(code || g->machinery->passed == (way && way != 3), "%s", ways[way]);
+            if (way == 2 && !code) code = grpo_forward(g, GRPO_REFERENCE, &now);
+            if (!code) code = grpo_backward(g, &gradient);
+        }
+        if (!first) {
+            first = (float *)malloc(bytes);
+            memcpy(first, g->machinery->gradient, bytes);
+        }
+        CHECK(!memcmp(first, g->machinery->gradient, bytes), "%s: another gradient", ways[way]);
+        grpo__clear_gradient(g);
+    }
+    CHECK(!code, "%s", grpo_error(g));
+    free(first);
+    grpo_free(g); grpo_free(other); grpo_free(saved);
+}
+
 /* Stop at a step, resume in a new object: every later number is the same. */
 static void test_resume(void) {
     grpo_config c = small_config();
@@ -615,6 +663,7 @@ int main(void) {
     test_order_and_replay();
     test_unrolled(0);
     test_unrolled(1);
+    test_activations();
     test_splits();
     test_budget();
     test_idle();

@@ -1690,9 +1690,8 @@ static void test_metrics_json(void) {
         "kl/k1", "kl/k2", "kl/k3", "kl/abs", "beta", "entropy_coef",
         "sampling/sampling_logp_difference/mean", "sampling/sampling_logp_difference/max",
         "sampling/importance_sampling_ratio/min", "sampling/importance_sampling_ratio/mean",
-        "sampling/importance_sampling_ratio/max", "critic/vf_loss", "critic/vf_clipfrac",
-        "critic/vf_explained_var",
-        "num_left_out", "num_resampled", "num_idle", "num_updates", "skipped" };
+        "sampling/importance_sampling_ratio/max", "num_left_out", "num_resampled", "num_idle",
+        "num_updates", "skipped" };
     grpo_metrics m;
     char line[8192], small[64];
     size_t i;

@@ -25,7 +25,6 @@ static int solve_four(const char *preset, uint64_t seed, int limit) {
     c.threads = 1;
     c.objective = grpo_objective_preset(preset, &found);
     CHECK(found, "no preset %s", preset);
-    c.model.value_head = c.objective.advantage == GRPO_ADVANTAGE_GAE;     /* PPO, shared weights */
     grpo_add_reward(&c, "is_four", is_four, 1.0f, NULL);
     g = grpo_new(&c);
     if (!g) { printf("%s\n", c.error); return -1; }
@@ -130,7 +129,6 @@ static void learn_sums(const char *preset) {
     c.max_prompt_length = 6; c.max_completion_length = 4;
     c.num_prompts = PROMPTS; c.num_generations = 8;
     c.objective = grpo_objective_preset(preset, NULL);
-    c.model.value_head = c.objective.advantage == GRPO_ADVANTAGE_GAE;
     c.model.hidden_size = 48; c.model.intermediate_size = 144; c.model.initializer_range = 0.1f;
     c.learning_rate = 1.5e-3f;
     c.threads = 1;
@@ -160,7 +158,7 @@ static void learn_sums(const char *preset) {
 int main(void) {
     test_four();
     learn_sums("deepseekmath");                 /* KL in the loss   */
-    learn_sums("ppo");                          /* KL in the reward */
+    learn_sums("rloo");                         /* KL in the reward */
     test_end_of_text();
     test_sft();
     return check_finish();

@@ -368,7 +368,9 @@ static void test_refusals(void) {
     c = config(4);
     g = create_on_base(c);
     CHECK(grpo_set_reference(g, 1) == GRPO_BAD_INPUT, "a reference that cannot move has moved");
-    k = grpo_critic_config(&c);
+    k = c;
+    k.lora.rank = 0;
+    k.model.num_labels = 1;
     critic = create(k);
     CHECK(!grpo_copy_weights(critic, g), "%s", grpo_error(critic));
     x = frozen(g); y = frozen(critic);

@@ -185,7 +185,6 @@ static void test_changed(void) {
     CHANGE(objective.advantage, 99);
     CHANGE(objective.loss, -1);
     CHANGE(objective.kl, GRPO_KL_FULL);         /* these two have no memory */
-    CHANGE(objective.advantage, GRPO_ADVANTAGE_GAE);
     CHANGE(encode, (grpo_encode_function)(uintptr_t)1);
     for (i = 0; i < 2; i++) {
         int64_t wrong = i ? -1 : INT64_MAX;
@@ -356,69 +355,42 @@ static void test_object(void) {
     grpo_free(g);
 }
 
+/* A value model adopts and values; it writes nothing and is not rewarded. */
 static void test_critics(void) {
+    const grpo_per_token values = { NULL, NULL, NULL, per_token };
     grpo_config c = tiny();
     grpo *g = begin(c), *critic, *another;
-    grpo_preference pairs[3];
-    grpo_sample sample;
     grpo_evaluation e;
-    double loss;
     char text[64];
-    float scores[4];
-    const int tokens[3] = { 0, 1, 4 };
-    int i;
-    memset(pairs, 0, sizeof pairs);
-    memset(&sample, 0, sizeof sample);
-    for (i = 0; i < 3; i++) {
-        pairs[i].prompt = prompts[0];
-        pairs[i].chosen.text = "a";
-        pairs[i].rejected.text = "b";
-    }
-    CHECK(grpo_critic_config(NULL).model.num_labels == 1, "a critic of nothing");
-    c = grpo_critic_config(&c);
+    c.model.num_labels = 1;
     critic = begin(c);
     c.model.hidden_size = 16;
     another = begin(c);
     CHECK(!grpo_rollout(g, prompts, 2), "%s", grpo_error(g));
-    REFUSED(grpo_values(NULL, g, per_token));
-    REFUSED_BY(critic, grpo_values(critic, NULL, per_token));
-    REFUSED_BY(critic, grpo_values(critic, g, NULL));
-    REFUSED_BY(g, grpo_values(g, g, per_token));
-    EQUALS(grpo_values(critic, g, per_token), 0);
-    critic->config.max_completion_length = 9999;
-    REFUSED_BY(critic, grpo_values(critic, g, per_token));
-    critic->config.max_completion_length = 4;
-    g->config.max_completion_length = 9999;
-    REFUSED_BY(critic, grpo_values(critic, g, per_token));
-    g->config.max_completion_length = 4;
+    REFUSED_BY(critic, grpo_forward(critic, GRPO_POLICY, &values));           /* no batch        */
+    REFUSED_BY(critic, grpo_backward(critic, &values));
+    REFUSED_BY(critic, grpo_minibatch(critic, 0, 1));
+    CHECK(!grpo_adopt(critic, prompts, 2, said), "%s", grpo_error(critic));
+    EQUALS(grpo_forward(critic, GRPO_POLICY, &values), 0);
+    EQUALS(grpo_backward(critic, &values), 0);
+    REFUSED_BY(critic, grpo_forward(critic, GRPO_POLICY, &one_each));         /* no LM head      */
+    REFUSED_BY(critic, grpo_backward(critic, &one_each));
+    REFUSED_BY(critic, grpo_forward(critic, GRPO_REFERENCE, &values));
+    REFUSED_BY(critic, grpo_minibatch(critic, -1, 1));
+    REFUSED_BY(critic, grpo_minibatch(critic, 0, 0));
+    REFUSED_BY(critic, grpo_minibatch(critic, 0, 3));
+    REFUSED_BY(critic, grpo_minibatch(critic, 2, 1));
+    REFUSED_BY(critic, grpo_minibatch(critic, 1, INT32_MAX));
+    REFUSED_BY(critic, grpo_minibatch(critic, INT32_MAX, INT32_MAX));
+    EQUALS(grpo_minibatch(critic, 1, 1), 0);
+    EQUALS(grpo_forward(critic, GRPO_POLICY, &values), 0);
     REFUSED(grpo_copy_weights(NULL, g));
     REFUSED_BY(g, grpo_copy_weights(g, NULL));
     REFUSED_BY(another, grpo_copy_weights(another, g));
-    REFUSED(grpo_train_preferences(NULL, pairs, 1, 0.1f, NULL, NULL));
-    REFUSED_BY(critic, grpo_train_preferences(critic, NULL, 1, 0.1f, NULL, NULL));
-    REFUSED_BY(critic, grpo_train_preferences(critic, pairs, 0, 0.1f, NULL, NULL));
-    REFUSED_BY(critic, grpo_train_preferences(critic, pairs, -1, 0.1f, NULL, NULL));
-    REFUSED_BY(critic, grpo_train_preferences(critic, pairs, INT32_MAX, 0.1f, NULL, NULL));
-    REFUSED_BY(g, grpo_train_preferences(g, pairs, 1, 0.1f, NULL, NULL));
-    pairs[1].rejected.text = NULL;
-    REFUSED_BY(critic, grpo_train_preferences(critic, pairs, 2, 0.1f, NULL, NULL));
-    CHECK(!grpo_train_preferences(critic, pairs, 1, 0.1f, &loss, NULL), "%s", grpo_error(critic));
-    REFUSED(grpo_reward_model(&sample, 1, scores, NULL));
-    REFUSED_BY(critic, grpo_reward_model(NULL, 1, scores, critic));
-    REFUSED_BY(critic, grpo_reward_model(&sample, 1, NULL, critic));
-    REFUSED_BY(critic, grpo_reward_model(&sample, -1, scores, critic));
-    REFUSED_BY(g, grpo_reward_model(&sample, 1, scores, g));
-    REFUSED_BY(critic, grpo_reward_model(&sample, 1, scores, critic));     /* no tokens */
-    sample.prompt_tokens = sample.tokens = tokens;
-    REFUSED_BY(critic, grpo_reward_model(&sample, 1, scores, critic));
-    sample.num_prompt_tokens = 1; sample.num_tokens = 3;
-    REFUSED_BY(critic, grpo_reward_model(&sample, 1, scores, critic));     /* 4 is no token */
-    sample.num_tokens = 2;
-    EQUALS(grpo_reward_model(&sample, 1, scores, critic), 0);
-    /* a model without an LM head writes nothing */
+    REFUSED_BY(critic, grpo_score(critic));
     REFUSED_BY(critic, grpo_rollout(critic, prompts, 1));
+    REFUSED_BY(critic, grpo_step(critic, prompts, 1, NULL));
     REFUSED_BY(critic, grpo_sft(critic, prompts, 1, 0.1f, NULL));
-    REFUSED_BY(critic, grpo_adopt(critic, prompts, 1, said));
     REFUSED_BY(critic, grpo_generate(critic, prompts, &plain, 1, text, sizeof text));
     REFUSED_BY(critic, grpo_evaluate(critic, prompts, 1, 0, 0, &e));
     CHECK(!grpo_step(g, prompts, 2, NULL), "it works on: %s", grpo_error(g));

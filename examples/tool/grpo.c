@@ -433,9 +433,6 @@ static int read_options(settings *s, int command, int argc, char **argv) {
         return complain("the name of a folder is too long");
     if (s->dtype && !one_of("f32 bf16 f16", s->dtype))
         return complain("--dtype is f32, bf16 or f16");
-    if (s->c.objective.advantage == GRPO_ADVANTAGE_GAE)
-        return complain("advantages by gae need a value model, which is not trained here: "
-                        "examples/07_ppo_vs_grpo.c shows PPO");
     if ((command & RUN) && !s->c.num_rewards)
         return complain("--reward is missing: gsm8k, match, cmd:./verify ...; see --help");
     return 0;

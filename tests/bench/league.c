@@ -1,5 +1,6 @@
-/* The league: every preset over several seeds and two tasks, from the same weights, with equal
- * samples and equal time. make league; the tables of tests/bench/README.md are its output.
+/* The league: every preset, and PPO (examples/ppo.h), over several seeds and two tasks, from the
+ * same weights, with equal samples and equal time. make league; the tables of tests/bench/README.md
+ * are its output.
  *
  *     build/league [--seeds N] [--steps N] [--only "NAME NAME ..."] [--threads N]
  *
@@ -11,6 +12,7 @@
  * on average. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "examples/ppo.h"
 #include "examples/seeds.h"
 #include <stdio.h>
 #include <time.h>
@@ -50,6 +52,13 @@ static const task tasks[2] = {
     { "one-digit sums", 4, 3, 64, 0.2, make_sum },
     { "four digits in order", 5, 5, 64, 0.2, make_order } };
 
+/* The presets by number, then PPO; 0 beyond. */
+static int name_of(int i, const char **name) {
+    if (grpo_objective_name(i, name, NULL)) return 1;
+    *name = "ppo";
+    return i == 0 || grpo_objective_name(i - 1, NULL, NULL);
+}
+
 static grpo_prompt draw(uint64_t seed, int what, int step, int i) {
     float u = grpo_uniform(seed, (uint64_t)what, (uint64_t)step, (uint64_t)i, 0);
     return prompts[(int)((float)QUESTIONS * u)];
@@ -76,19 +85,18 @@ static grpo *make_policy(const task *t, const char *preset, uint64_t seed, int t
     c.model.initializer_range = 0.1f;
     c.seed = seed;
     c.threads = threads;
-    c.objective = grpo_objective_preset(preset, NULL);
+    grpo_objective_set(&c.objective, strcmp(preset, "ppo") ? preset : PPO_OBJECTIVE, NULL);
     grpo_add_reward(&c, "correct", grpo_reward_exact_match, 1, NULL);
     g = grpo_new(&c);
     if (!g) fprintf(stderr, "%s: %s\n", preset, c.error);
     return g;
 }
 
-/* A value model, if the objective asks for one; -1 on failure. */
-static int add_critic(grpo *g) {
-    grpo_config c = grpo_critic_config(&g->config);
-    if (g->config.objective.advantage != GRPO_ADVANTAGE_GAE) return 0;
-    g->config.critic = grpo_new(&c);
-    return g->config.critic ? grpo_copy_weights(g->config.critic, g) : -1;
+/* PPO, and its value model; non-zero on failure. */
+static int add_critic(ppo *p, grpo *g) {
+    grpo_config c = ppo_value_config(&g->config);
+    grpo *critic = grpo_new(&c);
+    return !critic || grpo_copy_weights(critic, g) || ppo_begin(p, g, critic);
 }
 
 static double pass_at_1(grpo *g) {
@@ -115,24 +123,27 @@ static grpo *warm_up(const task *t, uint64_t seed, int threads) {
 static int run(const task *t, const char *preset, const grpo *from, uint64_t seed, int steps,
                int threads, result *r) {
     grpo *g = make_policy(t, preset, seed, threads);
-    int s, i, code = !g;
+    int s, i, valued = !strcmp(preset, "ppo"), code = !g;
+    ppo p;
+    memset(&p, 0, sizeof p);
     memset(r, 0, sizeof *r);
-    if (!code) code = grpo_copy_weights(g, from) || add_critic(g);
+    if (!code) code = grpo_copy_weights(g, from) || (valued && add_critic(&p, g));
     if (!code && g->config.objective.beta > 0) code = grpo_set_reference(g, 1);
     if (!code) r->start = pass_at_1(g);
     for (s = 1; s <= steps && !code; s++) {
         grpo_prompt some[PROMPTS];
         clock_t start = clock();
         for (i = 0; i < PROMPTS; i++) some[i] = draw(seed, 2, s, i);
-        code = grpo_step(g, some, PROMPTS, NULL);
+        code = valued ? ppo_step(&p, some, PROMPTS, NULL) : grpo_step(g, some, PROMPTS, NULL);
         r->seconds += (double)(clock() - start) / CLOCKS_PER_SEC;
         if (s % (steps / TIMES) == 0 && s / (steps / TIMES) <= TIMES) {
             r->times[s / (steps / TIMES) - 1] = r->seconds;
             r->values[s / (steps / TIMES) - 1] = r->end = pass_at_1(g);
         }
     }
-    if (code) fprintf(stderr, "%s: %s\n", preset, grpo_error(g));
-    if (g) grpo_free(g->config.critic);
+    if (code) fprintf(stderr, "%s: %s\n", preset, valued ? p.error : grpo_error(g));
+    grpo_free(p.critic);
+    ppo_end(&p);
     grpo_free(g);
     return code;
 }
@@ -181,13 +192,13 @@ static int play(const task *t, int seeds, int steps, const char *only, int threa
     for (s = 0; s < seeds; s++) {
         grpo *warm = warm_up(t, (uint64_t)s + 1, threads);
         if (!warm) return 1;
-        for (i = 0; i < MOST_PRESETS && grpo_objective_name(i, &name, NULL); i++)
+        for (i = 0; i < MOST_PRESETS && name_of(i, &name); i++)
             if (is_asked_for(only, name)
                 && run(t, name, warm, (uint64_t)s + 1, steps, threads, &results[i][s]))
                 return 1;
         grpo_free(warm);
     }
-    while (grpo_objective_name(trl, &name, NULL) && strcmp(name, "trl")) trl++;
+    while (name_of(trl, &name) && strcmp(name, "trl")) trl++;
     for (s = 0; s < seeds; s++) budget += results[trl][s].seconds / seeds;
     printf("\n%s: %d seeds, %d steps of %d samples, each learned from twice\n\n| preset ",
            t->name, seeds, steps, PROMPTS * GROUP);
@@ -198,7 +209,7 @@ static int play(const task *t, int seeds, int steps, const char *only, int threa
     printf("|\n| before ");
     for (s = 0; s < seeds; s++) printf("| %.3f ", results[trl][s].start);
     printf(seeds > 1 ? "| | | | |\n" : "|\n");
-    for (i = 0; i < MOST_PRESETS && grpo_objective_name(i, &name, NULL); i++) {
+    for (i = 0; i < MOST_PRESETS && name_of(i, &name); i++) {
         if (!is_asked_for(only, name)) continue;
         printf("| `%s` ", name);
         for (s = 0; s < seeds; s++) printf("| %.3f ", results[i][s].end);
