@@ -3309,102 +3309,20 @@ int grpo_score(grpo *g) {
 }
 
 /* ----------------------------------------------------------------------------------- >>loss --
- * Advantages and log-probs -> loss and d(loss)/d(logprob). Each derivative stands by its value.
- * What the averages divide by is counted over the whole optimizer step, never per micro-batch. */
-typedef struct grpo__normalizer { int num_sequences, num_tokens; } grpo__normalizer;
+ * Advantages and log-probs -> loss and d(loss)/d(logprob). Each derivative stands by its value. */
 
-static int grpo__counted(const unsigned char *mask, int from, int to) {
-    int t, n = 0;
-    if (!mask) return to - from;
-    for (t = from; t < to; t++) n += mask[t] != 0;
-    return n;
-}
-
-static grpo__normalizer grpo__count(int num_sequences, const int *offsets,
-                                    const unsigned char *mask) {
-    grpo__normalizer n = { 0, 0 };
-    int i;
-    for (i = 0; i < num_sequences; i++) {
-        int tokens = grpo__counted(mask, offsets[i], offsets[i + 1]);
-        n.num_sequences += tokens > 0;
-        n.num_tokens += tokens;
-    }
-    return n;
-}
-
-/* Weight of one token of a sequence in which so many count: loss = sum of weight * token's loss.
- * A constant that was never set counts as 1 (TRL, too, keeps its denominators from 0). */
-static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer *n, int tokens) {
-    switch (o->average) {
-    case GRPO_AVERAGE_TOKEN:        return 1.0 / n->num_tokens;
-    case GRPO_AVERAGE_CONSTANT:     return 1.0 / ((double)n->num_sequences
-                                                  * grpo__max(o->max_completion_length, 1));
-    case GRPO_AVERAGE_SEQUENCE_SUM: return 1.0 / n->num_sequences;
-    case GRPO_AVERAGE_SUM:          return 1.0;
-    default:                        return 1.0 / ((double)n->num_sequences * tokens);
-    }
-}
+/* ---- one token, as in the paper */
+typedef struct grpo__token {        /* what the policy loss needs to know of one token           */
+    const struct grpo__sequence *sequence;                    /* sums over it, for some variants */
+    double logprob, old_logprob, A;
+    double x, chain;                /* log r; sum over the sequence's tokens of dx / dlogp       */
+} grpo__token;
 
 /* log r = log pi - log pi_old, kept within +-20 so that r stays finite (veRL). */
 static const double grpo__max_log_ratio = 20;
 
 static double grpo__ratio(double log_ratio) {
     return exp(grpo__clamp(log_ratio, -grpo__max_log_ratio, grpo__max_log_ratio));
-}
-
-/* What the loss must know of a sequence before it looks at its tokens: sums over those that
- * count. */
-typedef struct grpo__sequence {
-    int tokens;
-    double log_ratio;               /* of log pi - log pi_old                                    */
-    double clipped;                 /* of the same, clipped to the worse for A (GEOMETRIC)       */
-    double drift, sampled;          /* of log pi_sampling - log pi; of log pi_old - that         */
-} grpo__sequence;
-
-/* log r clipped to [-eps, eps_high] where that makes r A smaller; GMPO clips in this way only. */
-static double grpo__clip_log(const grpo_objective *o, double x, double A) {
-    double c = grpo__clamp(x, -(double)o->epsilon, (double)o->epsilon_high);
-    return (A > 0 && c < x) || (A < 0 && c > x) ? c : x;
-}
-
-static grpo__sequence grpo__sequence_of(const grpo_objective *o, const grpo_sequences *s, int i) {
-    grpo__sequence q = { 0, 0, 0, 0, 0 };
-    int t;
-    for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
-        double now = (double)s->logprobs[t], old = (double)s->old_logprobs[t];
-        double drawn = s->sampling_logprobs ? (double)s->sampling_logprobs[t] : old;
-        double x = grpo__clamp(now - old, -grpo__max_log_ratio, grpo__max_log_ratio);
-        if (s->mask && !s->mask[t]) continue;
-        q.tokens++;
-        q.log_ratio += x;
-        q.clipped += grpo__clip_log(o, x, (double)s->advantages[t]);
-        q.drift += drawn - now;
-        q.sampled += old - drawn;
-    }
-    return q;
-}
-
-typedef struct grpo__token {        /* what the policy loss needs to know of one token           */
-    const grpo__sequence *sequence;
-    double logprob, old_logprob, A;
-    double x, chain;                /* log r; sum over the sequence's tokens of dx / dlogp       */
-} grpo__token;
-
-static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences *s,
-                                  const grpo__sequence *q, int t) {
-    grpo__token k;
-    k.sequence = q;
-    k.logprob = (double)s->logprobs[t];
-    k.old_logprob = (double)s->old_logprobs[t];
-    k.A = (double)s->advantages[t];
-    k.x = k.logprob - k.old_logprob;
-    k.chain = 1;
-    if (o->ratio == GRPO_RATIO_TOKEN) return k;
-    if (fabs(k.x) > grpo__max_log_ratio) k.chain = 0;         /* its part of the sum is a bound  */
-    k.x = q->log_ratio;
-    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x /= q->tokens;    /* n times 1 / n                   */
-    else k.chain *= q->tokens;
-    return k;
 }
 
 /* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the smaller
@@ -3423,6 +3341,41 @@ static double grpo__clip_loss(const grpo_objective *o, const grpo__token *t, dou
         *d = 0;
     }
     return loss;
+}
+
+/* Estimates of KL(pi || ref) from one token, with x = log pi - log ref (Schulman 2020):
+ * k1 = x, k2 = x^2 / 2, k3 = e^-x - 1 + x, |x|; and d/dlogp. expm1 keeps k3 from going below 0 by
+ * cancellation where x is tiny. */
+static double grpo__kl(int kind, double x, double *d) {
+    switch (kind) {
+    case GRPO_KL_K1:  *d = 1; return x;
+    case GRPO_KL_K2:  *d = x; return 0.5 * x * x;
+    case GRPO_KL_ABS: *d = x < 0 ? -1 : x > 0; return fabs(x);
+    default:          *d = -expm1(-x); return expm1(-x) + x;
+    }
+}
+
+float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative) {
+    double d, kl = grpo__kl(kind, (double)logprob - (double)ref_logprob, &d);
+    if (derivative) *derivative = (float)d;
+    return (float)kl;
+}
+
+/* ---- variants of the policy loss */
+
+/* What the loss must know of a sequence before it looks at its tokens: sums over those that
+ * count. */
+typedef struct grpo__sequence {
+    int tokens;
+    double log_ratio;               /* of log pi - log pi_old                                    */
+    double clipped;                 /* of the same, clipped to the worse for A (GEOMETRIC)       */
+    double drift, sampled;          /* of log pi_sampling - log pi; of log pi_old - that         */
+} grpo__sequence;
+
+/* log r clipped to [-eps, eps_high] where that makes r A smaller; GMPO clips in this way only. */
+static double grpo__clip_log(const grpo_objective *o, double x, double A) {
+    double c = grpo__clamp(x, -(double)o->epsilon, (double)o->epsilon_high);
+    return (A > 0 && c < x) || (A < 0 && c > x) ? c : x;
 }
 
 /* -weight A log pi, the weight being a constant for the derivative. */
@@ -3487,24 +3440,79 @@ static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, d
     }
 }
 
-/* Estimates of KL(pi || ref) from one token, with x = log pi - log ref (Schulman 2020):
- * k1 = x, k2 = x^2 / 2, k3 = e^-x - 1 + x, |x|; and d/dlogp. expm1 keeps k3 from going below 0 by
- * cancellation where x is tiny. */
-static double grpo__kl(int kind, double x, double *d) {
-    switch (kind) {
-    case GRPO_KL_K1:  *d = 1; return x;
-    case GRPO_KL_K2:  *d = x; return 0.5 * x * x;
-    case GRPO_KL_ABS: *d = x < 0 ? -1 : x > 0; return fabs(x);
-    default:          *d = -expm1(-x); return expm1(-x) + x;
+/* ---- ratios of sequences: sums over the tokens that count, then what a token knows */
+static grpo__sequence grpo__sequence_of(const grpo_objective *o, const grpo_sequences *s, int i) {
+    grpo__sequence q = { 0, 0, 0, 0, 0 };
+    int t;
+    for (t = s->offsets[i]; t < s->offsets[i + 1]; t++) {
+        double now = (double)s->logprobs[t], old = (double)s->old_logprobs[t];
+        double drawn = s->sampling_logprobs ? (double)s->sampling_logprobs[t] : old;
+        double x = grpo__clamp(now - old, -grpo__max_log_ratio, grpo__max_log_ratio);
+        if (s->mask && !s->mask[t]) continue;
+        q.tokens++;
+        q.log_ratio += x;
+        q.clipped += grpo__clip_log(o, x, (double)s->advantages[t]);
+        q.drift += drawn - now;
+        q.sampled += old - drawn;
+    }
+    return q;
+}
+
+static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences *s,
+                                  const grpo__sequence *q, int t) {
+    grpo__token k;
+    k.sequence = q;
+    k.logprob = (double)s->logprobs[t];
+    k.old_logprob = (double)s->old_logprobs[t];
+    k.A = (double)s->advantages[t];
+    k.x = k.logprob - k.old_logprob;
+    k.chain = 1;
+    if (o->ratio == GRPO_RATIO_TOKEN) return k;
+    if (fabs(k.x) > grpo__max_log_ratio) k.chain = 0;         /* its part of the sum is a bound  */
+    k.x = q->log_ratio;
+    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x /= q->tokens;    /* n times 1 / n                   */
+    else k.chain *= q->tokens;
+    return k;
+}
+
+/* ---- the average, 1/G sum_i 1/|o_i| in the paper. What it divides by is counted over the whole
+ * optimizer step, never per micro-batch. */
+typedef struct grpo__normalizer { int num_sequences, num_tokens; } grpo__normalizer;
+
+static int grpo__counted(const unsigned char *mask, int from, int to) {
+    int t, n = 0;
+    if (!mask) return to - from;
+    for (t = from; t < to; t++) n += mask[t] != 0;
+    return n;
+}
+
+static grpo__normalizer grpo__count(int num_sequences, const int *offsets,
+                                    const unsigned char *mask) {
+    grpo__normalizer n = { 0, 0 };
+    int i;
+    for (i = 0; i < num_sequences; i++) {
+        int tokens = grpo__counted(mask, offsets[i], offsets[i + 1]);
+        n.num_sequences += tokens > 0;
+        n.num_tokens += tokens;
+    }
+    return n;
+}
+
+/* Weight of one token of a sequence in which so many count: loss = sum of weight * token's loss.
+ * A constant that was never set counts as 1 (TRL, too, keeps its denominators from 0). */
+static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer *n, int tokens) {
+    switch (o->average) {
+    case GRPO_AVERAGE_TOKEN:        return 1.0 / n->num_tokens;
+    case GRPO_AVERAGE_CONSTANT:     return 1.0 / ((double)n->num_sequences
+                                                  * grpo__max(o->max_completion_length, 1));
+    case GRPO_AVERAGE_SEQUENCE_SUM: return 1.0 / n->num_sequences;
+    case GRPO_AVERAGE_SUM:          return 1.0;
+    default:                        return 1.0 / ((double)n->num_sequences * tokens);
     }
 }
 
-float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative) {
-    double d, kl = grpo__kl(kind, (double)logprob - (double)ref_logprob, &d);
-    if (derivative) *derivative = (float)d;
-    return (float)kl;
-}
-
+/* ---- the whole loss. What is measured is added up in grpo_loss_stats over tokens in order, the means
+ * as sums until grpo__loss_finish(): a batch may be cut between sequences without a trace. */
 float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples) {
     double error = grpo__clamp((double)kl / (double)target - 1, -0.2, 0.2);
     return (float)((double)beta * (1 + error * num_samples / (double)horizon));
@@ -3522,9 +3530,6 @@ static double grpo__importance(const grpo_objective *o, const grpo_sequences *s,
                           : (double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
     return w > cap ? masks ? 0 : cap : w;
 }
-
-/* What is measured is added up in grpo_loss_stats over tokens in order, the means as sums until
- * grpo__loss_finish(): a batch may be cut between sequences without a trace. */
 
 /* The KL term of token t, and its derivatives: one with respect to log pi, one to exact KL. */
 static double grpo__kl_term(const grpo_objective *o, const grpo_sequences *s, int t, double *d,
