@@ -3511,8 +3511,8 @@ static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer
     }
 }
 
-/* ---- the whole loss. What is measured is added up in grpo_loss_stats over tokens in order, the means
- * as sums until grpo__loss_finish(): a batch may be cut between sequences without a trace. */
+/* ---- the whole loss. What is measured is added up in grpo_loss_stats over tokens in order, the
+ * means as sums until grpo__loss_finish(): a batch may be cut between sequences without a trace. */
 float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples) {
     double error = grpo__clamp((double)kl / (double)target - 1, -0.2, 0.2);
     return (float)((double)beta * (1 + error * num_samples / (double)horizon));
@@ -3979,8 +3979,8 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
 }
 
 /* ---- metrics
- * One row each, in the order of the JSON: TRL's name (kl/k1 to entropy_coef, and ratio/mean and what
- * follows it, are ours), how it comes about, where it is, and where an update's share is. */
+ * One row each, in the order of the JSON: TRL's name (kl/k1 to entropy_coef, ratio/mean and what
+ * follows it are ours), how it comes about, where it is, and where an update's share is. */
 enum { GRPO__ONCE, GRPO__WHOLE,     /* measured once, a double or an int                         */
        GRPO__MEAN, GRPO__LEAST, GRPO__MOST };                 /* over the updates                */
 typedef struct grpo__metric { const char *name; int how; size_t at, share; } grpo__metric;
