@@ -904,11 +904,13 @@ GRPO_API int grpo_selftest(const grpo_config *config);
 /* ------------------------------------------------------------------------------- the backend --
  * The table of operations. The algorithm is written once, over this table; a backend is one const
  * table of functions, and grpo_cpu() is the first. Nothing outside the table touches backend
- * memory, and an "element" (a stored activation) is as large as the backend says.
+ * memory, and an "element" (an activation) is as large as the backend says.
  *
- * Kinds of backend memory: E* elements (activations; void *), F* float (weights as the optimizer
- * sees them, gradients, statistics), I* int (tokens, indices). Every output element is reduced in
- * an order fixed by its own length alone, so results do not depend on how the work was split. */
+ * An operation takes one descriptor. Forward and backward share it: an operation reads the fields
+ * that its comment names, and the others may be anything. Kinds of backend memory: E elements
+ * (activations; void *), F float (weights as the optimizer sees them, gradients, statistics), I int
+ * (tokens, indices). Every output element is reduced in an order fixed by its own length alone, so
+ * results do not depend on how the work was split. */
 typedef struct grpo_segment {       /* consecutive tokens of one sequence                        */
     int row, num_rows;              /* their rows in this pass                                   */
     int prefix, prefix_length;      /* K/V slots of the prompt they share; a prompt has none     */
@@ -919,14 +921,36 @@ typedef struct grpo_rows {          /* the rows of one pass; arrays in backend m
     int num_rows, num_segments, num_groups;
     const int *tokens, *positions;  /* [num_rows]                                                */
     int num_slots;                  /* of k and v, a multiple of 32                              */
-    const int *slots;               /* [num_rows] where a row's K and V are kept                 */
+    const int *slots;               /* [num_rows] where a row's K and V lie                      */
     const grpo_segment *segments;   /* [num_segments]                                            */
     const int *groups;              /* [num_groups + 1] first segment of each group: a prompt,   */
                                     /*     and the completions that share it, one after another  */
-    const int *done;                /* [num_rows] 1: what attention finds for this row is of no  */
-                                    /*     use, and may be anything; or NULL                     */
-    int max_keys;                   /* that a row attends at the most, in the turns to come too  */
+    const int *done;                /* [num_rows] 1: the sequence has ended, and the output of   */
+                                    /*     its row is ignored; or NULL                           */
+    int max_keys;                   /* the most that a row attends, later ticks' rows included   */
 } grpo_rows;
+
+typedef struct grpo_embedding {     /* forward: x[r] = table[tokens[r]]                          */
+    const int *tokens;              /* I [n]         backward: dtable[tokens[r]] += dx[r], rows  */
+    int n, width;                   /*                   in order                                */
+    const float *table;             /* F [vocab, width]                                          */
+    void *x;                        /* E [n, width]                                              */
+    const void *dx;
+    float *dtable;
+} grpo_embedding;
+
+typedef struct grpo_norm {          /* forward: y[r] = x[rows[r]] * rstd[r] * gain,              */
+    const void *x;                  /* E [.., width]     rstd[r] = 1 / sqrt(mean x^2 + eps)      */
+    const int *rows;                /* I [n]; NULL: r                                            */
+    const float *gain;              /* F [width]                                                 */
+    float eps;
+    int n, width;
+    void *y;                        /* E [n, width]                                              */
+    float *rstd;                    /* F [n]         backward, from dy, x, rstd:                 */
+    const void *dy;                 /*                   dx[rows[r]] += its gradient             */
+    void *dx;
+    float *dgain;                   /* may be NULL       dgain += sum over r, in order           */
+} grpo_norm;
 
 typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]                   */
     float *weights;                 /* F [rows, cols], what the optimizer moves; NULL: frozen    */
@@ -935,43 +959,124 @@ typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]  
     int    y_stride;                /* from one row of y to the next: rows, or more if the       */
 } grpo_matrix;                      /*     matrix makes only some columns of y                   */
 
+typedef struct grpo_product {       /* matmul: y = x W^T + bias + residual                       */
+    const grpo_matrix *w;           /* [out, in]                                                 */
+    int n;
+    const void *x;                  /* E [n, in]                                                 */
+    void *y;                        /* E [n, out]                                                */
+    const float *bias;              /* F [out], or NULL                                          */
+    const void *residual;           /* E like y, y itself, or NULL                               */
+    const void *dy;                 /* matmul_dx: dx = dy W                                      */
+    void *dx;
+    float *dw, *dbias;              /* matmul_dw: dW += dy^T x, dbias += sum of dy (unless       */
+} grpo_product;                     /*     NULL), both over rows in order                        */
+
 typedef struct grpo_heads {         /* the shape of attention                                    */
     int num_heads, num_kv_heads, head_dim;
 } grpo_heads;
+
+/* rotate: qkv -> q, and k, v into their slots; in which order they lie within k and v is the
+ *     backend's affair, while dk and dv are rows. q and k are normalised per head if there are
+ *     gains, then rotated by the angles of their row's position
+ * attention: y = softmax(q k^T / sqrt(head_dim)) v over what each row attends, lse = log sum exp of
+ *     the scores
+ * attention_backward, from dy, y, lse, q, k, v: sets dq, and dk, dv in their slots
+ * rotate_backward, from dq, dk, dv, qkv: sets dqkv, dgain += ...; uses up dq and dk */
+typedef struct grpo_attention {
+    const grpo_rows *rows;          /* n of them, in S slots                                     */
+    grpo_heads heads;               /* Q = heads * head_dim, KV = kv_heads * head_dim            */
+    const void *qkv;                /* E [n, Q + 2 KV]                                           */
+    const float *angles;            /* F [positions, {cos, sin}, head_dim / 2]                   */
+    const float *q_gain, *k_gain;   /* F [head_dim], or NULL                                     */
+    float eps;                      /* of the norm                                               */
+    void *q, *k, *v;                /* E [n, Q], [S, KV], [S, KV]                                */
+    void *y;                        /* E [n, Q]                                                  */
+    float *lse;                     /* F [n, heads]                                              */
+    const void *dy;
+    void *dq, *dk, *dv, *dqkv;
+    float *dq_gain, *dk_gain;       /* NULL: not wanted                                          */
+} grpo_attention;
+
+typedef struct grpo_swiglu {        /* forward: y = silu(gate) * up                              */
+    const void *gate_up;            /* E [n, 2 width] gate, then up                              */
+    int n, width;
+    void *y;                        /* E [n, width]                                              */
+    const void *dy;                 /* backward: sets dgate_up                                   */
+    void *dgate_up;
+} grpo_swiglu;
 
 typedef struct grpo_targets {       /* tokens whose log-prob is wanted, by row of logits         */
     int num_rows;
     const int *offsets;             /* I [num_rows + 1] targets of each row                      */
     const int *tokens;              /* I [offsets[num_rows]]                                     */
-    const uint32_t *kept;           /* sets of tokens sampled from, one bit each; NULL: all      */
-    const int *kept_rows;           /* I [num_rows] which set belongs to the row                 */
+    uint32_t *allowed;              /* sets of tokens sampled from, one bit each; NULL: all      */
+    const int *allowed_rows;        /* I [num_rows] which set belongs to the row                 */
     float temperature;
 } grpo_targets;
 
-typedef struct grpo_turn {          /* sampling without the host: n sequences, a row each, go on */
+/* logprobs: logits = hidden W^T -> logprobs, entropies. Logits are scratch: they need not be
+ *     written unless keep_logits
+ * sample: filters each row's logits into its set (unless allowed is NULL), then draws a token for
+ *     each target, with its log-prob
+ * logprobs_backward: logits become their gradient in place, more is added
+ * kl: exact KL to ref_logits of each row; kl_backward: ref_logits become the gradient of
+ *     sum dkl kl with respect to logits */
+typedef struct grpo_head {
+    const grpo_matrix *w;           /* [vocab, width]; kl and backward need its rows alone       */
+    grpo_targets targets;           /* n of them, in R rows                                      */
+    const void *hidden;             /* E [R, width]                                              */
+    void *logits;                   /* E [R, vocab]                                              */
+    int keep_logits;
+    float *logprobs, *entropies;    /* F [n], [R]                                                */
+    const grpo_sampling *sampling;  /* sample: the filters,                                      */
+    const float *uniforms;          /*     F [n] random numbers,                                 */
+    int *drawn;                     /*     I [n] -> tokens                                       */
+    const float *dlogprobs, *dentropies;                      /* F [n], [R], or NULL             */
+    const void *more;               /* E like logits, or NULL                                    */
+    void *ref_logits;               /* E like logits                                             */
+    float *kl;                      /* F [R]                                                     */
+    const float *dkl;
+} grpo_head;
+
+typedef struct grpo_array { char *at; size_t row; } grpo_array;       /* rows of so many bytes   */
+
+/* One tick without the host: after sample, n sequences, a row each, go on to their next token.
+ * Line 0 of drawn, logprobs and entropies is copied to the line of this tick; line 0 of uniforms
+ * becomes the next tick's. Each live row advances to the token just drawn; rows of sequences that
+ * have ended stay. Before that, rows [staged, staged + n) of each array, which every tick writes,
+ * are copied to [stored + tick n, stored + (tick + 1) n). */
+typedef struct grpo_tick {
     int num_rows;                   /* n                                                         */
-    int *turn;                      /* I [1] which token from now on is being drawn: 0, 1, ...   */
+    int *tick;                      /* I [1] how many ticks there were: 0, 1, ...                */
     int *tokens, *positions, *slots;                          /* I [n] of the pass, as are       */
     grpo_segment *segments;         /* [n] these                                                 */
     int *done;                      /* I [n] 1: the sequence has ended                           */
     const int *eos;                 /* I [num_eos] tokens that end one                           */
     int num_eos;
-    int *kept_rows;                 /* I [n] where a filtered set goes, and how far from there   */
-    int kept_step;                  /*     the next token's does                                 */
-    float *uniforms;                /* F [turns, n] random numbers; those of line 0 are taken    */
-    int *drawn;                     /* I [1 + turns, n] line 0: what sample has drawn, the others */
-    float *logprobs, *entropies;    /*     what it drew in turn; F likewise                      */
-} grpo_turn;
+    int *allowed_rows;              /* I [n] of the targets, and by how much they go up for the  */
+    int allowed_step;               /*     next token                                            */
+    float *uniforms;                /* F [ticks, n]                                              */
+    int *drawn;                     /* I [1 + ticks, n], line 0 as sample wrote it               */
+    float *logprobs, *entropies;    /* F likewise                                                */
+    const grpo_array *arrays;       /* [num_arrays], in backend memory                           */
+    int num_arrays, staged, stored;
+} grpo_tick;
 
-typedef struct grpo_array { char *at; size_t row; } grpo_array;       /* rows of so many bytes   */
+typedef struct grpo_optimizer {     /* one step of grpo_adamw(), on F arrays [n]                 */
+    float *weights, *m, *v;
+    const float *gradient;
+    size_t n;
+    float learning_rate, beta1, beta2, epsilon, weight_decay, scale;
+    int64_t step;
+} grpo_optimizer;
 
 typedef struct grpo_backend {
     const char *name;
     size_t element_size;
 
-    /* how much at a time serves it best: rows of a pass, logits, and tokens of each sequence that
-     * are sampled before the host looks who has ended */
-    int rows_at_once, logits_at_once, turns_at_once;
+    /* how much at a time serves it best: rows of a pass, logits, and ticks between two looks of the
+     * host at who has ended */
+    int rows_at_once, logits_at_once, ticks_at_once;
 
     /* life: open takes context_size bytes; on failure it fills error[GRPO_ERROR_LENGTH] and returns
      * NULL */
@@ -987,111 +1092,50 @@ typedef struct grpo_backend {
     void  (*download)(void *context, void *to, const void *from, size_t size);
     void  (*zero)(void *context, void *memory, size_t size);
 
-    /* weights: bytes of an operand, and making it anew after the weights have moved; a frozen
-     * matrix is its operand alone, and n of its numbers, from number at on, come from the host's x
-     * or go there. Operands begin as zeros */
+    /* weights: bytes of an operand, which begins as zeros, and making it anew after the weights
+     * have moved. A frozen matrix is its operand alone: n of its elements, from index `at`, are
+     * copied from the host's x or to it */
     size_t (*operand_size)(int rows, int cols);
     void   (*prepare)(void *context, const grpo_matrix *w);
     void   (*write_operand)(void *context, const grpo_matrix *w, size_t at, const float *x,
                             size_t n);
     void   (*read_operand)(void *context, float *x, const grpo_matrix *w, size_t at, size_t n);
 
-    /* y[r] = x[rows[r]], rows of size bytes */
+    /* y[r] = x[rows[r]], n rows of size bytes; elements E[n] as floats F[n], and back */
     void (*gather)(void *context, void *y, const void *x, const int *rows, int n, size_t size);
-
-    /* x[r] = table[tokens[r]];  dtable[tokens[r]] += dx[r], rows in order.  x E[n, H], table F */
-    void (*embed)(void *context, void *x, const float *table, const int *tokens, int n, int hidden);
-    void (*embed_backward)(void *context, float *dtable, const void *dx, const int *tokens,
-                           int n, int hidden);
-
-    /* y[r] = x[rows[r]] * rstd[r] * gain, rstd = 1/sqrt(mean x^2 + eps).  y E[n, H]; rows NULL: r
-     * backward: dx[rows[r]] += ..., dgain (if not NULL) += sum over r in order */
-    void (*rmsnorm)(void *context, void *y, float *rstd, const void *x, const int *rows,
-                    const float *gain, int n, int hidden, float eps);
-    void (*rmsnorm_backward)(void *context, void *dx, float *dgain, const void *dy, const void *x,
-                             const float *rstd, const int *rows, const float *gain,
-                             int n, int hidden);
-
-    /* y = x W^T + bias + residual  (either may be NULL).  x E[n, in] y E[n, out], residual like y,
-     * or y itself
-     * dx = dy W;  dW += dy^T x, dbias += sum of dy, both over rows in order (dbias may be NULL) */
-    void (*matmul)(void *context, void *y, const void *x, const grpo_matrix *w, const float *bias,
-                   const void *residual, int n);
-    void (*matmul_dx)(void *context, void *dx, const void *dy, const grpo_matrix *w, int n);
-    void (*matmul_dw)(void *context, float *dw, float *dbias, const void *dy, const void *x,
-                      const grpo_matrix *w, int n);
-
-    /* qkv E[n, (heads + 2 kv_heads) head_dim] -> q E[n, heads * head_dim], and k, v into their
-     * slots E[num_slots, kv_heads * head_dim]; in which order they lie within k and v is the
-     * backend's affair, while dk and dv are rows. q and k are normalised per head if the gains
-     * F[head_dim] are not NULL, then rotated by turns F[positions, {cos, sin}, head_dim / 2];
-     * backward uses up dq and dk; the gains' gradients may be NULL */
-    void (*rotate)(void *context, void *q, void *k, void *v, const void *qkv, const float *turns,
-                   const float *q_gain, const float *k_gain, float eps, const grpo_rows *rows,
-                   const grpo_heads *heads);
-    void (*rotate_backward)(void *context, void *dqkv, float *dq_gain, float *dk_gain,
-                            void *dq, void *dk, void *dv, const void *qkv,
-                            const float *turns, const float *q_gain, const float *k_gain,
-                            float eps, const grpo_rows *rows, const grpo_heads *heads);
-
-    /* y = softmax(q k^T / sqrt(head_dim)) v over what each row attends.  y E[n, heads * head_dim],
-     * lse F[n, heads] = log sum exp of the scores.  backward sets dq, and dk, dv in their slots */
-    void (*attention)(void *context, void *y, float *lse, const void *q, const void *k,
-                      const void *v, const grpo_rows *rows, const grpo_heads *heads);
-    void (*attention_backward)(void *context, void *dq, void *dk, void *dv, const void *dy,
-                               const void *y, const float *lse, const void *q, const void *k,
-                               const void *v, const grpo_rows *rows, const grpo_heads *heads);
-
-    /* y = silu(gate) * up.  gate_up E[n, 2 F]: gate then up;  y E[n, F] */
-    void (*swiglu)(void *context, void *y, const void *gate_up, int n, int width);
-    void (*swiglu_backward)(void *context, void *dgate_up, const void *dy, const void *gate_up,
-                            int n, int width);
-
-    /* the head: hidden E[rows, H] -> logits E[rows, vocab] = hidden W^T -> logprobs F[targets],
-     *     entropies F[rows]. Logits are scratch, and made or not, unless they are to be kept
-     * sample: filters each row into kept[kept_rows[r]] (if not NULL), then draws the row's targets
-     *     with uniforms F[targets] into tokens I[targets], with their log-probs
-     * backward turns logits into their gradient in place; dentropies F[rows] may be NULL; more
-     *     E[rows, vocab] (may be NULL) is added to it
-     * kl: exact KL to ref_logits E[rows, vocab] of each row, F[rows]; backward turns ref_logits
-     *     into the gradient of sum dkl kl with respect to logits */
-    void (*logprobs)(void *context, float *logprobs, float *entropies, void *logits,
-                     int keep_logits, const void *hidden, const grpo_matrix *head,
-                     const grpo_targets *targets);
-    void (*sample)(void *context, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
-                   void *logits, const void *hidden, const grpo_matrix *head,
-                   const float *uniforms, const grpo_sampling *sampling,
-                   const grpo_targets *targets);
-    void (*logprobs_backward)(void *context, void *logits, const float *dlogprobs,
-                              const float *dentropies, const void *more, int vocab,
-                              const grpo_targets *targets);
-    void (*kl)(void *context, float *kl, const void *logits, const void *ref_logits, int vocab,
-               const grpo_targets *targets);
-    void (*kl_backward)(void *context, void *ref_logits, const void *logits, const float *dkl,
-                        int vocab, const grpo_targets *targets);
-
-    /* keep: of each of the arrays, rows [from, from + n) go to [to + *turn n, to + (*turn + 1) n)
-     * next: after sample, line 0 is written down as what this turn has drawn; each row becomes that
-     *     of the token just drawn, and stays that of the one that ends its sequence; line 0 of
-     *     uniforms becomes the next turn's
-     * repeat: work(user) so many times. It calls nothing but operations on backend memory, the same
-     *     each time: a backend may record them once and play them again */
-    void (*keep)(void *context, const grpo_array *arrays, int num_arrays, int from, int to, int n,
-                 const int *turn);
-    void (*next)(void *context, const grpo_turn *turn);
-    void (*repeat)(void *context, void (*work)(void *user), void *user, int times);
-
-    /* elements E[n] as floats F[n], and back */
     void (*to_floats)(void *context, float *to, const void *from, size_t n);
     void (*from_floats)(void *context, void *to, const float *from, size_t n);
 
-    /* the optimizer, on F arrays */
-    void   (*adamw)(void *context, float *weights, const float *gradient, float *m, float *v,
-                    size_t n, float learning_rate, float beta1, float beta2, float epsilon,
-                    float weight_decay, float scale, int64_t step);
+    /* the layers: see the descriptors */
+    void (*embed)(void *context, const grpo_embedding *o);
+    void (*embed_backward)(void *context, const grpo_embedding *o);
+    void (*rmsnorm)(void *context, const grpo_norm *o);
+    void (*rmsnorm_backward)(void *context, const grpo_norm *o);
+    void (*matmul)(void *context, const grpo_product *o);
+    void (*matmul_dx)(void *context, const grpo_product *o);
+    void (*matmul_dw)(void *context, const grpo_product *o);
+    void (*rotate)(void *context, const grpo_attention *o);
+    void (*rotate_backward)(void *context, const grpo_attention *o);
+    void (*attention)(void *context, const grpo_attention *o);
+    void (*attention_backward)(void *context, const grpo_attention *o);
+    void (*swiglu)(void *context, const grpo_swiglu *o);
+    void (*swiglu_backward)(void *context, const grpo_swiglu *o);
+    void (*logprobs)(void *context, const grpo_head *o);
+    void (*sample)(void *context, const grpo_head *o);
+    void (*logprobs_backward)(void *context, const grpo_head *o);
+    void (*kl)(void *context, const grpo_head *o);
+    void (*kl_backward)(void *context, const grpo_head *o);
+
+    /* repeat: work(user) so many times. It calls nothing but operations on backend memory, the same
+     * each time: a backend may record them once and play them again */
+    void (*next)(void *context, const grpo_tick *o);
+    void (*repeat)(void *context, void (*work)(void *user), void *user, int times);
+
+    /* the optimizer, on F arrays. mix: y = a y + b x */
+    void   (*adamw)(void *context, const grpo_optimizer *o);
     double (*sum_of_squares)(void *context, const float *x, size_t n);
     void   (*mix)(void *context, float *y, const float *x, float a, float b, size_t n);
-} grpo_backend;                                               /* mix: y = a y + b x              */
+} grpo_backend;
 
 GRPO_API const grpo_backend *grpo_cpu(void);
 /* Defined in grpo_cuda.cu, for NVIDIA GPUs: bf16 on tensor cores, plain fp32, and bf16 by what only
@@ -1620,7 +1664,7 @@ struct grpo__machinery {
     void  *ref_hidden, *ref_logits; /* B [R, H], [head_rows, V] of the reference, for exact KL   */
     float *kl, *dkl;                /* B [R], for the same; or NULL                              */
     float *values;                  /* B [R] of the scalar head, then their gradient             */
-    float *turns;                   /* B [max_length, {cos, sin}, head_dim / 2]                  */
+    float *angles;                  /* B [max_length, {cos, sin}, head_dim / 2]                  */
     uint32_t *kept;                 /* B [max_sequences, L, words] sets sampled from, or NULL    */
     uint32_t *kept_scratch;         /* B [R, words] where they need not be remembered            */
     float *dlogprobs, *dentropies;  /* B [targets], B [R]                                        */
@@ -1773,7 +1817,7 @@ static void grpo__add_target(grpo *g, grpo__pass *p, int token, int index) {
 
 /* To the backend. */
 static void grpo__send_pass(grpo *g, grpo__pass *p, const grpo_sampling *sampling,
-                            const uint32_t *sets, int what) {
+                            uint32_t *sets, int what) {
     struct grpo__machinery *w = g->machinery;
     w->backend->upload(w->context, w->index, w->index_host, (size_t)w->index_used * sizeof(int));
     p->what = what;
@@ -1786,8 +1830,8 @@ static void grpo__send_pass(grpo *g, grpo__pass *p, const grpo_sampling *samplin
     p->rows.groups = grpo__on_device(g, p->groups);
     p->heads.offsets = grpo__on_device(g, p->target_offsets);
     p->heads.tokens = grpo__on_device(g, p->targets);
-    p->heads.kept = sets;
-    p->heads.kept_rows = grpo__on_device(g, p->set_rows);
+    p->heads.allowed = sets;
+    p->heads.allowed_rows = grpo__on_device(g, p->set_rows);
     p->heads.temperature = sampling->temperature;
 }
 
@@ -1824,13 +1868,17 @@ static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
 static void grpo__linear_forward(grpo *g, const grpo__linear *l, void *y, const void *x,
                                  const float *bias, const void *residual, int n) {
     const struct grpo__machinery *m = g->machinery;
+    const grpo_product whole = { &l->w, n, x, y, bias, residual, NULL, NULL, NULL, NULL };
     int i;
-    m->backend->matmul(m->context, y, x, &l->w, bias, residual, n);
+    m->backend->matmul(m->context, &whole);
     for (i = 0; i < l->num_adapters; i++) {
         const grpo__adapter *a = &l->adapters[i];
         void *columns = grpo__element(g, y, (size_t)a->column);
-        m->backend->matmul_dx(m->context, m->inner, x, &a->A, n);
-        m->backend->matmul(m->context, columns, m->inner, &a->B, NULL, columns, n);
+        const grpo_product A = { &a->A, n, NULL, NULL, NULL, NULL, x, m->inner, NULL, NULL };
+        const grpo_product B = { &a->B, n, m->inner, columns, NULL, columns,
+                                 NULL, NULL, NULL, NULL };
+        m->backend->matmul_dx(m->context, &A);
+        m->backend->matmul(m->context, &B);
     }
 }
 
@@ -1840,19 +1888,48 @@ static void grpo__linear_backward(grpo *g, const grpo__linear *l, const grpo__li
                                   float *dbias, const void *dy, const void *x, int n) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
+    const grpo_product whole = { &l->w, n, x, NULL, NULL, NULL, dy, dx, dl->w.weights, dbias };
     void *c = m->context;
     int i;
-    if (dl->w.weights) b->matmul_dw(c, dl->w.weights, dbias, dy, x, &l->w, n);
-    b->matmul_dx(c, dx, dy, &l->w, n);
+    if (dl->w.weights) b->matmul_dw(c, &whole);
+    b->matmul_dx(c, &whole);
     for (i = 0; i < l->num_adapters; i++) {
         const grpo__adapter *a = &l->adapters[i], *da = &dl->adapters[i];
         const void *columns = grpo__element(g, (void *)(uintptr_t)dy, (size_t)a->column);
-        b->matmul_dx(c, m->inner, x, &a->A, n);
-        b->matmul_dw(c, da->B.weights, NULL, columns, m->inner, &a->B, n);
-        b->matmul_dx(c, m->dinner, columns, &a->B, n);
-        b->matmul_dw(c, da->A.weights, NULL, x, m->dinner, &a->A, n);
-        b->matmul(c, dx, m->dinner, &a->A, NULL, dx, n);
+        const grpo_product A = { &a->A, n, m->dinner, dx, NULL, dx, x, m->inner, da->A.weights,
+                                 NULL };
+        const grpo_product B = { &a->B, n, m->inner, NULL, NULL, NULL, columns, m->dinner,
+                                 da->B.weights, NULL };
+        b->matmul_dx(c, &A);
+        b->matmul_dw(c, &B);
+        b->matmul_dx(c, &B);
+        b->matmul_dw(c, &A);
+        b->matmul(c, &A);
     }
+}
+
+/* The operations of a layer that are no products, with its activations a and, for backward, their
+ * gradients d and those of its weights dl. */
+typedef struct grpo__layer_operations {
+    grpo_norm norm1, norm2;
+    grpo_attention attention;
+    grpo_swiglu swiglu;
+} grpo__layer_operations;
+
+static grpo__layer_operations grpo__operations_of(const grpo *g, const grpo__pass *pass,
+                                                  const grpo__layer *l, const grpo__layer *dl,
+                                                  const grpo__layer_state *a) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo__gradients *d = &m->d;
+    float eps = g->config.model.rms_norm_eps;
+    int n = pass->rows.num_rows, H = m->shape.H;
+    const grpo__layer_operations o = {
+        { a->x, NULL, l->norm1, eps, n, H, m->norm, m->rstd, d->norm, m->dx, dl->norm1 },
+        { a->mid, NULL, l->norm2, eps, n, H, m->norm, m->rstd, d->norm, m->dx, dl->norm2 },
+        { &pass->rows, m->heads, a->qkv, m->angles, l->q_gain, l->k_gain, eps, a->q, a->k, a->v,
+          a->y, (float *)a->lse, d->y, d->q, d->k, d->v, d->qkv, dl->q_gain, dl->k_gain },
+        { a->gate_up, n, m->shape.F, m->act, d->act, d->gate_up } };
+    return o;
 }
 
 /* x [R, H] of this layer -> x of the next. If nothing is stored, both are the same memory. */
@@ -1862,19 +1939,20 @@ static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
     const grpo_backend *b = m->backend;
     const grpo__layer *l = &model->layers[layer];
     grpo__layer_state a = m->once;
+    grpo__layer_operations o;
     void *next = grpo__stream(g, pass, layer + 1), *c = m->context;
-    float eps = g->config.model.rms_norm_eps;
-    int n = pass->rows.num_rows, H = m->shape.H;
+    int n = pass->rows.num_rows;
     if (pass->what == GRPO__STORE) a = grpo__from_row(g, &m->layers[layer], pass->first_stored);
     if (pass->what != GRPO__SCORE) { a.k = m->layers[layer].k; a.v = m->layers[layer].v; }
-    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l->norm1, n, H, eps);
+    o = grpo__operations_of(g, pass, l, &m->gradients.layers[layer], &a);
+    b->rmsnorm(c, &o.norm1);
     grpo__linear_forward(g, &l->qkv, a.qkv, m->norm, l->bias, NULL, n);
-    b->rotate(c, a.q, a.k, a.v, a.qkv, m->turns, l->q_gain, l->k_gain, eps, &pass->rows, &m->heads);
-    b->attention(c, a.y, (float *)a.lse, a.q, a.k, a.v, &pass->rows, &m->heads);
+    b->rotate(c, &o.attention);
+    b->attention(c, &o.attention);
     grpo__linear_forward(g, &l->out, a.mid, a.y, NULL, a.x, n);
-    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, l->norm2, n, H, eps);
+    b->rmsnorm(c, &o.norm2);
     grpo__linear_forward(g, &l->gate_up, a.gate_up, m->norm, NULL, NULL, n);
-    b->swiglu(c, m->act, a.gate_up, n, m->shape.F);
+    b->swiglu(c, &o.swiglu);
     grpo__linear_forward(g, &l->down, next, m->act, NULL, a.mid, n);
 }
 
@@ -1898,38 +1976,36 @@ static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass
 static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
-    const grpo__shape *s = &m->shape;
     const grpo__layer *l = &m->models[GRPO_POLICY].layers[layer], *dl = &m->gradients.layers[layer];
     grpo__layer_state a = grpo__recall(g, layer, pass);
+    grpo__layer_operations o = grpo__operations_of(g, pass, l, dl, &a);
     grpo__gradients d = m->d;
     void *c = m->context;
-    float eps = g->config.model.rms_norm_eps;
     int n = pass->rows.num_rows;
     /* next = mid + act down^T */
-    b->swiglu(c, m->act, a.gate_up, n, s->F);
+    b->swiglu(c, &o.swiglu);
     grpo__linear_backward(g, &l->down, &dl->down, d.act, NULL, m->dx, m->act, n);
-    b->swiglu_backward(c, d.gate_up, d.act, a.gate_up, n, s->F);
-    b->rmsnorm(c, m->norm, m->rstd, a.mid, NULL, l->norm2, n, s->H, eps);
+    b->swiglu_backward(c, &o.swiglu);
+    b->rmsnorm(c, &o.norm2);
     grpo__linear_backward(g, &l->gate_up, &dl->gate_up, d.norm, NULL, d.gate_up, m->norm, n);
-    b->rmsnorm_backward(c, m->dx, dl->norm2, d.norm, a.mid, m->rstd, NULL, l->norm2, n, s->H);
+    b->rmsnorm_backward(c, &o.norm2);
     /* mid = x + y out^T */
     grpo__linear_backward(g, &l->out, &dl->out, d.y, NULL, m->dx, a.y, n);
-    b->attention_backward(c, d.q, d.k, d.v, d.y, a.y, (const float *)a.lse, a.q, a.k, a.v,
-                          &pass->rows, &m->heads);
-    b->rotate_backward(c, d.qkv, dl->q_gain, dl->k_gain, d.q, d.k, d.v, a.qkv, m->turns, l->q_gain,
-                       l->k_gain, eps, &pass->rows, &m->heads);
-    b->rmsnorm(c, m->norm, m->rstd, a.x, NULL, l->norm1, n, s->H, eps);
+    b->attention_backward(c, &o.attention);
+    b->rotate_backward(c, &o.attention);
+    b->rmsnorm(c, &o.norm1);
     grpo__linear_backward(g, &l->qkv, &dl->qkv, d.norm, dl->bias, d.qkv, m->norm, n);
-    b->rmsnorm_backward(c, m->dx, dl->norm1, d.norm, a.x, m->rstd, NULL, l->norm1, n, s->H);
+    b->rmsnorm_backward(c, &o.norm1);
 }
 
 /* x -> hidden [head rows, H], the normed last state of the rows that go through the head. */
 static void grpo__final_norm(grpo *g, const grpo__model *model, const grpo__pass *pass,
                              const void *x, void *hidden) {
     const struct grpo__machinery *m = g->machinery;
-    m->backend->rmsnorm(m->context, hidden, m->rstd, x, grpo__on_device(g, pass->head_rows),
-                        model->norm, pass->heads.num_rows, m->shape.H,
-                        g->config.model.rms_norm_eps);
+    const grpo_norm o = { x, grpo__on_device(g, pass->head_rows), model->norm,
+                          g->config.model.rms_norm_eps,
+                          pass->heads.num_rows, m->shape.H, hidden, m->rstd, NULL, NULL, NULL };
+    m->backend->rmsnorm(m->context, &o);
 }
 
 /* Tokens -> hidden */
@@ -1937,8 +2013,9 @@ static void grpo__body_forward(grpo *g, const grpo__model *model, const grpo__pa
                                void *hidden) {
     const struct grpo__machinery *m = g->machinery;
     int layer, layers = g->config.model.num_hidden_layers;
-    m->backend->embed(m->context, grpo__stream(g, pass, 0), model->embedding, pass->rows.tokens,
-                      pass->rows.num_rows, m->shape.H);
+    const grpo_embedding o = { pass->rows.tokens, pass->rows.num_rows, m->shape.H,
+                               model->embedding, grpo__stream(g, pass, 0), NULL, NULL };
+    m->backend->embed(m->context, &o);
     for (layer = 0; layer < layers; layer++) grpo__layer_forward(g, model, layer, pass);
     grpo__final_norm(g, model, pass, grpo__stream(g, pass, layers), hidden);
 }
@@ -1957,49 +2034,58 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
+    const grpo_norm norm = { pass->recalled ? m->once.x : m->layers[layers].x,
+                             grpo__on_device(g, pass->head_rows),
+                             m->models[GRPO_POLICY].norm, g->config.model.rms_norm_eps,
+                             pass->heads.num_rows, m->shape.H, NULL, m->rstd, m->dhidden, m->dx,
+                             m->gradients.norm };
+    const grpo_embedding embedding = { pass->rows.tokens, n, m->shape.H, NULL, NULL, m->dx,
+                                       m->dembed ? m->dembed : m->gradients.embedding };
     b->zero(m->context, m->dx, grpo__size(n, m->shape.H) * b->element_size);
-    b->rmsnorm_backward(m->context, m->dx, m->gradients.norm, m->dhidden,
-                        pass->recalled ? m->once.x : m->layers[layers].x, m->rstd,
-                        grpo__on_device(g, pass->head_rows), m->models[GRPO_POLICY].norm,
-                        pass->heads.num_rows, m->shape.H);
+    b->rmsnorm_backward(m->context, &norm);
     for (layer = layers; layer-- > 0; ) grpo__layer_backward(g, layer, pass);
-    if (m->gradients.embedding)
-        b->embed_backward(m->context, m->dembed ? m->dembed : m->gradients.embedding, m->dx,
-                          pass->rows.tokens, n, m->shape.H);
+    if (m->gradients.embedding) b->embed_backward(m->context, &embedding);
 }
 
 /* ---- the heads, in blocks of rows: all logits never exist at once. */
 typedef struct grpo__block_of_rows {
     int first, n;                   /* head rows [first, first + n)                              */
-    void *hidden, *dhidden;         /* B [n, H]                                                  */
-    grpo_targets targets;           /* of these rows                                             */
+    grpo_head head;                 /* of these rows, without what is asked for                  */
+    grpo_product product;           /* their logits, and backward                                */
 } grpo__block_of_rows;
 
-/* The next block; begin with zeros. 0: there is none. */
-static int grpo__next_block(const grpo *g, const grpo__pass *pass, grpo__block_of_rows *k) {
+/* The next block; first and n begin as 0. 0: there is none. */
+static int grpo__next_block(const grpo *g, const grpo__model *model, const grpo__pass *pass,
+                            grpo__block_of_rows *k) {
     const struct grpo__machinery *m = g->machinery;
+    grpo_head *h = &k->head;
+    grpo_product *p = &k->product;
     size_t at;
     k->first += k->n;
     k->n = grpo__min(m->head_rows, pass->heads.num_rows - k->first);
     at = grpo__size(k->first, m->shape.H);
-    k->hidden = grpo__element(g, m->hidden, at);
-    k->dhidden = grpo__element(g, m->dhidden, at);
-    k->targets = pass->heads;
-    k->targets.num_rows = k->n;
-    k->targets.offsets += k->first;
-    k->targets.kept_rows += k->first;
+    memset(h, 0, sizeof *h);
+    memset(p, 0, sizeof *p);
+    h->w = p->w = &model->head;
+    h->targets = pass->heads;
+    h->targets.num_rows = p->n = k->n;
+    h->targets.offsets += k->first;
+    h->targets.allowed_rows += k->first;
+    h->hidden = p->x = grpo__element(g, m->hidden, at);
+    h->logits = p->y = m->logits;
+    h->logprobs = m->logprobs; h->entropies = m->entropies + k->first;
+    p->dy = m->logits; p->dx = grpo__element(g, m->dhidden, at); p->dw = m->gradients.head.weights;
     return k->n > 0;
 }
 
-static const grpo__block_of_rows grpo__no_block = {
-    0, 0, NULL, NULL, { 0, NULL, NULL, NULL, NULL, 0 } };
-
 /* Logits of the reference for the rows of a block. */
-static void grpo__reference_logits(grpo *g, const grpo__block_of_rows *k) {
+static void grpo__reference_logits(grpo *g, grpo__block_of_rows *k) {
     const struct grpo__machinery *m = g->machinery;
-    m->backend->matmul(m->context, m->ref_logits,
-                       grpo__element(g, m->ref_hidden, grpo__size(k->first, m->shape.H)),
-                       &m->models[GRPO_REFERENCE].head, NULL, NULL, k->n);
+    grpo_product p = k->product;
+    p.w = &m->models[GRPO_REFERENCE].head;
+    p.x = grpo__element(g, m->ref_hidden, grpo__size(k->first, m->shape.H));
+    p.y = k->head.ref_logits = m->ref_logits;
+    m->backend->matmul(m->context, &p);
 }
 
 /* Hidden states -> log-probs [targets], entropies [head rows] and, if asked for, exact KL [head
@@ -2007,14 +2093,14 @@ static void grpo__reference_logits(grpo *g, const grpo__block_of_rows *k) {
 static void grpo__head_forward(grpo *g, const grpo__model *model, const grpo__pass *pass,
                                int with_kl) {
     const struct grpo__machinery *m = g->machinery;
-    grpo__block_of_rows k = grpo__no_block;
-    while (grpo__next_block(g, pass, &k)) {
-        m->backend->logprobs(m->context, m->logprobs, m->entropies + k.first, m->logits, with_kl,
-                             k.hidden, &model->head, &k.targets);
+    grpo__block_of_rows k;
+    for (k.first = k.n = 0; grpo__next_block(g, model, pass, &k); ) {
+        k.head.keep_logits = with_kl;
+        m->backend->logprobs(m->context, &k.head);
         if (!with_kl) continue;
         grpo__reference_logits(g, &k);
-        m->backend->kl(m->context, m->kl + k.first, m->logits, m->ref_logits, m->shape.V,
-                       &k.targets);
+        k.head.kl = m->kl + k.first;
+        m->backend->kl(m->context, &k.head);
     }
 }
 
@@ -2024,32 +2110,31 @@ static void grpo__head_forward(grpo *g, const grpo__model *model, const grpo__pa
 static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy, int with_kl) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
-    const grpo_matrix *head = &m->models[GRPO_POLICY].head;
-    grpo__block_of_rows k = grpo__no_block;
-    while (grpo__next_block(g, pass, &k)) {
-        b->matmul(m->context, m->logits, k.hidden, head, NULL, NULL, k.n);
+    grpo__block_of_rows k;
+    for (k.first = k.n = 0; grpo__next_block(g, &m->models[GRPO_POLICY], pass, &k); ) {
+        b->matmul(m->context, &k.product);
         if (with_kl) {
             grpo__reference_logits(g, &k);
-            b->kl_backward(m->context, m->ref_logits, m->logits, m->dkl + k.first, m->shape.V,
-                           &k.targets);
+            k.head.dkl = m->dkl + k.first;
+            b->kl_backward(m->context, &k.head);
+            k.head.more = m->ref_logits;
         }
-        b->logprobs_backward(m->context, m->logits, m->dlogprobs,
-                             with_entropy ? m->dentropies + k.first : NULL,
-                             with_kl ? m->ref_logits : NULL, m->shape.V, &k.targets);
-        if (m->gradients.head.weights)
-            b->matmul_dw(m->context, m->gradients.head.weights, NULL, m->logits, k.hidden, head,
-                         k.n);
-        b->matmul_dx(m->context, k.dhidden, m->logits, head, k.n);
+        k.head.dlogprobs = m->dlogprobs;
+        k.head.dentropies = with_entropy ? m->dentropies + k.first : NULL;
+        b->logprobs_backward(m->context, &k.head);
+        if (k.product.dw) b->matmul_dw(m->context, &k.product);
+        b->matmul_dx(m->context, &k.product);
     }
 }
 
 /* The scalar head: hidden -> values [head rows]. */
 static void grpo__score_forward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
-    grpo__block_of_rows k = grpo__no_block;
-    while (grpo__next_block(g, pass, &k)) {
-        m->backend->matmul(m->context, m->logits, k.hidden, &m->models[GRPO_POLICY].value, NULL,
-                           NULL, k.n);
+    const grpo__model *policy = &m->models[GRPO_POLICY];
+    grpo__block_of_rows k;
+    for (k.first = k.n = 0; grpo__next_block(g, policy, pass, &k); ) {
+        k.product.w = &policy->value;
+        m->backend->matmul(m->context, &k.product);
         m->backend->to_floats(m->context, m->values + k.first, m->logits, (size_t)k.n);
     }
 }
@@ -2060,13 +2145,17 @@ static void grpo__score_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     const grpo__model *policy = &m->models[GRPO_POLICY];
-    grpo__block_of_rows k = grpo__no_block;
-    while (grpo__next_block(g, pass, &k)) {
+    grpo__block_of_rows k;
+    for (k.first = k.n = 0; grpo__next_block(g, policy, pass, &k); ) {
         b->from_floats(m->context, m->logits, m->values + k.first, (size_t)k.n);
-        b->matmul_dw(m->context, m->gradients.value.weights, NULL, m->logits, k.hidden,
-                     &policy->value, k.n);
-        b->matmul(m->context, k.dhidden, m->logits, &policy->value_column, NULL,
-                  policy->head.rows ? k.dhidden : NULL, k.n);
+        k.product.w = &policy->value;
+        k.product.dw = m->gradients.value.weights;
+        b->matmul_dw(m->context, &k.product);
+        k.product.w = &policy->value_column;
+        k.product.x = m->logits;
+        k.product.y = k.product.dx;
+        k.product.residual = policy->head.rows ? k.product.dx : NULL;
+        b->matmul(m->context, &k.product);
     }
 }
 
@@ -2324,25 +2413,25 @@ static int grpo__record(grpo *g, int sequence, int token, float logprob, float e
     return GRPO_OK;
 }
 
-/* Fetch lines [first, first + turns) of what was drawn. Target i belongs to sequence map[i], which
+/* Fetch lines [first, first + ticks) of what was drawn. Target i belongs to sequence map[i], which
  * gets nothing more once it has ended. */
-static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int turns) {
+static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int ticks) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
-    int n = pass->num_targets, rows = pass->heads.num_rows, turn, r, i, code;
-    size_t all = grpo__size(turns, n), skip = grpo__size(first, n);
+    int n = pass->num_targets, rows = pass->heads.num_rows, tick, r, i, code;
+    size_t all = grpo__size(ticks, n), skip = grpo__size(first, n);
     float *logprobs = w->exchange, *entropies = w->exchange + all;
     b->download(w->context, w->exchange_tokens, w->drawn + skip, all * sizeof(int));
     b->download(w->context, logprobs, w->logprobs + skip, all * sizeof(float));
     b->download(w->context, entropies, w->entropies + grpo__size(first, rows),
-                grpo__size(turns, rows) * sizeof(float));
+                grpo__size(ticks, rows) * sizeof(float));
     code = grpo__device_check(g);
-    for (turn = 0; turn < turns; turn++)
+    for (tick = 0; tick < ticks; tick++)
         for (r = 0; r < rows; r++)
             for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1] && !code; i++)
                 if (!grpo__has_ended(g, w->map[i]))
-                    code = grpo__record(g, w->map[i], w->exchange_tokens[turn * n + i],
-                                        logprobs[turn * n + i], entropies[turn * rows + r]);
+                    code = grpo__record(g, w->map[i], w->exchange_tokens[tick * n + i],
+                                        logprobs[tick * n + i], entropies[tick * rows + r]);
     return code;
 }
 
@@ -2365,12 +2454,14 @@ static void grpo__send_uniforms(grpo *g, const grpo__draw *d, const grpo__pass *
 static void grpo__sample_pass(grpo *g, const grpo__draw *d, const grpo__pass *pass) {
     struct grpo__machinery *w = g->machinery;
     const grpo__model *policy = &w->models[GRPO_POLICY];
-    grpo__block_of_rows k = grpo__no_block;
+    grpo__block_of_rows k;
     grpo__body_forward(g, policy, pass, w->hidden);
-    while (grpo__next_block(g, pass, &k))
-        w->backend->sample(w->context, w->drawn, w->logprobs, w->entropies + k.first, d->kept,
-                           w->logits, k.hidden, &policy->head, w->uniforms, &d->sampling,
-                           &k.targets);
+    for (k.first = k.n = 0; grpo__next_block(g, policy, pass, &k); ) {
+        k.head.sampling = &d->sampling;
+        k.head.uniforms = w->uniforms;
+        k.head.drawn = w->drawn;
+        w->backend->sample(w->context, &k.head);
+    }
 }
 
 static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass) {
@@ -2414,7 +2505,7 @@ static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     int i, j, L = g->config.max_completion_length;
-    int ticks = grpo__min(w->backend->turns_at_once, L - w->lengths[w->active[0]]);
+    int ticks = grpo__min(w->backend->ticks_at_once, L - w->lengths[w->active[0]]);
     grpo__pass pass = grpo__begin_pass(g, num_active, num_active, num_active, num_active);
     for (i = 0; i < num_active; i++) {
         int sequence = w->active[i], p = sequence / b->group_size, t = w->lengths[sequence];
@@ -2428,7 +2519,7 @@ static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
         grpo__add_head_row(&pass, i, d->remember ? sequence * L + t : i);
         grpo__add_target(g, &pass, 0, sequence);
     }
-    return w->backend->turns_at_once > 1 ? grpo__draw_ticks(g, d, &pass, ticks)
+    return w->backend->ticks_at_once > 1 ? grpo__draw_ticks(g, d, &pass, ticks)
                                          : grpo__draw_tokens(g, d, &pass);
 }
 
@@ -3791,9 +3882,10 @@ static void grpo__adamw_range(grpo *g, size_t at, size_t n, float learning_rate,
                               float scale) {
     struct grpo__machinery *w = g->machinery;
     const grpo_config *c = &g->config;
-    w->backend->adamw(w->context, w->trained + at, w->gradient + at, w->adam_m + at,
-                      w->adam_v + at, n, learning_rate, c->adam_beta1, c->adam_beta2,
-                      c->adam_epsilon, decay, scale, g->state.adam_step);
+    const grpo_optimizer o = { w->trained + at, w->adam_m + at, w->adam_v + at, w->gradient + at, n,
+                               learning_rate, c->adam_beta1, c->adam_beta2, c->adam_epsilon, decay,
+                               scale, g->state.adam_step };
+    w->backend->adamw(w->context, &o);
 }
 
 int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
@@ -4795,8 +4887,7 @@ typedef struct grpo__ticking {
     grpo *g;
     const grpo__draw *how;
     const grpo__pass *pass;
-    grpo_turn tick;
-    int stored;                     /* rows stored before                                        */
+    grpo_tick tick;
 } grpo__ticking;
 
 /* One tick: work that repeat() plays again and again. */
@@ -4804,9 +4895,6 @@ static void grpo__tick(void *user) {
     const grpo__ticking *t = (const grpo__ticking *)user;
     struct grpo__machinery *w = t->g->machinery;
     grpo__sample_pass(t->g, t->how, t->pass);
-    if (t->how->what == GRPO__STORE)
-        w->backend->keep(w->context, w->stored_arrays, w->num_stored_arrays, w->staged, t->stored,
-                         t->tick.num_rows, t->tick.turn);
     w->backend->next(w->context, &t->tick);
 }
 
@@ -4839,18 +4927,22 @@ static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int 
     *tick = 0;
     memcpy(eos, c->eos_token_ids, (size_t)c->num_eos * sizeof *eos);
     eos[c->num_eos] = c->eos_token_id;
-    t.g = g; t.how = d; t.pass = pass; t.stored = w->stored_used;
+    t.g = g; t.how = d; t.pass = pass;
     t.tick.num_rows = n; t.tick.num_eos = c->num_eos + 1;
-    t.tick.turn = grpo__on_device(g, tick);
+    t.tick.tick = grpo__on_device(g, tick);
     t.tick.tokens = grpo__on_device(g, pass->tokens);
     t.tick.positions = grpo__on_device(g, pass->positions);
     t.tick.slots = grpo__on_device(g, pass->slots);
     t.tick.segments = (grpo_segment *)(void *)grpo__on_device(g, pass->segments);
     t.tick.done = grpo__on_device(g, done);
     t.tick.eos = grpo__on_device(g, eos);
-    t.tick.kept_rows = grpo__on_device(g, pass->set_rows); t.tick.kept_step = d->remember;
+    t.tick.allowed_rows = grpo__on_device(g, pass->set_rows);
+    t.tick.allowed_step = d->remember;
     t.tick.uniforms = w->uniforms;
     t.tick.drawn = w->drawn; t.tick.logprobs = w->logprobs; t.tick.entropies = w->entropies;
+    t.tick.arrays = w->stored_arrays;
+    t.tick.num_arrays = d->what == GRPO__STORE ? w->num_stored_arrays : 0;
+    t.tick.staged = w->staged; t.tick.stored = w->stored_used;
     pass->rows.done = t.tick.done;
     pass->first_stored = w->staged;
     grpo__send_pass(g, pass, &d->sampling, d->kept, d->what);
@@ -5582,7 +5674,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     w->max_slots = (int)((slots + 31) / 32 * 32);
     w->stores_batch = keep && together == c->num_prompts;
     w->stored_rows = w->stores_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
-    w->staged = w->stores_batch && w->backend->turns_at_once > 1 ? w->stored_rows : 0;
+    w->staged = w->stores_batch && w->backend->ticks_at_once > 1 ? w->stored_rows : 0;
     if (w->staged) w->stored_rows += (int)(together * G);
     if (w->stored_rows < w->max_rows) w->stored_rows = w->max_rows;
     w->max_sequences = (int)(c->num_prompts * G);
@@ -5609,11 +5701,11 @@ static size_t grpo__max_targets(const struct grpo__machinery *w) {
     return grpo__add((size_t)w->max_rows, (size_t)w->max_sequences);
 }
 
-/* What the backend draws between two looks of the host: the targets of a pass, or as many turns of
+/* What the backend draws between two looks of the host: the targets of a pass, or as many ticks of
  * every sequence as it takes, and the line that is being drawn. */
 static size_t grpo__max_drawn(const struct grpo__machinery *w) {
-    size_t turns = grpo__multiply((size_t)w->backend->turns_at_once + 1, (size_t)w->max_sequences);
-    return turns > grpo__max_targets(w) ? turns : grpo__max_targets(w);
+    size_t ticks = grpo__multiply((size_t)w->backend->ticks_at_once + 1, (size_t)w->max_sequences);
+    return ticks > grpo__max_targets(w) ? ticks : grpo__max_targets(w);
 }
 
 static void *grpo__take_elements(const struct grpo__machinery *w, grpo__arena *a, size_t rows,
@@ -5694,7 +5786,7 @@ static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machine
     w->drawn = grpo__take_ints(a, drawn);
     w->index = grpo__take_ints(a, (size_t)w->index_size);
     w->stored_arrays = (grpo_array *)grpo__take(a, 7 * (size_t)layers + 1, sizeof(grpo_array));
-    w->turns = grpo__take_floats(a, grpo__size(w->max_length, c->model.head_dim));
+    w->angles = grpo__take_floats(a, grpo__size(w->max_length, c->model.head_dim));
     w->kept_scratch = (uint32_t *)grpo__take(a, R, grpo__size(w->words, 4));
     w->kept = NULL;
     if (grpo__filters(&c->sampling))
@@ -5918,8 +6010,8 @@ static double grpo__rope_angle(const grpo_model_config *m, int i) {
     return angle * (kept + (1 - kept) / (double)s->factor);
 }
 
-/* turns[position] = cosines and sines of position times the angles */
-static void grpo__initialize_turns(grpo *g) {
+/* angles[position] = cosines and sines of position times the angles */
+static void grpo__initialize_angles(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int d = g->config.model.head_dim, position, i;
     float row[512];
@@ -5929,7 +6021,7 @@ static void grpo__initialize_turns(grpo *g) {
             int at = i % 512;
             row[at] = (float)(i < d / 2 ? cos(angle) : sin(angle));
             if (at == 511 || i == d - 1)
-                w->backend->upload(w->context, w->turns + grpo__size(position, d) + (i - at), row,
+                w->backend->upload(w->context, w->angles + grpo__size(position, d) + (i - at), row,
                                    (size_t)(at + 1) * sizeof(float));
         }
 }
@@ -5983,7 +6075,7 @@ static int grpo__start(grpo *g) {
     if ((code = grpo__allocate_arenas(g, &memory, device)) < 0) return code;
     g->num_parameters = w->shape.total;
     g->num_trained = w->shape.trained;
-    grpo__initialize_turns(g);
+    grpo__initialize_angles(g);
     if (w->staged) grpo__list_stored_arrays(g);
     grpo__begin(g);
     return grpo__device_check(g);
@@ -6419,17 +6511,6 @@ static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *j
 }
 #endif
 
-enum { GRPO__SMALL_WORK = 100000 }; /* operations that are done before a second thread is awake  */
-
-/* Run tasks 0..num_tasks-1 in any order on any thread; work is about how many operations it is. */
-static void grpo__parallel(grpo__pool *p, int num_tasks, double work, grpo__task run, void *job) {
-    int i;
-    if (p->num_threads > 1 && num_tasks > 1 && work > (double)GRPO__SMALL_WORK)
-        grpo__pool_run(p, num_tasks, run, job);
-    else
-        for (i = 0; i < num_tasks; i++) run(job, i, 0);
-}
-
 /* The CPU backend: its memory is the host's, its elements are floats. */
 typedef void (*grpo__tile_function)(int k, const float *a, size_t a_row, size_t a_depth,
                                     const float *b, size_t b_depth, const float *from,
@@ -6450,82 +6531,57 @@ typedef struct grpo__cpu {
     grpo__pool pool;
 } grpo__cpu;
 
-static float *grpo__scratch(grpo__cpu *cpu, int thread) {
-    return cpu->scratch + (size_t)thread * cpu->scratch_floats;
-}
-
-/* The arguments of an operation, for its tasks. Each operation fills what it needs. */
-typedef struct grpo__job {
+/* A task of an operation: items [begin, end) of what it is about, in most cases rows. */
+typedef struct grpo__part {
     grpo__cpu *cpu;
-    int n, width, block;            /* rows, their length, rows of a task                        */
-    void (*row)(const struct grpo__job *t, int r);            /* what to do to row r             */
-    void (*columns)(const struct grpo__job *t, int r, int begin, int end); /* or with part */
-    const grpo_matrix *w;
-    const int *tokens, *picked;     /* [n] embed's tokens; rmsnorm's rows, or NULL               */
-    const grpo_rows *rows;
-    const grpo_heads *heads;
-    float eps;
-    const float *x, *q, *k, *v, *gain, *k_gain, *turns;       /* read                            */
-    const float *dy, *rstd, *lse;   /* read by backward; attention's y is its x                  */
-    float *y, *q_out, *k_out, *v_out, *rstd_out, *lse_out;    /* written by forward              */
-    float *dx, *dq, *dk, *dv, *dgain, *dk_gain;               /* written by backward             */
+    const void *of;                 /* the operation's descriptor                                */
+    int begin, end;
+    float *scratch;                 /* of the thread                                             */
+} grpo__part;
+
+typedef struct grpo__job {
+    grpo__part all;
+    int block;                      /* items of a task                                           */
+    void (*work)(const grpo__part *part);
 } grpo__job;
 
-static grpo__job grpo__new_job(void *context, int n, int width) {
-    grpo__job job;
-    memset(&job, 0, sizeof job);
-    job.cpu = (grpo__cpu *)context;
-    job.n = n; job.width = width;
-    return job;
+static void grpo__do_part(void *job, int task, int thread) {
+    const grpo__job *j = (const grpo__job *)job;
+    grpo__part part = j->all;
+    part.begin = task * j->block;
+    part.end = grpo__min(j->all.end, part.begin + j->block);
+    part.scratch += (size_t)thread * part.cpu->scratch_floats;
+    j->work(&part);
 }
 
-/* Tasks are blocks of rows; where rows are summed, of columns, so that rows stay in order.
- * Blocks of rows are few and large: neighbours may share cache lines of K, and a ticket has its
+enum { GRPO__SMALL_WORK = 100000 }; /* operations that are done before a second thread is awake  */
+
+/* Items [0, n), so many a task, in any order on any thread; cost: about how many operations that
+ * is. */
+static void grpo__share_out(void *context, const void *of, int n, int block, double cost,
+                            void (*work)(const grpo__part *part)) {
+    grpo__cpu *cpu = (grpo__cpu *)context;
+    grpo__job job = { { cpu, of, 0, n, cpu->scratch }, block, work };
+    int i, tasks = grpo__blocks(n, block);
+    if (cpu->pool.num_threads > 1 && tasks > 1 && cost > (double)GRPO__SMALL_WORK)
+        grpo__pool_run(&cpu->pool, tasks, grpo__do_part, &job);
+    else
+        for (i = 0; i < tasks; i++) grpo__do_part(&job, i, 0);
+}
+
+/* Rows in tasks that are few and large: neighbours may share cache lines of K, and a task has its
  * price. */
-enum { GRPO__COLUMN_BLOCK = 64 };
-
-static int grpo__row_block_size(const grpo__cpu *cpu, int n) {
-    return grpo__max(grpo__blocks(n, 8 * cpu->pool.num_threads), 8);
+static void grpo__each_row(void *context, const void *of, int n, double cost,
+                           void (*work)(const grpo__part *part)) {
+    int block = grpo__blocks(n, 8 * ((grpo__cpu *)context)->pool.num_threads);
+    grpo__share_out(context, of, n, grpo__max(block, 8), cost, work);
 }
 
-static void grpo__row_block(void *job, int task, int thread) {
-    const grpo__job *t = (const grpo__job *)job;
-    int r, end = grpo__min(t->n, (task + 1) * t->block);
-    (void)thread;
-    for (r = task * t->block; r < end; r++) t->row(t, r);
+/* Where rows are summed, in order, tasks are blocks of columns. */
+static void grpo__each_column(void *context, const void *of, int n, int width,
+                              void (*work)(const grpo__part *part)) {
+    grpo__share_out(context, of, width, 64, (double)n * width, work);
 }
-
-static void grpo__column_block(void *job, int task, int thread) {
-    const grpo__job *t = (const grpo__job *)job;
-    int r, begin = task * GRPO__COLUMN_BLOCK, end = grpo__min(t->width, begin + GRPO__COLUMN_BLOCK);
-    (void)thread;
-    for (r = 0; r < t->n; r++) t->columns(t, r, begin, end);
-}
-
-/* cost: operations for one element */
-static void grpo__each_row(grpo__job *job, double cost, void (*row)(const grpo__job *, int)) {
-    job->row = row;
-    job->block = grpo__row_block_size(job->cpu, job->n);
-    grpo__parallel(&job->cpu->pool, grpo__blocks(job->n, job->block),
-                   cost * job->n * job->width, grpo__row_block, job);
-}
-
-static void grpo__each_column(grpo__job *job, void (*columns)(const grpo__job *, int, int, int)) {
-    job->columns = columns;
-    grpo__parallel(&job->cpu->pool, grpo__blocks(job->width, GRPO__COLUMN_BLOCK),
-                   (double)job->n * job->width, grpo__column_block, job);
-}
-
-/* dx[tokens ? tokens[r] : 0] += dy[r]: the gradient of a table of rows, or of one row (a bias) */
-GRPO__INLINE void grpo__add_row_plain(const grpo__job *t, int r, int begin, int end) {
-    size_t width = (size_t)t->width;
-    float *dx = t->dx + (t->tokens ? (size_t)t->tokens[r] * width : 0);
-    const float *dy = t->dy + (size_t)r * width;
-    int j;
-    for (j = begin; j < end; j++) dx[j] += dy[j];
-}
-GRPO__FOR_EACH_UNIT(grpo__add_row, (const grpo__job *t, int r, int begin, int end),
-                    (t, r, begin, end))
 
 /* --------------------------------------------------------------------------------- >>matmul --
  * C[m, n] = init + A[m, k] B[k, n], any strides. The definition of y = x W and dx = dy W^T is
@@ -6687,7 +6743,7 @@ static grpo__view grpo__view_of(const void *x, int down, int across) {
     return v;
 }
 
-static grpo__view grpo__part(grpo__view v, int i, int j) {
+static grpo__view grpo__part_of(grpo__view v, int i, int j) {
     v.at += (size_t)i * v.down + (size_t)j * v.across;
     return v;
 }
@@ -6802,7 +6858,7 @@ static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1,
         grpo__view a;
         rows = grpo__min(i1 - i, most);
         if (i1 - i > most && i1 - i <= 2 * kernel->rows[1]) rows = i1 - i;
-        a = grpo__gather_rows(grpo__part(g->a, i, p0), rows, p1 - p0, scratch);
+        a = grpo__gather_rows(grpo__part_of(g->a, i, p0), rows, p1 - p0, scratch);
         for (j = j0; j < j1; j += width) {
             size_t at = (size_t)i * g->c_row + (size_t)j;
             grpo__strip(kernel, a, b + (size_t)(j - j0) * depth, (size_t)width, p1 - p0,
@@ -6812,31 +6868,29 @@ static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1,
     }
 }
 
-static void grpo__gemm_block(void *job, int task, int thread) {
-    const grpo__gemm *g = (const grpo__gemm *)job;
+static void grpo__gemm_block(const grpo__part *part) {
+    const grpo__gemm *g = (const grpo__gemm *)part->of;
     const grpo__kernel *kernel = &g->cpu->kernel;
     int blocks = grpo__blocks(g->j1 - g->j0, g->columns), p, j, step;
-    int i0 = task / blocks * g->rows, j0 = g->j0 + task % blocks * g->columns;
+    int i0 = part->begin / blocks * g->rows, j0 = g->j0 + part->begin % blocks * g->columns;
     int i1 = grpo__min(g->m, i0 + g->rows), j1 = grpo__min(g->j1, j0 + g->columns);
     if (g->p0 == 0 && g->bias) grpo__gemm_begin(g, i0, i1, j0, j1);
     step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0; /* few rows: B in line    */
     for (j = j0; j < j1; j += step)
         for (p = g->p0; p < g->p1; p += GRPO__BLOCK_DEPTH)
             grpo__gemm_rows(g, i0, i1, j, grpo__min(j1, j + step), p,
-                            grpo__min(g->p1, p + GRPO__BLOCK_DEPTH),
-                            grpo__scratch(g->cpu, thread));
+                            grpo__min(g->p1, p + GRPO__BLOCK_DEPTH), part->scratch);
 }
 
 /* Columns [j, j + width) of B, as a panel of the block. From panels of its transpose, square by
  * square; a block's depth begins with a square. */
-static void grpo__gemm_pack(void *job, int task, int thread) {
-    const grpo__gemm *g = (const grpo__gemm *)job;
-    int width = g->cpu->kernel.columns, j = g->j0 + task * width, depth = g->p1 - g->p0, p;
+static void grpo__gemm_pack(const grpo__part *part) {
+    const grpo__gemm *g = (const grpo__gemm *)part->of;
+    int width = g->cpu->kernel.columns, j = g->j0 + part->begin * width, depth = g->p1 - g->p0, p;
     int columns = grpo__min(width, g->j1 - j);
-    float *to = g->cpu->panels + grpo__size(task * width, depth);
-    (void)thread;
+    float *to = g->cpu->panels + grpo__size(part->begin * width, depth);
     if (!g->turned) {
-        grpo__view b = grpo__part(g->b, g->p0, j), transposed = { b.at, b.across, b.down };
+        grpo__view b = grpo__part_of(g->b, g->p0, j), transposed = { b.at, b.across, b.down };
         grpo__pack(to, transposed, columns, width, depth);
         return;
     }
@@ -6853,16 +6907,15 @@ static int grpo__piece(int total, int pieces, int unit, int most) {
 }
 
 static void grpo__gemm_part(grpo__gemm *g) {
-    grpo__pool *pool = &g->cpu->pool;
     int n = g->j1 - g->j0, depth = g->p1 - g->p0, width = g->cpu->kernel.columns;
-    int tasks = 6 * pool->num_threads, row_blocks;
+    int tasks = 6 * g->cpu->pool.num_threads, row_blocks;
     g->rows = grpo__piece(g->m, tasks, 2 * g->cpu->kernel.rows[0], GRPO__BLOCK_ROWS);
     row_blocks = grpo__blocks(g->m, g->rows);
     g->columns = grpo__piece(n, grpo__blocks(tasks, row_blocks), 2 * width, GRPO__BLOCK_COLUMNS);
     if (!g->panels)
-        grpo__parallel(pool, grpo__blocks(n, width), 0.5 * (double)n * depth, grpo__gemm_pack, g);
-    grpo__parallel(pool, row_blocks * grpo__blocks(n, g->columns),
-                   0.1 * (double)g->m * (double)n * (double)depth, grpo__gemm_block, g);
+        grpo__share_out(g->cpu, g, grpo__blocks(n, width), 1, 0.5 * n * depth, grpo__gemm_pack);
+    grpo__share_out(g->cpu, g, row_blocks * grpo__blocks(n, g->columns), 1, 0.1 * g->m * n * depth,
+                    grpo__gemm_block);
 }
 
 static void grpo__gemm_run(grpo__gemm *g) {
@@ -6897,20 +6950,18 @@ static size_t grpo__cpu_operand_size(int rows, int cols) {
                           grpo__multiply((size_t)cols, sizeof(float)));
 }
 
-static void grpo__prepare_panel(void *job, int task, int thread) {
-    const grpo__job *t = (const grpo__job *)job;
-    int first = task * t->width, rows = t->w->rows, cols = t->w->cols;
-    (void)thread;
-    grpo__pack((float *)t->w->operand + (size_t)first * (size_t)cols,
-               grpo__part(grpo__view_of(t->w->weights, cols, 1), first, 0),
-               grpo__min(t->width, rows - first), t->width, cols);
+static void grpo__prepare_panel(const grpo__part *part) {
+    const grpo_matrix *w = (const grpo_matrix *)part->of;
+    int width = part->cpu->kernel.columns, first = part->begin * width;
+    grpo__pack((float *)w->operand + grpo__size(first, w->cols),
+               grpo__view_of(w->weights + grpo__size(first, w->cols), w->cols, 1),
+               grpo__min(width, w->rows - first), width, w->cols);
 }
 
 static void grpo__cpu_prepare(void *context, const grpo_matrix *w) {
-    grpo__job job = grpo__new_job(context, w->rows, ((grpo__cpu *)context)->kernel.columns);
-    job.w = w;
-    grpo__parallel(&job.cpu->pool, grpo__blocks(w->rows, job.width), (double)w->rows * w->cols,
-                   grpo__prepare_panel, &job);
+    int width = ((grpo__cpu *)context)->kernel.columns;
+    grpo__share_out(context, w, grpo__blocks(w->rows, width), 1, (double)w->rows * w->cols,
+                    grpo__prepare_panel);
 }
 
 /* Number at of a matrix, in its panels. */
@@ -6933,278 +6984,501 @@ static void grpo__cpu_read_operand(void *context, float *x, const grpo_matrix *w
 }
 
 /* y[n, out] = x[n, in] W^T + bias + residual */
-static void grpo__cpu_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
-                             const float *bias, const void *residual, int n) {
-    grpo__view a = grpo__view_of(x, w->cols, 1);
-    grpo__gemm g = grpo__new_gemm(context, n, w->rows, w->cols, a, y, 1);
-    g.panels = (const float *)w->operand;
-    g.c_row = (size_t)w->y_stride;
-    g.bias = bias; g.init = (const float *)residual;
+static void grpo__cpu_matmul(void *context, const grpo_product *o) {
+    grpo__view x = grpo__view_of(o->x, o->w->cols, 1);
+    grpo__gemm g = grpo__new_gemm(context, o->n, o->w->rows, o->w->cols, x, o->y, 1);
+    g.panels = (const float *)o->w->operand;
+    g.c_row = (size_t)o->w->y_stride;
+    g.bias = o->bias; g.init = (const float *)o->residual;
     grpo__gemm_run(&g);
 }
 
-/* y = x W^T   =>   dx[n, in] = dy[n, out] W */
-static void grpo__cpu_matmul_dx(void *context, void *dx, const void *dy, const grpo_matrix *w,
-                                int n) {
-    grpo__view a = grpo__view_of(dy, w->y_stride, 1);
-    grpo__gemm g = grpo__new_gemm(context, n, w->cols, w->rows, a, dx, 1);
-    g.turned = (const float *)w->operand;
+/* dx[n, in] = dy[n, out] W */
+static void grpo__cpu_matmul_dx(void *context, const grpo_product *o) {
+    grpo__view dy = grpo__view_of(o->dy, o->w->y_stride, 1);
+    grpo__gemm g = grpo__new_gemm(context, o->n, o->w->cols, o->w->rows, dy, o->dx, 1);
+    g.turned = (const float *)o->w->operand;
     grpo__gemm_run(&g);
 }
 
-/* y = x W^T + bias   =>   dW[out, in] += dy^T x,  dbias[out] += sum of dy, rows in order */
-static void grpo__cpu_matmul_dw(void *context, float *dw, float *dbias, const void *dy,
-                                const void *x, const grpo_matrix *w, int n) {
-    grpo__view a = grpo__view_of(dy, 1, w->y_stride);
-    grpo__gemm g = grpo__new_gemm(context, w->rows, w->cols, n, a, dw, 0);
-    grpo__job bias = grpo__new_job(context, n, w->rows);
-    g.b = grpo__view_of(x, w->cols, 1);
-    g.init = dw;
+/* dtable[tokens ? tokens[r] : 0] += dx[r], rows in order: the gradient of a table, or of a bias. */
+GRPO__INLINE void grpo__add_rows_plain(const grpo__part *p) {
+    const grpo_embedding *o = (const grpo_embedding *)p->of;
+    int r, j;
+    for (r = 0; r < o->n; r++) {
+        const float *dx = (const float *)o->dx + grpo__size(r, o->width);
+        float *to = o->dtable + (o->tokens ? grpo__size(o->tokens[r], o->width) : 0);
+        for (j = p->begin; j < p->end; j++) to[j] += dx[j];
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__add_rows, (const grpo__part *p), (p))
+
+/* dW[out, in] += dy^T x,  dbias[out] += sum of dy, rows in order */
+static void grpo__cpu_matmul_dw(void *context, const grpo_product *o) {
+    grpo__view dy = grpo__view_of(o->dy, 1, o->w->y_stride);
+    grpo__gemm g = grpo__new_gemm(context, o->w->rows, o->w->cols, o->n, dy, o->dw, 0);
+    const grpo_embedding bias = { NULL, o->n, o->w->rows, NULL, NULL, o->dy, o->dbias };
+    g.b = grpo__view_of(o->x, o->w->cols, 1);
+    g.init = o->dw;
     grpo__gemm_run(&g);
-    bias.dx = dbias; bias.dy = (const float *)dy;
-    if (dbias) grpo__each_column(&bias, grpo__add_row);
+    if (o->dbias) grpo__each_column(context, &bias, o->n, o->w->rows, grpo__add_rows);
 }
 
-/* --------------------------------------------------------------------------------- >>layers --
- * Each layer forward and, right under it, its derivative. First the arithmetic they share. */
+/* ----------------------------------------------------------------------------------- >>rows --
+ * What a layer does to each row by itself, and, right under it, its derivative; then the rows of
+ * the vocabulary, and the optimizer. First the sums they share: the order of each is set by n
+ * alone. */
 
-/* Sum of a[i] b[i], in an order set by n alone: eight partial sums, then those. */
-GRPO__INLINE float grpo__dot(const float *a, const float *b, int n) {
+/* Sum of a[i] c[i] b[i] (c NULL: 1): eight partial sums, then those. */
+GRPO__INLINE float grpo__dot(const float *a, const float *b, const float *c, int n) {
     float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
     int i, j;
     for (i = 0; i + 8 <= n; i += 8)
-        for (j = 0; j < 8; j++) s[j] += a[i + j] * b[i + j];
-    for (j = 0; i < n; i++, j++) s[j] += a[i] * b[i];
+        for (j = 0; j < 8; j++) s[j] += c ? a[i + j] * c[i + j] * b[i + j] : a[i + j] * b[i + j];
+    for (j = 0; i < n; i++, j++) s[j] += c ? a[i] * c[i] * b[i] : a[i] * b[i];
     return grpo__add_eight(s);
 }
 
+/* Eight partial sums of x^2 */
+GRPO__INLINE void grpo__squares(double s[8], const float *x, size_t n) {
+    size_t i, j;
+    for (j = 0; j < 8; j++) s[j] = 0;
+    for (i = 0; i + 8 <= n; i += 8)
+        for (j = 0; j < 8; j++) s[j] += (double)x[i + j] * (double)x[i + j];
+    for (j = 0; i < n; i++, j++) s[j] += (double)x[i] * (double)x[i];
+}
+
 /* ---- rows picked from a table; the embedding: x[r] = table[tokens[r]] */
-static void grpo__gather_row(const grpo__job *t, int r) {
-    size_t size = (size_t)t->width;
-    memcpy((char *)t->y + (size_t)r * size, (const char *)t->x + (size_t)t->picked[r] * size, size);
+typedef struct grpo__copy { char *y; const char *x; const int *rows; size_t size; } grpo__copy;
+
+static void grpo__copy_rows(const grpo__part *p) {
+    const grpo__copy *o = (const grpo__copy *)p->of;
+    int r;
+    for (r = p->begin; r < p->end; r++)
+        memcpy(o->y + (size_t)r * o->size, o->x + (size_t)o->rows[r] * o->size, o->size);
 }
 
 static void grpo__cpu_gather(void *context, void *y, const void *x, const int *rows, int n,
                              size_t size) {
-    grpo__job job = grpo__new_job(context, n, (int)size);
-    job.y = (float *)y; job.x = (const float *)x; job.picked = rows;
-    grpo__each_row(&job, 0.25, grpo__gather_row);
+    const grpo__copy o = { (char *)y, (const char *)x, rows, size };
+    grpo__each_row(context, &o, n, 0.25 * n * (double)size, grpo__copy_rows);
 }
 
-static void grpo__cpu_embed(void *context, void *x, const float *table, const int *tokens, int n,
-                            int hidden) {
-    grpo__cpu_gather(context, x, table, tokens, n, grpo__size(hidden, sizeof(float)));
+static void grpo__cpu_embed(void *context, const grpo_embedding *o) {
+    grpo__cpu_gather(context, o->x, o->table, o->tokens, o->n, grpo__size(o->width, sizeof(float)));
 }
 
-static void grpo__cpu_embed_backward(void *context, float *dtable, const void *dx,
-                                     const int *tokens, int n, int hidden) {
-    grpo__job job = grpo__new_job(context, n, hidden);
-    job.dx = dtable; job.dy = (const float *)dx; job.tokens = tokens;
-    grpo__each_column(&job, grpo__add_row);
+static void grpo__cpu_embed_backward(void *context, const grpo_embedding *o) {
+    grpo__each_column(context, o, o->n, o->width, grpo__add_rows);
 }
 
 /* ---- RMSNorm (Zhang & Sennrich 2019): y = x * rstd * gain, rstd = 1 / sqrt(mean(x^2) + eps) */
 GRPO__INLINE float grpo__rstd(const float *x, int n, float eps) {
-    return 1.0f / sqrtf(grpo__dot(x, x, n) / (float)n + eps);
+    return 1.0f / sqrtf(grpo__dot(x, x, NULL, n) / (float)n + eps);
 }
 
-GRPO__INLINE float grpo__rms(float *y, const float *x, const float *gain, int n, float eps) {
-    float rstd = grpo__rstd(x, n, eps);
-    int i;
-    for (i = 0; i < n; i++) y[i] = x[i] * rstd * gain[i];
-    return rstd;
+GRPO__INLINE void grpo__norm_rows_plain(const grpo__part *p) {
+    const grpo_norm *o = (const grpo_norm *)p->of;
+    const float *gain = o->gain;
+    int r, i, n = o->width;
+    for (r = p->begin; r < p->end; r++) {
+        const float *x = (const float *)o->x + grpo__size(o->rows ? o->rows[r] : r, n);
+        float *y = (float *)o->y + grpo__size(r, n), rstd = grpo__rstd(x, n, o->eps);
+        for (i = 0; i < n; i++) y[i] = x[i] * rstd * gain[i];
+        o->rstd[r] = rstd;
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__norm_rows, (const grpo__part *p), (p))
+
+static void grpo__cpu_rmsnorm(void *context, const grpo_norm *o) {
+    grpo__each_row(context, o, o->n, (double)o->n * o->width, grpo__norm_rows);
 }
 
 /* With g = dy * gain:   dx += rstd * (g - x * rstd^2 * mean(g x)) */
-GRPO__INLINE void grpo__rms_backward(float *dx, const float *dy, const float *x, const float *gain,
-                               float rstd, int n) {
-    float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 }, mean;
-    int i, j;
-    for (i = 0; i + 8 <= n; i += 8)
-        for (j = 0; j < 8; j++) s[j] += dy[i + j] * gain[i + j] * x[i + j];
-    for (j = 0; i < n; i++, j++) s[j] += dy[i] * gain[i] * x[i];
-    mean = grpo__add_eight(s) / (float)n;
-    mean *= rstd * rstd;
+GRPO__INLINE void grpo__norm_dx(float *dx, const float *dy, const float *x, const float *gain,
+                                float rstd, int n) {
+    float mean = grpo__dot(dy, x, gain, n) / (float)n * (rstd * rstd);
+    int i;
     for (i = 0; i < n; i++) dx[i] += rstd * (dy[i] * gain[i] - x[i] * mean);
 }
 
 /* dgain += dy * x * rstd */
-GRPO__INLINE void grpo__rms_gain(float *dgain, const float *dy, const float *x, float rstd, int n) {
+GRPO__INLINE void grpo__norm_dgain(float *dgain, const float *dy, const float *x, float rstd,
+                                   int n) {
     int i;
     for (i = 0; i < n; i++) dgain[i] += dy[i] * x[i] * rstd;
 }
 
-GRPO__INLINE void grpo__norm_row_plain(const grpo__job *t, int r) {
-    size_t from = grpo__size(t->picked ? t->picked[r] : r, t->width), at = grpo__size(r, t->width);
-    t->rstd_out[r] = grpo__rms(t->y + at, t->x + from, t->gain, t->width, t->eps);
+GRPO__INLINE void grpo__norm_rows_backward_plain(const grpo__part *p) {
+    const grpo_norm *o = (const grpo_norm *)p->of;
+    int r, n = o->width;
+    for (r = p->begin; r < p->end; r++) {
+        size_t at = grpo__size(o->rows ? o->rows[r] : r, n);
+        grpo__norm_dx((float *)o->dx + at, (const float *)o->dy + grpo__size(r, n),
+                      (const float *)o->x + at, o->gain, o->rstd[r], n);
+    }
 }
-GRPO__FOR_EACH_UNIT(grpo__norm_row, (const grpo__job *t, int r), (t, r))
+GRPO__FOR_EACH_UNIT(grpo__norm_rows_backward, (const grpo__part *p), (p))
 
-GRPO__INLINE void grpo__norm_row_backward_plain(const grpo__job *t, int r) {
-    size_t from = grpo__size(t->picked ? t->picked[r] : r, t->width), at = grpo__size(r, t->width);
-    grpo__rms_backward(t->dx + from, t->dy + at, t->x + from, t->gain, t->rstd[r], t->width);
+GRPO__INLINE void grpo__norm_columns_plain(const grpo__part *p) {
+    const grpo_norm *o = (const grpo_norm *)p->of;
+    int r, n = o->width, first = p->begin;
+    for (r = 0; r < o->n; r++)
+        grpo__norm_dgain(o->dgain + first, (const float *)o->dy + grpo__size(r, n) + first,
+                         (const float *)o->x + grpo__size(o->rows ? o->rows[r] : r, n) + first,
+                         o->rstd[r], p->end - first);
 }
-GRPO__FOR_EACH_UNIT(grpo__norm_row_backward, (const grpo__job *t, int r), (t, r))
+GRPO__FOR_EACH_UNIT(grpo__norm_columns, (const grpo__part *p), (p))
 
-GRPO__INLINE void grpo__norm_columns_plain(const grpo__job *t, int r, int begin, int end) {
-    const float *x = t->x + grpo__size(t->picked ? t->picked[r] : r, t->width) + begin;
-    const float *dy = t->dy + grpo__size(r, t->width) + begin;
-    grpo__rms_gain(t->dgain + begin, dy, x, t->rstd[r], end - begin);
-}
-GRPO__FOR_EACH_UNIT(grpo__norm_columns, (const grpo__job *t, int r, int begin, int end),
-                    (t, r, begin, end))
-
-static void grpo__cpu_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
-                              const float *gain, int n, int hidden, float eps) {
-    grpo__job job = grpo__new_job(context, n, hidden);
-    job.y = (float *)y; job.rstd_out = rstd;
-    job.x = (const float *)x; job.picked = rows; job.gain = gain; job.eps = eps;
-    grpo__each_row(&job, 1, grpo__norm_row);
+static void grpo__cpu_rmsnorm_backward(void *context, const grpo_norm *o) {
+    grpo__each_row(context, o, o->n, 2.0 * o->n * o->width, grpo__norm_rows_backward);
+    if (o->dgain) grpo__each_column(context, o, o->n, o->width, grpo__norm_columns);
 }
 
-static void grpo__cpu_rmsnorm_backward(void *context, void *dx, float *dgain, const void *dy,
-                                       const void *x, const float *rstd, const int *rows,
-                                       const float *gain, int n, int hidden) {
-    grpo__job job = grpo__new_job(context, n, hidden);
-    job.dx = (float *)dx; job.dgain = dgain; job.dy = (const float *)dy;
-    job.x = (const float *)x; job.rstd = rstd; job.picked = rows; job.gain = gain;
-    grpo__each_row(&job, 2, grpo__norm_row_backward);
-    if (dgain) grpo__each_column(&job, grpo__norm_columns);
+/* ---- SwiGLU (Shazeer 2020): y = silu(gate) * up, silu(x) = x sigmoid(x) */
+GRPO__INLINE void grpo__swiglu_rows_plain(const grpo__part *p) {
+    const grpo_swiglu *o = (const grpo_swiglu *)p->of;
+    int r, i, n = o->width;
+    for (r = p->begin; r < p->end; r++) {
+        const float *gate = (const float *)o->gate_up + 2 * grpo__size(r, n), *up = gate + n;
+        float *y = (float *)o->y + grpo__size(r, n);
+        for (i = 0; i < n; i++) y[i] = gate[i] / (1.0f + grpo__exp(-gate[i])) * up[i];
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__swiglu_rows, (const grpo__part *p), (p))
+
+static void grpo__cpu_swiglu(void *context, const grpo_swiglu *o) {
+    grpo__each_row(context, o, o->n, 8.0 * o->n * o->width, grpo__swiglu_rows);
 }
 
-/* K is kept as [kv_heads][slots / 32][head_dim][32], panels of the columns of q k^T, and V as
- * [kv_heads][slots][head_dim]: what one head reads of a sequence lies in a line. */
+/* silu'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
+GRPO__INLINE void grpo__swiglu_rows_backward_plain(const grpo__part *p) {
+    const grpo_swiglu *o = (const grpo_swiglu *)p->of;
+    int r, i, n = o->width;
+    for (r = p->begin; r < p->end; r++) {
+        size_t at = grpo__size(r, n);
+        const float *gate = (const float *)o->gate_up + 2 * at, *up = gate + n;
+        const float *dy = (const float *)o->dy + at;
+        float *dgate = (float *)o->dgate_up + 2 * at, *dup = dgate + n;
+        for (i = 0; i < n; i++) {
+            float s = 1.0f / (1.0f + grpo__exp(-gate[i]));
+            dup[i] = dy[i] * gate[i] * s;
+            dgate[i] = dy[i] * up[i] * s * (1.0f + gate[i] * (1.0f - s));
+        }
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__swiglu_rows_backward, (const grpo__part *p), (p))
+
+static void grpo__cpu_swiglu_backward(void *context, const grpo_swiglu *o) {
+    grpo__each_row(context, o, o->n, 12.0 * o->n * o->width, grpo__swiglu_rows_backward);
+}
+
+/* ---- the head: rows of logits, by >>sampling's functions */
+static uint32_t *grpo__allowed_of(const grpo_head *o, int r) {
+    size_t words = (size_t)grpo__blocks(o->w->rows, 32);
+    return o->targets.allowed ? o->targets.allowed + (size_t)o->targets.allowed_rows[r] * words
+                              : NULL;
+}
+
+static void grpo__each_logits_row(void *context, const grpo_head *o,
+                                  void (*work)(const grpo__part *part)) {
+    int n = o->targets.num_rows, tasks = 8 * ((grpo__cpu *)context)->pool.num_threads;
+    if (n) grpo__share_out(context, o, n, grpo__blocks(n, tasks), 20.0 * n * o->w->rows, work);
+}
+
+static void grpo__logprob_rows(const grpo__part *p) {
+    const grpo_head *o = (const grpo_head *)p->of;
+    const grpo_targets *t = &o->targets;
+    int r, i, vocab = o->w->rows;
+    for (r = p->begin; r < p->end; r++) {
+        float *z = (float *)o->logits + grpo__size(r, vocab);
+        uint32_t *allowed = grpo__allowed_of(o, r);
+        grpo__softmax s;
+        if (o->drawn && allowed) grpo_filter(o->sampling, z, vocab, allowed);
+        s = grpo__softmax_of(z, vocab, t->temperature, allowed);
+        o->entropies[r] = grpo__entropy(&s);
+        for (i = t->offsets[r]; i < t->offsets[r + 1]; i++) {
+            if (o->drawn) grpo__walk(&s, o->uniforms[i], &o->drawn[i]);
+            o->logprobs[i] = grpo__logprob(&s, o->drawn ? o->drawn[i] : t->tokens[i]);
+        }
+    }
+}
+
+static void grpo__cpu_sample(void *context, const grpo_head *o) {
+    grpo_product p;
+    memset(&p, 0, sizeof p);
+    p.w = o->w; p.x = o->hidden; p.y = o->logits; p.n = o->targets.num_rows;
+    grpo__cpu_matmul(context, &p);
+    grpo__each_logits_row(context, o, grpo__logprob_rows);
+}
+
+static void grpo__cpu_logprobs(void *context, const grpo_head *o) {
+    grpo_head given = *o;
+    given.drawn = NULL;
+    grpo__cpu_sample(context, &given);
+}
+
+static void grpo__logprob_rows_backward(const grpo__part *p) {
+    const grpo_head *o = (const grpo_head *)p->of;
+    const grpo_targets *t = &o->targets;
+    int r, v, vocab = o->w->rows;
+    for (r = p->begin; r < p->end; r++) {
+        float *z = (float *)o->logits + grpo__size(r, vocab);
+        const float *more = o->more ? (const float *)o->more + grpo__size(r, vocab) : NULL;
+        int first = t->offsets[r];
+        grpo_logprob_backward(z, vocab, t->temperature, grpo__allowed_of(o, r),
+                              t->offsets[r + 1] - first, t->tokens + first, o->dlogprobs + first,
+                              o->dentropies ? o->dentropies[r] : 0.0f);
+        for (v = 0; v < vocab && more; v++) z[v] += more[v];
+    }
+}
+
+static void grpo__cpu_logprobs_backward(void *context, const grpo_head *o) {
+    grpo__each_logits_row(context, o, grpo__logprob_rows_backward);
+}
+
+static void grpo__kl_rows(const grpo__part *p) {
+    const grpo_head *o = (const grpo_head *)p->of;
+    int r, v, vocab = o->w->rows;
+    for (r = p->begin; r < p->end; r++) {
+        size_t at = grpo__size(r, vocab);
+        float *ref = (float *)o->ref_logits + at;
+        float kl = grpo_full_kl((const float *)o->logits + at, ref, vocab, o->targets.temperature,
+                                grpo__allowed_of(o, r), o->dkl ? ref : NULL);
+        if (!o->dkl) o->kl[r] = kl;
+        for (v = 0; v < vocab && o->dkl; v++) ref[v] *= o->dkl[r];
+    }
+}
+
+static void grpo__cpu_kl_backward(void *context, const grpo_head *o) {
+    grpo__each_logits_row(context, o, grpo__kl_rows);
+}
+
+static void grpo__cpu_kl(void *context, const grpo_head *o) {
+    grpo_head forward = *o;
+    forward.dkl = NULL;
+    grpo__each_logits_row(context, &forward, grpo__kl_rows);
+}
+
+static void grpo__cpu_next(void *context, const grpo_tick *o) {
+    size_t n = (size_t)o->num_rows, stored = (size_t)o->stored + n * (size_t)*o->tick, r, line;
+    int i;
+    (void)context;
+    for (i = 0; i < o->num_arrays; i++) {
+        const grpo_array *a = &o->arrays[i];
+        memcpy(a->at + stored * a->row, a->at + (size_t)o->staged * a->row, n * a->row);
+    }
+    line = n * (size_t)++*o->tick;
+    memcpy(o->drawn + line, o->drawn, n * sizeof(int));
+    memcpy(o->logprobs + line, o->logprobs, n * sizeof(float));
+    memcpy(o->entropies + line, o->entropies, n * sizeof(float));
+    memmove(o->uniforms, o->uniforms + line, n * sizeof(float));
+    for (r = 0; r < n; r++) {
+        if (o->done[r]) continue;
+        o->tokens[r] = o->drawn[r];
+        o->positions[r]++;
+        o->slots[r]++;
+        o->segments[r].start++;
+        o->allowed_rows[r] += o->allowed_step;
+        for (i = 0; i < o->num_eos; i++) o->done[r] |= o->drawn[r] == o->eos[i];
+    }
+}
+
+static void grpo__cpu_repeat(void *context, void (*work)(void *user), void *user, int times) {
+    (void)context;
+    while (times-- > 0) work(user);
+}
+
+/* ---- the optimizer, in blocks of fixed size: the same sums for any number of threads */
+enum { GRPO__FLAT_BLOCK = 16384 };
+
+typedef struct grpo__flat {
+    float *y;
+    const float *x;
+    float a, b;
+    double *sums;
+    size_t n;
+} grpo__flat;
+
+static int grpo__flat_blocks(size_t n) {
+    return (int)(n / GRPO__FLAT_BLOCK + (n % GRPO__FLAT_BLOCK != 0));
+}
+
+/* Where a block begins; how many of n numbers it has. */
+static size_t grpo__flat_block(const grpo__part *p, size_t n, size_t *count) {
+    size_t at = (size_t)p->begin * GRPO__FLAT_BLOCK;
+    *count = n - at < GRPO__FLAT_BLOCK ? n - at : (size_t)GRPO__FLAT_BLOCK;
+    return at;
+}
+
+static void grpo__adamw_block(const grpo__part *p) {
+    const grpo_optimizer *o = (const grpo_optimizer *)p->of;
+    size_t n, at = grpo__flat_block(p, o->n, &n);
+    grpo_adamw(o->weights + at, o->gradient + at, o->m + at, o->v + at, n, o->learning_rate,
+               o->beta1, o->beta2, o->epsilon, o->weight_decay, o->scale, o->step);
+}
+
+static void grpo__cpu_adamw(void *context, const grpo_optimizer *o) {
+    grpo__share_out(context, o, grpo__flat_blocks(o->n), 1, 10.0 * (double)o->n, grpo__adamw_block);
+}
+
+GRPO__INLINE void grpo__mix_block_plain(const grpo__part *p) {
+    const grpo__flat *o = (const grpo__flat *)p->of;
+    size_t i, n, at = grpo__flat_block(p, o->n, &n);
+    float *y = o->y + at, a = o->a, b = o->b;
+    const float *x = o->x + at;
+    for (i = 0; i < n; i++) y[i] = a == 0 ? b * x[i] : a * y[i] + b * x[i];
+}
+GRPO__FOR_EACH_UNIT(grpo__mix_block, (const grpo__part *p), (p))
+
+static void grpo__cpu_mix(void *context, float *y, const float *x, float a, float b, size_t n) {
+    const grpo__flat o = { y, x, a, b, NULL, n };
+    grpo__share_out(context, &o, grpo__flat_blocks(n), 1, (double)n, grpo__mix_block);
+}
+
+GRPO__INLINE void grpo__squares_block_plain(const grpo__part *p) {
+    const grpo__flat *o = (const grpo__flat *)p->of;
+    size_t n, at = grpo__flat_block(p, o->n, &n);
+    double s[8];
+    grpo__squares(s, o->x + at, n);
+    o->sums[p->begin] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+GRPO__FOR_EACH_UNIT(grpo__squares_block, (const grpo__part *p), (p))
+
+static double grpo__cpu_sum_of_squares(void *context, const float *x, size_t n) {
+    enum { CHUNK = 256 };           /* block sums held at a time                                 */
+    double sums[CHUNK], sum = 0;
+    size_t at, most = (size_t)CHUNK * GRPO__FLAT_BLOCK;
+    int i, blocks;
+    for (at = 0; at < n; at += most) {
+        const grpo__flat o = { NULL, x + at, 0, 0, sums, n - at < most ? n - at : most };
+        blocks = grpo__flat_blocks(o.n);
+        grpo__share_out(context, &o, blocks, 1, (double)o.n, grpo__squares_block);
+        for (i = 0; i < blocks; i++) sum += sums[i];
+    }
+    return sum;
+}
+
+/* ------------------------------------------------------------------------------ >>attention --
+ * Rotary positions, attention, and both backwards.
+ *
+ * K is stored as [kv_heads][slots / 32][head_dim][32], panels of the columns of q k^T, and V as
+ * [kv_heads][slots][head_dim]: what one head reads of a sequence is contiguous. */
 enum { GRPO__PANEL = 32 };
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
- * x[i + d/2]) is turned by the angle position * theta^(-2i / d). turns: d/2 cosines, d/2 sines.
- * Norm and turn are computed in double and rounded once: the softmax of large scores feels every
- * other rounding of q and k. */
-GRPO__INLINE void grpo__turn_pairs(float *y, const float *x, int normed, double rstd,
-                                   const float *gain, const float *turns, int d) {
+ * x[i + d/2]) is rotated by the angle position * theta^(-2i / d). angles: d/2 cosines, d/2 sines.
+ * Norm and rotation are computed in double and rounded once: the softmax of large scores feels
+ * every other rounding of q and k. */
+GRPO__INLINE void grpo__rotate_pairs(float *y, const float *x, int normed, double rstd,
+                                     const float *gain, const float *angles, int d) {
     int i, half = d / 2;
     for (i = 0; i < half; i++) {
         double a = (double)x[i], b = (double)x[half + i];
-        double c = (double)turns[i], s = (double)turns[half + i];
+        double c = (double)angles[i], s = (double)angles[half + i];
         if (normed) { a *= rstd * (double)gain[i]; b *= rstd * (double)gain[half + i]; }
         y[i] = (float)(a * c - b * s);
         y[half + i] = (float)(b * c + a * s);
     }
 }
 
-GRPO__INLINE double grpo__exact_rstd(const float *x, int n, float eps) {
-    double s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
-    int i, j;
-    for (i = 0; i + 8 <= n; i += 8)
-        for (j = 0; j < 8; j++) s[j] += (double)x[i + j] * (double)x[i + j];
-    for (j = 0; i < n; i++, j++) s[j] += (double)x[i] * (double)x[i];
+/* One head of q or k: y = rotate(norm(x)). gain NULL: no norm. */
+GRPO__INLINE void grpo__rotate_head(float *y, const float *x, const float *gain,
+                                    const float *angles, float eps, int d) {
+    double s[8];
+    int j;
+    if (!gain) { grpo__rotate_pairs(y, x, 0, 1, gain, angles, d); return; }
+    grpo__squares(s, x, (size_t)d);
     for (j = 1; j < 8; j++) s[0] += s[j];
-    return 1 / sqrt(s[0] / n + (double)eps);
+    grpo__rotate_pairs(y, x, 1, 1 / sqrt(s[0] / d + (double)eps), gain, angles, d);
 }
 
-/* Heads of q or k, side by side: y = turn(norm(x)). gain NULL: no norm. */
-GRPO__INLINE void grpo__rotate_heads(float *y, const float *x, int heads, const float *gain,
-                               const float *turns, float eps, int d) {
-    for (; heads > 0; heads--, x += d, y += d) {
-        if (!gain) grpo__turn_pairs(y, x, 0, 1, gain, turns, d);
-        else grpo__turn_pairs(y, x, 1, grpo__exact_rstd(x, d, eps), gain, turns, d);
+GRPO__INLINE void grpo__rotate_rows_plain(const grpo__part *p) {
+    const grpo_attention *o = (const grpo_attention *)p->of;
+    int d = o->heads.head_dim, heads = o->heads.num_heads, kv_heads = o->heads.num_kv_heads;
+    size_t kv = grpo__size(kv_heads, d), next = grpo__size(o->rows->num_slots, d);
+    int r, h, i;
+    for (r = p->begin; r < p->end; r++) {
+        size_t slot = (size_t)o->rows->slots[r], in = slot % GRPO__PANEL;
+        const float *angles = o->angles + grpo__size(o->rows->positions[r], d);
+        const float *x = (const float *)o->qkv + grpo__size(r, (heads + 2 * kv_heads) * d);
+        float *q = (float *)o->q + grpo__size(r, heads * d);
+        float *k = (float *)o->k + (slot - in) * (size_t)d + in;
+        float *v = (float *)o->v + slot * (size_t)d;
+        for (h = 0; h < heads; h++, x += d, q += d)
+            grpo__rotate_head(q, x, o->q_gain, angles, o->eps, d);
+        for (h = 0; h < kv_heads; h++, x += d, k += next, v += next) {
+            grpo__rotate_head(v, x, o->k_gain, angles, o->eps, d);          /* on its way to k   */
+            for (i = 0; i < d; i++) k[i * GRPO__PANEL] = v[i];
+            memcpy(v, x + kv, (size_t)d * sizeof *x);
+        }
     }
 }
+GRPO__FOR_EACH_UNIT(grpo__rotate_rows, (const grpo__part *p), (p))
 
-/* x turned back: the transpose, and so the derivative. */
-GRPO__INLINE void grpo__turn_back(float *x, const float *turns, int d) {
+/* Backward of some heads: dy is rotated back in place (the transpose, and so the derivative), which
+ * makes it the gradient of the norm's output; then dx. */
+GRPO__INLINE void grpo__rotate_back(float *dx, float *dy, const float *x, int heads,
+                                    const float *gain, const float *angles, float eps, int d) {
     int i, half = d / 2;
-    for (i = 0; i < half; i++) {
-        float a = x[i], b = x[half + i];
-        x[i] = a * turns[i] + b * turns[half + i];
-        x[half + i] = b * turns[i] - a * turns[half + i];
-    }
-}
-
-/* dx from dy, which it turns back in place: it is then the gradient of the norm's output. */
-GRPO__INLINE void grpo__rotate_heads_backward(float *dx, float *dy, const float *x, int heads,
-                                        const float *gain, const float *turns, float eps, int d) {
     for (; heads > 0; heads--, x += d, dx += d, dy += d) {
-        grpo__turn_back(dy, turns, d);
+        for (i = 0; i < half; i++) {
+            float a = dy[i], b = dy[half + i];
+            dy[i] = a * angles[i] + b * angles[half + i];
+            dy[half + i] = b * angles[i] - a * angles[half + i];
+        }
         if (!gain) { memcpy(dx, dy, (size_t)d * sizeof *dx); continue; }
         memset(dx, 0, (size_t)d * sizeof *dx);
-        grpo__rms_backward(dx, dy, x, gain, grpo__rstd(x, d, eps), d);
+        grpo__norm_dx(dx, dy, x, gain, grpo__rstd(x, d, eps), d);
     }
 }
 
-GRPO__INLINE void grpo__rotate_row_plain(const grpo__job *t, int r) {
-    int d = t->heads->head_dim, heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
-    int h, i;
+GRPO__INLINE void grpo__rotate_rows_backward_plain(const grpo__part *p) {
+    const grpo_attention *o = (const grpo_attention *)p->of;
+    int d = o->heads.head_dim, heads = o->heads.num_heads, kv_heads = o->heads.num_kv_heads, r;
     size_t q = grpo__size(heads, d), kv = grpo__size(kv_heads, d);
-    size_t slot = (size_t)t->rows->slots[r];
-    const float *turns = t->turns + grpo__size(t->rows->positions[r], d);
-    const float *x = t->x + (size_t)r * (q + 2 * kv);
-    size_t in = slot % GRPO__PANEL, next = grpo__size(t->rows->num_slots, d);
-    float *k = t->k_out + (slot - in) * (size_t)d + in, *v = t->v_out + slot * (size_t)d;
-    grpo__rotate_heads(t->q_out + (size_t)r * q, x, heads, t->gain, turns, t->eps, d);
-    for (x += q, h = 0; h < kv_heads; h++, x += d, k += next, v += next) {
-        grpo__rotate_heads(v, x, 1, t->k_gain, turns, t->eps, d);           /* on its way to k   */
-        for (i = 0; i < d; i++) k[i * GRPO__PANEL] = v[i];
-        memcpy(v, x + kv, (size_t)d * sizeof *x);
+    for (r = p->begin; r < p->end; r++) {
+        size_t slot = (size_t)o->rows->slots[r] * kv, at = (size_t)r * (q + 2 * kv);
+        const float *angles = o->angles + grpo__size(o->rows->positions[r], d);
+        const float *x = (const float *)o->qkv + at;
+        float *dx = (float *)o->dqkv + at;
+        grpo__rotate_back(dx, (float *)o->dq + (size_t)r * q, x, heads, o->q_gain, angles, o->eps,
+                          d);
+        grpo__rotate_back(dx + q, (float *)o->dk + slot, x + q, kv_heads, o->k_gain, angles,
+                          o->eps, d);
+        memcpy(dx + q + kv, (const float *)o->dv + slot, kv * sizeof *dx);
     }
 }
-GRPO__FOR_EACH_UNIT(grpo__rotate_row, (const grpo__job *t, int r), (t, r))
+GRPO__FOR_EACH_UNIT(grpo__rotate_rows_backward, (const grpo__part *p), (p))
 
-GRPO__INLINE void grpo__rotate_row_backward_plain(const grpo__job *t, int r) {
-    int d = t->heads->head_dim, heads = t->heads->num_heads, kv_heads = t->heads->num_kv_heads;
-    size_t q = grpo__size(heads, d), kv = grpo__size(kv_heads, d);
-    size_t slot = (size_t)t->rows->slots[r] * kv, at = (size_t)r * (q + 2 * kv);
-    const float *turns = t->turns + grpo__size(t->rows->positions[r], d), *x = t->x + at;
-    float *dx = t->dx + at, *dq = t->dq + (size_t)r * q, *dk = t->dk + slot;
-    grpo__rotate_heads_backward(dx, dq, x, heads, t->gain, turns, t->eps, d);
-    grpo__rotate_heads_backward(dx + q, dk, x + q, kv_heads, t->k_gain, turns, t->eps, d);
-    memcpy(dx + q + kv, t->dv + slot, kv * sizeof *dx);
-}
-GRPO__FOR_EACH_UNIT(grpo__rotate_row_backward, (const grpo__job *t, int r), (t, r))
-
-/* The gain of q (task 0) or k (task 1), over rows and heads in order, after the rows' backward. */
-GRPO__INLINE void grpo__rotate_gain_plain(void *job, int task, int thread) {
-    const grpo__job *t = (const grpo__job *)job;
-    int d = t->heads->head_dim, q = t->heads->num_heads, kv = t->heads->num_kv_heads, r, h;
-    (void)thread;
-    for (r = 0; r < t->n; r++) {
-        const float *x = t->x + grpo__size(r, (q + 2 * kv) * d) + (task ? grpo__size(q, d) : 0);
-        const float *dy = task ? t->dk + grpo__size(t->rows->slots[r], kv * d)
-                               : t->dq + grpo__size(r, q * d);
-        for (h = 0; h < (task ? kv : q); h++, x += d, dy += d)
-            grpo__rms_gain(task ? t->dk_gain : t->dgain, dy, x, grpo__rstd(x, d, t->eps), d);
+/* The gain of q (item 0) or k (1), over rows and heads in order, after the rows' backward. */
+GRPO__INLINE void grpo__rotate_gain_plain(const grpo__part *p) {
+    const grpo_attention *o = (const grpo_attention *)p->of;
+    int d = o->heads.head_dim, q = o->heads.num_heads, kv = o->heads.num_kv_heads, of_k = p->begin;
+    int r, h;
+    for (r = 0; r < o->rows->num_rows; r++) {
+        const float *x = (const float *)o->qkv + grpo__size(r, (q + 2 * kv) * d);
+        const float *dy = of_k ? (const float *)o->dk + grpo__size(o->rows->slots[r], kv * d)
+                               : (const float *)o->dq + grpo__size(r, q * d);
+        if (of_k) x += grpo__size(q, d);
+        for (h = 0; h < (of_k ? kv : q); h++, x += d, dy += d)
+            grpo__norm_dgain(of_k ? o->dk_gain : o->dq_gain, dy, x, grpo__rstd(x, d, o->eps), d);
     }
 }
-GRPO__FOR_EACH_UNIT(grpo__rotate_gain, (void *job, int task, int thread), (job, task, thread))
+GRPO__FOR_EACH_UNIT(grpo__rotate_gain, (const grpo__part *p), (p))
 
-static grpo__job grpo__heads_job(void *context, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__job job = grpo__new_job(context, rows->num_rows, heads->num_heads * heads->head_dim);
-    job.rows = rows; job.heads = heads;
-    return job;
+/* Elements of q */
+static double grpo__q_size(const grpo_attention *o) {
+    return (double)o->rows->num_rows * o->heads.num_heads * o->heads.head_dim;
 }
 
-static void grpo__cpu_rotate(void *context, void *q, void *k, void *v, const void *qkv,
-                             const float *turns, const float *q_gain, const float *k_gain,
-                             float eps, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__job job = grpo__heads_job(context, rows, heads);
-    job.q_out = (float *)q; job.k_out = (float *)k; job.v_out = (float *)v;
-    job.x = (const float *)qkv; job.turns = turns;
-    job.gain = q_gain; job.k_gain = k_gain; job.eps = eps;
-    grpo__each_row(&job, 4, grpo__rotate_row);
+static void grpo__cpu_rotate(void *context, const grpo_attention *o) {
+    grpo__each_row(context, o, o->rows->num_rows, 4 * grpo__q_size(o), grpo__rotate_rows);
 }
 
-static void grpo__cpu_rotate_backward(void *context, void *dqkv, float *dq_gain, float *dk_gain,
-                                      void *dq, void *dk, void *dv, const void *qkv,
-                                      const float *turns, const float *q_gain, const float *k_gain,
-                                      float eps, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__job job = grpo__heads_job(context, rows, heads);
-    job.dx = (float *)dqkv; job.dgain = dq_gain; job.dk_gain = dk_gain;
-    job.dq = (float *)dq; job.dk = (float *)dk; job.dv = (float *)dv;
-    job.x = (const float *)qkv; job.turns = turns;
-    job.gain = q_gain; job.k_gain = k_gain; job.eps = eps;
-    grpo__each_row(&job, 4, grpo__rotate_row_backward);
-    if (dq_gain)
-        grpo__parallel(&job.cpu->pool, 2, 4.0 * job.n * job.width, grpo__rotate_gain, &job);
+static void grpo__cpu_rotate_backward(void *context, const grpo_attention *o) {
+    grpo__each_row(context, o, o->rows->num_rows, 4 * grpo__q_size(o), grpo__rotate_rows_backward);
+    if (o->dq_gain) grpo__share_out(context, o, 2, 1, 4 * grpo__q_size(o), grpo__rotate_gain);
 }
 
 /* ---- attention. Query row r of head h sees keys j = 0, 1, ...: the prefix, then its own:
@@ -7219,10 +7493,13 @@ typedef struct grpo__keys {         /* consecutive slots, and where their scores
 } grpo__keys;
 
 typedef struct grpo__block {        /* rows of a pass that share a prefix, and one query head    */
-    const grpo__job *t;
+    const grpo_attention *o;
+    const grpo__kernel *kernel;
     const grpo_segment *segments;   /* the block begins at row `skip` of the first of them       */
-    int skip, row, rows;
-    int d, head, kv_head;
+    int skip, rows, d;
+    size_t at, row;                 /* its head in [rows, heads, d], and to the next row         */
+    size_t kv_at, kv_row;           /* the same in dk and dv, [slots, kv_heads, d]               */
+    const float *k, *v;             /* its head's K and V                                        */
     grpo__keys prefix;
     int own, stride;                /* S: first column of own keys; of a row                     */
     float *S;
@@ -7236,42 +7513,49 @@ static int grpo__columns_for(int keys) {
 }
 
 /* The part of a block that belongs to one segment. */
-typedef struct grpo__run { int first, rows, keys; grpo__keys own; } grpo__run;
+typedef struct grpo__run {
+    const grpo_segment *s;
+    int first, rows, keys;
+    grpo__keys own;
+} grpo__run;
 
-/* The run after the one given; first call with run->rows 0 and *s = b->segments. The row at
- * `first + i` sees own keys [0, keys + i]. */
-static int grpo__next_run(const grpo__block *b, const grpo_segment **s, grpo__run *run) {
-    int from = run->rows ? 0 : b->skip;
-    if (run->rows) (*s)++;
-    else run->first = 0;
-    run->first += run->rows;
-    if (run->first >= b->rows) return 0;
-    run->rows = grpo__min((*s)->num_rows - from, b->rows - run->first);
-    run->keys = (*s)->start + from;
-    run->own.slot = (*s)->own;
+/* The run after the one given, of which s is NULL at first. Row `first + i` sees own keys
+ * [0, keys + i]. */
+static int grpo__next_run(const grpo__block *b, grpo__run *run) {
+    int from = run->s ? 0 : b->skip;
+    run->first = run->s ? run->first + run->rows : 0;
+    run->s = run->s ? run->s + 1 : b->segments;
+    if (run->first >= b->rows) { run->s = NULL; return 0; }
+    run->rows = grpo__min(run->s->num_rows - from, b->rows - run->first);
+    run->keys = run->s->start + from;
+    run->own.slot = run->s->own;
     run->own.count = run->keys + run->rows;
-    run->own.column = b->own + (*s)->own % GRPO__PANEL;
+    run->own.column = b->own + run->s->own % GRPO__PANEL;
     return 1;
 }
 
-static grpo__block grpo__block_of(const grpo__job *t, const grpo_segment *segments, int skip,
-                                  int rows, int head, float *S) {
+static grpo__block grpo__block_of(const grpo__part *p, const grpo_segment *segments, int skip,
+                                  int rows, int head) {
+    const grpo_attention *o = (const grpo_attention *)p->of;
+    const grpo_heads *heads = &o->heads;
+    size_t d = (size_t)heads->head_dim, row = (size_t)(segments->row + skip);
+    size_t kv_head = (size_t)(head / (heads->num_heads / heads->num_kv_heads));
     grpo__block b;
-    grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
-    const grpo_segment *s = segments;
-    const grpo_heads *heads = t->heads;
-    b.t = t; b.segments = segments; b.skip = skip; b.rows = rows;
-    b.row = segments->row + skip;
-    b.d = heads->head_dim;
-    b.head = head;
-    b.kv_head = head / (heads->num_heads / heads->num_kv_heads);
+    grpo__run run;
+    b.o = o; b.kernel = &p->cpu->kernel; b.S = p->scratch;
+    b.segments = segments; b.skip = skip; b.rows = rows; b.d = (int)d;
+    b.row = (size_t)heads->num_heads * d;
+    b.at = row * b.row + (size_t)head * d;
+    b.kv_row = (size_t)heads->num_kv_heads * d;
+    b.kv_at = kv_head * d;
+    b.k = (const float *)o->k + kv_head * (size_t)o->rows->num_slots * d;
+    b.v = (const float *)o->v + kv_head * (size_t)o->rows->num_slots * d;
     b.prefix.slot = segments->prefix;
     b.prefix.count = segments->prefix_length;
     b.prefix.column = segments->prefix % GRPO__PANEL;
     b.own = b.prefix.count ? grpo__columns_for(b.prefix.count) : 0;
-    b.S = S;
     /* an odd number of cache lines: the rows of a tile do not fight for the same lines of L1 */
-    for (b.stride = 0; grpo__next_run(&b, &s, &run); )
+    for (b.stride = 0, run.s = NULL; grpo__next_run(&b, &run); )
         b.stride = grpo__max(b.stride, (b.own + grpo__columns_for(run.own.count)) | 16);
     return b;
 }
@@ -7280,70 +7564,55 @@ static grpo__block grpo__block_of(const grpo__job *t, const grpo_segment *segmen
  * which the first holds the first key. */
 static void grpo__scores(const grpo__block *b, grpo__view a, int rows, const float *panels,
                          grpo__keys keys, float *S) {
-    const grpo__kernel *kernel = &b->t->cpu->kernel;
-    int wide = kernel->columns, narrow = wide / 2, lead = keys.slot % GRPO__PANEL, c, width;
+    int wide = b->kernel->columns, narrow = wide / 2, lead = keys.slot % GRPO__PANEL, c, width;
     for (c = lead - lead % narrow; c < lead + keys.count; c += width) {
         width = c % wide || lead + keys.count - c <= narrow ? narrow : wide;
-        grpo__strip(kernel, a, panels + grpo__size(c - c % GRPO__PANEL, b->d) + c % GRPO__PANEL,
+        grpo__strip(b->kernel, a, panels + grpo__size(c - c % GRPO__PANEL, b->d) + c % GRPO__PANEL,
                     GRPO__PANEL, b->d, NULL, 0, S + keys.column - lead + c, (size_t)b->stride,
                     rows, width);
     }
 }
 
-/* c[rows][d] = from + a b, b having rows of d floats; d may be any, so b is not read beyond it */
-static void grpo__product(const grpo__kernel *kernel, grpo__view a, int rows, const float *b,
-                          size_t b_row, int k, const float *from, float *c, size_t c_row, int d) {
+/* c[rows][d] = from + a x, x having k rows of d floats; d may be any, so x is not read beyond it */
+static void grpo__row_product(const grpo__block *b, grpo__view a, int rows, const float *x,
+                              size_t x_row, int k, const float *from, float *c, size_t c_row) {
     float copy[32 * 32];
-    int j, p, n, width = kernel->columns, narrow = width / 2;
-    for (j = 0; j < d; j += width) {
-        int columns = grpo__min(d - j, width);
+    int j, p, n, columns, width = b->kernel->columns, narrow = width / 2;
+    for (j = 0; j < b->d; j += width) {
+        columns = grpo__min(b->d - j, width);
         if (columns % narrow == 0) {
-            grpo__strip(kernel, a, b + j, b_row, k, from ? from + j : NULL, 0, c + j, c_row, rows,
-                        columns);
+            grpo__strip(b->kernel, a, x + j, x_row, k, from ? from + j : NULL, 0, c + j, c_row,
+                        rows, columns);
             continue;
         }
-        for (p = 0; p < k; p += n) {                          /* an odd head: B with zeros beside */
+        for (p = 0; p < k; p += n) {                          /* an odd head: x with zeros beside */
             n = grpo__min(k - p, 32);
-            grpo__pack(copy, grpo__part(grpo__view_of(b + j, 1, (int)b_row), 0, p), columns, width,
-                       n);
-            grpo__strip(kernel, grpo__part(a, 0, p), copy, (size_t)width, n,
+            grpo__pack(copy, grpo__part_of(grpo__view_of(x + j, 1, (int)x_row), 0, p), columns,
+                       width, n);
+            grpo__strip(b->kernel, grpo__part_of(a, 0, p), copy, (size_t)width, n,
                         p ? c + j : from ? from + j : NULL, 0, c + j, c_row, rows, columns);
         }
     }
 }
 
-static size_t grpo__kv_width(const grpo__block *b) {
-    return (size_t)b->t->heads->num_kv_heads * (size_t)b->d;
-}
-
-/* Where the panel of a slot begins in k, and the slot in v, for the block's head. */
+/* The panel of K in which a slot is. */
 static const float *grpo__key_panel(const grpo__block *b, int slot) {
-    size_t at = grpo__size(b->kv_head, b->t->rows->num_slots) + (size_t)(slot - slot % GRPO__PANEL);
-    return b->t->k + at * (size_t)b->d;
-}
-static const float *grpo__value(const grpo__block *b, int slot) {
-    size_t at = grpo__size(b->kv_head, b->t->rows->num_slots) + (size_t)slot;
-    return b->t->v + at * (size_t)b->d;
+    return b->k + grpo__size(slot - slot % GRPO__PANEL, b->d);
 }
 
-/* Where the block's head begins in [rows, heads, d], and in [slots, kv_heads, d]. */
-static size_t grpo__at_row(const grpo__block *b, int i) {
-    return (grpo__size(b->row + i, b->t->heads->num_heads) + (size_t)b->head) * (size_t)b->d;
-}
-static size_t grpo__at_slot(const grpo__block *b, int slot) {
-    return (size_t)slot * grpo__kv_width(b) + (size_t)b->kv_head * (size_t)b->d;
+/* Rows of x, [rows, heads, d], from row i of the block on. */
+static grpo__view grpo__block_rows(const grpo__block *b, const void *x, int i) {
+    return grpo__view_of((const float *)x + b->at + (size_t)i * b->row, (int)b->row, 1);
 }
 
 /* S = q k^T over all that the block's rows see (and a little beyond, which is masked later) */
 static void grpo__query_scores(const grpo__block *b) {
-    const grpo_segment *s = b->segments;
-    grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
-    int Q = b->t->heads->num_heads * b->d;
+    grpo__run run;
     if (b->prefix.count)
-        grpo__scores(b, grpo__view_of(b->t->q + grpo__at_row(b, 0), Q, 1), b->rows,
+        grpo__scores(b, grpo__block_rows(b, b->o->q, 0), b->rows,
                      grpo__key_panel(b, b->prefix.slot), b->prefix, b->S);
-    while (grpo__next_run(b, &s, &run))
-        grpo__scores(b, grpo__view_of(b->t->q + grpo__at_row(b, run.first), Q, 1), run.rows,
+    for (run.s = NULL; grpo__next_run(b, &run); )
+        grpo__scores(b, grpo__block_rows(b, b->o->q, run.first), run.rows,
                      grpo__key_panel(b, run.own.slot), run.own,
                      b->S + grpo__size(run.first, b->stride));
 }
@@ -7367,38 +7636,33 @@ GRPO__INLINE void grpo__most_of_keys(const float *x, int n, float *most) {
     for (j = 0; i < n; i++, j++) most[j] = x[i] > most[j] ? x[i] : most[j];
 }
 
-/* Scores of one row -> e^(score - the largest), and their sum. Returns log sum e^score. */
-GRPO__INLINE void grpo__softmax_keys_plain(float *prefix, int prefix_count, float *own, int count,
-                                           int end, float scale, float *sum, float *lse) {
-    float most[16], sums[16], top, total;
-    int j;
+/* Row i of a block within one segment: scores -> e^(score - the largest); their sum, and
+ * lse = log sum e^score. */
+GRPO__INLINE void grpo__softmax_keys_plain(const grpo__block *b, const grpo__run *run, int i,
+                                           float scale, float *sum) {
+    float most[16], sums[16], top, *row = b->S + grpo__size(i, b->stride);
+    float *prefix = row + b->prefix.column, *own = row + run->own.column;
+    int j, count = run->keys + i - run->first + 1;
     for (j = 0; j < 16; j++) { most[j] = -FLT_MAX; sums[j] = 0; }
-    grpo__most_of_keys(prefix, prefix_count, most);
+    grpo__most_of_keys(prefix, b->prefix.count, most);
     grpo__most_of_keys(own, count, most);
     for (top = most[0], j = 1; j < 16; j++) top = most[j] > top ? most[j] : top;
     top *= scale;
-    grpo__exp_keys(prefix, prefix_count, 0, scale, top, sums);
-    grpo__exp_keys(own, count, end, scale, top, sums);
-    total = grpo__add_eight(sums) + grpo__add_eight(sums + 8);
-    *sum = total;
-    *lse = top + logf(total);
+    grpo__exp_keys(prefix, b->prefix.count, 0, scale, top, sums);
+    grpo__exp_keys(own, count, run->own.count, scale, top, sums);
+    *sum = grpo__add_eight(sums) + grpo__add_eight(sums + 8);
+    b->o->lse[(b->at + (size_t)i * b->row) / (size_t)b->d] = top + logf(*sum);
 }
-GRPO__FOR_EACH_UNIT(grpo__softmax_keys, (float *prefix, int prefix_count, float *own, int count,
-                    int end, float scale, float *sum, float *lse),
-                    (prefix, prefix_count, own, count, end, scale, sum, lse))
+GRPO__FOR_EACH_UNIT(grpo__softmax_keys, (const grpo__block *b, const grpo__run *run, int i,
+                    float scale, float *sum), (b, run, i, scale, sum))
 
 /* y[rows] = p v over the prefix, then += p v over own keys; p is S from the given row on */
 static void grpo__add_values(const grpo__block *b, int row, int rows, grpo__keys keys) {
     const float *p = b->S + grpo__size(row, b->stride) + keys.column;
-    const float *from = b->prefix.count && keys.slot != b->prefix.slot ? b->t->y
-                      + grpo__at_row(b, row) : NULL;
-    grpo__product(&b->t->cpu->kernel, grpo__view_of(p, b->stride, 1), rows,
-                  grpo__value(b, keys.slot), (size_t)b->d, keys.count, from,
-                  b->t->y + grpo__at_row(b, row), grpo__size(b->t->heads->num_heads, b->d), b->d);
-}
-
-static float *grpo__prefix_scores(const grpo__block *b, int i) {
-    return b->S + grpo__size(i, b->stride) + b->prefix.column;
+    float *y = (float *)b->o->y + b->at + (size_t)row * b->row;
+    grpo__row_product(b, grpo__view_of(p, b->stride, 1), rows, b->v + grpo__size(keys.slot, b->d),
+                      (size_t)b->d, keys.count,
+                      b->prefix.count && keys.slot != b->prefix.slot ? y : NULL, y, b->row);
 }
 
 GRPO__INLINE void grpo__scale_plain(float *y, float s, int n) {
@@ -7407,63 +7671,56 @@ GRPO__INLINE void grpo__scale_plain(float *y, float s, int n) {
 }
 GRPO__FOR_EACH_UNIT(grpo__scale, (float *y, float s, int n), (y, s, n))
 
-/* y = p v for the rows of a block, from their scores */
-static void grpo__attend(const grpo__block *b) {
-    const grpo_segment *s = b->segments;
-    float scale = 1.0f / sqrtf((float)b->d), sums[GRPO__QUERY_BLOCK];
-    grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
-    int i;
-    grpo__query_scores(b);
-    while (grpo__next_run(b, &s, &run))
-        for (i = run.first; i < run.first + run.rows; i++) {
-            float *own = b->S + grpo__size(i, b->stride) + run.own.column;
-            grpo__softmax_keys(grpo__prefix_scores(b, i), b->prefix.count, own,
-                               run.keys + i - run.first + 1, run.own.count, scale, &sums[i],
-                               &b->t->lse_out[grpo__at_row(b, i) / (size_t)b->d]);
-        }
-    if (b->prefix.count) grpo__add_values(b, 0, b->rows, b->prefix);
-    for (s = b->segments, run.rows = 0; grpo__next_run(b, &s, &run); )
-        grpo__add_values(b, run.first, run.rows, run.own);
-    for (i = 0; i < b->rows; i++)
-        grpo__scale(b->t->y + grpo__at_row(b, i), 1.0f / sums[i], b->d);
-}
-
-/* One group, one query head: the prompt's rows, then all completions' rows stacked. */
-static void grpo__attention_task(void *job, int task, int thread) {
-    const grpo__job *t = (const grpo__job *)job;
-    const int *group = t->rows->groups + task / t->heads->num_heads;
-    const grpo_segment *s = t->rows->segments + group[0], *e;
-    const grpo_segment *end = t->rows->segments + group[1];
-    int skip = 0, rows;
+/* One group, one query head: y = p v, for the prompt's rows, then for all completions' rows
+ * stacked. */
+static void grpo__attention_task(const grpo__part *p) {
+    const grpo_attention *o = (const grpo_attention *)p->of;
+    const int *group = o->rows->groups + p->begin / o->heads.num_heads;
+    const grpo_segment *s = o->rows->segments + group[0], *e;
+    const grpo_segment *end = o->rows->segments + group[1];
+    float scale = 1.0f / sqrtf((float)o->heads.head_dim), sums[GRPO__QUERY_BLOCK];
+    int skip = 0, rows, i;
     while (s < end) {
         grpo__block b;
+        grpo__run run;
         for (rows = s->num_rows - skip, e = s + 1; rows < GRPO__QUERY_BLOCK && e < end
              && e->prefix_length && e->prefix_length == s->prefix_length; e++) rows += e->num_rows;
         rows = grpo__min(rows, GRPO__QUERY_BLOCK);
-        b = grpo__block_of(t, s, skip, rows, task % t->heads->num_heads,
-                           grpo__scratch(t->cpu, thread));
-        grpo__attend(&b);
+        b = grpo__block_of(p, s, skip, rows, p->begin % o->heads.num_heads);
+        grpo__query_scores(&b);
+        for (run.s = NULL; grpo__next_run(&b, &run); )
+            for (i = run.first; i < run.first + run.rows; i++)
+                grpo__softmax_keys(&b, &run, i, scale, &sums[i]);
+        if (b.prefix.count) grpo__add_values(&b, 0, rows, b.prefix);
+        for (run.s = NULL; grpo__next_run(&b, &run); )
+            grpo__add_values(&b, run.first, run.rows, run.own);
+        for (i = 0; i < rows; i++)
+            grpo__scale((float *)o->y + b.at + (size_t)i * b.row, 1.0f / sums[i], b.d);
         for (skip += rows; s < end && skip >= s->num_rows; s++) skip -= s->num_rows;
     }
+}
+
+static void grpo__cpu_attention(void *context, const grpo_attention *o) {
+    grpo__share_out(context, o, o->rows->num_groups * o->heads.num_heads, 1, 64 * grpo__q_size(o),
+                    grpo__attention_task);
 }
 
 /* ---- backward. For the rows of a block, with D = dy . y:
  *     dp_j = dy . v_j,   ds_j = p_j (dp_j - D),   dq = scale sum_j ds_j k_j,
  *     dk_j += scale ds_j q,   dv_j += p_j dy
- * which needs V by columns and K by rows: the other way round than they are kept. */
-typedef struct grpo__turned { float *k, *v; } grpo__turned;  /* [keys][d], [keys / 32][d][32]     */
+ * which needs K by rows, [keys][d], and V by columns, [keys / 32][d][32]: each transposed. */
+typedef struct grpo__transposed { float *k, *v; } grpo__transposed;
 
-static void grpo__turn_keys(const grpo__block *b, int slot, int count, grpo__turned to) {
+static void grpo__transpose_keys(const grpo__block *b, int slot, int count, grpo__transposed to) {
     size_t d = (size_t)b->d;
     int j, n;
     for (j = 0; j < count; j += n) {
         int in = (slot + j) % GRPO__PANEL, c = slot % GRPO__PANEL + j;
-        grpo__view k = { grpo__key_panel(b, slot + j) + in, GRPO__PANEL, 1 };
-        grpo__view v = { grpo__value(b, slot + j), d, 1 };
         n = grpo__min(count - j, GRPO__PANEL - in);
-        grpo__pack(to.k + (size_t)j * d, k, b->d, b->d, n);
-        grpo__pack(to.v + (size_t)(c / GRPO__PANEL) * d * GRPO__PANEL + in, v, n, GRPO__PANEL,
-                   b->d);
+        grpo__pack(to.k + (size_t)j * d,
+                   grpo__view_of(grpo__key_panel(b, slot + j) + in, GRPO__PANEL, 1), b->d, b->d, n);
+        grpo__pack(to.v + (size_t)(c / GRPO__PANEL) * d * GRPO__PANEL + in,
+                   grpo__view_of(b->v + (size_t)(slot + j) * d, b->d, 1), n, GRPO__PANEL, b->d);
     }
 }
 
@@ -7479,58 +7736,55 @@ GRPO__INLINE void grpo__keys_softmax_backward(float *p, float *dp, int n, int en
 }
 
 /* Row i of a block within one segment, D = dy . y */
-GRPO__INLINE void grpo__softmax_row_backward_plain(const grpo__block *b, const grpo__run *run,
-                                                   float *dS, int i) {
-    const grpo__job *t = b->t;
-    size_t at = grpo__at_row(b, i), row = grpo__size(i, b->stride);
-    float D = grpo__dot(t->dy + at, t->x + at, b->d), lse = t->lse[at / (size_t)b->d];
-    float scale = 1.0f / sqrtf((float)b->d), *p = b->S + row, *dp = dS + row;
+GRPO__INLINE void grpo__softmax_keys_backward_plain(const grpo__block *b, const grpo__run *run,
+                                                    float *dS, int i) {
+    const grpo_attention *o = b->o;
+    size_t at = b->at + (size_t)i * b->row, row = grpo__size(i, b->stride);
+    float D = grpo__dot((const float *)o->dy + at, (const float *)o->y + at, NULL, b->d);
+    float lse = o->lse[at / (size_t)b->d], scale = 1.0f / sqrtf((float)b->d);
+    float *p = b->S + row, *dp = dS + row;
     grpo__keys_softmax_backward(p + b->prefix.column, dp + b->prefix.column, b->prefix.count,
                                 b->prefix.count, scale, lse, D);
     grpo__keys_softmax_backward(p + run->own.column, dp + run->own.column, run->keys + i + 1,
                                 run->own.count, scale, lse, D);
 }
-GRPO__FOR_EACH_UNIT(grpo__softmax_row_backward, (const grpo__block *b, const grpo__run *run,
+GRPO__FOR_EACH_UNIT(grpo__softmax_keys_backward, (const grpo__block *b, const grpo__run *run,
                     float *dS, int i), (b, run, dS, i))
 
-/* dq, dk, dv from p and ds of the run's keys; S and dS point at the keys' first column. */
-static void grpo__keys_backward(const grpo__block *b, int row, int rows, const float *S,
-                                const float *dS, grpo__keys keys, const float *turned_k) {
-    const grpo__job *t = b->t;
-    const grpo__kernel *kernel = &t->cpu->kernel;
-    size_t Q = (size_t)t->heads->num_heads * (size_t)b->d, KV = grpo__kv_width(b);
-    size_t at = grpo__at_row(b, row), slot = grpo__at_slot(b, keys.slot);
-    float *dk = t->dk + slot, *dv = t->dv + slot;
-    const float *from = b->prefix.count && keys.slot != b->prefix.slot ? t->dq + at : NULL;
-    grpo__product(kernel, grpo__view_of(dS, b->stride, 1), rows, turned_k, (size_t)b->d, keys.count,
-                  from, t->dq + at, Q, b->d);
-    grpo__product(kernel, grpo__view_of(dS, 1, b->stride), keys.count, t->q + at, Q, rows,
-                  dk, dk, KV, b->d);
-    grpo__product(kernel, grpo__view_of(S, 1, b->stride), keys.count, t->dy + at, Q, rows,
-                  dv, dv, KV, b->d);
+/* dq, dk, dv of all the block's rows from p and ds of the given keys. */
+static void grpo__keys_backward(const grpo__block *b, const float *dS, grpo__keys keys,
+                                const float *transposed_k) {
+    const grpo_attention *o = b->o;
+    const float *p = b->S + keys.column, *ds = dS + keys.column;
+    const float *q = (const float *)o->q + b->at, *dy = (const float *)o->dy + b->at;
+    size_t slot = b->kv_at + (size_t)keys.slot * b->kv_row;
+    float *dq = (float *)o->dq + b->at, *dk = (float *)o->dk + slot, *dv = (float *)o->dv + slot;
+    grpo__row_product(b, grpo__view_of(ds, b->stride, 1), b->rows, transposed_k, (size_t)b->d,
+                      keys.count, b->prefix.count && keys.slot != b->prefix.slot ? dq : NULL, dq,
+                      b->row);
+    grpo__row_product(b, grpo__view_of(ds, 1, b->stride), keys.count, q, b->row, b->rows, dk, dk,
+                      b->kv_row);
+    grpo__row_product(b, grpo__view_of(p, 1, b->stride), keys.count, dy, b->row, b->rows, dv, dv,
+                      b->kv_row);
 }
 
 /* A block within one segment. */
-static void grpo__attend_backward(const grpo__block *b, float *dS, grpo__turned prefix,
-                                  grpo__turned turned) {
-    const grpo__job *t = b->t;
-    const grpo_segment *s = b->segments;
-    grpo__run run = { 0, 0, 0, { 0, 0, 0 } };
-    int i, Q = t->heads->num_heads * b->d;
-    grpo__view dy = grpo__view_of(t->dy + grpo__at_row(b, 0), Q, 1);
+static void grpo__attend_backward(const grpo__block *b, float *dS, grpo__transposed prefix,
+                                  grpo__transposed own) {
+    grpo__run run;
+    grpo__view dy = grpo__block_rows(b, b->o->dy, 0);
+    int i;
     grpo__query_scores(b);
-    grpo__next_run(b, &s, &run);
+    run.s = NULL;
+    grpo__next_run(b, &run);
     if (b->prefix.count) grpo__scores(b, dy, b->rows, prefix.v, b->prefix, dS);
-    grpo__scores(b, dy, b->rows, turned.v, run.own, dS);
-    for (i = 0; i < b->rows; i++) grpo__softmax_row_backward(b, &run, dS, i);
-    if (b->prefix.count)
-        grpo__keys_backward(b, 0, b->rows, b->S + b->prefix.column, dS + b->prefix.column,
-                            b->prefix, prefix.k);
-    grpo__keys_backward(b, 0, b->rows, b->S + run.own.column, dS + run.own.column, run.own,
-                        turned.k);
+    grpo__scores(b, dy, b->rows, own.v, run.own, dS);
+    for (i = 0; i < b->rows; i++) grpo__softmax_keys_backward(b, &run, dS, i);
+    if (b->prefix.count) grpo__keys_backward(b, dS, b->prefix, prefix.k);
+    grpo__keys_backward(b, dS, run.own, own.k);
 }
 
-/* Scratch of a thread: S and dS, then K and V turned, of a prefix and of own keys. */
+/* Scratch of a thread: S and dS, then K and V transposed, of a prefix and of own keys. */
 static size_t grpo__prefix_columns(const grpo_config *c) {
     return (size_t)grpo__columns_for(c->max_prompt_length);
 }
@@ -7546,350 +7800,42 @@ static size_t grpo__attention_floats(const grpo_config *c) {
 }
 
 /* One group of segments (they share a prefix, and so dk and dv), one head of k and v. */
-static void grpo__attention_task_backward(void *job, int task, int thread) {
-    const grpo__job *t = (const grpo__job *)job;
-    int kv_heads = t->heads->num_kv_heads, shared = t->heads->num_heads / kv_heads;
-    int kv_head = task % kv_heads, d = t->heads->head_dim, i, h;
-    const int *group = t->rows->groups + task / kv_heads;
-    const grpo_segment *s = t->rows->segments + group[0];
-    const grpo_segment *end = t->rows->segments + group[1];
-    const grpo_config *c = &t->cpu->memory;
-    float *S = grpo__scratch(t->cpu, thread), *dS = S + grpo__score_floats(c);
-    grpo__turned prefix, own;
-    int has_prefix = 0;
+static void grpo__attention_task_backward(const grpo__part *p) {
+    const grpo_attention *o = (const grpo_attention *)p->of;
+    const grpo_config *c = &p->cpu->memory;
+    int kv_heads = o->heads.num_kv_heads, shared = o->heads.num_heads / kv_heads;
+    int first = p->begin % kv_heads * shared, d = o->heads.head_dim, has_prefix = 0, i, h;
+    const int *group = o->rows->groups + p->begin / kv_heads;
+    const grpo_segment *s = o->rows->segments + group[0];
+    const grpo_segment *end = o->rows->segments + group[1];
+    float *dS = p->scratch + grpo__score_floats(c);
+    grpo__transposed prefix, own;
     prefix.k = dS + grpo__score_floats(c);
     prefix.v = prefix.k + grpo__prefix_columns(c) * (size_t)d;
     own.k = prefix.v + grpo__prefix_columns(c) * (size_t)d;
     own.v = own.k + grpo__own_columns(c) * (size_t)d;
     for (; s < end; s++) {
-        grpo__block b = grpo__block_of(t, s, 0, s->num_rows, kv_head * shared, S);
+        grpo__block b = grpo__block_of(p, s, 0, s->num_rows, first);
         for (i = 0; i < s->num_rows; i++) {
-            memset(t->dk + grpo__at_slot(&b, s->own + s->start + i), 0, (size_t)d * sizeof(float));
-            memset(t->dv + grpo__at_slot(&b, s->own + s->start + i), 0, (size_t)d * sizeof(float));
+            size_t slot = b.kv_at + (size_t)(s->own + s->start + i) * b.kv_row;
+            memset((float *)o->dk + slot, 0, (size_t)d * sizeof(float));
+            memset((float *)o->dv + slot, 0, (size_t)d * sizeof(float));
         }
         if (b.prefix.count && !has_prefix)
-            grpo__turn_keys(&b, b.prefix.slot, b.prefix.count, prefix);
+            grpo__transpose_keys(&b, b.prefix.slot, b.prefix.count, prefix);
         has_prefix = b.prefix.count > 0;
-        grpo__turn_keys(&b, s->own, s->start + s->num_rows, own);
+        grpo__transpose_keys(&b, s->own, s->start + s->num_rows, own);
         for (i = 0; i < s->num_rows; i += GRPO__QUERY_BLOCK)
-            for (h = kv_head * shared; h < (kv_head + 1) * shared; h++) {
-                b = grpo__block_of(t, s, i, grpo__min(GRPO__QUERY_BLOCK, s->num_rows - i), h, S);
+            for (h = first; h < first + shared; h++) {
+                b = grpo__block_of(p, s, i, grpo__min(GRPO__QUERY_BLOCK, s->num_rows - i), h);
                 grpo__attend_backward(&b, dS, prefix, own);
             }
     }
 }
 
-static void grpo__cpu_attention(void *context, void *y, float *lse, const void *q, const void *k,
-                                const void *v, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__job job = grpo__heads_job(context, rows, heads);
-    job.q = (const float *)q; job.k = (const float *)k; job.v = (const float *)v;
-    job.y = (float *)y; job.lse_out = lse;
-    grpo__parallel(&job.cpu->pool, rows->num_groups * heads->num_heads,
-                   64.0 * job.n * job.width, grpo__attention_task, &job);
-}
-
-static void grpo__cpu_attention_backward(void *context, void *dq, void *dk, void *dv,
-                                         const void *dy, const void *y, const float *lse,
-                                         const void *q, const void *k, const void *v,
-                                         const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__job job = grpo__heads_job(context, rows, heads);
-    job.q = (const float *)q; job.k = (const float *)k; job.v = (const float *)v;
-    job.dq = (float *)dq; job.dk = (float *)dk; job.dv = (float *)dv;
-    job.dy = (const float *)dy; job.x = (const float *)y; job.lse = lse;
-    grpo__parallel(&job.cpu->pool, rows->num_groups * heads->num_kv_heads,
-                   64.0 * job.n * job.width,
-                   grpo__attention_task_backward, &job);
-}
-
-/* ---- SwiGLU (Shazeer 2020): y = silu(gate) * up, silu(x) = x sigmoid(x) */
-GRPO__INLINE void grpo__swiglu_row_plain(const grpo__job *t, int r) {
-    int i, n = t->width;
-    size_t at = grpo__size(r, n);
-    const float *gate = t->x + 2 * at, *up = gate + n;
-    float *y = t->y + at;
-    for (i = 0; i < n; i++) y[i] = gate[i] / (1.0f + grpo__exp(-gate[i])) * up[i];
-}
-GRPO__FOR_EACH_UNIT(grpo__swiglu_row, (const grpo__job *t, int r), (t, r))
-
-/* silu'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
-GRPO__INLINE void grpo__swiglu_row_backward_plain(const grpo__job *t, int r) {
-    int i, n = t->width;
-    size_t at = grpo__size(r, n);
-    const float *gate = t->x + 2 * at, *up = gate + n, *dy = t->dy + at;
-    float *dgate = t->dx + 2 * at, *dup = dgate + n;
-    for (i = 0; i < n; i++) {
-        float s = 1.0f / (1.0f + grpo__exp(-gate[i]));
-        dup[i] = dy[i] * gate[i] * s;
-        dgate[i] = dy[i] * up[i] * s * (1.0f + gate[i] * (1.0f - s));
-    }
-}
-GRPO__FOR_EACH_UNIT(grpo__swiglu_row_backward, (const grpo__job *t, int r), (t, r))
-
-static void grpo__cpu_swiglu(void *context, void *y, const void *gate_up, int n, int width) {
-    grpo__job job = grpo__new_job(context, n, width);
-    job.y = (float *)y; job.x = (const float *)gate_up;
-    grpo__each_row(&job, 8, grpo__swiglu_row);
-}
-
-static void grpo__cpu_swiglu_backward(void *context, void *dgate_up, const void *dy,
-                                      const void *gate_up, int n, int width) {
-    grpo__job job = grpo__new_job(context, n, width);
-    job.dx = (float *)dgate_up; job.dy = (const float *)dy; job.x = (const float *)gate_up;
-    grpo__each_row(&job, 12, grpo__swiglu_row_backward);
-}
-
-/* ---- the same over rows, for the CPU's table */
-typedef struct grpo__vocab_job {
-    float *logits;                  /* [rows, vocab]                                             */
-    int vocab, block;               /* block: rows of a task                                     */
-    const grpo_targets *targets;
-    uint32_t *kept;                 /* the sets, indexed by targets->kept_rows; NULL: all        */
-    float *logprobs, *entropies;
-    const grpo_sampling *sampling;  /* sample: filter into the sets, draw into tokens            */
-    const float *uniforms;
-    int *tokens;
-    const float *dlogprobs, *dentropies, *more;               /* if set: backward                */
-    float *ref_logits, *kl;         /* if set: exact KL, or                                      */
-    const float *dkl;               /*     its backward, into ref_logits                         */
-} grpo__vocab_job;
-
-static void grpo__kl_row(const grpo__vocab_job *t, int r, const float *z, const uint32_t *kept) {
-    float *ref = t->ref_logits + grpo__size(r, t->vocab);
-    float kl = grpo_full_kl(z, ref, t->vocab, t->targets->temperature, kept, t->dkl ? ref : NULL);
-    int v;
-    if (t->kl) t->kl[r] = kl;
-    for (v = 0; v < t->vocab && t->dkl; v++) ref[v] *= t->dkl[r];
-}
-
-static void grpo__logprobs_row(const grpo__vocab_job *t, int r, float *z, uint32_t *kept) {
-    const int *tokens = t->tokens ? t->tokens : t->targets->tokens;
-    grpo__softmax s;
-    int i;
-    if (t->sampling && kept) grpo_filter(t->sampling, z, t->vocab, kept);
-    s = grpo__softmax_of(z, t->vocab, t->targets->temperature, kept);
-    t->entropies[r] = grpo__entropy(&s);
-    for (i = t->targets->offsets[r]; i < t->targets->offsets[r + 1]; i++) {
-        if (t->tokens) grpo__walk(&s, t->uniforms[i], &t->tokens[i]);
-        t->logprobs[i] = grpo__logprob(&s, tokens[i]);
-    }
-}
-
-static void grpo__vocab_row(const grpo__vocab_job *t, int r) {
-    const grpo_targets *to = t->targets;
-    float *z = t->logits + grpo__size(r, t->vocab);
-    int first = to->offsets[r], words = grpo__blocks(t->vocab, 32);
-    uint32_t *kept = t->kept ? t->kept + grpo__size(to->kept_rows[r], words) : NULL;
-    int v;
-    if (t->ref_logits) grpo__kl_row(t, r, z, kept);
-    else if (!t->dlogprobs) grpo__logprobs_row(t, r, z, kept);
-    else grpo_logprob_backward(z, t->vocab, to->temperature, kept, to->offsets[r + 1] - first,
-                               to->tokens + first, t->dlogprobs + first,
-                               t->dentropies ? t->dentropies[r] : 0.0f);
-    for (v = 0; v < t->vocab && t->more; v++) z[v] += t->more[grpo__size(r, t->vocab) + (size_t)v];
-}
-
-static void grpo__vocab_block(void *job, int task, int thread) {
-    const grpo__vocab_job *t = (const grpo__vocab_job *)job;
-    int r, end = grpo__min(t->targets->num_rows, (task + 1) * t->block);
-    (void)thread;
-    for (r = task * t->block; r < end; r++) grpo__vocab_row(t, r);
-}
-
-static void grpo__cpu_vocab(void *context, grpo__vocab_job *job) {
-    grpo__pool *pool = &((grpo__cpu *)context)->pool;
-    int rows = job->targets->num_rows;
-    job->block = grpo__blocks(rows, 8 * pool->num_threads);
-    if (rows) grpo__parallel(pool, grpo__blocks(rows, job->block), 20.0 * rows * job->vocab,
-                             grpo__vocab_block, job);
-}
-
-static grpo__vocab_job grpo__vocab_job_of(const void *logits, int vocab, const uint32_t *kept,
-                                          const grpo_targets *targets) {
-    grpo__vocab_job job;
-    memset(&job, 0, sizeof job);
-    job.logits = (float *)(uintptr_t)logits; job.vocab = vocab; job.targets = targets;
-    job.kept = (uint32_t *)(uintptr_t)kept;
-    return job;
-}
-
-static void grpo__cpu_logprobs(void *context, float *logprobs, float *entropies, void *logits,
-                               int keep_logits, const void *hidden, const grpo_matrix *head,
-                               const grpo_targets *targets) {
-    grpo__vocab_job job = grpo__vocab_job_of(logits, head->rows, targets->kept, targets);
-    (void)keep_logits;
-    grpo__cpu_matmul(context, logits, hidden, head, NULL, NULL, targets->num_rows);
-    job.logprobs = logprobs; job.entropies = entropies;
-    grpo__cpu_vocab(context, &job);
-}
-
-static void grpo__cpu_logprobs_backward(void *context, void *logits, const float *dlogprobs,
-                                        const float *dentropies, const void *more, int vocab,
-                                        const grpo_targets *targets) {
-    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, targets->kept, targets);
-    job.dlogprobs = dlogprobs; job.dentropies = dentropies; job.more = (const float *)more;
-    grpo__cpu_vocab(context, &job);
-}
-
-static void grpo__cpu_kl(void *context, float *kl, const void *logits, const void *ref_logits,
-                         int vocab, const grpo_targets *targets) {
-    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, targets->kept, targets);
-    job.kl = kl; job.ref_logits = (float *)(uintptr_t)ref_logits;
-    grpo__cpu_vocab(context, &job);
-}
-
-static void grpo__cpu_kl_backward(void *context, void *ref_logits, const void *logits,
-                                  const float *dkl, int vocab, const grpo_targets *targets) {
-    grpo__vocab_job job = grpo__vocab_job_of(logits, vocab, targets->kept, targets);
-    job.dkl = dkl; job.ref_logits = (float *)ref_logits;
-    grpo__cpu_vocab(context, &job);
-}
-
-static void grpo__cpu_to_floats(void *context, float *to, const void *from, size_t n) {
-    (void)context;
-    memcpy(to, from, n * sizeof *to);
-}
-
-static void grpo__cpu_from_floats(void *context, void *to, const float *from, size_t n) {
-    (void)context;
-    memcpy(to, from, n * sizeof *from);
-}
-
-static void grpo__cpu_sample(void *context, int *tokens, float *logprobs, float *entropies,
-                             uint32_t *kept, void *logits, const void *hidden,
-                             const grpo_matrix *head, const float *uniforms,
-                             const grpo_sampling *sampling, const grpo_targets *targets) {
-    grpo__vocab_job job = grpo__vocab_job_of(logits, head->rows, kept, targets);
-    grpo__cpu_matmul(context, logits, hidden, head, NULL, NULL, targets->num_rows);
-    job.tokens = tokens; job.logprobs = logprobs; job.entropies = entropies;
-    job.uniforms = uniforms; job.sampling = sampling;
-    grpo__cpu_vocab(context, &job);
-}
-
-static void grpo__cpu_keep(void *context, const grpo_array *arrays, int num_arrays, int from,
-                           int to, int n, const int *turn) {
-    int i;
-    (void)context;
-    for (i = 0; i < num_arrays; i++) {
-        const grpo_array *a = &arrays[i];
-        memcpy(a->at + ((size_t)to + (size_t)*turn * (size_t)n) * a->row,
-               a->at + (size_t)from * a->row, (size_t)n * a->row);
-    }
-}
-
-static void grpo__cpu_next(void *context, const grpo_turn *t) {
-    size_t n = (size_t)t->num_rows, r, line = n * (size_t)++*t->turn;
-    int i;
-    (void)context;
-    memcpy(t->drawn + line, t->drawn, n * sizeof(int));
-    memcpy(t->logprobs + line, t->logprobs, n * sizeof(float));
-    memcpy(t->entropies + line, t->entropies, n * sizeof(float));
-    memmove(t->uniforms, t->uniforms + line, n * sizeof(float));
-    for (r = 0; r < n; r++) {
-        if (t->done[r]) continue;
-        t->tokens[r] = t->drawn[r];
-        t->positions[r]++;
-        t->slots[r]++;
-        t->segments[r].start++;
-        t->kept_rows[r] += t->kept_step;
-        for (i = 0; i < t->num_eos; i++) t->done[r] |= t->drawn[r] == t->eos[i];
-    }
-}
-
-static void grpo__cpu_repeat(void *context, void (*work)(void *user), void *user, int times) {
-    (void)context;
-    while (times-- > 0) work(user);
-}
-
-/* ---- the optimizer's operations on the CPU, in blocks of fixed size */
-enum { GRPO__FLAT_BLOCK = 16384 };
-
-typedef struct grpo__flat_job {
-    float *weights, *m, *v;
-    const float *gradient;
-    double *sums;
-    size_t n;
-    float learning_rate, beta1, beta2, epsilon, weight_decay, scale, a, b;
-    int64_t step;
-} grpo__flat_job;
-
-static size_t grpo__flat_size(const grpo__flat_job *t, int task) {
-    size_t left = t->n - (size_t)task * GRPO__FLAT_BLOCK;
-    return left < GRPO__FLAT_BLOCK ? left : (size_t)GRPO__FLAT_BLOCK;
-}
-
-static void grpo__adamw_block(void *job, int task, int thread) {
-    const grpo__flat_job *t = (const grpo__flat_job *)job;
-    size_t at = (size_t)task * GRPO__FLAT_BLOCK;
-    (void)thread;
-    grpo_adamw(t->weights + at, t->gradient + at, t->m + at, t->v + at, grpo__flat_size(t, task),
-               t->learning_rate, t->beta1, t->beta2, t->epsilon, t->weight_decay, t->scale,
-               t->step);
-}
-
-GRPO__INLINE void grpo__mix_block_plain(void *job, int task, int thread) {
-    const grpo__flat_job *t = (const grpo__flat_job *)job;
-    size_t i, n = grpo__flat_size(t, task);
-    float *y = t->weights + (size_t)task * GRPO__FLAT_BLOCK;
-    const float *x = t->gradient + (size_t)task * GRPO__FLAT_BLOCK;
-    (void)thread;
-    for (i = 0; i < n; i++) y[i] = t->a == 0 ? t->b * x[i] : t->a * y[i] + t->b * x[i];
-}
-GRPO__FOR_EACH_UNIT(grpo__mix_block, (void *job, int task, int thread), (job, task, thread))
-
-static int grpo__flat_blocks(size_t n) {
-    return (int)(n / GRPO__FLAT_BLOCK + (n % GRPO__FLAT_BLOCK != 0));
-}
-
-static void grpo__cpu_adamw(void *context, float *weights, const float *gradient, float *m,
-                            float *v, size_t n, float learning_rate, float beta1, float beta2,
-                            float epsilon, float weight_decay, float scale, int64_t step) {
-    grpo__flat_job job;
-    memset(&job, 0, sizeof job);
-    job.weights = weights; job.gradient = gradient; job.m = m; job.v = v; job.n = n;
-    job.learning_rate = learning_rate; job.beta1 = beta1; job.beta2 = beta2;
-    job.epsilon = epsilon; job.weight_decay = weight_decay; job.scale = scale; job.step = step;
-    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__flat_blocks(n), 10.0 * (double)n,
-                   grpo__adamw_block, &job);
-}
-
-static void grpo__cpu_mix(void *context, float *y, const float *x, float a, float b, size_t n) {
-    grpo__flat_job job;
-    memset(&job, 0, sizeof job);
-    job.weights = y; job.gradient = x; job.n = n; job.a = a; job.b = b;
-    grpo__parallel(&((grpo__cpu *)context)->pool, grpo__flat_blocks(n), (double)n,
-                   grpo__mix_block, &job);
-}
-
-/* Block sums (in threads), then their sum in order: the same for any number of threads. */
-GRPO__INLINE void grpo__squares_block_plain(void *job, int task, int thread) {
-    const grpo__flat_job *t = (const grpo__flat_job *)job;
-    const float *x = t->gradient + (size_t)task * GRPO__FLAT_BLOCK;
-    size_t i, j, n = grpo__flat_size(t, task);
-    double s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
-    (void)thread;
-    for (i = 0; i + 8 <= n; i += 8)
-        for (j = 0; j < 8; j++) s[j] += (double)x[i + j] * (double)x[i + j];
-    for (j = 0; i < n; i++, j++) s[j] += (double)x[i] * (double)x[i];
-    t->sums[task] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-}
-GRPO__FOR_EACH_UNIT(grpo__squares_block, (void *job, int task, int thread), (job, task, thread))
-
-static double grpo__cpu_sum_of_squares(void *context, const float *x, size_t n) {
-    enum { CHUNK = 256 };           /* block sums held at a time */
-    double sums[CHUNK], sum = 0;
-    size_t at;
-    for (at = 0; at < n; at += (size_t)CHUNK * GRPO__FLAT_BLOCK) {
-        grpo__flat_job job;
-        int i, blocks;
-        memset(&job, 0, sizeof job);
-        job.gradient = x + at; job.sums = sums; job.n = n - at;
-        if (job.n > (size_t)CHUNK * GRPO__FLAT_BLOCK) job.n = (size_t)CHUNK * GRPO__FLAT_BLOCK;
-        blocks = grpo__flat_blocks(job.n);
-        grpo__parallel(&((grpo__cpu *)context)->pool, blocks, (double)job.n, grpo__squares_block,
-                       &job);
-        for (i = 0; i < blocks; i++) sum += sums[i];
-    }
-    return sum;
+static void grpo__cpu_attention_backward(void *context, const grpo_attention *o) {
+    grpo__share_out(context, o, o->rows->num_groups * o->heads.num_kv_heads, 1,
+                    64 * grpo__q_size(o), grpo__attention_task_backward);
 }
 
 /* ---- the CPU's life, memory and table */
@@ -7944,6 +7890,12 @@ static void grpo__cpu_zero(void *context, void *memory, size_t size) {
     (void)context;
     if (size) memset(memory, 0, size);
 }
+static void grpo__cpu_to_floats(void *context, float *to, const void *from, size_t n) {
+    grpo__cpu_copy(context, to, from, n * sizeof *to);
+}
+static void grpo__cpu_from_floats(void *context, void *to, const float *from, size_t n) {
+    grpo__cpu_copy(context, to, from, n * sizeof *from);
+}
 
 const grpo_backend *grpo_cpu(void) {
     static const grpo_backend table = {
@@ -7952,15 +7904,15 @@ const grpo_backend *grpo_cpu(void) {
         grpo__cpu_allocate, grpo__cpu_release, grpo__cpu_copy, grpo__cpu_copy, grpo__cpu_zero,
         grpo__cpu_operand_size, grpo__cpu_prepare, grpo__cpu_write_operand,
         grpo__cpu_read_operand,
-        grpo__cpu_gather, grpo__cpu_embed, grpo__cpu_embed_backward,
+        grpo__cpu_gather, grpo__cpu_to_floats, grpo__cpu_from_floats,
+        grpo__cpu_embed, grpo__cpu_embed_backward,
         grpo__cpu_rmsnorm, grpo__cpu_rmsnorm_backward,
         grpo__cpu_matmul, grpo__cpu_matmul_dx, grpo__cpu_matmul_dw,
         grpo__cpu_rotate, grpo__cpu_rotate_backward,
         grpo__cpu_attention, grpo__cpu_attention_backward,
         grpo__cpu_swiglu, grpo__cpu_swiglu_backward,
-        grpo__cpu_logprobs, grpo__cpu_sample, grpo__cpu_logprobs_backward, grpo__cpu_kl,
-        grpo__cpu_kl_backward, grpo__cpu_keep, grpo__cpu_next, grpo__cpu_repeat,
-        grpo__cpu_to_floats, grpo__cpu_from_floats,
+        grpo__cpu_logprobs, grpo__cpu_sample, grpo__cpu_logprobs_backward,
+        grpo__cpu_kl, grpo__cpu_kl_backward, grpo__cpu_next, grpo__cpu_repeat,
         grpo__cpu_adamw, grpo__cpu_sum_of_squares, grpo__cpu_mix
     };
     return &table;
@@ -8938,7 +8890,8 @@ static void grpo__move_slot(grpo__file *f, const grpo *g, const grpo__slot *s, s
                     grpo__size(s->rows, w->shape.rank) * sizeof(float));
     }
     for (i = 0; i < n; i++)
-        x[i] += grpo__dot(a + (at + i) % in * rank, a + (in + (at + i) / in) * rank, w->shape.rank);
+        x[i] += grpo__dot(a + (at + i) % in * rank, a + (in + (at + i) / in) * rank, NULL,
+                          w->shape.rank);
 }
 
 /* All numbers of a slot, from memory to the file or from the file; then to memory if f->placing. */
@@ -9374,7 +9327,7 @@ typedef struct grpo__trial {
     double tolerance, step;         /* one float has 24 bits; a build in double has 53           */
     float host[GRPO__T_FLOATS], weigh[2048], gradient[GRPO__T_FLOATS]; /* x, dL/dout, dL/dx      */
     float found[2048], noise[GRPO__T_FLOATS];
-    float *in, *din, *out, *dout, *rstd, *scratch, *turns;    /* B                               */
+    float *in, *din, *out, *dout, *rstd, *scratch, *angles;   /* B                               */
     grpo__trial_ints *ints;         /* B                                                         */
     grpo_rows rows;
     grpo_heads heads;
@@ -9385,19 +9338,19 @@ typedef struct grpo__trial {
 typedef void (*grpo__operation)(grpo__trial *t);
 
 static void grpo__try_embed(grpo__trial *t) {
-    const int *tokens = t->rows.tokens;
-    t->b->embed(t->context, t->out, t->in, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
-    t->b->embed_backward(t->context, t->din, t->dout, tokens, GRPO__T_ROWS, GRPO__T_WIDTH);
+    const grpo_embedding o = { t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH, t->in, t->out, t->dout,
+                               t->din };
+    t->b->embed(t->context, &o);
+    t->b->embed_backward(t->context, &o);
 }
 
-/* in: x [rows, width], gain [width]; rows are taken in the order of targets.kept_rows */
+/* in: x [rows, width], gain [width]; rows are taken in the order of targets.allowed_rows */
 static void grpo__try_norm(grpo__trial *t) {
-    const float *gain = t->in + GRPO__T_CELLS;
-    const int *rows = t->targets.kept_rows;
-    t->b->rmsnorm(t->context, t->out, t->rstd, t->in, rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH,
-                  1e-5f);
-    t->b->rmsnorm_backward(t->context, t->din, t->din + GRPO__T_CELLS, t->dout, t->in, t->rstd,
-                           rows, gain, GRPO__T_ROWS, GRPO__T_WIDTH);
+    const grpo_norm o = { t->in, t->targets.allowed_rows, t->in + GRPO__T_CELLS, 1e-5f,
+                          GRPO__T_ROWS, GRPO__T_WIDTH, t->out, t->rstd, t->dout, t->din,
+                          t->din + GRPO__T_CELLS };
+    t->b->rmsnorm(t->context, &o);
+    t->b->rmsnorm_backward(t->context, &o);
 }
 
 /* in: x [rows, width], W [vocab, width], bias [vocab], residual [rows, vocab] */
@@ -9406,12 +9359,13 @@ enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRP
        GRPO__T_END = GRPO__T_RESIDUAL + GRPO__T_LOGITS };
 static void grpo__try_matmul(grpo__trial *t) {
     grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH, GRPO__T_VOCAB };
+    const grpo_product o = { &w, GRPO__T_ROWS, t->in, t->out, t->in + GRPO__T_BIAS,
+                             t->in + GRPO__T_RESIDUAL, t->dout, t->din, t->din + GRPO__T_W,
+                             t->din + GRPO__T_BIAS };
     t->b->prepare(t->context, &w);
-    t->b->matmul(t->context, t->out, t->in, &w, t->in + GRPO__T_BIAS, t->in + GRPO__T_RESIDUAL,
-                 GRPO__T_ROWS);
-    t->b->matmul_dx(t->context, t->din, t->dout, &w, GRPO__T_ROWS);
-    t->b->matmul_dw(t->context, t->din + GRPO__T_W, t->din + GRPO__T_BIAS, t->dout, t->in, &w,
-                    GRPO__T_ROWS);
+    t->b->matmul(t->context, &o);
+    t->b->matmul_dx(t->context, &o);
+    t->b->matmul_dw(t->context, &o);
     t->b->mix(t->context, t->din + GRPO__T_RESIDUAL, t->dout, 0, 1, GRPO__T_LOGITS);
 }
 
@@ -9419,20 +9373,20 @@ static void grpo__try_matmul(grpo__trial *t) {
  * lie in scratch. */
 enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q };
 static void grpo__try_attention(grpo__trial *t) {
-    const float *gain = t->in + GRPO__T_QKV, *k_gain = gain + GRPO__T_HEAD;
-    float *q = t->scratch, *k = q + 1024, *v = q + 2048, *dq = q + 3072, *dk = q + 4096;
-    float *dv = q + 5120, *dgain = t->din + GRPO__T_QKV;
-    t->b->rotate(t->context, q, k, v, t->in, t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
-    t->b->attention(t->context, t->out, t->rstd, q, k, v, &t->rows, &t->heads);
-    t->b->attention_backward(t->context, dq, dk, dv, t->dout, t->out, t->rstd, q, k, v, &t->rows,
-                             &t->heads);
-    t->b->rotate_backward(t->context, t->din, dgain, dgain + GRPO__T_HEAD, dq, dk, dv, t->in,
-                          t->turns, gain, k_gain, 1e-5f, &t->rows, &t->heads);
+    float *q = t->scratch, *gain = t->in + GRPO__T_QKV, *dgain = t->din + GRPO__T_QKV;
+    const grpo_attention o = { &t->rows, t->heads, t->in, t->angles, gain, gain + GRPO__T_HEAD,
+                               1e-5f, q, q + 1024, q + 2048, t->out, t->rstd, t->dout, q + 3072,
+                               q + 4096, q + 5120, t->din, dgain, dgain + GRPO__T_HEAD };
+    t->b->rotate(t->context, &o);
+    t->b->attention(t->context, &o);
+    t->b->attention_backward(t->context, &o);
+    t->b->rotate_backward(t->context, &o);
 }
 
 static void grpo__try_swiglu(grpo__trial *t) {
-    t->b->swiglu(t->context, t->out, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
-    t->b->swiglu_backward(t->context, t->din, t->dout, t->in, GRPO__T_ROWS, GRPO__T_WIDTH);
+    const grpo_swiglu o = { t->in, GRPO__T_ROWS, GRPO__T_WIDTH, t->out, t->dout, t->din };
+    t->b->swiglu(t->context, &o);
+    t->b->swiglu_backward(t->context, &o);
 }
 
 /* in: hidden [rows, width], the head's W [vocab, width]; out: log-probs [rows + 1] (row 0 has two
@@ -9441,20 +9395,31 @@ static void grpo__try_logprobs(grpo__trial *t) {
     grpo_matrix head = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH,
                          GRPO__T_VOCAB };
     float *logits = t->scratch + GRPO__T_FLOATS / 2;
+    const grpo_product p = { &head, GRPO__T_ROWS, t->in, NULL, NULL, NULL, logits, t->din,
+                             t->din + GRPO__T_W, NULL };
+    grpo_head o;
+    memset(&o, 0, sizeof o);
+    o.w = &head; o.targets = t->targets; o.hidden = t->in; o.logits = logits; o.keep_logits = 1;
+    o.logprobs = t->out; o.entropies = t->out + GRPO__T_ROWS + 1;
+    o.dlogprobs = t->dout; o.dentropies = t->dout + GRPO__T_ROWS + 1;
     t->b->prepare(t->context, &head);
-    t->b->logprobs(t->context, t->out, t->out + GRPO__T_ROWS + 1, logits, 1, t->in, &head,
-                   &t->targets);
-    t->b->logprobs_backward(t->context, logits, t->dout, t->dout + GRPO__T_ROWS + 1, NULL,
-                            GRPO__T_VOCAB, &t->targets);
-    t->b->matmul_dx(t->context, t->din, logits, &head, GRPO__T_ROWS);
-    t->b->matmul_dw(t->context, t->din + GRPO__T_W, NULL, logits, t->in, &head, GRPO__T_ROWS);
+    t->b->logprobs(t->context, &o);
+    t->b->logprobs_backward(t->context, &o);
+    t->b->matmul_dx(t->context, &p);
+    t->b->matmul_dw(t->context, &p);
 }
 
 /* Exact KL to fixed logits: those of the trial's scratch. */
 static void grpo__try_kl(grpo__trial *t) {
-    t->b->kl(t->context, t->out, t->in, t->scratch, GRPO__T_VOCAB, &t->targets);
+    grpo_matrix head = { NULL, NULL, GRPO__T_VOCAB, GRPO__T_WIDTH, GRPO__T_VOCAB };
+    grpo_head o;
+    memset(&o, 0, sizeof o);
+    o.w = &head; o.targets = t->targets; o.logits = t->in; o.ref_logits = t->scratch;
+    o.kl = t->out; o.dkl = t->dout;
+    t->b->kl(t->context, &o);
     t->b->mix(t->context, t->din, t->scratch, 0, 1, GRPO__T_LOGITS);
-    t->b->kl_backward(t->context, t->din, t->in, t->dout, GRPO__T_VOCAB, &t->targets);
+    o.ref_logits = t->din;
+    t->b->kl_backward(t->context, &o);
 }
 
 /* The loss where input i is x. */
@@ -9514,17 +9479,17 @@ static void grpo__trial_rows(grpo__trial *t) {
         { 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, { 2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 32, 35 },
         { A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B },
         { 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 } };
-    const grpo__trial_ints *b = t->ints;
+    grpo__trial_ints *b = t->ints;
     const grpo_rows rows = { GRPO__T_ROWS, 5, 2, b->tokens, b->positions, 64, b->slots,
                              b->segments, b->groups, NULL, GRPO__T_ROWS };
     const grpo_heads heads = { 4, 2, GRPO__T_HEAD };
     const grpo_targets targets = { GRPO__T_ROWS, b->offsets, b->targets, b->kept, b->kept_rows,
                                    0.7f };
-    float turns[GRPO__T_ROWS * GRPO__T_HEAD];
+    float angles[GRPO__T_ROWS * GRPO__T_HEAD];
     int i;
     for (i = 0; i < GRPO__T_ROWS * GRPO__T_HEAD; i++)
-        turns[i] = (float)(i % 2 ? sin(0.3 * (i / 2)) : cos(0.3 * (i / 2)));
-    t->b->upload(t->context, t->turns, turns, sizeof turns);
+        angles[i] = (float)(i % 2 ? sin(0.3 * (i / 2)) : cos(0.3 * (i / 2)));
+    t->b->upload(t->context, t->angles, angles, sizeof angles);
     t->b->upload(t->context, t->ints, &ints, sizeof ints);
     t->rows = rows;
     t->heads = heads;
@@ -9533,7 +9498,7 @@ static void grpo__trial_rows(grpo__trial *t) {
 
 static int grpo__try_operations(grpo__trial *t) {
     float **const places[7] = { &t->in, &t->din, &t->out, &t->dout, &t->rstd, &t->scratch,
-                                &t->turns };
+                                &t->angles };
     size_t part = GRPO__T_FLOATS, i;
     float *memory = (float *)t->b->allocate(t->context, 8 * part * sizeof(float));
     if (!memory) return GRPO_NO_MEMORY;

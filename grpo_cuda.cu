@@ -64,7 +64,7 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so 
        GRPO__SQUARES = 1 << 14,     /* numbers of a partial sum of squares                       */
        GRPO__ROWS = 8192,           /* of a pass; a product of fewer leaves multiprocessors idle */
        GRPO__LOGITS = 1 << 28,      /* at a time: rows enough that W and dW cost little          */
-       GRPO__TURNS = 32,            /* tokens sampled before the host looks who has ended        */
+       GRPO__TICKS = 32,            /* between two looks of the host at who has ended            */
        GRPO__STEP = 32,             /* k of a product that is loaded at a time                   */
        GRPO__STAGES = 3,            /* such loads under way                                      */
        GRPO__QUERIES = 64,          /* query rows of a block of flash attention                  */
@@ -428,9 +428,8 @@ static void grpo__cuda_from_floats(void *context, void *to, const float *from, s
 }
 
 template <typename E>
-static void grpo__cuda_embed(void *context, void *x, const float *table, const int *tokens, int n,
-                             int hidden) {
-    grpo__convert((grpo__cuda *)context, (E *)x, table, (size_t)hidden, tokens, n);
+static void grpo__cuda_embed(void *context, const grpo_embedding *o) {
+    grpo__convert((grpo__cuda *)context, (E *)o->x, o->table, (size_t)o->width, o->tokens, o->n);
 }
 
 /* ---- rows by token, those of a token in order: keys (token, row), sorted in blocks by counting,
@@ -575,15 +574,15 @@ template <typename E> static void grpo__sum_rows(grpo__cuda *c, grpo__sum_job<E>
 }
 
 template <typename E>
-static void grpo__cuda_embed_backward(void *context, float *dtable, const void *dx,
-                                      const int *tokens, int n, int hidden) {
+static void grpo__cuda_embed_backward(void *context, const grpo_embedding *o) {
     grpo__cuda *c = (grpo__cuda *)context;
-    grpo__sum_job<E> t = grpo__new_sums<E>(dtable, dx, n, hidden);
-    if (n <= 0) return;
-    t.keys = grpo__rows_by_token(c, tokens, n);
+    grpo__sum_job<E> t = grpo__new_sums<E>(o->dtable, o->dx, o->n, o->width);
+    if (o->n <= 0) return;
+    t.keys = grpo__rows_by_token(c, o->tokens, o->n);
     t.block = 1;
     t.lanes = 64;
-    grpo__run_sums(c, t, n, t.lanes, grpo__fits_vectors((size_t)hidden * sizeof(E), dx, dtable));
+    grpo__run_sums(c, t, o->n, t.lanes,
+                   grpo__fits_vectors((size_t)o->width * sizeof(E), o->dx, o->dtable));
 }
 
 /* ---- RMSNorm: y = x * rstd * gain. So many warps take a row that each thread can keep its vectors
@@ -676,39 +675,38 @@ grpo__rmsnorm_backward_kernel(E *dx, const E *dy, const E *x, const float *rstd,
 }
 
 template <typename E>
-static void grpo__cuda_rmsnorm(void *context, void *y, float *rstd, const void *x, const int *rows,
-                               const float *gain, int n, int hidden, float eps) {
+static void grpo__cuda_rmsnorm(void *context, const grpo_norm *o) {
     grpo__cuda *c = (grpo__cuda *)context;
-    int fits = grpo__fits_vectors((size_t)hidden * sizeof(E), y, x, gain);
-    int warps = grpo__row_warps(hidden, fits ? 16 / (int)sizeof(E) : 1);
-    int blocks = grpo__blocks_of((size_t)n, GRPO__ROW_THREADS / 32 / warps);
-    if (n > 0)
-        GRPO__RUN_VECTORS(c, fits, grpo__rmsnorm_kernel, E, blocks, GRPO__ROW_THREADS, (E *)y, rstd,
-                          (const E *)x, rows, gain, n, hidden, eps, warps);
+    int fits = grpo__fits_vectors((size_t)o->width * sizeof(E), o->y, o->x, o->gain);
+    int warps = grpo__row_warps(o->width, fits ? 16 / (int)sizeof(E) : 1);
+    int blocks = grpo__blocks_of((size_t)o->n, GRPO__ROW_THREADS / 32 / warps);
+    if (o->n > 0)
+        GRPO__RUN_VECTORS(c, fits, grpo__rmsnorm_kernel, E, blocks, GRPO__ROW_THREADS, (E *)o->y,
+                          o->rstd, (const E *)o->x, o->rows, o->gain, o->n, o->width, o->eps,
+                          warps);
 }
 
 /* Gains' gradients in fp32, or of rows wider than a block keeps, are sums apart. */
 template <typename E>
-static void grpo__cuda_rmsnorm_backward(void *context, void *dx, float *dgain, const void *dy,
-                                        const void *x, const float *rstd, const int *rows,
-                                        const float *gain, int n, int hidden) {
+static void grpo__cuda_rmsnorm_backward(void *context, const grpo_norm *o) {
     grpo__cuda *c = (grpo__cuda *)context;
-    int fits = grpo__fits_vectors((size_t)hidden * sizeof(E), dx, dy, x, gain);
-    int columns = fits ? 16 / (int)sizeof(E) : 1, warps = grpo__row_warps(hidden, columns);
-    int blocks = grpo__blocks_of((size_t)n, GRPO__NORM_ROWS);
+    int fits = grpo__fits_vectors((size_t)o->width * sizeof(E), o->dx, o->dy, o->x, o->gain);
+    int columns = fits ? 16 / (int)sizeof(E) : 1, warps = grpo__row_warps(o->width, columns);
+    int blocks = grpo__blocks_of((size_t)o->n, GRPO__NORM_ROWS);
     float *partials = NULL;
-    if (n <= 0) return;
-    if (dgain && sizeof(E) == 2 && hidden <= warps * 32 * GRPO__KEPT * columns)
-        partials = (float *)grpo__cuda_scratch(c, (size_t)blocks * (size_t)hidden * sizeof(float));
-    else if (dgain) {
-        grpo__sum_job<E> t = grpo__new_sums<E>(dgain, dy, n, hidden);
-        t.by = (const E *)x; t.scale = rstd; t.rows = rows;
+    if (o->n <= 0) return;
+    if (o->dgain && sizeof(E) == 2 && o->width <= warps * 32 * GRPO__KEPT * columns)
+        partials = (float *)grpo__cuda_scratch(c, (size_t)blocks * (size_t)o->width
+                                                  * sizeof(float));
+    else if (o->dgain) {
+        grpo__sum_job<E> t = grpo__new_sums<E>(o->dgain, o->dy, o->n, o->width);
+        t.by = (const E *)o->x; t.scale = o->rstd; t.rows = o->rows;
         grpo__sum_rows(c, t);
     }
     GRPO__RUN_VECTORS(c, fits, grpo__rmsnorm_backward_kernel, E, blocks, GRPO__ROW_THREADS,
-                      (E *)dx, (const E *)dy, (const E *)x, rstd, rows, gain, partials, n, hidden,
-                      warps);
-    if (partials) grpo__add_partials(c, dgain, partials, blocks, hidden);
+                      (E *)o->dx, (const E *)o->dy, (const E *)o->x, (const float *)o->rstd,
+                      o->rows, o->gain, partials, o->n, o->width, warps);
+    if (partials) grpo__add_partials(c, o->dgain, partials, blocks, o->width);
 }
 
 /* ---- SwiGLU: y = silu(gate) * up; silu'(x) = s (1 + x (1 - s)), s = sigmoid(x)
@@ -732,19 +730,21 @@ __global__ void grpo__swiglu_kernel(E *to, const E *dy, const E *gate_up, int wi
 }
 
 template <typename E>
-static void grpo__cuda_swiglu_backward(void *context, void *dgate_up, const void *dy,
-                                       const void *gate_up, int n, int width) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    size_t row = (size_t)width * sizeof(E);
-    dim3 grid((unsigned)n, (unsigned)grpo__blocks_of(row, 128 * 16));
-    if (n > 0)
-        GRPO__RUN_VECTORS(c, grpo__fits_vectors(row, dgate_up, dy, gate_up), grpo__swiglu_kernel, E,
-                          grid, 128, (E *)dgate_up, (const E *)dy, (const E *)gate_up, width);
+static void grpo__swiglu(void *context, void *to, const void *dy, const grpo_swiglu *o) {
+    size_t row = (size_t)o->width * sizeof(E);
+    dim3 grid((unsigned)o->n, (unsigned)grpo__blocks_of(row, 128 * 16));
+    if (o->n > 0)
+        GRPO__RUN_VECTORS((grpo__cuda *)context, grpo__fits_vectors(row, to, dy, o->gate_up),
+                          grpo__swiglu_kernel, E, grid, 128, (E *)to, (const E *)dy,
+                          (const E *)o->gate_up, o->width);
 }
 
-template <typename E>
-static void grpo__cuda_swiglu(void *context, void *y, const void *gate_up, int n, int width) {
-    grpo__cuda_swiglu_backward<E>(context, y, NULL, gate_up, n, width);
+template <typename E> static void grpo__cuda_swiglu(void *context, const grpo_swiglu *o) {
+    grpo__swiglu<E>(context, o->y, NULL, o);
+}
+
+template <typename E> static void grpo__cuda_swiglu_backward(void *context, const grpo_swiglu *o) {
+    grpo__swiglu<E>(context, o->dgate_up, o->dy, o);
 }
 
 /* ---------------------------------------------------------------------------------- >>matmul --
@@ -1489,35 +1489,31 @@ static grpo__product<E> grpo__forward_product(void *y, const void *x, const grpo
     t.y = (E *)y;
     return t;
 }
-template <typename E>
-static void grpo__cuda_matmul(void *context, void *y, const void *x, const grpo_matrix *w,
-                              const float *bias, const void *residual, int n) {
-    grpo__product<E> t = grpo__forward_product<E>(y, x, w, n);
-    t.bias = bias; t.residual = (const E *)residual;
-    grpo__matmul_by((grpo__cuda *)context, w, t, false, false);
+template <typename E> static void grpo__cuda_matmul(void *context, const grpo_product *o) {
+    grpo__product<E> t = grpo__forward_product<E>(o->y, o->x, o->w, o->n);
+    t.bias = o->bias; t.residual = (const E *)o->residual;
+    grpo__matmul_by((grpo__cuda *)context, o->w, t, false, false);
 }
 
 /* dx[n, in] = dy[n, out] W */
-template <typename E>
-static void grpo__cuda_matmul_dx(void *context, void *dx, const void *dy, const grpo_matrix *w,
-                                 int n) {
-    grpo__product<E> t = grpo__new_product(n, w->cols, w->rows, dy, (const E *)w->operand);
+template <typename E> static void grpo__cuda_matmul_dx(void *context, const grpo_product *o) {
+    const grpo_matrix *w = o->w;
+    grpo__product<E> t = grpo__new_product(o->n, w->cols, w->rows, o->dy, (const E *)w->operand);
     t.a_row = (size_t)w->y_stride;
-    t.y = (E *)dx;
+    t.y = (E *)o->dx;
     grpo__matmul_by((grpo__cuda *)context, w, t, false, true);
 }
 
 /* dW[out, in] += dy^T x, dbias[out] += sum of dy */
-template <typename E>
-static void grpo__cuda_matmul_dw(void *context, float *dw, float *dbias, const void *dy,
-                                 const void *x, const grpo_matrix *w, int n) {
+template <typename E> static void grpo__cuda_matmul_dw(void *context, const grpo_product *o) {
     grpo__cuda *c = (grpo__cuda *)context;
-    grpo__product<E> t = grpo__new_product(w->rows, w->cols, n, dy, (const E *)x);
+    const grpo_matrix *w = o->w;
+    grpo__product<E> t = grpo__new_product(w->rows, w->cols, o->n, o->dy, (const E *)o->x);
     t.a_row = 1; t.a_depth = (size_t)w->y_stride;
-    t.dw = dw;
-    if (n <= 0) return;
+    t.dw = o->dw;
+    if (o->n <= 0) return;
     grpo__matmul_by(c, w, t, true, true);
-    if (dbias) grpo__sum_rows(c, grpo__new_sums<E>(dbias, dy, n, w->rows));
+    if (o->dbias) grpo__sum_rows(c, grpo__new_sums<E>(o->dbias, o->dy, o->n, w->rows));
 }
 
 /* The operand: a copy of the weights as elements. */
@@ -1549,7 +1545,7 @@ static void grpo__cuda_read_operand(void *context, float *x, const grpo_matrix *
 
 /* ---------------------------------------------------------------------------------- >>rotate --
  * As many lanes take a row and head as it needs with N numbers of each half a lane: norm (if there
- * are gains), then turn. turns: d/2 cosines, d/2 sines. floor 4 bytes an element of bf16. */
+ * are gains), then rotation. angles: d/2 cosines, d/2 sines. floor 4 bytes an element of bf16. */
 __device__ __forceinline__ float grpo__warp_sum(float x, int lanes = 32) {
     int i;
     for (i = lanes / 2; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
@@ -1559,15 +1555,15 @@ __device__ __forceinline__ float grpo__warp_sum(float x, int lanes = 32) {
 template <typename E> struct grpo__head_job {
     E *q, *k, *v, *dqkv;
     const E *qkv;
-    const float *turns, *q_gain, *k_gain;
+    const float *angles, *q_gain, *k_gain;
     const int *positions, *slots;
     float eps;
     int n, heads, kv_heads, d, lanes;
 };
 
 /* The head of this thread, of q, k or v: where it lies there (NULL behind the last row), and at
- * which number of qkv; v's have no gain and no turns. */
-template <typename E> struct grpo__head { E *y; const float *gain, *turns; size_t at; };
+ * which number of qkv; v's have no gain and no angles. */
+template <typename E> struct grpo__head { E *y; const float *gain, *angles; size_t at; };
 
 template <typename E>
 __device__ __forceinline__ grpo__head<E> grpo__head_of(const grpo__head_job<E> &t) {
@@ -1577,14 +1573,14 @@ __device__ __forceinline__ grpo__head<E> grpo__head_of(const grpo__head_job<E> &
     size_t d = (size_t)t.d, kv = (size_t)t.slots[row] * t.kv_heads + h - (in_v ? t.kv_heads : 0);
     size_t at = in_q ? (size_t)row * t.heads + h + t.heads : kv;
     grpo__head<E> x = { (in_q ? t.q : in_v ? t.v : t.k) + at * d, in_q ? t.q_gain : t.k_gain,
-                        t.turns + (size_t)t.positions[row] * d,
+                        t.angles + (size_t)t.positions[row] * d,
                         ((size_t)row * all + h + t.heads) * d };
-    if (in_v) x.gain = x.turns = NULL;
+    if (in_v) x.gain = x.angles = NULL;
     if (!there) x.y = NULL;
     return x;
 }
 
-/* Numbers [i, i + N) of both halves of a head: loaded, turned (back: sign -1) and stored */
+/* Numbers [i, i + N) of both halves of a head: loaded, rotated (back: sign -1) and stored */
 template <int N, typename E>
 __device__ __forceinline__ void grpo__load_halves(float a[N], float b[N], const E *x, int half,
                                                   int i) {
@@ -1593,11 +1589,11 @@ __device__ __forceinline__ void grpo__load_halves(float a[N], float b[N], const 
     GRPO__EACH(e, N) { a[e] = grpo__get(low, e); b[e] = grpo__get(high, e); }
 }
 template <int N>
-__device__ __forceinline__ void grpo__turn(float a[N], float b[N], const float *turns, int half,
+__device__ __forceinline__ void grpo__rotate(float a[N], float b[N], const float *angles, int half,
                                            int i, float sign) {
     float c[N], s[N], x;
-    if (!turns) return;
-    grpo__load_halves<N>(c, s, turns, half, i);
+    if (!angles) return;
+    grpo__load_halves<N>(c, s, angles, half, i);
     GRPO__EACH(e, N) {
         x = a[e];
         a[e] = x * c[e] - sign * s[e] * b[e];
@@ -1624,7 +1620,7 @@ __device__ __forceinline__ float grpo__head_rstd(const E *x, const grpo__head_jo
     return 1.0f / sqrtf(grpo__warp_sum(sum, t.lanes) / (float)t.d + t.eps);
 }
 
-/* Backward, to dqkv, dy is turned back, then goes through the norm's backward; in its place comes
+/* Backward, to dqkv, dy is rotated back, then goes through the norm's backward; in its place comes
  * what it is to the gain, dy * x * rstd. */
 template <typename E, int N>
 __global__ void __launch_bounds__(128) grpo__rotate_kernel(grpo__head_job<E> t) {
@@ -1639,7 +1635,7 @@ __global__ void __launch_bounds__(128) grpo__rotate_kernel(grpo__head_job<E> t) 
             grpo__load_halves<N>(a, b, from, half, i);
             grpo__load_halves<N>(low, high, x, half, i);
             grpo__load_halves<N>(g, gb, h.gain, half, i);
-            grpo__turn<N>(a, b, h.turns, half, i, -1);
+            grpo__rotate<N>(a, b, h.angles, half, i, -1);
             GRPO__EACH(e, N) mean += a[e] * g[e] * low[e] + b[e] * gb[e] * high[e];
         }
         mean = grpo__warp_sum(mean, t.lanes) / (float)t.d * (scale * scale);
@@ -1649,7 +1645,7 @@ __global__ void __launch_bounds__(128) grpo__rotate_kernel(grpo__head_job<E> t) 
         if (h.gain) grpo__load_halves<N>(g, gb, h.gain, half, i);
         if (h.gain && !t.dqkv)
             GRPO__EACH(e, N) { a[e] = a[e] * scale * g[e]; b[e] = b[e] * scale * gb[e]; }
-        grpo__turn<N>(a, b, h.turns, half, i, t.dqkv ? -1.0f : 1.0f);
+        grpo__rotate<N>(a, b, h.angles, half, i, t.dqkv ? -1.0f : 1.0f);
         if (h.gain && t.dqkv) {
             grpo__load_halves<N>(low, high, x, half, i);
             GRPO__EACH(e, N) {
@@ -1665,22 +1661,24 @@ __global__ void __launch_bounds__(128) grpo__rotate_kernel(grpo__head_job<E> t) 
     }
 }
 
+/* Forward: q, k, v; backward: their gradients, and dqkv. */
 template <typename E>
-static grpo__head_job<E> grpo__new_head_job(const void *qkv, const float *turns,
-                                            const float *q_gain, const float *k_gain, float eps,
-                                            const grpo_rows *rows, const grpo_heads *heads) {
+static grpo__head_job<E> grpo__new_head_job(const grpo_attention *o, void *q, void *k, void *v,
+                                            void *dqkv) {
     grpo__head_job<E> t;
     memset(&t, 0, sizeof t);
-    t.qkv = (const E *)qkv; t.turns = turns; t.q_gain = q_gain; t.k_gain = k_gain; t.eps = eps;
-    t.positions = rows->positions; t.slots = rows->slots; t.n = rows->num_rows;
-    t.heads = heads->num_heads; t.kv_heads = heads->num_kv_heads; t.d = heads->head_dim;
+    t.q = (E *)q; t.k = (E *)k; t.v = (E *)v; t.dqkv = (E *)dqkv;
+    t.qkv = (const E *)o->qkv; t.angles = o->angles; t.eps = o->eps;
+    t.q_gain = o->q_gain; t.k_gain = o->k_gain;
+    t.positions = o->rows->positions; t.slots = o->rows->slots; t.n = o->rows->num_rows;
+    t.heads = o->heads.num_heads; t.kv_heads = o->heads.num_kv_heads; t.d = o->heads.head_dim;
     return t;
 }
 
 /* As many lanes a head as have work, a power of two; blocks of 128 threads */
 template <typename E> static void grpo__run_heads(grpo__cuda *c, grpo__head_job<E> t) {
     int fits = grpo__fits_vectors((size_t)(t.d / 2) * sizeof(E), t.q, t.k, t.v, t.qkv)
-            && grpo__fits_vectors(0, t.dqkv, t.turns, t.q_gain, t.k_gain);
+            && grpo__fits_vectors(0, t.dqkv, t.angles, t.q_gain, t.k_gain);
     int columns = fits ? 16 / (int)sizeof(E) : 1;
     size_t heads = (size_t)t.n * (size_t)(t.heads + 2 * t.kv_heads);
     for (t.lanes = 1; t.lanes < 32 && t.lanes * columns < t.d / 2; ) t.lanes *= 2;
@@ -1689,28 +1687,18 @@ template <typename E> static void grpo__run_heads(grpo__cuda *c, grpo__head_job<
                           128, t);
 }
 
-template <typename E>
-static void grpo__cuda_rotate(void *context, void *q, void *k, void *v, const void *qkv,
-                              const float *turns, const float *q_gain, const float *k_gain,
-                              float eps, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__head_job<E> t = grpo__new_head_job<E>(qkv, turns, q_gain, k_gain, eps, rows, heads);
-    t.q = (E *)q; t.k = (E *)k; t.v = (E *)v;
-    grpo__run_heads((grpo__cuda *)context, t);
+template <typename E> static void grpo__cuda_rotate(void *context, const grpo_attention *o) {
+    grpo__run_heads((grpo__cuda *)context, grpo__new_head_job<E>(o, o->q, o->k, o->v, NULL));
 }
 
 template <typename E>
-static void grpo__cuda_rotate_backward(void *context, void *dqkv, float *dq_gain, float *dk_gain,
-                                       void *dq, void *dk, void *dv, const void *qkv,
-                                       const float *turns, const float *q_gain,
-                                       const float *k_gain, float eps, const grpo_rows *rows,
-                                       const grpo_heads *heads) {
+static void grpo__cuda_rotate_backward(void *context, const grpo_attention *o) {
     grpo__cuda *c = (grpo__cuda *)context;
-    grpo__head_job<E> t = grpo__new_head_job<E>(qkv, turns, q_gain, k_gain, eps, rows, heads);
-    grpo__sum_job<E> sums = grpo__new_sums<E>(dk_gain, dk, t.n * t.kv_heads, t.d);
-    t.dqkv = (E *)dqkv; t.q = (E *)dq; t.k = (E *)dk; t.v = (E *)dv;
+    grpo__head_job<E> t = grpo__new_head_job<E>(o, o->dq, o->dk, o->dv, o->dqkv);
+    grpo__sum_job<E> sums = grpo__new_sums<E>(o->dk_gain, o->dk, t.n * t.kv_heads, t.d);
     grpo__run_heads(c, t);
-    if (t.n <= 0 || !dq_gain) return;
-    grpo__sum_rows(c, grpo__new_sums<E>(dq_gain, dq, t.n * t.heads, t.d));
+    if (t.n <= 0 || !o->dq_gain) return;
+    grpo__sum_rows(c, grpo__new_sums<E>(o->dq_gain, o->dq, t.n * t.heads, t.d));
     sums.slots = t.slots; sums.parts = (unsigned)t.kv_heads;
     grpo__sum_rows(c, sums);
 }
@@ -1722,10 +1710,9 @@ static void grpo__cuda_rotate_backward(void *context, void *dqkv, float *dq_gain
  *     dq = sum_j ds_j k_j,  dk_j = sum_r ds_j q,  dv_j = sum_r p_j dy
  * K and V are rows [slot, kv_heads * d]. */
 template <typename E> struct grpo__attention_job {
-    const E *q, *k, *v, *y, *dy;
-    E *y_out, *dq, *dk, *dv;
-    const float *lse;
-    float *lse_out, *D;             /* [n, heads]                                                */
+    const E *q, *k, *v, *dy;
+    E *y, *dq, *dk, *dv;
+    float *lse, *D;                 /* [n, heads]                                                */
     const grpo_segment *segments;
     const int *groups, *slots, *done;
     int n, num_segments, num_groups, heads, kv_heads, d;
@@ -1813,8 +1800,8 @@ template <typename E> __global__ void grpo__attention_kernel(grpo__attention_job
         __syncthreads();
     }
     for (i = thread; i < t.d; i += GRPO__PLAIN_KEYS)
-        grpo__put(t.y_out, at + (size_t)i, y[i] / sum);
-    if (thread == 0) t.lse_out[(size_t)r * (size_t)t.heads + (size_t)h] = top + logf(sum);
+        grpo__put(t.y, at + (size_t)i, y[i] / sum);
+    if (thread == 0) t.lse[(size_t)r * (size_t)t.heads + (size_t)h] = top + logf(sum);
 }
 
 /* D [n, heads] = dy . y */
@@ -2248,10 +2235,10 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
         for (v = 0; v < D / 8; v++) {
             int i = 8 * v + lane % 4 * 2;
             if (i < t.d)
-                *(uint32_t *)(void *)(t.y_out + at * (size_t)t.d + (size_t)i)
+                *(uint32_t *)(void *)(t.y + at * (size_t)t.d + (size_t)i)
                     = grpo__pair(all.Y[v][2 * u] / all.l[u], all.Y[v][2 * u + 1] / all.l[u]);
         }
-        if (lane % 4 == 0) t.lse_out[at] = (all.m[u] + log2f(all.l[u])) * 0.693147181f;
+        if (lane % 4 == 0) t.lse[at] = (all.m[u] + log2f(all.l[u])) * 0.693147181f;
     }
 }
 
@@ -2489,15 +2476,17 @@ grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
 
 /* ---- the two operations */
 template <typename E>
-static grpo__attention_job<E> grpo__new_attention(const void *q, const void *k, const void *v,
-                                                  const grpo_rows *rows, const grpo_heads *heads) {
+static grpo__attention_job<E> grpo__new_attention(const grpo_attention *o) {
+    const grpo_rows *rows = o->rows;
     grpo__attention_job<E> t;
     memset(&t, 0, sizeof t);
-    t.q = (const E *)q; t.k = (const E *)k; t.v = (const E *)v;
+    t.q = (const E *)o->q; t.k = (const E *)o->k; t.v = (const E *)o->v;
+    t.y = (E *)o->y; t.lse = o->lse; t.dy = (const E *)o->dy;
+    t.dq = (E *)o->dq; t.dk = (E *)o->dk; t.dv = (E *)o->dv;
     t.segments = rows->segments; t.groups = rows->groups;
     t.slots = rows->slots; t.done = rows->done;
     t.n = rows->num_rows; t.num_segments = rows->num_segments; t.num_groups = rows->num_groups;
-    t.heads = heads->num_heads; t.kv_heads = heads->num_kv_heads; t.d = heads->head_dim;
+    t.heads = o->heads.num_heads; t.kv_heads = o->heads.num_kv_heads; t.d = o->heads.head_dim;
     t.scale = 1.0f / sqrtf((float)t.d);
     return t;
 }
@@ -2549,12 +2538,9 @@ static void grpo__attention_by(grpo__cuda *c, const grpo__attention_job<grpo__bf
     else grpo__flash<128, 4>(c, t, decode, max_keys);
 }
 
-template <typename E>
-static void grpo__cuda_attention(void *context, void *y, float *lse, const void *q, const void *k,
-                                 const void *v, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo__attention_job<E> t = grpo__new_attention<E>(q, k, v, rows, heads);
-    t.y_out = (E *)y; t.lse_out = lse;
-    if (t.n > 0) grpo__attention_by((grpo__cuda *)context, t, rows->max_keys);
+template <typename E> static void grpo__cuda_attention(void *context, const grpo_attention *o) {
+    if (o->rows->num_rows > 0)
+        grpo__attention_by((grpo__cuda *)context, grpo__new_attention<E>(o), o->rows->max_keys);
 }
 
 template <typename E>
@@ -2589,22 +2575,17 @@ static void grpo__attention_backward_by(grpo__cuda *c, const grpo__attention_job
 }
 
 template <typename E>
-static void grpo__cuda_attention_backward(void *context, void *dq, void *dk, void *dv,
-                                          const void *dy, const void *y, const float *lse,
-                                          const void *q, const void *k, const void *v,
-                                          const grpo_rows *rows, const grpo_heads *heads) {
+static void grpo__cuda_attention_backward(void *context, const grpo_attention *o) {
     grpo__cuda *c = (grpo__cuda *)context;
-    grpo__attention_job<E> t = grpo__new_attention<E>(q, k, v, rows, heads);
+    grpo__attention_job<E> t = grpo__new_attention<E>(o);
     size_t all = (size_t)t.n * (size_t)t.heads, cells, size;
     size_t room = ((size_t)GRPO__PARTIAL_MB << 20) / sizeof(float);
-    t.dy = (const E *)dy; t.y = (const E *)y; t.lse = lse;
-    t.dq = (E *)dq; t.dk = (E *)dk; t.dv = (E *)dv;
     if (t.n <= 0) return;
-    t.prompt_blocks = rows->max_keys / GRPO__KEYS + 2;
+    t.prompt_blocks = o->rows->max_keys / GRPO__KEYS + 2;
     cells = (size_t)t.num_groups * (size_t)t.prompt_blocks * (size_t)t.kv_heads;
     size = 2 * GRPO__KEYS * (t.d <= 64 ? 64 : 128);
     t.D = (float *)grpo__cuda_scratch(c, all * sizeof(float));
-    if (sizeof(E) == 2 && grpo__fits_flash(t) && t.n > GRPO__SHARE && rows->max_keys > 0
+    if (sizeof(E) == 2 && grpo__fits_flash(t) && t.n > GRPO__SHARE && o->rows->max_keys > 0
         && cells <= GRPO__TICKETS && all < room)
         t.shares = min((int)GRPO__SHARES, (int)((room - all) / (cells * size)));
     t.partial = t.D + all; t.tickets = c->tickets;
@@ -2613,12 +2594,12 @@ static void grpo__cuda_attention_backward(void *context, void *dq, void *dk, voi
 }
 
 /* ---------------------------------------------------------------------------------- >>logits --
- * A block per row of logits z[vocab]. With K the kept tokens, T the temperature:
+ * A block per row of logits z[vocab]. With K the allowed tokens, T the temperature:
  *     x_v = (z_v - max_K z) / T,  S = sum_K e^x,  p_v = e^x_v / S,  H = log S - 1/S sum_K e^x x
  * The sampler and the trainer call the same code, so their log-probs are the same bits. */
 template <typename E> struct grpo__softmax_row {
     const E *z;
-    const uint32_t *kept;           /* K, one bit each; NULL: all                                */
+    const uint32_t *allowed;        /* K, one bit each; NULL: all                                */
     int vocab;
     float top, inverse;             /* max_K z, 1 / T                                            */
     double partition, weighted;     /* S, sum_K e^x x                                            */
@@ -2626,20 +2607,21 @@ template <typename E> struct grpo__softmax_row {
 
 template <typename E> struct grpo__vocab_job {
     E *logits;                      /* [rows, vocab]                                             */
-    const E *ref_logits, *more;
-    E *gradient;                    /* of exact KL                                               */
+    const E *more;
+    E *ref_logits;                  /* with dkl they become the gradient of exact KL             */
     int vocab;
-    const int *offsets, *targets, *kept_rows;
-    uint32_t *kept;                 /* sets, by kept_rows; NULL: all tokens                      */
+    const int *offsets, *targets, *allowed_rows;
+    uint32_t *allowed;              /* sets, by allowed_rows; NULL: all tokens                   */
     float temperature;
     float *logprobs, *entropies, *kl;
-    const float *dlogprobs, *dentropies, *dkl, *uniforms;
-    int *tokens;                    /* drawn                                                     */
+    const float *dlogprobs, *dentropies, *dkl;
+    const float *uniforms;          /* NULL: the targets are given                               */
+    int *drawn;
     grpo_sampling sampling;
 };
 
-__device__ __forceinline__ int grpo__is_kept(const uint32_t *kept, int v) {
-    return !kept || (kept[v >> 5] >> (v & 31) & 1u);
+__device__ __forceinline__ int grpo__is_allowed(const uint32_t *allowed, int v) {
+    return !allowed || (allowed[v >> 5] >> (v & 31) & 1u);
 }
 
 template <typename E>
@@ -2661,17 +2643,18 @@ __device__ __forceinline__ void grpo__lower(grpo__strip *a, float top, float inv
 
 /* A thread's share of a row, read once. */
 template <int N, typename E>
-__device__ grpo__strip grpo__read_row(const E *z, int vocab, float inverse, const uint32_t *kept) {
+__device__ grpo__strip grpo__read_row(const E *z, int vocab, float inverse,
+                                      const uint32_t *allowed) {
     grpo__strip a = { -FLT_MAX, 0, 0, 0 };
     int v;
     for (v = (int)threadIdx.x * N; v < vocab; v += (int)blockDim.x * N) {
         grpo__vector<E, N> x = grpo__load_vector<N>(z, (size_t)v);
         float top = a.top;
-        GRPO__EACH(e, N) if (grpo__is_kept(kept, v + e)) top = fmaxf(top, grpo__get(x, e));
+        GRPO__EACH(e, N) if (grpo__is_allowed(allowed, v + e)) top = fmaxf(top, grpo__get(x, e));
         if (top > a.top) grpo__lower(&a, top, inverse);
         GRPO__EACH(e, N) {
             float y = __fmul_rn(__fsub_rn(grpo__get(x, e), a.top), inverse), p = expf(y);
-            if (!grpo__is_kept(kept, v + e)) continue;
+            if (!grpo__is_allowed(allowed, v + e)) continue;
             a.sum = __fadd_rn(a.sum, p);
             a.weighted = __fadd_rn(a.weighted, p != 0.0f ? __fmul_rn(p, y) : 0.0f);
         }
@@ -2686,11 +2669,11 @@ template <typename E> __device__ __forceinline__ int grpo__fits_row(const E *z, 
 
 template <typename E>
 __device__ grpo__softmax_row<E> grpo__softmax_of(const E *z, int vocab, float temperature,
-                                                 const uint32_t *kept) {
-    grpo__softmax_row<E> s = { z, kept, vocab, -FLT_MAX, grpo__inverse(temperature), 0, 0 };
+                                                 const uint32_t *allowed) {
+    grpo__softmax_row<E> s = { z, allowed, vocab, -FLT_MAX, grpo__inverse(temperature), 0, 0 };
     grpo__strip a = grpo__fits_row(z, vocab)
-                  ? grpo__read_row<16 / sizeof(E)>(z, vocab, s.inverse, kept)
-                  : grpo__read_row<1>(z, vocab, s.inverse, kept);
+                  ? grpo__read_row<16 / sizeof(E)>(z, vocab, s.inverse, allowed)
+                  : grpo__read_row<1>(z, vocab, s.inverse, allowed);
     s.top = grpo__block_max(a.top);
     grpo__lower(&a, s.top, s.inverse);
     s.partition = grpo__block_sum((double)a.sum);
@@ -2703,7 +2686,7 @@ template <typename E>
 __device__ grpo__softmax_row<E> grpo__softmax_of_row(const grpo__vocab_job<E> &t) {
     size_t r = blockIdx.x, words = (size_t)((t.vocab + 31) / 32);
     return grpo__softmax_of((const E *)t.logits + r * (size_t)t.vocab, t.vocab, t.temperature,
-                            t.kept ? t.kept + (size_t)t.kept_rows[r] * words : NULL);
+                            t.allowed ? t.allowed + (size_t)t.allowed_rows[r] * words : NULL);
 }
 
 template <typename E>
@@ -2737,7 +2720,7 @@ __device__ void grpo__write_gradient(const grpo__vocab_job<E> &t, const grpo__so
         if (t.more) more = grpo__load_vector<N>(t.more, row + (size_t)v);
         GRPO__EACH(e, N) {
             float x = (grpo__get(z, e) - s.top) * s.inverse, weight = total, d = 0;
-            float p = grpo__is_kept(s.kept, v + e) ? expf(x) : 0.0f;
+            float p = grpo__is_allowed(s.allowed, v + e) ? expf(x) : 0.0f;
             if (dentropy != 0) weight += dentropy * (x - log_partition + entropy);
             if (p != 0.0f) d = -s.inverse * (p * share) * weight;
             for (i = first; i < end; i++)
@@ -2757,26 +2740,29 @@ template <typename E> __global__ void grpo__logprobs_backward_kernel(grpo__vocab
     else grpo__write_gradient<1>(t, s);
 }
 
-/* KL = sum_K p (log p - log q);  backward: dkl p (log p - log q - KL) / T, into gradient */
+/* KL = sum_K p (log p - log q);  backward: dkl p (log p - log q - KL) / T, in place of the
+ * reference's logits */
 template <typename E> __global__ void grpo__kl_kernel(grpo__vocab_job<E> t) {
     int r = (int)blockIdx.x, v;
     size_t row = (size_t)r * (size_t)t.vocab;
     grpo__softmax_row<E> p = grpo__softmax_of_row(t);
-    grpo__softmax_row<E> q = grpo__softmax_of(t.ref_logits + row, t.vocab, t.temperature, p.kept);
+    grpo__softmax_row<E> q = grpo__softmax_of((const E *)t.ref_logits + row, t.vocab, t.temperature,
+                                              p.allowed);
     double kl = 0, shift = log(q.partition) - log(p.partition);
     for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x)
-        if (grpo__is_kept(p.kept, v)) {
+        if (grpo__is_allowed(p.allowed, v)) {
             double x = (double)grpo__scaled(p, v), share = exp(x) / p.partition;
             if (share != 0) kl += share * (x - (double)grpo__scaled(q, v) + shift);
         }
     kl = grpo__block_sum(kl);
-    if (t.kl && threadIdx.x == 0) t.kl[r] = (float)kl;
-    if (!t.gradient) return;
+    if (!t.dkl && threadIdx.x == 0) t.kl[r] = (float)kl;
+    if (!t.dkl) return;
     for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x) {
         double x = (double)grpo__scaled(p, v), gap = x - (double)grpo__scaled(q, v) + shift;
-        double share = grpo__is_kept(p.kept, v) ? (double)p.inverse * exp(x) / p.partition : 0;
+        double share = grpo__is_allowed(p.allowed, v)
+                     ? (double)p.inverse * exp(x) / p.partition : 0;
         float d = share != 0 ? (float)(share * (gap - kl)) : 0.0f;
-        grpo__put(t.gradient, row + (size_t)v, d * t.dkl[r]);
+        grpo__put(t.ref_logits, row + (size_t)v, d * t.dkl[r]);
     }
 }
 
@@ -2795,7 +2781,7 @@ __device__ __forceinline__ uint32_t grpo__key_of(const grpo__bf16 *z, int v) {
 template <typename E>
 __device__ __forceinline__ double grpo__measure(const grpo__softmax_row<E> &s, int by_mass, int v) {
     if (by_mass) return (double)expf(grpo__scaled(s, v));
-    return grpo__get(s.z, (size_t)v) >= -FLT_MAX ? 1.0 : 0.0; /* -inf is never kept              */
+    return grpo__get(s.z, (size_t)v) >= -FLT_MAX ? 1.0 : 0.0; /* -inf is not allowed             */
 }
 
 /* The key where the measure, from the largest on, reaches *goal; above: that of larger ones. A
@@ -2812,7 +2798,7 @@ __device__ uint32_t grpo__find_cut(const grpo__softmax_row<E> &s, int by_mass, d
         for (digit = 0; digit < 16; digit++) bins[digit][thread] = 0;
         for (v = thread; v < s.vocab; v += (int)blockDim.x) {
             uint32_t key = grpo__key_of(s.z, v) >> shift;
-            if (grpo__is_kept(s.kept, v) && key >> 4 == cut)
+            if (grpo__is_allowed(s.allowed, v) && key >> 4 == cut)
                 bins[key & 15][thread] += grpo__measure(s, by_mass, v);
         }
         __syncthreads();
@@ -2836,10 +2822,10 @@ __device__ inline void grpo__my_words(int words, int *begin, int *end) {
     *end = min(words, *begin + size);
 }
 
-/* Keep the fewest of the kept tokens, -inf aside, that are so many (or all there are), or have that
- * share of their mass; of equal logits the first ones, and always one. */
+/* Keep the fewest of the allowed tokens, -inf aside, that are so many (or all there are), or have
+ * that share of their mass; of equal logits the first ones, and always one. */
 template <typename E>
-__device__ void grpo__keep_most(const grpo__softmax_row<E> &s, uint32_t *kept, int by_mass,
+__device__ void grpo__keep_most(const grpo__softmax_row<E> &s, uint32_t *allowed, int by_mass,
                                 double goal) {
     __shared__ int equals[GRPO__ROW_THREADS];
     const E *z = s.z;
@@ -2850,14 +2836,14 @@ __device__ void grpo__keep_most(const grpo__softmax_row<E> &s, uint32_t *kept, i
     grpo__my_words((vocab + 31) / 32, &begin, &end);
     for (w = begin, v = -1, i = 0; w < end; w++)
         for (int b = 0; b < 32 && 32 * w + b < vocab; b++)
-            if (kept[w] >> b & 1u && grpo__key_of(z, 32 * w + b) == cut) { v = 32 * w + b; i++; }
+            if (allowed[w] >> b & 1u && grpo__key_of(z, 32 * w + b) == cut) { v = 32 * w + b; i++; }
     equals[threadIdx.x] = i;
     __syncthreads();
     one = v < 0 ? 0.0 : grpo__measure(s, by_mass, v);         /* equal logits, equal measures    */
     if (i) for (left = 0; above + left * one < goal && left < vocab; left++) { }
     for (w = 0; w < (int)threadIdx.x; w++) left -= equals[w]; /* for this thread's pieces        */
     for (w = begin; w < end; w++) {
-        uint32_t bits = kept[w];
+        uint32_t bits = allowed[w];
         for (int b = 0; b < 32 && 32 * w + b < vocab; b++) {
             uint32_t key = grpo__key_of(z, 32 * w + b);
             int keep = key > cut;
@@ -2865,28 +2851,28 @@ __device__ void grpo__keep_most(const grpo__softmax_row<E> &s, uint32_t *kept, i
             if (key == cut) keep = left-- > 0;
             if (!keep) bits &= ~(1u << b);
         }
-        kept[w] = bits;
+        allowed[w] = bits;
     }
     __syncthreads();
 }
 
 template <typename E>
-__device__ void grpo__filter(const grpo_sampling &s, const E *z, int vocab, uint32_t *kept) {
+__device__ void grpo__filter(const grpo_sampling &s, const E *z, int vocab, uint32_t *allowed) {
     int w, words = (vocab + 31) / 32, begin, end, top_k = s.temperature == 0 ? 1 : s.top_k;
     grpo__softmax_row<E> row;
     for (w = (int)threadIdx.x; w < words; w += (int)blockDim.x)
-        kept[w] = w == words - 1 && vocab % 32 ? (1u << vocab % 32) - 1 : 0xffffffffu;
+        allowed[w] = w == words - 1 && vocab % 32 ? (1u << vocab % 32) - 1 : 0xffffffffu;
     __syncthreads();
-    row = grpo__softmax_of<E>(z, vocab, s.temperature, kept);
+    row = grpo__softmax_of<E>(z, vocab, s.temperature, allowed);
     if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
-    if (top_k > 0 && top_k < vocab) grpo__keep_most(row, kept, 0, (double)top_k);
-    if (s.top_p < 1) grpo__keep_most(row, kept, 1, (double)s.top_p);
+    if (top_k > 0 && top_k < vocab) grpo__keep_most(row, allowed, 0, (double)top_k);
+    if (s.top_p < 1) grpo__keep_most(row, allowed, 1, (double)s.top_p);
     if (s.min_p > 0) {              /* p_v >= min_p p_max */
         grpo__my_words(words, &begin, &end);
         for (w = begin; w < end; w++)
             for (int b = 0; b < 32 && 32 * w + b < vocab; b++)
                 if (grpo__get(z, (size_t)(32 * w + b)) < row.top
-                    && !(expf(grpo__scaled(row, 32 * w + b)) >= s.min_p)) kept[w] &= ~(1u << b);
+                    && !(expf(grpo__scaled(row, 32 * w + b)) >= s.min_p)) allowed[w] &= ~(1u << b);
         __syncthreads();
     }
 }
@@ -2905,7 +2891,7 @@ __device__ int grpo__draw(const grpo__softmax_row<E> &s, const double *pieces, f
     left = (double)uniform * total;
     for (piece = 0; piece < last && left >= pieces[piece]; piece++) left -= pieces[piece];
     for (v = piece * size; v < (piece + 1) * size && v < s.vocab; v++) {
-        double e = grpo__is_kept(s.kept, v) ? (double)expf(grpo__scaled(s, v)) : 0.0;
+        double e = grpo__is_allowed(s.allowed, v) ? (double)expf(grpo__scaled(s, v)) : 0.0;
         if (!(e > 0)) continue;
         token = v;
         left -= e;
@@ -2919,62 +2905,52 @@ template <typename E> __global__ void grpo__sample_kernel(grpo__vocab_job<E> t) 
     int r = (int)blockIdx.x, words = (t.vocab + 31) / 32, begin, end, v, i;
     grpo__softmax_row<E> s;
     double sum = 0;
-    if (t.kept)
+    if (t.allowed)
         grpo__filter(t.sampling, (const E *)t.logits + (size_t)r * (size_t)t.vocab, t.vocab,
-                     t.kept + (size_t)t.kept_rows[r] * (size_t)words);
+                     t.allowed + (size_t)t.allowed_rows[r] * (size_t)words);
     s = grpo__softmax_of_row(t);
     grpo__my_words(words, &begin, &end);
     for (v = 32 * begin; v < 32 * end && v < t.vocab; v++)
-        if (grpo__is_kept(s.kept, v)) sum += (double)expf(grpo__scaled(s, v));
+        if (grpo__is_allowed(s.allowed, v)) sum += (double)expf(grpo__scaled(s, v));
     pieces[threadIdx.x] = sum;
     __syncthreads();
     if (threadIdx.x == 0) t.entropies[r] = grpo__entropy(s);
     for (i = t.offsets[r] + (int)threadIdx.x; i < t.offsets[r + 1]; i += (int)blockDim.x) {
-        t.tokens[i] = grpo__draw(s, pieces, t.uniforms[i]);
-        t.logprobs[i] = grpo__logprob(s, t.tokens[i]);
+        t.drawn[i] = grpo__draw(s, pieces, t.uniforms[i]);
+        t.logprobs[i] = grpo__logprob(s, t.drawn[i]);
     }
 }
 
-template <typename E>
-static grpo__vocab_job<E> grpo__new_vocab_job(const void *logits, int vocab, const uint32_t *kept,
-                                              const grpo_targets *targets) {
+template <typename E> static grpo__vocab_job<E> grpo__new_vocab_job(const grpo_head *o) {
     grpo__vocab_job<E> t;
     memset(&t, 0, sizeof t);
-    t.logits = (E *)(uintptr_t)logits; t.vocab = vocab; t.kept = (uint32_t *)(uintptr_t)kept;
-    t.offsets = targets->offsets; t.targets = targets->tokens; t.kept_rows = targets->kept_rows;
-    t.temperature = targets->temperature;
+    t.logits = (E *)o->logits; t.vocab = o->w->rows;
+    t.ref_logits = (E *)o->ref_logits; t.more = (const E *)o->more;
+    t.offsets = o->targets.offsets; t.targets = o->targets.tokens;
+    t.allowed = o->targets.allowed; t.allowed_rows = o->targets.allowed_rows;
+    t.temperature = o->targets.temperature;
+    t.logprobs = o->logprobs; t.entropies = o->entropies; t.kl = o->kl;
+    t.dlogprobs = o->dlogprobs; t.dentropies = o->dentropies;
     return t;
 }
 
-template <typename E>
-static void grpo__cuda_logprobs_backward(void *context, void *logits, const float *dlogprobs,
-                                         const float *dentropies, const void *more, int vocab,
-                                         const grpo_targets *targets) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, targets->kept, targets);
-    t.dlogprobs = dlogprobs; t.dentropies = dentropies; t.more = (const E *)more;
-    if (targets->num_rows > 0)
-        GRPO__RUN(c, grpo__logprobs_backward_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+/* A block per row of logits */
+#define GRPO__EACH_LOGITS_ROW(context, kernel, o, t)                                         \
+    if ((o)->targets.num_rows > 0)                                                           \
+        GRPO__RUN((grpo__cuda *)(context), kernel, (o)->targets.num_rows, GRPO__ROW_THREADS, 0, t)
+
+template <typename E> static void grpo__cuda_logprobs_backward(void *context, const grpo_head *o) {
+    GRPO__EACH_LOGITS_ROW(context, grpo__logprobs_backward_kernel<E>, o, grpo__new_vocab_job<E>(o));
 }
 
-template <typename E>
-static void grpo__cuda_kl(void *context, float *kl, const void *logits, const void *ref_logits,
-                          int vocab, const grpo_targets *targets) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, targets->kept, targets);
-    t.kl = kl; t.ref_logits = (const E *)ref_logits;
-    if (targets->num_rows > 0)
-        GRPO__RUN(c, grpo__kl_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+template <typename E> static void grpo__cuda_kl(void *context, const grpo_head *o) {
+    GRPO__EACH_LOGITS_ROW(context, grpo__kl_kernel<E>, o, grpo__new_vocab_job<E>(o));
 }
 
-template <typename E>
-static void grpo__cuda_kl_backward(void *context, void *ref_logits, const void *logits,
-                                   const float *dkl, int vocab, const grpo_targets *targets) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, vocab, targets->kept, targets);
-    t.dkl = dkl; t.ref_logits = (const E *)ref_logits; t.gradient = (E *)ref_logits;
-    if (targets->num_rows > 0)
-        GRPO__RUN(c, grpo__kl_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+template <typename E> static void grpo__cuda_kl_backward(void *context, const grpo_head *o) {
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(o);
+    t.dkl = o->dkl;
+    GRPO__EACH_LOGITS_ROW(context, grpo__kl_kernel<E>, o, t);
 }
 
 /* ---- without logits: the head's product leaves, for strips of 32 columns, their top and sums; the
@@ -3090,33 +3066,34 @@ static __global__ void grpo__pick_kernel(grpo__vocab_job<grpo__bf16> t, const gr
         }
         __syncwarp();
         if (threadIdx.x % 32) continue;
-        if (t.uniforms) t.tokens[i] = token;
+        if (t.uniforms) t.drawn[i] = token;
         t.logprobs[i] = (float)((double)((z[token % GRPO__STRIP] - h.top) * h.inverse)
                                 - log(h.partition));
     }
 }
 
-/* ---- the two operations. With a set of kept tokens, or where tensor cores do not fit, logits are
- * written, and looked through; so they are by plain kernels, and with wgmma, whose bits a warp
+/* ---- the two operations. With sets of allowed tokens, or where tensor cores do not fit, logits
+ * are written, and looked through; so they are by plain kernels, and with wgmma, whose bits a warp
  * alone cannot have. It is a matter of the configuration, the same for sampler and trainer. */
 /* 1: log-probs, and tokens, are there. 0: the logits are, nothing else. */
-static int grpo__run_head(grpo__cuda *c, const grpo__vocab_job<float> &t, int, const void *hidden,
-                          const grpo_matrix *head, int n) {
-    grpo__product<float> p = grpo__forward_product<float>(t.logits, hidden, head, n);
-    grpo__matmul_by(c, head, p, false, false);
+static int grpo__run_head(grpo__cuda *c, const grpo_head *o, const grpo__vocab_job<float> &) {
+    grpo__product<float> p = grpo__forward_product<float>(o->logits, o->hidden, o->w,
+                                                          o->targets.num_rows);
+    grpo__matmul_by(c, o->w, p, false, false);
     return 0;
 }
-static int grpo__run_head(grpo__cuda *c, const grpo__vocab_job<grpo__bf16> &t, int keep_logits,
-                          const void *hidden, const grpo_matrix *head, int n) {
-    grpo__product<grpo__bf16> p = grpo__forward_product<grpo__bf16>(t.logits, hidden, head, n);
+static int grpo__run_head(grpo__cuda *c, const grpo_head *o,
+                          const grpo__vocab_job<grpo__bf16> &t) {
+    int n = o->targets.num_rows, keeps = o->keep_logits && !t.uniforms;
+    grpo__product<grpo__bf16> p = grpo__forward_product<grpo__bf16>(o->logits, o->hidden, o->w, n);
     size_t count = (size_t)grpo__blocks_of((size_t)t.vocab, GRPO__STRIP);
-    if (t.kept || c->encode_map || !grpo__fits_mma(head, p)) {
-        grpo__matmul_by(c, head, p, false, false);
+    if (t.allowed || c->encode_map || !grpo__fits_mma(o->w, p)) {
+        grpo__matmul_by(c, o->w, p, false, false);
         return 0;
     }
-    p.strips = (grpo__strip *)(keep_logits                    /* else they lie where logits would */
-             ? grpo__cuda_scratch(c, (size_t)n * count * sizeof(grpo__strip)) : (void *)t.logits);
-    if (!keep_logits) p.y = NULL;
+    p.strips = (grpo__strip *)(keeps                          /* else they lie where logits would */
+             ? grpo__cuda_scratch(c, (size_t)n * count * sizeof(grpo__strip)) : o->logits);
+    if (!keeps) p.y = NULL;
     p.inverse = grpo__inverse(t.temperature);
     grpo__mma_product<false, false>(c, p);
     GRPO__RUN(c, grpo__pick_kernel, n, GRPO__ROW_THREADS, 0, t, (const grpo__strip *)p.strips, p.a,
@@ -3124,38 +3101,25 @@ static int grpo__run_head(grpo__cuda *c, const grpo__vocab_job<grpo__bf16> &t, i
     return 1;
 }
 
-template <typename E>
-static void grpo__cuda_logprobs(void *context, float *logprobs, float *entropies, void *logits,
-                                int keep_logits, const void *hidden, const grpo_matrix *head,
-                                const grpo_targets *targets) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, head->rows, targets->kept, targets);
-    t.logprobs = logprobs; t.entropies = entropies;
-    if (targets->num_rows > 0
-        && !grpo__run_head(c, t, keep_logits, hidden, head, targets->num_rows))
-        GRPO__RUN(c, grpo__logprobs_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+template <typename E> static void grpo__cuda_logprobs(void *context, const grpo_head *o) {
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(o);
+    if (o->targets.num_rows > 0 && !grpo__run_head((grpo__cuda *)context, o, t))
+        GRPO__EACH_LOGITS_ROW(context, grpo__logprobs_kernel<E>, o, t);
 }
 
-template <typename E>
-static void grpo__cuda_sample(void *context, int *tokens, float *logprobs, float *entropies,
-                              uint32_t *kept, void *logits, const void *hidden,
-                              const grpo_matrix *head, const float *uniforms,
-                              const grpo_sampling *sampling, const grpo_targets *targets) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(logits, head->rows, kept, targets);
-    t.tokens = tokens; t.logprobs = logprobs; t.entropies = entropies;
-    t.uniforms = uniforms; t.sampling = *sampling;
-    if (targets->num_rows > 0 && !grpo__run_head(c, t, 0, hidden, head, targets->num_rows))
-        GRPO__RUN(c, grpo__sample_kernel<E>, targets->num_rows, GRPO__ROW_THREADS, 0, t);
+template <typename E> static void grpo__cuda_sample(void *context, const grpo_head *o) {
+    grpo__vocab_job<E> t = grpo__new_vocab_job<E>(o);
+    t.drawn = o->drawn; t.uniforms = o->uniforms; t.sampling = *o->sampling;
+    if (o->targets.num_rows > 0 && !grpo__run_head((grpo__cuda *)context, o, t))
+        GRPO__EACH_LOGITS_ROW(context, grpo__sample_kernel<E>, o, t);
 }
 
 /* A block per row and array. Rows of floats or elements: 2 bytes at least, 16 where all lie so. */
-static __global__ void grpo__keep_kernel(const grpo_array *arrays, int from, int to, int n,
-                                         const int *turn) {
-    grpo_array a = arrays[blockIdx.y];
+static __global__ void grpo__store_kernel(grpo_tick t) {
+    grpo_array a = t.arrays[blockIdx.y];
     size_t row = blockIdx.x, i;
-    const char *x = a.at + ((size_t)from + row) * a.row;
-    char *y = a.at + ((size_t)to + (size_t)*turn * (size_t)n + row) * a.row;
+    const char *x = a.at + ((size_t)t.staged + row) * a.row;
+    char *y = a.at + ((size_t)t.stored + (size_t)*t.tick * (size_t)t.num_rows + row) * a.row;
     if (a.row % 16 == 0 && (uintptr_t)a.at % 16 == 0)
         for (i = threadIdx.x; i < a.row / 16; i += blockDim.x)
             ((uint4 *)y)[i] = ((const uint4 *)x)[i];
@@ -3164,20 +3128,12 @@ static __global__ void grpo__keep_kernel(const grpo_array *arrays, int from, int
             ((uint16_t *)y)[i] = ((const uint16_t *)x)[i];
 }
 
-static void grpo__cuda_keep(void *context, const grpo_array *arrays, int num_arrays, int from,
-                            int to, int n, const int *turn) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    if (n > 0)
-        GRPO__RUN(c, grpo__keep_kernel, dim3((unsigned)n, (unsigned)num_arrays), 128, 0, arrays,
-                  from, to, n, turn);
-}
-
-/* What this turn drew is written down; each row becomes that of its new token. One block. */
-static __global__ void grpo__next_kernel(grpo_turn t) {
-    size_t n = (size_t)t.num_rows, r, line = n * (size_t)(*t.turn + 1);
+/* What this tick drew is written down; each row becomes that of its new token. One block. */
+static __global__ void grpo__next_kernel(grpo_tick t) {
+    size_t n = (size_t)t.num_rows, r, line = n * (size_t)(*t.tick + 1);
     int i;
-    __syncthreads();                /* all have read *turn                                       */
-    if (threadIdx.x == 0) ++*t.turn;
+    __syncthreads();                /* all have read *tick                                       */
+    if (threadIdx.x == 0) ++*t.tick;
     for (r = threadIdx.x; r < n; r += blockDim.x) {
         int token = t.drawn[r];
         t.drawn[line + r] = token;
@@ -3189,14 +3145,16 @@ static __global__ void grpo__next_kernel(grpo_turn t) {
         t.positions[r]++;
         t.slots[r]++;
         t.segments[r].start++;
-        t.kept_rows[r] += t.kept_step;
+        t.allowed_rows[r] += t.allowed_step;
         for (i = 0; i < t.num_eos; i++) t.done[r] |= token == t.eos[i];
     }
 }
 
-static void grpo__cuda_next(void *context, const grpo_turn *turn) {
+static void grpo__cuda_next(void *context, const grpo_tick *o) {
     grpo__cuda *c = (grpo__cuda *)context;
-    if (turn->num_rows > 0) GRPO__RUN(c, grpo__next_kernel, 1, GRPO__ROW_THREADS, 0, *turn);
+    dim3 grid((unsigned)o->num_rows, (unsigned)o->num_arrays);
+    if (o->num_rows > 0 && o->num_arrays) GRPO__RUN(c, grpo__store_kernel, grid, 128, 0, *o);
+    if (o->num_rows > 0) GRPO__RUN(c, grpo__next_kernel, 1, GRPO__ROW_THREADS, 0, *o);
 }
 
 /* ------------------------------------------------------------------------------- >>optimizer --
@@ -3223,17 +3181,16 @@ __global__ void grpo__adamw_kernel(F *weights, const F *gradient, F *m, F *v, si
     }
 }
 
-static void grpo__cuda_adamw(void *context, float *weights, const float *gradient, float *m,
-                             float *v, size_t n, float learning_rate, float beta1, float beta2,
-                             float epsilon, float weight_decay, float scale, int64_t step) {
-    grpo__cuda *c = (grpo__cuda *)context;
-    double correct1 = 1 - pow((double)beta1, (double)step);
-    double correct2 = 1 - pow((double)beta2, (double)step);
-    float rate = (float)((double)learning_rate / correct1), root = (float)(1 / sqrt(correct2));
-    if (n)
-        GRPO__RUN_VECTORS(c, grpo__fits_vectors(4 * n, weights, gradient, m, v), grpo__adamw_kernel,
-                          float, grpo__flat_grid(n), 256, weights, gradient, m, v, n, beta1, beta2,
-                          epsilon, scale, rate, root, 1.0f - learning_rate * weight_decay);
+static void grpo__cuda_adamw(void *context, const grpo_optimizer *o) {
+    double correct1 = 1 - pow((double)o->beta1, (double)o->step);
+    double correct2 = 1 - pow((double)o->beta2, (double)o->step);
+    float rate = (float)((double)o->learning_rate / correct1), root = (float)(1 / sqrt(correct2));
+    if (o->n)
+        GRPO__RUN_VECTORS((grpo__cuda *)context,
+                          grpo__fits_vectors(4 * o->n, o->weights, o->gradient, o->m, o->v),
+                          grpo__adamw_kernel, float, grpo__flat_grid(o->n), 256, o->weights,
+                          o->gradient, o->m, o->v, o->n, o->beta1, o->beta2, o->epsilon, o->scale,
+                          rate, root, 1.0f - o->learning_rate * o->weight_decay);
 }
 
 /* sums[b] = sum of the squares of x[16384 b ...] */
@@ -3295,21 +3252,20 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
 
 /* ---------------------------------------------------------------------------------- >>tables -- */
 #define GRPO__TABLE(name, E, open) {                                                              \
-        name, sizeof(E), GRPO__ROWS, GRPO__LOGITS, GRPO__TURNS,                                   \
+        name, sizeof(E), GRPO__ROWS, GRPO__LOGITS, GRPO__TICKS,                                   \
         grpo__cuda_context_size, open, grpo__cuda_close, grpo__cuda_error,                        \
         grpo__cuda_allocate, grpo__cuda_release, grpo__cuda_upload, grpo__cuda_download,          \
         grpo__cuda_zero, grpo__cuda_operand_size<E>, grpo__cuda_prepare<E>,                       \
         grpo__cuda_write_operand<E>, grpo__cuda_read_operand<E>,                                  \
-        grpo__cuda_gather, grpo__cuda_embed<E>, grpo__cuda_embed_backward<E>,                     \
+        grpo__cuda_gather, grpo__cuda_to_floats<E>, grpo__cuda_from_floats<E>,                    \
+        grpo__cuda_embed<E>, grpo__cuda_embed_backward<E>,                                        \
         grpo__cuda_rmsnorm<E>, grpo__cuda_rmsnorm_backward<E>,                                    \
         grpo__cuda_matmul<E>, grpo__cuda_matmul_dx<E>, grpo__cuda_matmul_dw<E>,                   \
         grpo__cuda_rotate<E>, grpo__cuda_rotate_backward<E>,                                      \
         grpo__cuda_attention<E>, grpo__cuda_attention_backward<E>,                                \
         grpo__cuda_swiglu<E>, grpo__cuda_swiglu_backward<E>,                                      \
         grpo__cuda_logprobs<E>, grpo__cuda_sample<E>, grpo__cuda_logprobs_backward<E>,            \
-        grpo__cuda_kl<E>, grpo__cuda_kl_backward<E>, grpo__cuda_keep, grpo__cuda_next,            \
-        grpo__cuda_repeat,                                                                        \
-        grpo__cuda_to_floats<E>, grpo__cuda_from_floats<E>,                                       \
+        grpo__cuda_kl<E>, grpo__cuda_kl_backward<E>, grpo__cuda_next, grpo__cuda_repeat,          \
         grpo__cuda_adamw, grpo__cuda_sum_of_squares, grpo__cuda_mix }
 
 const grpo_backend *grpo_cuda_fp32(void) {

@@ -29,13 +29,6 @@ static grpo_rows near_rows(const grpo_rows *rows) {
     return r;
 }
 
-static grpo_targets near_targets(const grpo_targets *targets) {
-    grpo_targets t = *targets;
-    t.offsets = neari(t.offsets); t.tokens = neari(t.tokens); t.kept_rows = neari(t.kept_rows);
-    t.kept = (const uint32_t *)near_(t.kept);
-    return t;
-}
-
 static void *far_allocate(void *c, size_t n) {
     void *p = cpu()->allocate(c, n);
     return p ? (void *)((uintptr_t)p ^ FAR_AWAY) : NULL;
@@ -63,99 +56,139 @@ static void far_read_operand(void *c, float *x, const grpo_matrix *w, size_t at,
 static void far_gather(void *c, void *y, const void *x, const int *rows, int n, size_t size) {
     cpu()->gather(c, near_(y), near_(x), neari(rows), n, size);
 }
-static void far_embed(void *c, void *x, const float *table, const int *tokens, int n, int hidden) {
-    cpu()->embed(c, near_(x), nearf(table), neari(tokens), n, hidden);
+static void far_embed(void *c, const grpo_embedding *given) {
+    grpo_embedding o = *given;
+    o.tokens = neari(o.tokens); o.table = nearf(o.table); o.x = near_(o.x);
+    cpu()->embed(c, &o);
 }
-static void far_embed_backward(void *c, float *dtable, const void *dx, const int *tokens, int n,
-                               int hidden) {
-    cpu()->embed_backward(c, nearf(dtable), near_(dx), neari(tokens), n, hidden);
+static void far_embed_backward(void *c, const grpo_embedding *given) {
+    grpo_embedding o = *given;
+    o.tokens = neari(o.tokens); o.dx = near_(o.dx); o.dtable = nearf(o.dtable);
+    cpu()->embed_backward(c, &o);
 }
-static void far_rmsnorm(void *c, void *y, float *rstd, const void *x, const int *rows,
-                        const float *gain, int n, int hidden, float eps) {
-    cpu()->rmsnorm(c, near_(y), nearf(rstd), near_(x), neari(rows), nearf(gain), n, hidden, eps);
+static grpo_norm near_norm(const grpo_norm *given) {
+    grpo_norm o = *given;
+    o.x = near_(o.x); o.rows = neari(o.rows); o.gain = nearf(o.gain); o.y = near_(o.y);
+    o.rstd = nearf(o.rstd); o.dy = near_(o.dy); o.dx = near_(o.dx); o.dgain = nearf(o.dgain);
+    return o;
 }
-static void far_rmsnorm_backward(void *c, void *dx, float *dgain, const void *dy, const void *x,
-                                 const float *rstd, const int *rows, const float *gain, int n,
-                                 int hidden) {
-    cpu()->rmsnorm_backward(c, near_(dx), nearf(dgain), near_(dy), near_(x), nearf(rstd),
-                            neari(rows), nearf(gain), n, hidden);
+static void far_rmsnorm(void *c, const grpo_norm *given) {
+    grpo_norm o = near_norm(given);
+    cpu()->rmsnorm(c, &o);
 }
-static void far_matmul(void *c, void *y, const void *x, const grpo_matrix *w, const float *bias,
-                       const void *residual, int n) {
-    grpo_matrix m = near_matrix(w);
-    cpu()->matmul(c, near_(y), near_(x), &m, nearf(bias), near_(residual), n);
+static void far_rmsnorm_backward(void *c, const grpo_norm *given) {
+    grpo_norm o = near_norm(given);
+    cpu()->rmsnorm_backward(c, &o);
 }
-static void far_matmul_dx(void *c, void *dx, const void *dy, const grpo_matrix *w, int n) {
-    grpo_matrix m = near_matrix(w);
-    cpu()->matmul_dx(c, near_(dx), near_(dy), &m, n);
+static grpo_product near_product(const grpo_product *given, grpo_matrix *w) {
+    grpo_product o = *given;
+    *w = near_matrix(o.w);
+    o.w = w; o.x = near_(o.x); o.y = near_(o.y); o.bias = nearf(o.bias);
+    o.residual = near_(o.residual); o.dy = near_(o.dy); o.dx = near_(o.dx);
+    o.dw = nearf(o.dw); o.dbias = nearf(o.dbias);
+    return o;
 }
-static void far_matmul_dw(void *c, float *dw, float *dbias, const void *dy, const void *x,
-                          const grpo_matrix *w, int n) {
-    grpo_matrix m = near_matrix(w);
-    cpu()->matmul_dw(c, nearf(dw), nearf(dbias), near_(dy), near_(x), &m, n);
+static void far_matmul(void *c, const grpo_product *given) {
+    grpo_matrix w;
+    grpo_product o = near_product(given, &w);
+    cpu()->matmul(c, &o);
 }
-static void far_rotate(void *c, void *q, void *k, void *v, const void *qkv, const float *turns,
-                       const float *q_gain, const float *k_gain, float eps, const grpo_rows *rows,
-                       const grpo_heads *heads) {
-    grpo_rows r = near_rows(rows);
-    cpu()->rotate(c, near_(q), near_(k), near_(v), near_(qkv), nearf(turns), nearf(q_gain),
-                  nearf(k_gain), eps, &r, heads);
+static void far_matmul_dx(void *c, const grpo_product *given) {
+    grpo_matrix w;
+    grpo_product o = near_product(given, &w);
+    cpu()->matmul_dx(c, &o);
 }
-static void far_rotate_backward(void *c, void *dqkv, float *dq_gain, float *dk_gain, void *dq,
-                                void *dk, void *dv, const void *qkv, const float *turns,
-                                const float *q_gain, const float *k_gain, float eps,
-                                const grpo_rows *rows, const grpo_heads *heads) {
-    grpo_rows r = near_rows(rows);
-    cpu()->rotate_backward(c, near_(dqkv), nearf(dq_gain), nearf(dk_gain), near_(dq), near_(dk),
-                           near_(dv), near_(qkv), nearf(turns), nearf(q_gain), nearf(k_gain), eps,
-                           &r, heads);
+static void far_matmul_dw(void *c, const grpo_product *given) {
+    grpo_matrix w;
+    grpo_product o = near_product(given, &w);
+    cpu()->matmul_dw(c, &o);
 }
-static void far_attention(void *c, void *y, float *lse, const void *q, const void *k, const void *v,
-                          const grpo_rows *rows, const grpo_heads *heads) {
-    grpo_rows r = near_rows(rows);
-    int width = heads->num_heads * heads->head_dim, row, i;
-    cpu()->attention(c, near_(y), nearf(lse), near_(q), near_(k), near_(v), &r, heads);
+static grpo_attention near_attention(const grpo_attention *given, grpo_rows *rows) {
+    grpo_attention o = *given;
+    *rows = near_rows(o.rows);
+    o.rows = rows; o.qkv = near_(o.qkv); o.angles = nearf(o.angles);
+    o.q_gain = nearf(o.q_gain); o.k_gain = nearf(o.k_gain);
+    o.q = near_(o.q); o.k = near_(o.k); o.v = near_(o.v); o.y = near_(o.y); o.lse = nearf(o.lse);
+    o.dy = near_(o.dy); o.dq = near_(o.dq); o.dk = near_(o.dk); o.dv = near_(o.dv);
+    o.dqkv = near_(o.dqkv); o.dq_gain = nearf(o.dq_gain); o.dk_gain = nearf(o.dk_gain);
+    return o;
+}
+static void far_rotate(void *c, const grpo_attention *given) {
+    grpo_rows rows;
+    grpo_attention o = near_attention(given, &rows);
+    cpu()->rotate(c, &o);
+}
+static void far_rotate_backward(void *c, const grpo_attention *given) {
+    grpo_rows rows;
+    grpo_attention o = near_attention(given, &rows);
+    cpu()->rotate_backward(c, &o);
+}
+static void far_attention(void *c, const grpo_attention *given) {
+    grpo_rows r;
+    grpo_attention o = near_attention(given, &r);
+    int width = o.heads.num_heads * o.heads.head_dim, row, i;
+    cpu()->attention(c, &o);
     for (row = 0; r.done && row < r.num_rows; row++)          /* then it may be anything         */
-        for (i = 0; r.done[row] && i < width; i++) nearf((float *)y)[row * width + i] = NAN;
+        for (i = 0; r.done[row] && i < width; i++) ((float *)o.y)[row * width + i] = NAN;
 }
-static void far_attention_backward(void *c, void *dq, void *dk, void *dv, const void *dy,
-                                   const void *y, const float *lse, const void *q, const void *k,
-                                   const void *v, const grpo_rows *rows, const grpo_heads *heads) {
-    grpo_rows r = near_rows(rows);
-    cpu()->attention_backward(c, near_(dq), near_(dk), near_(dv), near_(dy), near_(y), nearf(lse),
-                              near_(q), near_(k), near_(v), &r, heads);
+static void far_attention_backward(void *c, const grpo_attention *given) {
+    grpo_rows rows;
+    grpo_attention o = near_attention(given, &rows);
+    cpu()->attention_backward(c, &o);
 }
-static void far_swiglu(void *c, void *y, const void *gate_up, int n, int width) {
-    cpu()->swiglu(c, near_(y), near_(gate_up), n, width);
+static grpo_swiglu near_swiglu(const grpo_swiglu *given) {
+    grpo_swiglu o = *given;
+    o.gate_up = near_(o.gate_up); o.y = near_(o.y);
+    o.dy = near_(o.dy); o.dgate_up = near_(o.dgate_up);
+    return o;
 }
-static void far_swiglu_backward(void *c, void *d, const void *dy, const void *gate_up, int n,
-                                int width) {
-    cpu()->swiglu_backward(c, near_(d), near_(dy), near_(gate_up), n, width);
+static void far_swiglu(void *c, const grpo_swiglu *given) {
+    grpo_swiglu o = near_swiglu(given);
+    cpu()->swiglu(c, &o);
 }
-static void far_logprobs(void *c, float *logprobs, float *entropies, void *logits, int keep,
-                         const void *hidden, const grpo_matrix *head, const grpo_targets *targets) {
-    grpo_targets t = near_targets(targets);
-    grpo_matrix h = near_matrix(head);
-    cpu()->logprobs(c, nearf(logprobs), nearf(entropies), near_(logits), keep, near_(hidden), &h,
-                    &t);
-    if (!keep) memset(near_(logits), 0xff, grpo__size(t.num_rows, h.rows) * sizeof(float));
+static void far_swiglu_backward(void *c, const grpo_swiglu *given) {
+    grpo_swiglu o = near_swiglu(given);
+    cpu()->swiglu_backward(c, &o);
 }
-static void far_logprobs_backward(void *c, void *logits, const float *dlogprobs,
-                                  const float *dentropies, const void *more, int vocab,
-                                  const grpo_targets *targets) {
-    grpo_targets t = near_targets(targets);
-    cpu()->logprobs_backward(c, near_(logits), nearf(dlogprobs), nearf(dentropies), near_(more),
-                             vocab, &t);
+static grpo_head near_head(const grpo_head *given, grpo_matrix *w) {
+    grpo_head o = *given;
+    grpo_targets *t = &o.targets;
+    *w = near_matrix(o.w);
+    t->offsets = neari(t->offsets); t->tokens = neari(t->tokens);
+    t->allowed = (uint32_t *)near_(t->allowed); t->allowed_rows = neari(t->allowed_rows);
+    o.w = w; o.hidden = near_(o.hidden); o.logits = near_(o.logits);
+    o.logprobs = nearf(o.logprobs); o.entropies = nearf(o.entropies);
+    o.uniforms = nearf(o.uniforms); o.drawn = neari(o.drawn);
+    o.dlogprobs = nearf(o.dlogprobs); o.dentropies = nearf(o.dentropies); o.more = near_(o.more);
+    o.ref_logits = near_(o.ref_logits); o.kl = nearf(o.kl); o.dkl = nearf(o.dkl);
+    return o;
 }
-static void far_kl(void *c, float *kl, const void *logits, const void *ref_logits, int vocab,
-                   const grpo_targets *targets) {
-    grpo_targets t = near_targets(targets);
-    cpu()->kl(c, nearf(kl), near_(logits), near_(ref_logits), vocab, &t);
+static void far_logprobs(void *c, const grpo_head *given) {
+    grpo_matrix w;
+    grpo_head o = near_head(given, &w);
+    cpu()->logprobs(c, &o);
+    if (!o.keep_logits)
+        memset(o.logits, 0xff, grpo__size(o.targets.num_rows, w.rows) * sizeof(float));
 }
-static void far_kl_backward(void *c, void *ref_logits, const void *logits, const float *dkl,
-                            int vocab, const grpo_targets *targets) {
-    grpo_targets t = near_targets(targets);
-    cpu()->kl_backward(c, near_(ref_logits), near_(logits), nearf(dkl), vocab, &t);
+static void far_sample(void *c, const grpo_head *given) {
+    grpo_matrix w;
+    grpo_head o = near_head(given, &w);
+    cpu()->sample(c, &o);
+}
+static void far_logprobs_backward(void *c, const grpo_head *given) {
+    grpo_matrix w;
+    grpo_head o = near_head(given, &w);
+    cpu()->logprobs_backward(c, &o);
+}
+static void far_kl(void *c, const grpo_head *given) {
+    grpo_matrix w;
+    grpo_head o = near_head(given, &w);
+    cpu()->kl(c, &o);
+}
+static void far_kl_backward(void *c, const grpo_head *given) {
+    grpo_matrix w;
+    grpo_head o = near_head(given, &w);
+    cpu()->kl_backward(c, &o);
 }
 static void far_to_floats(void *c, float *to, const void *from, size_t n) {
     cpu()->to_floats(c, nearf(to), near_(from), n);
@@ -163,39 +196,28 @@ static void far_to_floats(void *c, float *to, const void *from, size_t n) {
 static void far_from_floats(void *c, void *to, const float *from, size_t n) {
     cpu()->from_floats(c, near_(to), nearf(from), n);
 }
-static void far_sample(void *c, int *tokens, float *logprobs, float *entropies, uint32_t *kept,
-                       void *logits, const void *hidden, const grpo_matrix *head,
-                       const float *uniforms, const grpo_sampling *sampling,
-                       const grpo_targets *targets) {
-    grpo_targets t = near_targets(targets);
-    grpo_matrix h = near_matrix(head);
-    cpu()->sample(c, neari(tokens), nearf(logprobs), nearf(entropies), (uint32_t *)near_(kept),
-                  near_(logits), near_(hidden), &h, nearf(uniforms), sampling, &t);
-}
-static void far_keep(void *c, const grpo_array *arrays, int num_arrays, int from, int to, int n,
-                     const int *turn) {
-    const grpo_array *list = (const grpo_array *)near_(arrays);
+static void far_next(void *c, const grpo_tick *given) {
+    grpo_tick o = *given;
+    grpo_array arrays[32];
     int i;
-    for (i = 0; i < num_arrays; i++) {
-        grpo_array one = list[i];
-        one.at = (char *)near_(one.at);
-        cpu()->keep(c, &one, 1, from, to, n, neari(turn));
+    CHECK(o.num_arrays <= 32, "%d arrays", o.num_arrays);
+    for (i = 0; i < o.num_arrays && i < 32; i++) {
+        arrays[i] = ((const grpo_array *)near_(o.arrays))[i];
+        arrays[i].at = (char *)near_(arrays[i].at);
     }
+    o.arrays = arrays;
+    o.tick = neari(o.tick); o.tokens = neari(o.tokens); o.positions = neari(o.positions);
+    o.slots = neari(o.slots); o.segments = (grpo_segment *)near_(o.segments);
+    o.done = neari(o.done); o.eos = neari(o.eos); o.allowed_rows = neari(o.allowed_rows);
+    o.uniforms = nearf(o.uniforms); o.drawn = neari(o.drawn);
+    o.logprobs = nearf(o.logprobs); o.entropies = nearf(o.entropies);
+    cpu()->next(c, &o);
 }
-static void far_next(void *c, const grpo_turn *turn) {
-    grpo_turn t = *turn;
-    t.turn = neari(t.turn); t.tokens = neari(t.tokens); t.positions = neari(t.positions);
-    t.slots = neari(t.slots); t.segments = (grpo_segment *)near_(t.segments);
-    t.done = neari(t.done); t.eos = neari(t.eos); t.kept_rows = neari(t.kept_rows);
-    t.uniforms = nearf(t.uniforms); t.drawn = neari(t.drawn);
-    t.logprobs = nearf(t.logprobs); t.entropies = nearf(t.entropies);
-    cpu()->next(c, &t);
-}
-static void far_adamw(void *c, float *weights, const float *gradient, float *m, float *v, size_t n,
-                      float lr, float beta1, float beta2, float epsilon, float decay, float scale,
-                      int64_t step) {
-    cpu()->adamw(c, nearf(weights), nearf(gradient), nearf(m), nearf(v), n, lr, beta1, beta2,
-                 epsilon, decay, scale, step);
+static void far_adamw(void *c, const grpo_optimizer *given) {
+    grpo_optimizer o = *given;
+    o.weights = nearf(o.weights); o.m = nearf(o.m); o.v = nearf(o.v);
+    o.gradient = nearf(o.gradient);
+    cpu()->adamw(c, &o);
 }
 static double far_sum_of_squares(void *c, const float *x, size_t n) {
     return cpu()->sum_of_squares(c, nearf(x), n);
@@ -220,7 +242,6 @@ static grpo_backend far_backend(void) {
     b.kl = far_kl; b.kl_backward = far_kl_backward; b.to_floats = far_to_floats;
     b.from_floats = far_from_floats; b.adamw = far_adamw;
     b.sum_of_squares = far_sum_of_squares; b.mix = far_mix; b.next = far_next;
-    b.keep = far_keep;
     return b;
 }
 
@@ -299,7 +320,7 @@ int main(void) {
     grpo_metrics on_cpu, on_far;
     char said_cpu[64] = "", said_far[64] = "";
     int variant, more, failures;
-    far.turns_at_once = 4;          /* of the six that there are at most; the CPU does one       */
+    far.ticks_at_once = 4;          /* of the six that there are at most; the CPU does one       */
     for (variant = 0; variant < 4 && sizeof(void *) == 8; variant++) {
         more = variant / 2;         /* 1: nothing is kept while sampling, and there are two ends */
         memset(&on_cpu, 0, sizeof on_cpu);

@@ -168,20 +168,22 @@ typedef struct size2 { int n, width; } size2;
 
 static void run_embed(side s, operands *o, const void *more) {
     const size2 *z = (const size2 *)more;
-    s.b->embed(s.context, o->p[2], (float *)o->p[0], (int *)o->p[1], z->n, z->width);
-    s.b->embed_backward(s.context, (float *)o->p[4], o->p[3], (int *)o->p[1], z->n, z->width);
+    const grpo_embedding e = { o->p[1], z->n, z->width, o->p[0], o->p[2], o->p[3], o->p[4] };
+    s.b->embed(s.context, &e);
+    s.b->embed_backward(s.context, &e);
 }
 static void run_norm(side s, operands *o, const void *more) {
     const size2 *z = (const size2 *)more;
-    s.b->rmsnorm(s.context, o->p[3], (float *)o->p[4], o->p[0], (int *)o->p[2], (float *)o->p[1],
-                 z->n, z->width, 1e-5f);
-    s.b->rmsnorm_backward(s.context, o->p[6], (float *)o->p[7], o->p[5], o->p[0], (float *)o->p[4],
-                          (int *)o->p[2], (float *)o->p[1], z->n, z->width);
+    const grpo_norm norm = { o->p[0], o->p[2], o->p[1], 1e-5f, z->n, z->width, o->p[3], o->p[4],
+                             o->p[5], o->p[6], o->p[7] };
+    s.b->rmsnorm(s.context, &norm);
+    s.b->rmsnorm_backward(s.context, &norm);
 }
 static void run_swiglu(side s, operands *o, const void *more) {
     const size2 *z = (const size2 *)more;
-    s.b->swiglu(s.context, o->p[1], o->p[0], z->n, z->width);
-    s.b->swiglu_backward(s.context, o->p[3], o->p[2], o->p[0], z->n, z->width);
+    const grpo_swiglu swiglu = { o->p[0], z->n, z->width, o->p[1], o->p[2], o->p[3] };
+    s.b->swiglu(s.context, &swiglu);
+    s.b->swiglu_backward(s.context, &swiglu);
 }
 static void run_gather(side s, operands *o, const void *more) {
     const size2 *z = (const size2 *)more;
@@ -258,19 +260,30 @@ static void test_alone(int width) {
     for (r = 0; r < ROWS; r += 9) {
         int few = r % 2 ? 9 : 1;
         size_t n = (size_t)few * w;
-        b->rmsnorm(c, one, rstd, x, rows + r, gain, few, width, 1e-5f);
-        b->rmsnorm(c, y, rstd, x, rows, gain, ROWS, width, 1e-5f);
+        const grpo_norm some = { x, rows + r, gain, 1e-5f, few, width, one, rstd, NULL, NULL,
+                                 NULL };
+        const grpo_norm all_rows = { x, rows, gain, 1e-5f, ROWS, width, y, rstd, NULL, NULL, NULL };
+        const grpo_norm back = { y, NULL, gain, 1e-5f, 1, width, NULL, rstd, x, dx, NULL };
+        const grpo_norm back_of_more = { y, NULL, gain, 1e-5f, 1 + (int)r, width, NULL, rstd, x,
+                                         one, NULL };
+        const grpo_swiglu swiglu = { x, ROWS, width, y, NULL, NULL };
+        const grpo_swiglu part = { at_element(x, 2 * r * w), few, width, one, NULL, NULL };
+        const grpo_swiglu swiglu_back = { x, ROWS, width, NULL, x, y };
+        const grpo_swiglu part_back = { at_element(x, 2 * r * w), few, width, NULL,
+                                        at_element(x, r * w), one };
+        b->rmsnorm(c, &some);
+        b->rmsnorm(c, &all_rows);
         same_elements("norm", width, y, r * w, one, n);
         b->from_floats(c, dx, gain, w);
         b->from_floats(c, one, gain, w);
-        b->rmsnorm_backward(c, dx, NULL, x, y, rstd, NULL, gain, 1, width);
-        b->rmsnorm_backward(c, one, NULL, x, y, rstd, NULL, gain, 1 + (int)r, width);
+        b->rmsnorm_backward(c, &back);
+        b->rmsnorm_backward(c, &back_of_more);
         same_elements("norm, backward", width, one, 0, dx, w);
-        b->swiglu(c, y, x, ROWS, width);
-        b->swiglu(c, one, at_element(x, 2 * r * w), few, width);
+        b->swiglu(c, &swiglu);
+        b->swiglu(c, &part);
         same_elements("swiglu", width, y, r * w, one, n);
-        b->swiglu_backward(c, y, x, x, ROWS, width);
-        b->swiglu_backward(c, one, at_element(x, r * w), at_element(x, 2 * r * w), few, width);
+        b->swiglu_backward(c, &swiglu_back);
+        b->swiglu_backward(c, &part_back);
         same_elements("swiglu, backward", width, y, 2 * r * w, one, 2 * n);
     }
     b->release(c, x); b->release(c, y); b->release(c, one); b->release(c, dx);
@@ -286,25 +299,30 @@ static void test_rotate_alone(grpo_heads h) {
     size_t kv_row = (size_t)h.num_kv_heads * d, row = q_row + 2 * kv_row;
     float *host = random_floats(ROWS * row, 2);
     void *c = gpu.context, *qkv = elements_to(gpu, host, ROWS * row), *part[2][3];
-    float *turns = floats_to(gpu, host, 32 * d), *gain = floats_to(gpu, host, d);
+    float *angles = floats_to(gpu, host, 32 * d), *gain = floats_to(gpu, host, d);
     int *numbers_of[2] = { numbers(ROWS, 32), reversed(ROWS) }, i;
     int *positions = ints_to(gpu, numbers_of[0], ROWS), *slots = ints_to(gpu, numbers_of[1], ROWS);
+    grpo_attention o;
     grpo_rows rows;
+    memset(&o, 0, sizeof o);
     memset(&rows, 0, sizeof rows);
     rows.num_rows = ROWS; rows.positions = positions; rows.slots = slots;
     for (i = 0; i < 6; i++) part[i / 3][i % 3] = elements_to(gpu, host, ROWS * q_row);
-    gpu.b->rotate(c, part[0][0], part[0][1], part[0][2], qkv, turns, gain, gain, 1e-5f, &rows, &h);
+    o.rows = &rows; o.heads = h; o.qkv = qkv; o.angles = angles; o.q_gain = o.k_gain = gain;
+    o.eps = 1e-5f; o.q = part[0][0]; o.k = part[0][1]; o.v = part[0][2];
+    gpu.b->rotate(c, &o);
+    o.q = part[1][0]; o.k = part[1][1]; o.v = part[1][2];
     rows.num_rows = 1;
     for (r = 0; r < ROWS; r++, rows.positions++, rows.slots++) {
-        gpu.b->rotate(c, part[1][0], part[1][1], part[1][2], at_element(qkv, r * row), turns, gain,
-                      gain, 1e-5f, &rows, &h);
+        o.qkv = at_element(qkv, r * row);
+        gpu.b->rotate(c, &o);
         same_elements("rotate", h.head_dim, part[0][0], r * q_row, part[1][0], q_row);
     }
     for (i = 1; i < 3; i++)
         same_elements("rotate, keys and values", h.head_dim, part[0][i], 0, part[1][i],
                       ROWS * kv_row);
     for (i = 0; i < 6; i++) gpu.b->release(c, part[i / 3][i % 3]);
-    gpu.b->release(c, qkv); gpu.b->release(c, turns); gpu.b->release(c, gain);
+    gpu.b->release(c, qkv); gpu.b->release(c, angles); gpu.b->release(c, gain);
     gpu.b->release(c, positions); gpu.b->release(c, slots);
     free(host); free(numbers_of[0]); free(numbers_of[1]);
 }
@@ -327,14 +345,23 @@ static void add_gradients(const sums *s, int begin, int end) {
     w.rows = w.cols = w.y_stride = SUM_WIDTH;
     rows.num_rows = end - begin;
     rows.positions = rows.slots = s->tokens + SUM_ROWS + begin;
-    b->embed_backward(c, s->y, dy, s->tokens + begin, end - begin, SUM_WIDTH);
-    b->rmsnorm_backward(c, at_element(s->dv, 0), s->y + 7 * SUM_WIDTH, dy, x, s->rstd + begin, NULL,
-                        s->rstd, end - begin, SUM_WIDTH);
-    b->matmul_dw(c, dw, s->y + 8 * SUM_WIDTH, dy, x, &w, end - begin);
-    b->rotate_backward(c, at_element(s->qkv, SUM_ROWS * 8 * SUM_HEAD), gains, gains + SUM_HEAD,
-                       at_element(s->dq, (size_t)begin * 4 * SUM_HEAD), s->dk, s->dv,
-                       at_element(s->qkv, (size_t)begin * 8 * SUM_HEAD), s->rstd, s->rstd, s->rstd,
-                       1e-5f, &rows, &heads);
+    {
+        const grpo_embedding e = { s->tokens + begin, end - begin, SUM_WIDTH, NULL, NULL, dy,
+                                   s->y };
+        const grpo_norm norm = { x, NULL, s->rstd, 1e-5f, end - begin, SUM_WIDTH, NULL,
+                                 s->rstd + begin, dy, at_element(s->dv, 0), s->y + 7 * SUM_WIDTH };
+        const grpo_product product = { &w, end - begin, x, NULL, NULL, NULL, dy, NULL, dw,
+                                       s->y + 8 * SUM_WIDTH };
+        const grpo_attention attention = {
+            &rows, heads, at_element(s->qkv, (size_t)begin * 8 * SUM_HEAD), s->rstd, s->rstd,
+            s->rstd, 1e-5f, NULL, NULL, NULL, NULL, NULL, NULL,
+            at_element(s->dq, (size_t)begin * 4 * SUM_HEAD), s->dk, s->dv,
+            at_element(s->qkv, SUM_ROWS * 8 * SUM_HEAD), gains, gains + SUM_HEAD };
+        b->embed_backward(c, &e);
+        b->rmsnorm_backward(c, &norm);
+        b->matmul_dw(c, &product);
+        b->rotate_backward(c, &attention);
+    }
 }
 
 /* All of them, in one pass or in two, into y. */
@@ -401,28 +428,33 @@ static void run_columns(side s, operands *o, grpo_matrix *w, int n) {
     float back[3] = { 0, 0, 0 };
     size_t at = (size_t)w->rows * (size_t)w->cols / 2;
     char *columns = (char *)o->p[10] + 8 * s.b->element_size;
+    const grpo_product p = { w, n, o->p[0], columns, NULL, columns, columns, o->p[11], o->p[8],
+                             NULL };
     w->weights = NULL;
     w->y_stride += 16;
     s.b->write_operand(s.context, w, at, some, 3);
     s.b->read_operand(s.context, back, w, at, 3);
     CHECK(!memcmp(some, back, sizeof some), "%s: an operand's numbers", s.b->name);
-    s.b->matmul_dx(s.context, o->p[11], columns, w, n);
-    s.b->matmul_dw(s.context, (float *)o->p[8], NULL, columns, o->p[0], w, n);
-    s.b->matmul(s.context, columns, o->p[0], w, NULL, columns, n);
+    s.b->matmul_dx(s.context, &p);
+    s.b->matmul_dw(s.context, &p);
+    s.b->matmul(s.context, &p);
 }
 
 static void run_products(side s, operands *o, const void *more) {
     const size3 *z = (const size3 *)more;
     size_t size = s.b->operand_size(z->out, z->in);
     grpo_matrix w;
+    grpo_product p = { &w, z->n, o->p[0], o->p[4], o->p[2], o->p[3], o->p[6], o->p[7], o->p[8],
+                       o->p[9] };
     w.weights = (float *)o->p[1];
     w.operand = s.b->allocate(s.context, size + 16);
     w.rows = w.y_stride = z->out; w.cols = z->in;
     s.b->prepare(s.context, &w);
-    s.b->matmul(s.context, o->p[4], o->p[0], &w, (float *)o->p[2], o->p[3], z->n);
-    s.b->matmul(s.context, o->p[5], o->p[0], &w, NULL, NULL, z->n);
-    s.b->matmul_dx(s.context, o->p[7], o->p[6], &w, z->n);
-    s.b->matmul_dw(s.context, (float *)o->p[8], (float *)o->p[9], o->p[6], o->p[0], &w, z->n);
+    s.b->matmul(s.context, &p);
+    s.b->matmul_dx(s.context, &p);
+    s.b->matmul_dw(s.context, &p);
+    p.y = o->p[5]; p.bias = NULL; p.residual = NULL;
+    s.b->matmul(s.context, &p);
     run_columns(s, o, &w, z->n);
     s.b->release(s.context, w.operand);
 }
@@ -459,15 +491,17 @@ static void test_tiles(void) {
     void *dx = elements_to(gpu, x, x_size), *dy = elements_to(gpu, y, y_size);
     const int counts[] = { 1, 16, 17, 65, 150 };
     grpo_matrix m;
+    grpo_product p = { &m, most, dx, dy, NULL, NULL, NULL, NULL, NULL, NULL };
     size_t i;
     m.weights = staged; m.rows = m.y_stride = out; m.cols = in;
     m.operand = gpu.b->allocate(gpu.context, gpu.b->operand_size(out, in) + 16);
     gpu.b->prepare(gpu.context, &m);
-    gpu.b->matmul(gpu.context, dy, dx, &m, NULL, NULL, most);
+    gpu.b->matmul(gpu.context, &p);
     elements_from(gpu, y, dy, y_size);
     for (i = 0; i < sizeof counts / sizeof *counts; i++) {
         size_t part = (size_t)counts[i] * (size_t)out;
-        gpu.b->matmul(gpu.context, dy, dx, &m, NULL, NULL, counts[i]);
+        p.n = counts[i];
+        gpu.b->matmul(gpu.context, &p);
         elements_from(gpu, again, dy, part);
         CHECK(!memcmp(y, again, part * sizeof *y), "%s: %d rows of a product of %d", gpu.b->name,
               counts[i], most);
@@ -535,28 +569,29 @@ static void drop_rows(side s, grpo_rows *r) {
     s.b->release(s.context, (void *)(uintptr_t)r->segments);
 }
 
-/* 0 qkv, 1 turns, 2 q gain, 3 k gain, 4 dy -> 5 q, 6 y, 7 lse, 8 dqkv, 9 dq gain, 10 dk gain */
+/* 0 qkv, 1 angles, 2 q gain, 3 k gain, 4 dy -> 5 q, 6 y, 7 lse, 8 dqkv, 9 dq gain, 10 dk gain */
 static void run_attention(side s, operands *o, const void *more) {
     const attention_case *t = (const attention_case *)more;
     const grpo_heads *h = &t->heads;
     grpo_rows rows = rows_on(s, t->l);
     size_t KV = (size_t)t->l->slots * (size_t)(h->num_kv_heads * h->head_dim) * s.b->element_size;
     size_t Q = (size_t)t->l->n * (size_t)(h->num_heads * h->head_dim) * s.b->element_size;
-    const float *qg = t->gains ? (float *)o->p[2] : NULL, *kg = t->gains ? (float *)o->p[3] : NULL;
     void *kv[4], *dq = s.b->allocate(s.context, Q + 16);
     int i;
     for (i = 0; i < 4; i++) {
         kv[i] = s.b->allocate(s.context, KV + 16);
         s.b->zero(s.context, kv[i], KV);
     }
-    s.b->rotate(s.context, o->p[5], kv[0], kv[1], o->p[0], (float *)o->p[1], qg, kg, 1e-5f, &rows,
-                h);
-    s.b->attention(s.context, o->p[6], (float *)o->p[7], o->p[5], kv[0], kv[1], &rows, h);
-    s.b->attention_backward(s.context, dq, kv[2], kv[3], o->p[4], o->p[6], (float *)o->p[7],
-                            o->p[5], kv[0], kv[1], &rows, h);
-    s.b->rotate_backward(s.context, o->p[8], t->gains ? (float *)o->p[9] : NULL,
-                         t->gains ? (float *)o->p[10] : NULL, dq, kv[2], kv[3], o->p[0],
-                         (float *)o->p[1], qg, kg, 1e-5f, &rows, h);
+    {
+        grpo_attention a = { &rows, *h, o->p[0], o->p[1], NULL, NULL, 1e-5f, o->p[5], kv[0], kv[1],
+                             o->p[6], o->p[7], o->p[4], dq, kv[2], kv[3], o->p[8], NULL, NULL };
+        if (t->gains) { a.q_gain = o->p[2]; a.k_gain = o->p[3]; }
+        if (t->gains) { a.dq_gain = o->p[9]; a.dk_gain = o->p[10]; }
+        s.b->rotate(s.context, &a);
+        s.b->attention(s.context, &a);
+        s.b->attention_backward(s.context, &a);
+        s.b->rotate_backward(s.context, &a);
+    }
     for (i = 0; i < 4; i++) s.b->release(s.context, kv[i]);
     s.b->release(s.context, dq);
     drop_rows(s, &rows);
@@ -574,10 +609,10 @@ static void test_attention(void) {
             attention_case t = { l, all[i], gains };
             size_t d = (size_t)all[i].head_dim, n = (size_t)l->n;
             size_t q = n * (size_t)all[i].num_heads * d;
-            size_t qkv = q + 2 * n * (size_t)all[i].num_kv_heads * d, turns = POSITIONS * d;
+            size_t qkv = q + 2 * n * (size_t)all[i].num_kv_heads * d, angles = POSITIONS * d;
             char what[64];
             array p[11];
-            p[0] = elements(random_floats(qkv, 2), qkv); p[1] = floats(zeros(turns), turns);
+            p[0] = elements(random_floats(qkv, 2), qkv); p[1] = floats(zeros(angles), angles);
             for (position = 0; position < POSITIONS; position++)
                 for (j = 0; j < (int)d / 2; j++) {
                     double angle = position * pow(10000.0, -2.0 * j / (double)d);
@@ -614,8 +649,11 @@ static void test_decode(void) {
         void *dv = elements_to(gpu, v, kv), *dy = elements_to(gpu, y, n * row);
         float *lse = floats_to(gpu, y, n * (size_t)h->num_heads);
         grpo_rows rows = rows_on(gpu, l);
+        grpo_attention o;
         int s, r, step = tiny ? 11 : 3;
-        gpu.b->attention(gpu.context, dy, lse, dq, dk, dv, &rows, h);
+        memset(&o, 0, sizeof o);
+        o.rows = &rows; o.heads = *h; o.q = dq; o.k = dk; o.v = dv; o.y = dy; o.lse = lse;
+        gpu.b->attention(gpu.context, &o);
         elements_from(gpu, y, dy, n * row);
         floats_from(gpu, logs, lse, n * (size_t)h->num_heads);
         drop_rows(gpu, &rows);
@@ -630,8 +668,8 @@ static void test_decode(void) {
                 one->segments[0].start = r;
                 one->max_keys = at / step % 2 * POSITIONS;
                 rows = rows_on(gpu, one);
-                gpu.b->attention(gpu.context, dy, lse, (char *)dq + (size_t)at * row
-                                 * gpu.b->element_size, dk, dv, &rows, h);
+                o.q = at_element(dq, (size_t)at * row);
+                gpu.b->attention(gpu.context, &o);
                 elements_from(gpu, y1, dy, row);
                 CHECK(!memcmp(y1, y + (size_t)at * row, row * sizeof *y),
                       "%s: row %d of segment %d alone", gpu.b->name, r, s);
@@ -660,27 +698,30 @@ static void run_vocab(side s, operands *o, const void *more) {
     float *out = (float *)o->p[8];
     size_t targets = (size_t)z->targets, rows = (size_t)z->rows;
     int filters = grpo__filters(&z->sampling);
-    uint32_t *kept = filters ? (uint32_t *)o->p[10] : NULL;
-    grpo_matrix head;
-    grpo_targets t;
-    head.weights = (float *)o->p[12];
-    head.operand = s.b->allocate(s.context, s.b->operand_size(z->vocab, HEAD_WIDTH) + 16);
-    head.rows = head.y_stride = z->vocab; head.cols = HEAD_WIDTH;
-    s.b->prepare(s.context, &head);
-    memset(&t, 0, sizeof t);
-    t.num_rows = z->rows; t.offsets = (int *)o->p[2]; t.tokens = (int *)o->p[3];
-    t.kept_rows = (int *)o->p[11]; t.temperature = z->sampling.temperature;
-    s.b->sample(s.context, (int *)o->p[9], out, out + targets, kept, o->p[13], o->p[0], &head,
-                (float *)o->p[6], &z->sampling, &t);
-    t.kept = kept;
-    t.tokens = (int *)o->p[9];      /* those just drawn, so that they are in the sets            */
+    grpo_matrix w;
+    grpo_head h;
+    w.weights = (float *)o->p[12];
+    w.operand = s.b->allocate(s.context, s.b->operand_size(z->vocab, HEAD_WIDTH) + 16);
+    w.rows = w.y_stride = z->vocab; w.cols = HEAD_WIDTH;
+    s.b->prepare(s.context, &w);
+    memset(&h, 0, sizeof h);
+    h.w = &w; h.hidden = o->p[0]; h.logits = o->p[13]; h.ref_logits = o->p[1];
+    h.targets.num_rows = z->rows; h.targets.offsets = o->p[2]; h.targets.tokens = o->p[3];
+    h.targets.allowed = filters ? o->p[10] : NULL; h.targets.allowed_rows = o->p[11];
+    h.targets.temperature = z->sampling.temperature;
+    h.logprobs = out; h.entropies = out + targets; h.drawn = o->p[9]; h.uniforms = o->p[6];
+    h.sampling = &z->sampling;
+    s.b->sample(s.context, &h);
+    h.targets.tokens = o->p[9];     /* those just drawn, so that they are in the sets            */
     out += targets + rows;
-    s.b->logprobs(s.context, out, out + targets, o->p[13], 1, o->p[0], &head, &t);
-    s.b->kl(s.context, (float *)o->p[14], o->p[13], o->p[1], z->vocab, &t);
-    s.b->kl_backward(s.context, o->p[1], o->p[13], (float *)o->p[7], z->vocab, &t);
-    s.b->logprobs_backward(s.context, o->p[13], (float *)o->p[4], (float *)o->p[5], o->p[1],
-                           z->vocab, &t);
-    s.b->release(s.context, head.operand);
+    h.logprobs = out; h.entropies = out + targets; h.keep_logits = 1;
+    h.kl = o->p[14]; h.dkl = o->p[7];
+    h.dlogprobs = o->p[4]; h.dentropies = o->p[5]; h.more = o->p[1];
+    s.b->logprobs(s.context, &h);
+    s.b->kl(s.context, &h);
+    s.b->kl_backward(s.context, &h);
+    s.b->logprobs_backward(s.context, &h);
+    s.b->release(s.context, w.operand);
 }
 
 /* Hidden states of powers of 2 and a head with one number a row: logits that bf16 holds exactly,
@@ -735,7 +776,7 @@ static void test_vocab_case(const char *what, vocab_case z) {
               gpu.b->name, what);
         cpu.b->download(cpu.context, tokens, a.p[10], words * 4);
         gpu.b->download(gpu.context, uniform_bits, b.p[10], words * 4);
-        CHECK(!memcmp(tokens, uniform_bits, words * 4), "%s, %s: other tokens were kept",
+        CHECK(!memcmp(tokens, uniform_bits, words * 4), "%s, %s: other tokens are allowed",
               gpu.b->name, what);
         compare(what, p, "8", &a, &b, 1e-5);
         compare(what, p, "1de", &a, &b, rounded);
@@ -773,9 +814,10 @@ static void test_vocab(void) {
 /* ---- the optimizer */
 static void run_flat(side s, operands *o, const void *more) {
     const int n = *(const int *)more;
+    const grpo_optimizer adamw = { o->p[0], o->p[2], o->p[3], o->p[1], (size_t)n, 1e-2f, 0.9f,
+                                   0.99f, 1e-8f, 0.1f, 0.5f, 3 };
     float sum;
-    s.b->adamw(s.context, (float *)o->p[0], (float *)o->p[1], (float *)o->p[2], (float *)o->p[3],
-               (size_t)n, 1e-2f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, 3);
+    s.b->adamw(s.context, &adamw);
     s.b->mix(s.context, (float *)o->p[4], (float *)o->p[1], 0.3f, 0.7f, (size_t)n);
     s.b->mix(s.context, (float *)o->p[5], (float *)o->p[1], 0.0f, 1.0f, (size_t)n);
     sum = (float)s.b->sum_of_squares(s.context, (float *)o->p[1], (size_t)n);

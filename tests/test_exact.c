@@ -550,6 +550,7 @@ static void test_matmul(int widest) {
         float *r = (float *)malloc(sizeof(float) * (size_t)(m * n));
         float *dw = (float *)calloc((size_t)(n * k), sizeof(float));
         float *dx = (float *)malloc(sizeof(float) * (size_t)(m * k));
+        grpo_product product;
         grpo_matrix w;
         w.rows = w.y_stride = n; w.cols = k;
         w.weights = (float *)malloc(sizeof(float) * (size_t)(n * k));
@@ -558,9 +559,12 @@ static void test_matmul(int widest) {
         for (i = 0; i < n * k; i++) dw[i] = w.weights[i] = grpo__normal(2, (uint64_t)i);
         for (i = 0; i < m * n; i++) r[i] = grpo__normal(3, (uint64_t)i);
         grpo_cpu()->prepare(cpu, &w);
-        grpo_cpu()->matmul(cpu, y, x, &w, NULL, r, m);
-        grpo_cpu()->matmul_dx(cpu, dx, r, &w, m);
-        grpo_cpu()->matmul_dw(cpu, dw, NULL, r, x, &w, m);
+        product.w = &w; product.n = m; product.x = x; product.y = y; product.bias = NULL;
+        product.residual = product.dy = r;
+        product.dx = dx; product.dw = dw; product.dbias = NULL;
+        grpo_cpu()->matmul(cpu, &product);
+        grpo_cpu()->matmul_dx(cpu, &product);
+        grpo_cpu()->matmul_dw(cpu, &product);
         for (i = 0; i < m; i++)
             for (j = 0; j < n; j++) {
                 float sum = sum_of_blocks(fused, k, x + i * k, 1, w.weights + j * k, 1,

@@ -333,9 +333,10 @@ static void test_flat_operations(void) {
     }
     for (i = 0; i < N; i++) a[i] = b[i] = x[i];               /* weights, then moments of 0      */
     for (step = 1; step <= 3 && cpu; step++) {
+        const grpo_optimizer o = { a, a + N, a + 2 * N, g, N, 1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f,
+                                   0.5f, step };
         for (i = 0; i < N; i++) g[i] = x[i + (size_t)step];
-        grpo_cpu()->adamw(cpu, a, g, a + N, a + 2 * N, N, 1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f,
-                          step);
+        grpo_cpu()->adamw(cpu, &o);
         grpo_adamw(b, g, b + N, b + 2 * N, N, 1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, step);
     }
     CHECK(!memcmp(a, b, 3 * N * sizeof *a), "AdamW in blocks");
@@ -1006,8 +1007,9 @@ static void test_long_sums(void) {
     for (i = 0; i < OUTPUTS; i++) residual[i] = 300 + (float)i;
     CHECK(cpu != NULL, "%s", error);
     if (cpu) {
+        const grpo_product o = { &w, 1, x, y, NULL, residual, NULL, NULL, NULL, NULL };
         grpo_cpu()->prepare(cpu, &w);
-        grpo_cpu()->matmul(cpu, y, x, &w, NULL, residual, 1);
+        grpo_cpu()->matmul(cpu, &o);
         for (i = 0; i < OUTPUTS; i++) {
             for (exact = (double)residual[i], j = 0; j < INPUTS; j++)
                 exact += (double)x[j] * (double)w.weights[i * INPUTS + j];

@@ -143,14 +143,15 @@ static void *open_cpu(int num_threads) {
 }
 
 static double product_seconds(void *cpu, int layout, float *x, float *y, grpo_matrix *w, int m) {
+    const grpo_product o = { w, m, x, y, NULL, NULL, y, x, w->weights, NULL };
     double best = 1e9, flops = 2.0 * m * w->rows * w->cols;
     int i, j, repeat = (int)(2e9 / flops) + 1;
     for (i = 0; i < 4; i++) {
         double t = grpo__seconds();
         for (j = 0; j < repeat; j++) {
-            if (layout == 0) grpo_cpu()->matmul(cpu, y, x, w, NULL, NULL, m);
-            if (layout == 1) grpo_cpu()->matmul_dx(cpu, x, y, w, m);
-            if (layout == 2) grpo_cpu()->matmul_dw(cpu, w->weights, NULL, y, x, w, m);
+            if (layout == 0) grpo_cpu()->matmul(cpu, &o);
+            if (layout == 1) grpo_cpu()->matmul_dx(cpu, &o);
+            if (layout == 2) grpo_cpu()->matmul_dw(cpu, &o);
         }
         t = (grpo__seconds() - t) / repeat;
         if (t < best) best = t;
@@ -207,6 +208,7 @@ static void memory(void) {
            "(share of the read loop; adamw reads four arrays and writes three)\n");
     for (all = 0; v && all < (most > 1 ? 2 : 1); all++) {
         void *cpu = open_cpu(all ? most : 1);
+        grpo_optimizer o = { w, m, v, g, (size_t)n, 1e-3f, 0.9f, 0.999f, 1e-8f, 0, 1, 1 };
         double norm = 1e9, adamw = 1e9, t;
         for (i = 0; i < 4; i++) {
             t = grpo__seconds();
@@ -214,7 +216,8 @@ static void memory(void) {
             t = grpo__seconds() - t;
             if (t < norm) norm = t;
             t = grpo__seconds();
-            grpo_cpu()->adamw(cpu, w, g, m, v, (size_t)n, 1e-3f, 0.9f, 0.999f, 1e-8f, 0, 1, 1 + i);
+            o.step = 1 + i;
+            grpo_cpu()->adamw(cpu, &o);
             t = grpo__seconds() - t;
             if (t < adamw) adamw = t;
         }

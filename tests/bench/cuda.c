@@ -168,9 +168,10 @@ static double cublas_seconds(product_job *p) { (void)p; return 1; }
 /* ---- products: y [m, n] = x [m, k] W [n, k]', and the two of its backward pass */
 static void run_product(void *job) {
     product_job *p = (product_job *)job;
-    if (p->kind == 0) backend->matmul(context, p->y, p->x, &p->w, NULL, NULL, p->m);
-    if (p->kind == 1) backend->matmul_dx(context, p->x, p->y, &p->w, p->m);
-    if (p->kind == 2) backend->matmul_dw(context, p->dw, NULL, p->y, p->x, &p->w, p->m);
+    const grpo_product o = { &p->w, p->m, p->x, p->y, NULL, NULL, p->y, p->x, p->dw, NULL };
+    if (p->kind == 0) backend->matmul(context, &o);
+    if (p->kind == 1) backend->matmul_dx(context, &o);
+    if (p->kind == 2) backend->matmul_dw(context, &o);
 }
 
 /* Seconds of it by grpo_cuda_hopper(), whose context this is. */
@@ -251,21 +252,9 @@ static void product(void) {
 }
 
 /* ---- attention: `num` prompts of `length`, causal */
-typedef struct attention_job {
-    grpo_rows rows;
-    grpo_heads heads;
-    void *q, *k, *v, *y, *dq, *dk, *dv, *dy;
-    float *lse;
-} attention_job;
-
-static void run_attention(void *job) {
-    attention_job *a = (attention_job *)job;
-    backend->attention(context, a->y, a->lse, a->q, a->k, a->v, &a->rows, &a->heads);
-}
+static void run_attention(void *job) { backend->attention(context, (const grpo_attention *)job); }
 static void run_attention_backward(void *job) {
-    attention_job *a = (attention_job *)job;
-    backend->attention_backward(context, a->dq, a->dk, a->dv, a->dy, a->y, a->lse, a->q, a->k,
-                                a->v, &a->rows, &a->heads);
+    backend->attention_backward(context, (const grpo_attention *)job);
 }
 
 /* num prompts, one after another, each row's K and V in the slot of its number. */
@@ -294,16 +283,19 @@ static grpo_rows causal_rows(int num, int length) {
 }
 
 static void attention_of(int num, int length, int heads, int kv_heads, int d) {
-    attention_job a;
+    grpo_attention a;
+    void *dy;
     size_t q, kv;
     double flops = 4.0 * num * heads * d * (0.5 * length * (length + 1.0)), forward, backward;
-    a.rows = causal_rows(num, length);
+    grpo_rows rows = causal_rows(num, length);
+    memset(&a, 0, sizeof a);
+    a.rows = &rows;
     a.heads.num_heads = heads; a.heads.num_kv_heads = kv_heads; a.heads.head_dim = d;
-    q = grpo__size(a.rows.num_rows, heads * d);
-    kv = grpo__size(a.rows.num_slots, kv_heads * d);
-    a.q = elements(q); a.k = elements(kv); a.v = elements(kv); a.dy = elements(q);
+    q = grpo__size(rows.num_rows, heads * d);
+    kv = grpo__size(rows.num_slots, kv_heads * d);
+    a.q = elements(q); a.k = elements(kv); a.v = elements(kv); dy = elements(q); a.dy = dy;
     a.y = elements(q); a.dq = elements(q); a.dk = elements(kv); a.dv = elements(kv);
-    a.lse = (float *)room(grpo__size(a.rows.num_rows, heads) * sizeof(float));
+    a.lse = (float *)room(grpo__size(rows.num_rows, heads) * sizeof(float));
     forward = seconds_of(run_attention, &a);
     backward = seconds_of(run_attention_backward, &a);
     stop_on_error("attention");
@@ -312,10 +304,10 @@ static void attention_of(int num, int length, int heads, int kv_heads, int d) {
     backend->release(context, a.q); backend->release(context, a.k); backend->release(context, a.v);
     backend->release(context, a.y); backend->release(context, a.dq);
     backend->release(context, a.dk); backend->release(context, a.dv);
-    backend->release(context, a.dy); backend->release(context, a.lse);
-    backend->release(context, (void *)(uintptr_t)a.rows.slots);
-    backend->release(context, (void *)(uintptr_t)a.rows.groups);
-    backend->release(context, (void *)(uintptr_t)a.rows.segments);
+    backend->release(context, dy); backend->release(context, a.lse);
+    backend->release(context, (void *)(uintptr_t)rows.slots);
+    backend->release(context, (void *)(uintptr_t)rows.groups);
+    backend->release(context, (void *)(uintptr_t)rows.segments);
 }
 
 static void attention(void) {
@@ -343,36 +335,46 @@ static void run_copy(void *job) {
     row_job *r = (row_job *)job;
     backend->gather(context, r->b, r->a, r->rows, r->n, grpo__size(r->width, 2));
 }
+static grpo_norm norm_of(const row_job *r) {
+    const grpo_norm o = { r->a, NULL, r->f[1], 1e-6f, r->n, r->width, r->b, r->f[0], r->b, r->c,
+                          r->f[2] };
+    return o;
+}
 static void run_norm(void *job) {
-    row_job *r = (row_job *)job;
-    backend->rmsnorm(context, r->b, r->f[0], r->a, NULL, r->f[1], r->n, r->width, 1e-6f);
+    const grpo_norm o = norm_of((const row_job *)job);
+    backend->rmsnorm(context, &o);
 }
 static void run_norm_backward(void *job) {
-    row_job *r = (row_job *)job;
-    backend->rmsnorm_backward(context, r->c, r->f[2], r->b, r->a, r->f[0], NULL, r->f[1], r->n,
-                              r->width);
+    const grpo_norm o = norm_of((const row_job *)job);
+    backend->rmsnorm_backward(context, &o);
 }
 static void run_swiglu(void *job) {
     row_job *r = (row_job *)job;
-    backend->swiglu(context, r->b, r->a, r->n / 2, r->width);
+    const grpo_swiglu o = { r->a, r->n / 2, r->width, r->b, NULL, NULL };
+    backend->swiglu(context, &o);
 }
 static void run_swiglu_backward(void *job) {
     row_job *r = (row_job *)job;
-    backend->swiglu_backward(context, r->c, r->b, r->a, r->n / 2, r->width);
+    const grpo_swiglu o = { r->a, r->n / 2, r->width, NULL, r->b, r->c };
+    backend->swiglu_backward(context, &o);
 }
 static void run_rotate(void *job) {
     row_job *r = (row_job *)job;
-    const grpo_heads heads = { 12, 2, r->width / 16 };
     grpo_rows rows;
+    grpo_attention o;
     memset(&rows, 0, sizeof rows);
+    memset(&o, 0, sizeof o);
     rows.num_rows = r->n;
     rows.positions = rows.slots = r->rows;
-    backend->rotate(context, r->b, r->c, (char *)r->c + grpo__size(r->n, r->width), r->a, r->f[1],
-                    NULL, NULL, 1e-6f, &rows, &heads);
+    o.rows = &rows; o.qkv = r->a; o.angles = r->f[1]; o.eps = 1e-6f;
+    o.heads.num_heads = 12; o.heads.num_kv_heads = 2; o.heads.head_dim = r->width / 16;
+    o.q = r->b; o.k = r->c; o.v = (char *)r->c + grpo__size(r->n, r->width);
+    backend->rotate(context, &o);
 }
 static void run_embed_backward(void *job) {
     row_job *r = (row_job *)job;
-    backend->embed_backward(context, r->f[0], r->a, r->tokens, r->n, r->width);
+    const grpo_embedding o = { r->tokens, r->n, r->width, NULL, NULL, r->a, r->f[0] };
+    backend->embed_backward(context, &o);
 }
 static void run_from_floats(void *job) {
     row_job *r = (row_job *)job;
@@ -380,8 +382,10 @@ static void run_from_floats(void *job) {
 }
 static void run_adamw(void *job) {
     row_job *r = (row_job *)job;
-    backend->adamw(context, r->f[0], r->f[1], r->f[2], r->f[3], grpo__size(r->n, r->width) / 4,
-                   1e-3f, 0.9f, 0.999f, 1e-8f, 0, 1, 3);
+    const grpo_optimizer o = { r->f[0], r->f[2], r->f[3], r->f[1],
+                               grpo__size(r->n, r->width) / 4, 1e-3f, 0.9f, 0.999f, 1e-8f, 0, 1,
+                               3 };
+    backend->adamw(context, &o);
 }
 static void run_squares(void *job) {
     row_job *r = (row_job *)job;
