@@ -17,7 +17,7 @@
  *        >>tools >>text >>model >>sampling >>rollout >>passes
  *        >>reward >>advantage >>score >>loss >>optimize >>step
  *   IV   THE MACHINE ROOM
- *        >>more >>ticks >>words >>life >>softmax >>threads >>matmul >>layers >>files
+ *        >>more >>metrics >>ticks >>words >>life >>softmax >>threads >>matmul >>layers >>files
  *        >>selftest
  *   V    LICENCE
  *
@@ -1253,6 +1253,7 @@ extern "C" {
 
 /* What the algorithm asks of part IV. */
 struct grpo__softmax;
+struct grpo__sums;
 struct grpo__draw;
 struct grpo__pass;
 enum { GRPO__PATH = 1024 };          /* bytes of a file's name                                    */
@@ -1261,6 +1262,9 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
 static int grpo__check(grpo_config *c);
 static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
 static int grpo__draw_ticks(grpo *g, const struct grpo__draw *d, struct grpo__pass *p, int ticks);
+static void grpo__measure_batch(const grpo *g, grpo_metrics *m);
+static void grpo__add_update(grpo_metrics *m, const struct grpo__sums *s);
+static void grpo__average_updates(grpo_metrics *m);
 static void grpo__find_sums(struct grpo__softmax *s);
 static void grpo__softmax_backward(float *logits, const struct grpo__softmax *s, float total,
                                    float dentropy, float entropy);
@@ -3969,21 +3973,6 @@ static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
     return 1;
 }
 
-/* What sampling found for the tokens of prompts [first, end): what a forward pass would find
- * now, if the weights have not moved. */
-static void grpo__recall_logprobs(grpo *g, int first, int end) {
-    const struct grpo__machinery *w = g->machinery;
-    const grpo_batch *b = &g->batch;
-    int i, L = g->config.max_completion_length;
-    for (i = first * b->group_size; i < end * b->group_size; i++) {
-        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i];
-        size_t size = (size_t)(b->offsets[i + 1] - b->offsets[i]) * sizeof(float);
-        memcpy(w->new_logprobs + to, w->drawn_logprobs + from, size);
-        memcpy(w->new_entropies + to, w->drawn_entropies + from, size);
-        if (w->new_kl) memcpy(w->new_kl + to, b->kl + to, size);
-    }
-}
-
 /* What the loss looks at: the batch as it was sampled, and its tokens as they are now. */
 grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs) {
     const grpo_batch *b;
@@ -4029,10 +4018,14 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
     grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
     grpo_sequences s = grpo__now(g);
     grpo__pass pass;
+    size_t size;
     way.skip = w->idle;
     pass = grpo__groups_pass(g, p, end, next, &way);
     to = b->offsets[*next * G];
-    grpo__recall_logprobs(g, p, *next);
+    size = (size_t)(to - from) * sizeof(float);
+    memcpy(w->new_logprobs + from, b->logprobs + from, size); /* as sampled: if the weights are  */
+    memcpy(w->new_entropies + from, b->entropies + from, size);               /* the same, so    */
+    if (w->new_kl) memcpy(w->new_kl + from, b->kl + from, size);              /* are these       */
     if (!way.recall || exact) { now.logprobs = w->new_logprobs; now.entropies = w->new_entropies; }
     if (exact) now.kl = w->new_kl;
     if (pass.num_targets && now.logprobs)
@@ -4068,134 +4061,6 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
                           "weights are as before (is an advantage or reference log-prob NaN?)");
     if (code) grpo__clear_gradient(g);
     return code;
-}
-
-/* ---- metrics
- * One row each, in the order of the JSON: TRL's name (kl/k1 to entropy_coef, ratio/mean and what
- * follows it are ours), how it comes about, where it is, and where an update's share is. */
-enum { GRPO__ONCE, GRPO__WHOLE,     /* measured once, a double or an int                         */
-       GRPO__MEAN, GRPO__LEAST, GRPO__MOST };                 /* over the updates                */
-typedef struct grpo__metric { const char *name; int how; size_t at, share; } grpo__metric;
-#define GRPO__BATCH(name, how, field) { name, GRPO__##how, offsetof(grpo_metrics, field), 0 }
-#define GRPO__UPDATES(name, how, field, share) \
-    { name, GRPO__##how, offsetof(grpo_metrics, field), offsetof(grpo__sums, share) }
-static const grpo__metric grpo__metrics[] = {
-    GRPO__UPDATES("loss", MEAN, loss, loss.loss),
-    GRPO__UPDATES("policy_loss", MEAN, policy_loss, loss.policy_loss),
-    GRPO__UPDATES("grad_norm", MEAN, grad_norm, norm),
-    GRPO__BATCH("learning_rate", ONCE, learning_rate),
-    GRPO__BATCH("step_time", ONCE, step_time),
-    GRPO__BATCH("reward", ONCE, reward),
-    GRPO__BATCH("reward_std", ONCE, reward_std),
-    GRPO__BATCH("frac_reward_zero_std", ONCE, frac_reward_zero_std),
-    GRPO__UPDATES("entropy", MEAN, entropy, loss.entropy),
-    GRPO__UPDATES("kl", MEAN, kl, loss.kl),
-    GRPO__UPDATES("clip_ratio/low_mean", MEAN, clip_ratio_low_mean, loss.clip_low_mean),
-    GRPO__UPDATES("clip_ratio/high_mean", MEAN, clip_ratio_high_mean, loss.clip_high_mean),
-    GRPO__UPDATES("clip_ratio/region_mean", MEAN, clip_ratio_region_mean, loss.clip_region_mean),
-    GRPO__UPDATES("clip_ratio/low_min", MEAN, clip_ratio_low_min, loss.clip_low_min),
-    GRPO__UPDATES("clip_ratio/high_max", MEAN, clip_ratio_high_max, loss.clip_high_max),
-    GRPO__BATCH("completions/mean_length", ONCE, completions_mean_length),
-    GRPO__BATCH("completions/min_length", ONCE, completions_min_length),
-    GRPO__BATCH("completions/max_length", ONCE, completions_max_length),
-    GRPO__BATCH("completions/mean_terminated_length", ONCE, completions_mean_terminated_length),
-    GRPO__BATCH("completions/min_terminated_length", ONCE, completions_min_terminated_length),
-    GRPO__BATCH("completions/max_terminated_length", ONCE, completions_max_terminated_length),
-    GRPO__BATCH("completions/clipped_ratio", ONCE, completions_clipped_ratio),
-    GRPO__UPDATES("kl/k1", MEAN, kl_estimates[GRPO_KL_K1], loss.kl_estimates[GRPO_KL_K1]),
-    GRPO__UPDATES("kl/k2", MEAN, kl_estimates[GRPO_KL_K2], loss.kl_estimates[GRPO_KL_K2]),
-    GRPO__UPDATES("kl/k3", MEAN, kl_estimates[GRPO_KL_K3], loss.kl_estimates[GRPO_KL_K3]),
-    GRPO__UPDATES("kl/abs", MEAN, kl_estimates[GRPO_KL_ABS], loss.kl_estimates[GRPO_KL_ABS]),
-    GRPO__BATCH("beta", ONCE, beta),
-    GRPO__BATCH("entropy_coef", ONCE, entropy_coef),
-    GRPO__UPDATES("sampling/sampling_logp_difference/mean", MEAN, sampling_difference_mean,
-                  loss.sampling_difference_mean),
-    GRPO__UPDATES("sampling/sampling_logp_difference/max", MOST, sampling_difference_max,
-                  loss.sampling_difference_max),
-    GRPO__UPDATES("sampling/importance_sampling_ratio/min", LEAST, importance_min,
-                  loss.importance_min),
-    GRPO__UPDATES("sampling/importance_sampling_ratio/mean", MEAN, importance_mean,
-                  loss.importance_mean),
-    GRPO__UPDATES("sampling/importance_sampling_ratio/max", MOST, importance_max,
-                  loss.importance_max),
-    GRPO__UPDATES("ratio/mean", MEAN, ratio_mean, loss.ratio_mean),
-    GRPO__UPDATES("ratio/max", MOST, ratio_max, loss.ratio_max),
-    GRPO__BATCH("num_left_out", WHOLE, num_left_out),
-    GRPO__BATCH("num_resampled", WHOLE, num_resampled),
-    GRPO__BATCH("num_idle", WHOLE, num_idle),
-    GRPO__BATCH("num_updates", WHOLE, num_updates),
-    GRPO__BATCH("skipped", WHOLE, skipped)
-};
-#undef GRPO__BATCH
-#undef GRPO__UPDATES
-enum { GRPO__METRICS = (int)(sizeof grpo__metrics / sizeof *grpo__metrics) };
-
-/* An update's share in the step's metrics; means are sums until grpo__average_updates(). */
-static void grpo__add_update(grpo_metrics *m, const grpo__sums *s) {
-    const grpo__metric *k = grpo__metrics;
-    for (; k < grpo__metrics + GRPO__METRICS; k++) {
-        double *all, one;
-        if (k->how < GRPO__MEAN) continue;
-        all = (double *)(void *)((char *)m + k->at);
-        one = *(const double *)(const void *)((const char *)s + k->share);
-        if (k->how == GRPO__MEAN) *all += one;
-        else if (k->how == GRPO__MOST ? one > *all : !m->num_updates || one < *all) *all = one;
-    }
-    m->num_updates++;
-}
-
-/* Sums over updates -> means. */
-static void grpo__average_updates(grpo_metrics *m) {
-    const grpo__metric *k = grpo__metrics;
-    for (; k < grpo__metrics + GRPO__METRICS; k++)
-        if (k->how == GRPO__MEAN)
-            *(double *)(void *)((char *)m + k->at) /= grpo__max(m->num_updates, 1);
-}
-
-static void grpo__measure_lengths(const grpo *g, grpo_metrics *m) {
-    const grpo_batch *b = &g->batch;
-    int i, ended = 0;
-    for (i = 0; i < b->num_sequences; i++) {
-        double n = b->offsets[i + 1] - b->offsets[i];
-        m->completions_mean_length += n / b->num_sequences;
-        if (i == 0 || n < m->completions_min_length) m->completions_min_length = n;
-        if (n > m->completions_max_length) m->completions_max_length = n;
-        m->completions_clipped_ratio += (double)b->truncated[i] / b->num_sequences;
-        if (b->truncated[i]) continue;
-        if (!ended++ || n < m->completions_min_terminated_length)
-            m->completions_min_terminated_length = n;
-        if (n > m->completions_max_terminated_length) m->completions_max_terminated_length = n;
-        m->completions_mean_terminated_length += n;
-    }
-    if (ended) m->completions_mean_terminated_length /= ended;
-}
-
-/* What can be said of the batch before learning from it. */
-static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
-    const grpo_batch *b = &g->batch;
-    grpo__statistics rewards;
-    int r, p;
-    m->step = (int)g->state.step;
-    m->num_tokens = g->state.num_tokens;
-    m->beta = (double)g->config.objective.beta;
-    m->entropy_coef = (double)g->config.objective.entropy_coef;
-    rewards = grpo__describe(b->rewards, NULL, b->num_sequences, 1);
-    m->reward = rewards.mean;
-    m->reward_std = rewards.std;
-    m->num_left_out = b->num_sequences - rewards.count;
-    m->num_rewards = g->config.num_rewards;
-    for (r = 0; r < m->num_rewards; r++) {
-        memcpy(m->reward_names[r], g->config.rewards[r].name, GRPO_NAME_LENGTH);
-        rewards = grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences), NULL,
-                                 b->num_sequences, 1);
-        m->reward_means[r] = rewards.mean;
-        m->reward_stds[r] = rewards.std;
-    }
-    for (p = 0; p < b->num_prompts; p++) {
-        m->frac_reward_zero_std += (double)g->machinery->equal[p] / b->num_prompts;
-        m->num_resampled += b->resampled[p];
-    }
-    grpo__measure_lengths(g, m);
 }
 
 static int grpo__adapts(const grpo_objective *o) {
@@ -4878,6 +4743,134 @@ float grpo_reward_repetition(const grpo_sample *s, void *user) {
         repeated += j < i;
     }
     return (float)(-(double)repeated / total + 0.0);          /* + 0.0: not -0                    */
+}
+
+/* -------------------------------------------------------------------------------- >>metrics --
+ * One row each, in the order of the JSON: TRL's name (kl/k1 to entropy_coef, ratio/mean and what
+ * follows it are ours), how it comes about, where it is, and where an update's share is. */
+enum { GRPO__ONCE, GRPO__WHOLE,     /* measured once, a double or an int                         */
+       GRPO__MEAN, GRPO__LEAST, GRPO__MOST };                 /* over the updates                */
+typedef struct grpo__metric { const char *name; int how; size_t at, share; } grpo__metric;
+#define GRPO__BATCH(name, how, field) { name, GRPO__##how, offsetof(grpo_metrics, field), 0 }
+#define GRPO__UPDATES(name, how, field, share) \
+    { name, GRPO__##how, offsetof(grpo_metrics, field), offsetof(grpo__sums, share) }
+static const grpo__metric grpo__metrics[] = {
+    GRPO__UPDATES("loss", MEAN, loss, loss.loss),
+    GRPO__UPDATES("policy_loss", MEAN, policy_loss, loss.policy_loss),
+    GRPO__UPDATES("grad_norm", MEAN, grad_norm, norm),
+    GRPO__BATCH("learning_rate", ONCE, learning_rate),
+    GRPO__BATCH("step_time", ONCE, step_time),
+    GRPO__BATCH("reward", ONCE, reward),
+    GRPO__BATCH("reward_std", ONCE, reward_std),
+    GRPO__BATCH("frac_reward_zero_std", ONCE, frac_reward_zero_std),
+    GRPO__UPDATES("entropy", MEAN, entropy, loss.entropy),
+    GRPO__UPDATES("kl", MEAN, kl, loss.kl),
+    GRPO__UPDATES("clip_ratio/low_mean", MEAN, clip_ratio_low_mean, loss.clip_low_mean),
+    GRPO__UPDATES("clip_ratio/high_mean", MEAN, clip_ratio_high_mean, loss.clip_high_mean),
+    GRPO__UPDATES("clip_ratio/region_mean", MEAN, clip_ratio_region_mean, loss.clip_region_mean),
+    GRPO__UPDATES("clip_ratio/low_min", MEAN, clip_ratio_low_min, loss.clip_low_min),
+    GRPO__UPDATES("clip_ratio/high_max", MEAN, clip_ratio_high_max, loss.clip_high_max),
+    GRPO__BATCH("completions/mean_length", ONCE, completions_mean_length),
+    GRPO__BATCH("completions/min_length", ONCE, completions_min_length),
+    GRPO__BATCH("completions/max_length", ONCE, completions_max_length),
+    GRPO__BATCH("completions/mean_terminated_length", ONCE, completions_mean_terminated_length),
+    GRPO__BATCH("completions/min_terminated_length", ONCE, completions_min_terminated_length),
+    GRPO__BATCH("completions/max_terminated_length", ONCE, completions_max_terminated_length),
+    GRPO__BATCH("completions/clipped_ratio", ONCE, completions_clipped_ratio),
+    GRPO__UPDATES("kl/k1", MEAN, kl_estimates[GRPO_KL_K1], loss.kl_estimates[GRPO_KL_K1]),
+    GRPO__UPDATES("kl/k2", MEAN, kl_estimates[GRPO_KL_K2], loss.kl_estimates[GRPO_KL_K2]),
+    GRPO__UPDATES("kl/k3", MEAN, kl_estimates[GRPO_KL_K3], loss.kl_estimates[GRPO_KL_K3]),
+    GRPO__UPDATES("kl/abs", MEAN, kl_estimates[GRPO_KL_ABS], loss.kl_estimates[GRPO_KL_ABS]),
+    GRPO__BATCH("beta", ONCE, beta),
+    GRPO__BATCH("entropy_coef", ONCE, entropy_coef),
+    GRPO__UPDATES("sampling/sampling_logp_difference/mean", MEAN, sampling_difference_mean,
+                  loss.sampling_difference_mean),
+    GRPO__UPDATES("sampling/sampling_logp_difference/max", MOST, sampling_difference_max,
+                  loss.sampling_difference_max),
+    GRPO__UPDATES("sampling/importance_sampling_ratio/min", LEAST, importance_min,
+                  loss.importance_min),
+    GRPO__UPDATES("sampling/importance_sampling_ratio/mean", MEAN, importance_mean,
+                  loss.importance_mean),
+    GRPO__UPDATES("sampling/importance_sampling_ratio/max", MOST, importance_max,
+                  loss.importance_max),
+    GRPO__UPDATES("ratio/mean", MEAN, ratio_mean, loss.ratio_mean),
+    GRPO__UPDATES("ratio/max", MOST, ratio_max, loss.ratio_max),
+    GRPO__BATCH("num_left_out", WHOLE, num_left_out),
+    GRPO__BATCH("num_resampled", WHOLE, num_resampled),
+    GRPO__BATCH("num_idle", WHOLE, num_idle),
+    GRPO__BATCH("num_updates", WHOLE, num_updates),
+    GRPO__BATCH("skipped", WHOLE, skipped)
+};
+#undef GRPO__BATCH
+#undef GRPO__UPDATES
+enum { GRPO__METRICS = (int)(sizeof grpo__metrics / sizeof *grpo__metrics) };
+
+/* An update's share in the step's metrics; means are sums until grpo__average_updates(). */
+static void grpo__add_update(grpo_metrics *m, const grpo__sums *s) {
+    const grpo__metric *k = grpo__metrics;
+    for (; k < grpo__metrics + GRPO__METRICS; k++) {
+        double *all, one;
+        if (k->how < GRPO__MEAN) continue;
+        all = (double *)(void *)((char *)m + k->at);
+        one = *(const double *)(const void *)((const char *)s + k->share);
+        if (k->how == GRPO__MEAN) *all += one;
+        else if (k->how == GRPO__MOST ? one > *all : !m->num_updates || one < *all) *all = one;
+    }
+    m->num_updates++;
+}
+
+/* Sums over updates -> means. */
+static void grpo__average_updates(grpo_metrics *m) {
+    const grpo__metric *k = grpo__metrics;
+    for (; k < grpo__metrics + GRPO__METRICS; k++)
+        if (k->how == GRPO__MEAN)
+            *(double *)(void *)((char *)m + k->at) /= grpo__max(m->num_updates, 1);
+}
+
+static void grpo__measure_lengths(const grpo *g, grpo_metrics *m) {
+    const grpo_batch *b = &g->batch;
+    int i, ended = 0;
+    for (i = 0; i < b->num_sequences; i++) {
+        double n = b->offsets[i + 1] - b->offsets[i];
+        m->completions_mean_length += n / b->num_sequences;
+        if (i == 0 || n < m->completions_min_length) m->completions_min_length = n;
+        if (n > m->completions_max_length) m->completions_max_length = n;
+        m->completions_clipped_ratio += (double)b->truncated[i] / b->num_sequences;
+        if (b->truncated[i]) continue;
+        if (!ended++ || n < m->completions_min_terminated_length)
+            m->completions_min_terminated_length = n;
+        if (n > m->completions_max_terminated_length) m->completions_max_terminated_length = n;
+        m->completions_mean_terminated_length += n;
+    }
+    if (ended) m->completions_mean_terminated_length /= ended;
+}
+
+/* What can be said of the batch before learning from it. */
+static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
+    const grpo_batch *b = &g->batch;
+    grpo__statistics rewards;
+    int r, p;
+    m->step = (int)g->state.step;
+    m->num_tokens = g->state.num_tokens;
+    m->beta = (double)g->config.objective.beta;
+    m->entropy_coef = (double)g->config.objective.entropy_coef;
+    rewards = grpo__describe(b->rewards, NULL, b->num_sequences, 1);
+    m->reward = rewards.mean;
+    m->reward_std = rewards.std;
+    m->num_left_out = b->num_sequences - rewards.count;
+    m->num_rewards = g->config.num_rewards;
+    for (r = 0; r < m->num_rewards; r++) {
+        memcpy(m->reward_names[r], g->config.rewards[r].name, GRPO_NAME_LENGTH);
+        rewards = grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences), NULL,
+                                 b->num_sequences, 1);
+        m->reward_means[r] = rewards.mean;
+        m->reward_stds[r] = rewards.std;
+    }
+    for (p = 0; p < b->num_prompts; p++) {
+        m->frac_reward_zero_std += (double)g->machinery->equal[p] / b->num_prompts;
+        m->num_resampled += b->resampled[p];
+    }
+    grpo__measure_lengths(g, m);
 }
 
 /* ---------------------------------------------------------------------------------- >>ticks --
