@@ -292,6 +292,7 @@ static void adamw(double *w, const double *gradient, double *m, double *v, int u
     }
 }
 
+#ifndef FROM_SCRATCH_NO_MAIN        /* the test takes its own steps */
 /* ---- 7 one step, and many -------------------------------------------------------------------- */
 static void step(model *policy, const model *reference, sample *o, uint64_t *random, int steps) {
     static model gradient, m, v;
@@ -324,7 +325,6 @@ static void print_step(int steps, const sample *o) {
     printf("\n");
 }
 
-#ifndef FROM_SCRATCH_NO_MAIN
 int main(int argc, char **argv) {
     static model policy, reference;
     static sample o[SAMPLES];
