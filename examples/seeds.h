@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { SEEDS_MOST = 32 };
+enum { SEEDS_MOST = 50 };
 
 static inline double seeds_mean(const double *x, int n) {
     double sum = 0;
@@ -25,7 +25,8 @@ static inline double seeds_interval(const double *x, int n) {
     static const double t[SEEDS_MOST] = {    /* quantile .975, n - 1 degrees of freedom  */
         0, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179,
         2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060,
-        2.056, 2.052, 2.048, 2.045, 2.042, 2.040 };
+        2.056, 2.052, 2.048, 2.045, 2.042, 2.040, 2.037, 2.035, 2.032, 2.030, 2.028, 2.026, 2.024,
+        2.023, 2.021, 2.020, 2.018, 2.017, 2.015, 2.014, 2.013, 2.012, 2.011, 2.010 };
     double mean = seeds_mean(x, n), squares = 0;
     int i;
     for (i = 0; i < n; i++) squares += (x[i] - mean) * (x[i] - mean);

@@ -1,4 +1,5 @@
-/* show.h: what the examples show with: a curve in the terminal, a group's table, an SVG chart. */
+/* show.h: what the lessons show with: their first lines and --help, a curve in the terminal, an SVG
+ * chart. */
 #ifndef SHOW_H
 #define SHOW_H
 
@@ -25,6 +26,28 @@ static inline int show_is_terminal(void) {
 #else
     return 0;
 #endif
+}
+
+/* ---- a lesson's first two lines, and its options: a line each, two blanks before it */
+#define SHOW_BACKEND "  --backend B   cpu; or cuda, cuda_fp32, hopper where built in (make cuda)\n"
+#define SHOW_THREADS "  --threads N   0: one per core; the same results with any\n"
+
+/* The lines, unless --quiet is among the arguments. Where --help is, the options too, and 1. */
+static inline int show_lesson(int argc, char **argv, const char *lines, const char *options) {
+    int i, help = 0, quiet = 0;
+    for (i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--help")) help = 1;
+        if (!strcmp(argv[i], "--quiet")) quiet = 1;
+    }
+    if (help || !quiet) printf("%s\n", lines);
+    if (help) printf("Options:\n%s", options);
+    return help;
+}
+
+/* For an argument that is none of the options, or lacks its value. Returns 2, main's status. */
+static inline int show_misuse(const char *argument, const char *options) {
+    fprintf(stderr, "%s is not understood, or has no value. Options:\n%s", argument, options);
+    return 2;
 }
 
 static inline void show_add(show_curve *c, double x, double y) {
