@@ -14,6 +14,7 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "backend.h"
+#include "show.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +53,31 @@ static void print_group(const grpo_batch *b) {
     if (left > 0) printf("    %2d others\n", left);
 }
 
+/* A group of four, by hand: z-scores of its rewards. */
+static void print_scores(void) {
+    static const char *const said[4] = { "4", "3", "D", "C" };
+    static const float rewards[4] = { 1, 0, 0, 0 };
+    const grpo_objective o = grpo_objective_preset("deepseekmath", NULL);
+    float A[4];
+    int i;
+    grpo_advantages(&o, rewards, 1, 4, NULL, A, NULL);
+    printf("\n    2+2=       ");
+    for (i = 0; i < 4; i++) printf("%7s", said[i]);
+    printf("\n    reward r   ");
+    for (i = 0; i < 4; i++) printf("%7g", (double)rewards[i]);
+    printf("     mean 0.25, std 0.5\n    advantage A");
+    for (i = 0; i < 4; i++) printf("%+7.2f", (double)A[i]);
+    printf("     (r - mean) / std\n\n");
+}
+
 static void print_step(const grpo_metrics *m, const char *remark) {
     printf("step %3d  reward %.2f |%.*s%s\n", m->step, m->reward, (int)(40 * m->reward),
            "########################################", remark);
 }
+
+static const char intro[] =
+    "A transformer with random weights is asked what 2+2 is, 64 times a step. It is told right\n"
+    "or wrong, nothing else: what was better than the rest of its group becomes more likely.";
 
 int main(int argc, char **argv) {
     grpo_prompt question = grpo_question("What is 2+2?", "4");
@@ -63,8 +85,10 @@ int main(int argc, char **argv) {
     grpo_metrics m;
     grpo *g;
     char answer[16];
+    static const char options[] = "  SEED          of weights and samples (1)\n" SHOW_BACKEND;
     double seconds = 0, best = 0;
     int hit = 0, table;
+    if (show_lesson(argc, argv, intro, options)) return 0;
     config.backend = backend_argument(&argc, argv);       /* --backend cuda, where it is built in */
     config.vocabulary = "0123456789 +?Whatis";            /* end-of-text is added as the last one */
     config.num_prompts = 1;
@@ -76,7 +100,9 @@ int main(int argc, char **argv) {
     g = grpo_new(&config);
     if (!g) return fprintf(stderr, "%s\n", config.error), 1;
 
-    printf("%d random weights are asked: %s\n", (int)g->num_parameters, question.text);
+    print_scores();
+    printf("%d random weights are asked: %s    (#: the share that is right; n x: said n times)"
+           "\n", (int)g->num_parameters, question.text);
     do {
         if (grpo_step(g, &question, 1, &m)) return fprintf(stderr, "%s\n", grpo_error(g)), 1;
         seconds += m.step_time;
@@ -91,6 +117,8 @@ int main(int argc, char **argv) {
     if (grpo_generate(g, &question, &config.sampling, 0, answer, sizeof answer) < 0)
         return fprintf(stderr, "%s\n", grpo_error(g)), 1;
     printf("%s %s    (%d steps, %.2f seconds)\n", question.text, answer, m.step, seconds);
+    printf("Notice: nothing is learnt before the first hit; the rarer a hit is, the stronger it "
+           "pulls.\n");
     grpo_free(g);
     return 0;
 }

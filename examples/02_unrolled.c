@@ -15,6 +15,7 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "backend.h"
+#include "show.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -89,13 +90,19 @@ static double accuracy(grpo *g) {
     return (double)e.accuracy;
 }
 
+static const char intro[] =
+    "One GRPO step line by line, on sums of one digit. Two passes learn from each batch: in the\n"
+    "first pi is the policy that sampled, in the second it has moved.";
+
 int main(int argc, char **argv) {
     grpo_config config = grpo_defaults();
     double first = 0, last = 0, before;
     grpo *g;
     int i;
-    make_sums();
+    if (show_lesson(argc, argv, intro, SHOW_BACKEND)) return 0;
     config.backend = backend_argument(&argc, argv);
+    if (argc > 1) return show_misuse(argv[1], SHOW_BACKEND);
+    make_sums();
     config.vocabulary = "0123456789+=";
     config.model.num_hidden_layers = 1;
     config.num_prompts = SUMS;
@@ -111,7 +118,9 @@ int main(int argc, char **argv) {
     check(g, grpo_set_reference(g, 1));                       /* pi_ref = pi_theta               */
     before = accuracy(g);
 
-    printf("                              ratio           clipped\n"
+    printf("\nratio: pi/pi_old of a token; clipped: share of tokens that have gone too far down or "
+           "up;\nKL: how far pi is from the policy as warmed up\n\n"
+           "                              ratio           clipped\n"
            "step pass   reward    loss    mean    max      low     high      KL\n");
     for (i = 1; i <= STEPS; i++) {
         double reward = one_step(g, i, i <= 3 || i % 50 == 0);
@@ -121,6 +130,7 @@ int main(int argc, char **argv) {
     printf("mean reward: %.2f in the first 10 steps, %.2f in the last 10\n"
            "all %d sums, greedily: %.0f %% right before, %.0f %% after\n",
            first, last, SUMS, 100 * before, 100 * accuracy(g));
+    puts("Notice: in pass 1 the ratio is exactly 1 and nothing is clipped; in pass 2 it spreads.");
     grpo_free(g);
     return 0;
 }

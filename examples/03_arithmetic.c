@@ -37,7 +37,7 @@ typedef struct run {                /* everything of one training run */
     grpo_prompt prompts[PROMPTS * GROUP], test[HELD_OUT];
     show_curve reward, accuracy;
     int num_test, steps, warmup_steps;
-    double start, seconds;
+    double seconds, tokens;         /* of the GRPO steps */
     grpo_evaluation before, after;
 } run;
 
@@ -151,14 +151,17 @@ static void show_progress(run *r, const grpo_metrics *m, double accuracy) {
 }
 
 static int train(run *r) {
+    const double warmup_tokens = r->g->state.num_tokens;
     grpo_metrics m;
     while (r->steps < r->o->steps) {
         double accuracy;
         draw_questions(r, PROMPTS);
         if (grpo_step(r->g, r->prompts, PROMPTS, &m)) return -1;
+        r->seconds += m.step_time;
+        r->tokens = m.num_tokens - warmup_tokens;
         show_add(&r->reward, ++r->steps, m.reward);
         if (r->steps == 1 && !r->o->quiet) {
-            printf("\nA group at the first step (* is right):\n");
+            printf("\nA group at the first step (* is right, A its advantage):\n");
             print_group(&r->g->batch, 0);
             printf("\n");
         }
@@ -180,19 +183,17 @@ static double train_once(run *r, const options *o) {
     r->reward.color = "#8ab4d8";
     r->accuracy.name = "held-out accuracy";
     r->accuracy.color = "#d9622b";
-    r->start = grpo__seconds();
     r->g = make_policy(o);
     if (!r->g) return -1;
     collect_held_out(r);
     if (warm_up(r) || grpo_evaluate(r->g, r->test, r->num_test, k, k, &r->before)) return -1;
     show_add(&r->accuracy, 0, (double)r->before.accuracy);
     if (!o->quiet)
-        printf("%.0f parameters. After %d supervised steps, %.1f s: held-out accuracy %.3f, pass@1 "
-               "%.3f, pass@8 %.3f\n", (double)r->g->num_parameters, r->warmup_steps,
-               grpo__seconds() - r->start, (double)r->before.accuracy,
-               (double)r->before.pass_at_1, (double)r->before.pass_at_k);
+        printf("\n%.0f parameters. After %d supervised steps: held-out accuracy %.3f, pass@1 %.3f, "
+               "pass@8 %.3f\n", (double)r->g->num_parameters, r->warmup_steps,
+               (double)r->before.accuracy, (double)r->before.pass_at_1,
+               (double)r->before.pass_at_k);
     if (train(r) || grpo_evaluate(r->g, r->test, r->num_test, k, k, &r->after)) return -1;
-    r->seconds = grpo__seconds() - r->start;
     return (double)r->after.accuracy;
 }
 
@@ -267,13 +268,23 @@ static int print_presets(run *r, options *o) {
     return 0;
 }
 
+static const char option_lines[] =
+    "  --seed N      of weights and samples (1)\n"
+    "  --seeds N     run that many, from --seed on, up to 50: a table\n"
+    "  --presets P   a table of all presets (P: all) or of P, over --seeds (3)\n"
+    "  --steps N     most GRPO steps (2500; 100 of each preset)\n"
+    "  --preset P    the objective in words, a preset and fields with values (\"trl\n"
+    "                entropy_coef=0.015\"); --help has all presets\n"
+    "  --log FILE    one JSON object a step\n"
+    "  --svg FILE    the learning curve\n"
+    "  --quiet       the verdict alone\n" SHOW_THREADS SHOW_BACKEND;
+
 static int parse(options *o, int argc, char **argv) {
-    const char *name;
     int i;
     for (i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--quiet")) { o->quiet = 1; continue; }
-        if (!strcmp(argv[i], "--help") || !value) break;
+        if (!value) break;
         if (!strcmp(argv[i], "--seed")) o->seed = strtoull(value, NULL, 10);
         else if (!strcmp(argv[i], "--seeds")) o->seeds = atoi(value);
         else if (!strcmp(argv[i], "--steps")) o->steps = atoi(value);
@@ -289,22 +300,23 @@ static int parse(options *o, int argc, char **argv) {
     if (o->presets && !o->seeds) o->seeds = 3;
     if (!o->steps) o->steps = o->presets ? 100 : 2500;
     if (o->seeds) o->quiet = 1;
-    if (i >= argc) return 0;
-    fprintf(stderr, "%s is not understood, or has no value. Options:\n"
-            "  --seed N      of weights and samples (1)\n"
-            "  --seeds N     run that many, from --seed on: a table\n"
-            "  --presets P   a table of all presets (P: all) or of P, over --seeds (3)\n"
-            "  --steps N     most GRPO steps (2500; 100 of each preset)\n"
-            "  --threads N   0: one per core\n"
-            "  --backend B   cpu; or cuda, cuda_fp32 where they are built in (make cuda)\n"
-            "  --preset P    the objective in words (\"%s\"): a preset, and fields with values.\n"
-            "                Presets:"            , argv[i], o->preset);
-    for (i = 0; grpo_objective_name(i, &name, NULL); i++)
-        fprintf(stderr, "%s%s", i % 8 == 0 && i ? "\n                         " : " ", name);
-    fprintf(stderr, "\n  --log FILE    one JSON object a step\n  --svg FILE    the learning curve\n"
-            "  --quiet       the verdict alone\n");
-    return -1;
+    return i < argc ? show_misuse(argv[i], option_lines) : 0;
 }
+
+static void print_preset_names(void) {
+    const char *name;
+    int i;
+    printf("Presets:");
+    for (i = 0; grpo_objective_name(i, &name, NULL); i++)
+        printf("%s%s", i % 8 == 0 && i ? "\n         " : " ", name);
+    printf("\n");
+}
+
+static const char intro[] =
+    "A transformer with random weights learns to add two numbers below 100: a supervised warm-up,\n"
+    "then GRPO, which is told right or wrong alone. Measured on sums that neither is shown.";
+static const char notice[] =
+    "Notice: pass@8 leads and pass@1 follows; GRPO makes reliable what came now and then.";
 
 int main(int argc, char **argv) {
     static run r;
@@ -312,17 +324,23 @@ int main(int argc, char **argv) {
     static options o = { 1, 0, 0, 0, 0, NULL, NULL, "trl entropy_coef=0.015", NULL, NULL };
     const show_curve *curves[2];
     double accuracy;
+    if (show_lesson(argc, argv, intro, option_lines)) return print_preset_names(), 0;
     o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
-    if (o.presets) return print_presets(&r, &o);
-    if (o.seeds) return print_seeds(&r, &o);
+    if (o.presets || o.seeds) {
+        printf("\n");
+        if (o.presets ? print_presets(&r, &o) : print_seeds(&r, &o)) return 1;
+        printf("\n%s\n", notice);
+        return 0;
+    }
     accuracy = train_once(&r, &o);
     if (accuracy < 0) return fail(&r);
     printf("%sseed %d: held-out accuracy %.3f -> %.3f, pass@1 %.3f -> %.3f, pass@8 %.3f -> %.3f; "
            "%d steps, %.1f s, %.0f tokens/s\n", o.quiet ? "" : "\n", (int)o.seed,
            (double)r.before.accuracy, accuracy, (double)r.before.pass_at_1,
            (double)r.after.pass_at_1, (double)r.before.pass_at_k, (double)r.after.pass_at_k,
-           r.steps, r.seconds, r.g->state.num_tokens / r.seconds);
+           r.steps, r.seconds, r.tokens / r.seconds);
+    if (!o.quiet) puts(notice);
     curves[0] = &r.reward;
     curves[1] = &r.accuracy;
     if (o.svg && show_svg(o.svg, "Two-digit addition, from random weights by GRPO", curves, 2,

@@ -15,6 +15,7 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "backend.h"
+#include "show.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,10 @@ static void try_task(const task *t) {
     fflush(stdout);
 }
 
+static const char intro[] =
+    "How long until the first success? Longer and longer answers, each hit by chance with the\n"
+    "probability p, and two that never are: samples and steps to it, and from it to all right.";
+
 int main(int argc, char **argv) {
     static const task tasks[] = {   /* possible, greedy, partial                                 */
         { "21",        "five tokens, two places", 1, 0, 0 },
@@ -118,12 +123,12 @@ int main(int argc, char **argv) {
         { "213021302", "credit for each",         1, 0, 1 }
     };
     size_t i;
+    if (show_lesson(argc, argv, intro, SHOW_BACKEND)) return 0;
     backend = backend_argument(&argc, argv);
-    printf("                          samples to      steps to\n"
+    if (argc > 1) return show_misuse(argv[1], SHOW_BACKEND);
+    printf("\n                          samples to      steps to\n"
            "answer     p               1/p  1st hit   wait  climb   (means of %d runs)\n", SEEDS);
     for (i = 0; i < sizeof tasks / sizeof *tasks; i++) try_task(&tasks[i]);
-    printf("Without a difference in the group there is no gradient: chance has to find the\n"
-           "first success, in about 1/p samples; from there GRPO makes it common. If p is too\n"
-           "small: ask easier questions first, warm up on answers, or give credit for parts.\n");
+    puts("Notice: the wait is some 1/p samples. Too long? Warm up, ask easier, credit parts.");
     return 0;
 }

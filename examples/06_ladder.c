@@ -19,6 +19,7 @@
 #include "grpo.h"
 #include "backend.h"
 #include "seeds.h"
+#include "show.h"
 
 enum { QUESTIONS = 100, PROMPTS = 16, GROUP = 8, RUNGS = 5, EVERY = 15, TIMES = 32, SHOWN = 3 };
 
@@ -143,8 +144,9 @@ static void print_curve(int at, int seeds, int steps) {
 
 static void print_means(int seeds, int steps) {
     int i, k, last = steps / EVERY;
-    printf("\n%d seeds, %d samples a step: pass@1 with its 95 %% interval; * differs from 0\n\n"
-           "| rung | objective | curve ", seeds, PROMPTS * GROUP);
+    printf("\n%d seeds, %d samples a step: pass@1 with its 95 %% interval; * differs from 0.\n"
+           "Curve: every %d steps, from 0, lowest height, to 1, full; gradient: its norm\n\n"
+           "| rung | objective | curve ", seeds, PROMPTS * GROUP, EVERY);
     for (k = 0; k < SHOWN && shown[k] <= steps; k++) printf("| after %d steps ", shown[k]);
     printf("| less the rung before | gradient |\n|---|---|---|---|---|");
     for (k = 0; k < SHOWN && shown[k] <= steps; k++) printf("---|");
@@ -160,8 +162,17 @@ static void print_means(int seeds, int steps) {
     printf("\n");
 }
 
+static const char intro[] =
+    "From REINFORCE to GRPO, one rung at a time: each adds a part to the objective. All begin\n"
+    "with the same warmed-up policy and see the same questions and equally many samples.";
+
 int main(int argc, char **argv) {
+    static const char options[] =
+        "  --seeds N     runs of each rung, 1 to 50 (10)\n"
+        "  --steps N     GRPO steps of each, 15 to 480 (180)\n"
+        "  --quick       one seed, 45 steps\n" SHOW_THREADS SHOW_BACKEND;
     int seeds = 10, steps = shown[SHOWN - 1], s, i;
+    if (show_lesson(argc, argv, intro, options)) return 0;
     backend = backend_argument(&argc, argv);
     for (i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--quick")) { seeds = 1; steps = shown[0]; }
@@ -171,12 +182,10 @@ int main(int argc, char **argv) {
         else break;
     }
     if (i < argc || seeds < 1 || seeds > SEEDS_MOST || steps < EVERY || steps > EVERY * TIMES) {
-        fprintf(stderr, "06_ladder [--seeds 1..%d] [--steps %d..%d] [--threads N] [--quick]\n"
-                "(quick: 1 seed, %d steps)\n", SEEDS_MOST, EVERY, EVERY * TIMES, shown[0]);
-        return 2;
+        return show_misuse(i < argc ? argv[i] : "a number", options);
     }
     make_sums();
-    printf("| seed | steps ");
+    printf("\npass@1\n\n| seed | steps ");
     for (i = 0; i < RUNGS; i++) printf("| %s ", rungs[i].name);
     printf("|\n|---|---|---|---|---|---|---|\n");
     for (s = 0; s < seeds; s++) {
@@ -188,5 +197,6 @@ int main(int argc, char **argv) {
         print_seed(s, steps);
     }
     if (seeds > 1) print_means(seeds, steps);
+    puts("\nNotice: a rung is better where its difference has a star; the others may be luck.");
     return 0;
 }

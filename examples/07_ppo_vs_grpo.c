@@ -420,9 +420,20 @@ static int search(int steps) {
     return 0;
 }
 
+static const char intro[] =
+    "GRPO beside PPO, with a value model, and RLHF, with a value and a reward model: the same\n"
+    "policy, questions (one-digit sums) and random numbers, and equally many samples.";
+static const char options[] =
+    "  --seeds N     1 to 50 (10)\n"
+    "  --steps N     GRPO steps of each, 10 to 500 (100)\n"
+    "  --quick       one seed, 20 steps\n"
+    "  --search      the settings tried, on other seeds: a table\n"
+    "  --svg FILE    the mean curves\n" SHOW_THREADS SHOW_BACKEND;
+
 int main(int argc, char **argv) {
     int seeds = 10, steps = shown[SHOWN - 1], searches = 0, i;
     const char *svg = NULL;
+    if (show_lesson(argc, argv, intro, options)) return 0;
     backend = backend_argument(&argc, argv);
     for (i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--quick")) { seeds = 1; steps = shown[1]; }
@@ -434,17 +445,17 @@ int main(int argc, char **argv) {
         else break;
     }
     if (i < argc || seeds < 1 || seeds > SEEDS_MOST || steps < EVERY || steps > EVERY * TIMES) {
-        fprintf(stderr, "07_ppo_vs_grpo [--seeds 1..%d] [--steps %d..%d] [--threads N] [--svg FILE]"
-                "\n               [--search] [--quick: 1 seed, %d steps]\n",
-                SEEDS_MOST, EVERY, EVERY * TIMES, shown[1]);
-        return 2;
+        return show_misuse(i < argc ? argv[i] : "a number", options);
     }
     make_sums();
     if (searches) return search(steps) != 0;
-    printf("| seed | steps | GRPO | PPO | RLHF | RLHF's reward |\n|---|---|---|---|---|---|\n");
+    printf("\nAccuracy of the greedy answers, and what RLHF's judge says of the samples\n\n"
+           "| seed | steps | GRPO | PPO | RLHF | RLHF's reward |\n|---|---|---|---|---|---|\n");
     for (i = 0; i < seeds; i++)
         if (run_seed(i, seeds, steps)) return 1;
     print_bytes();
     if (seeds > 1) print_means(seeds, steps);
-    return plot(svg, seeds, steps) != 0;
+    if (plot(svg, seeds, steps)) return 1;
+    puts("\nNotice: a value model doubles memory and time. Does a starred difference pay for it?");
+    return 0;
 }

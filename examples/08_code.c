@@ -260,6 +260,13 @@ static int train_once(run *r, const options *o) {
     return 0;
 }
 
+static const char option_lines[] =
+    "  --seed N      of weights and samples (1)\n"
+    "  --seeds N     run that many, from --seed on, up to 50: a table\n"
+    "  --steps N     GRPO steps (200)\n"
+    "  --quick       25 of them\n"
+    "  --svg FILE    the learning curve\n" SHOW_THREADS SHOW_BACKEND;
+
 static int parse(options *o, int argc, char **argv) {
     int i;
     for (i = 1; i < argc; i++) {
@@ -276,15 +283,7 @@ static int parse(options *o, int argc, char **argv) {
     }
     o->quiet = o->seeds > 0;
     if (i >= argc && o->seeds <= SEEDS_MOST) return 0;
-    fprintf(stderr, "%s is not understood, or has no value. Options:\n"
-            "  --seed N      of weights and samples (1)\n"
-            "  --seeds N     run that many, from --seed on: a table\n"
-            "  --steps N     GRPO steps (200)\n  --quick       %d of them\n"
-            "  --threads N   0: one per core\n"
-            "  --backend B   cpu; or cuda, cuda_fp32 where they are built in (make cuda)\n"
-            "  --svg FILE    the learning curve\n", argv[i],
-            EVALUATE_EVERY);
-    return -1;
+    return show_misuse(i < argc ? argv[i] : "--seeds", option_lines);
 }
 
 static int save_chart(const run *r, const char *path) {
@@ -332,15 +331,21 @@ static int print_seeds(run *r, options *o) {
     return 0;
 }
 
+static const char intro[] =
+    "A transformer with random weights learns to program a stack machine. Shown three values of a\n"
+    "function it writes a program; the reward runs it on five inputs it is not shown.";
+
 int main(int argc, char **argv) {
     static run r;
     static options o = { 1, 0, 200, 0, 0, NULL, NULL };
+    if (show_lesson(argc, argv, intro, option_lines)) return 0;
     o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
     if (o.seeds ? print_seeds(&r, &o) : train_once(&r, &o)) {
         if (r.g) fprintf(stderr, "%s\n", grpo_error(r.g));
         return 1;
     }
+    puts("\nNotice: running the attempts tells which are right; pass@8 leads, pass@1 follows.");
     if (o.seeds) return 0;
     if (o.svg && save_chart(&r, o.svg)) return 1;
     grpo_free(r.g);

@@ -242,6 +242,13 @@ static int print_answers(run *one, run *rubric) {
     return 0;
 }
 
+static const char option_lines[] =
+    "  --seed N      of weights and samples (1)\n"
+    "  --seeds N     run that many, from --seed on, up to 50: a table\n"
+    "  --steps N     GRPO steps of each policy (200)\n"
+    "  --quick       50 of them\n"
+    "  --svg FILE    the curves of the two runs\n" SHOW_THREADS SHOW_BACKEND;
+
 static int parse(options *o, int argc, char **argv) {
     int i;
     for (i = 1; i < argc; i++) {
@@ -258,15 +265,7 @@ static int parse(options *o, int argc, char **argv) {
     }
     o->quiet = o->seeds > 0;
     if (i >= argc && o->seeds <= SEEDS_MOST) return 0;
-    fprintf(stderr, "%s is not understood, or has no value. Options:\n"
-            "  --seed N      of weights and samples (1)\n"
-            "  --seeds N     run that many, from --seed on: a table\n"
-            "  --steps N     GRPO steps of each policy (200)\n  --quick       %d of them\n"
-            "  --threads N   0: one per core\n"
-            "  --backend B   cpu; or cuda, cuda_fp32 where they are built in (make cuda)\n"
-            "  --svg FILE    the curves of the two runs\n",
-            argv[i], REPORT_EVERY);
-    return -1;
+    return show_misuse(i < argc ? argv[i] : "--seeds", option_lines);
 }
 
 static int save_chart(run *one, run *rubric, const char *path) {
@@ -316,11 +315,16 @@ static void print_means(const outcome *one, const outcome *rubric, int n, int st
     printf("|\n");
 }
 
+static const char intro[] =
+    "Sort the letters of a word, \"hbea\" -> \"abeh\". One policy is taught by one cheap grader,\n"
+    "the other by a rubric of four; whether the answer is right is watched, not taught.";
+
 int main(int argc, char **argv) {
     static run one, rubric;
     static outcome of_one, of_rubric;
     static options o = { 1, 0, 200, 0, 0, NULL, NULL };
     int letters[ONE_WORD], i, k;
+    if (show_lesson(argc, argv, intro, option_lines)) return 0;
     o.backend = backend_argument(&argc, argv);
     if (parse(&o, argc, argv)) return 2;
     collect_words(letters, 0);
@@ -343,5 +347,6 @@ int main(int argc, char **argv) {
         grpo_free(rubric.g);
     }
     if (i > 1) print_means(&of_one, &of_rubric, i, o.steps);
+    puts("\nNotice: both rewards climb, one truth does not. Measure what you mean, read answers.");
     return 0;
 }

@@ -12,10 +12,10 @@
  *                  at the very word at which waiting finds it.
  *     REINFORCE    r = 1 if right, else -1, without a baseline: every wrong word that is drawn is
  *                  pushed down, and the others, each by its share, up.
- *     ... by SGD   the same gradient, but theta moves by it, not by AdamW. On average all pushes but
- *                  those for 4 cancel, and nothing is won (at higher rates much is lost: a wrong
- *                  word that luck spares runs away). AdamW divides a gradient by its own size: a
- *                  rare word's push up, small but the same in each step, is a full step.
+ *     ... by SGD   the same gradient, but theta moves by it, not by AdamW. On average all pushes
+ *                  but those for 4 cancel, and nothing is won (at higher rates much is lost: a
+ *                  wrong word that luck spares runs away). AdamW divides a gradient by its own
+ *                  size: a rare word's small but steady push up is a full step.
  *     rubric       GRPO, r = 1 if right, and half a point more for any number: a signal at once, as
  *                  long as a group has a "cat" in it. Once all 8 are numbers all are equal again.
  *
@@ -163,13 +163,14 @@ static void print_mass(void) {
     printf("\n");
 }
 
+static const char intro[] =
+    "\"2+2=\" is answered with one of 24 words, \"4\" once in 200: how long until it comes, and\n"
+    "what shortens the wait? Five ways to learn, 50 runs each, with the same luck.";
+
 int main(int argc, char **argv) {
     static const char options[] = "  none: it takes some seconds\n";
     int w, s, stuck = 0;
-    if (show_lesson(argc, argv,
-                    "\"2+2=\" is answered with one of 24 words, \"4\" once in 200: how long until "
-                    "it comes, and\nwhat shortens the wait? Five ways to learn, 50 runs each, with "
-                    "the same luck.", options)) return 0;
+    if (show_lesson(argc, argv, intro, options)) return 0;
     if (argc > 1) return show_misuse(argv[1], options);
     for (w = 0; w < WAYS; w++)
         for (s = 0; s < RUNS; s++) train(&ways[w], s + 1, &runs[w][s]);
