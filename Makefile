@@ -90,7 +90,7 @@ run-tables: $(patsubst %,$(BUILD)/%,$(filter 03% 06% 07% 08% 09%,$(LESSONS)) lea
 # names take it in themselves, as does every program outside of this folder.
 INSIDE   = $(notdir $(basename $(shell grep -l -E 'grpo__|GRPO__|machinery|as_double' \
            examples/*.c examples/tool/*.c tests/*.c tests/bench/*.c)))
-OUTSIDE  = $(filter-out $(INSIDE),$(PROGRAMS) $(TESTS) $(HELPERS))
+OUTSIDE  = $(filter-out 00_from_scratch $(INSIDE),$(PROGRAMS) $(TESTS) $(HELPERS))
 COMPILE  = $(CC) -std=c99 $(WARN) -I. $(DEPENDS)
 DEPENDS  = -MMD -MP -MF $@.d -MT $@                       # what it includes, for the next make
 ONCE     = $(if $(filter $(BUILD)/grpo.o,$^),-DGRPO_IMPLEMENTED $(BUILD)/grpo.o)
@@ -149,7 +149,7 @@ CUDA_FLAGS = $(subst -arch=sm_90a,-gencode=arch=compute_90a$(comma)code=sm_90a,-
 comma    := ,
 CUDA_LIB  = $(abspath $(dir $(NVCC))../lib64)
 CUDA_LINK = $(BUILD)/cuda/grpo_cuda.o -L$(CUDA_LIB) -Wl,-rpath,$(CUDA_LIB) -lcudart -lstdc++ -ldl -lm
-CUDA_EXAMPLES = $(filter-out 04_your_own_model,$(LESSONS)) grpo
+CUDA_EXAMPLES = $(filter-out 00_from_scratch 04_your_own_model 10_luck,$(LESSONS)) grpo
 
 cuda: $(CUDA_EXAMPLES:%=$(BUILD)/cuda/%) $(BUILD)/cuda/test_cuda $(BUILD)/cuda/cuda
 	@echo "built: $(BUILD)/cuda/03_arithmetic and others, which train on the GPU"

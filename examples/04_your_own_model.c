@@ -8,7 +8,7 @@
  * digits that add up to it, then END; at most three tokens, so 18 is 9 9 END and nothing else.
  *
  * What to see: each column is a number. Small ones are often hit by chance and are learnt first,
- * as themselves; 18 is hit once in 1331 attempts and comes last, with some seeds not at all in
+ * as themselves; 18 is hit once in 1331 attempts and comes late, with some seeds not at all in
  * these steps. The bonus for entropy keeps the policy trying: set it to 0 and more columns stay
  * empty. Nobody showed it an answer; which of several right ones it settles on is its own choice.
  */
@@ -151,6 +151,6 @@ int main(int argc, char **argv) {
         learn(&o, ++update);
         if (step == 1 || step % 20 == 0) print_step(step);
     }
-    puts("Notice: what chance hits often is learnt first; 18, once in 1331 attempts, last.");
+    puts("Notice: what chance hits often is learnt first; which right answer, is its own choice.");
     return 0;
 }

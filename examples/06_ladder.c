@@ -182,10 +182,10 @@ int main(int argc, char **argv) {
         else break;
     }
     if (i < argc || seeds < 1 || seeds > SEEDS_MOST || steps < EVERY || steps > EVERY * TIMES) {
-        return show_misuse(i < argc ? argv[i] : "a number", options);
+        return show_misuse(i < argc ? argv[i] : "a number out of range", options);
     }
     make_sums();
-    printf("\npass@1\n\n| seed | steps ");
+    printf("\npass@1 of each rung\n\n| seed | steps ");
     for (i = 0; i < RUNGS; i++) printf("| %s ", rungs[i].name);
     printf("|\n|---|---|---|---|---|---|---|\n");
     for (s = 0; s < seeds; s++) {

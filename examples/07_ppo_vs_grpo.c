@@ -445,7 +445,7 @@ int main(int argc, char **argv) {
         else break;
     }
     if (i < argc || seeds < 1 || seeds > SEEDS_MOST || steps < EVERY || steps > EVERY * TIMES) {
-        return show_misuse(i < argc ? argv[i] : "a number", options);
+        return show_misuse(i < argc ? argv[i] : "a number out of range", options);
     }
     make_sums();
     if (searches) return search(steps) != 0;

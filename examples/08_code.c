@@ -197,7 +197,7 @@ static int train(run *r) {
         if (grpo_step(r->g, r->prompts, PROMPTS, &m)) return -1;
         show_add(&r->reward, ++r->steps, m.reward);
         if (r->steps == 1 && !r->o->quiet) {
-            printf("\nA group of the first step:\n");
+            printf("\nA group of the first step (00>1: f(0,0) is 1; A: advantage):\n");
             print_group(&r->g->batch);
             printf("\n");
         }

@@ -232,7 +232,8 @@ static int print_answer(grpo *g, const grpo_prompt *p) {
 /* Both policies on the same held-out words, with the marks of each grader. */
 static int print_answers(run *one, run *rubric) {
     int i;
-    printf("\n        under the one grader                  under the rubric\n"
+    printf("\nThe marks of each grader, 0 to 1: letters, none else, order, length\n"
+           "        under the one grader                  under the rubric\n"
            "word    answer     lett none ordr leng        answer     lett none ordr leng\n");
     for (i = 0; i < num_held_out; i += num_held_out / 7) {
         printf("%s  ", held_out[i].text);
