@@ -163,8 +163,8 @@ static int train(run *r) {
         if (r->steps == 1 && !r->o->quiet) {
             printf("\nA group at the first step (* is right, A its advantage):\n");
             print_group(&r->g->batch, 0);
-            printf("\nheld-out: accuracy of the greedy answers; dead groups: all equally right, which "
-                   "teach nothing\n\n");
+            printf("\nheld-out: accuracy of the greedy answers; dead groups: all rewards equal, so "
+                   "nothing to learn\n\n");
         }
         if (r->steps % EVALUATE_EVERY) continue;
         if ((accuracy = accuracy_on(r, r->num_test)) < 0) return -1;
