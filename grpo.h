@@ -7945,8 +7945,10 @@ static int grpo__sync_folder(const char *path) {              /* so that renames
     if (folder) fclose(folder);
     return bad;
 }
-#elif defined(_WIN32)
+#else
 static int grpo__is_other(const char *path) { (void)path; return 0; }
+static int grpo__sync_folder(const char *path) { (void)path; return 0; }
+#ifdef _WIN32
 /* Names are UTF-8 as everywhere; Windows takes them in UTF-16. What is no name becomes "". */
 static const wchar_t *grpo__wide(const char *path, wchar_t *wide) {
     if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, GRPO__PATH)) *wide = 0;
@@ -7965,7 +7967,6 @@ static void grpo__make_folder(const char *path) {
     _wmkdir(grpo__wide(path, wide));
 }
 static int grpo__sync(FILE *file) { return _commit(_fileno(file)); }
-static int grpo__sync_folder(const char *path) { (void)path; return 0; }
 static int grpo__replace(const char *from, const char *to) {
     wchar_t wide[2][GRPO__PATH];
     if (MoveFileExW(grpo__wide(from, wide[0]), grpo__wide(to, wide[1]),
@@ -7974,11 +7975,10 @@ static int grpo__replace(const char *from, const char *to) {
     return -1;
 }
 #else
-static int grpo__is_other(const char *path) { (void)path; return 0; }
 static void grpo__make_folder(const char *path) { (void)path; }
 static int grpo__sync(FILE *file) { (void)file; return 0; }
-static int grpo__sync_folder(const char *path) { (void)path; return 0; }
 static int grpo__replace(const char *from, const char *to) { remove(to); return rename(from, to); }
+#endif
 #endif
 
 enum { GRPO__NAME = 160 };
@@ -8075,9 +8075,8 @@ typedef struct grpo__file {
     int mode;                       /* GRPO__READ ...                                            */
     int number;                     /* of the file, from 1                                       */
     int kind;                       /* GRPO__MODEL ...                                           */
-    float *buffer;                  /* LoRA: an A^T and a B, on their way                        */
-    float *chunk;                   /* numbers on their way between file and backend, and behind */
-                                    /*     them their bytes                                      */
+    float *chunk;                   /* numbers on their way between file and backend, behind     */
+                                    /*     them their bytes; behind these LoRA's A^T and B       */
     int indexed;                    /* 1: an index says which file has what                      */
     int placing;                    /* 1: it is read into place, 0: only looked at               */
     size_t start;                   /* where the numbers begin                                   */
@@ -8129,16 +8128,30 @@ static void grpo__end_file(grpo__file *f) {
     if (written && f->code) grpo__remove(f->path);
 }
 
+static void grpo__end_slots(grpo__file *f) {
+    grpo__release(f->c, f->slots);
+    grpo__release(f->c, f->chunk);
+    f->slots = NULL;
+    f->chunk = NULL;
+    f->num_slots = 0;
+}
+
 static int grpo__close(grpo__file *f) {
     grpo__end_file(f);
-    grpo__release(f->c, f->slots);
-    grpo__release(f->c, f->buffer);
-    grpo__release(f->c, f->chunk);
+    grpo__end_slots(f);
     return f->code;
 }
 
+static grpo__file grpo__files_of(grpo_config *c, const char *folder) {
+    grpo__file f;
+    memset(&f, 0, sizeof f);
+    f.c = c;
+    f.folder = folder;
+    return f;
+}
+
 /* The next file of the folder; a written one is NAME.tmp. Returns 0 if it cannot be opened. */
-static int grpo__open_next(grpo__file *f, const char *name, int mode) {
+static int grpo__open(grpo__file *f, const char *name, int mode) {
     int n;
     grpo__end_file(f);
     f->mode = mode;
@@ -8153,14 +8166,6 @@ static int grpo__open_next(grpo__file *f, const char *name, int mode) {
     if (!f->file && !f->code && (mode != GRPO__TRY || errno != ENOENT))
         grpo__io(f, "cannot be opened, does the folder exist?");
     return f->file != NULL;
-}
-
-static int grpo__open(grpo__file *f, grpo_config *c, const char *folder, const char *name,
-                      int mode) {
-    memset(f, 0, sizeof *f);
-    f->c = c;
-    f->folder = folder;
-    return grpo__open_next(f, name, mode);
 }
 
 /* Returns how many bytes there were, at most `most`; fewer than `least` are a failure. */
@@ -8190,42 +8195,53 @@ static const char *grpo__json_hex(const char *at, uint32_t *code) {
     return at + 5;
 }
 
-/* What follows a backslash, as UTF-8. A 0 and half of a surrogate pair become '?'. */
-static const char *grpo__json_escape(const char *at, char text[4], int *bytes) {
+/* The next character of a string, as UTF-8. Returns its bytes; 0: the string ends here; -1: it is
+ * no JSON. An escaped 0 and half of a surrogate pair become '?'. */
+static int grpo__json_char(const char **at, char text[4]) {
     static const char names[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-    const char *name = *at ? strchr(names, *at) : NULL, *next;
+    const char *name, *next;
     uint32_t code = 0, low = 0;
-    int i;
+    int bytes = grpo__utf8_length(*at), i;
+    if (**at == '"') return 0;
+    if (bytes == 0 || (unsigned char)**at < 0x20) return -1;
+    memcpy(text, *at, (size_t)bytes);
+    *at += bytes;
+    if (*text != '\\') return bytes;
+    name = **at ? strchr(names, **at) : NULL;
     if (name) code = (unsigned char)meant[name - names];
-    at = name ? at + 1 : grpo__json_hex(at, &code);
-    if (!at) return NULL;
-    if (code >> 10 == 0x36 && *at == '\\' && (next = grpo__json_hex(at + 1, &low)) != NULL
+    *at = name ? *at + 1 : grpo__json_hex(*at, &code);
+    if (!*at) return -1;
+    if (code >> 10 == 0x36 && **at == '\\' && (next = grpo__json_hex(*at + 1, &low)) != NULL
         && low >> 10 == 0x37) {
         code = 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
-        at = next;
+        *at = next;
     }
     if (!code || code >> 11 == 0x1b) code = '?';
-    *bytes = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (i = *bytes - 1; i > 0; i--, code >>= 6) text[i] = (char)(0x80 | (code & 0x3f));
-    text[0] = (char)(*bytes == 1 ? code : (0xf0u << (4 - *bytes) & 0xff) | code);
-    return at;
+    bytes = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (i = bytes - 1; i > 0; i--, code >>= 6) text[i] = (char)(0x80 | (code & 0x3f));
+    text[0] = (char)(bytes == 1 ? code : (0xf0u << (4 - bytes) & 0xff) | code);
+    return bytes;
 }
 
 /* The string at `at` into text[size], cut if it is longer. Returns its end; NULL if it is none. */
 static const char *grpo__json_string(const char *at, char *text, size_t size) {
     size_t used = 0;
+    char c[4];
+    int bytes, i;
     if (*at++ != '"') return NULL;
-    while (*at != '"') {
-        char c[4] = { 0 };
-        int bytes = grpo__utf8_length(at), i;
-        if (bytes == 0 || (unsigned char)*at < 0x20) return NULL;
-        memcpy(c, at, (size_t)bytes);
-        at += bytes;
-        if (*c == '\\' && !(at = grpo__json_escape(at, c, &bytes))) return NULL;
+    while ((bytes = grpo__json_char(&at, c)) > 0)
         for (i = 0; i < bytes && used + 1 < size; i++) text[used++] = c[i];
-    }
     if (size) text[used] = 0;
-    return at + 1;
+    return bytes ? NULL : at + 1;
+}
+
+static int grpo__json_is(const char *value, const char *text) {
+    char c[4];
+    int bytes;
+    if (!value || *value++ != '"') return 0;
+    while ((bytes = grpo__json_char(&value, c)) > 0 && !strncmp(c, text, (size_t)bytes))
+        text += bytes;
+    return bytes == 0 && !*text;
 }
 
 /* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?  Good for any float printed with nine digits, and
@@ -8290,11 +8306,6 @@ static const char *grpo__json_next(const char **at, char *name, size_t size) {
     if (name) value = grpo__blank(grpo__blank(grpo__json_string(value, name, size)) + 1);
     *at = grpo__blank(grpo__json_skip(value, 0, &wrong));
     return value;
-}
-
-static int grpo__json_is(const char *value, const char *text) {
-    char other[GRPO__NAME] = "";
-    return value && grpo__json_string(value, other, sizeof other) && !strcmp(other, text);
 }
 
 /* The object that the next bytes of the file are; NULL if they are none, or there is no file. */
@@ -8548,74 +8559,70 @@ static void grpo__read_eos(grpo__file *f, const char *json, grpo_config *c) {
 /* What a token means depends on the vocabulary's order: it must be the one saved. */
 static void grpo__check_vocabulary(grpo__file *f, const char *object, const grpo_config *c) {
     const char *value = grpo__field(f, object, "vocabulary");
-    size_t room = !c->encode && c->vocabulary ? strlen(c->vocabulary) + 2 : 0;
-    char *theirs = value && room ? (char *)grpo__file_memory(f, room) : NULL;
-    if (!theirs) return;
-    if (!grpo__json_string(value, theirs, room) || strcmp(theirs, c->vocabulary))
+    if (value && !c->encode && c->vocabulary && !grpo__json_is(value, c->vocabulary))
         grpo__bad(f, "vocabulary", "is not config.vocabulary: set that to the same characters in "
                   "the same order");
-    grpo__release(f->c, theirs);
 }
 
-/* Is there an adapter_config.json, as PEFT writes it? Then config->lora is filled from it. What
- * would change the numbers must be as it is here. Ways to initialise that change the model's own
- * weights too (pissa, olora, loftq, corda ...) leave adapters for another model. */
-static int grpo__load_lora(grpo_config *config, const char *folder, int *found) {
+/* adapter_config.json, as PEFT writes it. What would change the numbers must be as it is here. Ways
+ * to initialise that change the model's own weights too (pissa, olora, loftq, corda ...) leave
+ * adapters for another model. */
+static void grpo__read_lora(grpo__file *f, grpo_lora *lora) {
     static const grpo__row rows[] = {
         { GRPO__MUST | GRPO__NEEDED, "peft_type", 0, "\"LORA\"" },
         { GRPO__COUNT | GRPO__NEEDED, "r", offsetof(grpo_lora, rank), NULL },
         { GRPO__NUMBER | GRPO__NEEDED, "lora_alpha", offsetof(grpo_lora, alpha), NULL },
         { GRPO__MUST, "bias", 0, "\"none\"" } };
-    const char *json, *list, *first, *value;
-    grpo_lora lora = { 0, 0, 0 };
-    grpo__file f;
+    const char *json = grpo__read_json(f, 0, 1 << 20), *value;
+    const char *first = grpo__field(f, json, "init_lora_weights");
+    const char *list = grpo__field(f, json, "target_modules");
     int i;
-    *found = grpo__open(&f, config, folder, "adapter_config.json", GRPO__TRY);
-    if ((json = grpo__read_json(&f, 0, 1 << 20)) != NULL) {
-        grpo__read_fields(&f, json, rows, 4, &lora, "task_type auto_mapping peft_version revision "
-                          "base_model_name_or_path inference_mode target_modules lora_dropout "
-                          "init_lora_weights megatron_core qalora_group_size");
-        first = grpo__field(&f, json, "init_lora_weights");
-        if (first && !strchr("tf", *first) && !grpo__json_is(first, "gaussian")
-            && !grpo__json_is(first, "orthogonal") && !grpo__json_is(first, "eva"))
-            grpo__bad(&f, "init_lora_weights", "must be true, false, gaussian, orthogonal or eva");
-        list = grpo__field(&f, json, "target_modules");
-        if (grpo__json_is(list, "all-linear")) { lora.targets = GRPO_LORA_ALL; list = NULL; }
-        while ((value = grpo__json_next(&list, NULL, 0)) != NULL) {
-            for (i = 0; i < GRPO_LORA_TARGETS; i++)           /* without their path: q_proj      */
-                if (grpo__json_is(value, strchr(grpo__module_names[i], '.') + 1)) break;
-            if (i < GRPO_LORA_TARGETS) lora.targets |= 1 << i;
-            else grpo__bad(&f, "target_modules", "must be of q_proj, k_proj, v_proj, o_proj, "
-                           "gate_proj, up_proj, down_proj");
-        }
-        if (!lora.targets) grpo__bad(&f, "target_modules", "is missing, or names none");
+    grpo__read_fields(f, json, rows, 4, lora, "task_type auto_mapping peft_version revision "
+                      "base_model_name_or_path inference_mode target_modules lora_dropout "
+                      "init_lora_weights megatron_core qalora_group_size");
+    if (first && !strchr("tf", *first) && !grpo__json_is(first, "gaussian")
+        && !grpo__json_is(first, "orthogonal") && !grpo__json_is(first, "eva"))
+        grpo__bad(f, "init_lora_weights", "must be true, false, gaussian, orthogonal or eva");
+    lora->targets = 0;
+    if (grpo__json_is(list, "all-linear")) { lora->targets = GRPO_LORA_ALL; list = NULL; }
+    while ((value = grpo__json_next(&list, NULL, 0)) != NULL) {
+        for (i = 0; i < GRPO_LORA_TARGETS; i++)               /* without their path: q_proj      */
+            if (grpo__json_is(value, strchr(grpo__module_names[i], '.') + 1)) break;
+        if (i < GRPO_LORA_TARGETS) lora->targets |= 1 << i;
+        else grpo__bad(f, "target_modules", "must be of q_proj, k_proj, v_proj, o_proj, gate_proj, "
+                       "up_proj, down_proj");
     }
-    if (!grpo__close(&f) && *found) config->lora = lora;
-    return f.code;
+    if (!lora->targets) grpo__bad(f, "target_modules", "is missing, or names none");
+}
+
+/* What describes a model, or (then *lora is 1) its adapters alone, into a config. */
+static int grpo__read_configs(grpo_config *config, const char *folder, int *lora) {
+    grpo__file f = grpo__files_of(config, folder);
+    grpo_config c = *config;
+    const char *json;
+    *lora = grpo__open(&f, "adapter_config.json", GRPO__TRY);
+    if (*lora) {
+        grpo__read_lora(&f, &c.lora);
+    } else {
+        grpo__open(&f, "config.json", GRPO__READ);
+        json = grpo__read_json(&f, 0, 1 << 20);
+        c.model = grpo__read_model(&f, json);
+        grpo__check_vocabulary(&f, json, &c);
+        if (c.encode) grpo__read_eos(&f, json, &c);
+        if (c.encode && grpo__open(&f, "generation_config.json", GRPO__TRY))
+            grpo__read_eos(&f, grpo__read_json(&f, 0, 1 << 20), &c);
+    }
+    if (grpo__close(&f)) return f.code;
+    memcpy(c.error, config->error, sizeof c.error);
+    *config = c;
+    return GRPO_OK;
 }
 
 int grpo_load_config(grpo_config *config, const char *folder) {
-    static const char *const names[] = { "config.json", "generation_config.json" };
-    grpo_config c;
-    const char *json;
-    grpo__file f;
-    int i, lora, code;
+    int lora;
     if (!config) return GRPO_BAD_INPUT;
     if (!folder) return grpo__fail_config(config, GRPO_BAD_INPUT, "grpo_load_config: no folder");
-    c = *config;
-    code = grpo__load_lora(config, folder, &lora);
-    if (code || lora) return code;
-    for (i = 0; i < (c.encode ? 2 : 1) && !code; i++) {
-        grpo__open(&f, config, folder, names[i], i ? GRPO__TRY : GRPO__READ);
-        json = grpo__read_json(&f, 0, 1 << 20);
-        if (json && i == 0) c.model = grpo__read_model(&f, json);
-        if (json && c.encode) grpo__read_eos(&f, json, &c);
-        if (json && i == 0) grpo__check_vocabulary(&f, json, &c);
-        code = grpo__close(&f);
-    }
-    memcpy(c.error, config->error, sizeof c.error);
-    if (!code) *config = c;
-    return code;
+    return grpo__read_configs(config, folder, &lora);
 }
 
 static void grpo__append_fields(grpo__text *t, const grpo__row *rows, int n, const void *from) {
@@ -8637,14 +8644,13 @@ static void grpo__append_vocabulary(grpo__text *t, const char *before, const grp
     grpo__append(t, "\"");
 }
 
-static int grpo__write_config(grpo *g, const char *folder, const char *dtype) {
-    const grpo_config *c = &g->config;
+static void grpo__write_config(grpo__file *f, const char *dtype) {
+    const grpo_config *c = f->c;
     const grpo_model_config *m = &c->model;
     int i, family = m->qk_norm ? GRPO__QWEN3 : m->attention_bias ? GRPO__QWEN2 : GRPO__LLAMA;
-    grpo__file f;
-    grpo__text *t = &f.text;
-    grpo__open(&f, &g->config, folder, "config.json", GRPO__WRITE);
-    grpo__begin_text(&f, 4096 + (c->vocabulary ? 6 * strlen(c->vocabulary) : 0));
+    grpo__text *t = &f->text;
+    grpo__open(f, "config.json", GRPO__WRITE);
+    grpo__begin_text(f, 4096 + (c->vocabulary ? 6 * strlen(c->vocabulary) : 0));
     grpo__append(t, "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"%s\"",
                  grpo__families[family].architectures[m->num_labels], grpo__families[family].type);
     if (m->num_labels) grpo__append(t, ",\n  \"id2label\": {\"0\": \"LABEL_0\"},\n  \"label2id\": "
@@ -8663,18 +8669,15 @@ static int grpo__write_config(grpo *g, const char *folder, const char *dtype) {
         if (c->eos_token_ids[i] != c->eos_token_id)
             grpo__append(t, ", %d", c->eos_token_ids[i]);
     grpo__append(t, "%s\n}\n", c->num_eos ? "]" : "");
-    grpo__write(&f, t->bytes, t->length);
-    return grpo__close(&f);
+    grpo__write(f, t->bytes, t->length);
 }
 
-static int grpo__write_lora(grpo *g, const char *folder) {
-    const grpo_lora *l = &g->config.lora;
-    const char *base = g->machinery->base;
-    grpo__file f;
-    grpo__text *t = &f.text;
+static void grpo__write_lora(grpo__file *f, const char *base) {
+    const grpo_lora *l = &f->c->lora;
+    grpo__text *t = &f->text;
     int i, more = 0;
-    grpo__open(&f, &g->config, folder, "adapter_config.json", GRPO__WRITE);
-    grpo__begin_text(&f, 8192);                               /* 1,024 escaped bytes are 6,144   */
+    grpo__open(f, "adapter_config.json", GRPO__WRITE);
+    grpo__begin_text(f, 8192);                                /* 1,024 escaped bytes are 6,144   */
     grpo__append(t, "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": \"CAUSAL_LM\",\n"
                  "  \"base_model_name_or_path\": %s", *base ? "\"" : "null");
     grpo__append_escaped(t, base, GRPO__PATH);
@@ -8687,8 +8690,7 @@ static int grpo__write_lora(grpo *g, const char *folder) {
                          strchr(grpo__module_names[i], '.') + 1);
     grpo__append(t, "],\n  \"lora_dropout\": 0.0,\n  \"bias\": \"none\",\n"
                  "  \"fan_in_fan_out\": false,\n  \"inference_mode\": true\n}\n");
-    grpo__write(&f, t->bytes, t->length);
-    return grpo__close(&f);
+    grpo__write(f, t->bytes, t->length);
 }
 
 /* ---- safetensors: 8 bytes n, little-endian | n bytes of JSON, name -> dtype, shape, data_offsets
@@ -8780,12 +8782,11 @@ static void grpo__add_slots(grpo__file *f, const grpo *g, int kind) {
     size_t n = (size_t)grpo__max(w->num_tensors, w->num_trained_tensors);
     size_t most = 4 * n + 2 * (size_t)g->config.model.num_hidden_layers + 1;
     size_t width = (size_t)w->shape.H + (size_t)grpo__max(w->shape.F, w->shape.Q);
+    grpo__end_slots(f);
     f->kind = kind;
     f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
-    f->chunk = (float *)grpo__file_memory(f, 2 * GRPO__CHUNK * sizeof(float));
-    if (w->shape.rank)
-        f->buffer = (float *)grpo__file_memory(f, grpo__multiply(grpo__size(w->shape.rank, 4),
-                                                                 width));
+    width = grpo__add(2 * GRPO__CHUNK, grpo__multiply(width, (size_t)w->shape.rank));
+    f->chunk = (float *)grpo__file_memory(f, grpo__multiply(width, sizeof(float)));
     if (f->code) return;
     if (kind == GRPO__MODEL) grpo__add_model_slots(f, g);
     else grpo__add_trained_slots(f, g);
@@ -8846,14 +8847,14 @@ static const char *grpo__encode_float(unsigned char *b, float x, int dtype) {
 }
 
 /* Numbers [at, at + n) of a slot, from memory to x if the file is written, else from x to memory:
- * the weights of a model are the reference's too. A transpose goes through the buffer; so do an
- * adapter's A^T [in, rank] and B [out, rank], where W + B A is written. */
+ * the weights of a model are the reference's too. A transpose is staged whole, as is an
+ * adapter, A^T [in, rank] and B [out, rank], where W + B A is written. */
 static void grpo__move_slot(grpo__file *f, const grpo *g, const grpo__slot *s, size_t at, float *x,
                             size_t n) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
     size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, size = n * sizeof(float), i;
-    float *a = f->buffer;
+    float *a = f->chunk + 2 * GRPO__CHUNK;
     int writing = f->mode == GRPO__WRITE;
     if (s->tensor) {
         size_t offset = s->tensor->offset + at;
@@ -8996,30 +8997,29 @@ static void grpo__pass_counters(grpo__file *f, const char *metadata, grpo *g) {
                                                              UINT32_MAX));
 }
 
-/* ---- writing: leaves a complete NAME.tmp, or none */
-static int grpo__write_archive(grpo *g, const char *folder, int kind, int dtype) {
+/* ---- writing */
+static void grpo__write_archive(grpo__file *f, grpo *g, int kind, int dtype) {
     unsigned long long at = 0;
     unsigned char size[8];
     char model[GRPO__NAME];
     grpo counted = *g;
-    grpo__file f;
-    grpo__text *t = &f.text;
+    grpo__text *t = &f->text;
     int i;
-    if (grpo__open(&f, &g->config, folder, grpo__archives[kind], GRPO__WRITE))
-        grpo__add_slots(&f, g, kind);
-    grpo__begin_text(&f, 512 * ((size_t)f.num_slots + 1)      /* no entry is as long as that     */
+    grpo__open(f, grpo__archives[kind], GRPO__WRITE);
+    grpo__add_slots(f, g, kind);
+    grpo__begin_text(f, 512 * ((size_t)f->num_slots + 1)      /* no entry is as long as that     */
                      + (g->config.vocabulary ? 6 * strlen(g->config.vocabulary) : 0));
     if (kind == GRPO__STATE) {
         grpo__model_text(&g->config, 1, model, sizeof model);
         grpo__append(t, "{\"__metadata__\":{\"grpo_format_version\":\"1\",\"model\":\"%s\"", model);
-        grpo__pass_counters(&f, NULL, &counted);
+        grpo__pass_counters(f, NULL, &counted);
         grpo__append_vocabulary(t, ",", &g->config);
     } else {
         grpo__append(t, "{\"__metadata__\":{\"format\":\"pt\"");      /* transformers asks for it */
     }
     grpo__append(t, "}");
-    for (i = 0; i < f.num_slots; i++) {
-        grpo__slot *s = &f.slots[i];
+    for (i = 0; i < f->num_slots; i++) {
+        grpo__slot *s = &f->slots[i];
         s->dtype = dtype;
         grpo__append(t, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%d", s->name,
                      grpo__dtypes[dtype].name, s->rows);
@@ -9031,11 +9031,10 @@ static int grpo__write_archive(grpo *g, const char *folder, int kind, int dtype)
     grpo__append(t, "}");
     while (t->length % 8) grpo__append(t, " ");
     for (i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)t->length >> 8 * i);
-    grpo__write(&f, size, 8);
-    grpo__write(&f, t->bytes, t->length);
-    for (i = 0; i < f.num_slots; i++) grpo__pass_slot(&f, g, &f.slots[i]);
-    if (!f.code) f.code = grpo__device_check(g);              /* were those really the weights?  */
-    return grpo__close(&f);
+    grpo__write(f, size, 8);
+    grpo__write(f, t->bytes, t->length);
+    for (i = 0; i < f->num_slots; i++) grpo__pass_slot(f, g, &f->slots[i]);
+    if (!f->code) f->code = grpo__device_check(g);            /* were those really the weights?  */
 }
 
 /* ---- reading */
@@ -9185,7 +9184,7 @@ static void grpo__read_archives(grpo__file *f, const grpo *g, grpo *copy) {
         for (k = 0; strcmp(s[k].file, s[i].file); ) k++;
         if (k < i || !s[i].file[0]) continue;                 /* not the first tensor of a file  */
         f->number++;
-        if (f->indexed) grpo__open_next(f, s[i].file, GRPO__READ);
+        if (f->indexed) grpo__open(f, s[i].file, GRPO__READ);
         else rewind(f->file);
         grpo__read_archive(f, g, copy);
     }
@@ -9200,12 +9199,12 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
     struct grpo__machinery *w = g->machinery;
     const char *name = grpo__archives[kind];
     grpo read = *g;                                           /* takes the counters              */
-    grpo__file f;
-    grpo__open(&f, &g->config, folder, name, kind == GRPO__MODEL ? GRPO__TRY : GRPO__READ);
+    grpo__file f = grpo__files_of(&g->config, folder);
+    grpo__open(&f, name, kind == GRPO__MODEL ? GRPO__TRY : GRPO__READ);
     grpo__add_slots(&f, g, kind);
-    if (!f.file && grpo__open_next(&f, "model.safetensors.index.json", GRPO__TRY))
+    if (!f.file && grpo__open(&f, "model.safetensors.index.json", GRPO__TRY))
         grpo__read_index(&f);
-    else if (!f.file) grpo__open_next(&f, name, GRPO__READ);  /* says why                        */
+    else if (!f.file) grpo__open(&f, name, GRPO__READ);  /* says why                        */
     grpo__read_archives(&f, g, &read);
     f.placing = !f.code;
     if (f.placing) {
@@ -9234,10 +9233,9 @@ int grpo_load(grpo *g, const char *folder) {
     if (code) return code;
     ours = &g->config.lora;
     c = g->config;
-    code = grpo__load_lora(&c, folder, &lora);
     if (c.encode) c.vocabulary = NULL;
     c.encode = NULL;                                          /* no eos_token_ids are wanted     */
-    if (!lora && !code) code = grpo_load_config(&c, folder);
+    code = grpo__read_configs(&c, folder, &lora);
     memcpy(g->config.error, c.error, sizeof c.error);
     if (code) return code;
     if (lora && (c.lora.rank != ours->rank || c.lora.targets != ours->targets
@@ -9266,7 +9264,8 @@ int grpo_save(grpo *g, const char *folder, int flags) {
     int adapters = g && g->config.lora.rank && !(flags & GRPO_SAVE_MERGED);
     int kind = adapters ? GRPO__ADAPTERS : GRPO__MODEL;
     const char *const names[] = { grpo__archives[GRPO__STATE], grpo__archives[kind],
-                                  kind == GRPO__MODEL ? "config.json" : "adapter_config.json" };
+                                  adapters ? "adapter_config.json" : "config.json" };
+    grpo__file f;
     int dtype = flags & GRPO_SAVE_BF16 ? GRPO__BF16 : flags & GRPO_SAVE_F16 ? GRPO__F16 : GRPO__F32;
     int state = (flags & GRPO_SAVE_STATE) != 0, i, code;
     char from[GRPO__PATH], to[GRPO__PATH];
@@ -9276,10 +9275,12 @@ int grpo_save(grpo *g, const char *folder, int flags) {
     if (flags & GRPO_SAVE_BF16 && flags & GRPO_SAVE_F16)
         return grpo__fail(g, GRPO_BAD_INPUT, "GRPO_SAVE_BF16 and GRPO_SAVE_F16: choose one");
     grpo__make_folder(folder);
-    if (state) code = grpo__write_archive(g, folder, GRPO__STATE, GRPO__F32);
-    if (!code) code = grpo__write_archive(g, folder, kind, dtype);
-    if (!code) code = kind == GRPO__MODEL ? grpo__write_config(g, folder, grpo__dtypes[dtype].torch)
-                                          : grpo__write_lora(g, folder);
+    f = grpo__files_of(&g->config, folder);
+    if (state) grpo__write_archive(&f, g, GRPO__STATE, GRPO__F32);
+    grpo__write_archive(&f, g, kind, dtype);
+    if (adapters) grpo__write_lora(&f, g->machinery->base);
+    else grpo__write_config(&f, grpo__dtypes[dtype].torch);
+    code = grpo__close(&f);
     for (i = !state; i < 3; i++) {
         snprintf(to, sizeof to, "%s/%s", folder, names[i]);
         snprintf(from, sizeof from, "%s/%s.tmp", folder, names[i]);
