@@ -1,24 +1,11 @@
-/* libFuzzer harness for the readers of files: safetensors (grpo_load, grpo_resume), config.json,
+/* Fuzzing of the readers of files: safetensors (grpo_load, grpo_resume), config.json,
  * generation_config.json, model.safetensors.index.json, and of LoRA adapter_config.json,
  * adapter_model.safetensors and its state. The first byte of an input says which of the eight; the
  * rest is the file, which is written to $TMPDIR (or /dev/shm) and read back. Whatever it holds: no
- * crash, and a refused file changes nothing. In the repository's root:
- *
- *   clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_files.c -o fuzz -lm
- *   mkdir corpus; ./fuzz -max_len=8192 -max_total_time=180 corpus
- *
- * Without libFuzzer, files as arguments are tried one by one; --corpus writes good ones to begin
- * with:
- *
- *   cc -DFUZZ_STANDALONE -I. tests/fuzz_files.c -o try -lm
- *   ./try --corpus corpus; ./try corpus/x */
+ * crash, and a refused file changes nothing. fuzz.h says how it is run. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
-
-#ifdef __cplusplus
-extern "C"
-#endif
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static char folder[512], config_path[600], model_path[600], state_path[600];
 static char parts[512], generation_path[600], index_path[600];        /* a model in two files    */
@@ -30,22 +17,9 @@ static char good_lora[2048];
 static size_t good_size, good_lora_size;
 static int config_is_good;
 
-static void need(int condition, const char *what) {
-    if (condition) return;
-    fprintf(stderr, "%s\n", what);
-    abort();
-}
-
 static float no_reward(const grpo_sample *s, void *user) {
     (void)user;
     return (float)s->num_tokens;
-}
-
-static void write_file(const char *path, const void *data, size_t size) {
-    FILE *file;
-    remove(path);
-    file = fopen(path, "wb");
-    need(file && fwrite(data, 1, size, file) == size && !fclose(file), "cannot write the input");
 }
 
 /* Array i of what may change; NULL: there is none. */
@@ -72,18 +46,21 @@ static void upload(const subject *s) {
 static void make_subject(subject *s, grpo_config *c, const char *where) {
     int i;
     s->g = grpo_new(c);
-    need(s->g != NULL, c->error);
-    need(!grpo_save(s->g, where, GRPO_SAVE_STATE), grpo_error(s->g));
+    require(s->g != NULL, c->error);
+    require(!grpo_save(s->g, where, GRPO_SAVE_STATE), grpo_error(s->g));
     for (i = 0; i < 4; i++) {
         s->before[i] = (float *)calloc(s->g->num_trained, sizeof(float));
         s->after[i] = (float *)calloc(s->g->num_trained, sizeof(float));
-        need(s->before[i] && s->after[i], "out of memory");
+        require(s->before[i] && s->after[i], "out of memory");
     }
     download(s, s->before);
 }
 
-/* The tensors of the object, by turns, into part0.safetensors and part1.safetensors. */
+/* The tensors of the object, by turns, into part0.safetensors and part1.safetensors; and the index
+ * that says so. */
 static void write_parts(void) {
+    static char index[1 << 12];
+    size_t end = (size_t)sprintf(index, "{\"weight_map\": {");
     int part, t, i;
     for (part = 0; part < 2; part++) {
         static char bytes[1 << 16];
@@ -99,13 +76,19 @@ static void write_parts(void) {
             n += (size_t)sprintf(bytes + n, "],\"data_offsets\":[%lu,%lu]}", (unsigned long)at,
                                  (unsigned long)(at + size));
             at += size;
+            end += (size_t)snprintf(index + end, sizeof index - end,
+                                    "%s\"%s\": \"part%d.safetensors\"", t ? ", " : "", x.name,
+                                    part);
+            require(end < sizeof index, "an index that is too long");
         }
         n += (size_t)sprintf(bytes + n, "}");
         for (i = 0; i < 8; i++) bytes[i] = (char)((n - 8) >> 8 * i & 255);
         memset(bytes + n, 0, at);
         snprintf(path, sizeof path, "%s/part%d.safetensors", parts, part);
-        write_file(path, bytes, n + at);
+        fuzz_write_file(path, bytes, n + at);
     }
+    end += (size_t)snprintf(index + end, sizeof index - end, "}}");
+    fuzz_write_file(index_path, index, end);
 }
 
 static void prepare(void) {
@@ -139,11 +122,11 @@ static void prepare(void) {
     c.lora.targets = GRPO_LORA_Q | GRPO_LORA_DOWN;
     make_subject(&adapted, &c, adapters);
     file = fopen(lora_path, "rb");
-    need(file && (good_lora_size = fread(good_lora, 1, sizeof good_lora, file)) > 0,
+    require(file && (good_lora_size = fread(good_lora, 1, sizeof good_lora, file)) > 0,
          "no adapter_config.json");
     fclose(file);
     file = fopen(config_path, "rb");
-    need(file && (good_size = fread(good_config, 1, sizeof good_config, file)) > 0,
+    require(file && (good_size = fread(good_config, 1, sizeof good_config, file)) > 0,
          "no config.json");
     fclose(file);
     config_is_good = 1;
@@ -151,25 +134,26 @@ static void prepare(void) {
         char path[600];
         grpo__make_folder(parts);
         snprintf(path, sizeof path, "%s/config.json", parts);
-        write_file(path, good_config, good_size);
+        fuzz_write_file(path, good_config, good_size);
         write_parts();
     }
 }
 
-static void try_config(const uint8_t *data, size_t size) {
+static int try_config(const uint8_t *data, size_t size) {
     grpo_config c = grpo_defaults(), was = c;
     int code;
-    write_file(config_path, data, size);
+    fuzz_write_file(config_path, data, size);
     config_is_good = 0;
     code = grpo_load_config(&c, folder);
-    need(code <= 0 && (!code || strlen(c.error) > 10), "no sentence");
+    require(code <= 0 && (!code || strlen(c.error) > 10), "no sentence");
     memset(c.error, 0, sizeof c.error);
-    need(!code || !memcmp(&c, &was, sizeof c), "a refused config.json changed the config");
+    require(!code || !memcmp(&c, &was, sizeof c), "a refused config.json changed the config");
     c.vocabulary = NULL;
     if (!code && c.model.vocab_size < 1000) {
         grpo_memory needed;
         grpo_memory_needed(&c, &needed);
     }
+    return !code;
 }
 
 static int encode_nothing(void *tokenizer, const char *text, int *tokens, int capacity) {
@@ -177,119 +161,120 @@ static int encode_nothing(void *tokenizer, const char *text, int *tokens, int ca
     return 0;
 }
 
-static void try_generation(const uint8_t *data, size_t size) {
+static int try_generation(const uint8_t *data, size_t size) {
     grpo_config c = grpo_defaults(), was;
     int code, i;
-    write_file(generation_path, data, size);
+    fuzz_write_file(generation_path, data, size);
     c.encode = encode_nothing;
     was = c;
     code = grpo_load_config(&c, parts);
-    need(code <= 0 && (!code || strlen(c.error) > 10), "no sentence");
+    require(code <= 0 && (!code || strlen(c.error) > 10), "no sentence");
     memset(c.error, 0, sizeof c.error);
-    need(!code || !memcmp(&c, &was, sizeof c), "a refused file changed the config");
-    need(c.num_eos >= 0 && c.num_eos <= GRPO_MAX_EOS, "too many eos_token_ids");
-    for (i = 0; i < c.num_eos; i++) need(c.eos_token_ids[i] >= 0, "a negative token");
+    require(!code || !memcmp(&c, &was, sizeof c), "a refused file changed the config");
+    require(c.num_eos >= 0 && c.num_eos <= GRPO_MAX_EOS, "too many eos_token_ids");
+    for (i = 0; i < c.num_eos; i++) require(c.eos_token_ids[i] >= 0, "a negative token");
     remove(generation_path);
+    return !code;
 }
 
-static void try_lora(const uint8_t *data, size_t size) {
+static int try_lora(const uint8_t *data, size_t size) {
     grpo_config c = grpo_defaults(), was = c;
     int code;
-    write_file(lora_path, data, size);
+    fuzz_write_file(lora_path, data, size);
     code = grpo_load_config(&c, adapters);
-    need(code <= 0 && (!code || strlen(c.error) > 10), "no sentence");
+    require(code <= 0 && (!code || strlen(c.error) > 10), "no sentence");
     memset(c.error, 0, sizeof c.error);
-    need(!code || !memcmp(&c, &was, sizeof c), "a refused adapter_config.json changed the config");
-    need(code || (c.lora.rank > 0 && c.lora.targets > 0 && c.lora.targets <= GRPO_LORA_ALL),
+    require(!code || !memcmp(&c, &was, sizeof c), "a refused adapter_config changed the config");
+    require(code || (c.lora.rank > 0 && c.lora.targets > 0 && c.lora.targets <= GRPO_LORA_ALL),
          "no such adapters");
     grpo_load(adapted.g, adapters); /* must fit the object, or not be loaded                     */
     upload(&adapted);
     memset(&adapted.g->state, 0, sizeof adapted.g->state);
-    write_file(lora_path, good_lora, good_lora_size);
+    fuzz_write_file(lora_path, good_lora, good_lora_size);
+    return !code;
 }
 
-static void try_archive(const subject *s, const char *path, int resume, const uint8_t *data,
-                        size_t size) {
+static int try_archive(const subject *s, const char *path, int resume, const uint8_t *data,
+                       size_t size) {
     const char *where = s == &adapted ? adapters : path == index_path ? parts : folder;
     grpo *g = s->g;
     int code, i;
     size_t k;
-    if (!config_is_good) write_file(config_path, good_config, good_size);
+    if (!config_is_good) fuzz_write_file(config_path, good_config, good_size);
     config_is_good = 1;
-    write_file(path, data, size);
+    fuzz_write_file(path, data, size);
     code = resume ? grpo_resume(g, where) : grpo_load(g, where);
-    need(code <= 0 && (!code || strlen(grpo_error(g)) > 10), "no sentence");
+    require(code <= 0 && (!code || strlen(grpo_error(g)) > 10), "no sentence");
     download(s, s->after);
     for (i = 0; i < 4; i++) {
-        need(!code || !memcmp(s->before[i], s->after[i], g->num_trained * sizeof(float)),
+        require(!code || !memcmp(s->before[i], s->after[i], g->num_trained * sizeof(float)),
              "a refused file changed the weights");
         for (k = 0; k < g->num_trained; k++)
-            need(grpo__finite((double)s->after[i][k]), "a number that is not finite was loaded");
+            require(grpo__finite((double)s->after[i][k]), "a number that is not finite was loaded");
     }
-    need(g->state.step >= 0 && g->state.optimizer_step >= 0 && g->state.adam_step >= 0
+    require(g->state.step >= 0 && g->state.optimizer_step >= 0 && g->state.adam_step >= 0
          && g->state.num_tokens >= 0, "negative counters");
     if (!code) upload(s);
     memset(&g->state, 0, sizeof g->state);
+    return !code;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static int fuzz_one(const uint8_t *data, size_t size) {
     if (!whole.g) prepare();
     if (!size) return 0;
     data++;
     size--;
     switch (data[-1] % 8) {
-    case 0: try_config(data, size); break;
-    case 1: try_archive(&whole, model_path, 0, data, size); break;
-    case 2: try_archive(&whole, state_path, 1, data, size); break;
-    case 3: try_archive(&whole, index_path, 0, data, size); break;
-    case 4: try_generation(data, size); break;
-    case 5: try_lora(data, size); break;
-    case 6: try_archive(&adapted, adapter_path, 0, data, size); break;
-    default: try_archive(&adapted, adapter_state_path, 1, data, size);
-    }
-    return 0;
-}
-
-#ifdef FUZZ_STANDALONE
-/* A good file of each kind. */
-static void write_corpus(const char *to) {
-    static uint8_t data[1 << 16];
-    const char *index = "{\"weight_map\": {\"model.norm.weight\": \"part1.safetensors\"}}";
-    const char *paths[8];
-    int i;
-    paths[0] = config_path; paths[1] = model_path; paths[2] = state_path; paths[3] = index_path;
-    paths[4] = generation_path; paths[5] = lora_path; paths[6] = adapter_path;
-    paths[7] = adapter_state_path;
-    write_file(index_path, index, strlen(index));
-    write_file(generation_path, "{\"eos_token_id\": [1, 0]}", 24);
-    for (i = 0; i < 8; i++) {
-        char path[600];
-        FILE *file = fopen(paths[i], "rb");
-        size_t size = file ? fread(data + 1, 1, sizeof data - 1, file) : 0;
-        need(size > 0, paths[i]);
-        fclose(file);
-        data[0] = (uint8_t)i;
-        snprintf(path, sizeof path, "%.500s/%d", to, i);
-        write_file(path, data, size + 1);
+    case 0: return try_config(data, size);
+    case 1: return try_archive(&whole, model_path, 0, data, size);
+    case 2: return try_archive(&whole, state_path, 1, data, size);
+    case 3: return try_archive(&whole, index_path, 0, data, size);
+    case 4: return try_generation(data, size);
+    case 5: return try_lora(data, size);
+    case 6: return try_archive(&adapted, adapter_path, 0, data, size);
+    default: return try_archive(&adapted, adapter_state_path, 1, data, size);
     }
 }
 
-int main(int argc, char **argv) {
-    static uint8_t data[1 << 20];
-    int i;
-    if (argc == 3 && !strcmp(argv[1], "--corpus")) {
-        prepare();
-        write_corpus(argv[2]);
-        return 0;
+/* A good file of each kind, read once: later files are those of other inputs. */
+static size_t fuzz_begin_with(int i, uint8_t *to) {
+    enum { KINDS = 8, MOST = 1 << 13 };
+    static uint8_t good[KINDS][MOST];
+    static size_t sizes[KINDS];
+    const char *paths[KINDS];
+    int k;
+    if (i >= KINDS) return 0;
+    if (!sizes[0]) {
+        if (!whole.g) prepare();
+        paths[0] = config_path; paths[1] = model_path; paths[2] = state_path; paths[3] = index_path;
+        paths[4] = generation_path; paths[5] = lora_path; paths[6] = adapter_path;
+        paths[7] = adapter_state_path;
+        fuzz_write_file(generation_path, "{\"eos_token_id\": [1, 0]}", 24);
+        for (k = 0; k < KINDS; k++) {
+            FILE *file = fopen(paths[k], "rb");
+            good[k][0] = (uint8_t)k;
+            require(file && (sizes[k] = 1 + fread(good[k] + 1, 1, MOST - 1, file)) > 1
+                    && sizes[k] < MOST, paths[k]);
+            fclose(file);
+        }
     }
-    for (i = 1; i < argc; i++) {
-        FILE *file = fopen(argv[i], "rb");
-        size_t size = file ? fread(data, 1, sizeof data, file) : 0;
-        if (file) fclose(file);
-        LLVMFuzzerTestOneInput(data, size);
-        printf("%s: %s\n", argv[i], whole.g ? grpo_error(data[0] % 8 < 5 ? whole.g : adapted.g)
-               : "empty");
-    }
-    return 0;
+    memcpy(to, good[i], sizes[i]);
+    return sizes[i];
 }
-#endif
+
+static const char *const *fuzz_words(void) {
+    static const char *const words[] = { "{", "}", "[", "]", "\"", ",", ":", "null", "true", "-1",
+        "1e99", "2147483648", "\"shape\":", "\"dtype\":", "BF16", "F16", "I64", "data_offsets",
+        "__metadata__", "part0.safetensors", "part1.safetensors", "../", "eos_token_id", "\\u0000",
+        "q_proj", "num_hidden_layers", NULL };
+    return words;
+}
+
+static void fuzz_end(void) {
+    int i, k;
+    for (k = 0; k < 2; k++) {
+        subject *s = k ? &adapted : &whole;
+        for (i = 0; i < 4 && s->g; i++) { free(s->before[i]); free(s->after[i]); }
+        grpo_free(s->g);
+    }
+}

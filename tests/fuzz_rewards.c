@@ -1,38 +1,9 @@
 /* Fuzzing of everything in grpo.h that reads a completion's text: the codecs, the number and
- * expression parsers, the built-in verifiers. With libFuzzer:
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_rewards.c -o fuzz_rewards -lm
- *     ./fuzz_rewards -max_total_time=120 -max_len=256
- *
- * or alone, on files (say, those that libFuzzer found):
- *
- *     cc -g -DFUZZ_STANDALONE -I. tests/fuzz_rewards.c -o fuzz_rewards -lm
- *     ./fuzz_rewards FILE...
- *
- * The input is two texts with a NUL between them: the completion, and the answer. */
+ * expression parsers, the built-in verifiers. An input is two texts with a NUL between them: the
+ * completion, and the answer. fuzz.h says how it is run. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
-
-#ifdef __cplusplus
-extern "C"
-#endif
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Stops the run where an answer breaks its contract. */
-static void require(int holds, const char *what) {
-    if (holds) return;
-    fprintf(stderr, "broken: %s\n", what);
-    abort();
-}
-
-/* A heap block of exactly the text's size, so that the sanitizer sees any step beyond it. */
-static char *copy_text(const uint8_t *data, size_t size) {
-    char *text = (char *)malloc(size + 1);
-    if (!text) exit(0);
-    if (size) memcpy(text, data, size);
-    text[size] = '\0';
-    return text;
-}
+#include "fuzz.h"
 
 /* What can be encoded comes back as it was, whatever the room. */
 static void fuzz_codec(const char *vocabulary, const char *text) {
@@ -112,13 +83,13 @@ static void fuzz_tokens(const char *text, int maximum, int cache) {
     free(tokens);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static int fuzz_one(const uint8_t *data, size_t size) {
     size_t first = 0;
     char *completion, *answer;
     grpo_config config;
     while (first < size && data[first]) first++;
-    completion = copy_text(data, first);
-    answer = first < size ? copy_text(data + first + 1, size - first - 1) : copy_text(data, 0);
+    completion = fuzz_text(data, first);
+    answer = first < size ? fuzz_text(data + first + 1, size - first - 1) : fuzz_text(data, 0);
     fuzz_codec(NULL, completion);
     fuzz_codec(answer, completion);
     fuzz_codec("0123456789+-*/()=. \xC3\xA9", completion);
@@ -131,23 +102,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         require(strlen(config.rewards[0].name) < GRPO_NAME_LENGTH, "name of a reward");
     free(completion);
     free(answer);
-    return 0;
+    return 1;
 }
 
-#ifdef FUZZ_STANDALONE
-int main(int argc, char **argv) {
-    static uint8_t data[1 << 16];
-    int i;
-    for (i = 1; i < argc; i++) {
-        FILE *file = fopen(argv[i], "rb");
-        if (!file) {
-            fprintf(stderr, "cannot open %s\n", argv[i]);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput(data, fread(data, 1, sizeof data, file));
-        fclose(file);
-    }
-    printf("%d files, nothing broken\n", argc - 1);
-    return 0;
+static size_t fuzz_begin_with(int i, uint8_t *to) {
+    static const char *const pairs[][2] = { { "12 + 30 = 42", "42" },
+        { "(3+5)*-2.5e1/.5", "3 5 1" }, { "so the answer is 1,234.50", "#### 1234.5" },
+        { "<a>x</a>", "<a>" },
+        { "0123456789+=\303\251", "0123456789+=\303\251" }, { "abab abab abab", "" } };
+    size_t first, second;
+    if (i >= (int)(sizeof pairs / sizeof *pairs)) return 0;
+    first = strlen(pairs[i][0]) + 1;
+    second = strlen(pairs[i][1]);
+    memcpy(to, pairs[i][0], first);
+    memcpy(to + first, pairs[i][1], second);
+    return first + second;
 }
-#endif
+
+static const char *const *fuzz_words(void) {
+    static const char *const words[] = { "1e400", "-", "(", ")", "/0", "0.1", ",", "####", "$",
+        "\\frac{1}{2}", "inf", "nan", "\xff", "\303\251", "\xf4\x90\x80\x80", "%", "1/3", NULL };
+    return words;
+}
+
+static void fuzz_end(void) {
+}

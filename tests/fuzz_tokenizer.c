@@ -1,23 +1,9 @@
-/* libFuzzer harness for the tokenizer. The first byte of an input says which of the files below it
- * is for: either the rest is a text for it, or (128 and more) the rest is itself a tokenizer.json,
- * with which the texts below are encoded. Whatever it holds: no crash, a sentence for what is
- * refused, tokens that exist, and as many of them whether there is room or not. In the
- * repository's root:
- *
- *   clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz_tokenizer.c -o fuzz
- *   mkdir corpus; ./fuzz -max_len=4096 -max_total_time=180 corpus
- *
- * Without libFuzzer, so many seconds of changing what is below at random, from a seed:
- *
- *   cc -g -O1 -fsanitize=address,undefined -DFUZZ_STANDALONE -I. tests/fuzz_tokenizer.c -o fuzz
- *   ./fuzz 60 1 */
+/* Fuzzing of the tokenizer. The first byte of an input says which of the files below it is for:
+ * either the rest is a text for it, or (128 and more) the rest is itself a tokenizer.json, with
+ * which the texts below are encoded. Whatever it holds: no crash, a sentence for what is refused,
+ * tokens that exist, and as many of them whether there is room or not. fuzz.h says how it is run. */
 #include "examples/tool/tokenizer.h"
-#include <time.h>
-
-#ifdef __cplusplus
-extern "C"
-#endif
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 enum { FILES = 5, TEXTS = 8, MOST_BYTES = 4096 };
 
@@ -72,13 +58,7 @@ static const char *const texts[TEXTS] = {
 
 static tokenizer *known[FILES];
 
-static void need(int condition, const char *what) {
-    if (condition) return;
-    fprintf(stderr, "%s\n", what);
-    abort();
-}
-
-static size_t write_file(int number, char *to) {
+static size_t put_file(int number, char *to) {
     size_t i, n = strlen(files[number]);
     for (i = 0; i < n; i++) to[i] = files[number][i] == '`' ? '"' : files[number][i];
     to[n] = 0;
@@ -88,11 +68,11 @@ static size_t write_file(int number, char *to) {
 static tokenizer *parse(const char *text, size_t n) {
     char error[JSON_ERROR_LENGTH] = "", *copy = (char *)malloc(n + 1);
     tokenizer *t;
-    need(copy != NULL, "out of memory");
+    require(copy != NULL, "out of memory");
     memcpy(copy, text, n);
     copy[n] = 0;
     t = tokenizer_parse(copy, n, "fuzz", error);
-    need(t || strlen(error) > 10, "no sentence");
+    require(t || strlen(error) > 10, "no sentence");
     return t;
 }
 
@@ -102,22 +82,22 @@ static void try_text(tokenizer *t, const char *text, size_t n) {
     if (n > MOST_BYTES) return;
     count = tokenizer_encode_bytes(t, text, n, ids, 4 * MOST_BYTES);
     again = tokenizer_encode_bytes(t, text, n, half, 4);
-    need(count == again && count >= -1, "another number of tokens when there is less room");
+    require(count == again && count >= -1, "another number of tokens when there is less room");
     if (count > 4 * MOST_BYTES) count = 4 * MOST_BYTES;     /* a normalizer can add any amount   */
     for (i = 0; i < count; i++) {
-        need(ids[i] >= 0 && ids[i] < tokenizer_size(t), "a token beyond the vocabulary");
-        need(i >= 4 || half[i] == ids[i], "other tokens when there is less room");
+        require(ids[i] >= 0 && ids[i] < tokenizer_size(t), "a token beyond the vocabulary");
+        require(i >= 4 || half[i] == ids[i], "other tokens when there is less room");
     }
     if (count <= 0) return;
     t->show_special = n & 1;
     length = tokenizer_decode(t, ids, count, NULL, 0);
-    need(length >= 0 && length <= (double)count * tokenizer_longest(t), "a text that is too long");
+    require(length >= 0 && length <= (double)count * tokenizer_longest(t), "too long a text");
     back = (char *)malloc((size_t)length + 1);
-    need(back && tokenizer_decode(t, ids, count, back, length) == length, "another length");
+    require(back && tokenizer_decode(t, ids, count, back, length) == length, "another length");
     free(back);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static int fuzz_one(const uint8_t *data, size_t size) {
     const char *rest = (const char *)data + 1;
     char file[MOST_BYTES];
     tokenizer *t;
@@ -125,87 +105,39 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!size) return 0;
     if (data[0] < 128) {
         int number = data[0] % FILES;
-        if (!known[number]) known[number] = parse(file, write_file(number, file));
-        need(known[number] != NULL, "a file from here is refused");
+        if (!known[number]) known[number] = parse(file, put_file(number, file));
+        require(known[number] != NULL, "a file from here is refused");
         try_text(known[number], rest, size - 1);
-        return 0;
+        return 1;
     }
     t = parse(rest, size - 1);
     for (i = 0; t && i < TEXTS; i++) try_text(t, texts[i], strlen(texts[i]));
     tokenizer_free(t);
-    return 0;
+    return t != NULL;
 }
 
-#ifdef FUZZ_STANDALONE
-static uint64_t state;
-
-static uint32_t below(size_t n) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 32) % (uint32_t)(n ? n : 1);
+/* Each file, then each text for each file. */
+static size_t fuzz_begin_with(int i, uint8_t *to) {
+    const char *text;
+    if (i >= FILES * (1 + TEXTS)) return 0;
+    to[0] = (uint8_t)(i < FILES ? 128 : i % FILES);
+    if (i < FILES) return 1 + put_file(i, (char *)to + 1);
+    text = texts[i / FILES - 1];
+    memcpy(to + 1, text, strlen(text));
+    return 1 + strlen(text);
 }
 
-/* Puts m bytes in place of `out` bytes at a random place. */
-static size_t splice(char *s, size_t n, const char *in, size_t m, size_t out) {
-    size_t at = below(n + 1);
-    if (out > n - at) out = n - at;
-    if (n - out + m > MOST_BYTES - 2) return n;
-    memmove(s + at + m, s + at + out, n - at - out);
-    memcpy(s + at, in, m);
-    return n - out + m;
-}
-
-static size_t change(char *s, size_t n) {
-    static const char *const parts[] = {
+static const char *const *fuzz_words(void) {
+    static const char *const words[] = {
         "null", "true", "false", "\"", "{", "}", "[", "]", ",", ":", "0", "-1", "1e9", "4194304",
         "2147483648", "\\u0000", "\\ud83d\\ude00", "NFC", "Prepend", "Replace", "Metaspace",
         "ByteFallback", "Digits", "Strip", "first", "never", "<0x61>", "Ġ", "\342\226\201",
         "\314\201", "\341\205\241", "\377", "\360\237\230\200", " ", "\n", "'s", "ab",
-        "\"a b\"", "\"\"", "12345"
-    };
-    char other[MOST_BYTES];
-    const char *part = parts[below(sizeof parts / sizeof *parts)];
-    char byte = (char)below(256);
-    size_t m;
-    switch (below(6)) {
-    case 0: return splice(s, n, &byte, 1, below(2));
-    case 1: return splice(s, n, part, strlen(part), below(2) ? strlen(part) : 0);
-    case 2: return splice(s, n, "", 0, 1 + below(below(4) ? 4 : 60));
-    case 3: m = 1 + below(40);
-            if (m > n) return n;
-            memcpy(other, s + below(n - m + 1), m);
-            return splice(s, n, other, m, below(2) ? m : 0);
-    case 4: m = write_file((int)below(FILES), other);
-            byte = (char)(1 + below(60));
-            return splice(s, n, other + below(m - (size_t)byte), (size_t)byte, below(60));
-    }
-    part = texts[below(TEXTS)];
-    return splice(s, n, part, strlen(part), 0);
+        "\"a b\"", "\"\"", "12345", NULL };
+    return words;
 }
 
-int main(int argc, char **argv) {
-    double most = argc > 1 ? atof(argv[1]) : 10;
-    time_t start = time(NULL);
-    unsigned long tries = 0, i;
-    state = 88172645463325252u ^ (argc > 2 ? (uint64_t)atol(argv[2]) << 20 : 0);
-    while (difftime(time(NULL), start) < most) {
-        char input[MOST_BYTES];
-        size_t n;
-        int is_file = below(2) == 0;
-        input[0] = (char)(is_file ? 128 : below(128));
-        if (is_file) n = write_file((int)below(FILES), input + 1);
-        else {
-            const char *text = texts[below(TEXTS)];
-            n = strlen(text);
-            memcpy(input + 1, text, n);
-        }
-        for (i = 1 + below(below(3) ? 4 : 30); i > 0; i--) n = change(input + 1, n);
-        LLVMFuzzerTestOneInput((const uint8_t *)input, n + 1);
-        tries++;
-    }
+static void fuzz_end(void) {
+    int i;
     for (i = 0; i < FILES; i++) tokenizer_free(known[i]);
-    printf("%lu inputs in %.0f seconds\n", tries, most);
-    return 0;
 }
-#endif
