@@ -340,11 +340,8 @@ typedef struct grpo_sampling {
 } grpo_sampling;
 
 /* ----------------------------------------------------------------------------- the objective --
- * Everything that says WHICH loss. In the paper's letters, for one group of G completions o_i:
- *
- *   J = 1/G sum_i 1/|o_i| sum_t { min(r_it A_it, clip(r_it, 1-eps, 1+eps) A_it) - beta KL_it }
- *
- * and loss = -J. Each field below swaps one part of that line; presets fill them all. */
+ * Everything that says WHICH loss: each field swaps one part of the line for J in chapter I, and
+ * loss = -J. Presets fill them all. */
 enum {                              /* A of a completion with reward r                           */
     GRPO_ADVANTAGE_ZSCORE,          /* (r - mean) / (std + eps), of the group (the paper)        */
     GRPO_ADVANTAGE_MEAN,            /* r - mean                       (Dr. GRPO)                 */
@@ -621,6 +618,8 @@ GRPO_API grpo_config grpo_defaults(void);
  * letters. Returns GRPO_BAD_INPUT for what it does not know, with the reason in
  * error[GRPO_ERROR_LENGTH] (may be NULL); the config is then as it was. */
 GRPO_API int grpo_config_set(grpo_config *config, const char *settings, char *error);
+/* The number of this name, of an enum its value; NaN if there is none. */
+GRPO_API double grpo_config_get(const grpo_config *config, const char *name);
 /* Every number of a config by name, nested ones too: for a program's options and its --help. */
 enum { GRPO_FIELD_INT, GRPO_FIELD_FLOAT, GRPO_FIELD_SIZE, GRPO_FIELD_UINT64 };
 typedef struct grpo_field {
@@ -631,7 +630,6 @@ typedef struct grpo_field {
     double initial, least, most;    /* that of grpo_defaults(), and its range (equal: anything)  */
 } grpo_field;
 GRPO_API const grpo_field *grpo_field_at(int i);              /* NULL beyond the last            */
-GRPO_API double grpo_config_get(const grpo_config *config, const grpo_field *field);
 /* Append a line to the rubric. Returns GRPO_BAD_INPUT when there are GRPO_MAX_REWARDS already. */
 GRPO_API int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
                              float weight, void *user);
@@ -5095,10 +5093,9 @@ const grpo_field *grpo_field_at(int i) {
     return i >= 0 && i < GRPO__ROWS ? &grpo__table[i] : NULL;
 }
 
-double grpo_config_get(const grpo_config *c, const grpo_field *f) {
-    const void *at = c && f ? (const char *)c + f->at : NULL;
-    return !at ? (double)NAN
-         : f->type == GRPO_FIELD_INT ? (double)*(const int *)at
+static double grpo__get_field(const grpo_config *c, const grpo_field *f) {
+    const void *at = (const char *)c + f->at;
+    return f->type == GRPO_FIELD_INT ? (double)*(const int *)at
          : f->type == GRPO_FIELD_FLOAT ? (double)*(const float *)at
          : f->type == GRPO_FIELD_SIZE ? (double)*(const size_t *)at
          : (double)*(const uint64_t *)at;
@@ -5194,17 +5191,24 @@ static int grpo__word_index(const char *words, const char *word, size_t length) 
 
 static const char *grpo__json_number(const char *at, double *value);
 
-/* field=value; the field's name is `within` ("objective.") and what stands here. What is wrong with
- * it is written to wrong[GRPO_ERROR_LENGTH]. */
+/* The field whose name is `within` ("objective.") and this word; NULL: there is none. */
+static const grpo_field *grpo__find_field(const char *within, const char *word, size_t length) {
+    const grpo_field *f = grpo__table;
+    size_t n = strlen(within);
+    for (; f < grpo__table + GRPO__ROWS; f++)
+        if (!strncmp(f->name, within, n) && grpo__is_word(f->name + n, word, length)) return f;
+    return NULL;
+}
+
+/* field=value. What is wrong with it is written to wrong[GRPO_ERROR_LENGTH]. */
 static void grpo__set_word(grpo_config *c, const char *within, const char *word, size_t length,
                            char *wrong) {
-    const grpo_field *f = grpo__table, *end = f + GRPO__ROWS;
-    size_t name = strcspn(word, "="), n = strlen(within);
-    const char *text = word + name + 1;
+    const char *text = strchr(word, '=') + 1;
+    const grpo_field *f = grpo__find_field(within, word, (size_t)(text - word) - 1);
     double value = 0;
-    while (f < end && (strncmp(f->name, within, n) || !grpo__is_word(f->name + n, word, name))) f++;
-    if (f == end) {
-        strcpy(wrong, n ? ": an objective has no such field" : ": a config has no such field");
+    if (!f) {
+        snprintf(wrong, GRPO_ERROR_LENGTH, ": %s has no such field",
+                 *within ? "an objective" : "a config");
     } else if (f->words) {
         value = grpo__word_index(f->words, text, grpo__word_length(text));
         if (value < 0)
@@ -5251,6 +5255,11 @@ static int grpo__set_words(grpo_config *c, const char *within, const char *setti
     if (*wrong) return GRPO_BAD_INPUT;
     *c = changed;
     return GRPO_OK;
+}
+
+double grpo_config_get(const grpo_config *config, const char *name) {
+    const grpo_field *f = config && name ? grpo__find_field("", name, strlen(name)) : NULL;
+    return f ? grpo__get_field(config, f) : (double)NAN;
 }
 
 int grpo_config_set(grpo_config *config, const char *settings, char *error) {
@@ -5309,7 +5318,7 @@ static int grpo__check(grpo_config *c) {
     size_t k;
     int i;
     for (; f < grpo__table + GRPO__ROWS; f++) {
-        double value = grpo_config_get(c, f), least = f->least, most = f->most;
+        double value = grpo__get_field(c, f), least = f->least, most = f->most;
         for (k = 0; k < sizeof depends / sizeof *depends; k++)
             if (depends[k].field == (const char *)c + f->at) {
                 least = depends[k].least;
@@ -5410,7 +5419,7 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     o = &c->objective;
     made = &g->machinery->made;
     for (; f < grpo__table + GRPO__ROWS; f++)
-        if (f->fixed && grpo_config_get(c, f) != grpo_config_get(made, f)) changed = f->name;
+        if (f->fixed && grpo__get_field(c, f) != grpo__get_field(made, f)) changed = f->name;
     if (c->vocabulary != made->vocabulary) changed = "vocabulary";
     if (c->backend != made->backend) changed = "backend";
     if (c->allocate != made->allocate) changed = "allocate";

@@ -559,13 +559,13 @@ static void test_fields(void) {
         const char *word = f->words;
         nested += !strncmp(f->name, "objective.", 10) || !strncmp(f->name, "sampling.", 9)
                 || !strncmp(f->name, "lora.", 5) ? is_float ? sizeof(float) : sizeof(int) : 0;
-        CHECK(*f->help && grpo_config_get(&c, f) == (is_float ? (double)(float)f->initial
+        CHECK(*f->help && grpo_config_get(&c, f->name) == (is_float ? (double)(float)f->initial
                                                               : f->initial), "%s", f->name);
         for (k = 0; k < 2 && !f->words && f->most < 1e19 && f->least < f->most; k++) {
             double x = k ? f->most : f->least;
             snprintf(words, sizeof words, "%s=%.*g", f->name, is_float ? 9 : 17, x);
             CHECK(!grpo_config_set(&c, words, error), "%s: %s", words, error);
-            CHECK(grpo_config_get(&c, f) == (is_float ? (double)(float)x : x), "%s", words);
+            CHECK(grpo_config_get(&c, f->name) == (is_float ? (double)(float)x : x), "%s", words);
             snprintf(words, sizeof words, "%s=%.9g", f->name,
                      k ? 2 * x + 1 : x - 1 - fabs(x));
             before = c;
@@ -575,7 +575,8 @@ static void test_fields(void) {
         for (k = 0; word; k++) {
             size_t n = strcspn(word, " ");
             snprintf(words, sizeof words, "%s=%.*s", f->name, (int)n, word);
-            CHECK(!grpo_config_set(&c, words, error) && grpo_config_get(&c, f) == k, "%s", words);
+            CHECK(!grpo_config_set(&c, words, error) && grpo_config_get(&c, f->name) == k, "%s",
+                  words);
             if (!word[n]) CHECK(k == f->most, "%s has %d words", f->name, k + 1);
             word = word[n] ? word + n + 1 : NULL;
         }

@@ -188,15 +188,14 @@ static const grpo_field *field_of(const char *name) {
     return f;
 }
 
-/* Field k of those of the objective that are options: a value model's are none, nor what grpo_new()
- * sets. NULL after the last. */
+/* Field k of those of the objective that are options: all but what grpo_new() sets. NULL after the
+ * last. */
 static const grpo_field *objective_at(int k) {
     const grpo_field *f;
     int i;
     for (i = 0; (f = grpo_field_at(i)) != NULL; i++)
         if (!strncmp(f->name, "objective.", 10)
-            && !one_of("lam max_completion_length vf_coef cliprange_value", f->name + 10) && !k--)
-            return f;
+            && strcmp(f->name + 10, "max_completion_length") && !k--) return f;
     return NULL;
 }
 
@@ -223,7 +222,7 @@ static void print_default(const settings *s, const option *o) {
 /* A field as an option: its name, symbol, meaning, values and default. */
 static void print_field(const settings *s, const grpo_field *f) {
     const char *words = f->words && strlen(f->words) > 3 ? f->words : "", *word = words;
-    double value = grpo_config_get(&s->c, f);
+    double value = grpo_config_get(&s->c, f->name);
     char name[NAME_ROOM];
     int i;
     printf("  --%-28s %-6s %s%s%s", spell(f->name, name), f->symbol, f->help, *words ? " " : "",
@@ -758,7 +757,7 @@ static int setting_at(const settings *s, int i, char *name, char *text) {
     } else if (f) {
         if (o) spell(f->name, name);
         else strcpy(name, f->name + strlen("objective."));
-        snprintf(text, NAME_ROOM, "%.9g", grpo_config_get(&s->c, f));
+        snprintf(text, NAME_ROOM, "%.9g", grpo_config_get(&s->c, f->name));
         if (f->type == GRPO_FIELD_UINT64)                     /* all its digits                  */
             snprintf(text, NAME_ROOM, "%llu", (unsigned long long)s->c.seed);
     }
@@ -1184,7 +1183,8 @@ static int inspect(settings *s) {
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
     if (grpo_memory_needed(&s->c, &needed)) return -1;
     printf("  %.1f million weights. To train %d questions x %d completions of %d tokens:\n  ",
-           (double)needed.num_parameters / 1e6, s->c.num_prompts, s->c.num_generations, s->c.max_completion_length);
+           (double)needed.num_parameters / 1e6, s->c.num_prompts, s->c.num_generations,
+           s->c.max_completion_length);
     print_memory(&needed);
     return 0;
 }

@@ -45,16 +45,20 @@ static inline void report_number(FILE *f, double x) {
 }
 
 static inline void report_log_config(const char *path, const grpo *g) {
-    const grpo_config *c = &g->config;
+    static const char *const names[] = {
+        "num_prompts", "num_generations", "max_completion_length", "num_iterations",
+        "learning_rate", "objective.beta", "objective.epsilon", "objective.epsilon_high",
+        "sampling.temperature" };
     FILE *f = report_append(path);
+    size_t i;
     if (!f) return;
-    fprintf(f, "{\"config\": {\"parameters\": %.0f, \"num_prompts\": %d, \"num_generations\": %d, "
-            "\"max_completion_length\": %d, \"num_iterations\": %d, \"learning_rate\": %g, "
-            "\"beta\": %g, \"epsilon\": %g, \"epsilon_high\": %g, \"temperature\": %g, "
-            "\"seed\": %.0f}}\n", (double)g->num_parameters, c->num_prompts, c->num_generations,
-            c->max_completion_length, c->num_iterations, (double)c->learning_rate,
-            (double)c->objective.beta, (double)c->objective.epsilon,
-            (double)c->objective.epsilon_high, (double)c->sampling.temperature, (double)c->seed);
+    fprintf(f, "{\"config\": {\"parameters\": %.0f, ", (double)g->num_parameters);
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *dot = strchr(names[i], '.');
+        double x = grpo_config_get(&g->config, names[i]);
+        fprintf(f, x == floor(x) ? "\"%s\": %.0f, " : "\"%s\": %g, ", dot ? dot + 1 : names[i], x);
+    }
+    fprintf(f, "\"seed\": %.0f}}\n", (double)g->config.seed);
     report_close(f);
 }
 
