@@ -849,7 +849,7 @@ GRPO_API float grpo_full_kl(const float *logits, const float *ref_logits, int vo
 GRPO_API float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples);
 /* Generalised advantage estimation (Schulman et al. 2016): delta_t = r_t + gamma V_t+1 - V_t,
  * A_t = delta_t + gamma lam A_t+1 within each sequence, returns = A + V. values NULL: 0;
- * returns may be NULL. All per token, [offsets[num_sequences]]. */
+ * returns may be NULL, advantages the rewards. All per token, [offsets[num_sequences]]. */
 GRPO_API void grpo_gae(int num_sequences, const int *offsets, const float *rewards,
                        const float *values, float gamma, float lam, float *advantages,
                        float *returns);
@@ -1698,7 +1698,8 @@ struct grpo__machinery {
     float *new_kl, *new_dkl;        /* the same, for exact KL; or NULL                           */
     int   *step_offsets, *step_ends;                          /* [max_sequences + 1]; [.., L]    */
     float *step_rewards;            /* [max_sequences, L] for process supervision; or NULL       */
-    unsigned char *equal;           /* [max_sequences] groups whose rewards are all equal        */
+    float *penalised, *compared;    /* [max_sequences] rewards less their KL; their advantages   */
+    unsigned char *dead;            /* [max_sequences] groups of which no reward says anything   */
     unsigned char *idle;            /* [max_sequences] groups without any gradient               */
     char  *text, *prompt_text;      /* [max_sequences] completions; prompts given as tokens      */
     size_t text_stride, prompt_text_stride;
@@ -2963,15 +2964,16 @@ static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int
     return GRPO_OK;
 }
 
-/* Their advantages, added to the batch's. Sequences [first, end) are whole groups. */
+/* Their advantages (of one reward, in the place of the batch's), added to its process. Sequences
+ * [first, end) are whole groups. */
 static int grpo__add_process(grpo *g, const grpo_reward *reward, int first, int end) {
     struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
     int t, code = grpo_process_advantages(&g->config.objective, (end - first) / b->group_size,
                                           b->group_size, w->step_offsets, w->step_ends,
-                                          w->step_rewards, b->offsets + first, w->new_dlogprobs);
+                                          w->step_rewards, b->offsets + first, b->advantages);
     for (t = b->offsets[first]; t < b->offsets[end]; t++)
-        b->process[t] += reward->weight * w->new_dlogprobs[t];
+        b->process[t] += reward->weight * b->advantages[t];
     return code;
 }
 
@@ -3022,115 +3024,118 @@ static int grpo__reward_range(grpo *g, int first, int end) {
 }
 
 /* ------------------------------------------------------------------------------ >>advantage --
- * Rewards -> advantages: what PPO asks a value model, GRPO asks the group. */
-typedef struct grpo__statistics {
-    int count, equal, nonzero, best;                          /* best: index of the largest      */
-    double mean, std, by_length;    /* by_length: the mean weighted by length                    */
-    double lead;                    /* of the largest over the second                            */
-} grpo__statistics;
+ * Rewards -> advantages. What PPO asks a value model, GRPO asks the group (DeepSeekMath, 4.1.2):
+ *
+ *     A_i = (r_i - mean(r_1 ... r_G)) / (std(r_1 ... r_G) + eps)      for every token of o_i */
 
-/* What is largest in x[n], and by how much. */
-static void grpo__find_best(grpo__statistics *s, const float *x, int n) {
-    double first = -HUGE_VAL, second = -HUGE_VAL;
-    int i;
-    for (i = 0; i < n; i++) {
-        double value = (double)x[i];
-        if (!grpo__finite(value)) continue;
-        if (value > first) { second = first; first = value; s->best = i; }
-        else if (value > second) second = value;
+/* Are the numbers among x[n] all equal? By exact comparison: the float std of equal numbers need
+ * not be 0, and would blow rounding errors up to advantages of order 1. */
+static int grpo__all_equal(const float *x, int n) {
+    const float *first = NULL;
+    for (; n > 0; n--, x++) {
+        if (!grpo__finite((double)*x)) continue;
+        if (!first) first = x;
+        if (*x != *first) return 0;
     }
-    if (s->count > 1) s->lead = first - second;
+    return 1;
 }
 
-/* Of the finite ones of x[n]. equal is an exact comparison: the float std of equal numbers need not
- * be 0, and would blow rounding errors up to advantages of order 1. */
+typedef struct grpo__statistics {   /* of the numbers among x[n]                                 */
+    int count, equal;
+    double mean, std;
+    int nonzero, best;              /* variants: how many are not 0; the index of the largest    */
+    double lead, by_length;         /* by how much it is that; the mean weighted by length       */
+} grpo__statistics;
+
 static grpo__statistics grpo__describe(const float *x, const int *lengths, int n, int ddof) {
-    grpo__statistics s = { 0, 1, 0, 0, 0, 0, 0, 0 };
-    double squares = 0, weights = 0;
-    float first = 0;
+    grpo__statistics s = { 0, 0, 0, 0, 0, 0, 0, 0 };
+    double squares = 0, weights = 0, first = -HUGE_VAL, second = -HUGE_VAL;
     int i;
+    s.equal = grpo__all_equal(x, n);
     for (i = 0; i < n; i++) {
-        double length = lengths ? lengths[i] : 1;
-        if (!grpo__finite((double)x[i])) continue;
-        if (!s.count++) first = x[i];
-        if (x[i] != first) s.equal = 0;
-        s.nonzero += x[i] != 0;
-        s.mean += (double)x[i];
-        s.by_length += length * (double)x[i];
+        double r = (double)x[i], length = lengths ? lengths[i] : 1;
+        if (!grpo__finite(r)) continue;
+        s.count++;
+        s.mean += r;
+        s.nonzero += r != 0;
+        s.by_length += length * r;
         weights += length;
     }
     if (s.count) s.mean /= s.count;
     if (weights > 0) s.by_length /= weights;
-    for (i = 0; i < n; i++)
-        if (grpo__finite((double)x[i]))
-            squares += ((double)x[i] - s.mean) * ((double)x[i] - s.mean);
+    for (i = 0; i < n; i++) {
+        double r = (double)x[i];
+        if (!grpo__finite(r)) continue;
+        squares += (r - s.mean) * (r - s.mean);
+        if (r > first) { second = first; first = r; s.best = i; }
+        else if (r > second) second = r;
+    }
     if (s.count > ddof && !s.equal) s.std = sqrt(squares / (s.count - ddof));
-    grpo__find_best(&s, x, n);
+    if (s.count > 1) s.lead = first - second;
     return s;
 }
 
-/* A of a group's reward i, which is r. */
+/* A_i of r_i; the paper's line first. */
 static double grpo__advantage_of(const grpo_objective *o, double r, int i,
                                  const grpo__statistics *group, const grpo__statistics *batch) {
-    double eps = (double)o->advantage_eps, n = group->count;
+    double mean = group->mean, std = group->std, eps = (double)o->advantage_eps, n = group->count;
     if (o->advantage == GRPO_ADVANTAGE_RETURN) return r;
     if (group->equal) return 0;
     switch (o->advantage) {
-    case GRPO_ADVANTAGE_MEAN:   return r - group->mean;
-    case GRPO_ADVANTAGE_BATCH:  return (r - group->mean) / (batch->std + eps);
-    case GRPO_ADVANTAGE_RLOO:   return r - (n * group->mean - r) / (n - 1);
+    default:                    return (r - mean) / (std + eps);              /* _ZSCORE         */
+    case GRPO_ADVANTAGE_MEAN:   return r - mean;
+    case GRPO_ADVANTAGE_BATCH:  return (r - mean) / (batch->std + eps);
+    case GRPO_ADVANTAGE_RLOO:   return r - (n * mean - r) / (n - 1);
     case GRPO_ADVANTAGE_OPO:    return r - group->by_length;
-    case GRPO_ADVANTAGE_GPG:    return (r - group->mean) * batch->count / batch->nonzero;
-    case GRPO_ADVANTAGE_PASS_K: return i == group->best ? group->lead / (group->std + eps) : 0;
-    case GRPO_ADVANTAGE_MAX_RL: return group->mean > 0 ? (r - group->mean) / group->mean : 0;
-    default:                    return (r - group->mean) / (group->std + eps);
+    case GRPO_ADVANTAGE_GPG:    return (r - mean) * batch->count / batch->nonzero;
+    case GRPO_ADVANTAGE_PASS_K: return i == group->best ? group->lead / (std + eps) : 0;
+    case GRPO_ADVANTAGE_MAX_RL: return mean > 0 ? (r - mean) / mean : 0;
     }
 }
 
-static int grpo__check_group_sizes(int num_groups, int group_size) {
-    return num_groups < 1 || group_size < 1 || num_groups > INT32_MAX / group_size ? GRPO_BAD_INPUT
-                                                                                   : GRPO_OK;
+static int grpo__are_groups(int num_groups, int group_size) {
+    return num_groups > 0 && group_size > 0 && num_groups <= INT32_MAX / group_size;
 }
 
-/* sum[i] += weight * A_i, where reward i is a number; a NaN there counts as 0 */
+/* sum[i] += weight * A_i where r_i is a number; a sum that is none yet counts as 0. */
 static void grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
                                  int num_groups, int group_size, const int *lengths, float *sum,
                                  unsigned char *equal) {
-    grpo__statistics batch = grpo__describe(rewards, NULL, num_groups * group_size,
-                                            o->advantage_ddof);
-    int p, i;
-    for (p = 0; p < num_groups; p++) {
-        size_t at = grpo__size(p, group_size);
-        grpo__statistics group = grpo__describe(rewards + at, lengths ? lengths + at : NULL,
-                                                group_size, o->advantage_ddof);
+    int p, i, ddof = o->advantage_ddof;
+    grpo__statistics batch = grpo__describe(rewards, NULL, num_groups * group_size, ddof);
+    for (p = 0; p < num_groups; p++, rewards += group_size, sum += group_size) {
+        grpo__statistics group = grpo__describe(rewards, lengths, group_size, ddof);
+        if (lengths) lengths += group_size;
         if (equal) equal[p] = (unsigned char)group.equal;
         for (i = 0; i < group_size; i++) {
-            double r = (double)rewards[at + (size_t)i];
-            float *A = &sum[at + (size_t)i];
+            double r = (double)rewards[i];
             if (grpo__finite(r))
-                *A = (*A == *A ? *A : 0) + weight * (float)grpo__advantage_of(o, r, i, &group,
-                                                                              &batch);
+                sum[i] = (sum[i] == sum[i] ? sum[i] : 0)
+                       + weight * (float)grpo__advantage_of(o, r, i, &group, &batch);
         }
     }
 }
 
 int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups, int group_size,
                     const int *lengths, float *advantages, unsigned char *equal) {
-    int i, code = grpo__check_group_sizes(num_groups, group_size);
-    if (!o || !rewards || !advantages) code = GRPO_BAD_INPUT;
-    if (code) return code;
+    int i;
+    if (!o || !rewards || !advantages || !grpo__are_groups(num_groups, group_size))
+        return GRPO_BAD_INPUT;
     for (i = 0; i < num_groups * group_size; i++) advantages[i] = 0;
     grpo__add_advantages(o, rewards, 1.0f, num_groups, group_size, lengths, advantages, equal);
     return GRPO_OK;
 }
 
+/* ---- variants: several rewards, rewards of steps, returns, whitening */
+
 int grpo_combine_advantages(const grpo_objective *o, const float *parts, const float *weights,
                             int num_rewards, int num_groups, int group_size, const int *lengths,
                             float *advantages) {
     grpo__statistics batch;
-    int i, k, n, code = grpo__check_group_sizes(num_groups, group_size);
-    if (!o || !parts || !weights || num_rewards < 0 || !advantages) code = GRPO_BAD_INPUT;
-    if (code) return code;
+    int i, k, n;
+    if (!o || !parts || !weights || num_rewards < 0 || !advantages
+        || !grpo__are_groups(num_groups, group_size))
+        return GRPO_BAD_INPUT;
     n = num_groups * group_size;
     for (i = 0; i < n; i++) advantages[i] = (float)NAN;       /* until a reward says something   */
     for (k = 0; k < num_rewards; k++)
@@ -3145,27 +3150,48 @@ int grpo_combine_advantages(const grpo_objective *o, const float *parts, const f
     return GRPO_OK;
 }
 
+/* A_it = sum over the steps j that end with token t or later of (r_j - mean(r)) / (std(r) + eps) */
 int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_size,
                             const int *step_offsets, const int *step_ends,
                             const float *step_rewards, const int *offsets, float *advantages) {
-    int p, i, j, t, code = grpo__check_group_sizes(num_groups, group_size);
-    if (!o || !step_offsets || !step_ends || !step_rewards || !offsets || !advantages)
-        code = GRPO_BAD_INPUT;
-    for (p = 0; p < num_groups && !code; p++) {
+    int p, i, j, t;
+    if (!o || !step_offsets || !step_ends || !step_rewards || !offsets || !advantages
+        || !grpo__are_groups(num_groups, group_size))
+        return GRPO_BAD_INPUT;
+    for (p = 0; p < num_groups; p++) {
         int first = p * group_size, steps = step_offsets[first];
         grpo__statistics group = grpo__describe(step_rewards + steps, NULL,
                                                 step_offsets[first + group_size] - steps,
                                                 o->advantage_ddof);
         for (i = first; i < first + group_size; i++) {
-            double sum = 0;
+            double A = 0;
             j = step_offsets[i + 1] - 1;
-            for (t = offsets[i + 1] - offsets[i]; t-- > 0; advantages[offsets[i] + t] = (float)sum)
+            for (t = offsets[i + 1] - offsets[i]; t-- > 0; advantages[offsets[i] + t] = (float)A)
                 for (; j >= step_offsets[i] && step_ends[j] >= t; j--)
-                    if (!group.equal) sum += ((double)step_rewards[j] - group.mean)
-                                             / (group.std + (double)o->advantage_eps);
+                    if (!group.equal) A += ((double)step_rewards[j] - group.mean)
+                                           / (group.std + (double)o->advantage_eps);
         }
     }
-    return code;
+    return GRPO_OK;
+}
+
+/* delta_t = r_t + gamma V_t+1 - V_t,  A_t = delta_t + gamma lam A_t+1,  R_t = A_t + V_t; without V
+ * and with lam 1, A_t is the discounted return. */
+void grpo_gae(int num_sequences, const int *offsets, const float *rewards, const float *values,
+              float gamma, float lam, float *advantages, float *returns) {
+    int i, t;
+    if (!offsets || !rewards || !advantages) return;
+    for (i = 0; i < num_sequences; i++) {
+        double A = 0, next = 0;
+        for (t = offsets[i + 1]; t-- > offsets[i]; ) {
+            double V = values ? (double)values[t] : 0;
+            double delta = (double)rewards[t] + (double)gamma * next - V;
+            A = delta + (double)gamma * (double)lam * A;
+            next = V;
+            advantages[t] = (float)A;
+            if (returns) returns[t] = (float)(A + V);
+        }
+    }
 }
 
 void grpo_whiten(float *x, const unsigned char *mask, int n) {
@@ -3182,42 +3208,9 @@ void grpo_whiten(float *x, const unsigned char *mask, int n) {
         x[i] = !mask || mask[i] ? (float)(((double)x[i] - mean) * scale) : 0.0f;
 }
 
-/* Does any step's reward set a group's completions apart? */
-static int grpo__steps_differ(const grpo_batch *b, int p) {
-    int t, end = b->offsets[(p + 1) * b->group_size];
-    for (t = b->offsets[p * b->group_size]; b->process && t < end; t++)
-        if (b->process[t] != 0) return 1;
-    return 0;
-}
+/* ---- the batch's */
 
-/* Does any reward set a group's completions apart, where each is compared by itself? Their sum may
- * be equal all the same. */
-static int grpo__parts_differ(const grpo *g, int p) {
-    const grpo_batch *b = &g->batch;
-    const grpo_config *c = &g->config;
-    int r, differ = 0;
-    for (r = 0; r < c->num_rewards; r++)
-        if (grpo__is_compared(g, &c->rewards[r]))
-            differ |= !grpo__describe(b->reward_parts + grpo__size(r, b->num_sequences)
-                                      + grpo__size(p, b->group_size), NULL, b->group_size, 1).equal;
-    return differ;
-}
-
-static int grpo__find_equal_groups(grpo *g, int *count) {
-    grpo_batch *b = &g->batch;
-    int p;
-    if (grpo_advantages(&g->config.objective, b->rewards, b->num_prompts, b->group_size, NULL,
-                        g->machinery->exchange, g->machinery->equal) < 0)
-        return grpo__fail(g, GRPO_BAD_INPUT, "the batch is empty");
-    *count = 0;
-    for (p = 0; p < b->num_prompts; p++) {
-        if (grpo__steps_differ(b, p) || grpo__parts_differ(g, p)) g->machinery->equal[p] = 0;
-        *count += g->machinery->equal[p];
-    }
-    return GRPO_OK;
-}
-
-/* beta KL of token t at sampling, for objectives that take it from the reward; else 0. */
+/* beta KL_it at sampling, for objectives that take it from the reward; else 0. */
 static double grpo__penalty(const grpo *g, int t) {
     const grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
@@ -3226,79 +3219,55 @@ static double grpo__penalty(const grpo *g, int t) {
     return (double)o->beta * (double)grpo_kl(o->kl, b->logprobs[t], b->ref_logprobs[t], NULL);
 }
 
-/* r_i - beta sum_t KL_it */
-static float grpo__penalised_reward(const grpo *g, int i) {
-    const grpo_batch *b = &g->batch;
-    double reward = (double)b->rewards[i];
-    int t;
-    for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) reward -= grpo__penalty(g, t);
-    return (float)reward;
-}
-
-/* Does sequence i take part in the loss? */
-static int grpo__takes_part(const grpo *g, int i) {
-    const grpo_objective *o = &g->config.objective;
-    if (!grpo__finite((double)g->batch.rewards[i])) return 0;
-    if (o->mask_truncated_completions && g->batch.truncated[i]) return 0;
-    return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->equal[i / g->batch.group_size];
-}
-
-/* One A a completion, from the rewards of its group; kl_in_reward 2 then takes its KL from it. */
+/* One A a completion. kl_in_reward 1: of r_i - beta sum_t KL_it; 2: of r_i, and from the A of each
+ * token goes the KL of it and those after it. */
 static int grpo__compare_groups(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
-    const grpo_objective *o = &g->config.objective;
-    float *rewards = g->machinery->new_logprobs, *advantages = g->machinery->new_dlogprobs;
+    const grpo_config *c = &g->config;
+    const grpo_objective *o = &c->objective;
     float weights[GRPO_MAX_REWARDS];
     int i, t, code;
-    for (i = 0; i < b->num_sequences; i++)
-        rewards[i] = o->kl_in_reward == 2 ? b->rewards[i] : grpo__penalised_reward(g, i);
-    for (i = 0; i < g->config.num_rewards; i++)
-        weights[i] = g->config.rewards[i].steps ? 0 : g->config.rewards[i].weight;
-    if (o->combine == GRPO_COMBINE_ADVANTAGES)
-        code = grpo_combine_advantages(o, b->reward_parts, weights, g->config.num_rewards,
-                                       b->num_prompts, b->group_size, g->machinery->lengths,
-                                       advantages);
-    else
-        code = grpo_advantages(o, rewards, b->num_prompts, b->group_size, g->machinery->lengths,
-                               advantages, NULL);
     for (i = 0; i < b->num_sequences; i++) {
-        double A = (double)advantages[i];
+        double r = (double)b->rewards[i];
+        for (t = b->offsets[i]; t < b->offsets[i + 1] && o->kl_in_reward == 1; t++)
+            r -= grpo__penalty(g, t);
+        w->penalised[i] = (float)r;
+    }
+    for (i = 0; i < c->num_rewards; i++)
+        weights[i] = c->rewards[i].steps ? 0 : c->rewards[i].weight;
+    code = o->combine == GRPO_COMBINE_ADVANTAGES
+         ? grpo_combine_advantages(o, b->reward_parts, weights, c->num_rewards, b->num_prompts,
+                                   b->group_size, w->lengths, w->compared)
+         : grpo_advantages(o, w->penalised, b->num_prompts, b->group_size, w->lengths, w->compared,
+                           NULL);
+    for (i = 0; i < b->num_sequences; i++) {
+        double A = (double)w->compared[i];
         for (t = b->offsets[i + 1]; t-- > b->offsets[i]; b->advantages[t] = (float)A)
             if (o->kl_in_reward == 2) A -= grpo__penalty(g, t);
     }
     return code;
 }
 
-/* ---- returns: rewards per token -> advantages */
-void grpo_gae(int num_sequences, const int *offsets, const float *rewards, const float *values,
-              float gamma, float lam, float *advantages, float *returns) {
-    int i, t;
-    if (!offsets || !rewards || !advantages) return;
-    for (i = 0; i < num_sequences; i++) {
-        double A = 0, next = 0;
-        for (t = offsets[i + 1]; t-- > offsets[i]; ) {
-            double value = values ? (double)values[t] : 0;
-            double delta = (double)rewards[t] + (double)gamma * next - value;
-            A = delta + (double)gamma * (double)lam * A;
-            next = value;
-            advantages[t] = (float)A;
-            if (returns) returns[t] = (float)(A + value);
-        }
-    }
-}
-
-/* A completion's reward belongs to its last token, the KL penalty to each. */
+/* One A a token: what is still to come. A completion's reward belongs to its last token, the KL
+ * penalty to each. */
 static void grpo__take_returns(grpo *g) {
     grpo_batch *b = &g->batch;
-    const grpo_objective *o = &g->config.objective;
-    float *rewards = g->machinery->new_dlogprobs;
+    float *r = b->advantages;       /* rewards of tokens, which become their returns in place    */
     int i, t;
     for (i = 0; i < b->num_sequences; i++) {
-        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++)
-            rewards[t] = (float)-grpo__penalty(g, t);
-        if (grpo__finite((double)b->rewards[i])) rewards[t - 1] += b->rewards[i];
+        for (t = b->offsets[i]; t < b->offsets[i + 1]; t++) r[t] = (float)-grpo__penalty(g, t);
+        if (grpo__finite((double)b->rewards[i])) r[t - 1] += b->rewards[i];
     }
-    grpo_gae(b->num_sequences, b->offsets, rewards, NULL, o->gamma, 1.0f, b->advantages, NULL);
+    grpo_gae(b->num_sequences, b->offsets, r, NULL, g->config.objective.gamma, 1, r, NULL);
+}
+
+/* Does completion i take part in the loss? */
+static int grpo__takes_part(const grpo *g, int i) {
+    const grpo_objective *o = &g->config.objective;
+    if (!grpo__finite((double)g->batch.rewards[i])) return 0;
+    if (o->mask_truncated_completions && g->batch.truncated[i]) return 0;
+    return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->dead[i / g->batch.group_size];
 }
 
 static int grpo__compare_floats(const void *a, const void *b) {
@@ -3310,7 +3279,7 @@ static int grpo__compare_floats(const void *a, const void *b) {
  * 2025, arXiv:2506.01939). The quantile is interpolated as torch.quantile does. */
 static void grpo__mask_certain_tokens(grpo *g) {
     grpo_batch *b = &g->batch;
-    float *sorted = g->machinery->new_dlogprobs;
+    float *sorted = g->machinery->new_entropies;
     int t, n = 0, all = b->offsets[b->num_sequences], at;
     double place, threshold;
     for (t = 0; t < all; t++)
@@ -3326,20 +3295,20 @@ static void grpo__mask_certain_tokens(grpo *g) {
 }
 
 int grpo_advantage(grpo *g) {
-    int i, t, code = grpo__enter(g, "grpo_advantage", 1, GRPO__SCORED);
+    int i, t, n, code = grpo__enter(g, "grpo_advantage", 1, GRPO__SCORED);
     grpo_batch *b;
     const grpo_objective *o;
     if (code) return code;
     b = &g->batch;
     o = &g->config.objective;
+    n = b->offsets[b->num_sequences];
     for (i = 0; i < b->num_sequences; i++)
         memset(b->mask + b->offsets[i], grpo__takes_part(g, i),
                (size_t)(b->offsets[i + 1] - b->offsets[i]));
     if (o->advantage == GRPO_ADVANTAGE_RETURN) grpo__take_returns(g);
     else code = grpo__compare_groups(g);
-    for (t = 0; t < b->offsets[b->num_sequences] && b->process; t++)
-        b->advantages[t] += b->process[t];
-    if (o->whiten) grpo_whiten(b->advantages, b->mask, b->offsets[b->num_sequences]);
+    for (t = 0; t < n && b->process; t++) b->advantages[t] += b->process[t];
+    if (o->whiten) grpo_whiten(b->advantages, b->mask, n);
     grpo__mask_certain_tokens(g);
     if (!code) g->machinery->stage = GRPO__COMPARED;
     return code;
@@ -3348,55 +3317,66 @@ int grpo_advantage(grpo *g) {
 /* ---------------------------------------------------------------------------------- >>score --
  * The batch's rewards and the reference's log-probs; groups that teach nothing are sampled anew. */
 
-/* Dynamic sampling: groups that cannot teach anything are sampled and rewarded anew. */
+/* dead[p]: does nothing set the completions of group p apart: not their reward, no step's, and none
+ * of the rewards that are compared by themselves, whose sum may be equal all the same? How many. */
+static int grpo__find_dead_groups(grpo *g) {
+    const grpo_batch *b = &g->batch;
+    const grpo_config *c = &g->config;
+    int p, r, t, count = 0, G = b->group_size;
+    for (p = 0; p < b->num_prompts; p++) {
+        int dead = grpo__all_equal(b->rewards + p * G, G);
+        for (t = b->offsets[p * G]; t < b->offsets[(p + 1) * G] && b->process; t++)
+            dead &= b->process[t] == 0;
+        for (r = 0; r < c->num_rewards; r++)
+            if (grpo__is_compared(g, &c->rewards[r]))
+                dead &= grpo__all_equal(b->reward_parts + grpo__size(r, b->num_sequences) + p * G,
+                                        G);
+        g->machinery->dead[p] = (unsigned char)dead;
+        count += dead;
+    }
+    return count;
+}
+
+/* Dynamic sampling (DAPO): dead groups are sampled and rewarded anew. */
 static int grpo__resample(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
+    uint64_t most = (uint64_t)g->config.objective.max_resamples;
     grpo__draw d;
-    int code = grpo__how_to_draw(g, &d, &g->machinery->sampling, 1), p, count = 0;
+    int code = grpo__how_to_draw(g, &d, &w->sampling, 1), p, G = b->group_size;
     d.step = (uint64_t)(g->state.step - 1);
-    for (d.attempt = 1; !code
-            && d.attempt <= (uint64_t)g->config.objective.max_resamples; d.attempt++) {
-        code = grpo__find_equal_groups(g, &count);
-        if (code || !count) break;
-        for (p = 0; p < b->num_prompts && !code; p++)
-            if (g->machinery->equal[p]) {
-                g->machinery->stored_valid = 0;               /* its K and V are overwritten     */
-                code = grpo__sample(g, &d, p, p + 1);
-                b->resampled[p]++;
-            }
+    for (d.attempt = 1; !code && d.attempt <= most && grpo__find_dead_groups(g); d.attempt++) {
+        w->stored_valid = 0;                                  /* its K and V are overwritten     */
+        for (p = 0; p < b->num_prompts && !code; p++) {
+            if (w->dead[p]) code = grpo__sample(g, &d, p, p + 1);
+            b->resampled[p] += w->dead[p];
+        }
         if (!code) code = grpo__finish_batch(g);
         for (p = 0; p < b->num_prompts && !code; p++)         /* process moves with the offsets  */
-            if (g->machinery->equal[p] || b->process)
-                code = grpo__reward_range(g, p * b->group_size, (p + 1) * b->group_size);
+            if (w->dead[p] || b->process) code = grpo__reward_range(g, p * G, (p + 1) * G);
     }
     return code;
 }
 
-/* Exact KL of every token of the batch, under the weights that drew it. */
-static int grpo__measure_kl(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    grpo__way way = grpo__way_of(w->stored_valid ? GRPO__STORE : GRPO__SCORE, w->stored_valid);
-    grpo_per_token to = { NULL, NULL, NULL, NULL };
-    to.logprobs = w->new_logprobs; to.kl = g->batch.kl;
-    return grpo__batch_forward(g, GRPO_POLICY, 0, g->batch.num_prompts, &way, &to);
-}
-
 int grpo_score(grpo *g) {
-    grpo_per_token reference = { NULL, NULL, NULL, NULL };
+    grpo_per_token reference = { NULL, NULL, NULL, NULL }, exact = { NULL, NULL, NULL, NULL };
+    int n, code = grpo__enter(g, "grpo_score", 1, GRPO__ROLLED);
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    int code = grpo__enter(g, "grpo_score", 1, GRPO__ROLLED), equal;
     if (!code) code = grpo__check_writes(g);
     if (code) return code;
+    n = g->batch.num_prompts;
     reference.logprobs = g->batch.ref_logprobs;
+    exact.kl = g->batch.kl;
     if (g->config.num_rewards == 0)
         code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
                           "grpo_new()");
     if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
     if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE) code = grpo__resample(g);
-    if (!code) code = grpo__find_equal_groups(g, &equal);
-    if (!code && g->batch.ref_logprobs)
-        code = grpo__batch_forward(g, GRPO_REFERENCE, 0, g->batch.num_prompts, &way, &reference);
-    if (!code && g->batch.kl) code = grpo__measure_kl(g);
+    if (!code) grpo__find_dead_groups(g);
+    if (!code && reference.logprobs)
+        code = grpo__batch_forward(g, GRPO_REFERENCE, 0, n, &way, &reference);
+    if (g->machinery->stored_valid) way = grpo__way_of(GRPO__STORE, 1);
+    if (!code && exact.kl) code = grpo__batch_forward(g, GRPO_POLICY, 0, n, &way, &exact);
     g->machinery->stage = code ? GRPO__EMPTY : GRPO__SCORED;
     return code;
 }
@@ -3941,24 +3921,6 @@ int grpo_set_reference(grpo *g, float alpha) {
 /* ----------------------------------------------------------------------------------- >>step --
  * rollout, score, compare, learn */
 
-static int grpo__first_not_finite(const float *x, int from, int to) {
-    for (; from < to; from++)
-        if (!grpo__finite((double)x[from])) return from;
-    return -1;
-}
-
-/* d(loss)/d(entropy) of each token that counts is the same constant. */
-static float *grpo__entropy_gradient(grpo *g, const grpo_objective *o, const grpo__normalizer *n,
-                                     int from, int to) {
-    const grpo_batch *b = &g->batch;
-    float *d = g->machinery->new_entropies;
-    int t;
-    if (o->entropy_coef == 0) return NULL;
-    for (t = from; t < to; t++)
-        d[t] = b->mask[t] ? -o->entropy_coef / (float)grpo__max(n->num_tokens, 1) : 0.0f;
-    return d;
-}
-
 /* Is the gradient of every token of a group 0? Then there is no work to do for it. (DRO pulls log r
  * to 0 whatever A is.) */
 static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
@@ -3990,13 +3952,6 @@ grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs) {
     return s;
 }
 
-static grpo_sequences grpo__now(const grpo *g) {
-    grpo_sequences s = grpo_batch_sequences(g, g->machinery->new_logprobs);
-    s.kl = g->machinery->new_kl;
-    s.entropies = g->machinery->new_entropies;
-    return s;
-}
-
 /* An optimizer step's sums over its tokens, in order. */
 typedef struct grpo__sums {
     grpo__normalizer n;
@@ -4004,40 +3959,41 @@ typedef struct grpo__sums {
     double norm;                    /* of the gradient                                           */
 } grpo__sums;
 
-/* One micro-batch, prompts [p, *next): forward (unless sampling kept it), loss, backward. The
- * tokens of idle groups count in the loss with the log-probs they were sampled with. */
+/* One micro-batch, prompts [p, *next): forward, loss, backward. Until the weights first move,
+ * forward would find what sampling has found, to the bit; of idle groups that is what counts. */
 static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int end, int *next,
                                  grpo__sums *sums) {
     struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    int G = b->group_size, from = b->offsets[p * G], to, bad, code = GRPO_OK;
+    const grpo_batch *b = &g->batch;
     int exact = w->new_kl && o->kl == GRPO_KL_FULL && o->beta > 0 && !o->kl_in_reward;
+    int G = b->group_size, from = b->offsets[p * G], to, t, code = GRPO_OK;
+    grpo_per_token now = { w->new_logprobs, w->new_entropies, exact ? w->new_kl : NULL, NULL };
+    grpo_per_token d = { w->new_dlogprobs, NULL, exact ? w->new_dkl : NULL, NULL };
+    grpo_sequences s = grpo_batch_sequences(g, w->new_logprobs);
     grpo__way way = grpo__way_of(GRPO__STORE, w->stored_valid);
-    grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
-    grpo_sequences s = grpo__now(g);
     grpo__pass pass;
     size_t size;
+    s.kl = w->new_kl; s.entropies = w->new_entropies;
     way.skip = w->idle;
     pass = grpo__groups_pass(g, p, end, next, &way);
     to = b->offsets[*next * G];
     size = (size_t)(to - from) * sizeof(float);
-    memcpy(w->new_logprobs + from, b->logprobs + from, size); /* as sampled: if the weights are  */
-    memcpy(w->new_entropies + from, b->entropies + from, size);               /* the same, so    */
-    if (w->new_kl) memcpy(w->new_kl + from, b->kl + from, size);              /* are these       */
-    if (!way.recall || exact) { now.logprobs = w->new_logprobs; now.entropies = w->new_entropies; }
-    if (exact) now.kl = w->new_kl;
-    if (pass.num_targets && now.logprobs)
+    memcpy(w->new_logprobs + from, b->logprobs + from, size);
+    memcpy(w->new_entropies + from, b->entropies + from, size);
+    if (w->new_kl) memcpy(w->new_kl + from, b->kl + from, size);
+    if (pass.num_targets && (!way.recall || exact))
         code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
+    for (t = from; t < to && !code; t++)
+        if (!grpo__finite((double)w->new_logprobs[t]))
+            code = grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of the batch is not "
+                              "finite: the update was skipped, the weights are as before", t);
     if (code) return code;
-    if ((bad = grpo__first_not_finite(w->new_logprobs, from, to)) >= 0)
-        return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of the batch is not "
-                          "finite: the update was skipped, the weights are as before", bad);
-    grpo__loss_part(o, &sums->n, &s, p * G, *next * G, w->new_dlogprobs, exact ? w->new_dkl : NULL,
-                    &sums->loss);
+    grpo__loss_part(o, &sums->n, &s, p * G, *next * G, d.logprobs, d.kl, &sums->loss);
     if (!pass.num_targets) return GRPO_OK;
-    d.logprobs = w->new_dlogprobs;
-    d.entropies = grpo__entropy_gradient(g, o, &sums->n, from, to);
-    d.kl = exact ? w->new_dkl : NULL;
+    if (o->entropy_coef != 0) d.entropies = w->new_entropies; /* in place: the loss has seen them */
+    for (t = from; t < to && d.entropies; t++)
+        d.entropies[t] = b->mask[t] ? -o->entropy_coef / (float)grpo__max(sums->n.num_tokens, 1)
+                                    : 0.0f;
     return grpo__pass_backward(g, &pass, &d);
 }
 
@@ -4865,7 +4821,7 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
         m->reward_stds[r] = rewards.std;
     }
     for (p = 0; p < b->num_prompts; p++) {
-        m->frac_reward_zero_std += (double)g->machinery->equal[p] / b->num_prompts;
+        m->frac_reward_zero_std += (double)g->machinery->dead[p] / b->num_prompts;
         m->num_resampled += b->resampled[p];
     }
     grpo__measure_lengths(g, m);
@@ -5894,7 +5850,9 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
         w->step_ends = grpo__take_ints(a, all);
         w->step_rewards = grpo__take_floats(a, all);
     }
-    w->equal = (unsigned char *)grpo__take(a, n, 1);
+    w->penalised = grpo__take_floats(a, n);
+    w->compared = grpo__take_floats(a, n);
+    w->dead = (unsigned char *)grpo__take(a, n, 1);
     w->idle = (unsigned char *)grpo__take(a, n, 1);
     w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
     w->prompt_text_stride = grpo__size(c->max_prompt_length, c->max_token_bytes) + 1;
@@ -9596,9 +9554,10 @@ static double grpo__graph_loss(grpo *g) {
     const grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
     grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo_sequences s = grpo__now(g);
+    grpo_sequences s = grpo_batch_sequences(g, w->new_logprobs);
     grpo_per_token to = { NULL, NULL, NULL, NULL };
     double loss;
+    s.kl = w->new_kl; s.entropies = w->new_entropies;
     to.logprobs = w->new_logprobs; to.entropies = w->new_entropies; to.kl = w->new_kl;
     if (g->config.model.value_head) to.values = values;
     if (grpo__batch_forward(g, GRPO_POLICY, 0, b->num_prompts, &way, &to)) return NAN;
