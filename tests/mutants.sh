@@ -1,15 +1,15 @@
 #!/bin/sh
 # How many single changes of the algorithm does no test notice?
 #
-#   sh tests/mutants.sh [COUNT [FIRST [CHAPTERS]]]      (300 0 sampling,advantage,loss,adamw)
+#   sh tests/mutants.sh [COUNT [FIRST [CHAPTERS]]]      (300 0 sampling,advantage,loss,optimize)
 #
 # COUNT changes, evenly spaced over all that tests/mutate.c can make, the FIRST being that of the
 # first. Each is tested, the quick tests first, until one notices; survivors are listed. With tcc
 # at hand, which compiles in no time, half an hour; JOBS at once.
 : "${CC:=cc}" "${BUILD:=build}" "${JOBS:=2}"
-count=${1:-300} first=${2:-0} chapters=${3:-sampling,advantage,loss,adamw}
+count=${1:-300} first=${2:-0} chapters=${3:-sampling,advantage,loss,optimize}
 quick="maths failures rewards objectives double misuse"
-slow="filters exact ppo"
+slow="filters exact variants ppo"
 dir=$BUILD/mutants
 mkdir -p "$dir"
 $CC -O2 -std=c99 tests/mutate.c -o "$dir/mutate" || exit 2

@@ -3,6 +3,7 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
+#include "tiny.h"
 
 typedef struct memory { int calls, fail_at, living; } memory;
 
@@ -18,26 +19,6 @@ static void *failing_allocate(size_t size, void *user) {
 static void counting_release(void *p, void *user) {
     ((memory *)user)->living--;
     free(p);
-}
-
-static float length_reward(const grpo_sample *s, void *user) {
-    (void)user;
-    return (float)s->num_tokens;
-}
-
-static grpo_config tiny(void) {
-    grpo_config c = grpo_defaults();
-    c.vocabulary = "abc";
-    c.model.hidden_size = 8;
-    c.model.intermediate_size = 8;
-    c.model.num_attention_heads = 2;
-    c.num_prompts = 2;
-    c.num_generations = 3;
-    c.max_prompt_length = 3;
-    c.max_completion_length = 4;
-    c.threads = 1;
-    grpo_add_reward(&c, "length", length_reward, 1.0f, NULL);
-    return c;
 }
 
 static void prompts_of(grpo_prompt *p) {

@@ -5,6 +5,7 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
+#include "tiny.h"
 
 static const char folder[] = "test_misuse_folder";
 static int tried;
@@ -19,22 +20,6 @@ static int tried;
 #define NOT_A_NUMBER(call) TRY(!grpo__finite((double)(call)), "%s", #call)
 #define EQUALS(call, value) TRY((call) == (value), "%s", #call)
 #define HARMLESS(call) do { (void)(call); TRY(1, "%s", #call); } while (0)
-
-static float length_reward(const grpo_sample *s, void *user) {
-    (void)user;
-    return (float)s->num_tokens;
-}
-
-static grpo_config tiny(void) {
-    grpo_config c = grpo_defaults();
-    c.vocabulary = "abc";
-    c.model.hidden_size = 8; c.model.intermediate_size = 8; c.model.num_attention_heads = 2;
-    c.num_prompts = 2; c.num_generations = 3;
-    c.max_prompt_length = 3; c.max_completion_length = 4;
-    c.threads = 1;
-    grpo_add_reward(&c, "length", length_reward, 1.0f, NULL);
-    return c;
-}
 
 /* Everything that one can ask of an object, with arguments that make sense. */
 static grpo_prompt prompts[2];
