@@ -4781,29 +4781,11 @@ static void grpo__average_updates(grpo_metrics *m) {
             *(double *)(void *)((char *)m + k->at) /= grpo__max(m->num_updates, 1);
 }
 
-static void grpo__measure_lengths(const grpo *g, grpo_metrics *m) {
-    const grpo_batch *b = &g->batch;
-    int i, ended = 0;
-    for (i = 0; i < b->num_sequences; i++) {
-        double n = b->offsets[i + 1] - b->offsets[i];
-        m->completions_mean_length += n / b->num_sequences;
-        if (i == 0 || n < m->completions_min_length) m->completions_min_length = n;
-        if (n > m->completions_max_length) m->completions_max_length = n;
-        m->completions_clipped_ratio += (double)b->truncated[i] / b->num_sequences;
-        if (b->truncated[i]) continue;
-        if (!ended++ || n < m->completions_min_terminated_length)
-            m->completions_min_terminated_length = n;
-        if (n > m->completions_max_terminated_length) m->completions_max_terminated_length = n;
-        m->completions_mean_terminated_length += n;
-    }
-    if (ended) m->completions_mean_terminated_length /= ended;
-}
-
 /* What can be said of the batch before learning from it. */
 static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
     const grpo_batch *b = &g->batch;
     grpo__statistics rewards;
-    int r, p;
+    int r, p, i, ended = 0;
     m->step = (int)g->state.step;
     m->num_tokens = g->state.num_tokens;
     m->beta = (double)g->config.objective.beta;
@@ -4824,7 +4806,19 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
         m->frac_reward_zero_std += (double)g->machinery->dead[p] / b->num_prompts;
         m->num_resampled += b->resampled[p];
     }
-    grpo__measure_lengths(g, m);
+    for (i = 0; i < b->num_sequences; i++) {
+        double n = b->offsets[i + 1] - b->offsets[i];
+        m->completions_mean_length += n / b->num_sequences;
+        if (i == 0 || n < m->completions_min_length) m->completions_min_length = n;
+        if (n > m->completions_max_length) m->completions_max_length = n;
+        m->completions_clipped_ratio += (double)b->truncated[i] / b->num_sequences;
+        if (b->truncated[i]) continue;
+        if (!ended++ || n < m->completions_min_terminated_length)
+            m->completions_min_terminated_length = n;
+        if (n > m->completions_max_terminated_length) m->completions_max_terminated_length = n;
+        m->completions_mean_terminated_length += n;
+    }
+    if (ended) m->completions_mean_terminated_length /= ended;
 }
 
 /* ---------------------------------------------------------------------------------- >>ticks --
@@ -5095,8 +5089,7 @@ static const grpo__preset grpo__presets[] = {
       "mask_truncated_completions=1", "DAPO, arXiv:2503.14476, table 1" },
     { "dr_grpo", "trl advantage=mean advantage_eps=0 average=constant",
       "Dr. GRPO, arXiv:2503.20783: no std, no length" },
-    { "gspo", "trl_grpo ratio=sequence epsilon=3e-4 epsilon_high=4e-4",
-      "GSPO, arXiv:2507.18071" },
+    { "gspo", "trl_grpo ratio=sequence epsilon=3e-4 epsilon_high=4e-4", "GSPO, arXiv:2507.18071" },
     { "cispo", "trl loss=cispo epsilon=1 epsilon_high=4",
       "CISPO, arXiv:2506.13585, as in T: r at most 5, no lower bound" },
     { "cispo_verl", "verl loss=cispo dual_clip=0", "V 2046: r clipped on both sides" },

@@ -545,9 +545,8 @@ static void test_settings(void) {
     CHECK(n >= 30, "%d presets", n);
 }
 
-/* Every number of the config by name: none of the objective, the sampling and the adapters is
- * missing; each takes its least, its most and its words, and nothing beyond; what is refused
- * changes nothing. */
+/* Every number of the config by name: none of those in nested structs is missing; each takes its
+ * least, its most and its words, and nothing beyond; what is refused changes nothing. */
 static void test_fields(void) {
     grpo_config c = grpo_defaults(), before;
     char words[128], error[GRPO_ERROR_LENGTH];
@@ -557,8 +556,7 @@ static void test_fields(void) {
     for (i = 0; (f = grpo_field_at(i)) != NULL; i++) {
         const int is_float = f->type == GRPO_FIELD_FLOAT;
         const char *word = f->words;
-        nested += !strncmp(f->name, "objective.", 10) || !strncmp(f->name, "sampling.", 9)
-                || !strncmp(f->name, "lora.", 5) ? is_float ? sizeof(float) : sizeof(int) : 0;
+        if (strchr(f->name, '.')) nested += is_float ? sizeof(float) : sizeof(int);
         CHECK(*f->help && grpo_config_get(&c, f->name) == (is_float ? (double)(float)f->initial
                                                               : f->initial), "%s", f->name);
         for (k = 0; k < 2 && !f->words && f->most < 1e19 && f->least < f->most; k++) {
@@ -581,8 +579,8 @@ static void test_fields(void) {
             word = word[n] ? word + n + 1 : NULL;
         }
     }
-    CHECK(nested == sizeof(grpo_objective) + sizeof(grpo_sampling) + sizeof(grpo_lora),
-          "a nested number is not in the table, or twice");
+    CHECK(nested == sizeof(grpo_model_config) + sizeof(grpo_lora) + sizeof(grpo_sampling)
+                  + sizeof(grpo_objective), "a nested number is not in the table, or twice");
     CHECK(!grpo_config_set(&c, "seed=12345678901234567890 memory_budget=6e9 dapo "
                            "objective.beta=0.5 sampling.top_p=0.25", error)
           && c.seed == UINT64_C(12345678901234567890) && (double)c.memory_budget >= 4e9
