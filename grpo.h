@@ -9265,12 +9265,27 @@ enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 
        GRPO__T_CELLS = GRPO__T_ROWS * GRPO__T_WIDTH,
        GRPO__T_LOGITS = GRPO__T_ROWS * GRPO__T_VOCAB };
 
+/* Where inputs lie that follow the first, x [rows, width] or qkv [rows, (4 + 2 * 2) head]. */
+enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
+       GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB,
+       GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_GAIN = 2 * GRPO__T_Q };
+
+enum { GRPO__TRIALS = 7 };
+static const struct { const char *name; int num_in, num_out; } grpo__trials[GRPO__TRIALS] = {
+    { "embedding", 7 * GRPO__T_WIDTH, GRPO__T_CELLS },
+    { "RMSNorm", GRPO__T_CELLS + GRPO__T_WIDTH, GRPO__T_CELLS },
+    { "matrix product, bias, residual", GRPO__T_RESIDUAL + GRPO__T_LOGITS, GRPO__T_LOGITS },
+    { "q/k norm, rotary positions, attention", GRPO__T_GAIN + 2 * GRPO__T_HEAD, GRPO__T_Q },
+    { "SwiGLU", 2 * GRPO__T_CELLS, GRPO__T_CELLS },
+    { "head, log-probs and entropy of allowed sets", GRPO__T_BIAS, 2 * GRPO__T_ROWS + 1 },
+    { "exact KL over allowed sets", GRPO__T_LOGITS, GRPO__T_ROWS } };
+
 typedef struct grpo__trial_ints {   /* of grpo_rows and grpo_targets                             */
     int tokens[GRPO__T_ROWS], positions[GRPO__T_ROWS], slots[GRPO__T_ROWS];
     grpo_segment segments[5];
     int groups[3], offsets[GRPO__T_ROWS + 1], targets[GRPO__T_ROWS + 1];
-    uint32_t kept[2 * GRPO__T_ROWS];
-    int kept_rows[GRPO__T_ROWS];
+    uint32_t allowed[2 * GRPO__T_ROWS];
+    int allowed_rows[GRPO__T_ROWS];
 } grpo__trial_ints;
 
 typedef struct grpo__trial {
@@ -9279,111 +9294,68 @@ typedef struct grpo__trial {
     grpo_config config, variant;    /* the caller's backend, allocator and log; of one trial     */
     int failures;
     double tolerance, step;         /* one float has 24 bits; a build in double has 53           */
-    float host[GRPO__T_FLOATS], weigh[2048], gradient[GRPO__T_FLOATS]; /* x, dL/dout, dL/dx      */
-    float found[2048], noise[GRPO__T_FLOATS];
+    float x[GRPO__T_FLOATS], dx[GRPO__T_FLOATS], weigh[2048]; /* dL/dx; dL/dout                  */
+    float moved[GRPO__T_FLOATS], direction[GRPO__T_FLOATS];
     float *in, *din, *out, *dout, *rstd, *scratch, *angles;   /* B                               */
     grpo__trial_ints *ints;         /* B                                                         */
-    grpo_rows rows;
-    grpo_heads heads;
-    grpo_targets targets;
 } grpo__trial;
 
-/* Forward, in -> out, and backward, dout -> din, which starts zeroed. */
-typedef void (*grpo__operation)(grpo__trial *t);
-
-static void grpo__try_embed(grpo__trial *t) {
-    const grpo_embedding o = { t->rows.tokens, GRPO__T_ROWS, GRPO__T_WIDTH, t->in, t->out, t->dout,
-                               t->din };
-    t->b->embed(t->context, &o);
-    t->b->embed_backward(t->context, &o);
-}
-
-/* in: x [rows, width], gain [width]; rows are taken in the order of targets.allowed_rows */
-static void grpo__try_norm(grpo__trial *t) {
-    const grpo_norm o = { t->in, t->targets.allowed_rows, t->in + GRPO__T_CELLS, 1e-5f,
-                          GRPO__T_ROWS, GRPO__T_WIDTH, t->out, t->rstd, t->dout, t->din,
-                          t->din + GRPO__T_CELLS };
-    t->b->rmsnorm(t->context, &o);
-    t->b->rmsnorm_backward(t->context, &o);
-}
-
-/* in: x [rows, width], W [vocab, width], bias [vocab], residual [rows, vocab] */
-enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
-       GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB,
-       GRPO__T_END = GRPO__T_RESIDUAL + GRPO__T_LOGITS };
-static void grpo__try_matmul(grpo__trial *t) {
-    grpo_matrix w = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH, GRPO__T_VOCAB };
-    const grpo_product o = { &w, GRPO__T_ROWS, t->in, t->out, t->in + GRPO__T_BIAS,
-                             t->in + GRPO__T_RESIDUAL, t->dout, t->din, t->din + GRPO__T_W,
-                             t->din + GRPO__T_BIAS };
-    t->b->prepare(t->context, &w);
-    t->b->matmul(t->context, &o);
-    t->b->matmul_dx(t->context, &o);
-    t->b->matmul_dw(t->context, &o);
-    t->b->mix(t->context, t->din + GRPO__T_RESIDUAL, t->dout, 0, 1, GRPO__T_LOGITS);
-}
-
-/* in: qkv [rows, (4 + 2 * 2) head], q gain, k gain; out: y [rows, 16]. q, k, v and their gradients
- * lie in scratch. */
-enum { GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_QKV = 2 * GRPO__T_Q };
-static void grpo__try_attention(grpo__trial *t) {
-    float *q = t->scratch, *gain = t->in + GRPO__T_QKV, *dgain = t->din + GRPO__T_QKV;
-    const grpo_attention o = { &t->rows, t->heads, t->in, t->angles, gain, gain + GRPO__T_HEAD,
-                               1e-5f, q, q + 1024, q + 2048, t->out, t->rstd, t->dout, q + 3072,
-                               q + 4096, q + 5120, t->din, dgain, dgain + GRPO__T_HEAD };
-    t->b->rotate(t->context, &o);
-    t->b->attention(t->context, &o);
-    t->b->attention_backward(t->context, &o);
-    t->b->rotate_backward(t->context, &o);
-}
-
-static void grpo__try_swiglu(grpo__trial *t) {
-    const grpo_swiglu o = { t->in, GRPO__T_ROWS, GRPO__T_WIDTH, t->out, t->dout, t->din };
-    t->b->swiglu(t->context, &o);
-    t->b->swiglu_backward(t->context, &o);
-}
-
-/* in: hidden [rows, width], the head's W [vocab, width]; out: log-probs [rows + 1] (row 0 has two
- * targets), entropies [rows]. The logits lie in scratch. */
-static void grpo__try_logprobs(grpo__trial *t) {
-    grpo_matrix head = { t->in + GRPO__T_W, t->scratch, GRPO__T_VOCAB, GRPO__T_WIDTH,
-                         GRPO__T_VOCAB };
-    float *logits = t->scratch + GRPO__T_FLOATS / 2;
-    const grpo_product p = { &head, GRPO__T_ROWS, t->in, NULL, NULL, NULL, logits, t->din,
-                             t->din + GRPO__T_W, NULL };
-    grpo_head o;
-    memset(&o, 0, sizeof o);
-    o.w = &head; o.targets = t->targets; o.hidden = t->in; o.logits = logits; o.keep_logits = 1;
-    o.logprobs = t->out; o.entropies = t->out + GRPO__T_ROWS + 1;
-    o.dlogprobs = t->dout; o.dentropies = t->dout + GRPO__T_ROWS + 1;
-    t->b->prepare(t->context, &head);
-    t->b->logprobs(t->context, &o);
-    t->b->logprobs_backward(t->context, &o);
-    t->b->matmul_dx(t->context, &p);
-    t->b->matmul_dw(t->context, &p);
-}
-
-/* Exact KL to fixed logits: those of the trial's scratch. */
-static void grpo__try_kl(grpo__trial *t) {
-    grpo_matrix head = { NULL, NULL, GRPO__T_VOCAB, GRPO__T_WIDTH, GRPO__T_VOCAB };
-    grpo_head o;
-    memset(&o, 0, sizeof o);
-    o.w = &head; o.targets = t->targets; o.logits = t->in; o.ref_logits = t->scratch;
-    o.kl = t->out; o.dkl = t->dout;
-    t->b->kl(t->context, &o);
-    t->b->mix(t->context, t->din, t->scratch, 0, 1, GRPO__T_LOGITS);
-    o.ref_logits = t->din;
-    t->b->kl_backward(t->context, &o);
-}
-
-/* The loss where input i is x. */
-static double grpo__trial_loss(grpo__trial *t, grpo__operation run, int i, float x, int n_out) {
-    double loss = 0;
-    t->b->upload(t->context, t->in + i, &x, sizeof x);
-    run(t);
-    t->b->download(t->context, t->found, t->out, (size_t)n_out * sizeof(float));
-    for (i = 0; i < n_out; i++) loss += (double)t->found[i] * (double)t->weigh[i];
-    return loss;
+/* Operation i forward, in -> out, and backward, dout -> din, which starts zeroed. What is between,
+ * lies in scratch: q, k, v and their gradients; W's operand, and after it the logits. */
+static void grpo__run_operation(grpo__trial *t, int i) {
+    const grpo_backend *b = t->b;
+    void *c = t->context;
+    float *x = t->in, *dx = t->din, *y = t->out, *dy = t->dout, *s = t->scratch;
+    float *logits = s + GRPO__T_FLOATS / 2;
+    grpo__trial_ints *at = t->ints;
+    const grpo_rows rows = { GRPO__T_ROWS, 5, 2, at->tokens, at->positions, 64, at->slots,
+                             at->segments, at->groups, NULL, GRPO__T_ROWS };
+    const grpo_heads heads = { 4, 2, GRPO__T_HEAD };
+    const grpo_targets targets = { GRPO__T_ROWS, at->offsets, at->targets, at->allowed,
+                                   at->allowed_rows, 0.7f };
+    const grpo_matrix w = { x + GRPO__T_W, s, GRPO__T_VOCAB, GRPO__T_WIDTH, GRPO__T_VOCAB };
+    const grpo_embedding embedding = { at->tokens, GRPO__T_ROWS, GRPO__T_WIDTH, x, y, dy, dx };
+    const grpo_norm norm = { x, at->allowed_rows, x + GRPO__T_CELLS, 1e-5f, GRPO__T_ROWS,
+                             GRPO__T_WIDTH, y, t->rstd, dy, dx, dx + GRPO__T_CELLS };
+    grpo_product product = { &w, GRPO__T_ROWS, x, y, x + GRPO__T_BIAS, x + GRPO__T_RESIDUAL, dy,
+                             dx, dx + GRPO__T_W, dx + GRPO__T_BIAS };
+    const grpo_attention attention = {
+        &rows, heads, x, t->angles, x + GRPO__T_GAIN, x + GRPO__T_GAIN + GRPO__T_HEAD, 1e-5f,
+        s, s + 1024, s + 2048, y, t->rstd, dy, s + 3072, s + 4096, s + 5120, dx,
+        dx + GRPO__T_GAIN, dx + GRPO__T_GAIN + GRPO__T_HEAD };
+    const grpo_swiglu swiglu = { x, GRPO__T_ROWS, GRPO__T_WIDTH, y, dy, dx };
+    grpo_head head;
+    memset(&head, 0, sizeof head);
+    head.w = &w; head.targets = targets; head.hidden = x;
+    switch (i) {
+    case 0: b->embed(c, &embedding); b->embed_backward(c, &embedding); break;
+    case 1: b->rmsnorm(c, &norm); b->rmsnorm_backward(c, &norm); break;
+    case 2:
+        b->prepare(c, &w);
+        b->matmul(c, &product); b->matmul_dx(c, &product); b->matmul_dw(c, &product);
+        b->mix(c, dx + GRPO__T_RESIDUAL, dy, 0, 1, GRPO__T_LOGITS);
+        break;
+    case 3:
+        b->rotate(c, &attention); b->attention(c, &attention);
+        b->attention_backward(c, &attention); b->rotate_backward(c, &attention);
+        break;
+    case 4: b->swiglu(c, &swiglu); b->swiglu_backward(c, &swiglu); break;
+    case 5:                         /* log-probs [rows + 1], for row 0 has two; entropies [rows] */
+        head.logits = logits; head.keep_logits = 1;
+        head.logprobs = y; head.entropies = y + GRPO__T_ROWS + 1;
+        head.dlogprobs = dy; head.dentropies = dy + GRPO__T_ROWS + 1;
+        product.dy = logits; product.dbias = NULL;
+        b->prepare(c, &w);
+        b->logprobs(c, &head); b->logprobs_backward(c, &head);
+        b->matmul_dx(c, &product); b->matmul_dw(c, &product);
+        break;
+    default:                        /* of logits x to fixed ones                                 */
+        head.logits = x; head.ref_logits = s; head.kl = y; head.dkl = dy;
+        b->kl(c, &head);
+        b->mix(c, dx, s, 0, 1, GRPO__T_LOGITS);
+        head.ref_logits = dx;
+        b->kl_backward(c, &head);
+    }
 }
 
 static void grpo__report(grpo__trial *t, const char *what, double error) {
@@ -9395,35 +9367,46 @@ static void grpo__report(grpo__trial *t, const char *what, double error) {
     if (t->config.log) t->config.log(text, t->config.user);
 }
 
-static void grpo__try(grpo__trial *t, const char *name, grpo__operation run, int n_in, int n_out) {
+static double grpo__trial_dot(const float *x, const float *y, size_t n) {
+    double sum = 0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += (double)x[i] * (double)y[i];
+    return sum;
+}
+
+static void grpo__try_operation(grpo__trial *t, int which) {
+    int num_in = grpo__trials[which].num_in, num_out = grpo__trials[which].num_out, i, side;
     double worst = 0, scale = 0;
-    int i;
-    for (i = 0; i < n_in; i++) t->host[i] = grpo__normal(1, (uint64_t)i);
-    for (i = 0; i < n_out; i++) t->weigh[i] = grpo__normal(2, (uint64_t)i);
-    t->b->upload(t->context, t->in, t->host, (size_t)n_in * sizeof(float));
-    t->b->upload(t->context, t->dout, t->weigh, (size_t)n_out * sizeof(float));
-    t->b->zero(t->context, t->din, (size_t)n_in * sizeof(float));
-    run(t);
-    t->b->download(t->context, t->gradient, t->din, (size_t)n_in * sizeof(float));
-    for (i = 0; i < n_in; i++) {    /* no fmax(): GCC 12 for aarch64 breaks off at its reduction */
-        double size = fabs((double)t->gradient[i]);
+    for (i = 0; i < num_in; i++) t->x[i] = grpo__normal(1, (uint64_t)i);
+    for (i = 0; i < num_out; i++) t->weigh[i] = grpo__normal(2, (uint64_t)i);
+    t->b->upload(t->context, t->in, t->x, (size_t)num_in * sizeof(float));
+    t->b->upload(t->context, t->dout, t->weigh, (size_t)num_out * sizeof(float));
+    t->b->zero(t->context, t->din, (size_t)num_in * sizeof(float));
+    grpo__run_operation(t, which);
+    t->b->download(t->context, t->dx, t->din, (size_t)num_in * sizeof(float));
+    for (i = 0; i < num_in; i++) {  /* no fmax(): GCC 12 for aarch64 breaks off at its reduction */
+        double size = fabs((double)t->dx[i]);
         if (size > scale) scale = size;
     }
-    for (i = 0; i < n_in; i++) {
-        float x = t->host[i], up = x + (float)t->step, down = x - (float)t->step;
-        double above = grpo__trial_loss(t, run, i, up, n_out);
-        double below = grpo__trial_loss(t, run, i, down, n_out);
-        double slope = (above - below) / ((double)up - (double)down);
-        double error = fabs(slope - (double)t->gradient[i]) / scale;
-        if (!(error <= worst)) worst = error;
-        t->b->upload(t->context, t->in + i, &x, sizeof x);
+    for (i = 0; i < num_in; i++) {
+        float x[3] = { t->x[i] + (float)t->step, t->x[i] - (float)t->step, t->x[i] };
+        double loss[2], error;
+        for (side = 0; side < 2; side++) {
+            t->b->upload(t->context, t->in + i, &x[side], sizeof(float));
+            grpo__run_operation(t, which);
+            t->b->download(t->context, t->moved, t->out, (size_t)num_out * sizeof(float));
+            loss[side] = grpo__trial_dot(t->moved, t->weigh, (size_t)num_out);
+        }
+        t->b->upload(t->context, t->in + i, &x[2], sizeof(float));
+        error = (loss[0] - loss[1]) / ((double)x[0] - (double)x[1]) - (double)t->dx[i];
+        if (!(fabs(error) / scale <= worst)) worst = fabs(error) / scale;
     }
-    grpo__report(t, name, worst);
+    grpo__report(t, grpo__trials[which].name, worst);
 }
 
 /* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. Slots begin at 25, so
  * that a group crosses a multiple of 32. Every third token is out of the sets; no target is. */
-static void grpo__trial_rows(grpo__trial *t) {
+static int grpo__try_operations(grpo__trial *t) {
     enum { S = 25, A = 0x6db6db6d, B = 0x1b };
     static const grpo__trial_ints ints = {
         { 0, 5, 3, 1, 6, 4, 2, 0, 5, 3, 1 }, { 0, 1, 2, 3, 4, 3, 0, 1, 2, 3, 4 },
@@ -9433,42 +9416,21 @@ static void grpo__trial_rows(grpo__trial *t) {
         { 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, { 2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 32, 35 },
         { A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B, A, B },
         { 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 } };
-    grpo__trial_ints *b = t->ints;
-    const grpo_rows rows = { GRPO__T_ROWS, 5, 2, b->tokens, b->positions, 64, b->slots,
-                             b->segments, b->groups, NULL, GRPO__T_ROWS };
-    const grpo_heads heads = { 4, 2, GRPO__T_HEAD };
-    const grpo_targets targets = { GRPO__T_ROWS, b->offsets, b->targets, b->kept, b->kept_rows,
-                                   0.7f };
+    float **const places[7] = { &t->in, &t->din, &t->out, &t->dout, &t->rstd, &t->scratch,
+                                &t->angles };
     float angles[GRPO__T_ROWS * GRPO__T_HEAD];
+    size_t part = GRPO__T_FLOATS;
+    float *memory = (float *)t->b->allocate(t->context, 8 * part * sizeof(float));
     int i;
+    if (!memory) return GRPO_NO_MEMORY;
+    t->b->zero(t->context, memory, 8 * part * sizeof(float));
+    for (i = 0; i < 7; i++) *places[i] = memory + (size_t)i * part;
+    t->ints = (grpo__trial_ints *)(void *)(memory + 7 * part);
     for (i = 0; i < GRPO__T_ROWS * GRPO__T_HEAD; i++)
         angles[i] = (float)(i % 2 ? sin(0.3 * (i / 2)) : cos(0.3 * (i / 2)));
     t->b->upload(t->context, t->angles, angles, sizeof angles);
     t->b->upload(t->context, t->ints, &ints, sizeof ints);
-    t->rows = rows;
-    t->heads = heads;
-    t->targets = targets;
-}
-
-static int grpo__try_operations(grpo__trial *t) {
-    float **const places[7] = { &t->in, &t->din, &t->out, &t->dout, &t->rstd, &t->scratch,
-                                &t->angles };
-    size_t part = GRPO__T_FLOATS, i;
-    float *memory = (float *)t->b->allocate(t->context, 8 * part * sizeof(float));
-    if (!memory) return GRPO_NO_MEMORY;
-    t->b->zero(t->context, memory, 8 * part * sizeof(float));
-    for (i = 0; i < 7; i++) *places[i] = memory + i * part;
-    t->ints = (grpo__trial_ints *)(void *)(memory + 7 * part);
-    grpo__trial_rows(t);
-    grpo__try(t, "embedding", grpo__try_embed, 7 * GRPO__T_WIDTH, GRPO__T_CELLS);
-    grpo__try(t, "RMSNorm", grpo__try_norm, GRPO__T_CELLS + GRPO__T_WIDTH, GRPO__T_CELLS);
-    grpo__try(t, "matrix product, bias, residual", grpo__try_matmul, GRPO__T_END, GRPO__T_LOGITS);
-    grpo__try(t, "q/k norm, rotary positions, attention", grpo__try_attention,
-              GRPO__T_QKV + 2 * GRPO__T_HEAD, GRPO__T_Q);
-    grpo__try(t, "SwiGLU", grpo__try_swiglu, 2 * GRPO__T_CELLS, GRPO__T_CELLS);
-    grpo__try(t, "head, log-probs and entropy of kept sets", grpo__try_logprobs, GRPO__T_BIAS,
-              2 * GRPO__T_ROWS + 1);
-    grpo__try(t, "exact KL over kept sets", grpo__try_kl, GRPO__T_LOGITS, GRPO__T_ROWS);
+    for (i = 0; i < GRPO__TRIALS; i++) grpo__try_operation(t, i);
     t->b->release(t->context, memory);
     return GRPO_OK;
 }
@@ -9481,160 +9443,120 @@ static float grpo__try_reward(const grpo_sample *s, void *user) {
     return (float)(s->num_tokens * 7 % 5) + 0.1f * (float)s->completion_index;
 }
 
-enum { GRPO__T_VARIANTS = 11 };     /* 8 has a value head, 9 and 10 have LoRA                    */
-static const char *const grpo__t_objectives[GRPO__T_VARIANTS] = {
-    "deepseekmath beta=0.1 kl=k1", "dr_grpo beta=0.1 kl=k2 entropy_coef=0.05",
-    "dapo equal_rewards=keep mask_truncated_completions=0 beta=0.1 kl=k3",
-    "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05 dual_clip=1.2 delta=1.3",
-    "dr_grpo beta=0.1 kl=k2 loss=reinforce",
-    "dapo equal_rewards=keep mask_truncated_completions=0 beta=0.1 kl=k3 entropy_coef=0.05",
-    "deepseekmath beta=0.1 kl=full ratio=sequence",
-    "dr_grpo beta=0.1 kl=k2 entropy_coef=0.05 loss=sapo ratio=sum",
-    "trl beta=0.05 kl=full", "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05",
-    "dr_grpo beta=0.1 kl=full" };
+enum { GRPO__T_VARIANTS = 11 };
+static const struct { const char *objective, *config; } grpo__variants[GRPO__T_VARIANTS] = {
+    { "deepseekmath beta=0.1 kl=k1", "" }, { "dr_grpo beta=0.1 kl=k2 entropy_coef=0.05", "" },
+    { "dapo equal_rewards=keep mask_truncated_completions=0 beta=0.1 kl=k3", "" },
+    { "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05 dual_clip=1.2 delta=1.3", "" },
+    { "dr_grpo beta=0.1 kl=k2 loss=reinforce", "" },
+    { "dapo equal_rewards=keep mask_truncated_completions=0 beta=0.1 kl=k3 entropy_coef=0.05", "" },
+    { "deepseekmath beta=0.1 kl=full ratio=sequence", "" },
+    { "dr_grpo beta=0.1 kl=k2 entropy_coef=0.05 loss=sapo ratio=sum", "" },
+    { "trl beta=0.05 kl=full", "model.value_head=1" },
+    { "deepseekmath beta=0.1 kl=k1 entropy_coef=0.05", "lora.rank=3 lora.alpha=5" },
+    { "dr_grpo beta=0.1 kl=full", "lora.rank=2 lora.targets=34" } };          /* k_proj, up_proj */
 
 static grpo_config *grpo__trial_config(grpo__trial *t, int variant) {
     grpo_config *c = &t->variant;
     *c = t->config;
     c->log = NULL;
     c->vocabulary = "0123456789";
-    c->threads = 1;
-    c->model.hidden_size = 16; c->model.intermediate_size = 24;
-    c->model.num_key_value_heads = 2;
-    c->model.head_dim = variant % 2 ? 6 : 4;
-    c->model.attention_bias = variant % 2;
+    grpo_config_set(c, "model.hidden_size=16 model.intermediate_size=24 sampling.temperature=0.8 "
+                    "model.num_key_value_heads=2 model.initializer_range=0.3 num_prompts=2 "
+                    "num_generations=3 max_prompt_length=4 max_completion_length=5", NULL);
+    grpo_config_set(c, variant % 2 ? "model.head_dim=6 model.attention_bias=1 sampling.top_k=7 "
+                    "micro_batch_prompts=2" : "model.head_dim=4 model.tie_word_embeddings=0 "
+                    "micro_batch_prompts=1", NULL);
     c->model.qk_norm = variant % 3 == 0;
-    c->model.tie_word_embeddings = variant % 2;
-    c->model.initializer_range = 0.3f;
-    c->model.value_head = variant == 8;
-    c->num_prompts = 2; c->num_generations = 3;
-    c->max_prompt_length = 4; c->max_completion_length = 5;
-    c->micro_batch_prompts = 1 + variant % 2;
-    c->sampling.temperature = 0.8f;
-    c->sampling.top_k = variant % 2 ? 7 : 0;
-    grpo_objective_set(&c->objective, grpo__t_objectives[variant], NULL);
-    if (variant == 9) { c->lora.rank = 3; c->lora.alpha = 5.0f; }
-    if (variant == 10) { c->lora.rank = 2; c->lora.targets = GRPO_LORA_K | GRPO_LORA_UP; }
+    grpo_config_set(c, grpo__variants[variant].config, NULL);
+    grpo_objective_set(&c->objective, grpo__variants[variant].objective, NULL);
     grpo_add_reward(c, "trial", grpo__try_reward, 1.0f, NULL);
     return c;
 }
 
-enum { GRPO__T_TOKENS = 30 };       /* of the batch                                              */
-
-/* Of a value head: 1/2 (V - R)^2 where V is a token's value, R noise; and its gradient. */
-static double grpo__graph_value(const grpo *g, const float *values, float *dvalues) {
-    float returns[GRPO__T_TOKENS];
-    int t;
-    for (t = 0; t < GRPO__T_TOKENS; t++) returns[t] = grpo__normal(8, (uint64_t)t);
-    return grpo_value_loss(g->batch.offsets[6], values, returns, returns, NULL, 0, dvalues, NULL);
-}
-
-static int grpo__graph_gradient(grpo *g) {
-    float values[GRPO__T_TOKENS], dvalues[GRPO__T_TOKENS];
+/* The loss, and (backward 1) its gradient. Of a value head: 1/2 (V - R)^2 where R is noise. */
+static int grpo__graph_loss(grpo *g, int backward, double *loss) {
+    float values[30], dvalues[30], returns[30];               /* as many tokens as there can be  */
+    const struct grpo__machinery *w = g->machinery;
+    const grpo_objective *o = &g->config.objective;
+    grpo_sequences s = grpo_batch_sequences(g, w->new_logprobs);
     grpo_per_token now = { NULL, NULL, NULL, NULL }, d = { NULL, NULL, NULL, NULL };
     grpo__sums sums;
-    int code = grpo__accumulate(g, &g->config.objective, 0, 2, &sums);
-    now.values = values; d.values = dvalues;
-    if (code || !g->config.model.value_head) return code;
-    code = grpo_forward(g, GRPO_POLICY, &now);
-    grpo__graph_value(g, values, dvalues);
-    return code ? code : grpo_backward(g, &d);
-}
-
-static double grpo__graph_loss(grpo *g) {
-    float values[GRPO__T_TOKENS];
-    struct grpo__machinery *w = g->machinery;
-    const grpo_batch *b = &g->batch;
-    const grpo_objective *o = &g->config.objective;
-    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
-    grpo_sequences s = grpo_batch_sequences(g, w->new_logprobs);
-    grpo_per_token to = { NULL, NULL, NULL, NULL };
-    double loss;
-    s.kl = w->new_kl; s.entropies = w->new_entropies;
-    to.logprobs = w->new_logprobs; to.entropies = w->new_entropies; to.kl = w->new_kl;
-    if (g->config.model.value_head) to.values = values;
-    if (grpo__batch_forward(g, GRPO_POLICY, 0, b->num_prompts, &way, &to)) return NAN;
-    loss = grpo_loss(o, &s, NULL, NULL, NULL);
-    if (to.values) loss += grpo__graph_value(g, values, NULL);
-    return loss;
+    int t, code = backward ? grpo__accumulate(g, o, 0, 2, &sums) : GRPO_OK;
+    now.logprobs = w->new_logprobs; now.entropies = w->new_entropies; now.kl = w->new_kl;
+    if (g->config.model.value_head) now.values = values;
+    if (!code) code = grpo_forward(g, GRPO_POLICY, &now);
+    if (code) return code;
+    s.kl = now.kl; s.entropies = now.entropies;
+    *loss = grpo_loss(o, &s, NULL, NULL, NULL);
+    if (!now.values) return GRPO_OK;
+    for (t = 0; t < 30; t++) returns[t] = grpo__normal(8, (uint64_t)t);
+    *loss += grpo_value_loss(g->batch.offsets[6], values, returns, returns, NULL, 0, dvalues, NULL);
+    d.values = dvalues;
+    return backward ? grpo_backward(g, &d) : GRPO_OK;
 }
 
 /* trained[begin ... begin + n] = x + s * direction */
-static void grpo__graph_move(grpo *g, size_t begin, size_t n, const float *x,
-                             const float *direction, double s) {
+static void grpo__graph_move(grpo__trial *t, grpo *g, size_t begin, size_t n, double s) {
     struct grpo__machinery *w = g->machinery;
-    float moved[512];
     size_t i;
-    for (i = 0; i < n; i++) {
-        moved[i % 512] = (float)((double)x[i] + s * (double)direction[i]);
-        if (i % 512 == 511 || i == n - 1)
-            w->backend->upload(w->context, w->trained + begin + i / 512 * 512, moved,
-                               (i % 512 + 1) * sizeof(float));
-    }
+    for (i = 0; i < n; i++)
+        t->moved[i] = (float)((double)t->x[begin + i] + s * (double)t->direction[i]);
+    w->backend->upload(w->context, w->trained + begin, t->moved, n * sizeof(float));
     grpo__weights_changed(g, GRPO_POLICY);
-}
-
-static double grpo__trial_dot(const float *x, const float *y, size_t n) {
-    double sum = 0;
-    size_t i;
-    for (i = 0; i < n; i++) sum += (double)x[i] * (double)y[i];
-    return sum;
 }
 
 /* |finite difference - gradient . direction| over the gradient's norm, all of one tensor: the worse
  * of two directions. */
-static double grpo__graph_tensor(grpo *g, size_t begin, size_t n, const float *x, const float *dx,
-                                 double step) {
+static double grpo__graph_tensor(grpo__trial *t, grpo *g, size_t begin, size_t n) {
+    const float *dx = t->dx + begin;
     double worst = 0, norm = sqrt(grpo__trial_dot(dx, dx, n));
-    float direction[1024];
     size_t i;
     int which;
     for (which = 0; which < 2; which++) {
-        double length, above, below, error;
-        for (i = 0; i < n; i++) direction[i] = which ? grpo__normal(9, i) : dx[i];
-        length = sqrt(grpo__trial_dot(direction, direction, n)) + 1e-30;
-        grpo__graph_move(g, begin, n, x, direction, step / length);
-        above = grpo__graph_loss(g);
-        grpo__graph_move(g, begin, n, x, direction, -step / length);
-        below = grpo__graph_loss(g);
-        error = (above - below) / (2 * step) - grpo__trial_dot(direction, dx, n) / length;
+        double length, above = NAN, below = NAN, error;
+        for (i = 0; i < n; i++) t->direction[i] = which ? grpo__normal(9, i) : dx[i];
+        length = sqrt(grpo__trial_dot(t->direction, t->direction, n)) + 1e-30;
+        grpo__graph_move(t, g, begin, n, t->step / length);
+        grpo__graph_loss(g, 0, &above);
+        grpo__graph_move(t, g, begin, n, -t->step / length);
+        grpo__graph_loss(g, 0, &below);
+        error = (above - below) / (2 * t->step) - grpo__trial_dot(t->direction, dx, n) / length;
         error = fabs(error) / (norm + 1e-3);
         if (!(error <= worst)) worst = error;
     }
-    grpo__graph_move(g, begin, n, x, direction, 0);
+    grpo__graph_move(t, g, begin, n, 0);
     return worst;
 }
 
 static int grpo__try_graph(grpo__trial *t, int variant) {
-    grpo_config *c = grpo__trial_config(t, variant);
-    float *x = t->host, *dx = t->gradient, *noise = t->noise;
-    struct grpo__machinery *w;
     grpo_prompt prompts[2];
+    struct grpo__machinery *w;
     char what[64];
-    double worst = 0;
-    grpo *g = grpo_new(c);
-    size_t n, j;
+    double worst = 0, loss;
+    grpo *g = grpo_new(grpo__trial_config(t, variant));
+    size_t size, j;
     int i, code;
     if (!g) return GRPO_NO_MEMORY;
-    n = g->num_trained;
     w = g->machinery;
+    size = g->num_trained * sizeof(float);
     prompts[0] = grpo_question("12", NULL);
     prompts[1] = grpo_question("345", NULL);
     code = grpo_rollout(g, prompts, 2);
     if (!code) code = grpo_score(g);
     if (!code) code = grpo_advantage(g);
-    w->backend->download(w->context, x, w->trained, n * sizeof(float));
-    for (j = 0; j < GRPO__T_FLOATS; j++) noise[j] = grpo__normal(7, j);
-    grpo__graph_move(g, 0, n, x, noise, 0.02);
-    if (!code) code = grpo__graph_gradient(g);
+    w->backend->download(w->context, t->x, w->trained, size);
+    for (j = 0; j < GRPO__T_FLOATS; j++) t->direction[j] = grpo__normal(7, j);
+    grpo__graph_move(t, g, 0, g->num_trained, 0.02);
+    if (!code) code = grpo__graph_loss(g, 1, &loss);
     if (!code && w->dembed)
         t->b->mix(w->context, w->gradient, w->dembed, 1, 1, grpo__size(w->shape.V, w->shape.H));
-    w->backend->download(w->context, x, w->trained, n * sizeof(float));
-    w->backend->download(w->context, dx, w->gradient, n * sizeof(float));
+    w->backend->download(w->context, t->x, w->trained, size);
+    w->backend->download(w->context, t->dx, w->gradient, size);
     for (i = 0; i < w->num_trained_tensors && !code; i++) {
         const grpo__tensor *s = &w->trained_tensors[i];
-        double error = grpo__graph_tensor(g, s->offset, grpo__size(s->rows, s->cols ? s->cols : 1),
-                                          x + s->offset, dx + s->offset, t->step);
+        double error = grpo__graph_tensor(t, g, s->offset,
+                                          grpo__size(s->rows, s->cols ? s->cols : 1));
         if (!(error <= worst)) worst = error;
     }
     snprintf(what, sizeof what, "whole graph, variant %d", variant);
