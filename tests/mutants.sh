@@ -8,7 +8,7 @@
 # at hand, which compiles in no time, half an hour; JOBS at once.
 : "${CC:=cc}" "${BUILD:=build}" "${JOBS:=2}"
 count=${1:-300} first=${2:-0} chapters=${3:-sampling,advantage,loss,optimize}
-quick="maths failures rewards objectives double misuse"
+quick="maths failures rewards objectives derivatives misuse"
 slow="filters exact variants ppo"
 dir=$BUILD/mutants
 mkdir -p "$dir"

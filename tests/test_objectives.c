@@ -2,7 +2,7 @@
  * boundaries on both sides: values and derivatives against
  *     - the formulas read once more, plainly, in numbers that carry their derivative along, and
  *     - finite differences, where a loss has no constant in it that a difference would move.
- * As in test_double.c every float is a double, so that both can be told from rounding. */
+ * As in test_derivatives.c every float is a double, so that both can be told from rounding. */
 #include "as_double.h"
 
 /* ---- random numbers */
