@@ -163,7 +163,7 @@
  *     success is; Dr. GRPO objects that this overweights questions nearly always or never solved.
  *   Is the ratio per token or per sequence?  Per token, as in the paper and PPO; per sequence in
  *     GSPO: grpo_objective_set(&config.objective, "gspo", NULL). Every variant is such a line of
- *     words; >>loss has the table.
+ *     words; >>words has the table.
  *   Which KL is this, and does its gradient match?  The value of k3 is an unbiased estimate of
  *     KL(pi || pi_ref). Its gradient on fresh samples is that of KL(pi_ref || pi): pi stays wide.
  *   Why does the reward not move?  frac_reward_zero_std tells: if every reward of a group is equal,
@@ -411,14 +411,14 @@ typedef struct grpo_objective {
     float delta;                    /* two-sided: r is capped here before r A; 0: off (TRL)      */
     float dual_clip;                /* for A < 0 the loss is at most -dual_clip A; 0: off (veRL) */
     float sapo_temperature_pos, sapo_temperature_neg;         /* tau where A > 0, and elsewhere  */
-    float dro_beta;
+    float dro_beta;                 /* weight of (log r)^2 / 2 in GRPO_LOSS_DRO                  */
 
     /* tokens without policy loss (KL and entropy still act on them) */
     float top_entropy_quantile;     /* train this share of tokens, the most uncertain; 1: all    */
     float off_policy_mask_threshold;  /* where A < 0: not sequences whose mean of
                                        log pi_sampling - log pi is above this; 0: all train      */
     int   importance;               /* GRPO_IMPORTANCE_*                                         */
-    float importance_cap;
+    float importance_cap;           /* C, its largest factor                                     */
 
     /* KL to the reference policy */
     float beta;                     /* weight of the KL term; 0: no reference policy in memory   */
@@ -775,10 +775,10 @@ GRPO_API int grpo_last_number(const char *text, double *value);
  * not be, or a size or token is out of range, nothing is written and the answer is GRPO_BAD_INPUT
  * or NaN. */
 
-/* The objective of a name: "deepseekmath", "trl", "dapo", "gspo", "ppo" ...; the table of
- * presets in >>loss has them all, each with its source. *found (may be NULL) is 0 for a name
- * that is none of these (or NULL), and the answer is then deepseekmath's. Presets with
- * GRPO_AVERAGE_CONSTANT leave max_completion_length for you to set; grpo_new() sets it itself. */
+/* The objective of a name: "deepseekmath", "trl", "dapo", "gspo" ...; the table in >>words has them
+ * all, each with its source. *found (may be NULL) is 0 for a name that is none of these (or NULL),
+ * and the answer is then deepseekmath's. Presets with GRPO_AVERAGE_CONSTANT leave
+ * max_completion_length for you to set; grpo_new() sets it itself. */
 GRPO_API grpo_objective grpo_objective_preset(const char *name, int *found);
 /* grpo_config_set() for the objective alone: "dapo beta=0.01 kl=k1" is that preset with two
  * changes; without a preset's name o itself is changed. */
