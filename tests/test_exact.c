@@ -592,6 +592,68 @@ static void test_matmul(int widest) {
     grpo_cpu()->close(cpu);
 }
 
+/* No padding, and a prompt is computed once per group: the rows of a pass are the prompts' tokens
+ * and the completions' but the last of each, and so are those of a rollout. Counted where the first
+ * layer's first product is taken. */
+static const void *counted_matrix;
+static int counted_rows;
+
+static void counting_matmul(void *context, const grpo_product *p) {
+    if (!counted_matrix) counted_matrix = p->w->weights;
+    if (p->w->weights == counted_matrix) counted_rows += p->n;
+    grpo_cpu()->matmul(context, p);
+}
+
+static void test_rows(void) {
+    grpo_config c = small_config();
+    grpo_backend counting = *grpo_cpu();
+    grpo_prompt prompts[PROMPTS];
+    float logprobs[PROMPTS * GROUP * LENGTH];
+    const grpo_per_token to = { logprobs, NULL, NULL, NULL };
+    grpo *g;
+    int i, rows = 0, longest = 0;
+    counting.matmul = counting_matmul;
+    c.backend = &counting;
+    g = grpo_new(&c);
+    CHECK(g != NULL, "%s", c.error);
+    if (!g) return;
+    make_prompts(prompts, NULL);
+    counted_matrix = NULL; counted_rows = 0;
+    CHECK(!grpo_rollout(g, prompts, PROMPTS), "%s", grpo_error(g));
+    for (i = 0; i < g->batch.num_sequences; i++) {
+        const grpo_sample *s = &g->batch.samples[i];
+        rows += s->num_tokens - 1 + (i % GROUP == 0 ? s->num_prompt_tokens : 0);
+        if (s->num_tokens > longest) longest = s->num_tokens;
+        CHECK(g->batch.offsets[i + 1] - g->batch.offsets[i] == s->num_tokens, "sequence %d", i);
+    }
+    CHECK(rows < PROMPTS * (6 + GROUP * (longest - 1)), "of one length: padding would not be seen");
+    CHECK(counted_rows == rows, "a rollout of %d rows computed %d", rows, counted_rows);
+    counted_rows = 0;
+    CHECK(!grpo_forward(g, GRPO_POLICY, &to), "%s", grpo_error(g));
+    CHECK(counted_rows == rows, "a pass over %d rows computed %d", rows, counted_rows);
+    grpo_free(g);
+}
+
+/* Logits never all in memory: however many tokens there are, those of some rows. */
+static void test_logits(void) {
+    enum { VOCABULARY = 50000, TOKENS = 64 * 8 * 64 };
+    grpo_config c = grpo_defaults();
+    grpo_memory few, many;
+    c.model.vocab_size = VOCABULARY;
+    c.eos_token_id = 1;
+    c.num_generations = 8;
+    c.max_prompt_length = c.max_completion_length = 64;
+    c.threads = 1;
+    grpo_add_reward(&c, "digits", digit_sum, 1.0f, NULL);
+    c.num_prompts = 16;
+    CHECK(!grpo_memory_needed(&c, &few), "%s", c.error);
+    c.num_prompts = 64;
+    CHECK(!grpo_memory_needed(&c, &many), "%s", c.error);
+    CHECK(many.logits == few.logits && many.logits < sizeof(float) * VOCABULARY * (TOKENS / 64),
+          "logits: %.0f bytes for 16 prompts, %.0f for 64", (double)few.logits,
+          (double)many.logits);
+}
+
 /* Memory: predicted to the byte; none taken in a step. */
 typedef struct counter { size_t bytes; int calls; } counter;
 static void *count_allocate(size_t size, void *user) {
@@ -672,6 +734,8 @@ int main(void) {
     test_budget();
     test_idle();
     test_units();
+    test_rows();
+    test_logits();
     test_memory();
     test_never();
     test_resume();
