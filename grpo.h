@@ -1739,7 +1739,8 @@ static void grpo__weights_changed(grpo *g, int model) {
  * one array after the other, and sent in one piece; the head rows are those that predict tokens. */
 enum { GRPO__SCORE,                 /* stores nothing                                            */
        GRPO__SAMPLE,                /* stores K and V, for the tokens to come                    */
-       GRPO__STORE };               /* stores K, V and what backward needs                       */
+       GRPO__STORE,                 /* stores K, V and what backward needs                       */
+       GRPO__RECALL };              /* is computed already: sampling stored all that             */
 
 typedef struct grpo__pass {
     int *tokens, *positions, *slots, *groups;                 /* on the host, as in grpo_rows    */
@@ -1748,7 +1749,6 @@ typedef struct grpo__pass {
     int *stored_rows;               /* where sampling stored each row's activations              */
     int num_targets;
     int what;                       /* GRPO__SCORE, GRPO__SAMPLE, GRPO__STORE                    */
-    int recalled;                   /* 1: its rows are computed already, stored by sampling      */
     int first_stored;               /* GRPO__STORE: the first row's place among the stored ones  */
     grpo_rows rows;                 /* B                                                         */
     grpo_targets heads;             /* B                                                         */
@@ -1820,10 +1820,9 @@ static void grpo__add_target(grpo *g, grpo__pass *p, int token, int index) {
 
 /* To the backend. */
 static void grpo__send_pass(grpo *g, grpo__pass *p, const grpo_sampling *sampling,
-                            uint32_t *sets, int what) {
+                            uint32_t *sets) {
     struct grpo__machinery *w = g->machinery;
     w->backend->upload(w->context, w->index, w->index_host, (size_t)w->index_used * sizeof(int));
-    p->what = what;
     p->rows.num_slots = w->max_slots;
     p->rows.max_keys = w->max_length;
     p->rows.tokens = grpo__on_device(g, p->tokens);
@@ -1965,7 +1964,7 @@ static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass
     grpo__layer_state from = m->layers[layer], to = m->once;
     void **x[GRPO__STATES], **y[GRPO__STATES];
     int i, n = grpo__states_of(&g->config, &from, x);
-    if (!pass->recalled) return from;
+    if (pass->what != GRPO__RECALL) return from;
     to.k = from.k; to.v = from.v;
     grpo__states_of(&g->config, &to, y);
     for (i = 0; i < n; i++)
@@ -2037,7 +2036,7 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
-    const grpo_norm norm = { pass->recalled ? m->once.x : m->layers[layers].x,
+    const grpo_norm norm = { pass->what == GRPO__RECALL ? m->once.x : m->layers[layers].x,
                              grpo__on_device(g, pass->head_rows),
                              m->models[GRPO_POLICY].norm, g->config.model.rms_norm_eps,
                              pass->heads.num_rows, m->shape.H, NULL, m->rstd, m->dhidden, m->dx,
@@ -2469,7 +2468,8 @@ static void grpo__sample_pass(grpo *g, const grpo__draw *d, const grpo__pass *pa
 
 static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass) {
     struct grpo__machinery *w = g->machinery;
-    grpo__send_pass(g, pass, &d->sampling, d->kept, d->what);
+    pass->what = d->what;
+    grpo__send_pass(g, pass, &d->sampling, d->kept);
     grpo__send_uniforms(g, d, pass, 1);
     pass->first_stored = w->stored_used;
     grpo__sample_pass(g, d, pass);
@@ -2660,11 +2660,9 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
 }
 
 /* --------------------------------------------------------------------------------- >>passes --
- * The batch's rows through the model, whole groups at a time: forward, and back. */
-
-/* ---- passes over a batch: whole groups from prompt first on, as many as fit. A group is one
- * prompt's rows followed by its completions'; the last token of a completion predicts nothing and
- * has no row. */
+ * The batch's rows through the model, forward and back, whole groups at a time, as many as fit. A
+ * group is one prompt's rows followed by its completions'; the last token of a completion predicts
+ * nothing and has no row. */
 static int grpo__rows_of_group(const grpo_batch *b, int p) {
     int first = p * b->group_size, last = first + b->group_size;
     return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first] - b->group_size;
@@ -2677,7 +2675,7 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
     int first = p * b->group_size, last = first + b->group_size;
     int L = g->config.max_completion_length;
     for (t = 0; t < P; t++) pass->stored_rows[prefix + t] = w->prompt_rows[p] + t;
-    if (pass->recalled) prefix = w->slots[p];
+    if (pass->what == GRPO__RECALL) prefix = w->slots[p];
     grpo__add_segment(pass, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
     grpo__add_head_row(pass, pass->rows.num_rows - 1, first * L);
     for (i = first; i < last; i++)
@@ -2686,7 +2684,7 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
         int from = b->offsets[i], rows = b->offsets[i + 1] - from - 1, row = pass->rows.num_rows;
         if (rows == 0) continue;
         grpo__add_segment(pass, b->tokens + from, rows, prefix, P,
-                          pass->recalled ? grpo__own_slot(g, i) : row, 0);
+                          pass->what == GRPO__RECALL ? grpo__own_slot(g, i) : row, 0);
         for (t = 0; t < rows; t++) {
             pass->stored_rows[row + t] = w->token_rows[grpo__size(i, L) + (size_t)t];
             grpo__add_head_row(pass, row + t, i * L + t + 1);
@@ -2696,46 +2694,31 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
     grpo__add_group_end(pass);
 }
 
-/* How the rows of a batch are to be gone over. */
-typedef struct grpo__way {
-    int what;                       /* GRPO__SCORE or GRPO__STORE                                 */
-    int recall;                     /* 1: sampling kept the rows, backward may recall them       */
-    const unsigned char *skip;      /* [prompts] those to leave out, or NULL                     */
-} grpo__way;
-
-static grpo__way grpo__way_of(int what, int recall) {
-    grpo__way way = { 0, 0, NULL };
-    way.what = what; way.recall = recall;
-    return way;
-}
-
-/* The groups from prompt first on, up to *next. */
-static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, const grpo__way *way) {
+/* The groups from prompt first on, up to *next, but those to skip (NULL: none). */
+static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int what,
+                                    const unsigned char *skip) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     grpo__pass pass;
     int p, rows = 0, last;
     for (last = first; last < end; last++) {
-        int n = way->skip && way->skip[last] ? 0 : grpo__rows_of_group(b, last);
+        int n = skip && skip[last] ? 0 : grpo__rows_of_group(b, last);
         if (rows + n > w->max_rows) break;
         rows += n;
     }
     pass = grpo__begin_pass(g, rows, (last - first) * (b->group_size + 1), last - first,
                             rows + (last - first) * b->group_size);
-    pass.recalled = way->recall;
-    for (p = first; p < last; p++) {
-        if (way->skip && way->skip[p]) continue;
-        grpo__add_group(g, &pass, p);
-    }
+    pass.what = what;
+    for (p = first; p < last; p++)
+        if (!skip || !skip[p]) grpo__add_group(g, &pass, p);
     *next = last;
-    grpo__send_pass(g, &pass, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL,
-                    way->what);
+    grpo__send_pass(g, &pass, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL);
     return pass;
 }
 
 /* Hidden states of a pass under a model: recalled if sampling stored them. */
 static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
-    if (pass->recalled) grpo__recall_hidden(g, pass);
+    if (pass->what == GRPO__RECALL) grpo__recall_hidden(g, pass);
     else grpo__body_forward(g, &g->machinery->models[model], pass, g->machinery->hidden);
 }
 
@@ -2747,8 +2730,8 @@ static void grpo__pass_reference(grpo *g, const grpo__pass *pass) {
                        g->machinery->ref_hidden);
 }
 
-/* What the head rows have got [rows], to the tokens that are their targets. */
-static void grpo__spread(grpo *g, const grpo__pass *pass, const float *from, float *to) {
+/* Scatter one value per head row to the tokens that are its targets. */
+static void grpo__scatter(grpo *g, const grpo__pass *pass, const float *from, float *to) {
     int r, i;
     g->machinery->backend->download(g->machinery->context, g->machinery->exchange, from,
                                     (size_t)pass->heads.num_rows * sizeof(float));
@@ -2757,8 +2740,8 @@ static void grpo__spread(grpo *g, const grpo__pass *pass, const float *from, flo
             to[g->machinery->map[i]] = g->machinery->exchange[r];
 }
 
-/* The other way round: sums over each row's targets. */
-static void grpo__gather_up(grpo *g, const grpo__pass *pass, const float *from, float *to) {
+/* Gather: the sum over each head row's targets. */
+static void grpo__gather(grpo *g, const grpo__pass *pass, const float *from, float *to) {
     float *sums = g->machinery->exchange;
     int r, i;
     for (r = 0; r < pass->heads.num_rows; r++)
@@ -2781,11 +2764,11 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
                              (size_t)pass->num_targets * sizeof(float));
         for (i = 0; i < pass->num_targets; i++) to->logprobs[w->map[i]] = w->exchange[i];
     }
-    if (to->entropies) grpo__spread(g, pass, w->entropies, to->entropies);
-    if (to->kl) grpo__spread(g, pass, w->kl, to->kl);
+    if (to->entropies) grpo__scatter(g, pass, w->entropies, to->entropies);
+    if (to->kl) grpo__scatter(g, pass, w->kl, to->kl);
     if (to->values) {
         grpo__score_forward(g, pass);
-        grpo__spread(g, pass, w->values, to->values);
+        grpo__scatter(g, pass, w->values, to->values);
     }
     return grpo__device_check(g);
 }
@@ -2794,9 +2777,9 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
 static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_token *d) {
     struct grpo__machinery *w = g->machinery;
     int i;
-    if (pass->recalled) grpo__recall_hidden(g, pass);
-    if (d->entropies) grpo__gather_up(g, pass, d->entropies, w->dentropies);
-    if (d->kl) grpo__gather_up(g, pass, d->kl, w->dkl);
+    if (pass->what == GRPO__RECALL) grpo__recall_hidden(g, pass);
+    if (d->entropies) grpo__gather(g, pass, d->entropies, w->dentropies);
+    if (d->kl) grpo__gather(g, pass, d->kl, w->dkl);
     if (grpo__has_lm_head(&g->config.model)) {
         for (i = 0; i < pass->num_targets; i++)
             w->exchange[i] = d->logprobs ? d->logprobs[w->map[i]] : 0;
@@ -2805,7 +2788,7 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_t
         grpo__head_backward(g, pass, d->entropies != NULL, d->kl != NULL);
     }
     if (d->values) {
-        grpo__gather_up(g, pass, d->values, w->values);
+        grpo__gather(g, pass, d->values, w->values);
         grpo__score_backward(g, pass);
     }
     grpo__body_backward(g, pass);
@@ -2813,15 +2796,14 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_t
 }
 
 /* Forward over prompts [first, end) of the batch. */
-static int grpo__batch_forward(grpo *g, int model, int first, int end, const grpo__way *way,
+static int grpo__batch_forward(grpo *g, int model, int first, int end, int what,
                                const grpo_per_token *to) {
     int p, next = first, code = GRPO_OK;
     for (p = first; p < end && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, end, &next, way);
+        grpo__pass pass = grpo__groups_pass(g, p, end, &next, what, NULL);
         code = grpo__pass_forward(g, model, &pass, to);
         if (p == first && next == end)
-            g->machinery->passed = !code && model == GRPO_POLICY && way->what == GRPO__STORE
-                                && !way->recall;
+            g->machinery->passed = !code && model == GRPO_POLICY && what == GRPO__STORE;
     }
     return code;
 }
@@ -2852,28 +2834,27 @@ static int grpo__wanted(const grpo_per_token *x) {
 /* The policy's activations stay for grpo_backward(), but never in the place of sampling's. */
 int grpo_forward(grpo *g, int model, const grpo_per_token *to) {
     struct grpo__machinery *w;
-    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
     int code = grpo__enter(g, "grpo_forward", grpo__wanted(to) && known, GRPO__ROLLED);
     if (!code) code = grpo__check_per_token(g, "grpo_forward", model, to);
     if (code) return code;
     w = g->machinery;
-    if (model == GRPO_POLICY && !w->stored_valid) way.what = GRPO__STORE;
-    return grpo__batch_forward(g, model, w->first_prompt, w->end_prompt, &way, to);
+    return grpo__batch_forward(g, model, w->first_prompt, w->end_prompt,
+                               model == GRPO_POLICY && !w->stored_valid ? GRPO__STORE : GRPO__SCORE,
+                               to);
 }
 
 int grpo_backward(grpo *g, const grpo_per_token *gradient) {
     struct grpo__machinery *w;
-    grpo__way way = grpo__way_of(GRPO__STORE, 0);
     int code = grpo__enter(g, "grpo_backward", grpo__wanted(gradient), GRPO__ROLLED);
-    int p, next, there;
+    int p, next, what, there;
     if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, gradient);
     if (code) return code;
     w = g->machinery;
-    way.recall = w->stored_valid;
-    there = way.recall || (w->passed && !gradient->kl);       /* the reference's come between    */
+    what = w->stored_valid ? GRPO__RECALL : GRPO__STORE;
+    there = w->stored_valid || (w->passed && !gradient->kl);  /* the reference's come between    */
     for (p = w->first_prompt; p < w->end_prompt && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, w->end_prompt, &next, &way);
+        grpo__pass pass = grpo__groups_pass(g, p, w->end_prompt, &next, what, NULL);
         if (gradient->kl) grpo__pass_reference(g, &pass);
         if (!there) grpo__pass_hidden(g, GRPO_POLICY, &pass);
         code = grpo__pass_backward(g, &pass, gradient);
@@ -3361,7 +3342,6 @@ static int grpo__resample(grpo *g) {
 int grpo_score(grpo *g) {
     grpo_per_token reference = { NULL, NULL, NULL, NULL }, exact = { NULL, NULL, NULL, NULL };
     int n, code = grpo__enter(g, "grpo_score", 1, GRPO__ROLLED);
-    grpo__way way = grpo__way_of(GRPO__SCORE, 0);
     if (!code) code = grpo__check_writes(g);
     if (code) return code;
     n = g->batch.num_prompts;
@@ -3374,9 +3354,10 @@ int grpo_score(grpo *g) {
     if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE) code = grpo__resample(g);
     if (!code) grpo__find_dead_groups(g);
     if (!code && reference.logprobs)
-        code = grpo__batch_forward(g, GRPO_REFERENCE, 0, n, &way, &reference);
-    if (g->machinery->stored_valid) way = grpo__way_of(GRPO__STORE, 1);
-    if (!code && exact.kl) code = grpo__batch_forward(g, GRPO_POLICY, 0, n, &way, &exact);
+        code = grpo__batch_forward(g, GRPO_REFERENCE, 0, n, GRPO__SCORE, &reference);
+    if (!code && exact.kl)
+        code = grpo__batch_forward(g, GRPO_POLICY, 0, n, g->machinery->stored_valid
+                                   ? GRPO__RECALL : GRPO__SCORE, &exact);
     g->machinery->stage = code ? GRPO__EMPTY : GRPO__SCORED;
     return code;
 }
@@ -3970,18 +3951,16 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
     grpo_per_token now = { w->new_logprobs, w->new_entropies, exact ? w->new_kl : NULL, NULL };
     grpo_per_token d = { w->new_dlogprobs, NULL, exact ? w->new_dkl : NULL, NULL };
     grpo_sequences s = grpo_batch_sequences(g, w->new_logprobs);
-    grpo__way way = grpo__way_of(GRPO__STORE, w->stored_valid);
-    grpo__pass pass;
+    grpo__pass pass = grpo__groups_pass(g, p, end, next, w->stored_valid ? GRPO__RECALL
+                                        : GRPO__STORE, w->idle);
     size_t size;
     s.kl = w->new_kl; s.entropies = w->new_entropies;
-    way.skip = w->idle;
-    pass = grpo__groups_pass(g, p, end, next, &way);
     to = b->offsets[*next * G];
     size = (size_t)(to - from) * sizeof(float);
     memcpy(w->new_logprobs + from, b->logprobs + from, size);
     memcpy(w->new_entropies + from, b->entropies + from, size);
     if (w->new_kl) memcpy(w->new_kl + from, b->kl + from, size);
-    if (pass.num_targets && (!way.recall || exact))
+    if (pass.num_targets && (!w->stored_valid || exact))
         code = grpo__pass_forward(g, GRPO_POLICY, &pass, &now);
     for (t = from; t < to && !code; t++)
         if (!grpo__finite((double)w->new_logprobs[t]))
@@ -4886,7 +4865,8 @@ static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int 
     t.tick.staged = w->staged; t.tick.stored = w->stored_used;
     pass->rows.done = t.tick.done;
     pass->first_stored = w->staged;
-    grpo__send_pass(g, pass, &d->sampling, d->kept, d->what);
+    pass->what = d->what;
+    grpo__send_pass(g, pass, &d->sampling, d->kept);
     grpo__send_uniforms(g, d, pass, ticks);
     w->backend->repeat(w->context, grpo__tick, &t, ticks);
     if (d->what == GRPO__STORE) w->stored_used += ticks * n;
