@@ -847,7 +847,8 @@ GRPO_API float grpo_full_kl(const float *logits, const float *ref_logits, int vo
 /* beta after a step over num_samples completions with this KL, on its way to target: times
  * 1 + clip(kl / target - 1, +-0.2) num_samples / horizon (Ziegler et al. 2019, as in veRL). */
 GRPO_API float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples);
-/* Generalised advantage estimation (Schulman et al. 2016): delta_t = r_t + gamma V_t+1 - V_t,
+/* What GRPO took away: examples/ppo.h trains value and reward models with these three.
+ * Generalised advantage estimation (Schulman et al. 2016): delta_t = r_t + gamma V_t+1 - V_t,
  * A_t = delta_t + gamma lam A_t+1 within each sequence, returns = A + V. values NULL: 0;
  * returns may be NULL, advantages the rewards. All per token, [offsets[num_sequences]]. */
 GRPO_API void grpo_gae(int num_sequences, const int *offsets, const float *rewards,

@@ -22,6 +22,9 @@
  * kind of model, trained on pairs of which people prefer one. PPO's four models are then the
  * policy, its reference, the critic and the judge.
  *
+ * A run that stops goes on to the bit if both models are saved, grpo_save(..., GRPO_SAVE_STATE), and
+ * resumed: no state is here.
+ *
  * Nothing here is private to grpo.h: this is an example of training with another algorithm. All
  * functions are inline: who leaves one unused gets no warning. */
 #ifndef PPO_H

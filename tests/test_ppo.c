@@ -140,6 +140,38 @@ static void test_same_bits(void) {
     }
 }
 
+/* A run that stops and goes on, both models by their folders, ends as one that never stopped; the
+ * policy may be adapters. */
+static void test_resumed(void) {
+    static const char *const folders[2] = { "ppo_a", "ppo_b" };
+    int lora, step, i;
+    for (lora = 0; lora < 2; lora++) {
+        ppo p[2];
+        ppo_metrics m[2];
+        grpo_config c = config_of(PPO_OBJECTIVE), k;
+        c.num_iterations = 2;
+        c.lora.rank = lora ? 4 : 0;
+        if (lora) c.learning_rate = 0.03f;
+        k = ppo_value_config(&c);
+        for (i = 0; i < 2; i++) {
+            grpo *g = policy_of(&c), *critic = grpo_new(&k);
+            CHECK(critic && !ppo_begin(&p[i], g, critic), "%s%s", k.error, p[i].error);
+        }
+        ppo_after(&p[0], 3, &m[0]);
+        for (i = 0; i < 2; i++) {
+            grpo *from = i ? p[0].critic : p[0].policy, *to = i ? p[1].critic : p[1].policy;
+            CHECK(!grpo_save(from, folders[i], GRPO_SAVE_STATE) && !grpo_resume(to, folders[i]),
+                  "%s%s", grpo_error(from), grpo_error(to));
+        }
+        for (step = 0; step < 2; step++)
+            for (i = 0; i < 2; i++) ppo_after(&p[i], 1, &m[i]);
+        CHECK(m[0].loss == m[1].loss && m[0].value_loss == m[1].value_loss && m[0].loss != 0,
+              "lora %d: loss %.9g, %.9g, values %.9g, %.9g", lora, m[0].loss, m[1].loss,
+              m[0].value_loss, m[1].value_loss);
+        for (i = 0; i < 2; i++) finish_ppo(&p[i]);
+    }
+}
+
 /* From random weights to a score, by a value head on the policy. */
 static float is_four(const grpo_sample *s, void *user) {
     (void)user;
@@ -339,6 +371,7 @@ int main(void) {
     test_values();
     test_ppo();
     test_same_bits();
+    test_resumed();
     test_four();
     test_explained();
     test_refused();
