@@ -4879,9 +4879,9 @@ static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int 
 
 /* Of each field its default, least and most (1e-38: above 0; 3e38: any finite number; both 0:
  * anything), the paper's symbol and a line of help; of an enum its default, most and words. Bounds
- * that depend on other fields are in grpo__check(). Defaults are those of TRL, but of a toy in size
- * and speed (TRL's learning_rate is 1e-6), and DeepSeekMath's in the objective; where that paper is
- * silent (eps, ddof, the clip range) TRL's value stands. */
+ * that depend on other fields are in grpo__check(). Defaults are those of TRL and, in the model, of
+ * Llama, but of a toy in size and speed (TRL's learning_rate is 1e-6); in the objective those of
+ * DeepSeekMath, and where that paper is silent (eps, ddof, the clip range) TRL's. */
 #define GRPO__INT(field, initial, least, most, symbol, help) \
     GRPO__FIELD(GRPO_FIELD_INT, NULL, field, initial, least, most, symbol, help)
 #define GRPO__FLOAT(field, initial, least, most, symbol, help) \
