@@ -3416,6 +3416,11 @@ float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative) {
     return (float)kl;
 }
 
+float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples) {
+    double error = grpo__clamp((double)kl / (double)target - 1, -0.2, 0.2);
+    return (float)((double)beta * (1 + error * num_samples / (double)horizon));
+}
+
 /* ---- variants of the policy loss */
 
 /* What the loss must know of a sequence before it looks at its tokens: sums over those that
@@ -3568,11 +3573,6 @@ static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer
 
 /* ---- the whole loss. What is measured is added up in grpo_loss_stats over tokens in order, the
  * means as sums until grpo__loss_finish(): a batch may be cut between sequences without a trace. */
-float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples) {
-    double error = grpo__clamp((double)kl / (double)target - 1, -0.2, 0.2);
-    return (float)((double)beta * (1 + error * num_samples / (double)horizon));
-}
-
 /* pi_old / pi_sampling, by which the loss of a token is multiplied. */
 static double grpo__importance(const grpo_objective *o, const grpo_sequences *s,
                                const grpo__sequence *q, int t) {
@@ -3700,29 +3700,23 @@ double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogpr
 
 /* ---- what GRPO took away: the losses of a value model and of a reward model (examples/ppo.h) */
 
-/* 1/2 max((V - R)^2, (V' - R)^2), and its derivative */
-static double grpo__value_loss(double V, double old, double R, double clip, double *d, int *held) {
-    double clipped = clip > 0 ? grpo__clamp(V, old - clip, old + clip) : V;
-    *held = (clipped - R) * (clipped - R) > (V - R) * (V - R);
-    *d = *held ? 0 : V - R;         /* where V' is the worse, it is the bound, a constant        */
-    return *held ? 0.5 * (clipped - R) * (clipped - R) : 0.5 * (V - R) * (V - R);
-}
-
+/* Mean of 1/2 max((V - R)^2, (V' - R)^2). Where V' is the worse it is the bound, a constant. */
 double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
                        const float *returns, const unsigned char *mask, float clip,
                        float *dvalues, double *clipfrac) {
-    int t, held, clips = 0, n = grpo__counted(mask, 0, num_tokens);
-    double loss = 0, d, share = n ? 1.0 / n : 0;
+    int t, clips = 0, n = grpo__counted(mask, 0, num_tokens);
+    double loss = 0, share = n ? 1.0 / n : 0;
     if (clipfrac) *clipfrac = 0;
     if (!values || !old_values || !returns) return (double)NAN;
     for (t = 0; t < num_tokens; t++) {
-        d = 0;
-        if (!mask || mask[t]) {
-            loss += share * grpo__value_loss((double)values[t], (double)old_values[t],
-                                             (double)returns[t], (double)clip, &d, &held);
-            clips += held;
-        }
-        if (dvalues) dvalues[t] = (float)(share * d);
+        double V = (double)values[t], old = (double)old_values[t], c = (double)clip;
+        double error = V - (double)returns[t];
+        double bound = c > 0 ? grpo__clamp(V, old - c, old + c) - (double)returns[t] : error;
+        int counts = !mask || mask[t], held = counts && bound * bound > error * error;
+        double worse = held ? bound : error;
+        if (counts) loss += share * (0.5 * worse * worse);
+        clips += held;
+        if (dvalues) dvalues[t] = counts && !held ? (float)(share * error) : 0.0f;
     }
     if (clipfrac) *clipfrac = clips * share;
     return loss;
