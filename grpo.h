@@ -17,8 +17,8 @@
  *        >>tools >>text >>model >>sampling >>rollout >>passes
  *        >>reward >>advantage >>score >>loss >>optimize >>step
  *   IV   THE MACHINE ROOM
- *        >>more >>metrics >>ticks >>words >>life >>softmax >>threads >>matmul >>layers >>files
- *        >>selftest
+ *        >>base >>more >>metrics >>ticks >>characters >>words >>life >>units >>softmax
+ *        >>threads >>matmul >>rows >>attention >>files >>selftest
  *   V    LICENCE
  *
  *   In a hurry: chapter I, then >>advantage, >>loss, and grpo_step() at the end of >>step.
@@ -1225,31 +1225,6 @@ extern "C" {
 #define GRPO__PRINTF(text, first)
 #endif
 
-/* A loop written once, compiled for each vector unit, chosen at run time: name(...) runs
- * name_plain(...) as the compiler sees it for that unit. No instruction fuses or reorders anything,
- * so the bits are the same on all of them. */
-#if defined(__GNUC__)
-#define GRPO__INLINE static inline __attribute__((always_inline))
-#else
-#define GRPO__INLINE static
-#endif
-#ifdef GRPO__X86
-#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
-    __attribute__((target("avx512f,avx512dq")))                                                 \
-    static void name##_avx512 parameters { name##_plain arguments; }                            \
-    __attribute__((target("avx2")))                                                             \
-    static void name##_avx2 parameters { name##_plain arguments; }                              \
-    static void name##_sse2 parameters { name##_plain arguments; }                              \
-    static void name parameters {                                                               \
-        if (__builtin_cpu_supports("avx512dq")) name##_avx512 arguments;                        \
-        else if (__builtin_cpu_supports("avx2")) name##_avx2 arguments;                         \
-        else name##_sse2 arguments;                                                             \
-    }
-#else
-#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
-    static void name parameters { name##_plain arguments; }
-#endif
-
 /* What the algorithm asks of part IV. */
 struct grpo__softmax;
 struct grpo__sums;
@@ -1264,12 +1239,23 @@ static int grpo__draw_ticks(grpo *g, const struct grpo__draw *d, struct grpo__pa
 static void grpo__measure_batch(const grpo *g, grpo_metrics *m);
 static void grpo__add_update(grpo_metrics *m, const struct grpo__sums *s);
 static void grpo__average_updates(grpo_metrics *m);
+static double grpo__seconds(void);
+static void grpo__weights_changed(grpo *g, int model);
+static int grpo__name_culprit(grpo *g);
+static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x);
+static int grpo__encode_text(const char *vocabulary, const char *text, int *tokens, int capacity);
+static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_tokens,
+                             char *text, int capacity);
 static void grpo__find_sums(struct grpo__softmax *s);
 static void grpo__softmax_backward(float *logits, const struct grpo__softmax *s, float total,
                                    float dentropy, float entropy);
 static void grpo__walk(const struct grpo__softmax *s, float uniform, int *token);
 static void grpo__keep_most(const struct grpo__softmax *s, uint32_t *kept, int by_mass,
                             double goal);
+static void grpo__keep_likely(const struct grpo__softmax *s, uint32_t *kept, float min_p);
+static void grpo__adamw_loop(float *weights, const float *gradient, float *m, float *v, size_t n,
+                             float beta1, float beta2, float epsilon, float scale, float rate,
+                             float root, float keep);
 
 /* ============================================================================================
  *
@@ -1295,52 +1281,12 @@ const char *grpo_error(const grpo *g) {
     return g ? g->config.error : "there is no object: grpo_new() returned NULL, see config.error";
 }
 
-static void *grpo__allocate(const grpo_config *c, size_t size) {
-    if (size == SIZE_MAX) return NULL;                        /* a sum or product that overflowed */
-    return c->allocate ? c->allocate(size, c->user) : malloc(size);
-}
-
-static void grpo__release(const grpo_config *c, void *memory) {
-    if (!memory) return;
-    if (c->allocate) c->release(memory, c->user);
-    else free(memory);
-}
-
 /* Sizes that overflow stick at SIZE_MAX, which no allocator grants. */
 static size_t grpo__add(size_t a, size_t b) { return a > SIZE_MAX - b ? SIZE_MAX : a + b; }
 static size_t grpo__multiply(size_t a, size_t b) {
     return b && a > SIZE_MAX / b ? SIZE_MAX : a * b;
 }
 static size_t grpo__size(int a, int b) { return grpo__multiply((size_t)a, (size_t)b); }
-
-/* An arena is laid out twice by the same code: with base NULL to measure, then to hand out. */
-typedef struct grpo__arena { char *base; size_t used; } grpo__arena;
-
-static void *grpo__take(grpo__arena *arena, size_t count, size_t size) {
-    size_t start = grpo__add(arena->used, 63);
-    if (start == SIZE_MAX) { arena->used = SIZE_MAX; return NULL; }
-    start &= ~(size_t)63;
-    arena->used = grpo__add(start, grpo__multiply(count, size));
-    return arena->base ? arena->base + start : NULL;
-}
-
-static float *grpo__take_floats(grpo__arena *arena, size_t count) {
-    return (float *)grpo__take(arena, count, sizeof(float));
-}
-
-static int *grpo__take_ints(grpo__arena *arena, size_t count) {
-    return (int *)grpo__take(arena, count, sizeof(int));
-}
-
-static double grpo__seconds(void) {
-#if defined(__unix__) || defined(__APPLE__)
-    struct timeval t;
-    gettimeofday(&t, NULL);
-    return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
-#else
-    return (double)clock() / CLOCKS_PER_SEC;
-#endif
-}
 
 static int grpo__min(int a, int b) { return a < b ? a : b; }
 static int grpo__max(int a, int b) { return a > b ? a : b; }
@@ -1372,133 +1318,10 @@ float grpo_uniform(uint64_t seed, uint64_t step, uint64_t prompt, uint64_t compl
     return (float)(h >> 40) * (1.0f / 16777216.0f);           /* 24 bits: exact, below 1         */
 }
 
-/* A standard normal number (Box-Muller), for the initial weights. */
-static float grpo__normal(uint64_t seed, uint64_t index) {
-    uint64_t h = grpo__hash(seed, index, 0, 0, 1);
-    double u = ((double)(h >> 32) + 0.5) / 4294967296.0;
-    double v = ((double)(h & 0xffffffffu) + 0.5) / 4294967296.0;
-    return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
-}
-
 static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
 
-/* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
- * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. From -88 down
- * it is exactly 0 (n is -127, its exponent bits 0), above 88 it stays at e^88; NaN stays NaN. */
-GRPO__INLINE float grpo__exp(float x) {
-#ifdef GRPO_NO_SIMD
-    return x <= -88.0f ? 0.0f : expf(x > 88.0f ? 88.0f : x);
-#else
-    float t = x > -88.0f ? x : -88.0f, n, r, p;
-    union { uint32_t bits; float value; } power;
-    int exponent;
-    t = t < 88.0f ? t : 88.0f;
-    n = t * 1.44269504f + 12582912.0f;                        /* 1.5 * 2^23: rounds to a whole   */
-    power.value = n;                                          /*     number, in the low bits     */
-    exponent = (int)(power.bits & 0x7fffffu) - 0x400000;
-    n -= 12582912.0f;
-    r = (t - n * 0.693359375f) + n * 2.12194440e-4f;          /* ln 2 in two parts               */
-    p = 1.0f / 5040;
-    p = p * r + 1.0f / 720;  p = p * r + 1.0f / 120;  p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;    p = p * r + 0.5f;        p = p * r + 1.0f;       p = p * r + 1.0f;
-    power.bits = (uint32_t)(exponent + 127) << 23;
-    return x == x ? p * power.value : x;
-#endif
-}
-
 /* ----------------------------------------------------------------------------------- >>text --
- * The built-in tokenizers: one token a character of config.vocabulary, or one a byte. The
- * end-of-text token comes after the last of them and has no text. Pure functions of the vocabulary
- * string, searched from its start each time: meant for at most a few hundred characters. */
-
-/* The bytes of the UTF-8 character at text, 1 (NUL too) to 4; 0 if it is none: a byte missing or
- * astray, a longer form than needed, a surrogate, beyond U+10FFFF. */
-static int grpo__utf8_length(const char *text) {
-    const unsigned char *s = (const unsigned char *)text;
-    int i, a = s[0];
-    int length = a < 0x80 ? 1 : a < 0xC2 || a > 0xF4 ? 0 : a < 0xE0 ? 2 : a < 0xF0 ? 3 : 4;
-    for (i = 1; i < length; i++)
-        if ((s[i] & 0xC0) != 0x80) return 0;
-    if ((a == 0xE0 && s[1] < 0xA0) || (a == 0xF0 && s[1] < 0x90)) return 0;
-    if ((a == 0xED && s[1] >= 0xA0) || (a == 0xF4 && s[1] >= 0x90)) return 0;
-    return length;
-}
-
-static int grpo__saturate(size_t n) { return n > (size_t)INT32_MAX ? INT32_MAX : (int)n; }
-
-/* The index in the vocabulary of a character of so many bytes; -1 if it is not there. */
-static int grpo__find_character(const char *vocabulary, const char *character, int bytes) {
-    int index, length;
-    for (index = 0; *vocabulary; index++, vocabulary += length) {
-        length = grpo__utf8_length(vocabulary);
-        if (length == 0) return -1;
-        if (length == bytes && memcmp(vocabulary, character, (size_t)bytes) == 0) return index;
-    }
-    return -1;
-}
-
-/* The text of one token. Returns its number of bytes: 0 for end-of-text, for no token at all,
- * and for byte 0, which would end a C string early and hide what follows from a verifier. */
-static int grpo__token_text(const char *vocabulary, int token, char text[4]) {
-    int length;
-    if (!vocabulary) {
-        text[0] = (char)token;
-        return token > 0 && token < 256;
-    }
-    for (; token >= 0 && *vocabulary; vocabulary += length, token--) {
-        length = grpo__utf8_length(vocabulary);
-        if (token == 0) memcpy(text, vocabulary, (size_t)length);
-        if (token == 0 || length == 0) return length;
-    }
-    return 0;
-}
-
-/* Characters + 1 for end-of-text; 257 for raw bytes (NULL). -(1 + byte position) at the first
- * invalid or repeated character; -1 if the vocabulary is empty. */
-static int grpo__vocabulary_size(const char *vocabulary) {
-    const char *at = vocabulary;
-    int count, bytes;
-    if (!vocabulary) return 257;
-    for (count = 0; *at; at += bytes, count++) {
-        bytes = grpo__utf8_length(at);
-        if (bytes == 0 || grpo__find_character(vocabulary, at, bytes) != count)
-            return -1 - grpo__saturate((size_t)(at - vocabulary));
-    }
-    return count > 0 ? count + 1 : -1;
-}
-
-/* Returns the number of tokens of text, of which at most capacity are written, or
- * -(1 + byte position) at the first character that is not in the vocabulary. */
-static int grpo__encode_text(const char *vocabulary, const char *text, int *tokens, int capacity) {
-    const char *at = text;
-    size_t count;
-    int bytes = 1;
-    for (count = 0; *at; at += bytes, count++) {
-        int token = (unsigned char)*at;
-        if (vocabulary) {
-            bytes = grpo__utf8_length(at);
-            token = bytes ? grpo__find_character(vocabulary, at, bytes) : -1;
-            if (token < 0) return -1 - grpo__saturate((size_t)(at - text));
-        }
-        if (capacity > 0 && count < (size_t)capacity) tokens[count] = token;
-    }
-    return grpo__saturate(count);
-}
-
-/* Returns the bytes that the tokens need, of which the first capacity are written; no NUL. */
-static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_tokens,
-                             char *text, int capacity) {
-    size_t length = 0;
-    int i, j;
-    for (i = 0; i < num_tokens; i++) {
-        char bytes[4];
-        int n = grpo__token_text(vocabulary, tokens[i], bytes);
-        for (j = 0; j < n; j++, length++)
-            if (capacity > 0 && length < (size_t)capacity) text[length] = bytes[j];
-    }
-    return grpo__saturate(length);
-}
-
+ * Text -> tokens -> text: by the caller's tokenizer, or one token a character. */
 grpo_prompt grpo_question(const char *text, const char *answer) {
     grpo_prompt p;
     memset(&p, 0, sizeof p);
@@ -1587,24 +1410,9 @@ typedef struct grpo__model {
     grpo_matrix value, value_column;/* [1, H]; the same numbers as [H, 1], for its backward      */
 } grpo__model;
 
-/* One tensor as files know it, under Hugging Face's name; LoRA's under PEFT's. */
-typedef struct grpo__tensor {
-    char name[96];
-    int rows, cols;                 /* cols 0: a vector of rows numbers                          */
-    size_t offset;                  /* first number in the model's array, or in the trained one  */
-    float *at;                      /* B; NULL: frozen, there is only an operand                 */
-    const grpo_matrix *operand;     /* LoRA: the operand that holds it, or NULL; from number     */
-    size_t within;                  /*     `within` of it on                                     */
-    const grpo__adapter *adapter;   /* its adapter, or NULL                                      */
-} grpo__tensor;
-
 /* Which heads a model has. */
 static int grpo__has_lm_head(const grpo_model_config *m) { return !m->num_labels; }
 static int grpo__has_score(const grpo_model_config *m) { return m->num_labels || m->value_head; }
-static int grpo__has_own_lm_head(const grpo_model_config *m) {
-    return grpo__has_lm_head(m) && !m->tie_word_embeddings;
-}
-
 /* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
 typedef struct grpo__layer_state {  /* what backward needs of one layer, each [rows, width]       */
     void *x, *qkv, *q, *y, *mid, *gate_up;                    /* qkv only if q and k are normed  */
@@ -1639,7 +1447,7 @@ struct grpo__machinery {
 
     grpo__model models[2];          /* GRPO_POLICY, GRPO_REFERENCE (the policy, if there is none) */
     grpo__model gradients;          /* of the policy                                             */
-    grpo__tensor *tensors, *trained_tensors;                  /* of the model; of trained numbers */
+    struct grpo__tensor *tensors, *trained_tensors;           /* of the model; of trained numbers */
     int num_tensors, num_trained_tensors;
     float *weights, *reference;     /* B, their numbers; with LoRA, weights are the embedding,   */
                                     /*     all vectors and the trained numbers; reference is     */
@@ -1711,29 +1519,6 @@ static int grpo__device_check(grpo *g) {
     const char *error = g->machinery->backend->error(g->machinery->context);
     if (!error) return GRPO_OK;
     return grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error);
-}
-
-/* To be called whenever trained weights have moved. */
-static void grpo__weights_changed(grpo *g, int model) {
-    struct grpo__machinery *w = g->machinery;
-    const grpo__model *m = &w->models[model];
-    int i, j, k, frozen = w->shape.rank > 0;
-    if (model == GRPO_POLICY) w->stored_valid = w->passed = 0;
-    for (i = 0; i < g->config.model.num_hidden_layers; i++) {
-        const grpo__layer *l = &m->layers[i];
-        const grpo__linear *const all[] = { &l->qkv, &l->out, &l->gate_up, &l->down };
-        for (j = 0; j < 4; j++) {
-            if (!frozen) w->backend->prepare(w->context, &all[j]->w);
-            for (k = 0; k < all[j]->num_adapters; k++) {
-                w->backend->prepare(w->context, &all[j]->adapters[k].A);
-                w->backend->prepare(w->context, &all[j]->adapters[k].B);
-            }
-        }
-    }
-    if (frozen) return;
-    if (m->head.rows) w->backend->prepare(w->context, &m->head);
-    if (m->value.rows) w->backend->prepare(w->context, &m->value);
-    if (m->value.rows) w->backend->prepare(w->context, &m->value_column);
 }
 
 /* ---- a pass: some rows through the model. The integers that describe it are built on the host,
@@ -2179,8 +1964,6 @@ static int grpo__is_kept(const uint32_t *kept, int token) {
     return !kept || (kept[token >> 5] >> (token & 31) & 1u);
 }
 
-static void grpo__drop(uint32_t *kept, int token) { kept[token >> 5] &= ~(1u << (token & 31)); }
-
 typedef struct grpo__softmax {
     const float *z;                 /* [vocab]                                                   */
     int vocab;
@@ -2280,9 +2063,7 @@ void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_
     row.kept = kept;
     if (top_k > 0 && top_k < vocab) grpo__keep_most(&row, kept, 0, top_k);
     if (s->top_p < 1) grpo__keep_most(&row, kept, 1, (double)s->top_p);
-    for (v = 0; v < vocab && s->min_p > 0; v++)               /* p_v >= min_p p_max              */
-        if (logits[v] < row.top && !(grpo__exp(grpo__scaled(&row, v)) >= s->min_p))
-            grpo__drop(kept, v);
+    if (s->min_p > 0) grpo__keep_likely(&row, kept, s->min_p);
 }
 
 /* -------------------------------------------------------------------------------- >>rollout --
@@ -2809,25 +2590,6 @@ static int grpo__batch_forward(grpo *g, int model, int first, int end, int what,
     return code;
 }
 
-/* Has the model what is wanted per token? */
-static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x) {
-    const grpo_model_config *m = &g->config.model;
-    if (model == GRPO_REFERENCE && !g->batch.ref_logprobs)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no reference: beta was 0", what);
-    if (model == GRPO_REFERENCE && (x->kl || x->values))
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: kl and values are the policy's", what);
-    if ((x->logprobs || x->entropies || x->kl) && !grpo__has_lm_head(m))
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no LM head (model.num_labels is 1), "
-                          "only values", what);
-    if (x->kl && !g->machinery->ref_hidden)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: exact KL needs memory: set objective.kl full, "
-                          "and beta above 0, before grpo_new()", what);
-    if (x->values && !grpo__has_score(m))
-        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no scalar head: set model.value_head or "
-                          "num_labels to 1 before grpo_new()", what);
-    return GRPO_OK;
-}
-
 static int grpo__wanted(const grpo_per_token *x) {
     return x && (x->logprobs || x->entropies || x->kl || x->values);
 }
@@ -2880,27 +2642,6 @@ int grpo_minibatch(grpo *g, int first_prompt, int num_prompts) {
 
 /* --------------------------------------------------------------------------------- >>reward --
  * The rubric: reward functions, and their weighted sum. */
-
-int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
-                    float weight, void *user) {
-    grpo_reward *line;
-    size_t length;
-    if (!config) return GRPO_BAD_INPUT;
-    if (config->num_rewards < 0 || config->num_rewards >= GRPO_MAX_REWARDS)
-        return grpo__fail_config(config, GRPO_BAD_INPUT, "there is room for %d rewards, not more",
-                                 (int)GRPO_MAX_REWARDS);
-    if (!name || !*name)
-        return grpo__fail_config(config, GRPO_BAD_INPUT, "a reward needs a name");
-    length = strlen(name);                                    /* cut between two characters       */
-    while (length >= GRPO_NAME_LENGTH || (length && (name[length] & 0xC0) == 0x80)) length--;
-    line = &config->rewards[config->num_rewards++];
-    memset(line, 0, sizeof *line);
-    memcpy(line->name, name, length);
-    line->weight = weight;
-    line->function = function;                                /* NULL: set line->batch next       */
-    line->user = user;
-    return GRPO_OK;
-}
 
 /* Is the reward compared within its group by itself (GDPO)? */
 static int grpo__is_compared(const grpo *g, const grpo_reward *reward) {
@@ -3742,41 +3483,6 @@ double grpo_preference_loss(int num_pairs, const float *scores, float *dscores) 
 /* ------------------------------------------------------------------------------- >>optimize --
  * Gradients -> weights. */
 
-/* The square root to 1 unit in the last place, by Newton's method. (Compilers take sqrtf one by
- * one, in case a number is negative and errno must be set.) */
-GRPO__INLINE float grpo__root(float x) {
-#ifdef GRPO_NO_SIMD
-    return sqrtf(x);
-#else
-    union { uint32_t bits; float value; } r;
-    float y, half = 0.5f * x;
-    r.value = x;
-    r.bits = 0x5f375a86u - (r.bits >> 1);                     /* 1 / sqrt(x), to 4 %             */
-    y = r.value;
-    y *= 1.5f - half * y * y;
-    y *= 1.5f - half * y * y;
-    y *= 1.5f - half * y * y;
-    x *= y;
-    return x + (half - 0.5f * x * x) * y;
-#endif
-}
-
-GRPO__INLINE void grpo__adamw_loop_plain(float *weights, const float *gradient, float *m, float *v,
-                                         size_t n, float beta1, float beta2, float epsilon,
-                                         float scale, float rate, float root, float keep) {
-    size_t i;
-    for (i = 0; i < n; i++) {
-        float g = scale * gradient[i];
-        m[i] = beta1 * m[i] + (1.0f - beta1) * g;
-        v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
-        weights[i] = keep * weights[i] - rate * m[i] / (grpo__root(v[i]) * root + epsilon);
-    }
-}
-GRPO__FOR_EACH_UNIT(grpo__adamw_loop, (float *weights, const float *gradient, float *m, float *v,
-                    size_t n, float beta1, float beta2, float epsilon, float scale, float rate,
-                    float root, float keep), (weights, gradient, m, v, n, beta1, beta2, epsilon,
-                    scale, rate, root, keep))
-
 /* m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
  * w = w (1 - lr decay) - lr m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) */
 void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
@@ -3806,21 +3512,6 @@ static void grpo__clear_gradient(grpo *g) {
     w->backend->zero(w->context, w->gradient, g->num_trained * sizeof(float));
     if (w->dembed)
         w->backend->zero(w->context, w->dembed, grpo__size(w->shape.V, w->shape.H) * sizeof(float));
-}
-
-/* The first tensor whose gradient is not finite. */
-static int grpo__name_culprit(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    int i;
-    for (i = 0; i < w->num_trained_tensors; i++) {
-        const grpo__tensor *t = &w->trained_tensors[i];
-        size_t n = grpo__size(t->rows, t->cols ? t->cols : 1);
-        if (!grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + t->offset, n)))
-            return grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
-                              "skipped, the weights are as before", t->name);
-    }
-    return grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update was skipped, "
-                      "the weights are as before");
 }
 
 /* The trained numbers are two ranges, [0, split) and what follows: matrices, which alone decay, and
@@ -4073,6 +3764,109 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
  *   IV   THE MACHINE ROOM
  *
  * ============================================================================================ */
+
+/* ----------------------------------------------------------------------------------- >>base --
+ * Memory, time, random weights' numbers; tensors as files know them. */
+static void *grpo__allocate(const grpo_config *c, size_t size) {
+    if (size == SIZE_MAX) return NULL;                        /* a sum or product that overflowed */
+    return c->allocate ? c->allocate(size, c->user) : malloc(size);
+}
+
+static void grpo__release(const grpo_config *c, void *memory) {
+    if (!memory) return;
+    if (c->allocate) c->release(memory, c->user);
+    else free(memory);
+}
+
+/* An arena is laid out twice by the same code: with base NULL to measure, then to hand out. */
+typedef struct grpo__arena { char *base; size_t used; } grpo__arena;
+
+static void *grpo__take(grpo__arena *arena, size_t count, size_t size) {
+    size_t start = grpo__add(arena->used, 63);
+    if (start == SIZE_MAX) { arena->used = SIZE_MAX; return NULL; }
+    start &= ~(size_t)63;
+    arena->used = grpo__add(start, grpo__multiply(count, size));
+    return arena->base ? arena->base + start : NULL;
+}
+
+static float *grpo__take_floats(grpo__arena *arena, size_t count) {
+    return (float *)grpo__take(arena, count, sizeof(float));
+}
+
+static int *grpo__take_ints(grpo__arena *arena, size_t count) {
+    return (int *)grpo__take(arena, count, sizeof(int));
+}
+
+static double grpo__seconds(void) {
+#if defined(__unix__) || defined(__APPLE__)
+    struct timeval t;
+    gettimeofday(&t, NULL);
+    return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
+#else
+    return (double)clock() / CLOCKS_PER_SEC;
+#endif
+}
+
+/* A standard normal number (Box-Muller), for the initial weights. */
+static float grpo__normal(uint64_t seed, uint64_t index) {
+    uint64_t h = grpo__hash(seed, index, 0, 0, 1);
+    double u = ((double)(h >> 32) + 0.5) / 4294967296.0;
+    double v = ((double)(h & 0xffffffffu) + 0.5) / 4294967296.0;
+    return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
+}
+
+static int grpo__has_own_lm_head(const grpo_model_config *m) {
+    return grpo__has_lm_head(m) && !m->tie_word_embeddings;
+}
+
+/* One tensor as files know it, under Hugging Face's name; LoRA's under PEFT's. */
+typedef struct grpo__tensor {
+    char name[96];
+    int rows, cols;                 /* cols 0: a vector of rows numbers                          */
+    size_t offset;                  /* first number in the model's array, or in the trained one  */
+    float *at;                      /* B; NULL: frozen, there is only an operand                 */
+    const grpo_matrix *operand;     /* LoRA: the operand that holds it, or NULL; from number     */
+    size_t within;                  /*     `within` of it on                                     */
+    const grpo__adapter *adapter;   /* its adapter, or NULL                                      */
+} grpo__tensor;
+
+/* To be called whenever trained weights have moved. */
+static void grpo__weights_changed(grpo *g, int model) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo__model *m = &w->models[model];
+    int i, j, k, frozen = w->shape.rank > 0;
+    if (model == GRPO_POLICY) w->stored_valid = w->passed = 0;
+    for (i = 0; i < g->config.model.num_hidden_layers; i++) {
+        const grpo__layer *l = &m->layers[i];
+        const grpo__linear *const all[] = { &l->qkv, &l->out, &l->gate_up, &l->down };
+        for (j = 0; j < 4; j++) {
+            if (!frozen) w->backend->prepare(w->context, &all[j]->w);
+            for (k = 0; k < all[j]->num_adapters; k++) {
+                w->backend->prepare(w->context, &all[j]->adapters[k].A);
+                w->backend->prepare(w->context, &all[j]->adapters[k].B);
+            }
+        }
+    }
+    if (frozen) return;
+    if (m->head.rows) w->backend->prepare(w->context, &m->head);
+    if (m->value.rows) w->backend->prepare(w->context, &m->value);
+    if (m->value.rows) w->backend->prepare(w->context, &m->value_column);
+}
+
+/* The first tensor whose gradient is not finite. */
+static int grpo__name_culprit(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    int i;
+    for (i = 0; i < w->num_trained_tensors; i++) {
+        const grpo__tensor *t = &w->trained_tensors[i];
+        size_t n = grpo__size(t->rows, t->cols ? t->cols : 1);
+        if (!grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + t->offset, n)))
+            return grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
+                              "skipped, the weights are as before", t->name);
+    }
+    return grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update was skipped, "
+                      "the weights are as before");
+}
 
 /* ----------------------------------------------------------------------------------- >>more --
  * Completions from elsewhere, supervised steps, generate, evaluate, verifiers. */
@@ -4868,6 +4662,98 @@ static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int 
     return grpo__fetch_drawn(g, pass, 1, ticks);
 }
 
+/* ----------------------------------------------------------------------------- >>characters --
+ * The built-in tokenizers: one token a character of config.vocabulary, or one a byte. The
+ * end-of-text token comes after the last of them and has no text. Pure functions of the vocabulary
+ * string, searched from its start each time: meant for at most a few hundred characters. */
+/* The bytes of the UTF-8 character at text, 1 (NUL too) to 4; 0 if it is none: a byte missing or
+ * astray, a longer form than needed, a surrogate, beyond U+10FFFF. */
+static int grpo__utf8_length(const char *text) {
+    const unsigned char *s = (const unsigned char *)text;
+    int i, a = s[0];
+    int length = a < 0x80 ? 1 : a < 0xC2 || a > 0xF4 ? 0 : a < 0xE0 ? 2 : a < 0xF0 ? 3 : 4;
+    for (i = 1; i < length; i++)
+        if ((s[i] & 0xC0) != 0x80) return 0;
+    if ((a == 0xE0 && s[1] < 0xA0) || (a == 0xF0 && s[1] < 0x90)) return 0;
+    if ((a == 0xED && s[1] >= 0xA0) || (a == 0xF4 && s[1] >= 0x90)) return 0;
+    return length;
+}
+
+static int grpo__saturate(size_t n) { return n > (size_t)INT32_MAX ? INT32_MAX : (int)n; }
+
+/* The index in the vocabulary of a character of so many bytes; -1 if it is not there. */
+static int grpo__find_character(const char *vocabulary, const char *character, int bytes) {
+    int index, length;
+    for (index = 0; *vocabulary; index++, vocabulary += length) {
+        length = grpo__utf8_length(vocabulary);
+        if (length == 0) return -1;
+        if (length == bytes && memcmp(vocabulary, character, (size_t)bytes) == 0) return index;
+    }
+    return -1;
+}
+
+/* The text of one token. Returns its number of bytes: 0 for end-of-text, for no token at all,
+ * and for byte 0, which would end a C string early and hide what follows from a verifier. */
+static int grpo__token_text(const char *vocabulary, int token, char text[4]) {
+    int length;
+    if (!vocabulary) {
+        text[0] = (char)token;
+        return token > 0 && token < 256;
+    }
+    for (; token >= 0 && *vocabulary; vocabulary += length, token--) {
+        length = grpo__utf8_length(vocabulary);
+        if (token == 0) memcpy(text, vocabulary, (size_t)length);
+        if (token == 0 || length == 0) return length;
+    }
+    return 0;
+}
+
+/* Characters + 1 for end-of-text; 257 for raw bytes (NULL). -(1 + byte position) at the first
+ * invalid or repeated character; -1 if the vocabulary is empty. */
+static int grpo__vocabulary_size(const char *vocabulary) {
+    const char *at = vocabulary;
+    int count, bytes;
+    if (!vocabulary) return 257;
+    for (count = 0; *at; at += bytes, count++) {
+        bytes = grpo__utf8_length(at);
+        if (bytes == 0 || grpo__find_character(vocabulary, at, bytes) != count)
+            return -1 - grpo__saturate((size_t)(at - vocabulary));
+    }
+    return count > 0 ? count + 1 : -1;
+}
+
+/* Returns the number of tokens of text, of which at most capacity are written, or
+ * -(1 + byte position) at the first character that is not in the vocabulary. */
+static int grpo__encode_text(const char *vocabulary, const char *text, int *tokens, int capacity) {
+    const char *at = text;
+    size_t count;
+    int bytes = 1;
+    for (count = 0; *at; at += bytes, count++) {
+        int token = (unsigned char)*at;
+        if (vocabulary) {
+            bytes = grpo__utf8_length(at);
+            token = bytes ? grpo__find_character(vocabulary, at, bytes) : -1;
+            if (token < 0) return -1 - grpo__saturate((size_t)(at - text));
+        }
+        if (capacity > 0 && count < (size_t)capacity) tokens[count] = token;
+    }
+    return grpo__saturate(count);
+}
+
+/* Returns the bytes that the tokens need, of which the first capacity are written; no NUL. */
+static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_tokens,
+                             char *text, int capacity) {
+    size_t length = 0;
+    int i, j;
+    for (i = 0; i < num_tokens; i++) {
+        char bytes[4];
+        int n = grpo__token_text(vocabulary, tokens[i], bytes);
+        for (j = 0; j < n; j++, length++)
+            if (capacity > 0 && length < (size_t)capacity) text[length] = bytes[j];
+    }
+    return grpo__saturate(length);
+}
+
 /* ---------------------------------------------------------------------------------- >>words --
  * Every number of a config by name, and the presets of the objective. */
 
@@ -5368,6 +5254,46 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     if (g->machinery->stage < stage)
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: call grpo_rollout(), grpo_score(), "
                           "grpo_advantage() first, in this order", what);
+    return GRPO_OK;
+}
+
+/* Has the model what is wanted per token? */
+static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x) {
+    const grpo_model_config *m = &g->config.model;
+    if (model == GRPO_REFERENCE && !g->batch.ref_logprobs)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no reference: beta was 0", what);
+    if (model == GRPO_REFERENCE && (x->kl || x->values))
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: kl and values are the policy's", what);
+    if ((x->logprobs || x->entropies || x->kl) && !grpo__has_lm_head(m))
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no LM head (model.num_labels is 1), "
+                          "only values", what);
+    if (x->kl && !g->machinery->ref_hidden)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: exact KL needs memory: set objective.kl full, "
+                          "and beta above 0, before grpo_new()", what);
+    if (x->values && !grpo__has_score(m))
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no scalar head: set model.value_head or "
+                          "num_labels to 1 before grpo_new()", what);
+    return GRPO_OK;
+}
+
+int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
+                    float weight, void *user) {
+    grpo_reward *line;
+    size_t length;
+    if (!config) return GRPO_BAD_INPUT;
+    if (config->num_rewards < 0 || config->num_rewards >= GRPO_MAX_REWARDS)
+        return grpo__fail_config(config, GRPO_BAD_INPUT, "there is room for %d rewards, not more",
+                                 (int)GRPO_MAX_REWARDS);
+    if (!name || !*name)
+        return grpo__fail_config(config, GRPO_BAD_INPUT, "a reward needs a name");
+    length = strlen(name);                                    /* cut between two characters       */
+    while (length >= GRPO_NAME_LENGTH || (length && (name[length] & 0xC0) == 0x80)) length--;
+    line = &config->rewards[config->num_rewards++];
+    memset(line, 0, sizeof *line);
+    memcpy(line->name, name, length);
+    line->weight = weight;
+    line->function = function;                                /* NULL: set line->batch next       */
+    line->user = user;
     return GRPO_OK;
 }
 
@@ -6052,6 +5978,92 @@ void grpo_free(grpo *g) {
     grpo__release(&c, g);
 }
 
+/* ---------------------------------------------------------------------------------- >>units --
+ * Arithmetic that compilers can vectorise. */
+/* A loop written once, compiled for each vector unit, chosen at run time: name(...) runs
+ * name_plain(...) as the compiler sees it for that unit. No instruction fuses or reorders anything,
+ * so the bits are the same on all of them. */
+#if defined(__GNUC__)
+#define GRPO__INLINE static inline __attribute__((always_inline))
+#else
+#define GRPO__INLINE static
+#endif
+#ifdef GRPO__X86
+#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
+    __attribute__((target("avx512f,avx512dq")))                                                 \
+    static void name##_avx512 parameters { name##_plain arguments; }                            \
+    __attribute__((target("avx2")))                                                             \
+    static void name##_avx2 parameters { name##_plain arguments; }                              \
+    static void name##_sse2 parameters { name##_plain arguments; }                              \
+    static void name parameters {                                                               \
+        if (__builtin_cpu_supports("avx512dq")) name##_avx512 arguments;                        \
+        else if (__builtin_cpu_supports("avx2")) name##_avx2 arguments;                         \
+        else name##_sse2 arguments;                                                             \
+    }
+#else
+#define GRPO__FOR_EACH_UNIT(name, parameters, arguments)                                        \
+    static void name parameters { name##_plain arguments; }
+#endif
+
+/* e^x to 2 units in the last place, as e^x = 2^n e^r with |r| <= ln(2)/2 and a polynomial for e^r
+ * (Taylor's, to r^7 / 7!). No branches, so loops over it can use vector instructions. From -88 down
+ * it is exactly 0 (n is -127, its exponent bits 0), above 88 it stays at e^88; NaN stays NaN. */
+GRPO__INLINE float grpo__exp(float x) {
+#ifdef GRPO_NO_SIMD
+    return x <= -88.0f ? 0.0f : expf(x > 88.0f ? 88.0f : x);
+#else
+    float t = x > -88.0f ? x : -88.0f, n, r, p;
+    union { uint32_t bits; float value; } power;
+    int exponent;
+    t = t < 88.0f ? t : 88.0f;
+    n = t * 1.44269504f + 12582912.0f;                        /* 1.5 * 2^23: rounds to a whole   */
+    power.value = n;                                          /*     number, in the low bits     */
+    exponent = (int)(power.bits & 0x7fffffu) - 0x400000;
+    n -= 12582912.0f;
+    r = (t - n * 0.693359375f) + n * 2.12194440e-4f;          /* ln 2 in two parts               */
+    p = 1.0f / 5040;
+    p = p * r + 1.0f / 720;  p = p * r + 1.0f / 120;  p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;    p = p * r + 0.5f;        p = p * r + 1.0f;       p = p * r + 1.0f;
+    power.bits = (uint32_t)(exponent + 127) << 23;
+    return x == x ? p * power.value : x;
+#endif
+}
+
+/* The square root to 1 unit in the last place, by Newton's method. (Compilers take sqrtf one by
+ * one, in case a number is negative and errno must be set.) */
+GRPO__INLINE float grpo__root(float x) {
+#ifdef GRPO_NO_SIMD
+    return sqrtf(x);
+#else
+    union { uint32_t bits; float value; } r;
+    float y, half = 0.5f * x;
+    r.value = x;
+    r.bits = 0x5f375a86u - (r.bits >> 1);                     /* 1 / sqrt(x), to 4 %             */
+    y = r.value;
+    y *= 1.5f - half * y * y;
+    y *= 1.5f - half * y * y;
+    y *= 1.5f - half * y * y;
+    x *= y;
+    return x + (half - 0.5f * x * x) * y;
+#endif
+}
+
+GRPO__INLINE void grpo__adamw_loop_plain(float *weights, const float *gradient, float *m, float *v,
+                                         size_t n, float beta1, float beta2, float epsilon,
+                                         float scale, float rate, float root, float keep) {
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float g = scale * gradient[i];
+        m[i] = beta1 * m[i] + (1.0f - beta1) * g;
+        v[i] = beta2 * v[i] + (1.0f - beta2) * g * g;
+        weights[i] = keep * weights[i] - rate * m[i] / (grpo__root(v[i]) * root + epsilon);
+    }
+}
+GRPO__FOR_EACH_UNIT(grpo__adamw_loop, (float *weights, const float *gradient, float *m, float *v,
+                    size_t n, float beta1, float beta2, float epsilon, float scale, float rate,
+                    float root, float keep), (weights, gradient, m, v, n, beta1, beta2, epsilon,
+                    scale, rate, root, keep))
+
 /* -------------------------------------------------------------------------------- >>softmax --
  * A row of logits at a time: its sums, its gradient, the draw, the filters. */
 GRPO__INLINE float grpo__add_eight(const float *s) {
@@ -6165,6 +6177,8 @@ GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *t
 GRPO__FOR_EACH_UNIT(grpo__walk, (const grpo__softmax *s, float uniform, int *token),
                     (s, uniform, token))
 
+static void grpo__drop(uint32_t *kept, int token) { kept[token >> 5] &= ~(1u << (token & 31)); }
+
 /* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
  * reaches a goal. The logit where that happens is found without sorting: spread the candidates
  * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
@@ -6223,6 +6237,13 @@ static void grpo__keep_most(const grpo__softmax *s, uint32_t *kept, int by_mass,
         if (keep && s->z[v] == c.low) c.above += grpo__measure(&c, v);
         if (!keep) grpo__drop(kept, v);
     }
+}
+
+/* ... those with p >= min_p times the largest p. */
+static void grpo__keep_likely(const grpo__softmax *s, uint32_t *kept, float min_p) {
+    int v;
+    for (v = 0; v < s->vocab; v++)
+        if (s->z[v] < s->top && !(grpo__exp(grpo__scaled(s, v)) >= min_p)) grpo__drop(kept, v);
 }
 
 /* -------------------------------------------------------------------------------- >>threads --
