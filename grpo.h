@@ -3789,14 +3789,6 @@ static void *grpo__take(grpo__arena *arena, size_t count, size_t size) {
     return arena->base ? arena->base + start : NULL;
 }
 
-static float *grpo__take_floats(grpo__arena *arena, size_t count) {
-    return (float *)grpo__take(arena, count, sizeof(float));
-}
-
-static int *grpo__take_ints(grpo__arena *arena, size_t count) {
-    return (int *)grpo__take(arena, count, sizeof(int));
-}
-
 static double grpo__seconds(void) {
 #if defined(__unix__) || defined(__APPLE__)
     struct timeval t;
@@ -5545,6 +5537,8 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     w->heads.head_dim = c->model.head_dim;
     /* five integers a row, five a target, and segments of six */
     w->index_size = 16 * w->max_rows + 16 * w->max_sequences + 1024;
+    w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
+    w->prompt_text_stride = grpo__size(c->max_prompt_length, c->max_token_bytes) + 1;
     return GRPO_OK;
 }
 
@@ -5560,35 +5554,6 @@ static size_t grpo__max_drawn(const struct grpo__machinery *w) {
     return ticks > grpo__max_targets(w) ? ticks : grpo__max_targets(w);
 }
 
-static void *grpo__take_elements(const struct grpo__machinery *w, grpo__arena *a, size_t rows,
-                                 int width) {
-    return grpo__take(a, rows, grpo__multiply((size_t)width, w->backend->element_size));
-}
-
-/* The activations of one layer [rows, width]. Backward needs qkv before norm and rotation only if
- * there is a norm to differentiate. */
-static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machinery *w,
-                                grpo__arena *a, size_t rows, grpo__layer_state *s) {
-    void **at[GRPO__STATES];
-    int i, n = grpo__states_of(c, s, at);
-    for (i = 0; i < n; i++) *at[i] = grpo__take(a, rows, w->row_bytes[i]);
-    if (n < GRPO__STATES) s->qkv = w->once.qkv;
-}
-
-static void grpo__lay_out_gradients(struct grpo__machinery *w, grpo__arena *a) {
-    size_t R = (size_t)w->max_rows, S = (size_t)w->max_slots;
-    const grpo__shape *n = &w->shape;
-    grpo__gradients *d = &w->d;
-    d->qkv = grpo__take_elements(w, a, R, n->QKV);
-    d->q = grpo__take_elements(w, a, R, n->Q);
-    d->k = grpo__take_elements(w, a, S, n->KV);
-    d->v = grpo__take_elements(w, a, S, n->KV);
-    d->y = grpo__take_elements(w, a, R, n->Q);
-    d->norm = grpo__take_elements(w, a, R, n->H);
-    d->gate_up = grpo__take_elements(w, a, R, 2 * n->F);
-    d->act = grpo__take_elements(w, a, R, n->F);
-}
-
 static int grpo__uses_exact_kl(const grpo_config *c) {
     return c->objective.kl == GRPO_KL_FULL && c->objective.beta > 0;
 }
@@ -5601,158 +5566,136 @@ static int grpo__has_steps(const grpo_config *c) {
     return 0;
 }
 
-static void grpo__lay_out_activations(const grpo_config *c, struct grpo__machinery *w,
-                                      grpo__arena *a) {
-    size_t R = (size_t)w->max_rows, K = (size_t)w->stored_rows, drawn = grpo__max_drawn(w);
-    const grpo__shape *n = &w->shape;
-    grpo__layer_state unused;
-    int layer, layers = c->model.num_hidden_layers;
-    grpo__lay_out_gradients(w, a);
-    grpo__lay_out_layer(c, w, a, R, &w->once);
-    if (!c->model.qk_norm) w->once.qkv = grpo__take_elements(w, a, R, n->QKV);
-    w->once.k = w->d.k;             /* forward and backward are never at work together           */
-    w->once.v = w->d.v;
-    for (layer = 0; layer < layers; layer++)
-        grpo__lay_out_layer(c, w, a, K, w->layers ? &w->layers[layer] : &unused);
-    unused.x = grpo__take_elements(w, a, K, n->H);
-    if (w->layers) w->layers[layers].x = unused.x;
-    w->norm = grpo__take_elements(w, a, R, n->H);
-    w->act = grpo__take_elements(w, a, R, n->F);
-    w->inner = grpo__take_elements(w, a, R, n->rank);
-    w->dinner = grpo__take_elements(w, a, R, n->rank);
-    w->dx = grpo__take_elements(w, a, R, n->H);
-    w->hidden = grpo__take_elements(w, a, R, n->H);
-    w->dhidden = grpo__take_elements(w, a, R, n->H);
-    if (grpo__uses_exact_kl(c)) {
-        w->ref_hidden = grpo__take_elements(w, a, R, n->H);
-        w->kl = grpo__take_floats(a, R);
-        w->dkl = grpo__take_floats(a, R);
+/* Arrays of an arena, where their addresses go; n 0: there is none, NULL. Returns their bytes. */
+typedef struct grpo__room { void *at; size_t n, size; } grpo__room;
+
+static size_t grpo__take_all(grpo__arena *a, const grpo__room *rooms, size_t count) {
+    size_t i, start = a->used;
+    for (i = 0; i < count; i++) {
+        void *at = rooms[i].n ? grpo__take(a, rooms[i].n, rooms[i].size) : NULL;
+        memcpy(rooms[i].at, &at, sizeof at);
     }
-    if (grpo__has_score(&c->model)) w->values = grpo__take_floats(a, R);
-    w->rstd = grpo__take_floats(a, R);
-    w->entropies = grpo__take_floats(a, drawn);
-    w->dentropies = grpo__take_floats(a, R);
-    w->logprobs = grpo__take_floats(a, drawn);
-    w->dlogprobs = grpo__take_floats(a, grpo__max_targets(w));
-    w->uniforms = grpo__take_floats(a, drawn);
-    w->drawn = grpo__take_ints(a, drawn);
-    w->index = grpo__take_ints(a, (size_t)w->index_size);
-    w->stored_arrays = (grpo_array *)grpo__take(a, 7 * (size_t)layers + 1, sizeof(grpo_array));
-    w->angles = grpo__take_floats(a, grpo__size(w->max_length, c->model.head_dim));
-    w->kept_scratch = (uint32_t *)grpo__take(a, R, grpo__size(w->words, 4));
-    w->kept = NULL;
-    if (grpo__filters(&c->sampling))
-        w->kept = (uint32_t *)grpo__take(a, grpo__size(w->max_sequences, c->max_completion_length),
-                                         grpo__size(w->words, 4));
+    return a->used - start;
+}
+#define GRPO__TAKE(arena, rooms) grpo__take_all((arena), (rooms), sizeof (rooms) / sizeof *(rooms))
+
+/* The activations of one layer [rows, width]. Backward needs qkv before norm and rotation only if
+ * there is a norm to differentiate. */
+static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machinery *w,
+                                grpo__arena *a, size_t rows, grpo__layer_state *s) {
+    void **at[GRPO__STATES];
+    int i, n = grpo__states_of(c, s, at);
+    for (i = 0; i < n; i++) *at[i] = grpo__take(a, rows, w->row_bytes[i]);
+    if (n < GRPO__STATES) s->qkv = w->once.qkv;
 }
 
 /* Everything in backend memory. Called with a->base NULL to measure, then again to hand out. */
 static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
                                  grpo_memory *memory) {
     const grpo__shape *s = &w->shape;
-    size_t n = s->trained, operands = w->operand_bytes, start = a->used;
-    size_t frozen = s->rank ? grpo__size(s->V, s->H) + (s->total - s->first_vector) : 0;
-    int layer, layers = c->model.num_hidden_layers, tied = c->model.tie_word_embeddings;
-    int reference = c->objective.beta > 0 && !s->rank;
-    w->weights = grpo__take_floats(a, grpo__add(frozen, n));
+    const size_t *row = w->row_bytes, f = sizeof(float), R = (size_t)w->max_rows;
+    const size_t S = (size_t)w->max_slots, K = (size_t)w->stored_rows;
+    const size_t e = w->backend->element_size, H = row[0], Q = row[1], gate_up = row[4];
+    const size_t F = gate_up / 2, KV = grpo__multiply((size_t)s->KV, e), QKV = row[6];
+    const size_t set = grpo__size(w->words, 4), targets = grpo__max_targets(w);
+    const size_t drawn = grpo__max_drawn(w), exact = grpo__uses_exact_kl(c) ? R : 0;
+    const size_t adapters = s->rank ? R : 0, rank = grpo__multiply((size_t)s->rank, e);
+    const size_t lora = grpo__add(grpo__size(s->V, s->H), s->total - s->first_vector);
+    const size_t n = s->trained, frozen = s->rank ? lora : 0;
+    const size_t reference = c->objective.beta > 0 && !s->rank;
+    const int writes = grpo__has_lm_head(&c->model), layers = c->model.num_hidden_layers;
+    const int tied = c->model.tie_word_embeddings && writes && !s->rank;
+    const size_t V = grpo__multiply(writes ? (size_t)s->V : 1, e), head = (size_t)w->head_rows;
+    const size_t remembered = grpo__filters(&c->sampling)
+                            ? grpo__size(w->max_sequences, c->max_completion_length) : 0;
+    const grpo__room weights[] = { { &w->weights, grpo__add(frozen, n), f },
+                                   { &w->operands, w->operand_bytes, 1 } };
+    const grpo__room kept_apart[] = { { &w->reference, reference * n, f },
+                                      { &w->reference_operands, reference * w->operand_bytes, 1 } };
+    const grpo__room gradients[] = { { &w->gradient, n, f },
+                                     { &w->dembed, tied ? grpo__size(s->V, s->H) : 0, f } };
+    const grpo__room moments[] = { { &w->adam_m, n, f }, { &w->adam_v, n, f } };
+    const grpo__room activations[] = {
+        { &w->d.qkv, R, QKV }, { &w->d.q, R, Q }, { &w->d.k, S, KV }, { &w->d.v, S, KV },
+        { &w->d.y, R, Q }, { &w->d.norm, R, H }, { &w->d.gate_up, R, gate_up }, { &w->d.act, R, F },
+        { &w->norm, R, H }, { &w->act, R, F }, { &w->inner, adapters, rank },
+        { &w->dinner, adapters, rank }, { &w->dx, R, H }, { &w->hidden, R, H },
+        { &w->dhidden, R, H }, { &w->ref_hidden, exact, H }, { &w->kl, exact, f },
+        { &w->dkl, exact, f }, { &w->values, grpo__has_score(&c->model) ? R : 0, f },
+        { &w->rstd, R, f }, { &w->entropies, drawn, f }, { &w->dentropies, R, f },
+        { &w->logprobs, drawn, f }, { &w->dlogprobs, targets, f }, { &w->uniforms, drawn, f },
+        { &w->drawn, drawn, sizeof(int) }, { &w->index, (size_t)w->index_size, sizeof(int) },
+        { &w->stored_arrays, 7 * (size_t)layers + 1, sizeof(grpo_array) },
+        { &w->angles, grpo__size(w->max_length, c->model.head_dim), f },
+        { &w->kept_scratch, R, set }, { &w->kept, remembered, set },
+        { &w->once.qkv, c->model.qk_norm ? 0 : R, QKV } };
+    const grpo__room logits[] = { { &w->logits, head, V },
+                                  { &w->ref_logits, exact ? head : 0, V } };
+    grpo__layer_state unused;
+    size_t start;
+    int layer;
+    memory->weights = GRPO__TAKE(a, weights);
     w->trained = w->weights ? w->weights + frozen : NULL;     /* NULL while it is measured       */
-    w->operands = (char *)grpo__take(a, operands, 1);
-    memory->weights = a->used - start; start = a->used;
-    w->reference = reference ? grpo__take_floats(a, n) : NULL;
-    w->reference_operands = reference ? (char *)grpo__take(a, operands, 1) : NULL;
-    memory->reference = a->used - start; start = a->used;
-    w->gradient = grpo__take_floats(a, n);
-    w->dembed = tied && grpo__has_lm_head(&c->model) && !s->rank
-              ? grpo__take_floats(a, grpo__size(w->shape.V, w->shape.H)) : NULL;
-    memory->gradients = a->used - start; start = a->used;
-    w->adam_m = grpo__take_floats(a, n);
-    w->adam_v = grpo__take_floats(a, n);
-    memory->optimizer = a->used - start; start = a->used;
-    grpo__lay_out_activations(c, w, a);
-    memory->activations = a->used - start; start = a->used;
-    for (layer = 0; layer < layers; layer++) {
-        void *k = grpo__take_elements(w, a, (size_t)w->max_slots, w->shape.KV);
-        void *v = grpo__take_elements(w, a, (size_t)w->max_slots, w->shape.KV);
-        if (w->layers) { w->layers[layer].k = k; w->layers[layer].v = v; }
+    memory->reference = GRPO__TAKE(a, kept_apart);
+    memory->gradients = GRPO__TAKE(a, gradients);
+    memory->optimizer = GRPO__TAKE(a, moments);
+    memory->activations = GRPO__TAKE(a, activations);
+    start = a->used;
+    grpo__lay_out_layer(c, w, a, R, &w->once);
+    w->once.k = w->d.k;             /* forward and backward are never at work together           */
+    w->once.v = w->d.v;
+    for (layer = 0; layer <= layers; layer++) {
+        grpo__layer_state *l = w->layers ? &w->layers[layer] : &unused;
+        if (layer < layers) grpo__lay_out_layer(c, w, a, K, l);
+        else l->x = grpo__take(a, K, H);                      /* what leaves the last layer      */
     }
-    memory->cache = a->used - start; start = a->used;
-    w->logits = grpo__take_elements(w, a, (size_t)w->head_rows,
-                                    grpo__has_lm_head(&c->model) ? w->shape.V : 1);
-    if (grpo__uses_exact_kl(c)) w->ref_logits = grpo__take_elements(w, a, (size_t)w->head_rows,
-                                                                    w->shape.V);
-    memory->logits = a->used - start;
+    memory->activations += a->used - start;
+    start = a->used;
+    for (layer = 0; layer < layers; layer++) {
+        grpo__layer_state *l = w->layers ? &w->layers[layer] : &unused;
+        l->k = grpo__take(a, S, KV);
+        l->v = grpo__take(a, S, KV);
+    }
+    memory->cache = a->used - start;
+    memory->logits = GRPO__TAKE(a, logits);
 }
 
-static void grpo__lay_out_batch(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
-                                grpo_batch *b) {
-    size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
-    b->prompt_offsets = grpo__take_ints(a, n + 1);
-    b->prompt_tokens = grpo__take_ints(a, grpo__multiply(n, (size_t)c->max_prompt_length));
-    b->offsets = grpo__take_ints(a, n + 1);
-    b->tokens = grpo__take_ints(a, all);
-    b->logprobs = grpo__take_floats(a, all);
-    b->entropies = grpo__take_floats(a, all);
-    b->ref_logprobs = c->objective.beta > 0 ? grpo__take_floats(a, all) : NULL;
-    if (grpo__uses_exact_kl(c)) b->kl = grpo__take_floats(a, all);
-    if (grpo__has_steps(c)) b->process = grpo__take_floats(a, all);
-    b->advantages = grpo__take_floats(a, all);
-    b->mask = (unsigned char *)grpo__take(a, all, 1);
-    b->truncated = (unsigned char *)grpo__take(a, n, 1);
-    b->rewards = grpo__take_floats(a, n);
-    b->reward_parts = grpo__take_floats(a, grpo__multiply(n, GRPO_MAX_REWARDS));
-    b->samples = (grpo_sample *)grpo__take(a, n, sizeof(grpo_sample));
-    b->resampled = grpo__take_ints(a, n);
-}
-
+/* Everything in host memory, the batch too. */
 static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
                                grpo_batch *b) {
-    size_t n = (size_t)w->max_sequences, all = grpo__multiply(n, (size_t)c->max_completion_length);
-    size_t targets = grpo__max_targets(w), layers = (size_t)c->model.num_hidden_layers;
-    size_t lora = c->lora.rank ? (size_t)w->num_trained_tensors : 0;
-    int i;
-    w->tensors = (grpo__tensor *)grpo__take(a, (size_t)w->num_tensors + lora, sizeof(grpo__tensor));
+    const size_t f = sizeof(float), i = sizeof(int), n = (size_t)w->max_sequences;
+    const size_t all = grpo__multiply(n, (size_t)c->max_completion_length);
+    const size_t layers = (size_t)c->model.num_hidden_layers, drawn = grpo__max_drawn(w);
+    const size_t exact = grpo__uses_exact_kl(c) ? all : 0, steps = grpo__has_steps(c) ? all : 0;
+    const size_t lora = c->lora.rank ? (size_t)w->num_trained_tensors : 0;
+    const grpo__room rooms[] = {
+        { &w->tensors, (size_t)w->num_tensors + lora, sizeof(grpo__tensor) },
+        { &w->models[0].layers, layers, sizeof(grpo__layer) },
+        { &w->models[1].layers, layers, sizeof(grpo__layer) },
+        { &w->gradients.layers, layers, sizeof(grpo__layer) },
+        { &w->layers, layers + 1, sizeof(grpo__layer_state) },
+        { &w->stored_list, 7 * layers + 1, sizeof(grpo_array) },
+        { &w->index_host, (size_t)w->index_size, i }, { &w->map, grpo__max_targets(w), i },
+        { &w->exchange, grpo__multiply(2, drawn), f }, { &w->exchange_tokens, drawn, i },
+        { &w->prompts, n, sizeof(grpo_prompt) }, { &w->keys, n, sizeof(uint64_t) },
+        { &w->slots, n, i }, { &w->prompt_rows, n, i }, { &w->token_rows, all, i },
+        { &w->active, n, i }, { &w->lengths, n, i }, { &w->drawn_tokens, all, i },
+        { &w->drawn_logprobs, all, f }, { &w->drawn_entropies, all, f },
+        { &w->new_logprobs, all, f }, { &w->new_entropies, all, f }, { &w->new_dlogprobs, all, f },
+        { &w->drawn_elsewhere, all, f }, { &w->new_kl, exact, f }, { &w->new_dkl, exact, f },
+        { &w->step_offsets, steps ? n + 1 : 0, i }, { &w->step_ends, steps, i },
+        { &w->step_rewards, steps, f }, { &w->penalised, n, f }, { &w->compared, n, f },
+        { &w->dead, n, 1 }, { &w->idle, n, 1 }, { &w->text, n, w->text_stride },
+        { &w->prompt_text, n, w->prompt_text_stride },
+        { &b->prompt_offsets, n + 1, i }, { &b->offsets, n + 1, i }, { &b->tokens, all, i },
+        { &b->prompt_tokens, grpo__multiply(n, (size_t)c->max_prompt_length), i },
+        { &b->logprobs, all, f }, { &b->entropies, all, f }, { &b->kl, exact, f },
+        { &b->ref_logprobs, c->objective.beta > 0 ? all : 0, f }, { &b->process, steps, f },
+        { &b->advantages, all, f }, { &b->mask, all, 1 }, { &b->truncated, n, 1 },
+        { &b->rewards, n, f }, { &b->reward_parts, grpo__multiply(n, GRPO_MAX_REWARDS), f },
+        { &b->samples, n, sizeof(grpo_sample) }, { &b->resampled, n, i } };
+    GRPO__TAKE(a, rooms);
     w->trained_tensors = w->tensors && lora ? w->tensors + w->num_tensors : w->tensors;
-    for (i = 0; i < 3; i++)
-        (i < 2 ? &w->models[i] : &w->gradients)->layers
-            = (grpo__layer *)grpo__take(a, layers, sizeof(grpo__layer));
-    w->layers = (grpo__layer_state *)grpo__take(a, layers + 1, sizeof(grpo__layer_state));
-    w->stored_list = (grpo_array *)grpo__take(a, 7 * layers + 1, sizeof(grpo_array));
-    w->index_host = grpo__take_ints(a, (size_t)w->index_size);
-    w->map = grpo__take_ints(a, targets);
-    w->exchange = grpo__take_floats(a, grpo__multiply(2, grpo__max_drawn(w)));
-    w->exchange_tokens = grpo__take_ints(a, grpo__max_drawn(w));
-    w->prompts = (grpo_prompt *)grpo__take(a, n, sizeof(grpo_prompt));
-    w->keys = (uint64_t *)grpo__take(a, n, sizeof(uint64_t));
-    w->slots = grpo__take_ints(a, n);
-    w->prompt_rows = grpo__take_ints(a, n);
-    w->token_rows = grpo__take_ints(a, all);
-    w->active = grpo__take_ints(a, n);
-    w->lengths = grpo__take_ints(a, n);
-    w->drawn_tokens = grpo__take_ints(a, all);
-    w->drawn_logprobs = grpo__take_floats(a, all);
-    w->drawn_entropies = grpo__take_floats(a, all);
-    w->new_logprobs = grpo__take_floats(a, all);
-    w->new_entropies = grpo__take_floats(a, all);
-    w->new_dlogprobs = grpo__take_floats(a, all);
-    w->drawn_elsewhere = grpo__take_floats(a, all);
-    if (grpo__uses_exact_kl(c)) {
-        w->new_kl = grpo__take_floats(a, all);
-        w->new_dkl = grpo__take_floats(a, all);
-    }
-    if (grpo__has_steps(c)) {
-        w->step_offsets = grpo__take_ints(a, n + 1);
-        w->step_ends = grpo__take_ints(a, all);
-        w->step_rewards = grpo__take_floats(a, all);
-    }
-    w->penalised = grpo__take_floats(a, n);
-    w->compared = grpo__take_floats(a, n);
-    w->dead = (unsigned char *)grpo__take(a, n, 1);
-    w->idle = (unsigned char *)grpo__take(a, n, 1);
-    w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
-    w->prompt_text_stride = grpo__size(c->max_prompt_length, c->max_token_bytes) + 1;
-    w->text = (char *)grpo__take(a, n, w->text_stride);
-    w->prompt_text = (char *)grpo__take(a, n, w->prompt_text_stride);
-    grpo__lay_out_batch(c, w, a, b);
 }
 
 /* Measure both arenas, each with room to align its start. */
