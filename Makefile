@@ -92,7 +92,8 @@ INSIDE   = $(notdir $(basename $(shell grep -l -E 'grpo__|GRPO__|machinery|as_do
            examples/*.c examples/tool/*.c tests/*.c tests/bench/*.c)))
 OUTSIDE  = $(filter-out 00_from_scratch $(INSIDE),$(PROGRAMS) $(TESTS) $(HELPERS))
 COMPILE  = $(CC) -std=c99 $(WARN) -I. $(DEPENDS)
-DEPENDS  = -MMD -MP -MF $@.d -MT $@                       # what it includes, for the next make
+# what it includes, for the next make
+DEPENDS  = -MMD -MP -MF $@.d -MT $@
 ONCE     = $(if $(filter $(BUILD)/grpo.o,$^),-DGRPO_IMPLEMENTED $(BUILD)/grpo.o)
 
 $(OUTSIDE:%=$(BUILD)/%): $(BUILD)/grpo.o
