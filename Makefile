@@ -92,8 +92,9 @@ INSIDE   = $(notdir $(basename $(shell grep -l -E 'grpo__|GRPO__|machinery|as_do
            examples/*.c examples/tool/*.c tests/*.c tests/bench/*.c)))
 OUTSIDE  = $(filter-out 00_from_scratch $(INSIDE),$(PROGRAMS) $(TESTS) $(HELPERS))
 COMPILE  = $(CC) -std=c99 $(WARN) -I. $(DEPENDS)
-# what it includes, for the next make
-DEPENDS  = -MMD -MP -MF $@.d -MT $@
+# What a program includes, for the next make. A compiler that cannot say it (tcc): make clean first.
+TELLS   := $(shell $(CC) -MMD -MP -MF /dev/null -E -x c /dev/null > /dev/null 2>&1 && echo yes)
+DEPENDS  = $(if $(TELLS),-MMD -MP -MF $@.d -MT $@)
 ONCE     = $(if $(filter $(BUILD)/grpo.o,$^),-DGRPO_IMPLEMENTED $(BUILD)/grpo.o)
 
 $(OUTSIDE:%=$(BUILD)/%): $(BUILD)/grpo.o
