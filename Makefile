@@ -59,17 +59,23 @@ check: all
 	BUILD="$(RUN)" sh tests/sanitizers.sh
 	BUILD="$(RUN)" sh tests/platforms.sh
 
-# ---- make test: as many at once as there are cores, the longest first; then what they add up to
-SCRIPTS  = tables programs symbols command
-CHECKS   = test_learning $(SCRIPTS) examples $(filter-out test_learning,$(TESTS))
+# ---- make test: what the tests need is built; then they run, the longest first; then their sum;
+# JOBS at once. What could not be built is tried again when it should run, and says why.
+SCRIPTS  = tables command programs symbols
+CHECKS   = test_learning $(SCRIPTS) $(filter-out test_learning,$(TESTS)) examples
 ASKED    = $(if $(T),$(filter $(T:.sh=) test_$(T),$(CHECKS)),$(CHECKS))
+NEEDS_command  = grpo test_verifier $(HELPERS)
+NEEDS_tables   = $(filter 03% 06% 07% 08% 09%,$(LESSONS)) league
+NEEDS_examples = $(PROGRAMS)
+NEEDED   = $(sort $(filter $(TESTS),$(ASKED)) $(foreach check,$(ASKED),$(NEEDS_$(check))))
+MANY     = +$(MAKE) -s -k --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
 test:
 	@$(if $(ASKED),:,echo "there is no test $(T); there are: $(CHECKS)"; exit 2)
 	@$(if $(T),:,echo "about two minutes on two cores (here: $(JOBS) at once), building included")
 	@rm -rf $(BUILD)/run
-	@+$(MAKE) -s -k --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS)) \
-	    $(ASKED:%=run-%) || true
+	@$(if $(NEEDED),$(MANY) $(NEEDED:%=$(BUILD)/%) > /dev/null 2>&1 || true)
+	@$(MANY) $(ASKED:%=run-%) || true
 	@BUILD="$(RUN)" sh tests/run.sh sum $(ASKED)
 
 $(TESTS:%=run-%): run-%: $(BUILD)/%
@@ -78,12 +84,12 @@ $(TESTS:%=run-%): run-%: $(BUILD)/%
 $(SCRIPTS:%=run-%): run-%: | $(BUILD)
 	@CC="$(CC)" BUILD="$(RUN)" sh tests/run.sh one $*
 
-run-examples: all                   # every program is built, without a warning
+run-examples: $(NEEDS_examples:%=$(BUILD)/%)                            # all, without a warning
 	@mkdir -p $(BUILD)/run/examples
 	@echo "examples: $(words $(PROGRAMS)) passed, 0 failed" | tee $(BUILD)/run/examples/result
 
-run-command: $(BUILD)/grpo $(BUILD)/test_verifier $(HELPERS:%=$(BUILD)/%)
-run-tables: $(patsubst %,$(BUILD)/%,$(filter 03% 06% 07% 08% 09%,$(LESSONS)) league)
+run-command: $(NEEDS_command:%=$(BUILD)/%)
+run-tables: $(NEEDS_tables:%=$(BUILD)/%)
 
 # ---- building. The header is compiled once, into grpo.o: a program that asks for it (it defines
 # GRPO_IMPLEMENTATION) is told that this is done, and is linked with it. Those that look at private
