@@ -149,7 +149,7 @@
  *   - Dynamic sampling (DAPO) samples the same prompt anew instead of drawing another.
  *   - Under top-k, top-p, min-p and temperature, the distribution trained is the one sampled
  *     from: the ratio, KL and entropy are of the probabilities renormalised over the tokens
- *     that were kept.
+ *     that were allowed.
  *
  * QUESTIONS EVERYBODY ASKS
  *
@@ -508,9 +508,10 @@ typedef struct grpo_config {
     int   rollout_batch_prompts;    /* prompts sampled together; 0: all                          */
     int   micro_batch_prompts;      /* prompts trained together; 0: some 2,000 rows. Memory, not
                                        results                                                   */
-    size_t memory_budget;           /* bytes; 0: any. Within it, what sampling computed is kept for
-                                       training; beyond it, computed again, and passes shrink to
-                                       as little as one group. Speed, not results                */
+    size_t memory_budget;           /* bytes; 0: any. If they fit, the activations of sampling
+                                       are stored for training; if not, computed again, and
+                                       passes shrink to as little as one group. Speed, not
+                                       results                                                   */
 
     grpo_sampling  sampling;
     grpo_reward    rewards[GRPO_MAX_REWARDS];                 /* grpo_add_reward() appends       */
@@ -840,10 +841,10 @@ GRPO_API grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprob
 /* The KL estimate of one token (GRPO_KL_K1 to _ABS), and d(kl)/d(logprob) if derivative is not
  * NULL. */
 GRPO_API float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative);
-/* Exact KL(pi || ref) of one row of logits over the kept tokens (NULL: all), renormalised; gradient
- * (may be NULL) [vocab] gets d(KL)/d(logits). */
+/* Exact KL(pi || ref) of one row of logits over the allowed tokens (NULL: all), renormalised;
+ * gradient (may be NULL) [vocab] gets d(KL)/d(logits). */
 GRPO_API float grpo_full_kl(const float *logits, const float *ref_logits, int vocab,
-                            float temperature, const uint32_t *kept, float *gradient);
+                            float temperature, const uint32_t *allowed, float *gradient);
 /* beta after a step over num_samples completions with this KL, on its way to target: times
  * 1 + clip(kl / target - 1, +-0.2) num_samples / horizon (Ziegler et al. 2019, as in veRL). */
 GRPO_API float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples);
@@ -874,21 +875,22 @@ GRPO_API float grpo_schedule(int type, int64_t step, int warmup_steps, int max_s
 /* 1 - C(n-c, k) / C(n, k): the chance that k of n samples, c of them correct, hold a correct one.
  * Unbiased (Chen et al. 2021, arXiv:2107.03374). */
 GRPO_API double grpo_pass_at_k(int num_samples, int num_correct, int k);
-/* Temperature and the filters of s on logits [vocab]. Marks the tokens that remain in kept, one bit
- * each, [(vocab + 31) / 32]. */
-GRPO_API void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept);
-/* log softmax(logits / temperature) over the kept tokens (NULL: all) at token, and the entropy of
- * that distribution if not NULL. temperature 0 counts as 1. */
+/* Temperature and the filters of s on logits [vocab]: the allowed tokens, one bit each,
+ * [(vocab + 31) / 32]. */
+GRPO_API void grpo_filter(const grpo_sampling *s, const float *logits, int vocab,
+                          uint32_t *allowed);
+/* log softmax(logits / temperature) over the allowed tokens (NULL: all) at token, and the entropy
+ * of that distribution if not NULL. temperature 0 counts as 1. */
 GRPO_API float grpo_logprob(const float *logits, int vocab, float temperature,
-                            const uint32_t *kept, int token, float *entropy);
+                            const uint32_t *allowed, int token, float *entropy);
 /* In place, logits -> d(loss)/d(logits), given d(loss)/d(logprob) of num_targets tokens drawn from
  * this row and d(loss)/d(entropy). */
 GRPO_API void grpo_logprob_backward(float *logits, int vocab, float temperature,
-                                    const uint32_t *kept, int num_targets, const int *targets,
+                                    const uint32_t *allowed, int num_targets, const int *targets,
                                     const float *dlogprobs, float dentropy);
-/* Draw a token from the kept ones with a uniform number in [0, 1). */
+/* Draw a token from the allowed ones with a uniform number in [0, 1). */
 GRPO_API int grpo_sample_token(const float *logits, int vocab, float temperature,
-                               const uint32_t *kept, float uniform);
+                               const uint32_t *allowed, float uniform);
 /* A uniform number in [0, 1), a pure function of its five keys. */
 GRPO_API float grpo_uniform(uint64_t seed, uint64_t step, uint64_t prompt, uint64_t completion,
                             uint64_t position);
@@ -1250,9 +1252,9 @@ static void grpo__find_sums(struct grpo__softmax *s);
 static void grpo__softmax_backward(float *logits, const struct grpo__softmax *s, float total,
                                    float dentropy, float entropy);
 static void grpo__walk(const struct grpo__softmax *s, float uniform, int *token);
-static void grpo__keep_most(const struct grpo__softmax *s, uint32_t *kept, int by_mass,
+static void grpo__allow_most(const struct grpo__softmax *s, uint32_t *allowed, int by_mass,
                             double goal);
-static void grpo__keep_likely(const struct grpo__softmax *s, uint32_t *kept, float min_p);
+static void grpo__allow_likely(const struct grpo__softmax *s, uint32_t *allowed, float min_p);
 static void grpo__adamw_loop(float *weights, const float *gradient, float *m, float *v, size_t n,
                              float beta1, float beta2, float epsilon, float scale, float rate,
                              float root, float keep);
@@ -1412,7 +1414,9 @@ typedef struct grpo__model {
 
 /* Which heads a model has. */
 static int grpo__has_lm_head(const grpo_model_config *m) { return !m->num_labels; }
-static int grpo__has_score(const grpo_model_config *m) { return m->num_labels || m->value_head; }
+static int grpo__has_value_head(const grpo_model_config *m) {
+    return m->num_labels || m->value_head;
+}
 /* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
 typedef struct grpo__layer_state {  /* what backward needs of one layer, each [rows, width]       */
     void *x, *qkv, *q, *y, *mid, *gate_up;                    /* qkv only if q and k are normed  */
@@ -1459,13 +1463,13 @@ struct grpo__machinery {
     float *trained;                 /* B [num_trained] what the optimizer moves: all weights, or */
                                     /*     LoRA's A and B, the B times alpha / rank              */
     float *gradient, *adam_m, *adam_v;                        /* B [num_trained]                 */
-    float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: kept
+    float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: held
                                        apart so that the order of sums is that of the rows       */
-    grpo__layer_state *layers;      /* [num_hidden_layers + 1], of kept_rows; the last has only x */
+    grpo__layer_state *layers;      /* [num_hidden_layers + 1], stored_rows each; last only x   */
     grpo_array *stored_list, *stored_arrays;                  /* those; host and B               */
     int num_stored_arrays;
     size_t row_bytes[GRPO__STATES]; /* of a layer's arrays, in the order of grpo__states_of()    */
-    grpo__layer_state once;         /* [R] of the layer at hand, where nothing is kept           */
+    grpo__layer_state once;         /* [R] of the layer at hand, where nothing is stored         */
     grpo__gradients d;
     void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward redoes them      */
     void  *inner, *dinner;          /* B [R, rank] x A^T of an adapter, and its gradient         */
@@ -1476,8 +1480,8 @@ struct grpo__machinery {
     float *kl, *dkl;                /* B [R], for the same; or NULL                              */
     float *values;                  /* B [R] of the scalar head, then their gradient             */
     float *angles;                  /* B [max_length, {cos, sin}, head_dim / 2]                  */
-    uint32_t *kept;                 /* B [max_sequences, L, words] sets sampled from, or NULL    */
-    uint32_t *kept_scratch;         /* B [R, words] where they need not be remembered            */
+    uint32_t *allowed;              /* B [max_sequences, L, words] sets sampled from, or NULL    */
+    uint32_t *allowed_scratch;      /* B [R, words] where they need not be remembered            */
     float *dlogprobs, *dentropies;  /* B [targets], B [R]                                        */
     float *logprobs, *entropies, *uniforms;                   /* B [drawn], see grpo__max_drawn  */
     int   *drawn;                   /* B [drawn]                                                 */
@@ -1497,8 +1501,8 @@ struct grpo__machinery {
     grpo_prompt *prompts;           /* [max_sequences]                                           */
     uint64_t *keys;                 /* [max_sequences] of a prompt's random numbers              */
     int   *slots;                   /* [max_sequences] first slot of a prompt while sampling     */
-    int   *prompt_rows;             /* [max_sequences] first kept row of a prompt                */
-    int   *token_rows;              /* [max_sequences, L] kept row of a completion's token       */
+    int   *prompt_rows;             /* [max_sequences] first stored row of a prompt              */
+    int   *token_rows;              /* [max_sequences, L] stored row of a completion's token     */
     int   *active;                  /* [max_sequences] sequences still being sampled             */
     int   *lengths, *drawn_tokens;  /* [max_sequences]; [max_sequences, L], as sampled           */
     float *drawn_logprobs, *drawn_entropies;                  /* [max_sequences, L]              */
@@ -1916,7 +1920,7 @@ static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entrop
 }
 
 /* The scalar head: hidden -> values [head rows]. */
-static void grpo__score_forward(grpo *g, const grpo__pass *pass) {
+static void grpo__value_forward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo__model *policy = &m->models[GRPO_POLICY];
     grpo__block_of_rows k;
@@ -1929,7 +1933,7 @@ static void grpo__score_forward(grpo *g, const grpo__pass *pass) {
 
 /* d(loss)/d(values) [head rows] -> the head's gradient, and dhidden: added to what the LM head left
  * there, if there is one. */
-static void grpo__score_backward(grpo *g, const grpo__pass *pass) {
+static void grpo__value_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     const grpo__model *policy = &m->models[GRPO_POLICY];
@@ -1960,14 +1964,14 @@ static int grpo__filters(const grpo_sampling *s) {
     return s->temperature == 0 || s->top_k > 0 || s->top_p < 1 || s->min_p > 0;
 }
 
-static int grpo__is_kept(const uint32_t *kept, int token) {
-    return !kept || (kept[token >> 5] >> (token & 31) & 1u);
+static int grpo__is_allowed(const uint32_t *allowed, int token) {
+    return !allowed || (allowed[token >> 5] >> (token & 31) & 1u);
 }
 
 typedef struct grpo__softmax {
     const float *z;                 /* [vocab]                                                   */
     int vocab;
-    const uint32_t *kept;           /* K, one bit each; NULL: all                                */
+    const uint32_t *allowed;        /* K, one bit each; NULL: all                                */
     float top, inverse;             /* max_K z, 1 / T                                            */
     double partition, weighted;     /* S = sum_K e^x, and sum_K e^x x                            */
 } grpo__softmax;                    /* grpo__find_sums() fills in top and the sums               */
@@ -1975,8 +1979,8 @@ typedef struct grpo__softmax {
 static float grpo__scaled(const grpo__softmax *s, int v) { return (s->z[v] - s->top) * s->inverse; }
 
 static grpo__softmax grpo__softmax_of(const float *z, int vocab, float temperature,
-                                      const uint32_t *kept) {
-    grpo__softmax s = { z, vocab, kept, 0, temperature > 0 ? 1.0f / temperature : 1.0f, 0, 0 };
+                                      const uint32_t *allowed) {
+    grpo__softmax s = { z, vocab, allowed, 0, temperature > 0 ? 1.0f / temperature : 1.0f, 0, 0 };
     grpo__find_sums(&s);
     return s;
 }
@@ -1990,18 +1994,18 @@ static float grpo__logprob(const grpo__softmax *s, int token) {
     return (float)((double)grpo__scaled(s, token) - log(s->partition));
 }
 
-float grpo_logprob(const float *logits, int vocab, float temperature, const uint32_t *kept,
+float grpo_logprob(const float *logits, int vocab, float temperature, const uint32_t *allowed,
                    int token, float *entropy) {
     grpo__softmax s;
     if (entropy) *entropy = (float)NAN;
     if (!logits || token < 0 || token >= vocab) return (float)NAN;
-    s = grpo__softmax_of(logits, vocab, temperature, kept);
+    s = grpo__softmax_of(logits, vocab, temperature, allowed);
     if (entropy) *entropy = grpo__entropy(&s);
     return grpo__logprob(&s, token);
 }
 
 /* dlogp_i / dz_v = ([v = token_i] - p_v) / T     and     dH / dz_v = -p_v (log p_v + H) / T */
-void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *kept,
+void grpo_logprob_backward(float *logits, int vocab, float temperature, const uint32_t *allowed,
                            int num_targets, const int *targets, const float *dlogprobs,
                            float dentropy) {
     grpo__softmax s;
@@ -2010,7 +2014,7 @@ void grpo_logprob_backward(float *logits, int vocab, float temperature, const ui
     if (!logits || vocab < 1 || (num_targets > 0 && (!targets || !dlogprobs))) return;
     for (i = 0; i < num_targets; i++)
         if (targets[i] < 0 || targets[i] >= vocab) return;
-    s = grpo__softmax_of(logits, vocab, temperature, kept);
+    s = grpo__softmax_of(logits, vocab, temperature, allowed);
     for (i = 0; i < num_targets; i++) total += dlogprobs[i];
     grpo__softmax_backward(logits, &s, total, dentropy, grpo__entropy(&s));
     for (i = 0; i < num_targets; i++) logits[targets[i]] += s.inverse * dlogprobs[i];
@@ -2019,51 +2023,51 @@ void grpo_logprob_backward(float *logits, int vocab, float temperature, const ui
 /* KL = sum_K p_v (log p_v - log q_v), and dKL / dz_v = p_v (log p_v - log q_v - KL) / T.
  * gradient may be ref_logits. */
 float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, float temperature,
-                   const uint32_t *kept, float *gradient) {
+                   const uint32_t *allowed, float *gradient) {
     grpo__softmax p, q;
     double kl = 0, shift;
     int v;
     if (!logits || !ref_logits || vocab < 1) return (float)NAN;
-    p = grpo__softmax_of(logits, vocab, temperature, kept);
-    q = grpo__softmax_of(ref_logits, vocab, temperature, kept);
+    p = grpo__softmax_of(logits, vocab, temperature, allowed);
+    q = grpo__softmax_of(ref_logits, vocab, temperature, allowed);
     shift = log(q.partition) - log(p.partition);
     for (v = 0; v < vocab; v++) {
         double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
-        double share = grpo__is_kept(kept, v) ? exp(x) / p.partition : 0;
+        double share = grpo__is_allowed(allowed, v) ? exp(x) / p.partition : 0;
         if (share != 0) kl += share * gap;                    /* gap may be infinite elsewhere   */
     }
     for (v = 0; v < vocab && gradient; v++) {
         double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
-        double share = grpo__is_kept(kept, v) ? (double)p.inverse * exp(x) / p.partition : 0;
+        double share = grpo__is_allowed(allowed, v) ? (double)p.inverse * exp(x) / p.partition : 0;
         gradient[v] = share != 0 ? (float)(share * (gap - kl)) : 0.0f;
     }
     return (float)kl;
 }
 
-int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *kept,
+int grpo_sample_token(const float *logits, int vocab, float temperature, const uint32_t *allowed,
                       float uniform) {
     grpo__softmax s;
     int token;
     if (!logits || vocab < 1) return GRPO_BAD_INPUT;
-    s = grpo__softmax_of(logits, vocab, temperature, kept);
+    s = grpo__softmax_of(logits, vocab, temperature, allowed);
     grpo__walk(&s, uniform, &token);
     return token;
 }
 
-void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *kept) {
+void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_t *allowed) {
     int v, words, top_k;
     grpo__softmax row;
-    if (!s || !logits || vocab < 1 || !kept) return;
+    if (!s || !logits || vocab < 1 || !allowed) return;
     words = grpo__blocks(vocab, 32);
     top_k = s->temperature == 0 ? 1 : s->top_k;
     row = grpo__softmax_of(logits, vocab, s->temperature, NULL);
-    for (v = 0; v < words; v++) kept[v] = 0xffffffffu;
-    if (vocab & 31) kept[words - 1] = (1u << (vocab & 31)) - 1;
+    for (v = 0; v < words; v++) allowed[v] = 0xffffffffu;
+    if (vocab & 31) allowed[words - 1] = (1u << (vocab & 31)) - 1;
     if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
-    row.kept = kept;
-    if (top_k > 0 && top_k < vocab) grpo__keep_most(&row, kept, 0, top_k);
-    if (s->top_p < 1) grpo__keep_most(&row, kept, 1, (double)s->top_p);
-    if (s->min_p > 0) grpo__keep_likely(&row, kept, s->min_p);
+    row.allowed = allowed;
+    if (top_k > 0 && top_k < vocab) grpo__allow_most(&row, allowed, 0, top_k);
+    if (s->top_p < 1) grpo__allow_most(&row, allowed, 1, (double)s->top_p);
+    if (s->min_p > 0) grpo__allow_likely(&row, allowed, s->min_p);
 }
 
 /* -------------------------------------------------------------------------------- >>rollout --
@@ -2149,8 +2153,8 @@ static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompt
 typedef struct grpo__draw {         /* what the random numbers are for                           */
     uint64_t seed, step, attempt;
     grpo_sampling sampling;
-    uint32_t *kept;                 /* B where the filtered sets go; NULL if nothing filters     */
-    int remember;                   /* 1: kept is the batch's, 0: scratch                        */
+    uint32_t *allowed;              /* B where the filtered sets go; NULL if nothing filters     */
+    int remember;                   /* 1: allowed is the batch's, 0: scratch                        */
     int what;                       /* GRPO__SAMPLE or GRPO__STORE                                */
 } grpo__draw;
 
@@ -2251,7 +2255,7 @@ static void grpo__sample_pass(grpo *g, const grpo__draw *d, const grpo__pass *pa
 static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass) {
     struct grpo__machinery *w = g->machinery;
     pass->what = d->what;
-    grpo__send_pass(g, pass, &d->sampling, d->kept);
+    grpo__send_pass(g, pass, &d->sampling, d->allowed);
     grpo__send_uniforms(g, d, pass, 1);
     pass->first_stored = w->stored_used;
     grpo__sample_pass(g, d, pass);
@@ -2404,10 +2408,10 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
     d->sampling = w->sampling = *sampling;
     d->seed = g->config.seed;
     d->remember = remember && grpo__filters(sampling);
-    if (d->remember && !w->kept)
+    if (d->remember && !w->allowed)
         return grpo__fail(g, GRPO_BAD_INPUT, "sampling was changed to use a filter, and the sets "
                           "it keeps need memory: set top_k, top_p, min_p before grpo_new()");
-    if (grpo__filters(sampling)) d->kept = remember ? w->kept : w->kept_scratch;
+    if (grpo__filters(sampling)) d->allowed = remember ? w->allowed : w->allowed_scratch;
     d->what = GRPO__SAMPLE;
     return GRPO_OK;
 }
@@ -2494,7 +2498,7 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int 
     for (p = first; p < last; p++)
         if (!skip || !skip[p]) grpo__add_group(g, &pass, p);
     *next = last;
-    grpo__send_pass(g, &pass, &w->sampling, grpo__filters(&w->sampling) ? w->kept : NULL);
+    grpo__send_pass(g, &pass, &w->sampling, grpo__filters(&w->sampling) ? w->allowed : NULL);
     return pass;
 }
 
@@ -2549,13 +2553,13 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
     if (to->entropies) grpo__scatter(g, pass, w->entropies, to->entropies);
     if (to->kl) grpo__scatter(g, pass, w->kl, to->kl);
     if (to->values) {
-        grpo__score_forward(g, pass);
+        grpo__value_forward(g, pass);
         grpo__scatter(g, pass, w->values, to->values);
     }
     return grpo__device_check(g);
 }
 
-/* The gradient of a pass whose forward has just been run, or whose rows sampling kept. */
+/* The gradient of a pass whose forward has just been run, or whose rows sampling stored. */
 static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_token *d) {
     struct grpo__machinery *w = g->machinery;
     int i;
@@ -2571,7 +2575,7 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_t
     }
     if (d->values) {
         grpo__gather(g, pass, d->values, w->values);
-        grpo__score_backward(g, pass);
+        grpo__value_backward(g, pass);
     }
     grpo__body_backward(g, pass);
     return grpo__device_check(g);
@@ -3114,7 +3118,7 @@ typedef struct grpo__token {        /* what the policy loss needs to know of one
     double x, chain;                /* log r; sum over the sequence's tokens of dx / dlogp       */
 } grpo__token;
 
-/* log r = log pi - log pi_old, kept within +-20 so that r stays finite (veRL). */
+/* log r = log pi - log pi_old, held within +-20 so that r stays finite (veRL). */
 static const double grpo__max_log_ratio = 20;
 
 static double grpo__ratio(double log_ratio) {
@@ -4647,7 +4651,7 @@ static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int 
     pass->rows.done = t.tick.done;
     pass->first_stored = w->staged;
     pass->what = d->what;
-    grpo__send_pass(g, pass, &d->sampling, d->kept);
+    grpo__send_pass(g, pass, &d->sampling, d->allowed);
     grpo__send_uniforms(g, d, pass, ticks);
     w->backend->repeat(w->context, grpo__tick, &t, ticks);
     if (d->what == GRPO__STORE) w->stored_used += ticks * n;
@@ -5153,7 +5157,7 @@ static int grpo__check(grpo_config *c) {
                                  "positions turn pairs), and num_attention_heads %d a multiple of "
                                  "num_key_value_heads %d", m->head_dim, m->num_attention_heads,
                                  m->num_key_value_heads);
-    if (c->lora.rank && grpo__has_score(m))
+    if (c->lora.rank && grpo__has_value_head(m))
         return grpo__fail_config(c, GRPO_BAD_INPUT, "lora is for policies: a scalar head (num_"
                                  "labels, value_head) would not be trained; set lora.rank 0");
     if (c->lora.rank && c->ref_model_sync_steps)
@@ -5262,7 +5266,7 @@ static int grpo__check_per_token(grpo *g, const char *what, int model, const grp
     if (x->kl && !g->machinery->ref_hidden)
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: exact KL needs memory: set objective.kl full, "
                           "and beta above 0, before grpo_new()", what);
-    if (x->values && !grpo__has_score(m))
+    if (x->values && !grpo__has_value_head(m))
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: there is no scalar head: set model.value_head or "
                           "num_labels to 1 before grpo_new()", what);
     return GRPO_OK;
@@ -5422,7 +5426,7 @@ static void grpo__place_model(grpo__placing *p, grpo__model *m) {
     if (grpo__has_lm_head(c)) m->head = grpo__place_matrix(p, &again, s->V, s->H);
     if (!head) head = embedding;              /* tied: its frozen numbers are in two places      */
     if (head && s->rank) head->operand = &m->head;
-    if (!grpo__has_score(c)) return;
+    if (!grpo__has_value_head(c)) return;
     again = p->matrix;
     m->value = grpo__place_matrix(p, &p->matrix, 1, s->H);
     m->value_column = grpo__place_matrix(p, &again, s->H, 1);
@@ -5610,7 +5614,7 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
                             ? grpo__size(w->max_sequences, c->max_completion_length) : 0;
     const grpo__room weights[] = { { &w->weights, grpo__add(frozen, n), f },
                                    { &w->operands, w->operand_bytes, 1 } };
-    const grpo__room kept_apart[] = { { &w->reference, reference * n, f },
+    const grpo__room reference_arrays[] = { { &w->reference, reference * n, f },
                                       { &w->reference_operands, reference * w->operand_bytes, 1 } };
     const grpo__room gradients[] = { { &w->gradient, n, f },
                                      { &w->dembed, tied ? grpo__size(s->V, s->H) : 0, f } };
@@ -5621,13 +5625,13 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
         { &w->norm, R, H }, { &w->act, R, F }, { &w->inner, adapters, rank },
         { &w->dinner, adapters, rank }, { &w->dx, R, H }, { &w->hidden, R, H },
         { &w->dhidden, R, H }, { &w->ref_hidden, exact, H }, { &w->kl, exact, f },
-        { &w->dkl, exact, f }, { &w->values, grpo__has_score(&c->model) ? R : 0, f },
+        { &w->dkl, exact, f }, { &w->values, grpo__has_value_head(&c->model) ? R : 0, f },
         { &w->rstd, R, f }, { &w->entropies, drawn, f }, { &w->dentropies, R, f },
         { &w->logprobs, drawn, f }, { &w->dlogprobs, targets, f }, { &w->uniforms, drawn, f },
         { &w->drawn, drawn, sizeof(int) }, { &w->index, (size_t)w->index_size, sizeof(int) },
         { &w->stored_arrays, 7 * (size_t)layers + 1, sizeof(grpo_array) },
         { &w->angles, grpo__size(w->max_length, c->model.head_dim), f },
-        { &w->kept_scratch, R, set }, { &w->kept, remembered, set },
+        { &w->allowed_scratch, R, set }, { &w->allowed, remembered, set },
         { &w->once.qkv, c->model.qk_norm ? 0 : R, QKV } };
     const grpo__room logits[] = { { &w->logits, head, V },
                                   { &w->ref_logits, exact ? head : 0, V } };
@@ -5636,7 +5640,7 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
     int layer;
     memory->weights = GRPO__TAKE(a, weights);
     w->trained = w->weights ? w->weights + frozen : NULL;     /* NULL while it is measured       */
-    memory->reference = GRPO__TAKE(a, kept_apart);
+    memory->reference = GRPO__TAKE(a, reference_arrays);
     memory->gradients = GRPO__TAKE(a, gradients);
     memory->optimizer = GRPO__TAKE(a, moments);
     memory->activations = GRPO__TAKE(a, activations);
@@ -5796,15 +5800,15 @@ static void grpo__initialize(grpo *g, int first) {
  * or more in the original context, divides it up to low_freq_factor times, and blends between. */
 static double grpo__rope_angle(const grpo_model_config *m, int i) {
     const grpo_rope_scaling *s = &m->rope_scaling;
-    double angle = pow((double)m->rope_theta, -2.0 * i / m->head_dim), kept = 0;
+    double angle = pow((double)m->rope_theta, -2.0 * i / m->head_dim), unscaled = 0;
     if (s->rope_type == GRPO_ROPE_DEFAULT) return angle;
     if (s->rope_type == GRPO_ROPE_LLAMA3) {
         double times = s->original_max_position_embeddings * angle / 6.283185307179586;
-        kept = (times - (double)s->low_freq_factor)
+        unscaled = (times - (double)s->low_freq_factor)
              / ((double)s->high_freq_factor - (double)s->low_freq_factor);
-        kept = kept < 0 ? 0 : kept > 1 ? 1 : kept;
+        unscaled = unscaled < 0 ? 0 : unscaled > 1 ? 1 : unscaled;
     }
-    return angle * (kept + (1 - kept) / (double)s->factor);
+    return angle * (unscaled + (1 - unscaled) / (double)s->factor);
 }
 
 /* angles[position] = cosines and sines of position times the angles */
@@ -6015,10 +6019,10 @@ GRPO__INLINE float grpo__add_eight(const float *s) {
 
 enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
 
-/* The 16 logits from v on; -inf where not kept or past the end. */
+/* The 16 logits from v on; -inf where not allowed or past the end. */
 GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
     const float least = (float)-HUGE_VAL;
-    uint32_t bits = s->kept ? s->kept[v >> 5] >> (v & 31) : 0xffffu;
+    uint32_t bits = s->allowed ? s->allowed[v >> 5] >> (v & 31) : 0xffffu;
     int j, left = s->vocab - v;
     if (left < GRPO__LANE) {
         for (j = 0; j < GRPO__LANE; j++) z[j] = j < left && (bits >> j & 1u) ? s->z[v + j] : least;
@@ -6029,7 +6033,7 @@ GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
     for (j = 0; j < GRPO__LANE; j++) z[j] = bits >> j & 1u ? z[j] : least;
 }
 
-/* e[j] = e^x of the 16 tokens from v on, 0 where not kept or past the end; and x. */
+/* e[j] = e^x of the 16 tokens from v on, 0 where not allowed or past the end; and x. */
 GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int v) {
     float top = s->top, inverse = s->inverse;
     int j;
@@ -6106,7 +6110,7 @@ GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *t
         sum = grpo__add_eight(e) + grpo__add_eight(e + 8);
         if (!(sum > 0)) continue;
         for (j = GRPO__LANE - 1; !(e[j] > 0); j--) { }
-        *token = v + j;             /* if rounding leaves a crumb, the last kept token gets it   */
+        *token = v + j;             /* what rounding leaves over goes to the last allowed token  */
         if (left >= (double)sum) { left -= (double)sum; continue; }
         for (j = 0; j < GRPO__LANE; j++) {
             if (!(e[j] > 0)) continue;
@@ -6120,7 +6124,7 @@ GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *t
 GRPO__FOR_EACH_UNIT(grpo__walk, (const grpo__softmax *s, float uniform, int *token),
                     (s, uniform, token))
 
-static void grpo__drop(uint32_t *kept, int token) { kept[token >> 5] &= ~(1u << (token & 31)); }
+static void grpo__drop(uint32_t *set, int token) { set[token >> 5] &= ~(1u << (token & 31)); }
 
 /* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
  * reaches a goal. The logit where that happens is found without sorting: spread the candidates
@@ -6140,7 +6144,7 @@ static double grpo__measure(const grpo__cut *c, int v) {
 /* The bin that the token falls into; -1: it is no candidate. */
 static int grpo__bin(const grpo__cut *c, int v) {
     double z = (double)c->s->z[v], low = (double)c->low, high = (double)c->high;
-    if (!grpo__is_kept(c->s->kept, v) || !(z >= low && z <= high)) return -1;
+    if (!grpo__is_allowed(c->s->allowed, v) || !(z >= low && z <= high)) return -1;
     return (int)(255.0 * ((z - low) / (high - low)));
 }
 
@@ -6160,33 +6164,33 @@ static void grpo__narrow(grpo__cut *c, double goal) {
     c->high = high;
 }
 
-/* Keep the fewest of the kept tokens, -inf aside, that are so many (or all there are), or have that
+/* Leave the fewest of the allowed tokens, -inf aside, that are so many (or all), or have that
  * share of their mass; of equal logits the first ones, and always one. The whole is measured as its
  * parts are, and low is one of its logits: the goal lies in a bin that is not empty. */
-static void grpo__keep_most(const grpo__softmax *s, uint32_t *kept, int by_mass, double goal) {
+static void grpo__allow_most(const grpo__softmax *s, uint32_t *allowed, int by_mass, double goal) {
     grpo__cut c = { s, by_mass, s->top, s->top, 0 };
     double whole = 0;
     int v;
     for (v = 0; v < s->vocab; v++)
-        if (grpo__is_kept(kept, v) && s->z[v] >= -FLT_MAX) {
+        if (grpo__is_allowed(allowed, v) && s->z[v] >= -FLT_MAX) {
             whole += grpo__measure(&c, v);
             if (s->z[v] < c.low) c.low = s->z[v];
         }
     goal = grpo__clamp(by_mass ? goal * whole : goal, DBL_MIN, whole);
     while (c.low < c.high) grpo__narrow(&c, goal);
     for (v = 0; v < s->vocab; v++) {
-        int keep = grpo__is_kept(kept, v)
+        int keep = grpo__is_allowed(allowed, v)
                 && (s->z[v] > c.low || (s->z[v] == c.low && c.above < goal));
         if (keep && s->z[v] == c.low) c.above += grpo__measure(&c, v);
-        if (!keep) grpo__drop(kept, v);
+        if (!keep) grpo__drop(allowed, v);
     }
 }
 
 /* ... those with p >= min_p times the largest p. */
-static void grpo__keep_likely(const grpo__softmax *s, uint32_t *kept, float min_p) {
+static void grpo__allow_likely(const grpo__softmax *s, uint32_t *allowed, float min_p) {
     int v;
     for (v = 0; v < s->vocab; v++)
-        if (s->z[v] < s->top && !(grpo__exp(grpo__scaled(s, v)) >= min_p)) grpo__drop(kept, v);
+        if (s->z[v] < s->top && !(grpo__exp(grpo__scaled(s, v)) >= min_p)) grpo__drop(allowed, v);
 }
 
 /* -------------------------------------------------------------------------------- >>threads --

@@ -2825,7 +2825,7 @@ __device__ inline void grpo__my_words(int words, int *begin, int *end) {
 /* Keep the fewest of the allowed tokens, -inf aside, that are so many (or all there are), or have
  * that share of their mass; of equal logits the first ones, and always one. */
 template <typename E>
-__device__ void grpo__keep_most(const grpo__softmax_row<E> &s, uint32_t *allowed, int by_mass,
+__device__ void grpo__allow_most(const grpo__softmax_row<E> &s, uint32_t *allowed, int by_mass,
                                 double goal) {
     __shared__ int equals[GRPO__ROW_THREADS];
     const E *z = s.z;
@@ -2865,8 +2865,8 @@ __device__ void grpo__filter(const grpo_sampling &s, const E *z, int vocab, uint
     __syncthreads();
     row = grpo__softmax_of<E>(z, vocab, s.temperature, allowed);
     if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
-    if (top_k > 0 && top_k < vocab) grpo__keep_most(row, allowed, 0, (double)top_k);
-    if (s.top_p < 1) grpo__keep_most(row, allowed, 1, (double)s.top_p);
+    if (top_k > 0 && top_k < vocab) grpo__allow_most(row, allowed, 0, (double)top_k);
+    if (s.top_p < 1) grpo__allow_most(row, allowed, 1, (double)s.top_p);
     if (s.min_p > 0) {              /* p_v >= min_p p_max */
         grpo__my_words(words, &begin, &end);
         for (w = begin; w < end; w++)

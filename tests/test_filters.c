@@ -124,7 +124,7 @@ static void check_distribution(const row *r, const grpo_sampling *s, const uint3
     for (i = 0; i < 3; i++) {
         int token = grpo_sample_token(r->z, r->V, s->temperature, kept, uniforms[i]);
         float logprob = grpo_logprob(r->z, r->V, s->temperature, kept, token, NULL);
-        int good = grpo__is_kept(kept, token) && logprob <= 0 && logprob > -HUGE_VALF;
+        int good = grpo__is_allowed(kept, token) && logprob <= 0 && logprob > -HUGE_VALF;
         all->drawn += good;
         CHECK(good, "token %d was drawn, log-prob %g", token, (double)logprob);
     }
@@ -134,13 +134,13 @@ static void check_filter(const row *r, const grpo_sampling *s, uint32_t *kept, t
     int n = 0, v, least, most, failed = check_failed;
     for (v = 0; v < grpo__blocks(r->V, 32); v++) kept[v] = 0;
     grpo_filter(s, r->z, r->V, kept);
-    for (v = 0; v < r->V; v++) n += grpo__is_kept(kept, v);
+    for (v = 0; v < r->V; v++) n += grpo__is_allowed(kept, v);
     least = how_many(r, s, 1);
     most = how_many(r, s, -1);
     all->filters++;
     all->empty += n == 0;
     all->too_many += s->top_k > 0 && n > s->top_k;
-    for (v = 0; v < n && grpo__is_kept(kept, r->order[v]); v++) { }
+    for (v = 0; v < n && grpo__is_allowed(kept, r->order[v]); v++) { }
     all->not_the_first += v < n;
     all->no_mass += n && n < least;
     all->not_minimal += n > most;

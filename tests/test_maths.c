@@ -159,9 +159,9 @@ static void test_full_kl(void) {
         const uint32_t *set = masked ? kept : NULL;
         double kl = 0, P = 0, Q = 0, T = 0.7;
         for (v = 0; v < V; v++)
-            if (grpo__is_kept(set, v)) { P += exp((double)z[v] / T); Q += exp((double)q[v] / T); }
+            if (grpo__is_allowed(set, v)) { P += exp((double)z[v] / T); Q += exp((double)q[v] / T); }
         for (v = 0; v < V; v++)
-            if (grpo__is_kept(set, v))
+            if (grpo__is_allowed(set, v))
                 kl += exp((double)z[v] / T) / P
                       * (((double)z[v] - (double)q[v]) / T - log(P) + log(Q));
         CHECK_CLOSE(grpo_full_kl(z, q, V, 0.7f, set, gradient), kl, 1e-6);
@@ -869,7 +869,7 @@ static void test_schedules(void) {
 /* ---- sampling on plain arrays */
 static int count_kept(const uint32_t *kept, int vocab) {
     int v, n = 0;
-    for (v = 0; v < vocab; v++) n += grpo__is_kept(kept, v);
+    for (v = 0; v < vocab; v++) n += grpo__is_allowed(kept, v);
     return n;
 }
 
@@ -901,7 +901,7 @@ static void test_filters(void) {
         grpo_filter(&s, z, V, kept);
         CHECK(count_kept(kept, V) == k, "top_k %d kept %d", k, count_kept(kept, V));
         for (i = 0; i < V; i++)
-            CHECK(grpo__is_kept(kept, order[i]) == (i < k), "top_k %d, rank %d", k, i);
+            CHECK(grpo__is_allowed(kept, order[i]) == (i < k), "top_k %d, rank %d", k, i);
         s.top_k = 0;
         s.top_p = 0.05f + 0.015f * (float)round;
         grpo_filter(&s, z, V, kept);
@@ -910,18 +910,18 @@ static void test_filters(void) {
               <= (fabs(sum - (double)s.top_p * total) < 1e-4 * total),
               "top_p %g kept %d, expected %d", (double)s.top_p, count_kept(kept, V), want);
         for (i = 0; i + 1 < V; i++)
-            CHECK(grpo__is_kept(kept, order[i]) >= grpo__is_kept(kept, order[i + 1]),
+            CHECK(grpo__is_allowed(kept, order[i]) >= grpo__is_allowed(kept, order[i + 1]),
                   "top_p: rank %d", i);
         s.top_p = 1;
         s.min_p = 0.01f * (float)(round % 20 + 1);
         grpo_filter(&s, z, V, kept);
         for (i = 0; i < V; i++)
             if (fabs(p[i] - (double)s.min_p) > 1e-5)
-                CHECK(grpo__is_kept(kept, i) == (p[i] >= (double)s.min_p), "min_p: token %d", i);
+                CHECK(grpo__is_allowed(kept, i) == (p[i] >= (double)s.min_p), "min_p: token %d", i);
         s.temperature = 0;
         s.min_p = 0;
         grpo_filter(&s, z, V, kept);
-        CHECK(count_kept(kept, V) == 1 && grpo__is_kept(kept, order[0]), "greedy");
+        CHECK(count_kept(kept, V) == 1 && grpo__is_allowed(kept, order[0]), "greedy");
         CHECK(grpo_logprob(z, V, 0, kept, order[0], NULL) == 0, "greedy has log-prob 0 exactly");
     }
 }
@@ -942,7 +942,7 @@ static void test_sampling(void) {
     }
     for (i = 0; i < V; i++) {
         double p = exp((double)grpo_logprob(z, V, s.temperature, kept, i, &entropy));
-        if (!grpo__is_kept(kept, i)) { CHECK(counts[i] == 0, "token %d is not kept", i); continue; }
+        if (!grpo__is_allowed(kept, i)) { CHECK(counts[i] == 0, "token %d is not kept", i); continue; }
         sum += p;
         h -= p * log(p);
         chi += (counts[i] - p * DRAWS) * (counts[i] - p * DRAWS) / (p * DRAWS);
@@ -952,7 +952,7 @@ static void test_sampling(void) {
     CHECK(chi < 45, "chi squared %g", chi);
     for (i = 0; i <= 1000; i++) {
         float u = (float)i / 1000 * 0.99999994f;
-        CHECK(grpo__is_kept(kept, grpo_sample_token(z, V, s.temperature, kept, u)),
+        CHECK(grpo__is_allowed(kept, grpo_sample_token(z, V, s.temperature, kept, u)),
               "u = %g", (double)u);
     }
 }
