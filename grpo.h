@@ -6194,15 +6194,13 @@ static void grpo__allow_likely(const grpo__softmax *s, uint32_t *allowed, float 
 }
 
 /* -------------------------------------------------------------------------------- >>threads --
- * How the CPU shares out its work. */
-
-/* ---- threads: a pool that hands out task numbers from atomic tickets ---------------------------
+ * A pool of threads, and on it the way in which the CPU's operations are shared out.
  *
  * Every thread has a share of the tasks, always the same part of them, so that rows stay in the
- * cache of the core that wrote them; when its own is done it takes from the others'. A share's
- * ticket = generation << 32 | tasks not yet taken. A thread takes a task by lowering the count; it
- * looks at the job only after that, when the job cannot end before its task does. So a worker that
- * was asleep through a whole job does no harm, and nobody waits for it. */
+ * cache of the core that wrote them; when its own is done it takes from the others'. A thread takes
+ * a task by lowering the count of what is left of a share, and looks at the job only after that,
+ * when the job cannot end before its task does. So a worker that was asleep through a whole job
+ * does no harm, and nobody waits for it. */
 typedef void (*grpo__task)(void *job, int task, int thread);
 
 enum { GRPO__MAX_THREADS = 64 };
@@ -6211,66 +6209,61 @@ enum { GRPO__MAX_THREADS = 64 };
 enum { GRPO__SPINS = 2000 };        /* some 50 microseconds before a waiting thread blocks       */
 
 #ifdef _WIN32
-typedef LONG64 grpo__atomic;
+typedef volatile LONG grpo__atomic;
 typedef SRWLOCK grpo__lock;
 typedef CONDITION_VARIABLE grpo__wake;
 typedef HANDLE grpo__thread;
-#define GRPO__LOAD(p)          InterlockedCompareExchange64((p), 0, 0)
-#define GRPO__STORE(p, v)      (void)InterlockedExchange64((p), (v))
-#define GRPO__PLUS(p, v)       (void)InterlockedExchangeAdd64((p), (v))
-#define GRPO__SWAP(p, old, v)  (InterlockedCompareExchange64((p), (v), (old)) == (old))
-#define GRPO__PAUSE()          YieldProcessor()
-#define GRPO__YIELD()          SwitchToThread()
-#define GRPO__LOCK(p)          AcquireSRWLockExclusive(&(p)->lock)
-#define GRPO__UNLOCK(p)        ReleaseSRWLockExclusive(&(p)->lock)
-#define GRPO__WAIT(p)          SleepConditionVariableSRW(&(p)->wake, &(p)->lock, INFINITE, 0)
-#define GRPO__WAKE(p)          WakeAllConditionVariable(&(p)->wake)
-#define GRPO__BEGIN(p)         InitializeSRWLock(&(p)->lock), \
-                               InitializeConditionVariable(&(p)->wake)
-#define GRPO__END(p)           (void)(p)
-#define GRPO__THREAD(name)     DWORD WINAPI name(LPVOID argument)
-#define GRPO__STARTS(w, main)  (((w)->handle = CreateThread(NULL, 0, main, (w), 0, NULL)) != NULL)
-#define GRPO__JOIN(w)          WaitForSingleObject((w)->handle, INFINITE), CloseHandle((w)->handle)
+#define GRPO__LOAD(p)       ((int)InterlockedCompareExchange((p), 0, 0))
+#define GRPO__STORE(p, v)   ((void)InterlockedExchange((p), (v)))
+#define GRPO__ADD(p, v)     ((int)InterlockedExchangeAdd((p), (v)))   /* and what it was before  */
+#define GRPO__PAUSE()       YieldProcessor()
+#define GRPO__YIELD()       SwitchToThread()
+#define GRPO__BEGIN(p)      InitializeSRWLock(&(p)->lock), InitializeConditionVariable(&(p)->wake)
+#define GRPO__END(p)        ((void)(p))
+#define GRPO__LOCK(p)       AcquireSRWLockExclusive(&(p)->lock)
+#define GRPO__UNLOCK(p)     ReleaseSRWLockExclusive(&(p)->lock)
+#define GRPO__WAIT(p)       SleepConditionVariableSRW(&(p)->wake, &(p)->lock, INFINITE, 0)
+#define GRPO__WAKE(p)       WakeAllConditionVariable(&(p)->wake)
+#define GRPO__MAIN(name)    DWORD WINAPI name(LPVOID argument)
+#define GRPO__START(w, main) (((w)->handle = CreateThread(NULL, 0, main, (w), 0, NULL)) != NULL)
+#define GRPO__JOIN(w)       WaitForSingleObject((w)->handle, INFINITE), CloseHandle((w)->handle)
 #else
-typedef int64_t grpo__atomic __attribute__((aligned(8)));
+typedef int grpo__atomic;
 typedef pthread_mutex_t grpo__lock;
 typedef pthread_cond_t grpo__wake;
 typedef pthread_t grpo__thread;
-#define GRPO__LOAD(p)          __atomic_load_n((p), __ATOMIC_SEQ_CST)
-#define GRPO__STORE(p, v)      __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
-#define GRPO__PLUS(p, v)       (void)__atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
-#define GRPO__SWAP(p, old, v) \
-    __atomic_compare_exchange_n((p), &(old), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+#define GRPO__LOAD(p)       __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define GRPO__STORE(p, v)   __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define GRPO__ADD(p, v)     __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
 #if defined(__x86_64__) || defined(__i386__)
-#define GRPO__PAUSE()          __builtin_ia32_pause()         /* the core's other half may work   */
+#define GRPO__PAUSE()       __builtin_ia32_pause()            /* the core's other half may work  */
 #else
-#define GRPO__PAUSE()          (void)0
+#define GRPO__PAUSE()       ((void)0)
 #endif
-#define GRPO__YIELD()          sched_yield()
-#define GRPO__LOCK(p)          pthread_mutex_lock(&(p)->lock)
-#define GRPO__UNLOCK(p)        pthread_mutex_unlock(&(p)->lock)
-#define GRPO__WAIT(p)          pthread_cond_wait(&(p)->wake, &(p)->lock)
-#define GRPO__WAKE(p)          pthread_cond_broadcast(&(p)->wake)
-#define GRPO__BEGIN(p)         pthread_mutex_init(&(p)->lock, NULL), \
-                               pthread_cond_init(&(p)->wake, NULL)
-#define GRPO__END(p)           pthread_cond_destroy(&(p)->wake), pthread_mutex_destroy(&(p)->lock)
-#define GRPO__THREAD(name)     void *name(void *argument)
-#define GRPO__STARTS(w, main)  (pthread_create(&(w)->handle, NULL, main, (w)) == 0)
-#define GRPO__JOIN(w)          pthread_join((w)->handle, NULL)
+#define GRPO__YIELD()       sched_yield()
+#define GRPO__BEGIN(p)      pthread_mutex_init(&(p)->lock, 0), pthread_cond_init(&(p)->wake, 0)
+#define GRPO__END(p)        pthread_cond_destroy(&(p)->wake), pthread_mutex_destroy(&(p)->lock)
+#define GRPO__LOCK(p)       pthread_mutex_lock(&(p)->lock)
+#define GRPO__UNLOCK(p)     pthread_mutex_unlock(&(p)->lock)
+#define GRPO__WAIT(p)       pthread_cond_wait(&(p)->wake, &(p)->lock)
+#define GRPO__WAKE(p)       pthread_cond_broadcast(&(p)->wake)
+#define GRPO__MAIN(name)    void *name(void *argument)
+#define GRPO__START(w, main) (pthread_create(&(w)->handle, NULL, main, (w)) == 0)
+#define GRPO__JOIN(w)       pthread_join((w)->handle, NULL)
 #endif
 
 struct grpo__pool;
 typedef struct grpo__worker {       /* in cache lines of its own                                 */
-    grpo__atomic ticket;
+    grpo__atomic left;              /* tasks of its share that nobody has taken yet              */
     struct grpo__pool *pool;
-    int thread;
     grpo__thread handle;
     char unused[128];
 } grpo__worker;
 
 typedef struct grpo__pool {
     int num_threads;                /* the caller's thread included                              */
-    grpo__atomic generation, pending, sleepers, quit;
+    grpo__atomic generation;        /* of jobs; -1: there will be none                           */
+    grpo__atomic pending, sleepers; /* tasks that are not done; threads that are blocked         */
     grpo__task run;
     void *job;
     int num_tasks;
@@ -6280,120 +6273,98 @@ typedef struct grpo__pool {
 } grpo__pool;
 
 /* The first task of a thread's share; that of thread num_threads is the end. */
-static int grpo__pool_share(const grpo__pool *p, int thread) {
+static int grpo__first_task(const grpo__pool *p, int thread) {
     return (int)((int64_t)p->num_tasks * thread / p->num_threads);
 }
 
-/* Do one task of a share, in the given generation. Returns 0 when none is left. */
-static int grpo__pool_take(grpo__pool *p, int64_t generation, int share, int thread) {
-    grpo__atomic *from = &p->workers[share].ticket;
-    int64_t ticket;
-    do {
-        ticket = GRPO__LOAD(from);
-        if (ticket >> 32 != generation || !(ticket & INT32_MAX)) return 0;
-    } while (!GRPO__SWAP(from, ticket, ticket - 1));
-    p->run(p->job, grpo__pool_share(p, share + 1) - (int)(ticket & INT32_MAX), thread);
-    return 1;
+/* The tasks of a job as far as there are any: one's own, then those of the others. */
+static void grpo__pool_do(grpo__pool *p, int thread) {
+    int i, left, n = p->num_threads, done = 0;
+    for (i = thread; i < thread + n; i++) {
+        grpo__atomic *share = &p->workers[i % n].left;
+        while (GRPO__LOAD(share) > 0 && (left = GRPO__ADD(share, -1)) > 0) {
+            p->run(p->job, grpo__first_task(p, i % n + 1) - left, thread);
+            done++;
+        }
+    }
+    if (done) GRPO__ADD(&p->pending, -done);
 }
 
-/* The tasks of a generation as far as there are any: one's own, then those of the others. */
-static void grpo__pool_do(grpo__pool *p, int64_t generation, int thread) {
-    int i, n = p->num_threads, done = 0;
-    for (i = 0; i < n; i++)
-        while (grpo__pool_take(p, generation, (thread + i) % n, thread)) done++;
-    if (done) GRPO__PLUS(&p->pending, -done);
-}
-
-static void grpo__pool_sleep(grpo__pool *p, int64_t seen) {
-    GRPO__LOCK(p);
-    GRPO__PLUS(&p->sleepers, 1);
-    while (GRPO__LOAD(&p->generation) == seen && !GRPO__LOAD(&p->quit)) GRPO__WAIT(p);
-    GRPO__PLUS(&p->sleepers, -1);
-    GRPO__UNLOCK(p);
-}
-
-static GRPO__THREAD(grpo__pool_work) {
+static GRPO__MAIN(grpo__pool_work) {
     grpo__worker *w = (grpo__worker *)argument;
     grpo__pool *p = w->pool;
-    int64_t seen = 0;
-    int spins = 0;
-    while (!GRPO__LOAD(&p->quit)) {
-        int64_t generation = GRPO__LOAD(&p->generation);
-        if (generation == seen) {
+    int seen = 0, spins = 0, now;
+    while ((now = GRPO__LOAD(&p->generation)) >= 0) {
+        if (now != seen) {
+            grpo__pool_do(p, (int)(w - p->workers));
+            seen = now;
+            spins = 0;
+        } else if (++spins < GRPO__SPINS) {
             GRPO__PAUSE();
-            if (++spins < GRPO__SPINS) continue;
-            grpo__pool_sleep(p, seen);
         } else {
-            grpo__pool_do(p, generation, w->thread);
-            seen = generation;
+            GRPO__LOCK(p);
+            GRPO__ADD(&p->sleepers, 1);
+            while (GRPO__LOAD(&p->generation) == seen) GRPO__WAIT(p);
+            GRPO__ADD(&p->sleepers, -1);
+            GRPO__UNLOCK(p);
         }
-        spins = 0;
     }
     return 0;
 }
 
-static void grpo__pool_wake(grpo__pool *p) {
+static void grpo__pool_announce(grpo__pool *p, int generation) {
+    GRPO__STORE(&p->generation, generation);
     if (!GRPO__LOAD(&p->sleepers)) return;
     GRPO__LOCK(p);
     GRPO__WAKE(p);
     GRPO__UNLOCK(p);
 }
 
-static int grpo__num_cores(void) {
-#ifdef _WIN32
-    SYSTEM_INFO info;
-    GetSystemInfo(&info);
-    return (int)info.dwNumberOfProcessors;
-#else
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
-#endif
-}
-
 /* How many threads a config asks for; 0 means one per core. */
 static int grpo__num_threads(int asked) {
-    if (asked == 0) asked = grpo__num_cores();
+    if (asked == 0) {
+#ifdef _WIN32
+        SYSTEM_INFO info;
+        GetSystemInfo(&info);
+        asked = (int)info.dwNumberOfProcessors;
+#else
+        asked = (int)sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+    }
     return grpo__min(grpo__max(asked, 1), GRPO__MAX_THREADS);
 }
 
 /* Fewer threads than asked for is no error: the results are the same. */
 static void grpo__pool_start(grpo__pool *p, int num_threads) {
-    int i;
     memset(p, 0, sizeof *p);
-    p->num_threads = 1;
     GRPO__BEGIN(p);
-    for (i = 1; i < num_threads; i++) {
-        p->workers[i].pool = p;
-        p->workers[i].thread = i;
-        if (!GRPO__STARTS(&p->workers[i], grpo__pool_work)) break;
-        p->num_threads = i + 1;
+    for (p->num_threads = 1; p->num_threads < num_threads; p->num_threads++) {
+        grpo__worker *w = &p->workers[p->num_threads];
+        w->pool = p;
+        if (!GRPO__START(w, grpo__pool_work)) break;
     }
 }
 
 static void grpo__pool_stop(grpo__pool *p) {
     int i;
-    GRPO__STORE(&p->quit, 1);
-    grpo__pool_wake(p);
+    grpo__pool_announce(p, -1);
     for (i = 1; i < p->num_threads; i++) GRPO__JOIN(&p->workers[i]);
     GRPO__END(p);
 }
 
 static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *job) {
-    int64_t generation = (GRPO__LOAD(&p->generation) + 1) & INT32_MAX;
     int spins = 0, i;
     p->run = run;
     p->job = job;
     p->num_tasks = num_tasks;
     GRPO__STORE(&p->pending, num_tasks);
-    for (i = 0; i < p->num_threads; i++) {
-        int tasks = grpo__pool_share(p, i + 1) - grpo__pool_share(p, i);
-        GRPO__STORE(&p->workers[i].ticket, generation << 32 | tasks);
-    }
-    GRPO__STORE(&p->generation, generation);
-    grpo__pool_wake(p);
-    grpo__pool_do(p, generation, 0);
+    for (i = 0; i < p->num_threads; i++)
+        GRPO__STORE(&p->workers[i].left, grpo__first_task(p, i + 1) - grpo__first_task(p, i));
+    grpo__pool_announce(p, (GRPO__LOAD(&p->generation) + 1) & INT32_MAX);
+    grpo__pool_do(p, 0);
     while (GRPO__LOAD(&p->pending))
-        if (++spins > GRPO__SPINS) GRPO__YIELD();
-        else GRPO__PAUSE();
+        if (++spins < GRPO__SPINS) GRPO__PAUSE();
+        else GRPO__YIELD();
 }
 #else
 typedef struct grpo__pool { int num_threads; } grpo__pool;

@@ -837,6 +837,11 @@ extern "C" long grpo_shim_allocated(void) { return grpo_shim().allocated; }
 extern "C" long grpo_shim_graphs(void) { return grpo_shim().graphs; }
 extern "C" void grpo_shim_refuse_graphs(int refuse) { grpo_shim().no_graphs = refuse; }
 
+/* A launch has the arguments as they are now; a graph plays it again with the same. */
+template <typename K, typename... A>
+static inline std::function<void()> grpo_shim_bind(K *kernel, A... arguments) {
+    return [=]() { kernel(arguments...); };
+}
 #define GRPO__LAUNCH(kernel, grid, block, shared, stream, ...)                                    \
-    grpo_shim_launch(#kernel, grid, block, (size_t)(shared), [=]() { kernel(__VA_ARGS__); })
+    grpo_shim_launch(#kernel, grid, block, (size_t)(shared), grpo_shim_bind(kernel, __VA_ARGS__))
 #endif
