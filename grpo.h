@@ -6680,9 +6680,11 @@ static void grpo__strip(const grpo__kernel *kernel, grpo__view a, const float *b
 typedef struct grpo__gemm {
     grpo__cpu *cpu;
     int m, n, k;
-    grpo__view a, b;                /* A[i][p], B[p][j]; or                                      */
-    const float *panels;            /* ... B packed already, [n / columns][k][columns]; or       */
-    const float *turned;            /* ... the panels of its transpose, [k / columns][n][columns] */
+    grpo__view a;                   /* A[i][p]                                                   */
+    grpo__view b;                   /* where p is a multiple of a tile's width, B[p + q][j] is   */
+                                    /*     at [p * n + j * down + q * across], q < that width    */
+    const float *panels;            /* B in panels [n / columns][panel_depth][columns], of which */
+    size_t panel_depth;             /*     the first begins at (p0, j0)                          */
     float *c;                       /* [m, n]                                                    */
     size_t c_row;                   /* from one row of c to the next                             */
     const float *bias;              /* [n], or NULL                                              */
@@ -6692,43 +6694,27 @@ typedef struct grpo__gemm {
     int j0, j1, p0, p1;             /* columns and depth that are being worked on                */
 } grpo__gemm;
 
-/* With a bias, C's rows [i0, i1), columns [j0, j1) before the products: init + bias. */
-static void grpo__gemm_begin(const grpo__gemm *g, int i0, int i1, int j0, int j1) {
-    int i, j;
-    for (i = i0; i < i1; i++) {
-        float *c = g->c + (size_t)i * g->c_row;
-        const float *init = g->init ? g->init + (size_t)i * g->c_row : NULL;
-        for (j = j0; j < j1; j++) c[j] = (init ? init[j] : 0.0f) + g->bias[j];
-    }
-}
-
-/* Rows of A whose depth does not lie in a line, of tiles with few rows: copied so that it does.
- * From where they are, each step would use a part of a cache line, and steps of a power of two
- * would all fall into the same few of them. */
-static grpo__view grpo__gather_rows(grpo__view a, int rows, int depth, float *to) {
-    if (a.across == 1 || rows > 8) return a;
-    grpo__pack(to, a, rows, rows, depth);
-    return grpo__view_of(to, 1, rows);
-}
-
 /* Rows [i0, i1) of A times the panels of columns [j0, j1), at depth [p0, p1). */
 static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1, int p0, int p1,
                             float *scratch) {
     const grpo__kernel *kernel = &g->cpu->kernel;
     int width = kernel->columns, most = kernel->rows[0], rows, i, j;
-    size_t depth = (size_t)(g->panels ? g->k : g->p1 - g->p0);
-    const float *b = g->panels ? g->panels : g->cpu->panels;
     const float *from = p0 || g->bias ? g->c : g->init;
-    b += (size_t)(j0 - (g->panels ? 0 : g->j0)) * depth;
-    b += (size_t)(p0 - (g->panels ? 0 : g->p0)) * (size_t)width;
+    const float *b = g->panels + (size_t)(j0 - g->j0) * g->panel_depth
+                   + (size_t)(p0 - g->p0) * (size_t)width;
     for (i = i0; i < i1; i += rows) {
-        grpo__view a;
+        grpo__view a = grpo__part_of(g->a, i, p0);
         rows = grpo__min(i1 - i, most);
         if (i1 - i > most && i1 - i <= 2 * kernel->rows[1]) rows = i1 - i;
-        a = grpo__gather_rows(grpo__part_of(g->a, i, p0), rows, p1 - p0, scratch);
+        if (a.across != 1 && rows <= 8) {
+            /* few rows whose depth is strided: copied, for each step would use a part of a cache
+             * line, and steps of a power of two would all fall into the same few of them */
+            grpo__pack(scratch, a, rows, rows, p1 - p0);
+            a = grpo__view_of(scratch, 1, rows);
+        }
         for (j = j0; j < j1; j += width) {
             size_t at = (size_t)i * g->c_row + (size_t)j;
-            grpo__strip(kernel, a, b + (size_t)(j - j0) * depth, (size_t)width, p1 - p0,
+            grpo__strip(kernel, a, b + (size_t)(j - j0) * g->panel_depth, (size_t)width, p1 - p0,
                         from ? from + at : NULL, g->apart, g->c + at, g->c_row, rows,
                         grpo__min(j1 - j, width));
         }
@@ -6738,33 +6724,32 @@ static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1,
 static void grpo__gemm_block(const grpo__part *part) {
     const grpo__gemm *g = (const grpo__gemm *)part->of;
     const grpo__kernel *kernel = &g->cpu->kernel;
-    int blocks = grpo__blocks(g->j1 - g->j0, g->columns), p, j, step;
+    int blocks = grpo__blocks(g->j1 - g->j0, g->columns), i, p, j, step;
     int i0 = part->begin / blocks * g->rows, j0 = g->j0 + part->begin % blocks * g->columns;
     int i1 = grpo__min(g->m, i0 + g->rows), j1 = grpo__min(g->j1, j0 + g->columns);
-    if (g->p0 == 0 && g->bias) grpo__gemm_begin(g, i0, i1, j0, j1);
-    step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0; /* few rows: B in line    */
+    for (i = i0; i < i1 && g->p0 == 0 && g->bias; i++)        /* C = init + bias before products */
+        for (j = j0; j < j1; j++) {
+            size_t at = (size_t)i * g->c_row + (size_t)j;
+            g->c[at] = (g->init ? g->init[at] : 0.0f) + g->bias[j];
+        }
+    step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0; /* few rows: B in order   */
     for (j = j0; j < j1; j += step)
         for (p = g->p0; p < g->p1; p += GRPO__BLOCK_DEPTH)
             grpo__gemm_rows(g, i0, i1, j, grpo__min(j1, j + step), p,
                             grpo__min(g->p1, p + GRPO__BLOCK_DEPTH), part->scratch);
 }
 
-/* Columns [j, j + width) of B, as a panel of the block. From panels of its transpose, square by
- * square; a block's depth begins with a square. */
+/* Columns [j, j + width) of B, as a panel, square by square. */
 static void grpo__gemm_pack(const grpo__part *part) {
     const grpo__gemm *g = (const grpo__gemm *)part->of;
     int width = g->cpu->kernel.columns, j = g->j0 + part->begin * width, depth = g->p1 - g->p0, p;
-    int columns = grpo__min(width, g->j1 - j);
     float *to = g->cpu->panels + grpo__size(part->begin * width, depth);
-    if (!g->turned) {
-        grpo__view b = grpo__part_of(g->b, g->p0, j), transposed = { b.at, b.across, b.down };
-        grpo__pack(to, transposed, columns, width, depth);
-        return;
+    for (p = 0; p < depth; p += width) {
+        grpo__view square = { g->b.at + grpo__size(g->p0 + p, g->n) + (size_t)j * g->b.down,
+                              g->b.down, g->b.across };
+        grpo__pack(to + grpo__size(p, width), square, grpo__min(width, g->j1 - j), width,
+                   grpo__min(width, depth - p));
     }
-    for (p = 0; p < depth; p += width)
-        grpo__pack(to + grpo__size(p, width),
-                   grpo__view_of(g->turned + grpo__size(g->p0 + p, g->n) + grpo__size(j, width),
-                                 width, 1), columns, width, grpo__min(width, depth - p));
 }
 
 /* The size of equal pieces, in whole units and at most so many at once. */
@@ -6773,29 +6758,32 @@ static int grpo__piece(int total, int pieces, int unit, int most) {
     return grpo__min(size, most);
 }
 
-static void grpo__gemm_part(grpo__gemm *g) {
-    int n = g->j1 - g->j0, depth = g->p1 - g->p0, width = g->cpu->kernel.columns;
-    int tasks = 6 * g->cpu->pool.num_threads, row_blocks;
+static void grpo__gemm_columns(grpo__gemm *g) {
+    int n = g->j1 - g->j0, tasks = 6 * g->cpu->pool.num_threads, row_blocks;
     g->rows = grpo__piece(g->m, tasks, 2 * g->cpu->kernel.rows[0], GRPO__BLOCK_ROWS);
     row_blocks = grpo__blocks(g->m, g->rows);
-    g->columns = grpo__piece(n, grpo__blocks(tasks, row_blocks), 2 * width, GRPO__BLOCK_COLUMNS);
-    if (!g->panels)
-        grpo__share_out(g->cpu, g, grpo__blocks(n, width), 1, 0.5 * n * depth, grpo__gemm_pack);
-    grpo__share_out(g->cpu, g, row_blocks * grpo__blocks(n, g->columns), 1, 0.1 * g->m * n * depth,
-                    grpo__gemm_block);
+    g->columns = grpo__piece(n, grpo__blocks(tasks, row_blocks), 2 * g->cpu->kernel.columns,
+                             GRPO__BLOCK_COLUMNS);
+    grpo__share_out(g->cpu, g, row_blocks * grpo__blocks(n, g->columns), 1,
+                    0.1 * g->m * n * (g->p1 - g->p0), grpo__gemm_block);
 }
 
+/* C = init + bias + A B. B is in panels, or is packed into shared scratch, as deep as it fits. */
 static void grpo__gemm_run(grpo__gemm *g) {
-    g->j1 = g->n;
-    g->p1 = g->k;
-    if (g->panels) { grpo__gemm_part(g); return; }
-    for (g->j0 = 0; g->j0 < g->n; g->j0 = g->j1) {            /* B's panels in shared scratch,   */
-        int depth, width = g->cpu->kernel.columns;            /*     as deep as they fit         */
-        g->j1 = grpo__min(g->n, g->j0 + GRPO__SHARED_COLUMNS);
-        depth = GRPO__SHARED_COLUMNS / (grpo__blocks(g->j1 - g->j0, width) * width);
+    int width = g->cpu->kernel.columns, packed = g->panels != NULL, columns, depth;
+    for (g->j0 = 0; g->j0 < g->n; g->j0 = g->j1) {
+        g->j1 = packed ? g->n : grpo__min(g->n, g->j0 + GRPO__SHARED_COLUMNS);
+        columns = grpo__blocks(g->j1 - g->j0, width) * width;
+        depth = packed ? g->k : GRPO__SHARED_COLUMNS / columns * GRPO__BLOCK_DEPTH;
         for (g->p0 = 0; g->p0 < g->k; g->p0 = g->p1) {
-            g->p1 = grpo__min(g->k, g->p0 + depth * GRPO__BLOCK_DEPTH);
-            grpo__gemm_part(g);
+            g->p1 = grpo__min(g->k, g->p0 + depth);
+            if (!packed) {
+                g->panels = g->cpu->panels;
+                grpo__share_out(g->cpu, g, columns / width, 1,
+                                0.5 * (g->j1 - g->j0) * (g->p1 - g->p0), grpo__gemm_pack);
+            }
+            g->panel_depth = (size_t)(g->p1 - g->p0);
+            grpo__gemm_columns(g);
         }
     }
 }
@@ -6864,7 +6852,7 @@ static void grpo__cpu_matmul(void *context, const grpo_product *o) {
 static void grpo__cpu_matmul_dx(void *context, const grpo_product *o) {
     grpo__view dy = grpo__view_of(o->dy, o->w->y_stride, 1);
     grpo__gemm g = grpo__new_gemm(context, o->n, o->w->cols, o->w->rows, dy, o->dx, 1);
-    g.turned = (const float *)o->w->operand;
+    g.b = grpo__view_of(o->w->operand, g.cpu->kernel.columns, 1);  /* panels of its transpose    */
     grpo__gemm_run(&g);
 }
 
@@ -6885,7 +6873,7 @@ static void grpo__cpu_matmul_dw(void *context, const grpo_product *o) {
     grpo__view dy = grpo__view_of(o->dy, 1, o->w->y_stride);
     grpo__gemm g = grpo__new_gemm(context, o->w->rows, o->w->cols, o->n, dy, o->dw, 0);
     const grpo_embedding bias = { NULL, o->n, o->w->rows, NULL, NULL, o->dy, o->dbias };
-    g.b = grpo__view_of(o->x, o->w->cols, 1);
+    g.b = grpo__view_of(o->x, 1, o->w->cols);
     g.init = o->dw;
     grpo__gemm_run(&g);
     if (o->dbias) grpo__each_column(context, &bias, o->n, o->w->rows, grpo__add_rows);
