@@ -8578,7 +8578,7 @@ typedef struct grpo__slot {
     float  scale;                   /* memory = file x scale                                     */
     int    tied;                    /* 1, -1: tied embeddings, an LM head that must be the same  */
     const grpo__adapter *adapter;   /* merged in when written, or NULL                           */
-    int    found;                   /* the number of the file that has it, 0: none yet           */
+    int    found;                   /* the number of the file that has it; 0: none yet           */
     int    dtype;                   /* in the file                                               */
     double begin, end;              /* and there: bytes [begin, end)                             */
 } grpo__slot;
@@ -8596,40 +8596,46 @@ static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, const char 
     return s;
 }
 
-/* A model's weights, written with the adapters in them, and what only some files have. With
- * attention_bias, transformers' Qwen3 also has a bias on o_proj: it is 0 here. Older checkpoints
- * carry the rotary frequencies, and some tied ones an LM head: where that differs from the
- * embeddings, transformers 5 uses it and 4 drops it, so it is refused. */
-static void grpo__add_model_slots(grpo__file *f, const grpo *g) {
+/* The slots of a kind of file. Of a model: its weights, written with the adapters in them, and what
+ * only some files have. (With attention_bias, transformers' Qwen3 also has a bias on o_proj: it is
+ * 0 here. Older checkpoints carry the rotary frequencies, and some tied ones an LM head: where that
+ * differs from the embeddings, transformers 5 uses it and 4 drops it, so it is refused.) Of a
+ * state: what is trained, AdamW's m and v, and the reference; of adapters: what is trained, PEFT's
+ * A being the transpose of ours, and B without the factor alpha / rank. */
+static void grpo__add_slots(grpo__file *f, const grpo *g, int kind) {
+    static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
+    const struct grpo__machinery *w = g->machinery;
     const grpo_model_config *m = &g->config.model;
-    int i, reading = f->mode != GRPO__WRITE;
+    float *const arrays[4] = { w->trained, w->adam_m, w->adam_v, w->reference };
+    size_t n = (size_t)grpo__max(w->num_tensors, w->num_trained_tensors);
+    size_t most = 4 * n + 2 * (size_t)m->num_hidden_layers + 1;
+    size_t width = (size_t)w->shape.H + (size_t)grpo__max(w->shape.F, w->shape.Q);
+    int i, k, state = kind == GRPO__STATE, reading = f->mode != GRPO__WRITE;
     char layer[64];
-    for (i = 0; i < g->machinery->num_tensors; i++) {
-        const grpo__tensor *t = &g->machinery->tensors[i];
-        grpo__slot *s = grpo__add_slot(f, "", t->name, t->rows, t->cols);
-        s->tensor = t;
-        if (!reading) s->adapter = t->adapter;
+    grpo__end_slots(f);
+    f->kind = kind;
+    f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
+    width = grpo__add(2 * GRPO__CHUNK, grpo__multiply(width, (size_t)w->shape.rank));
+    f->chunk = (float *)grpo__file_memory(f, grpo__multiply(width, sizeof(float)));
+    if (f->code) return;
+    for (i = 0; kind == GRPO__MODEL && i < w->num_tensors; i++) {
+        grpo__slot *s = grpo__add_slot(f, "", w->tensors[i].name, w->tensors[i].rows,
+                                       w->tensors[i].cols);
+        s->tensor = &w->tensors[i];
+        if (!reading) s->adapter = w->tensors[i].adapter;
     }
-    for (i = 0; i < m->num_hidden_layers; i++) {
+    for (i = 0; kind == GRPO__MODEL && i < m->num_hidden_layers; i++) {
         snprintf(layer, sizeof layer, "model.layers.%d.self_attn.", i);
         if (m->qk_norm && m->attention_bias)
             grpo__add_slot(f, layer, "o_proj.bias", m->hidden_size, 0)->zero = 1;
         if (reading) grpo__add_slot(f, layer, "rotary_emb.inv_freq", m->head_dim / 2, 0);
     }
-    if (!reading || grpo__has_own_lm_head(m)) return;
-    f->slots[0].tied = grpo__has_lm_head(m);
-    grpo__add_slot(f, "", "lm_head.weight", m->vocab_size, m->hidden_size)->tied
-        = -grpo__has_lm_head(m);
-}
-
-/* Of a trainer's state: what is trained, AdamW's m and v, and the reference; of adapters alone:
- * what is trained, B without the factor alpha / rank. PEFT's A is the transpose of ours. */
-static void grpo__add_trained_slots(grpo__file *f, const grpo *g) {
-    static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
-    const struct grpo__machinery *w = g->machinery;
-    float *const arrays[4] = { w->trained, w->adam_m, w->adam_v, w->reference };
-    int i, k, state = f->kind == GRPO__STATE, reading = f->mode != GRPO__WRITE;
-    for (k = 0; k < (state ? 4 : 1) && (arrays[k] || reading); k++)
+    if (kind == GRPO__MODEL && reading && !grpo__has_own_lm_head(m)) {
+        grpo__slot *head = grpo__add_slot(f, "", "lm_head.weight", m->vocab_size, m->hidden_size);
+        f->slots[0].tied = grpo__has_lm_head(m);
+        head->tied = -grpo__has_lm_head(m);
+    }
+    for (k = 0; kind != GRPO__MODEL && k < (state ? 4 : 1) && (arrays[k] || reading); k++)
         for (i = 0; i < w->num_trained_tensors; i++) {
             const grpo__tensor *t = &w->trained_tensors[i];
             grpo__slot *s = grpo__add_slot(f, state ? prefix[k] : "", t->name, t->rows, t->cols);
@@ -8637,21 +8643,6 @@ static void grpo__add_trained_slots(grpo__file *f, const grpo *g) {
             s->transposed = w->shape.rank && i % 2 == 0;
             if (!state && i % 2) s->scale = grpo__lora_scale(g);
         }
-}
-
-static void grpo__add_slots(grpo__file *f, const grpo *g, int kind) {
-    const struct grpo__machinery *w = g->machinery;
-    size_t n = (size_t)grpo__max(w->num_tensors, w->num_trained_tensors);
-    size_t most = 4 * n + 2 * (size_t)g->config.model.num_hidden_layers + 1;
-    size_t width = (size_t)w->shape.H + (size_t)grpo__max(w->shape.F, w->shape.Q);
-    grpo__end_slots(f);
-    f->kind = kind;
-    f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
-    width = grpo__add(2 * GRPO__CHUNK, grpo__multiply(width, (size_t)w->shape.rank));
-    f->chunk = (float *)grpo__file_memory(f, grpo__multiply(width, sizeof(float)));
-    if (f->code) return;
-    if (kind == GRPO__MODEL) grpo__add_model_slots(f, g);
-    else grpo__add_trained_slots(f, g);
 }
 
 /* ---- numbers to bytes and back, little-endian on any machine */
@@ -8687,24 +8678,20 @@ static int grpo__decode_floats(float *x, const unsigned char *b, size_t n, int d
     return !odd;
 }
 
-/* F16's number nearest to x, ties to even. Below 2^-14 its steps are 2^-24, as those of 0.5 + x. */
-static uint32_t grpo__half_of(float x) {
-    uint32_t bits = grpo__bits(fabsf(x)), sign = grpo__bits(x) >> 16 & 0x8000;
-    if (bits < 0x38800000) return sign | (grpo__bits(fabsf(x) + 0.5f) - 0x3f000000);
-    bits = ((bits + 0xfff + (bits >> 13 & 1)) >> 13) - (112 << 10);
-    return sign | (bits < 0x7c00 ? bits : 0x7c00);
-}
-
-/* F32, or BF16 or F16 rounded to nearest, ties to even. Returns what is wrong with x, or NULL. */
+/* F32, or BF16 or F16 rounded to nearest, ties to even. F16's steps below 2^-14 are 2^-24, as those
+ * of 0.5 + x. Returns what is wrong with x, or NULL. */
 static const char *grpo__encode_float(unsigned char *b, float x, int dtype) {
-    uint32_t bits = grpo__bits(x);
+    uint32_t bits = grpo__bits(x), half = bits & 0x7fffffff;
     size_t i;
     if (!grpo__finite((double)x)) return "holds a number that is not finite";
     if (dtype == GRPO__BF16) bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    if (dtype == GRPO__F16) bits = grpo__half_of(x);
+    if (dtype == GRPO__F16) {
+        if (half < 0x38800000) half = grpo__bits(fabsf(x) + 0.5f) - 0x3f000000;
+        else half = ((half + 0xfff + (half >> 13 & 1)) >> 13) - (112 << 10);
+        if (half >= 0x7c00) return "holds a number beyond F16's range, 65504: save it in BF16";
+        bits = (bits >> 16 & 0x8000) | half;
+    }
     for (i = 0; i < grpo__dtypes[dtype].size; i++) b[i] = (unsigned char)(bits >> 8 * i);
-    if (dtype == GRPO__F16 && (bits & 0x7c00) == 0x7c00)
-        return "holds a number beyond F16's range, 65504: save it in BF16";
     return dtype == GRPO__BF16 && (bits & 0x7f80) == 0x7f80 ? "is not finite in BF16" : NULL;
 }
 
@@ -8939,14 +8926,14 @@ static void grpo__check_complete(grpo__file *f, const char *file) {
 static void grpo__read_entries(grpo__file *f, const char *header) {
     const char *entry;
     char name[GRPO__NAME] = "";
-    int last = 0, metadata = 0;
+    int last = 0;
     while (!f->code && (entry = grpo__json_next(&header, name, sizeof name)) != NULL) {
         double shape[2] = { 0, 0 }, offsets[2] = { 0, 0 };
         const char *dtype = grpo__field(f, entry, "dtype"), *why = NULL, *at = entry, *value;
         const char *list = grpo__field(f, entry, "shape");
         const char *place = grpo__field(f, entry, "data_offsets");
         grpo__slot *s;
-        if (!strcmp(name, "__metadata__") && !metadata++) {
+        if (!strcmp(name, "__metadata__")) {
             if (*entry != '{') grpo__bad(f, name, "is malformed");
             while ((value = grpo__json_next(&at, name, sizeof name)) != NULL)
                 if (*value != '"') grpo__bad(f, "__metadata__", "may hold nothing but strings");
@@ -8994,23 +8981,13 @@ static void grpo__read_index(grpo__file *f) {
     grpo__check_complete(f, "");
 }
 
-/* The header of a state into a copy of the object. */
-static void grpo__read_state(grpo__file *f, const char *metadata, grpo *copy) {
-    const char *model = grpo__field(f, metadata, "model");
-    char theirs[GRPO__NAME] = "";
-    if (model) grpo__json_string(model, theirs, sizeof theirs);
-    if (model && !f->code) f->code = grpo__compare(f->c, 1, f->name, theirs);
-    grpo__check_vocabulary(f, metadata, &copy->config);
-    if (!grpo__json_is(grpo__field(f, metadata, "grpo_format_version"), "1"))
-        grpo__bad(f, "grpo_format_version", "is not 1");
-    grpo__pass_counters(f, metadata, copy);
-}
-
-/* One file: its header into the slots (once), then its tensors, each where the one before it ends:
- * no overlaps, no holes. The search for the next begins at the last one found. */
+/* One file: its header into the slots, that of a state into a copy of the object too (the first
+ * time: the second takes no memory, and so cannot lack it); then its tensors, each where the one
+ * before it ends: no overlaps, no holes. The search for the next begins at the last one found. */
 static void grpo__read_archive(grpo__file *f, const grpo *g, grpo *copy) {
     unsigned char bytes[8] = { 0 };
-    const char *header = NULL;
+    char theirs[GRPO__NAME] = "";
+    const char *header = NULL, *metadata, *model;
     uint64_t size = 0;
     double at;
     int i, left = 0, last = 0;
@@ -9020,11 +8997,19 @@ static void grpo__read_archive(grpo__file *f, const grpo *g, grpo *copy) {
         grpo__bad(f, "the header", "cannot be that long: no safetensors file");
     if (f->code) return;
     f->start = (size_t)size + 8;
-    if (!f->placing) header = grpo__read_json(f, f->start - 8, f->start - 8);
+    if (!f->placing) header = grpo__read_json(f, (size_t)size, (size_t)size);
     else if (fseek(f->file, (long)f->start, SEEK_SET)) grpo__io(f, "cannot be read:");
     if (header && header != f->text.bytes) grpo__bad(f, "the header", "does not begin with {");
-    if (header && f->kind == GRPO__STATE)
-        grpo__read_state(f, grpo__field(f, header, "__metadata__"), copy);
+    metadata = grpo__field(f, header, "__metadata__");
+    if (header && f->kind == GRPO__STATE) {
+        model = grpo__field(f, metadata, "model");
+        if (model) grpo__json_string(model, theirs, sizeof theirs);
+        if (model && !f->code) f->code = grpo__compare(f->c, 1, f->name, theirs);
+        grpo__check_vocabulary(f, metadata, &copy->config);
+        if (!grpo__json_is(grpo__field(f, metadata, "grpo_format_version"), "1"))
+            grpo__bad(f, "grpo_format_version", "is not 1");
+        grpo__pass_counters(f, metadata, copy);
+    }
     if (header) grpo__read_entries(f, header);
     for (i = 0; i < f->num_slots; i++) left += f->slots[i].found == f->number;
     for (at = (double)f->start; left > 0 && !f->code; left--, at = f->slots[last].end) {
