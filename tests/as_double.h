@@ -1,5 +1,5 @@
-/* grpo.h with its implementation, every float a double. The system's own headers come first, where a
- * float is still one. */
+/* grpo.h with its implementation, every float a double. The system's own headers come first, where
+ * a float is still one. */
 #ifndef AS_DOUBLE_H
 #define AS_DOUBLE_H
 

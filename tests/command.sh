@@ -26,14 +26,14 @@ in_place=
 train() { # train OUT OPTIONS...; in_place=exec: instead of the shell, so that a kill meets it
     out=$1
     shift
-    $in_place "$grpo" train "$dir/toy" $task --out "$out" --steps 300 --save-steps 5 --eval-steps 100 \
-        --eval "$dir/toy/test.jsonl" --num-prompts 4 --num-generations 4 --learning-rate 1e-3 \
+    $in_place "$grpo" train "$dir/toy" $task --out "$out" --steps 300 --save-steps 5 \
+        --eval-steps 100 --eval "$dir/toy/test.jsonl" --num-prompts 4 --num-generations 4 --learning-rate 1e-3 \
         --max-prompt-length 64 --max-completion-length 4 --beta 0.01 --epsilon-high 0.28 "$@"
 }
 says "inspect" "LlamaForCausalLM" "$grpo" inspect "$dir/toy"
 says "inspect tells the memory" "MB" "$grpo" inspect "$dir/toy" --num-prompts 4
-says "eval" "greedy accuracy" "$grpo" eval "$dir/toy" $task --eval-samples 4 --max-prompt-length 64 \
-    --max-completion-length 4
+says "eval" "greedy accuracy" "$grpo" eval "$dir/toy" $task --eval-samples 4 \
+    --max-prompt-length 64 --max-completion-length 4
 says "help has the paper's symbols" "num-generations *G" "$grpo" train --help
 fields() { # fields STRUCT: the names of its numbers in grpo.h, as options are spelled
     awk -v first="typedef struct $1 {" '
@@ -217,7 +217,8 @@ small="--data $dir/base/train.jsonl --reward match --reward match --num-prompts 
 check "a run of a base model" $?
 eos=$(grep -o '"eos_token_id": [^]]*]' "$dir/agreed/config.json" | tr '[]' ..)
 says "all that ends an answer" "258, 256\|256, 258" echo "$eos"
-says "generation_config.json agrees with config.json" "$eos" cat "$dir/agreed/generation_config.json"
+says "generation_config.json agrees with config.json" "$eos" \
+    cat "$dir/agreed/generation_config.json"
 says "and keeps the rest" '"x": .1.50, {"a": "b"}, null.' cat "$dir/agreed/generation_config.json"
 says "two rewards of one kind have two names" '"rewards/match_2/mean"' cat "$dir/agreed/log.jsonl"
 again() { "$grpo" train "$dir/base" $small --steps 3 --out "$dir/agreed" --resume "$@"; }
@@ -225,8 +226,8 @@ says "another seed is refused" '--seed is "999", and was "1".*cannot change' aga
 mkdir "$dir/other"
 echo '{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}' \
     > "$dir/other/adapter_config.json"
-says "another adapter is refused" '--adapter is ".*other", and was "".*cannot change' again --seed 1 \
-    --adapter "$dir/other"
+says "another adapter is refused" '--adapter is ".*other", and was "".*cannot change' again \
+    --seed 1 --adapter "$dir/other"
 [ "$(wc -l < "$dir/agreed/settings.jsonl")" -eq 1 ]
 check "what is refused is not recorded" $?
 says "another rate takes effect" '--learning-rate is "0.5", and was "9.99999.*from here on' again \
@@ -253,7 +254,8 @@ for file in config.json generation_config.json model.safetensors tokenizer.json 
     rm -rf "$dir/piped"
     cp -r "$dir/toy" "$dir/piped" && rm -f "$dir/piped/$file" && mkfifo "$dir/piped/$file"
     says "a pipe instead of $file" "$file.*is no regular file" timeout 60 "$grpo" train \
-        "$dir/piped" $task --steps 1 --out "$dir/unpiped" --max-prompt-length 64 --max-completion-length 4
+        "$dir/piped" $task --steps 1 --out "$dir/unpiped" --max-prompt-length 64 \
+        --max-completion-length 4
 done
 
 # ---- LoRA: adapters beside the folder's weights, resumed to the same bytes, merged into a model
@@ -305,8 +307,8 @@ if [ -f "$GRPO_DATA/gsm8k/train.jsonl" ] && [ -f "$GRPO_DATA/tokenizers/tokenize
     says "and then there is no more" "has had its 2 steps" learn one --steps 2 --resume
     says "its log is drawn" "gsm8k.html" "$grpo" plot "$dir/one/log.jsonl" "$dir/gsm8k.html"
 else
-    echo "skipped: GSM8K; GRPO_DATA is to be a folder with gsm8k/train.jsonl, gsm8k/test.jsonl and" \
-        "tokenizers/tokenizer.json (Qwen2's)"
+    echo "skipped: GSM8K; GRPO_DATA is to be a folder with gsm8k/train.jsonl, gsm8k/test.jsonl" \
+        "and tokenizers/tokenizer.json (Qwen2's)"
 fi
 
 # ---- killed and resumed: of 20 kills, each after at most a tenth of what the whole run took

@@ -9,8 +9,8 @@
  *
  *     cc -std=c99 -g -O1 -DFUZZ_STANDALONE -fsanitize=address,undefined -I. tests/fuzz_NAME.c \
  *         -o fuzz -lm
- *     ./fuzz [SECONDS [SEED]]      the inputs to begin with, changed at random; 10 seconds. It prints
- *                                  the seed that repeats a run
+ *     ./fuzz [SECONDS [SEED]]      the inputs to begin with, changed at random; 10 seconds. It
+ *                                  prints the seed that repeats a run
  *     ./fuzz FILE...               files, say those that libFuzzer found
  *     ./fuzz --corpus FOLDER       writes the inputs to begin with there */
 #ifndef FUZZ_H

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Each fuzzer alone, for some seconds, under AddressSanitizer and UndefinedBehaviorSanitizer; another
-# seed each time, which is printed if anything breaks. fuzz.sh [SECONDS [SEED]]       (10 seconds)
+# Each fuzzer alone, for some seconds, under AddressSanitizer and UndefinedBehaviorSanitizer; with
+# another seed each time, printed if anything breaks. fuzz.sh [SECONDS [SEED]]       (10 seconds)
 : "${CC:=cc}" "${BUILD:=build}"
 mkdir -p "$BUILD/fuzz"
 dir=$(cd "$BUILD/fuzz" && pwd)

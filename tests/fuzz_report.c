@@ -103,8 +103,8 @@ static size_t fuzz_begin_with(int i, uint8_t *to) {
 
 static const char *const *fuzz_words(void) {
     static const char *const words[] = { "{", "}", "[", "]", "\"", ",", ":", "\\", "&", "<", ">",
-        "'", "-", "\n", " ", "\x80", "\xff", "0", "1", "9", "e", "E", "nan", "/", "]]>", "\"step\":",
-        "\"reward\":", "1e308", "null", NULL };
+        "'", "-", "\n", " ", "\x80", "\xff", "0", "1", "9", "e", "E", "nan", "/", "]]>",
+        "\"step\":", "\"reward\":", "1e308", "null", NULL };
     return words;
 }
 

@@ -1,7 +1,7 @@
 /* Fuzzing of the tokenizer. The first byte of an input says which of the files below it is for:
  * either the rest is a text for it, or (128 and more) the rest is itself a tokenizer.json, with
  * which the texts below are encoded. Whatever it holds: no crash, a sentence for what is refused,
- * tokens that exist, and as many of them whether there is room or not. fuzz.h says how it is run. */
+ * tokens that exist, as many of them whether there is room or not. fuzz.h says how it is run. */
 #include "examples/tool/tokenizer.h"
 #include "fuzz.h"
 

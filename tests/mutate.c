@@ -57,7 +57,8 @@ static void find_code(const char *s, size_t n, char *code) {
     }
 }
 
-/* Where a chapter's heading stands ("---- >>name"), moves on to whether it is one of those asked for. */
+/* Where a chapter's heading stands ("---- >>name"), whether it is one of those asked for; elsewhere
+ * inside, as before. */
 static int in_chapter(const char *s, size_t at, const char *chapters, int inside) {
     char name[32] = ",";
     size_t n = 1;

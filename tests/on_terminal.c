@@ -35,7 +35,7 @@ static void obey(terminal *t, const char *s) {
     else if (!strcmp(s, "[?7h")) t->broken = 1;
     else if (s[strlen(s) - 1] == 'A') {
         t->row -= atoi(s + 1);
-        require(t, t->drawing && t->to == t->from, "it goes up from elsewhere than below a picture");
+        require(t, t->drawing && t->to == t->from, "it goes up from elsewhere than a picture");
         require(t, t->from - t->row < t->rows, "it goes up beyond the top of the screen");
         t->from = t->row;
     } else require(t, strchr("KJm", s[strlen(s) - 1]) != NULL, "an escape nobody expects");

@@ -72,7 +72,8 @@ platform() {
         needs x86_64-w64-mingw32-gcc wine
         export WINEDEBUG=-all WINEPREFIX="$dir/$name/wine"
         for t in test_maths test_files; do
-            try x86_64-w64-mingw32-gcc $warn -O1 -DCHECK_QUICK -I. tests/$t.c -o "$dir/$name/$t.exe" -lm
+            try x86_64-w64-mingw32-gcc $warn -O1 -DCHECK_QUICK -I. tests/$t.c \
+                -o "$dir/$name/$t.exe" -lm
             count wine ./$t.exe
         done
         for e in examples/*.c examples/tool/*.c tests/toy_folder.c; do

@@ -20,7 +20,7 @@ for t in test_maths test_rewards test_exact test_files test_backend test_failure
     under $t "" "$SAN_CC" -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 done
 for t in test_exact test_verifier; do under $t "" "$SAN_CC" -O1 -fsanitize=thread; done
-# clang's MemorySanitizer; -O0, where it sees each step by itself, and padding lanes as what they are
+# clang's MemorySanitizer; at -O0 it sees each step by itself, and padding lanes as what they are
 if echo 'int main(void){return 0;}' | clang -fsanitize=memory -x c - -o "$dir/memory" 2> /dev/null
 then
     for t in test_maths test_reference; do

@@ -15,7 +15,7 @@ rows() {
         { row = $0; sub(/ \|$/, " ", row); found = 0
           for (i = 0; i < n && !found; i++) found = index(there[i], row) == 1
           if (found) passed++
-          else { failed++; print "no row of tests/bench/README.md, but one of " name ":\n    " $0 } }
+          else { failed++; print "a row of " name ", but not of tests/bench/README.md:\n    " $0 } }
         END { print passed + 0, failed + 0 }' "$dir/bench.md" "$1" > "$dir/found"
     set -- $(tail -n 1 "$dir/found")
     sed '$d' "$dir/found"
@@ -27,10 +27,12 @@ quick() { # quick PROGRAM ARGUMENTS
     "$BUILD/$@" 2>&1 | grep '^| ' | mask > "$dir/rows"
     rows "$dir/rows" "$name"
 }
-grep -e ' +- ' -e ' MB |' -e '^| seed ' -e '^| [0-9]* | ' README.md | grep '^| ' | mask > "$dir/rows"
+grep -e ' +- ' -e ' MB |' -e '^| seed ' -e '^| [0-9]* | ' README.md | grep '^| ' \
+    | mask > "$dir/rows"
 name=README.md
 rows "$dir/rows" README.md
-if grep -q '^flags.* sse2' /proc/cpuinfo 2> /dev/null && ! grep -q '^flags.* fma' /proc/cpuinfo; then
+if grep -q '^flags.* sse2' /proc/cpuinfo 2> /dev/null \
+   && ! grep -q '^flags.* fma' /proc/cpuinfo; then
     echo "skipped: without fused multiply-add the last bits, and so the curves, are others"
 else
     quick 03_arithmetic --seeds 1 --steps 50

@@ -967,7 +967,8 @@ static void test_vectors(const char *data, const char *model, int tokens, int me
         if (end) *end = 0;
         got = tokenizer_encode(t, at, ids, (int)(sizeof ids / sizeof *ids));
         for (i = 0; i < got && strtol(line, &line, 10) == ids[i]; i++) {}
-        CHECK(i == got && line + strspn(line, " ") == rest, "%s, text %d: \"%s\"", model, count, at);
+        CHECK(i == got && line + strspn(line, " ") == rest, "%s, text %d: \"%s\"", model, count,
+              at);
         at = end ? end + sizeof mark - 1 : NULL;
         line = rest + (*rest != 0);
         count++;

@@ -2,8 +2,8 @@
  * Llama of 40 thousand weights that has seen some sums, a byte-level tokenizer.json without merges,
  * a ChatML template; and FOLDER/train.jsonl and FOLDER/test.jsonl, questions for it.
  *
- * toy_folder FOLDER TOKENIZER: one of the shape of Qwen2.5, random and narrow, with the tokenizer of
- * the folder TOKENIZER, which must be Qwen2's or Qwen3's. */
+ * toy_folder FOLDER TOKENIZER: one of the shape of Qwen2.5, random and narrow, with the tokenizer
+ * of the folder TOKENIZER, which must be Qwen2's or Qwen3's. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "examples/tool/json.h"
@@ -33,7 +33,8 @@ static FILE *create(const char *folder, const char *name) {
 static void write_tokenizer(const char *folder) {
     FILE *f = create(folder, "tokenizer.json");
     int i;
-    fprintf(f, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null, \"added_tokens\": [");
+    fprintf(f, "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null, "
+            "\"added_tokens\": [");
     for (i = 0; i < 3; i++)
         fprintf(f, "%s{\"id\": %d, \"content\": \"%s\", \"single_word\": false, \"lstrip\": false, "
                 "\"rstrip\": false, \"normalized\": false, \"special\": true}", i ? ", " : "",
@@ -59,8 +60,9 @@ static void write_tokenizer(const char *folder) {
 
 static void write_settings(const char *folder) {
     FILE *f = create(folder, "tokenizer_config.json");
-    fprintf(f, "{\"eos_token\": \"<|im_end|>\", \"chat_template\": \"{%% for message in messages %%}"
-            "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'"
+    fprintf(f, "{\"eos_token\": \"<|im_end|>\", \"chat_template\": \""
+            "{%% for message in messages %%}{{'<|im_start|>' + message['role'] + '\\n' + "
+            "message['content'] + '<|im_end|>' + '\\n'"
             "}}{%% endfor %%}{%% if add_generation_prompt %%}{{ '<|im_start|>assistant\\n' }}"
             "{%% endif %%}\"}\n");
     fclose(f);

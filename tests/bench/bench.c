@@ -380,7 +380,8 @@ static void torch(const char *list) {
                 char command[160], line[256];
                 FILE *pipe;
                 snprintf(command, sizeof command, "python3 tests/bench/torch_grpo.py --size %s "
-                         "--threads %d %s 2>&1", sizes[i].name, all ? n : 1, stock ? "--stock" : "");
+                         "--threads %d %s 2>&1", sizes[i].name, all ? n : 1,
+                         stock ? "--stock" : "");
                 fflush(stdout);
                 pipe = popen(command, "r");
                 while (pipe && fgets(line, sizeof line, pipe)) {
