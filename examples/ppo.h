@@ -22,8 +22,8 @@
  * kind of model, trained on pairs of which people prefer one. PPO's four models are then the
  * policy, its reference, the critic and the judge.
  *
- * A run that stops goes on to the bit if both models are saved, grpo_save(..., GRPO_SAVE_STATE), and
- * resumed: no state is here.
+ * A run that stops goes on to the bit if both models are saved, grpo_save(..., GRPO_SAVE_STATE),
+ * and resumed: no state is here.
  *
  * Nothing here is private to grpo.h: this is an example of training with another algorithm. All
  * functions are inline: who leaves one unused gets no warning. */
@@ -124,13 +124,14 @@ static inline int ppo_begin(ppo *p, grpo *policy, grpo *critic) {
     float **const arrays[] = { &p->values, &p->returns, &p->rewards, &p->logprobs, &p->entropies,
                                &p->new_values, &p->dlogprobs, &p->dentropies, &p->dvalues };
     enum { ARRAYS = (int)(sizeof arrays / sizeof *arrays) };
-    const char *refused = ppo__refused(policy, critic);
-    size_t P = (size_t)policy->config.num_prompts, G = (size_t)policy->config.num_generations;
-    size_t tokens = P * G * (size_t)policy->config.max_completion_length, i;
+    const char *refused = policy && critic ? ppo__refused(policy, critic) : "a model is NULL";
+    size_t P, G, tokens, i;
     memset(p, 0, sizeof *p);
     p->policy = policy; p->critic = critic;
     p->lam = 0.95f; p->vf_coef = 0.1f; p->cliprange_value = 0.2f;             /* TRL             */
     if (refused) return ppo__fail(p, GRPO_BAD_INPUT, "", refused);
+    P = (size_t)policy->config.num_prompts; G = (size_t)policy->config.num_generations;
+    tokens = P * G * (size_t)policy->config.max_completion_length;
     p->prompts = (grpo_prompt *)calloc(P, sizeof *p->prompts);
     p->completions = (grpo_completion *)calloc(P * G, sizeof *p->completions);
     p->values = (float *)calloc(tokens * ARRAYS, sizeof(float));
@@ -375,11 +376,13 @@ static inline void ppo_judge_end(ppo_judge *j) {
 
 /* The model stays the caller's. GRPO_BAD_INPUT: it is not of ppo_judge_config(). */
 static inline int ppo_judge_begin(ppo_judge *j, grpo *model) {
-    const grpo_config *c = &model->config;
-    size_t n = 2 * (size_t)c->num_prompts, all = n * (size_t)c->max_completion_length;
+    size_t n, all;
     memset(j, 0, sizeof *j);
-    if (!c->model.num_labels || c->num_generations != 2) return GRPO_BAD_INPUT;
+    if (!model || !model->config.model.num_labels || model->config.num_generations != 2)
+        return GRPO_BAD_INPUT;
     j->model = model;
+    n = 2 * (size_t)model->config.num_prompts;
+    all = n * (size_t)model->config.max_completion_length;
     j->prompts = (grpo_prompt *)calloc(n, sizeof *j->prompts);
     j->completions = (grpo_completion *)calloc(n, sizeof *j->completions);
     j->tokens = (int *)calloc(all + n, sizeof(int));

@@ -246,6 +246,7 @@ static void test_refused(void) {
         grpo *g = policy_of(&c), *critic;
         ppo p;
         CHECK(ppo_begin(&p, g, g) == GRPO_BAD_INPUT && *p.error, "no scalar head");
+        CHECK(ppo_begin(&p, g, NULL) == GRPO_BAD_INPUT && *p.error, "no critic");
         k = ppo_value_config(&c);
         if (i == 3) k.num_generations++;
         critic = grpo_new(&k);
