@@ -6,6 +6,8 @@
 #   make test T=lora   one test of it: test_lora; tests/README.md says what each proves
 #   make hello      the smallest program
 #   make picture    the learning curve of the README, from a real run
+#   make drawings   its drawings and charts, from the tables of tests/bench/README.md
+#   make scratch    what 00_from_scratch ends with, over ten seeds: a table of tests/bench/README.md
 #   make bench      how close each part comes to the machine's limits, and PyTorch beside it
 #   make league     every preset, five seeds, two tasks: a table of tests/bench/README.md (minutes)
 #   make check      what .ci/run adds: every compiler and standard, sanitizers, other platforms
@@ -29,7 +31,7 @@ RUN      = $(abspath $(BUILD))
 HEADER   = grpo.h
 JOBS    ?= $(shell nproc 2> /dev/null || getconf _NPROCESSORS_ONLN 2> /dev/null || echo 2)
 LESSONS  = $(patsubst examples/%.c,%,$(wildcard examples/[0-9]*.c))
-TOOL     = grpo gguf2hf story_verifier make_questions
+TOOL     = grpo gguf2hf story_verifier make_questions drawings
 TESTS    = $(patsubst tests/%.c,%,$(filter-out tests/test_cuda.c,$(wildcard tests/test_*.c)))
 HELPERS  = toy_folder on_terminal
 PROGRAMS = $(LESSONS) $(TOOL) bench league
@@ -46,7 +48,13 @@ hello: $(BUILD)/01_hello
 	$(RUN)/01_hello
 
 picture: $(BUILD)/03_arithmetic
-	$(RUN)/03_arithmetic --svg examples/arithmetic.svg
+	$(RUN)/03_arithmetic --svg examples/pictures/arithmetic.svg
+
+drawings: $(BUILD)/drawings
+	$(RUN)/drawings tests/bench/README.md examples/pictures
+
+scratch: $(BUILD)/00_from_scratch
+	@BUILD="$(RUN)" sh tests/bench/from_scratch.sh 1 2 3 4 5 6 7 8 9 10
 
 bench: $(BUILD)/bench
 	$(RUN)/bench
@@ -217,5 +225,5 @@ $(BUILD)/cuda_bench_shim: tests/bench/cuda.c $(BUILD)/shim_grpo_cuda.o
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help run hello picture bench league check test clean smollm2 stories cuda cuda-test \
-        cuda-bench cuda-shim nvcc-is-there run-examples $(SCRIPTS:%=run-%) $(TESTS:%=run-%)
+.PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
+        cuda cuda-test cuda-bench cuda-shim nvcc-is-there run-examples $(SCRIPTS:%=run-%) $(TESTS:%=run-%)
