@@ -153,7 +153,7 @@ static void draw_ppo(FILE *f) {
     text(f, 24, 36, LEFT, "b t", "PPO with a reward model (RLHF): four models");
     box(f, "plain", 48, 140, 48, 36, "q", NULL, NULL);
     arrow(f, "M72 140H94");
-    box(f, "policy", 162, 140, 132, 66, "policy", "answers once", "trained");
+    box(f, "policy", 162, 140, 132, 66, "policy", "answers", "trained");
     arrow(f, "M228 140H250");
     box(f, "plain", 276, 140, 48, 36, "o", NULL, NULL);
     arrow(f, "M300 140H314V82H338");
