@@ -369,7 +369,7 @@ static void draw_ladder(void) {
         int y = 118 + ROW * i;
         text(f, 24, y + 4, LEFT, "b", rows[i].name);
         for (k = 0; k < TIMES; k++) {
-            double x = X + SCALE * (number(rows[i].cells[2 + k]) - 0.3);
+            double x = (double)X + (double)SCALE * (number(rows[i].cells[2 + k]) - 0.3);
             interval(f, colors[k], x, half_of(rows[i].cells[2 + k]), SCALE, y - 14 + 14 * k, 0);
         }
         text(f, 836, y + 4, RIGHT, "e s", rows[i].cells[5]);
@@ -402,10 +402,10 @@ static void draw_speed(void) {
         for (i = 0; i < 3; i++) {
             double times = i ? number(rows[from[i]].cells[k]) : 1;
             fprintf(f, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>\n",
-                    colors[i], (int)X, y + (BAR + 4) * i, SCALE * times, (int)BAR);
+                    colors[i], (int)X, y + (BAR + 4) * i, (double)SCALE * times, (int)BAR);
             if (i) snprintf(words, sizeof words, "%s %.1f", who[i], times);
             else snprintf(words, sizeof words, "%s %s", who[i], rows[0].cells[k]);
-            text(f, X + (int)(SCALE * times) + 8, y + (BAR + 4) * i + 15, LEFT, "s", words);
+            text(f, X + (int)((double)SCALE * times) + 8, y + (BAR + 4) * i + 15, LEFT, "s", words);
         }
     }
     end_drawing(f);
@@ -455,7 +455,7 @@ static void draw_league(void) {
             double less = number(cell);
             int star = strchr(cell, '*') != NULL;
             if (*cell)
-                interval(f, !star ? "c2" : less > 0 ? "c0" : "c1", x[k] + SCALE * less,
+                interval(f, !star ? "c2" : less > 0 ? "c0" : "c1", x[k] + (double)SCALE * less,
                          half_of(cell), SCALE, y, !star);
         }
     }
