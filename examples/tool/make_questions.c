@@ -1,4 +1,4 @@
-/* The questions of README.md's two real models, one JSON object a line:
+/* The questions of the two models that README.md beside this file trains, a JSON object a line:
  *
  *   ./build/make_questions sums          360 sums that SmolLM2-135M-Instruct half knows
  *   ./build/make_questions beginnings    100 beginnings of children's stories, each with its hero
