@@ -1228,6 +1228,7 @@ extern "C" {
 #endif
 
 /* What the algorithm asks of part IV. */
+struct grpo__layer_state;
 struct grpo__softmax;
 struct grpo__sums;
 struct grpo__draw;
@@ -1241,6 +1242,24 @@ static int grpo__draw_ticks(grpo *g, const struct grpo__draw *d, struct grpo__pa
 static void grpo__measure_batch(const grpo *g, grpo_metrics *m);
 static void grpo__add_update(grpo_metrics *m, const struct grpo__sums *s);
 static void grpo__average_updates(grpo_metrics *m);
+static struct grpo__layer_state grpo__from_row(const grpo *g,
+                                               const struct grpo__layer_state *layer, int row);
+static struct grpo__layer_state grpo__recall(grpo *g, int layer, const struct grpo__pass *pass);
+static struct grpo__pass grpo__begin_pass(grpo *g, int rows, int segments, int groups,
+                                          int targets);
+static void grpo__send_pass(grpo *g, struct grpo__pass *p, const grpo_sampling *sampling,
+                            uint32_t *sets);
+static int grpo__check_writes(grpo *g);
+static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value);
+static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i);
+static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
+                                   grpo_loss_stats *sums);
+static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int high);
+static float grpo__lora_scale(const grpo *g);
+static void grpo__clear_gradient(grpo *g);
+static int grpo__device_check(grpo *g);
+static void grpo__value_forward(grpo *g, const struct grpo__pass *pass);
+static void grpo__value_backward(grpo *g, const struct grpo__pass *pass);
 static double grpo__seconds(void);
 static void grpo__weights_changed(grpo *g, int model);
 static int grpo__name_culprit(grpo *g);
@@ -1518,13 +1537,6 @@ struct grpo__machinery {
     size_t text_stride, prompt_text_stride;
 };
 
-/* All is well with the backend, or not. */
-static int grpo__device_check(grpo *g) {
-    const char *error = g->machinery->backend->error(g->machinery->context);
-    if (!error) return GRPO_OK;
-    return grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error);
-}
-
 /* ---- a pass: some rows through the model. The integers that describe it are built on the host,
  * one array after the other, and sent in one piece; the head rows are those that predict tokens. */
 enum { GRPO__SCORE,                 /* stores nothing                                            */
@@ -1544,33 +1556,8 @@ typedef struct grpo__pass {
     grpo_targets heads;             /* B                                                         */
 } grpo__pass;
 
-static int *grpo__index(grpo *g, int count) {
-    int *at = g->machinery->index_host + g->machinery->index_used;
-    g->machinery->index_used += (count + 15) & ~15;
-    return at;
-}
-
 static int *grpo__on_device(const grpo *g, const void *host) {
     return g->machinery->index + ((const int *)host - g->machinery->index_host);
-}
-
-/* Room for a pass of at most so many rows, segments, groups and targets. */
-static grpo__pass grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
-    grpo__pass p;
-    memset(&p, 0, sizeof p);
-    g->machinery->index_used = g->machinery->passed = 0;
-    p.tokens = grpo__index(g, rows);
-    p.positions = grpo__index(g, rows);
-    p.slots = grpo__index(g, rows);
-    p.segments = (grpo_segment *)(void *)grpo__index(g, segments * 6);
-    p.groups = grpo__index(g, groups + 1);
-    p.head_rows = grpo__index(g, rows);
-    p.set_rows = grpo__index(g, rows);
-    p.stored_rows = grpo__index(g, rows);
-    p.target_offsets = grpo__index(g, rows + 1);
-    p.targets = grpo__index(g, targets);
-    p.target_offsets[0] = p.groups[0] = 0;
-    return p;
 }
 
 /* count consecutive tokens of one sequence, from its own position start on. */
@@ -1589,11 +1576,6 @@ static void grpo__add_segment(grpo__pass *p, const int *tokens, int count, int p
     p->rows.num_rows = r;
 }
 
-/* The segments since the last group are a group. */
-static void grpo__add_group_end(grpo__pass *p) {
-    p->groups[++p->rows.num_groups] = p->rows.num_segments;
-}
-
 /* A row goes through the head; its targets are added next. */
 static void grpo__add_head_row(grpo__pass *p, int row, int set_row) {
     p->set_rows[p->heads.num_rows] = set_row;
@@ -1608,45 +1590,9 @@ static void grpo__add_target(grpo *g, grpo__pass *p, int token, int index) {
     p->target_offsets[p->heads.num_rows] = p->num_targets;
 }
 
-/* To the backend. */
-static void grpo__send_pass(grpo *g, grpo__pass *p, const grpo_sampling *sampling,
-                            uint32_t *sets) {
-    struct grpo__machinery *w = g->machinery;
-    w->backend->upload(w->context, w->index, w->index_host, (size_t)w->index_used * sizeof(int));
-    p->rows.num_slots = w->max_slots;
-    p->rows.max_keys = w->max_length;
-    p->rows.tokens = grpo__on_device(g, p->tokens);
-    p->rows.positions = grpo__on_device(g, p->positions);
-    p->rows.slots = grpo__on_device(g, p->slots);
-    p->rows.segments = (grpo_segment *)(void *)grpo__on_device(g, p->segments);
-    p->rows.groups = grpo__on_device(g, p->groups);
-    p->heads.offsets = grpo__on_device(g, p->target_offsets);
-    p->heads.tokens = grpo__on_device(g, p->targets);
-    p->heads.allowed = sets;
-    p->heads.allowed_rows = grpo__on_device(g, p->set_rows);
-    p->heads.temperature = sampling->temperature;
-}
-
 /* Element i of an array in backend memory. */
 static void *grpo__element(const grpo *g, void *array, size_t i) {
     return (char *)array + i * g->machinery->backend->element_size;
-}
-
-/* The arrays of a layer that backward needs; how many there are. Their rows have w->row_bytes. */
-static int grpo__states_of(const grpo_config *c, grpo__layer_state *a,
-                           void **at[GRPO__STATES]) {
-    at[0] = &a->x; at[1] = &a->q; at[2] = &a->y; at[3] = &a->mid; at[4] = &a->gate_up;
-    at[5] = &a->lse; at[6] = &a->qkv;                         /* qkv: only if q and k are normed */
-    return c->model.qk_norm ? 7 : 6;
-}
-
-/* A layer's activations from a row on. */
-static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *layer, int row) {
-    grpo__layer_state a = *layer;
-    void **at[GRPO__STATES];
-    int i, n = grpo__states_of(&g->config, &a, at);
-    for (i = 0; i < n; i++) *at[i] = (char *)*at[i] + (size_t)row * g->machinery->row_bytes[i];
-    return a;
 }
 
 /* The residual stream [R, H] that enters a layer; after the last layer, that leaves it. */
@@ -1748,21 +1694,6 @@ static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
     grpo__linear_forward(g, &l->down, next, m->act, NULL, a.mid, n);
 }
 
-/* A layer's activations, rows in the order of the pass. */
-static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    grpo__layer_state from = m->layers[layer], to = m->once;
-    void **x[GRPO__STATES], **y[GRPO__STATES];
-    int i, n = grpo__states_of(&g->config, &from, x);
-    if (pass->what != GRPO__RECALL) return from;
-    to.k = from.k; to.v = from.v;
-    grpo__states_of(&g->config, &to, y);
-    for (i = 0; i < n; i++)
-        m->backend->gather(m->context, *y[i], *x[i], grpo__on_device(g, pass->stored_rows),
-                           pass->rows.num_rows, m->row_bytes[i]);
-    return to;
-}
-
 /* The same nine lines backwards. dx [R, H] holds the gradient of the layer's output and leaves with
  * that of its input. */
 static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
@@ -1812,9 +1743,13 @@ static void grpo__body_forward(grpo *g, const grpo__model *model, const grpo__pa
     grpo__final_norm(g, model, pass, grpo__stream(g, pass, layers), hidden);
 }
 
-/* hidden again, of a pass that sampling computed */
-static void grpo__recall_hidden(grpo *g, const grpo__pass *pass) {
+/* Hidden states of a pass under a model; recalled, from what leaves the last layer. */
+static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
+    if (pass->what != GRPO__RECALL) {
+        grpo__body_forward(g, &m->models[model], pass, m->hidden);
+        return;
+    }
     m->backend->gather(m->context, m->once.x, m->layers[g->config.model.num_hidden_layers].x,
                        grpo__on_device(g, pass->stored_rows), pass->rows.num_rows,
                        m->row_bytes[0]);
@@ -1916,38 +1851,6 @@ static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entrop
         b->logprobs_backward(m->context, &k.head);
         if (k.product.dw) b->matmul_dw(m->context, &k.product);
         b->matmul_dx(m->context, &k.product);
-    }
-}
-
-/* The scalar head: hidden -> values [head rows]. */
-static void grpo__value_forward(grpo *g, const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo__model *policy = &m->models[GRPO_POLICY];
-    grpo__block_of_rows k;
-    for (k.first = k.n = 0; grpo__next_block(g, policy, pass, &k); ) {
-        k.product.w = &policy->value;
-        m->backend->matmul(m->context, &k.product);
-        m->backend->to_floats(m->context, m->values + k.first, m->logits, (size_t)k.n);
-    }
-}
-
-/* d(loss)/d(values) [head rows] -> the head's gradient, and dhidden: added to what the LM head left
- * there, if there is one. */
-static void grpo__value_backward(grpo *g, const grpo__pass *pass) {
-    const struct grpo__machinery *m = g->machinery;
-    const grpo_backend *b = m->backend;
-    const grpo__model *policy = &m->models[GRPO_POLICY];
-    grpo__block_of_rows k;
-    for (k.first = k.n = 0; grpo__next_block(g, policy, pass, &k); ) {
-        b->from_floats(m->context, m->logits, m->values + k.first, (size_t)k.n);
-        k.product.w = &policy->value;
-        k.product.dw = m->gradients.value.weights;
-        b->matmul_dw(m->context, &k.product);
-        k.product.w = &policy->value_column;
-        k.product.x = m->logits;
-        k.product.y = k.product.dx;
-        k.product.residual = policy->head.rows ? k.product.dx : NULL;
-        b->matmul(m->context, &k.product);
     }
 }
 
@@ -2073,33 +1976,6 @@ void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_
 /* -------------------------------------------------------------------------------- >>rollout --
  * prompts -> tokens -> G completions of each -> one packed batch, and passes over it. */
 
-/* The tokens of prompt i, behind those of the prompts before it. */
-static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i) {
-    grpo_batch *b = &g->batch;
-    int start = b->prompt_offsets[i], P = g->config.max_prompt_length, n = prompt->num_tokens, t;
-    if (!prompt->tokens) {
-        if (!prompt->text)
-            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has neither text nor tokens", i);
-        n = grpo_encode(g, prompt->text, b->prompt_tokens + start, P);
-        if (n < 0) return n;
-    } else {
-        if (n > P)
-            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has %d tokens; max_prompt_length is %d",
-                              i, n, P);
-        for (t = 0; t < n; t++) {
-            if (prompt->tokens[t] < 0 || prompt->tokens[t] >= g->config.model.vocab_size)
-                return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d: token %d is %d, not in the "
-                                  "vocabulary", i, t, prompt->tokens[t]);
-            b->prompt_tokens[start + t] = prompt->tokens[t];
-        }
-    }
-    if (n < 1) return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d is empty; one token is the least",
-            i);
-    b->prompt_offsets[i + 1] = start + n;
-    g->machinery->prompts[i] = *prompt;
-    return GRPO_OK;
-}
-
 /* A prompt's random numbers are keyed by its tokens and by how many equal prompts came before
  * it, so they do not depend on where in the batch it stands. */
 static void grpo__key_prompts(grpo *g) {
@@ -2116,12 +1992,6 @@ static void grpo__key_prompts(grpo *g) {
         for (j = 0; j < i; j++) copies += keys[j] == keys[i];
         keys[i] = grpo__mix(keys[i] + copies);
     }
-}
-
-static int grpo__check_writes(grpo *g) {
-    if (grpo__has_lm_head(&g->config.model)) return GRPO_OK;
-    return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
-                      "values text, it cannot write any");
 }
 
 /* Begin a batch of these prompts with group_size completions each, still without any token. */
@@ -2154,8 +2024,8 @@ typedef struct grpo__draw {         /* what the random numbers are for          
     uint64_t seed, step, attempt;
     grpo_sampling sampling;
     uint32_t *allowed;              /* B where the filtered sets go; NULL if nothing filters     */
-    int remember;                   /* 1: allowed is the batch's, 0: scratch                        */
-    int what;                       /* GRPO__SAMPLE or GRPO__STORE                                */
+    int remember;                   /* 1: allowed is the batch's, 0: scratch                     */
+    int what;                       /* GRPO__SAMPLE or GRPO__STORE                               */
 } grpo__draw;
 
 static int grpo__prompt_length(const grpo_batch *b, int prompt) {
@@ -2184,23 +2054,6 @@ static int grpo__has_ended(const grpo *g, int sequence) {
     return length > 0 && grpo__is_eos(g, w->drawn_tokens[at + (size_t)length - 1]);
 }
 
-/* The next token of a sequence. */
-static int grpo__record(grpo *g, int sequence, int token, float logprob, float entropy) {
-    struct grpo__machinery *w = g->machinery;
-    size_t at = grpo__size(sequence, g->config.max_completion_length)
-              + (size_t)w->lengths[sequence];
-    if (!grpo__finite((double)logprob))
-        return grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of completion %d of prompt "
-                          "%d is not finite: the weights are damaged or overflow",
-                          w->lengths[sequence], sequence % g->batch.group_size,
-                          sequence / g->batch.group_size);
-    w->drawn_tokens[at] = token;
-    w->drawn_logprobs[at] = logprob;
-    w->drawn_entropies[at] = entropy;
-    w->lengths[sequence]++;
-    return GRPO_OK;
-}
-
 /* Fetch lines [first, first + ticks) of what was drawn. Target i belongs to sequence map[i], which
  * gets nothing more once it has ended. */
 static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int ticks) {
@@ -2216,10 +2069,20 @@ static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int tic
     code = grpo__device_check(g);
     for (tick = 0; tick < ticks; tick++)
         for (r = 0; r < rows; r++)
-            for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1] && !code; i++)
-                if (!grpo__has_ended(g, w->map[i]))
-                    code = grpo__record(g, w->map[i], w->exchange_tokens[tick * n + i],
-                                        logprobs[tick * n + i], entropies[tick * rows + r]);
+            for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1] && !code; i++) {
+                int sequence = w->map[i], t = w->lengths[sequence];
+                size_t at = grpo__size(sequence, g->config.max_completion_length) + (size_t)t;
+                if (grpo__has_ended(g, sequence)) continue;
+                w->drawn_tokens[at] = w->exchange_tokens[tick * n + i];
+                w->drawn_logprobs[at] = logprobs[tick * n + i];
+                w->drawn_entropies[at] = entropies[tick * rows + r];
+                w->lengths[sequence]++;
+                if (!grpo__finite((double)w->drawn_logprobs[at]))
+                    code = grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of completion "
+                                      "%d of prompt %d is not finite: the weights are damaged or "
+                                      "overflow", t, sequence % g->batch.group_size,
+                                      sequence / g->batch.group_size);
+            }
     return code;
 }
 
@@ -2276,7 +2139,7 @@ static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
         g->machinery->prompt_rows[p] = g->machinery->stored_used + pass.rows.num_rows;
         grpo__add_segment(&pass, b->prompt_tokens + b->prompt_offsets[p],
                           grpo__prompt_length(b, p), 0, 0, g->machinery->slots[p], 0);
-        grpo__add_group_end(&pass);
+        pass.groups[++pass.rows.num_groups] = pass.rows.num_segments;
         grpo__add_head_row(&pass, pass.rows.num_rows - 1, d->remember
                            ? p * G * g->config.max_completion_length : pass.heads.num_rows);
         for (c = p * G; c < (p + 1) * G; c++) {
@@ -2301,7 +2164,7 @@ static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
         grpo__add_segment(&pass, w->drawn_tokens + grpo__size(sequence, L) + t - 1, 1, w->slots[p],
                           grpo__prompt_length(b, p), grpo__own_slot(g, sequence), t - 1);
         if (i + 1 == num_active || p != w->active[i + 1] / b->group_size)
-            grpo__add_group_end(&pass);
+            pass.groups[++pass.rows.num_groups] = pass.rows.num_segments;
         for (j = 0; j < ticks; j++)
             w->token_rows[grpo__size(sequence, L) + (size_t)(t - 1 + j)]
                 = w->stored_used + j * num_active + i;
@@ -2312,24 +2175,15 @@ static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
                                          : grpo__draw_tokens(g, d, &pass);
 }
 
-/* Those of sequences [first, end) that have neither ended nor reached the limit. */
-static int grpo__find_active(grpo *g, int first, int end) {
-    struct grpo__machinery *w = g->machinery;
-    int i, n = 0, L = g->config.max_completion_length;
-    for (i = first; i < end; i++)
-        if (w->lengths[i] < L && !grpo__has_ended(g, i)) w->active[n++] = i;
-    return n;
-}
-
 /* Sample all completions of prompts [first, end), as many prompts together as K and V have room. */
 static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end) {
     struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
-    int G = b->group_size, code = GRPO_OK, last, p, to, n;
+    int G = b->group_size, L = g->config.max_completion_length, code = GRPO_OK, last, p, to;
     for (; first < end && !code; first = last) {
-        int slots = 0;
+        int slots = 0, active = 1, i;
         for (last = first; last < end; last++) {
-            int need = grpo__prompt_length(b, last) + G * g->config.max_completion_length;
+            int need = grpo__prompt_length(b, last) + G * L;
             if (slots + need > w->max_slots || (last + 1 - first) * G > w->max_rows) break;
             w->slots[last] = slots;
             slots += need;
@@ -2338,26 +2192,13 @@ static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end) {
             to = last;
             code = grpo__prefill(g, d, p, &to);
         }
-        while (!code && (n = grpo__find_active(g, first * G, last * G)) > 0)
-            code = grpo__decode(g, d, n);
+        while (!code && active > 0) {                         /* neither ended nor at the limit  */
+            for (active = 0, i = first * G; i < last * G; i++)
+                if (w->lengths[i] < L && !grpo__has_ended(g, i)) w->active[active++] = i;
+            if (active) code = grpo__decode(g, d, active);
+        }
     }
     return code;
-}
-
-/* What was drawn, packed: no padding from here on. */
-static void grpo__pack_batch(grpo *g) {
-    const struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    int i, L = g->config.max_completion_length;
-    b->offsets[0] = 0;
-    for (i = 0; i < b->num_sequences; i++) {
-        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
-        memcpy(b->tokens + to, w->drawn_tokens + from, n * sizeof(int));
-        memcpy(b->logprobs + to, w->drawn_logprobs + from, n * sizeof(float));
-        memcpy(b->entropies + to, w->drawn_entropies + from, n * sizeof(float));
-        b->offsets[i + 1] = b->offsets[i] + w->lengths[i];
-        b->truncated[i] = !grpo__is_eos(g, b->tokens[b->offsets[i + 1] - 1]);
-    }
 }
 
 /* Tokens -> text, for the reward functions. */
@@ -2387,10 +2228,21 @@ static int grpo__make_sample(grpo *g, int i) {
     return n < 0 ? n : GRPO_OK;
 }
 
+/* What was drawn, packed: no padding from here on; and as text. */
 static int grpo__finish_batch(grpo *g) {
-    int i, code = GRPO_OK;
-    grpo__pack_batch(g);
-    for (i = 0; i < g->batch.num_sequences && !code; i++) code = grpo__make_sample(g, i);
+    const struct grpo__machinery *w = g->machinery;
+    grpo_batch *b = &g->batch;
+    int i, L = g->config.max_completion_length, code = GRPO_OK;
+    b->offsets[0] = 0;
+    for (i = 0; i < b->num_sequences; i++) {
+        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
+        memcpy(b->tokens + to, w->drawn_tokens + from, n * sizeof(int));
+        memcpy(b->logprobs + to, w->drawn_logprobs + from, n * sizeof(float));
+        memcpy(b->entropies + to, w->drawn_entropies + from, n * sizeof(float));
+        b->offsets[i + 1] = b->offsets[i] + w->lengths[i];
+        b->truncated[i] = !grpo__is_eos(g, b->tokens[b->offsets[i + 1] - 1]);
+    }
+    for (i = 0; i < b->num_sequences && !code; i++) code = grpo__make_sample(g, i);
     if (!code) g->machinery->stage = GRPO__ROLLED;
     return code;
 }
@@ -2449,11 +2301,6 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
  * The batch's rows through the model, forward and back, whole groups at a time, as many as fit. A
  * group is one prompt's rows followed by its completions'; the last token of a completion predicts
  * nothing and has no row. */
-static int grpo__rows_of_group(const grpo_batch *b, int p) {
-    int first = p * b->group_size, last = first + b->group_size;
-    return grpo__prompt_length(b, p) + b->offsets[last] - b->offsets[first] - b->group_size;
-}
-
 static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
@@ -2477,7 +2324,7 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
             grpo__add_target(g, pass, b->tokens[from + t + 1], from + t + 1);
         }
     }
-    grpo__add_group_end(pass);
+    pass->groups[++pass->rows.num_groups] = pass->rows.num_segments;
 }
 
 /* The groups from prompt first on, up to *next, but those to skip (NULL: none). */
@@ -2488,7 +2335,9 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int 
     grpo__pass pass;
     int p, rows = 0, last;
     for (last = first; last < end; last++) {
-        int n = skip && skip[last] ? 0 : grpo__rows_of_group(b, last);
+        int i = last * b->group_size, G = b->group_size;
+        int n = grpo__prompt_length(b, last) + b->offsets[i + G] - b->offsets[i] - G;
+        if (skip && skip[last]) continue;
         if (rows + n > w->max_rows) break;
         rows += n;
     }
@@ -2500,12 +2349,6 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int 
     *next = last;
     grpo__send_pass(g, &pass, &w->sampling, grpo__filters(&w->sampling) ? w->allowed : NULL);
     return pass;
-}
-
-/* Hidden states of a pass under a model: recalled if sampling stored them. */
-static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
-    if (pass->what == GRPO__RECALL) grpo__recall_hidden(g, pass);
-    else grpo__body_forward(g, &g->machinery->models[model], pass, g->machinery->hidden);
 }
 
 /* ... and the reference's, beside them. */
@@ -2563,7 +2406,7 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
 static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_token *d) {
     struct grpo__machinery *w = g->machinery;
     int i;
-    if (pass->what == GRPO__RECALL) grpo__recall_hidden(g, pass);
+    if (pass->what == GRPO__RECALL) grpo__pass_hidden(g, GRPO_POLICY, pass);
     if (d->entropies) grpo__gather(g, pass, d->entropies, w->dentropies);
     if (d->kl) grpo__gather(g, pass, d->kl, w->dkl);
     if (grpo__has_lm_head(&g->config.model)) {
@@ -2653,16 +2496,6 @@ static int grpo__is_compared(const grpo *g, const grpo_reward *reward) {
         && reward->weight != 0;
 }
 
-static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
-    char text[GRPO_ERROR_LENGTH];
-    if (!g->config.log) return;
-    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: %s",
-             reward->name, (double)value, i % g->batch.group_size, i / g->batch.group_size,
-             g->config.objective.combine == GRPO_COMBINE_ADVANTAGES
-             ? "it is compared by its other rewards" : "the sample is left out");
-    g->config.log(text, g->config.user);
-}
-
 /* Rewards of steps -> the completion's part, their sum; packed into step_offsets ... */
 static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
     struct grpo__machinery *w = g->machinery;
@@ -2691,26 +2524,20 @@ static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int
     return GRPO_OK;
 }
 
-/* Their advantages (of one reward, in the place of the batch's), added to its process. Sequences
- * [first, end) are whole groups. */
-static int grpo__add_process(grpo *g, const grpo_reward *reward, int first, int end) {
-    struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    int t, code = grpo_process_advantages(&g->config.objective, (end - first) / b->group_size,
-                                          b->group_size, w->step_offsets, w->step_ends,
-                                          w->step_rewards, b->offsets + first, b->advantages);
-    for (t = b->offsets[first]; t < b->offsets[end]; t++)
-        b->process[t] += reward->weight * b->advantages[t];
-    return code;
-}
-
 /* One line of the rubric: a reward of each completion, or of its steps. */
 static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
     grpo_batch *b = &g->batch;
     int i, code, missing;
-    if (reward->steps) {
+    if (reward->steps) {            /* teaches through advantages of its own, added to the others */
+        const struct grpo__machinery *w = g->machinery;
         code = grpo__reward_steps(g, reward, first, end, part);
-        return code ? code : grpo__add_process(g, reward, first, end);
+        if (!code)
+            code = grpo_process_advantages(&g->config.objective, (end - first) / b->group_size,
+                                           b->group_size, w->step_offsets, w->step_ends,
+                                           w->step_rewards, b->offsets + first, b->advantages);
+        for (i = b->offsets[first]; i < b->offsets[end] && !code; i++)
+            b->process[i] += reward->weight * b->advantages[i];
+        return code;
     }
     if (reward->batch && reward->batch(b->samples + first, end - first, part + first, reward->user))
         return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
@@ -2724,29 +2551,23 @@ static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int 
     return GRPO_OK;
 }
 
-/* Does no reward that is compared by itself say anything of sequence i, and is there one? */
-static int grpo__says_nothing(const grpo *g, int i) {
-    const float *part = g->batch.reward_parts + i;
-    int r, asked = 0, said = 0;
-    for (r = 0; r < g->config.num_rewards; r++, part += g->batch.num_sequences)
-        if (grpo__is_compared(g, &g->config.rewards[r])) {
-            asked = 1;
-            said |= grpo__finite((double)*part);
-        }
-    return asked && !said;
-}
-
 /* The rubric on sequences [first, end): each part, then the weighted sum. */
 static int grpo__reward_range(grpo *g, int first, int end) {
     grpo_batch *b = &g->batch;
-    int r, i, code = GRPO_OK;
+    int r, i, compared = 0, said = 0, code = GRPO_OK;
     for (i = first; i < end; i++) b->rewards[i] = 0;
     for (i = b->offsets[first]; i < b->offsets[end] && b->process; i++) b->process[i] = 0;
     for (r = 0; r < g->config.num_rewards && !code; r++)
         code = grpo__reward_line(g, &g->config.rewards[r], first, end,
                                  b->reward_parts + grpo__size(r, b->num_sequences));
-    for (i = first; i < end && !code; i++)
-        if (grpo__says_nothing(g, i)) b->rewards[i] = (float)NAN;
+    for (i = first; i < end && !code; i++, compared = said = 0) {
+        for (r = 0; r < g->config.num_rewards; r++)
+            if (grpo__is_compared(g, &g->config.rewards[r])) {
+                compared = 1;
+                said |= grpo__finite((double)b->reward_parts[r * b->num_sequences + i]);
+            }
+        if (compared && !said) b->rewards[i] = (float)NAN;
+    }
     return code;
 }
 
@@ -2989,14 +2810,6 @@ static void grpo__take_returns(grpo *g) {
     grpo_gae(b->num_sequences, b->offsets, r, NULL, g->config.objective.gamma, 1, r, NULL);
 }
 
-/* Does completion i take part in the loss? */
-static int grpo__takes_part(const grpo *g, int i) {
-    const grpo_objective *o = &g->config.objective;
-    if (!grpo__finite((double)g->batch.rewards[i])) return 0;
-    if (o->mask_truncated_completions && g->batch.truncated[i]) return 0;
-    return o->equal_rewards == GRPO_EQUAL_KEEP || !g->machinery->dead[i / g->batch.group_size];
-}
-
 static int grpo__compare_floats(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
@@ -3029,9 +2842,13 @@ int grpo_advantage(grpo *g) {
     b = &g->batch;
     o = &g->config.objective;
     n = b->offsets[b->num_sequences];
-    for (i = 0; i < b->num_sequences; i++)
-        memset(b->mask + b->offsets[i], grpo__takes_part(g, i),
-               (size_t)(b->offsets[i + 1] - b->offsets[i]));
+    for (i = 0; i < b->num_sequences; i++) {
+        int dead = g->machinery->dead[i / b->group_size];
+        int trains = grpo__finite((double)b->rewards[i])
+                  && !(o->mask_truncated_completions && b->truncated[i])
+                  && !(o->equal_rewards != GRPO_EQUAL_KEEP && dead);
+        memset(b->mask + b->offsets[i], trains, (size_t)(b->offsets[i + 1] - b->offsets[i]));
+    }
     if (o->advantage == GRPO_ADVANTAGE_RETURN) grpo__take_returns(g);
     else code = grpo__compare_groups(g);
     for (t = 0; t < n && b->process; t++) b->advantages[t] += b->process[t];
@@ -3350,17 +3167,6 @@ static double grpo__kl_term(const grpo_objective *o, const grpo_sequences *s, in
     return beta * kl;
 }
 
-/* Where did the tokens come from? */
-static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
-                                   grpo_loss_stats *sums) {
-    double difference = fabs((double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
-    sums->sampling_difference_mean += difference;
-    if (difference > sums->sampling_difference_max) sums->sampling_difference_max = difference;
-    sums->importance_mean += importance;
-    if (!sums->num_tokens || importance < sums->importance_min) sums->importance_min = importance;
-    if (importance > sums->importance_max) sums->importance_max = importance;
-}
-
 /* Loss of one token that counts, its derivatives, and what is measured on the way. */
 static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
                                const grpo__sequence *q, int t, double *d, double *dkl,
@@ -3382,15 +3188,6 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
     if (s->entropies) sums->entropy += (double)s->entropies[t];
     sums->num_tokens++;
     return s->ref_logprobs ? loss + grpo__kl_term(o, s, t, d, dkl, sums) : loss;
-}
-
-/* The extremes over sequences of the share of their tokens that is clipped. */
-static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int high) {
-    double low_share = (double)low / tokens, high_share = (double)high / tokens;
-    if (!s->num_sequences++ || low_share < s->clip_low_min) s->clip_low_min = low_share;
-    if (high_share > s->clip_high_max) s->clip_high_max = high_share;
-    s->clip_low_mean += low;
-    s->clip_high_mean += high;
 }
 
 /* Adds sequences [first, end) of s, whose whole is normalised by n. */
@@ -3511,47 +3308,20 @@ float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
     return (float)(0.5 * (1 + cos(3.141592653589793 * (double)(step - warmup_steps) / span)));
 }
 
-static void grpo__clear_gradient(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    w->backend->zero(w->context, w->gradient, g->num_trained * sizeof(float));
-    if (w->dembed)
-        w->backend->zero(w->context, w->dembed, grpo__size(w->shape.V, w->shape.H) * sizeof(float));
-}
-
-/* The trained numbers are two ranges, [0, split) and what follows: matrices, which alone decay, and
- * vectors; or LoRA's A and B. Of B, s B lies there, s = alpha / rank: the gradient of B is s times
- * the one there, and where AdamW moves B by x, this moves by s x. */
-static float grpo__lora_scale(const grpo *g) {
-    return g->config.lora.rank ? g->config.lora.alpha / (float)g->config.lora.rank : 1.0f;
-}
-
-static size_t grpo__split(const grpo *g) {
-    const grpo__shape *s = &g->machinery->shape;
-    return s->rank ? s->all_a : s->first_vector;
-}
-
-/* AdamW on trained numbers [at, at + n). */
-static void grpo__adamw_range(grpo *g, size_t at, size_t n, float learning_rate, float decay,
-                              float scale) {
-    struct grpo__machinery *w = g->machinery;
-    const grpo_config *c = &g->config;
-    const grpo_optimizer o = { w->trained + at, w->adam_m + at, w->adam_v + at, w->gradient + at, n,
-                               learning_rate, c->adam_beta1, c->adam_beta2, c->adam_epsilon, decay,
-                               scale, g->state.adam_step };
-    w->backend->adamw(w->context, &o);
-}
-
 int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     struct grpo__machinery *w;
+    const grpo_config *c;
     size_t split, rest;
     double norm, limit;
-    float scale = 1.0f, s, decay;
-    int code = grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY);
+    float scale = 1.0f, s;
+    int part, code = grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY);
     if (code) return code;
     w = g->machinery;
-    split = grpo__split(g); rest = g->num_trained - split;
-    limit = (double)g->config.max_grad_norm;
-    s = grpo__lora_scale(g); decay = g->config.weight_decay;
+    c = &g->config;
+    split = w->shape.rank ? w->shape.all_a : w->shape.first_vector;
+    rest = g->num_trained - split;
+    limit = (double)c->max_grad_norm;
+    s = grpo__lora_scale(g);
     if (w->dembed)
         w->backend->mix(w->context, w->gradient, w->dembed, 1.0f, 1.0f,
                         grpo__size(w->shape.V, w->shape.H));
@@ -3566,8 +3336,16 @@ int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     }
     if (limit > 0 && norm > limit) scale = (float)(limit / (norm + 1e-6));    /* as PyTorch does */
     g->state.adam_step++;
-    grpo__adamw_range(g, 0, split, learning_rate, decay, scale);
-    grpo__adamw_range(g, split, rest, learning_rate * s, w->shape.rank ? decay / s : 0, scale);
+    for (part = 0; part < 2; part++) {
+        size_t at = part ? split : 0;
+        float decay = !part ? c->weight_decay : w->shape.rank ? c->weight_decay / s : 0;
+        const grpo_optimizer o = { w->trained + at, w->adam_m + at, w->adam_v + at,
+                                   w->gradient + at, part ? rest : split,
+                                   part ? learning_rate * s : learning_rate, c->adam_beta1,
+                                   c->adam_beta2, c->adam_epsilon, decay, scale,
+                                   g->state.adam_step };
+        w->backend->adamw(w->context, &o);
+    }
     grpo__clear_gradient(g);
     grpo__weights_changed(g, GRPO_POLICY);
     return grpo__device_check(g);
@@ -3862,6 +3640,178 @@ static int grpo__name_culprit(grpo *g) {
     }
     return grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update was skipped, "
                       "the weights are as before");
+}
+
+/* The arrays of a layer that backward needs; how many there are. Their rows have w->row_bytes. */
+static int grpo__states_of(const grpo_config *c, grpo__layer_state *a,
+                           void **at[GRPO__STATES]) {
+    at[0] = &a->x; at[1] = &a->q; at[2] = &a->y; at[3] = &a->mid; at[4] = &a->gate_up;
+    at[5] = &a->lse; at[6] = &a->qkv;                         /* qkv: only if q and k are normed */
+    return c->model.qk_norm ? 7 : 6;
+}
+
+/* A layer's activations from a row on. */
+static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *layer, int row) {
+    grpo__layer_state a = *layer;
+    void **at[GRPO__STATES];
+    int i, n = grpo__states_of(&g->config, &a, at);
+    for (i = 0; i < n; i++) *at[i] = (char *)*at[i] + (size_t)row * g->machinery->row_bytes[i];
+    return a;
+}
+
+/* A layer's activations, rows in the order of the pass. */
+static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    grpo__layer_state from = m->layers[layer], to = m->once;
+    void **x[GRPO__STATES], **y[GRPO__STATES];
+    int i, n = grpo__states_of(&g->config, &from, x);
+    if (pass->what != GRPO__RECALL) return from;
+    to.k = from.k; to.v = from.v;
+    grpo__states_of(&g->config, &to, y);
+    for (i = 0; i < n; i++)
+        m->backend->gather(m->context, *y[i], *x[i], grpo__on_device(g, pass->stored_rows),
+                           pass->rows.num_rows, m->row_bytes[i]);
+    return to;
+}
+
+static int *grpo__index(grpo *g, int count) {
+    int *at = g->machinery->index_host + g->machinery->index_used;
+    g->machinery->index_used += (count + 15) & ~15;
+    return at;
+}
+
+/* Room for a pass of at most so many rows, segments, groups and targets. */
+static grpo__pass grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
+    grpo__pass p;
+    memset(&p, 0, sizeof p);
+    g->machinery->index_used = g->machinery->passed = 0;
+    p.tokens = grpo__index(g, rows);
+    p.positions = grpo__index(g, rows);
+    p.slots = grpo__index(g, rows);
+    p.segments = (grpo_segment *)(void *)grpo__index(g, segments * 6);
+    p.groups = grpo__index(g, groups + 1);
+    p.head_rows = grpo__index(g, rows);
+    p.set_rows = grpo__index(g, rows);
+    p.stored_rows = grpo__index(g, rows);
+    p.target_offsets = grpo__index(g, rows + 1);
+    p.targets = grpo__index(g, targets);
+    p.target_offsets[0] = p.groups[0] = 0;
+    return p;
+}
+
+/* To the backend. */
+static void grpo__send_pass(grpo *g, grpo__pass *p, const grpo_sampling *sampling,
+                            uint32_t *sets) {
+    struct grpo__machinery *w = g->machinery;
+    w->backend->upload(w->context, w->index, w->index_host, (size_t)w->index_used * sizeof(int));
+    p->rows.num_slots = w->max_slots;
+    p->rows.max_keys = w->max_length;
+    p->rows.tokens = grpo__on_device(g, p->tokens);
+    p->rows.positions = grpo__on_device(g, p->positions);
+    p->rows.slots = grpo__on_device(g, p->slots);
+    p->rows.segments = (grpo_segment *)(void *)grpo__on_device(g, p->segments);
+    p->rows.groups = grpo__on_device(g, p->groups);
+    p->heads.offsets = grpo__on_device(g, p->target_offsets);
+    p->heads.tokens = grpo__on_device(g, p->targets);
+    p->heads.allowed = sets;
+    p->heads.allowed_rows = grpo__on_device(g, p->set_rows);
+    p->heads.temperature = sampling->temperature;
+}
+
+static int grpo__check_writes(grpo *g) {
+    if (grpo__has_lm_head(&g->config.model)) return GRPO_OK;
+    return grpo__fail(g, GRPO_BAD_INPUT, "this model has a scalar head (num_labels is 1): it "
+                      "values text, it cannot write any");
+}
+
+static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
+    char text[GRPO_ERROR_LENGTH];
+    if (!g->config.log) return;
+    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: %s",
+             reward->name, (double)value, i % g->batch.group_size, i / g->batch.group_size,
+             g->config.objective.combine == GRPO_COMBINE_ADVANTAGES
+             ? "it is compared by its other rewards" : "the sample is left out");
+    g->config.log(text, g->config.user);
+}
+
+/* The tokens of prompt i, behind those of the prompts before it. */
+static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i) {
+    grpo_batch *b = &g->batch;
+    int start = b->prompt_offsets[i], P = g->config.max_prompt_length, n = prompt->num_tokens, t;
+    if (!prompt->tokens) {
+        if (!prompt->text)
+            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has neither text nor tokens", i);
+        n = grpo_encode(g, prompt->text, b->prompt_tokens + start, P);
+        if (n < 0) return n;
+    } else {
+        if (n > P)
+            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has %d tokens; max_prompt_length is %d",
+                              i, n, P);
+        for (t = 0; t < n; t++) {
+            if (prompt->tokens[t] < 0 || prompt->tokens[t] >= g->config.model.vocab_size)
+                return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d: token %d is %d, not in the "
+                                  "vocabulary", i, t, prompt->tokens[t]);
+            b->prompt_tokens[start + t] = prompt->tokens[t];
+        }
+    }
+    if (n < 1) return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d is empty; one token is the least",
+            i);
+    b->prompt_offsets[i + 1] = start + n;
+    g->machinery->prompts[i] = *prompt;
+    return GRPO_OK;
+}
+
+/* The trained numbers are two ranges, [0, split) and what follows: matrices, which alone decay, and
+ * vectors; or LoRA's A and B. Of B, s B lies there, s = alpha / rank: the gradient of B is s times
+ * the one there, and where AdamW moves B by x, this moves by s x. */
+static float grpo__lora_scale(const grpo *g) {
+    return g->config.lora.rank ? g->config.lora.alpha / (float)g->config.lora.rank : 1.0f;
+}
+
+static void grpo__clear_gradient(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    w->backend->zero(w->context, w->gradient, g->num_trained * sizeof(float));
+    if (w->dembed)
+        w->backend->zero(w->context, w->dembed, grpo__size(w->shape.V, w->shape.H) * sizeof(float));
+}
+
+/* All is well with the backend, or not. */
+static int grpo__device_check(grpo *g) {
+    const char *error = g->machinery->backend->error(g->machinery->context);
+    if (!error) return GRPO_OK;
+    return grpo__fail(g, GRPO_DEVICE, "%s: %s", g->machinery->backend->name, error);
+}
+
+/* The scalar head: hidden -> values [head rows]. */
+static void grpo__value_forward(grpo *g, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo__model *policy = &m->models[GRPO_POLICY];
+    grpo__block_of_rows k;
+    for (k.first = k.n = 0; grpo__next_block(g, policy, pass, &k); ) {
+        k.product.w = &policy->value;
+        m->backend->matmul(m->context, &k.product);
+        m->backend->to_floats(m->context, m->values + k.first, m->logits, (size_t)k.n);
+    }
+}
+
+/* d(loss)/d(values) [head rows] -> the head's gradient, and dhidden: added to what the LM head left
+ * there, if there is one. */
+static void grpo__value_backward(grpo *g, const grpo__pass *pass) {
+    const struct grpo__machinery *m = g->machinery;
+    const grpo_backend *b = m->backend;
+    const grpo__model *policy = &m->models[GRPO_POLICY];
+    grpo__block_of_rows k;
+    for (k.first = k.n = 0; grpo__next_block(g, policy, pass, &k); ) {
+        b->from_floats(m->context, m->logits, m->values + k.first, (size_t)k.n);
+        k.product.w = &policy->value;
+        k.product.dw = m->gradients.value.weights;
+        b->matmul_dw(m->context, &k.product);
+        k.product.w = &policy->value_column;
+        k.product.x = m->logits;
+        k.product.y = k.product.dx;
+        k.product.residual = policy->head.rows ? k.product.dx : NULL;
+        b->matmul(m->context, &k.product);
+    }
 }
 
 /* ----------------------------------------------------------------------------------- >>more --
@@ -4583,6 +4533,26 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
         m->completions_mean_terminated_length += n;
     }
     if (ended) m->completions_mean_terminated_length /= ended;
+}
+
+/* Where did the tokens come from? */
+static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
+                                   grpo_loss_stats *sums) {
+    double difference = fabs((double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
+    sums->sampling_difference_mean += difference;
+    if (difference > sums->sampling_difference_max) sums->sampling_difference_max = difference;
+    sums->importance_mean += importance;
+    if (!sums->num_tokens || importance < sums->importance_min) sums->importance_min = importance;
+    if (importance > sums->importance_max) sums->importance_max = importance;
+}
+
+/* The extremes over sequences of the share of their tokens that is clipped. */
+static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int high) {
+    double low_share = (double)low / tokens, high_share = (double)high / tokens;
+    if (!s->num_sequences++ || low_share < s->clip_low_min) s->clip_low_min = low_share;
+    if (high_share > s->clip_high_max) s->clip_high_max = high_share;
+    s->clip_low_mean += low;
+    s->clip_high_mean += high;
 }
 
 /* ---------------------------------------------------------------------------------- >>ticks --

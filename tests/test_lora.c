@@ -226,7 +226,7 @@ static void test_update(void) {
     int step;
     c.weight_decay = 0.1f;
     g = create_on_base(c);
-    n = g->num_trained; split = grpo__split(g); s = grpo__lora_scale(g);
+    n = g->num_trained; split = g->machinery->shape.all_a; s = grpo__lora_scale(g);
     CHECK(s == 4, "alpha / rank is %g", (double)s);
     x = trained(g);
     dx = (float *)malloc(n * sizeof *dx);
