@@ -7907,14 +7907,14 @@ typedef struct grpo__file {
     int mode;                       /* GRPO__READ ...                                            */
     int number;                     /* of the file, from 1                                       */
     int kind;                       /* GRPO__MODEL ...                                           */
-    float *chunk;                   /* numbers on their way between file and backend, behind     */
-                                    /*     them their bytes; behind these LoRA's A^T and B       */
+    float *staging;                 /* GRPO__CHUNK floats, room for their bytes, and for an      */
+                                    /*     adapter's A^T and B                                   */
     int indexed;                    /* 1: an index says which file has what                      */
     int placing;                    /* 1: it is read into place, 0: only looked at               */
     size_t start;                   /* where the numbers begin                                   */
     char path[GRPO__PATH], name[GRPO__NAME];
     grpo__text text;                /* the JSON that it is, or begins with                       */
-    uint64_t tied;                  /* a sum over tied embeddings less one over the LM head      */
+    uint64_t tied;                  /* hash of the tied embeddings less that of an LM head       */
     struct grpo__slot *slots;       /* [num_slots] the tensors of a model, in all its files      */
     int num_slots;
 } grpo__file;
@@ -7962,9 +7962,9 @@ static void grpo__end_file(grpo__file *f) {
 
 static void grpo__end_slots(grpo__file *f) {
     grpo__release(f->c, f->slots);
-    grpo__release(f->c, f->chunk);
+    grpo__release(f->c, f->staging);
     f->slots = NULL;
-    f->chunk = NULL;
+    f->staging = NULL;
     f->num_slots = 0;
 }
 
@@ -8341,7 +8341,7 @@ static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
     const char *window = grpo__entry(f, json, "sliding_window");
     grpo_model_config m, other;
     double x = 0;
-    int labels = 0, family = grpo__read_family(f, json, &labels), both;
+    int labels = 0, family = grpo__read_family(f, json, &labels), there;
     memset(&m, 0, sizeof m);
     m.num_key_value_heads = grpo__families[family].num_key_value_heads;
     m.head_dim = grpo__families[family].head_dim;
@@ -8353,11 +8353,12 @@ static grpo_model_config grpo__read_model(grpo__file *f, const char *json) {
     m.num_labels = labels;
     grpo__read_fields(f, json, grpo__fields, GRPO__FIELDS, &m, grpo__harmless);
     other = m;
-    both = grpo__read_rope(f, json, "rope_parameters", &m) + 1;
-    if (!grpo__read_rope(f, json, "rope_scaling", &other)) both = 0;
-    if (both == 1) m = other;
-    else if (both && memcmp(&m, &other, sizeof m))
-        grpo__bad(f, "rope_parameters", "and rope_scaling contradict each other: remove one");
+    there = grpo__read_rope(f, json, "rope_parameters", &m);
+    if (grpo__read_rope(f, json, "rope_scaling", &other)) {
+        if (there && memcmp(&m, &other, sizeof m))
+            grpo__bad(f, "rope_parameters", "and rope_scaling contradict each other: remove one");
+        m = other;
+    }
     while ((value = grpo__json_next(&layers, NULL, 0)) != NULL)
         if (!grpo__json_is(value, "full_attention"))
             grpo__bad(f, "layer_types", "must all be \"full_attention\"");
@@ -8534,7 +8535,7 @@ static const char *const grpo__archives[] = { "model.safetensors", "trainer_stat
 enum { GRPO__F32, GRPO__BF16, GRPO__F16, GRPO__DTYPES };
 static const struct { const char *name, *torch; size_t size; } grpo__dtypes[GRPO__DTYPES] = {
     { "F32", "float32", 4 }, { "BF16", "bfloat16", 2 }, { "F16", "float16", 2 } };
-enum { GRPO__CHUNK = 8192 };        /* numbers on their way at one time                          */
+enum { GRPO__CHUNK = 8192 };        /* floats that are staged at one time                        */
 
 typedef struct grpo__slot {
     char   name[GRPO__NAME];
@@ -8546,7 +8547,7 @@ typedef struct grpo__slot {
     int    zero;                    /* 1: must be zeros                                          */
     int    transposed;              /* 1: memory holds the transpose                             */
     float  scale;                   /* memory = file x scale                                     */
-    int    tied;                    /* 1, -1: tied embeddings, an LM head that must be the same  */
+    int    tied;                    /* 1: tied embeddings, -1: an LM head that must equal them   */
     const grpo__adapter *adapter;   /* merged in when written, or NULL                           */
     int    found;                   /* the number of the file that has it; 0: none yet           */
     int    dtype;                   /* in the file                                               */
@@ -8586,7 +8587,7 @@ static void grpo__add_slots(grpo__file *f, const grpo *g, int kind) {
     f->kind = kind;
     f->slots = (grpo__slot *)grpo__file_memory(f, grpo__multiply(most, sizeof *f->slots));
     width = grpo__add(2 * GRPO__CHUNK, grpo__multiply(width, (size_t)w->shape.rank));
-    f->chunk = (float *)grpo__file_memory(f, grpo__multiply(width, sizeof(float)));
+    f->staging = (float *)grpo__file_memory(f, grpo__multiply(width, sizeof(float)));
     if (f->code) return;
     for (i = 0; kind == GRPO__MODEL && i < w->num_tensors; i++) {
         grpo__slot *s = grpo__add_slot(f, "", w->tensors[i].name, w->tensors[i].rows,
@@ -8673,7 +8674,7 @@ static void grpo__move_slot(grpo__file *f, const grpo *g, const grpo__slot *s, s
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
     size_t in = (size_t)s->cols, rank = (size_t)w->shape.rank, size = n * sizeof(float), i;
-    float *a = f->chunk + 2 * GRPO__CHUNK;
+    float *a = f->staging + 2 * GRPO__CHUNK;
     int writing = f->mode == GRPO__WRITE;
     if (s->tensor) {
         size_t offset = s->tensor->offset + at;
@@ -8709,7 +8710,7 @@ static void grpo__move_slot(grpo__file *f, const grpo *g, const grpo__slot *s, s
 
 /* All numbers of a slot, from memory to the file or from the file; then to memory if f->placing. */
 static void grpo__pass_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
-    float *x = f->chunk;
+    float *x = f->staging;
     unsigned char *bytes = (unsigned char *)(x + GRPO__CHUNK);
     const grpo__slot *head = &f->slots[f->num_slots - 1];
     int compare = s->tied && !f->placing && (f->indexed ? *head->file != 0 : head->found);
@@ -8876,7 +8877,7 @@ static grpo__slot *grpo__find_slot(grpo__file *f, const char *name, int *last) {
     return NULL;
 }
 
-/* What the model needs must be in the file that ought to have it; file "": in any. */
+/* What the model needs must be in `file`; "": in whichever file the index names. */
 static void grpo__check_complete(grpo__file *f, const char *file) {
     int i;
     for (i = 0; i < f->num_slots; i++) {
