@@ -262,14 +262,12 @@ typedef struct grpo_model_config {
     int   num_labels;               /* 1: a scalar head instead of the LM head: a value or reward
                                        model (LlamaForSequenceClassification; examples/ppo.h)    */
     int   value_head;               /* 1: a scalar head beside it: PPO with shared weights       */
-    float initializer_range;        /* std of the random initial weights; 0 is quick, if weights
-                                       are loaded anyway                                         */
+    float initializer_range;        /* std of random initial weights; 0: quick, for loaded ones  */
 } grpo_model_config;
 
-/* LoRA (Hu et al. 2021, arXiv:2106.09685), as PEFT has it: of each target matrix W [out, in], which
- * stays as it is, y = x W^T + alpha / rank (x A^T) B^T with A [rank, in] and B [out, rank] is
- * trained. Weights without gradients and moments of their own, and the reference is the policy
- * without its adapters: a model needs about a seventh of the memory. */
+/* LoRA (Hu et al. 2021, arXiv:2106.09685), as in PEFT: beside each target matrix W [out, in], which
+ * is frozen, A [rank, in] and B [out, rank] are trained: y = x W^T + alpha / rank (x A^T) B^T. The
+ * reference is the policy without its adapters. A model needs about a seventh of the memory. */
 enum { GRPO_LORA_Q = 1, GRPO_LORA_K = 2, GRPO_LORA_V = 4, GRPO_LORA_O = 8, GRPO_LORA_GATE = 16,
        GRPO_LORA_UP = 32, GRPO_LORA_DOWN = 64, GRPO_LORA_ALL = 127, GRPO_LORA_TARGETS = 7 };
 
@@ -318,8 +316,7 @@ typedef struct grpo_reward {        /* one line of the rubric; set one of the th
     float weight;
     grpo_reward_function       function;
     grpo_reward_batch_function batch;
-    grpo_reward_steps_function steps;         /* teaches through the advantages of its tokens;   */
-                                              /*     not part of the completion's reward         */
+    grpo_reward_steps_function steps;         /* moves its tokens' advantages, not the reward    */
     void *user;
 } grpo_reward;
 
@@ -334,9 +331,9 @@ typedef int (*grpo_decode_function)(void *tokenizer, const int *tokens, int num_
  * The filters apply in this order to softmax(logits / temperature), each renormalising. */
 typedef struct grpo_sampling {
     float temperature;              /* 0: greedy, the most probable token with probability 1     */
-    int   top_k;                    /* keep the k most probable tokens; 0: all                   */
-    float top_p;                    /* keep the fewest tokens that hold this much mass; 1: all   */
-    float min_p;                    /* keep tokens with p >= min_p * max p; 0: all               */
+    int   top_k;                    /* allow the k most probable tokens; 0: all                  */
+    float top_p;                    /* allow the fewest tokens that hold this much mass; 1: all  */
+    float min_p;                    /* allow tokens with p >= min_p * max p; 0: all              */
 } grpo_sampling;
 
 /* ----------------------------------------------------------------------------- the objective --
@@ -379,15 +376,15 @@ enum { GRPO_KL_K1,                  /* log(pi/ref)                              
        GRPO_KL_K3,                  /* ref/pi - log(ref/pi) - 1       (the paper)                */
        GRPO_KL_ABS,                 /* |log(pi/ref)|                                             */
        GRPO_KL_FULL };              /* exact: sum over the vocabulary of pi log(pi/ref)          */
-enum { GRPO_KL_ESTIMATORS = 4 };    /* those that need the token's log-probs alone               */
+enum { GRPO_KL_ESTIMATORS = 4 };    /* the first four, which need only the token's log-probs     */
 enum { GRPO_EQUAL_KEEP,             /* a group whose rewards are all equal stays: A = 0, KL acts */
        GRPO_EQUAL_SKIP,             /* ... takes no part in the loss and its averages            */
        GRPO_EQUAL_RESAMPLE };       /* ... is sampled anew up to max_resamples times, then skipped
                                            (DAPO's dynamic sampling, on the same prompt)         */
-enum { GRPO_IMPORTANCE_NONE,        /* for tokens that something other than pi_old has drawn: no */
-       GRPO_IMPORTANCE_TOKEN,       /*     correction; times pi_old / pi_sampling, at most cap;  */
-       GRPO_IMPORTANCE_TOKEN_MASK,  /*     that, and 0 above cap; the same                       */
-       GRPO_IMPORTANCE_SEQUENCE,    /*     with the ratio of the whole sequence                  */
+enum { GRPO_IMPORTANCE_NONE,        /* tokens drawn by another policy than pi_old: uncorrected   */
+       GRPO_IMPORTANCE_TOKEN,       /* their loss times min(w, cap), w = pi_old / pi_sampling    */
+       GRPO_IMPORTANCE_TOKEN_MASK,  /* ... times w, or 0 where w > cap                           */
+       GRPO_IMPORTANCE_SEQUENCE,    /* as _TOKEN and _TOKEN_MASK, with w of the whole sequence   */
        GRPO_IMPORTANCE_SEQUENCE_MASK };
 
 typedef struct grpo_objective {
@@ -401,38 +398,32 @@ typedef struct grpo_objective {
     int   equal_rewards;            /* GRPO_EQUAL_*                                              */
     int   max_resamples;            /* bound of GRPO_EQUAL_RESAMPLE                              */
     int   mask_truncated_completions;  /* 1: completions without end-of-text do not train        */
-
     /* advantages -> policy loss */
-    int   loss;                     /* GRPO_LOSS_*                                               */
-    int   ratio;                    /* GRPO_RATIO_*                                              */
-    int   average;                  /* GRPO_AVERAGE_*                                            */
+    int   loss, ratio, average;     /* GRPO_LOSS_*, GRPO_RATIO_*, GRPO_AVERAGE_*                 */
     int   max_completion_length;    /* the constant of GRPO_AVERAGE_CONSTANT                     */
     float epsilon, epsilon_high;    /* the clip range is [1 - epsilon, 1 + epsilon_high]         */
     float delta;                    /* two-sided: r is capped here before r A; 0: off (TRL)      */
     float dual_clip;                /* for A < 0 the loss is at most -dual_clip A; 0: off (veRL) */
     float sapo_temperature_pos, sapo_temperature_neg;         /* tau where A > 0, and elsewhere  */
     float dro_beta;                 /* weight of (log r)^2 / 2 in GRPO_LOSS_DRO                  */
-
     /* tokens without policy loss (KL and entropy still act on them) */
     float top_entropy_quantile;     /* train this share of tokens, the most uncertain; 1: all    */
-    float off_policy_mask_threshold;  /* where A < 0: not sequences whose mean of
-                                       log pi_sampling - log pi is above this; 0: all train      */
+    float off_policy_mask_threshold;  /* leave out sequences with A < 0 whose mean of
+                                       log pi_sampling - log pi is above this; 0: none           */
     int   importance;               /* GRPO_IMPORTANCE_*                                         */
-    float importance_cap;           /* C, its largest factor                                     */
-
+    float importance_cap;           /* C, the cap                                                */
     /* KL to the reference policy */
     float beta;                     /* weight of the KL term; 0: no reference policy in memory   */
     int   kl;                       /* GRPO_KL_*                                                 */
     int   kl_straight_through;      /* 1: kl's value with the gradient of k2 (veRL's "+")        */
-    int   kl_in_reward;             /* 1: beta * KL is taken from the reward instead; 2: from A,
-                                       that of the token and those after it (OpenRLHF)           */
-    float kl_target, kl_horizon;    /* beta moves so that KL nears kl_target; 0: beta stays. The
+    int   kl_in_reward;             /* 1: beta * KL is subtracted from the reward instead; 2: from
+                                       A, the KL of the token and those after it (OpenRLHF)      */
+    float kl_target, kl_horizon;    /* beta follows grpo_adaptive_kl(); target 0: it stays. The
                                        horizon: in completions, above a fifth of a step's        */
-
     /* entropy */
     float entropy_coef;             /* loss -= entropy_coef * token mean of the entropy          */
-    float entropy_target;           /* entropy_coef moves by entropy_step a step so that the     */
-    float entropy_step;             /*     entropy nears this; 0: it stays                       */
+    float entropy_target;           /* each step moves entropy_coef by entropy_step so that the  */
+    float entropy_step;             /*     entropy nears the target; 0: it stays                 */
 } grpo_objective;
 
 /* What the loss saw, in TRL's terms. Means are over the tokens that count. */
@@ -458,7 +449,7 @@ typedef struct grpo_metrics {
     double frac_reward_zero_std;    /* share of groups whose rewards are all equal               */
     double entropy, kl, beta, entropy_coef;                   /* the last two: as this step's    */
     double kl_estimates[GRPO_KL_ESTIMATORS];                  /* beside kl, to compare           */
-    double sampling_difference_mean, sampling_difference_max; /* after grpo_adopt(), as in       */
+    double sampling_difference_mean, sampling_difference_max; /* after grpo_adopt(): as in       */
     double importance_min, importance_mean, importance_max;   /*     grpo_loss_stats             */
     double clip_ratio_low_mean, clip_ratio_high_mean, clip_ratio_region_mean;
     double clip_ratio_low_min, clip_ratio_high_max;
@@ -473,7 +464,7 @@ typedef struct grpo_metrics {
     int    num_resampled;           /* groups sampled anew because their rewards were all equal  */
     int    num_idle;                /* groups without any gradient, for which no work was done   */
     int    num_updates;             /* optimizer updates of this step                            */
-    int    skipped;                 /* 1: an update was skipped because something was not finite */
+    int    skipped;                 /* 1: an update was skipped: NaN or Inf                      */
 } grpo_metrics;
 
 /* -------------------------------------------------------------------------------- the config --
@@ -488,7 +479,6 @@ typedef void (*grpo_step_function)(const grpo_metrics *metrics, void *user);
 typedef struct grpo_config {
     grpo_model_config model;
     grpo_lora lora;
-
     /* text: a character vocabulary, or (NULL) raw bytes, or the caller's own tokenizer */
     const char *vocabulary;         /* UTF-8; token i is its i-th character; end-of-text is last */
     grpo_encode_function encode;    /* if set, vocabulary is ignored; set decode, eos_token_id   */
@@ -497,8 +487,7 @@ typedef struct grpo_config {
     int   eos_token_id;             /* -1: the one that the vocabulary adds                      */
     int   eos_token_ids[GRPO_MAX_EOS];    /* these end a completion too (eos_token_id may be one */
     int   num_eos;                        /*     of them); only eos_token_id ends an answer      */
-    int   max_token_bytes;          /* room for the text of one token                            */
-
+    int   max_token_bytes;          /* bytes of the longest token's text                         */
     /* the shape of a step */
     int   num_prompts;              /* most prompts in one call of grpo_step()                   */
     int   num_generations;          /* G, completions per prompt                                 */
@@ -506,32 +495,26 @@ typedef struct grpo_config {
     int   num_iterations;           /* mu, passes over each rollout                              */
     int   steps_per_generation;     /* optimizer steps (minibatches of prompts) in each pass     */
     int   rollout_batch_prompts;    /* prompts sampled together; 0: all                          */
-    int   micro_batch_prompts;      /* prompts trained together; 0: some 2,000 rows. Memory, not
-                                       results                                                   */
-    size_t memory_budget;           /* bytes; 0: any. If they fit, the activations of sampling
-                                       are stored for training; if not, computed again, and
-                                       passes shrink to as little as one group. Speed, not
-                                       results                                                   */
-
+    int   micro_batch_prompts;      /* prompts trained together (memory, not results); 0: some
+                                       2,000 rows                                                */
+    size_t memory_budget;           /* bytes; 0: any. Within it sampling's activations are stored
+                                       for training; else they are computed again, in passes of
+                                       one group at the least (speed, not results)               */
     grpo_sampling  sampling;
     grpo_reward    rewards[GRPO_MAX_REWARDS];                 /* grpo_add_reward() appends       */
     int            num_rewards;
     float          success_reward;  /* grpo_evaluate(): correct if rewards[0] gives at least this */
     grpo_objective objective;
-
     /* AdamW and its schedule */
     float learning_rate, adam_beta1, adam_beta2, adam_epsilon;
     float weight_decay;             /* on matrices, never on norms and biases                    */
     float max_grad_norm;            /* clip the global gradient norm to this; 0: do not          */
     int   lr_scheduler_type;        /* GRPO_SCHEDULE_*                                           */
     int   warmup_steps, max_steps;  /* in optimizer steps of grpo_update()                       */
-
-    /* the reference policy: see grpo_set_reference(). With alpha 1 every so many steps are an outer
-     * iteration of DeepSeekMath's Algorithm 1 (iterative GRPO), which makes the policy its own
-     * reference. */
-    int   ref_model_sync_steps;     /* every so many steps move it to the policy; 0: never       */
-    float ref_model_mixup_alpha;    /* ref = alpha * policy + (1 - alpha) * ref; 1: copy         */
-
+    /* the reference: grpo_set_reference(ref_model_mixup_alpha) after every ref_model_sync_steps
+     * GRPO steps (0: never). With alpha 1 that is iterative GRPO, DeepSeekMath's Algorithm 1. */
+    int   ref_model_sync_steps;
+    float ref_model_mixup_alpha;
     /* the machine */
     uint64_t seed;                  /* of the weights and of everything sampled                  */
     int      threads;               /* 0: one per core. Speed, not results                       */
@@ -543,13 +526,12 @@ typedef struct grpo_config {
     grpo_step_function on_step;     /* called at the end of each grpo_step(); may be NULL        */
     const char *metrics_path;       /* if set, one JSON object a step is appended to this file   */
     void *user;                     /* handed to allocate, release, log and on_step              */
-
     char error[GRPO_ERROR_LENGTH];  /* out: why grpo_new() returned NULL                         */
 } grpo_config;
 
 /* --------------------------------------------------------------------------------- the batch --
- * One rollout, packed: sequence i = prompt * G + completion has the tokens [offsets[i],
- * offsets[i+1]) of tokens. All arrays are on the host and owned by the object. The next rollout,
+ * One rollout, packed: sequence i = prompt * G + completion has tokens[offsets[i]] up to
+ * tokens[offsets[i+1] - 1]. All arrays are on the host and owned by the object. The next rollout,
  * evaluation or supervised step overwrites them. */
 typedef struct grpo_batch {
     int num_prompts, group_size, num_sequences;
@@ -561,10 +543,10 @@ typedef struct grpo_batch {
     float        *entropies;        /* of the sampling distribution                              */
     float        *ref_logprobs;     /* log pi_ref; NULL when beta is 0                           */
     float        *kl;               /* exact KL when sampled; NULL unless it is GRPO_KL_FULL     */
-    float        *sampling_logprobs;  /* after grpo_adopt(): of whatever drew the tokens         */
+    float        *sampling_logprobs;  /* log pi_sampling after grpo_adopt(), else NULL           */
     float        *process;          /* advantages of process supervision; NULL without it        */
     float        *advantages;       /* A                                                         */
-    unsigned char *mask;            /* takes part in the loss: 0 no, 1 yes, 2 without policy loss */
+    unsigned char *mask;            /* counts in the loss: 0 no, 1 yes, 2 without policy loss    */
     unsigned char *truncated;       /* [num_sequences]                                           */
     float        *rewards;          /* [num_sequences] weighted sum of the rubric                */
     float        *reward_parts;     /* [num_rewards][num_sequences]                              */
@@ -588,10 +570,9 @@ typedef struct grpo_memory {        /* bytes, exactly as grpo_new() will ask for
     size_t num_parameters;                                    /* of the model: a number, no bytes */
 } grpo_memory;
 
-/* A completion that was not sampled here. */
-typedef struct grpo_completion {
-    const char  *text;              /* end-of-text is added, unless truncated; or tokens         */
-    const int   *tokens;            /* if not NULL, used as they are                             */
+typedef struct grpo_completion {    /* one that was not sampled here                             */
+    const char  *text;              /* end-of-text is added, unless truncated                    */
+    const int   *tokens;            /* if not NULL, used instead of text, as they are            */
     int          num_tokens;
     const float *logprobs;          /* [num_tokens] log pi_sampling; NULL: drawn by this policy  */
     int          truncated;         /* 1: text was cut off before end-of-text                    */
@@ -615,97 +596,91 @@ struct grpo {                       /* transparent: read what you like, write co
 /* -------------------------------------------------------------------------------------- life */
 GRPO_API grpo_config grpo_defaults(void);
 /* Change fields in words: "learning_rate=1e-4 sampling.top_p=0.9 objective.kl=k1", or a preset's
- * name, which sets the whole objective. Numbers, or for enums the end of their names in small
- * letters. Returns GRPO_BAD_INPUT for what it does not know, with the reason in
- * error[GRPO_ERROR_LENGTH] (may be NULL); the config is then as it was. */
+ * name, which sets the whole objective. A value is a number, or the end of an enum's name in small
+ * letters. GRPO_BAD_INPUT, with the reason in error[GRPO_ERROR_LENGTH] (may be NULL), leaves the
+ * config as it was. */
 GRPO_API int grpo_config_set(grpo_config *config, const char *settings, char *error);
-/* The number of this name, of an enum its value; NaN if there is none. */
+/* The value of a field by name, of an enum its number; NaN if there is no such field. */
 GRPO_API double grpo_config_get(const grpo_config *config, const char *name);
-/* Every number of a config by name, nested ones too: for a program's options and its --help. */
+/* The numeric fields, nested ones too: for a program's options and its --help. */
 enum { GRPO_FIELD_INT, GRPO_FIELD_FLOAT, GRPO_FIELD_SIZE, GRPO_FIELD_UINT64 };
 typedef struct grpo_field {
     const char *name, *symbol, *help;         /* "sampling.temperature", "T", a short line       */
-    const char *words;              /* of an enum: its values from 0 up; NULL: a number          */
-    int    type, fixed;             /* GRPO_FIELD_*; 1: is not to change after grpo_new()        */
+    const char *words;              /* of an enum: the names of 0, 1, ...; NULL: a number        */
+    int    type, fixed;             /* GRPO_FIELD_*; 1: must not change after grpo_new()         */
     size_t at;                      /* offsetof(grpo_config, name)                               */
-    double initial, least, most;    /* that of grpo_defaults(), and its range (equal: anything)  */
+    double initial, least, most;    /* the default; the range (least == most: any value)         */
 } grpo_field;
 GRPO_API const grpo_field *grpo_field_at(int i);              /* NULL beyond the last            */
-/* Append a line to the rubric. Returns GRPO_BAD_INPUT when there are GRPO_MAX_REWARDS already. */
+/* Append a line to the rubric. GRPO_BAD_INPUT: there are GRPO_MAX_REWARDS already. */
 GRPO_API int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function function,
                              float weight, void *user);
-/* What grpo_new() would allocate. Nothing is allocated here. */
+/* What grpo_new() would allocate; allocates nothing. */
 GRPO_API int grpo_memory_needed(grpo_config *config, grpo_memory *needed);
-/* A policy with random weights. All memory is taken here, the reference's too if objective.beta is
- * above 0. NULL on failure, with the reason in config->error. */
+/* A policy with random weights. All memory is allocated here, the reference's too if objective.beta
+ * is above 0. NULL on failure, with the reason in config->error. */
 GRPO_API grpo *grpo_new(grpo_config *config);
 GRPO_API void  grpo_free(grpo *g);                            /* NULL is fine                    */
-/* The last failure of this object, in words; "" if there was none. */
-GRPO_API const char *grpo_error(const grpo *g);
+GRPO_API const char *grpo_error(const grpo *g);               /* last failure, in words, or ""   */
 
 /* --------------------------------------------------------------------------- the whole algorithm
  * One GRPO step on 1..num_prompts prompts: sample G completions of each, reward, compare, learn.
  * metrics may be NULL. On failure the weights are as they were before the failing update. */
-GRPO_API int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts,
-                       grpo_metrics *metrics);
-
-/* -------------------------------------------------------------------------- its lines, in order */
+GRPO_API int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics *metrics);
+/* its four lines, in order */
 GRPO_API int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts);
 GRPO_API int grpo_score(grpo *g);         /* rewards of the batch, and the reference's log-probs */
 GRPO_API int grpo_advantage(grpo *g);     /* rewards -> advantages and mask                      */
 GRPO_API int grpo_update(grpo *g, grpo_metrics *metrics);     /* mu passes of minibatch updates  */
-/* ref = alpha * policy + (1 - alpha) * ref, weight by weight; alpha = 1 copies. The first rollout
- * (or grpo_adopt()) does this with alpha 1: the reference is the policy as any warm-up has left it,
- * unless it was set here, loaded or resumed before. Until then there is none to mix with, and any
- * alpha copies. With LoRA it is always the model without its adapters. */
+/* ref = alpha * policy + (1 - alpha) * ref, weight by weight. The first rollout (or grpo_adopt())
+ * copies the policy, as any warm-up has left it, unless the reference was set here, loaded or
+ * resumed before; the first call copies whatever alpha is. Refused with LoRA, whose reference is
+ * the model without its adapters. */
 GRPO_API int grpo_set_reference(grpo *g, float alpha);
-/* Instead of grpo_rollout(): completions [num_prompts * num_generations], a group after
- * another, that were not sampled here (yesterday's, a teacher's, another engine's). Their
- * log-probs under the policy are computed; with objective.importance the loss corrects for who
- * drew them. A model of num_labels 1 has none to compute: grpo_forward() values what it adopts. */
+/* Instead of grpo_rollout(): completions [num_prompts * num_generations], group by group, that were
+ * not sampled here (yesterday's, a teacher's, another engine's). Computes log pi_old of each token;
+ * objective.importance corrects for pi_sampling. A model of num_labels 1 has no log-probs:
+ * grpo_forward() gives the values of what it adopts. */
 GRPO_API int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
                         const grpo_completion *completions);
 
 /* ------------------------------------------------------------------------------------ policy */
 enum { GRPO_POLICY, GRPO_REFERENCE };
-/* What a model says of each token of the batch, or the gradient with respect to it. Packed like
- * batch.tokens, [offsets[num_sequences]] each; NULL: not wanted. */
+/* Per-token outputs of a model, or their gradients. Packed like batch.tokens,
+ * [offsets[num_sequences]] each; NULL: not wanted. */
 typedef struct grpo_per_token {
-    float *logprobs;                /* log pi of the token, among those it could be sampled from */
+    float *logprobs;                /* log pi of the token, renormalised over the allowed ones   */
     float *entropies;               /* of that distribution, in nats                             */
-    float *kl;                      /* exact KL(pi || pi_ref) there, in nats: GRPO_KL_FULL alone */
+    float *kl;                      /* its exact KL(pi || pi_ref), in nats; with GRPO_KL_FULL    */
     float *values;                  /* V before the token: of a model with a scalar head         */
 } grpo_per_token;
-/* The batch's tokens under a model. GRPO_BAD_INPUT: nothing is wanted, or the model has no such
- * thing: no LM head, no scalar head, no memory for exact KL; the reference knows logprobs and
- * entropies alone. */
+/* Per-token outputs on the batch. GRPO_BAD_INPUT: none is wanted, or the model lacks what one
+ * needs: LM head, scalar head, memory for exact KL. The reference has logprobs and entropies. */
 GRPO_API int grpo_forward(grpo *g, int model, const grpo_per_token *to);
-/* Runs the policy's forward again (unless sampling or the grpo_forward() just before has left its
- * activations), then adds to the gradient of its weights: the sum over tokens, and over what is not
- * NULL, of gradient * d(what grpo_forward() finds)/d(weights). Refused where grpo_forward() is. (An
- * entropy bonus has the constant -entropy_coef / tokens that count.) */
+/* Adds to the gradient of the policy's weights: sum over tokens and outputs of gradient *
+ * d(output)/d(weights). Runs the forward pass first, unless its activations are stored from
+ * sampling or from the grpo_forward() just before. Errors as there. (The gradient of an entropy
+ * bonus is the constant -entropy_coef / number of tokens that count.) */
 GRPO_API int grpo_backward(grpo *g, const grpo_per_token *gradient);
-/* From now on, until there is another batch, these two work on num_prompts prompts from the first
- * on, and leave the rest of every array alone: a minibatch. */
+/* Restricts these two to prompts [first_prompt, first_prompt + num_prompts), a minibatch, until the
+ * next batch; elements of other prompts are neither read nor written. */
 GRPO_API int grpo_minibatch(grpo *g, int first_prompt, int num_prompts);
-/* Clip the gradient, let AdamW move the weights, clear the gradient. GRPO_NONFINITE: the gradient
- * was not finite, it was cleared and nothing moved. grad_norm (before clipping) may be NULL. */
+/* Clip the gradient, update the weights by AdamW, clear the gradient. GRPO_NONFINITE: the gradient
+ * was not finite; it was cleared, no weight changed. grad_norm (before clipping) may be NULL. */
 GRPO_API int grpo_optimize(grpo *g, float learning_rate, double *grad_norm);
-/* Copy every tensor that both have, by name: a value model begins as the policy. LoRA's adapters
- * are not copied. */
+/* Copy every tensor that both have, by name: a value model begins as the policy. Not LoRA's. */
 GRPO_API int grpo_copy_weights(grpo *to, const grpo *from);
-/* The text that follows a prompt; sampling NULL: the config's. Needs no rewards. Returns its length
- * in bytes, or an error. */
+/* The completion of a prompt; sampling NULL: the config's. Needs no rewards. Returns its length in
+ * bytes, or an error. */
 GRPO_API int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
                            uint64_t seed, char *text, size_t capacity);
 /* One supervised step towards each prompt's answer (then end-of-text): the policy gradient with
- * advantage 1, token mean. loss (mean negative log-likelihood) may be NULL. Steps before the first
- * rollout are a warm-up: the reference is the policy after them (of a model that was loaded it is
- * the model as loaded; grpo_set_reference() changes that). */
+ * advantage 1, token mean. loss (mean negative log-likelihood) may be NULL. Before the first
+ * rollout it is a warm-up: see grpo_set_reference(). */
 GRPO_API int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
                       double *loss);
 /* Greedy accuracy, and pass@k from num_samples samples a prompt (0: greedy only), on any number of
- * prompts. Draws its own random numbers: training goes on as if it had not been called. */
+ * prompts. Its random numbers are its own: training is not affected. */
 GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples,
                            int k, grpo_evaluation *evaluation);
 
@@ -716,70 +691,65 @@ GRPO_API int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text,
 
 /* ------------------------------------------------------------------------------------- files --
  * A checkpoint is a folder as Hugging Face writes it: config.json and model.safetensors, which
- * transformers loads. With GRPO_SAVE_STATE it also gets trainer_state.safetensors: all that
- * grpo_resume() needs to go on bit for bit (fp32 weights, reference, AdamW's moments, counters),
- * in one file, so that no crash can leave it half old and half new. */
+ * transformers loads; with LoRA, unless merged, adapter_config.json and adapter_model.safetensors,
+ * which PEFT loads. trainer_state.safetensors is all that grpo_resume() needs to go on bit for bit
+ * (fp32 weights, reference, AdamW's moments, counters), in one file, so that no crash can leave it
+ * half old and half new; with LoRA it holds the adapters alone (B times alpha / rank) and a hash
+ * of their model. */
 enum { GRPO_SAVE_STATE = 1,         /* also write trainer_state.safetensors                      */
        GRPO_SAVE_BF16  = 2,         /* model.safetensors in bf16 instead of fp32                 */
        GRPO_SAVE_F16   = 4,         /* ... in fp16; refused if a weight is beyond its range      */
        GRPO_SAVE_MERGED = 8 };      /* LoRA: the whole model with the adapters in its weights    */
-/* With LoRA, and not merged: adapter_config.json and adapter_model.safetensors, which PEFT loads.
- * (In a state, what is called B is alpha / rank times B.) */
 GRPO_API int grpo_save(grpo *g, const char *folder, int flags);
-/* Weights (reference = them) alone, from one file or many (model.safetensors.index.json), or
- * everything. First read to be found good, then again into place: without a second copy in memory.
- * If that reading fails (the disk broke, the file changed), all is as grpo_new() made it.
- * With LoRA: first the model, whose adapters then begin anew; from a folder with an
- * adapter_config.json the adapters. A state holds the adapters alone, and knows their model. */
+/* load: the weights, and the reference as their copy, from one file or many
+ * (model.safetensors.index.json); with LoRA the model first, which resets the adapters, then, from
+ * a folder with an adapter_config.json, the adapters. resume: everything. Files are read twice,
+ * first to check them: no second copy in memory. If the second reading fails (the disk broke, the
+ * file changed), all is as grpo_new() made it. */
 GRPO_API int grpo_load(grpo *g, const char *folder);
 GRPO_API int grpo_resume(grpo *g, const char *folder);
-/* Fill config->model from folder/config.json, before grpo_new(). If config->encode is set already,
- * for it is of that vocabulary that the folder speaks, eos_token_ids is filled too, from
- * generation_config.json or else config.json, and eos_token_id is the first of them; where neither
- * has one, they stay as they are. A config->vocabulary that is set already must be the one saved.
- * From a folder with an adapter_config.json, config->lora is filled instead. A name in these files
- * that could change the numbers and is not known is an error. The reason of a failure is in
- * config->error. */
+/* Before grpo_new(): fill config->model from folder/config.json or, where there is an
+ * adapter_config.json, config->lora. If config->encode is set, eos_token_ids too, from
+ * generation_config.json or else config.json (if either has any), and eos_token_id is the first. A
+ * config->vocabulary that is set must be the one saved. An unknown name in these files that could
+ * change the numbers is an error. The reason of a failure is in config->error. */
 GRPO_API int grpo_load_config(grpo_config *config, const char *folder);
 /* One line of JSON under TRL's names. Returns its length (as snprintf does). */
 GRPO_API int grpo_metrics_json(const grpo_metrics *metrics, char *text, size_t capacity);
 
 /* ---------------------------------------------------------------- built-in verifiers (rewards) --
- * Reward functions for grpo_add_reward(). user is what each comment says. Without a sample, or
- * what they need of it: NaN. */
-GRPO_API float grpo_reward_exact_match(const grpo_sample *s, void *user);  /* completion == answer,
-                                       blanks at both ends aside -> 1, else 0; user unused       */
-GRPO_API float grpo_reward_last_number(const grpo_sample *s, void *user);  /* the last number of the
-                                       completion equals the last of answer (GSM8K) -> 1, else 0 */
-GRPO_API float grpo_reward_countdown(const grpo_sample *s, void *user);    /* user unused; answer =
-                                       "target: a b c": the completion is an expression with that
-                                       value that uses each number exactly once -> 1, else 0     */
-GRPO_API float grpo_reward_format(const grpo_sample *s, void *user);       /* user = grpo_format *:
-                                       completion begins and ends so -> 1, else 0                */
-GRPO_API float grpo_reward_overlong(const grpo_sample *s, void *user);   /* user = const int *, Lc:
-                                       soft penalty of DAPO, 0 to -1 over the last Lc tokens     */
-GRPO_API float grpo_reward_repetition(const grpo_sample *s, void *user);   /* user unused: -(1 -
-                                       unique/total token 3-grams)                               */
+ * Reward functions for grpo_add_reward(). The first four: 1 if it is so, else 0. NaN without a
+ * sample, or what they need of it. user is unused where nothing is said of it. */
 typedef struct grpo_format { const char *prefix, *suffix; } grpo_format;   /* NULL: anything     */
+/* completion == answer, blanks at both ends aside */
+GRPO_API float grpo_reward_exact_match(const grpo_sample *s, void *user);
+/* the last number of the completion equals the last of answer (GSM8K) */
+GRPO_API float grpo_reward_last_number(const grpo_sample *s, void *user);
+/* answer "target: a b c": completion is an expression of that value, each number used once */
+GRPO_API float grpo_reward_countdown(const grpo_sample *s, void *user);
+/* user = grpo_format *: completion begins with prefix and ends with suffix */
+GRPO_API float grpo_reward_format(const grpo_sample *s, void *user);
+/* user = const int *, Lc: DAPO's soft penalty, from 0 to -1 over the last Lc tokens */
+GRPO_API float grpo_reward_overlong(const grpo_sample *s, void *user);
+/* -(1 - unique / all of the tokens' 3-grams) */
+GRPO_API float grpo_reward_repetition(const grpo_sample *s, void *user);
 /* The value of an expression of + - * / ( ) and decimal numbers. Returns 1 and sets value, or 0 if
  * the text is not one expression or divides by zero. numbers (may be NULL) gets the operands in
  * order of appearance, at most capacity; *count their number. */
 GRPO_API int grpo_evaluate_expression(const char *text, double *value, double *numbers,
                                       int capacity, int *count);
 /* The last number in a text: sign (Unicode's too, before or after a currency's), separators of
- * thousands (LaTeX's too), decimals, powers of ten (1e-05, 2 \times 10^{3}). Returns 1 if there is
- * one. */
+ * thousands (LaTeX's too), decimals, powers of ten (1e-05, 2 \times 10^{3}). 0: there is none. */
 GRPO_API int grpo_last_number(const char *text, double *value);
 
 /* --------------------------------------------------------------------- pure maths, plain arrays --
- * No model, no allocation, no state: usable with anyone's policy. Where an array is NULL that may
- * not be, or a size or token is out of range, nothing is written and the answer is GRPO_BAD_INPUT
- * or NaN. */
+ * No model, no allocation, no state: usable with anyone's policy. An array that must not be NULL
+ * and is, a size or token out of range: nothing is written, and the result is GRPO_BAD_INPUT or
+ * NaN. The formulas stand in part III, beside the code. */
 
-/* The objective of a name: "deepseekmath", "trl", "dapo", "gspo" ...; the table in >>words has them
- * all, each with its source. *found (may be NULL) is 0 for a name that is none of these (or NULL),
- * and the answer is then deepseekmath's. Presets with GRPO_AVERAGE_CONSTANT leave
- * max_completion_length for you to set; grpo_new() sets it itself. */
+/* A preset: "deepseekmath", "trl", "dapo", "gspo" ...; >>words has the table, with sources. For an
+ * unknown name (or NULL) *found (may be NULL) is 0 and the result deepseekmath's. Presets with
+ * GRPO_AVERAGE_CONSTANT need max_completion_length, which grpo_new() sets by itself. */
 GRPO_API grpo_objective grpo_objective_preset(const char *name, int *found);
 /* grpo_config_set() for the objective alone: "dapo beta=0.01 kl=k1" is that preset with two
  * changes; without a preset's name o itself is changed. */
@@ -787,108 +757,102 @@ GRPO_API int grpo_objective_set(grpo_objective *o, const char *settings, char *e
 /* The name of preset i and where it comes from (either may be NULL); 0 beyond the last. */
 GRPO_API int grpo_objective_name(int i, const char **name, const char **source);
 /* rewards, advantages [num_groups * group_size]. A NaN reward is left out of its group's statistics
- * and gets advantage 0. lengths (tokens of each, for GRPO_ADVANTAGE_OPO; NULL: all alike). equal
+ * and gets advantage 0. lengths: tokens of each, for GRPO_ADVANTAGE_OPO; NULL: all alike. equal
  * (may be NULL) [num_groups]: 1 if the group's rewards are all equal, by exact comparison; its
- * advantages are then exactly 0, unless nothing is compared (_RETURN: A = r). */
+ * advantages are then exactly 0 (but with _RETURN A = r). */
 GRPO_API int grpo_advantages(const grpo_objective *o, const float *rewards, int num_groups,
                              int group_size, const int *lengths, float *advantages,
                              unsigned char *equal);
 /* GRPO_COMBINE_ADVANTAGES: of several rewards, parts [num_rewards][num_groups * group_size], the
  * weighted sum of each one's advantages, z-scored over the batch (GDPO, arXiv:2601.05242, as in
- * TRL). A NaN says nothing: the sum is that of the sample's other rewards. One of which no reward
- * (of a weight other than 0) says anything is left out of the statistics and gets advantage 0. */
+ * TRL). A NaN is left out of its sample's sum; a sample whose rewards are all NaN (or of weight 0)
+ * is left out of the statistics and gets advantage 0. */
 GRPO_API int grpo_combine_advantages(const grpo_objective *o, const float *parts,
                                      const float *weights, int num_rewards, int num_groups,
                                      int group_size, const int *lengths, float *advantages);
 /* Process supervision (DeepSeekMath 4.1.3): step j of sequence i, step_offsets[i] <= j <
- * step_offsets[i + 1], ends with its token step_ends[j] and has step_rewards[j]. These are
- * z-scored over all steps of the group, and a token's advantage is the sum over the steps that
- * end with it or later: one per token, [offsets[num_groups * group_size]]. */
+ * step_offsets[i + 1], ends with its token step_ends[j] and has step_rewards[j], z-scored over all
+ * steps of the group. A token's advantage is the sum over the steps that end with it or later. */
 GRPO_API int grpo_process_advantages(const grpo_objective *o, int num_groups, int group_size,
                                      const int *step_offsets, const int *step_ends,
                                      const float *step_rewards, const int *offsets,
                                      float *advantages);
-/* x -> (x - mean) / sqrt(variance + 1e-8) over the n numbers that count (mask NULL: all), with the
- * sample variance; the others become 0 (veRL). */
+/* x [n] -> (x - mean) / sqrt(sample variance + 1e-8) over those with mask (NULL: all); the others
+ * become 0 (veRL). */
 GRPO_API void grpo_whiten(float *x, const unsigned char *mask, int n);
 
-/* Packed sequences, and what the loss needs to know of their tokens, [offsets[num_sequences]].
- * Clear it first: what is NULL is not there. */
+/* The loss's input: packed sequences, one element a token, [offsets[num_sequences]]. Clear it
+ * first: optional arrays are NULL. */
 typedef struct grpo_sequences {
     int num_sequences;
     const int   *offsets;           /* [num_sequences + 1]                                       */
     const float *logprobs;          /* log pi, of the policy as it is now                        */
     const float *old_logprobs;      /* log pi_old, of the policy that drew the tokens            */
-    const float *advantages;        /* A, one per token                                          */
+    const float *advantages;        /* A                                                         */
     const float *ref_logprobs;      /* log pi_ref; NULL: no KL                                   */
     const float *kl;                /* exact KL, for GRPO_KL_FULL                                */
-    const float *sampling_logprobs; /* NULL, or of whatever drew the tokens, if not pi_old       */
-    const float *entropies;         /* NULL unless they are to be measured or entropy_coef is set */
-    const unsigned char *mask;      /* NULL: all count. 0: does not count, 1: does, 2: does, but
-                                       has no policy loss                                        */
+    const float *sampling_logprobs; /* log pi_sampling; NULL: pi_old drew the tokens             */
+    const float *entropies;         /* for entropy_coef and stats; NULL: neither                 */
+    const unsigned char *mask;      /* 0: does not count, 1: counts, 2: counts, but without policy
+                                       loss; NULL: all count                                     */
 } grpo_sequences;
 
 /* The loss -J and its derivatives, one per token (either may be NULL): dlogprobs, and dkl for
- * GRPO_KL_FULL, whose KL is not a function of the token's log-prob. The gradient of entropies
- * is the constant -entropy_coef / number of tokens. Where r is of a sequence whose tokens differ
- * in A, mask or importance, a token's derivative is that of its own loss alone (GSPO-token).
- * stats may be NULL. Sequences without a single token that counts are not counted in the
- * averages. DeepSeekMath eq. 3 (arXiv:2402.03300); variants: see the table of presets. */
+ * GRPO_KL_FULL, whose KL is not a function of the token's log-prob (that of entropies: see
+ * grpo_backward()). Where r is of a sequence whose tokens differ in A, mask or importance, a
+ * token's derivative is that of its own loss alone (GSPO-token). stats may be NULL. Sequences
+ * without a token that counts are not counted in the averages. DeepSeekMath eq. 3
+ * (arXiv:2402.03300); the variants' sources are in the table of presets. */
 GRPO_API double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogprobs,
                           float *dkl, grpo_loss_stats *stats);
-/* A trainer's batch as grpo_loss() takes it, with these log-probs of the policy as it is now. */
+/* g's batch as grpo_loss() takes it, with these log-probs of the policy as it is now. */
 GRPO_API grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs);
-/* The KL estimate of one token (GRPO_KL_K1 to _ABS), and d(kl)/d(logprob) if derivative is not
- * NULL. */
+/* The KL estimate of one token (GRPO_KL_K1 to _ABS), and d(kl)/d(logprob) (may be NULL). */
 GRPO_API float grpo_kl(int kind, float logprob, float ref_logprob, float *derivative);
 /* Exact KL(pi || ref) of one row of logits over the allowed tokens (NULL: all), renormalised;
  * gradient (may be NULL) [vocab] gets d(KL)/d(logits). */
 GRPO_API float grpo_full_kl(const float *logits, const float *ref_logits, int vocab,
                             float temperature, const uint32_t *allowed, float *gradient);
-/* beta after a step over num_samples completions with this KL, on its way to target: times
- * 1 + clip(kl / target - 1, +-0.2) num_samples / horizon (Ziegler et al. 2019, as in veRL). */
+/* The next beta after num_samples completions with this KL: beta * (1 + clip(kl / target - 1,
+ * +-0.2) num_samples / horizon) (Ziegler et al. 2019, as in veRL). */
 GRPO_API float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int num_samples);
-/* What GRPO took away: examples/ppo.h trains value and reward models with these three.
- * Generalised advantage estimation (Schulman et al. 2016): delta_t = r_t + gamma V_t+1 - V_t,
- * A_t = delta_t + gamma lam A_t+1 within each sequence, returns = A + V. values NULL: 0;
- * returns may be NULL, advantages the rewards. All per token, [offsets[num_sequences]]. */
+/* PPO, which GRPO simplifies: examples/ppo.h trains value and reward models with these three.
+ * Generalised advantage estimation (Schulman et al. 2016) within each sequence; all per token.
+ * values NULL: 0. returns may be NULL; advantages may be the array of rewards. */
 GRPO_API void grpo_gae(int num_sequences, const int *offsets, const float *rewards,
                        const float *values, float gamma, float lam, float *advantages,
                        float *returns);
-/* mean over tokens that count of 1/2 max((V - R)^2, (V' - R)^2), V' = V clipped to old_values
- * +- clip (0: not clipped), and d(loss)/dV (may be NULL). clipfrac (may be NULL): share of
- * tokens where the clip holds. mask NULL: all count (PPO as in veRL and TRL). */
+/* The clipped value loss, mean over the tokens with mask (NULL: all), as in veRL and TRL. clip 0:
+ * not clipped. dvalues, d(loss)/dV, and clipfrac, the share of tokens clipped, may be NULL. */
 GRPO_API double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
                                 const float *returns, const unsigned char *mask, float clip,
                                 float *dvalues, double *clipfrac);
 /* Bradley-Terry over pairs, scores [num_pairs][chosen, rejected]: mean of -log sigmoid(chosen -
  * rejected), and d(loss)/d(scores) (may be NULL). */
 GRPO_API double grpo_preference_loss(int num_pairs, const float *scores, float *dscores);
-/* Decoupled AdamW (Loshchilov & Hutter 2019) as PyTorch computes it: gradient is first multiplied
- * by scale; step counts from 1. All arrays [n]; m and v start as zeros. */
+/* AdamW (Loshchilov & Hutter 2019) as in PyTorch, on arrays [n]. The gradient is first multiplied
+ * by scale; step counts from 1; m and v start as zeros. */
 GRPO_API void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_t n,
                          float learning_rate, float beta1, float beta2, float epsilon,
                          float weight_decay, float scale, int64_t step);
-/* The factor 0..1 on the learning rate of optimizer step 0, 1, ... as in Hugging Face's
- * schedules. */
+/* The factor 0..1 on the learning rate of optimizer step 0, 1, ... as in Hugging Face. */
 GRPO_API float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps);
-/* 1 - C(n-c, k) / C(n, k): the chance that k of n samples, c of them correct, hold a correct one.
- * Unbiased (Chen et al. 2021, arXiv:2107.03374). */
+/* 1 - C(n-c, k) / C(n, k), an unbiased estimate of the chance that one of k samples is correct
+ * (Chen et al. 2021, arXiv:2107.03374). */
 GRPO_API double grpo_pass_at_k(int num_samples, int num_correct, int k);
-/* Temperature and the filters of s on logits [vocab]: the allowed tokens, one bit each,
- * [(vocab + 31) / 32]. */
+/* logits [vocab] -> the tokens that s allows, one bit each, [(vocab + 31) / 32]. */
 GRPO_API void grpo_filter(const grpo_sampling *s, const float *logits, int vocab,
                           uint32_t *allowed);
 /* log softmax(logits / temperature) over the allowed tokens (NULL: all) at token, and the entropy
- * of that distribution if not NULL. temperature 0 counts as 1. */
+ * of that distribution (may be NULL). temperature 0 counts as 1. */
 GRPO_API float grpo_logprob(const float *logits, int vocab, float temperature,
                             const uint32_t *allowed, int token, float *entropy);
-/* In place, logits -> d(loss)/d(logits), given d(loss)/d(logprob) of num_targets tokens drawn from
- * this row and d(loss)/d(entropy). */
+/* In place, logits -> d(loss)/d(logits), from dlogprobs, d(loss)/d(logprob) of num_targets tokens
+ * drawn from this row, and dentropy, d(loss)/d(entropy). */
 GRPO_API void grpo_logprob_backward(float *logits, int vocab, float temperature,
                                     const uint32_t *allowed, int num_targets, const int *targets,
                                     const float *dlogprobs, float dentropy);
-/* Draw a token from the allowed ones with a uniform number in [0, 1). */
+/* Draw one of the allowed tokens by a uniform number in [0, 1). */
 GRPO_API int grpo_sample_token(const float *logits, int vocab, float temperature,
                                const uint32_t *allowed, float uniform);
 /* A uniform number in [0, 1), a pure function of its five keys. */
@@ -896,22 +860,20 @@ GRPO_API float grpo_uniform(uint64_t seed, uint64_t step, uint64_t prompt, uint6
                             uint64_t position);
 
 /* ------------------------------------------------------------------------------------- proof --
- * Finite differences against every operation of the backend and through the whole graph under
- * every objective. Of the config (NULL: grpo_defaults()) it takes backend, allocate, release, log,
- * which gets a line per check, and their user. Returns the number of failures, or a negative
- * error. */
+ * Finite differences against every operation of the backend, and through the whole graph under
+ * every objective. Uses the config's (NULL: grpo_defaults()) backend, allocate, release, user and
+ * log, which gets a line per check. Returns the number of failures, or a negative error. */
 GRPO_API int grpo_selftest(const grpo_config *config);
 
 /* ------------------------------------------------------------------------------- the backend --
- * The table of operations. The algorithm is written once, over this table; a backend is one const
- * table of functions, and grpo_cpu() is the first. Nothing outside the table touches backend
- * memory, and an "element" (an activation) is as large as the backend says.
+ * The algorithm is written once, over a table of operations; a backend is such a table, const.
+ * Backend memory is opaque to everything else. Its kinds: E elements (activations, of a size that
+ * the backend chooses; void *), F float (weights as the optimizer sees them, gradients,
+ * statistics), I int (tokens, indices). Every output element is reduced in an order fixed by its
+ * own length alone, so results do not depend on how the work was split.
  *
- * An operation takes one descriptor. Forward and backward share it: an operation reads the fields
- * that its comment names, and the others may be anything. Kinds of backend memory: E elements
- * (activations; void *), F float (weights as the optimizer sees them, gradients, statistics), I int
- * (tokens, indices). Every output element is reduced in an order fixed by its own length alone, so
- * results do not depend on how the work was split. */
+ * An operation takes one descriptor, which forward and backward share: an operation reads the
+ * fields that its comment names, and the others may be anything. */
 typedef struct grpo_segment {       /* consecutive tokens of one sequence                        */
     int row, num_rows;              /* their rows in this pass                                   */
     int prefix, prefix_length;      /* K/V slots of the prompt they share; a prompt has none     */
@@ -921,14 +883,13 @@ typedef struct grpo_segment {       /* consecutive tokens of one sequence       
 typedef struct grpo_rows {          /* the rows of one pass; arrays in backend memory            */
     int num_rows, num_segments, num_groups;
     const int *tokens, *positions;  /* [num_rows]                                                */
-    int num_slots;                  /* of k and v, a multiple of 32                              */
-    const int *slots;               /* [num_rows] where a row's K and V lie                      */
+    int num_slots;                  /* rows of k and v, a multiple of 32                         */
+    const int *slots;               /* [num_rows] the row of k and v that is this row's          */
     const grpo_segment *segments;   /* [num_segments]                                            */
-    const int *groups;              /* [num_groups + 1] first segment of each group: a prompt,   */
-                                    /*     and the completions that share it, one after another  */
-    const int *done;                /* [num_rows] 1: the sequence has ended, and the output of   */
-                                    /*     its row is ignored; or NULL                           */
-    int max_keys;                   /* the most that a row attends, later ticks' rows included   */
+    const int *groups;              /* [num_groups + 1] first segment of each group: a prompt    */
+                                    /*     and (or only) completions that share it, contiguous   */
+    const int *done;                /* [num_rows] 1: sequence ended, output ignored; or NULL     */
+    int max_keys;                   /* most keys of a row, in later ticks too                    */
 } grpo_rows;
 
 typedef struct grpo_embedding {     /* forward: x[r] = table[tokens[r]]                          */
@@ -955,10 +916,10 @@ typedef struct grpo_norm {          /* forward: y[r] = x[rows[r]] * rstd[r] * ga
 
 typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]                   */
     float *weights;                 /* F [rows, cols], what the optimizer moves; NULL: frozen    */
-    void  *operand;                 /* the same in the form that the backend multiplies by       */
+    void  *operand;                 /* the same numbers in the layout the backend multiplies by  */
     int    rows, cols;
-    int    y_stride;                /* from one row of y to the next: rows, or more if the       */
-} grpo_matrix;                      /*     matrix makes only some columns of y                   */
+    int    y_stride;                /* elements from one row of y to the next: rows, or more     */
+} grpo_matrix;                      /*     where the product is only some columns of y           */
 
 typedef struct grpo_product {       /* matmul: y = x W^T + bias + residual                       */
     const grpo_matrix *w;           /* [out, in]                                                 */
@@ -976,13 +937,13 @@ typedef struct grpo_heads {         /* the shape of attention                   
     int num_heads, num_kv_heads, head_dim;
 } grpo_heads;
 
-/* rotate: qkv -> q, and k, v into their slots; in which order they lie within k and v is the
- *     backend's affair, while dk and dv are rows. q and k are normalised per head if there are
- *     gains, then rotated by the angles of their row's position
+/* rotate: qkv -> q, and k, v scattered to their slots (k and v in the backend's own layout, dk and
+ *     dv row by row). q and k are normalised per head if there are gains, then rotated by the
+ *     angles of their row's position
  * attention: y = softmax(q k^T / sqrt(head_dim)) v over what each row attends, lse = log sum exp of
  *     the scores
  * attention_backward, from dy, y, lse, q, k, v: sets dq, and dk, dv in their slots
- * rotate_backward, from dq, dk, dv, qkv: sets dqkv, dgain += ...; uses up dq and dk */
+ * rotate_backward, from dq, dk, dv, qkv: sets dqkv, accumulates dgain; overwrites dq and dk */
 typedef struct grpo_attention {
     const grpo_rows *rows;          /* n of them, in S slots                                     */
     grpo_heads heads;               /* Q = heads * head_dim, KV = kv_heads * head_dim            */
@@ -1008,22 +969,21 @@ typedef struct grpo_swiglu {        /* forward: y = silu(gate) * up             
 
 typedef struct grpo_targets {       /* tokens whose log-prob is wanted, by row of logits         */
     int num_rows;
-    const int *offsets;             /* I [num_rows + 1] targets of each row                      */
+    const int *offsets;             /* I [num_rows + 1] first target of each row                 */
     const int *tokens;              /* I [offsets[num_rows]]                                     */
-    uint32_t *allowed;              /* sets of tokens sampled from, one bit each; NULL: all      */
-    const int *allowed_rows;        /* I [num_rows] which set belongs to the row                 */
+    uint32_t *allowed;              /* sets of allowed tokens, one bit each; NULL: all           */
+    const int *allowed_rows;        /* I [num_rows] index of the row's set                       */
     float temperature;
 } grpo_targets;
 
-/* logprobs: logits = hidden W^T -> logprobs, entropies. Logits are scratch: they need not be
- *     written unless keep_logits
+/* logprobs: logits = hidden W^T -> logprobs, entropies. Need not write logits unless keep_logits
  * sample: filters each row's logits into its set (unless allowed is NULL), then draws a token for
  *     each target, with its log-prob
- * logprobs_backward: logits become their gradient in place, more is added
+ * logprobs_backward: logits become their gradient in place, plus more
  * kl: exact KL to ref_logits of each row; kl_backward: ref_logits become the gradient of
- *     sum dkl kl with respect to logits */
+ *     sum dkl kl with respect to logits, in place */
 typedef struct grpo_head {
-    const grpo_matrix *w;           /* [vocab, width]; kl and backward need its rows alone       */
+    const grpo_matrix *w;           /* [vocab, width]; kl and backward read only w->rows         */
     grpo_targets targets;           /* n of them, in R rows                                      */
     const void *hidden;             /* E [R, width]                                              */
     void *logits;                   /* E [R, vocab]                                              */
@@ -1039,23 +999,24 @@ typedef struct grpo_head {
     const float *dkl;
 } grpo_head;
 
-typedef struct grpo_array { char *at; size_t row; } grpo_array;       /* rows of so many bytes   */
+typedef struct grpo_array { char *at; size_t row; } grpo_array;       /* row: bytes of one row   */
 
-/* One tick without the host: after sample, n sequences, a row each, go on to their next token.
- * Line 0 of drawn, logprobs and entropies is copied to the line of this tick; line 0 of uniforms
- * becomes the next tick's. Each live row advances to the token just drawn; rows of sequences that
- * have ended stay. Before that, rows [staged, staged + n) of each array, which every tick writes,
- * are copied to [stored + tick n, stored + (tick + 1) n). */
+/* next: ends a tick without the host. sample has drawn a token for each of n sequences, a row each.
+ * - Rows [staged, staged + n) of each array, which every tick writes, are copied to
+ *   [stored + tick n, stored + (tick + 1) n).
+ * - Line 0 of drawn, logprobs and entropies is copied to line 1 + tick; line 0 of uniforms becomes
+ *   that of the next tick.
+ * - Each live row advances to the token just drawn; rows of sequences that have ended stay. */
 typedef struct grpo_tick {
     int num_rows;                   /* n                                                         */
-    int *tick;                      /* I [1] how many ticks there were: 0, 1, ...                */
-    int *tokens, *positions, *slots;                          /* I [n] of the pass, as are       */
-    grpo_segment *segments;         /* [n] these                                                 */
+    int *tick;                      /* I [1] the number of this tick, from 0                     */
+    int *tokens, *positions, *slots;                          /* I [n] of the pass, like         */
+    grpo_segment *segments;         /* [n]                                                       */
     int *done;                      /* I [n] 1: the sequence has ended                           */
     const int *eos;                 /* I [num_eos] tokens that end one                           */
     int num_eos;
-    int *allowed_rows;              /* I [n] of the targets, and by how much they go up for the  */
-    int allowed_step;               /*     next token                                            */
+    int *allowed_rows;              /* I [n] of the targets; each tick adds allowed_step         */
+    int allowed_step;
     float *uniforms;                /* F [ticks, n]                                              */
     int *drawn;                     /* I [1 + ticks, n], line 0 as sample wrote it               */
     float *logprobs, *entropies;    /* F likewise                                                */
@@ -1074,39 +1035,32 @@ typedef struct grpo_optimizer {     /* one step of grpo_adamw(), on F arrays [n]
 typedef struct grpo_backend {
     const char *name;
     size_t element_size;
-
-    /* how much at a time serves it best: rows of a pass, logits, and ticks between two looks of the
-     * host at who has ended */
+    /* preferred block sizes: rows of a pass, logits, and ticks between two polls by the host for
+     * sequences that have ended */
     int rows_at_once, logits_at_once, ticks_at_once;
-
-    /* life: open takes context_size bytes; on failure it fills error[GRPO_ERROR_LENGTH] and returns
-     * NULL */
+    /* life: open allocates context_size bytes; on failure it fills error[GRPO_ERROR_LENGTH] and
+     * returns NULL */
     size_t (*context_size)(const grpo_config *config);
     void *(*open)(const grpo_config *config, char *error);
     void  (*close)(void *context);
-    const char *(*error)(void *context);                      /* NULL while all is well          */
-
+    const char *(*error)(void *context);                      /* NULL: none so far               */
     /* memory */
     void *(*allocate)(void *context, size_t size);
     void  (*release)(void *context, void *memory);
     void  (*upload)(void *context, void *to, const void *from, size_t size);
     void  (*download)(void *context, void *to, const void *from, size_t size);
     void  (*zero)(void *context, void *memory, size_t size);
-
-    /* weights: bytes of an operand, which begins as zeros, and making it anew after the weights
-     * have moved. A frozen matrix is its operand alone: n of its elements, from index `at`, are
-     * copied from the host's x or to it */
+    /* weights: bytes of an operand (zeros at first); refresh it after the weights have changed. A
+     * frozen matrix has only an operand: copy its elements [at, at + n) from or to the host's x */
     size_t (*operand_size)(int rows, int cols);
     void   (*prepare)(void *context, const grpo_matrix *w);
     void   (*write_operand)(void *context, const grpo_matrix *w, size_t at, const float *x,
                             size_t n);
     void   (*read_operand)(void *context, float *x, const grpo_matrix *w, size_t at, size_t n);
-
-    /* y[r] = x[rows[r]], n rows of size bytes; elements E[n] as floats F[n], and back */
+    /* y[r] = x[rows[r]], n rows of size bytes; E[n] -> F[n], and back */
     void (*gather)(void *context, void *y, const void *x, const int *rows, int n, size_t size);
     void (*to_floats)(void *context, float *to, const void *from, size_t n);
     void (*from_floats)(void *context, void *to, const float *from, size_t n);
-
     /* the layers: see the descriptors */
     void (*embed)(void *context, const grpo_embedding *o);
     void (*embed_backward)(void *context, const grpo_embedding *o);
@@ -1126,12 +1080,10 @@ typedef struct grpo_backend {
     void (*logprobs_backward)(void *context, const grpo_head *o);
     void (*kl)(void *context, const grpo_head *o);
     void (*kl_backward)(void *context, const grpo_head *o);
-
-    /* repeat: work(user) so many times. It calls nothing but operations on backend memory, the same
-     * each time: a backend may record them once and play them again */
+    /* repeat: calls work(user) `times` times. It makes the same calls of operations each time, and
+     * nothing else: a backend may record them once and replay them */
     void (*next)(void *context, const grpo_tick *o);
     void (*repeat)(void *context, void (*work)(void *user), void *user, int times);
-
     /* the optimizer, on F arrays. mix: y = a y + b x */
     void   (*adamw)(void *context, const grpo_optimizer *o);
     double (*sum_of_squares)(void *context, const float *x, size_t n);
@@ -1139,8 +1091,7 @@ typedef struct grpo_backend {
 } grpo_backend;
 
 GRPO_API const grpo_backend *grpo_cpu(void);
-/* Defined in grpo_cuda.cu, for NVIDIA GPUs: bf16 on tensor cores, plain fp32, and bf16 by what only
- * sm_90 has. */
+/* In grpo_cuda.cu, for NVIDIA GPUs: bf16 on tensor cores, plain fp32, bf16 on sm_90 alone. */
 extern const grpo_backend *grpo_cuda(void);
 extern const grpo_backend *grpo_cuda_fp32(void);
 extern const grpo_backend *grpo_cuda_hopper(void);
@@ -3242,7 +3193,8 @@ double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogpr
 
 /* ---- what GRPO took away: the losses of a value model and of a reward model (examples/ppo.h) */
 
-/* Mean of 1/2 max((V - R)^2, (V' - R)^2). Where V' is the worse it is the bound, a constant. */
+/* Mean of 1/2 max((V - R)^2, (V' - R)^2), V' = V clipped to old +- clip. Where the term of V' is
+ * larger, V' is a bound, a constant: its derivative is 0. */
 double grpo_value_loss(int num_tokens, const float *values, const float *old_values,
                        const float *returns, const unsigned char *mask, float clip,
                        float *dvalues, double *clipfrac) {
