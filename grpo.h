@@ -1178,56 +1178,65 @@ extern "C" {
 #define GRPO__PRINTF(text, first)
 #endif
 
-/* What the algorithm asks of part IV. */
+/* ---- the stairs: what the algorithm (part III) asks of the machine room (part IV), by chapter */
+enum { GRPO__PATH = 1024 };         /* bytes of a file's name                                    */
+enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };             /* stages of a batch */
 struct grpo__layer_state;
 struct grpo__softmax;
 struct grpo__sums;
 struct grpo__draw;
 struct grpo__pass;
-enum { GRPO__PATH = 1024 };          /* bytes of a file's name                                    */
-enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
-static int grpo__enter(const grpo *object, const char *what, int arguments, int stage);
-static int grpo__check(grpo_config *c);
-static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
-static int grpo__draw_ticks(grpo *g, const struct grpo__draw *d, struct grpo__pass *p, int ticks);
-static void grpo__measure_batch(const grpo *g, grpo_metrics *m);
-static void grpo__add_update(grpo_metrics *m, const struct grpo__sums *s);
-static void grpo__average_updates(grpo_metrics *m);
-static struct grpo__layer_state grpo__from_row(const grpo *g,
-                                               const struct grpo__layer_state *layer, int row);
-static struct grpo__layer_state grpo__recall(grpo *g, int layer, const struct grpo__pass *pass);
+
+/* >>base: addresses on the backend; a pass's integers; activations stored; its value head; input */
+static int *grpo__on_device(const grpo *g, const void *host);
+static void *grpo__element(const grpo *g, void *array, size_t i);
 static struct grpo__pass grpo__begin_pass(grpo *g, int rows, int segments, int groups,
                                           int targets);
 static void grpo__send_pass(grpo *g, struct grpo__pass *p, const grpo_sampling *sampling,
                             uint32_t *sets);
-static int grpo__check_writes(grpo *g);
-static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value);
+static void *grpo__stream(const grpo *g, const struct grpo__pass *pass, int layer);
+static struct grpo__layer_state grpo__from_row(const grpo *g,
+                                               const struct grpo__layer_state *layer, int row);
+static struct grpo__layer_state grpo__recall(grpo *g, int layer, const struct grpo__pass *pass);
+static void grpo__value_forward(grpo *g, const struct grpo__pass *pass);
+static void grpo__value_backward(grpo *g, const struct grpo__pass *pass);
+static void grpo__weights_changed(grpo *g, int model);
+static void grpo__clear_gradient(grpo *g);
+static float grpo__lora_scale(const grpo *g);
 static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i);
+static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value);
+static int grpo__name_culprit(grpo *g);
+static int grpo__device_check(grpo *g);
+static double grpo__seconds(void);
+/* >>life: are the arguments there, is the config legal and the batch as far as needed? */
+static int grpo__enter(const grpo *object, const char *what, int arguments, int stage);
+static int grpo__check(grpo_config *c);
+static int grpo__check_writes(grpo *g);
+static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x);
+/* >>metrics, >>files */
+static void grpo__measure_batch(const grpo *g, grpo_metrics *m);
 static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
                                    grpo_loss_stats *sums);
 static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int high);
-static float grpo__lora_scale(const grpo *g);
-static void grpo__clear_gradient(grpo *g);
-static int grpo__device_check(grpo *g);
-static void grpo__value_forward(grpo *g, const struct grpo__pass *pass);
-static void grpo__value_backward(grpo *g, const struct grpo__pass *pass);
-static double grpo__seconds(void);
-static void grpo__weights_changed(grpo *g, int model);
-static int grpo__name_culprit(grpo *g);
-static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x);
+static void grpo__add_update(grpo_metrics *m, const struct grpo__sums *s);
+static void grpo__average_updates(grpo_metrics *m);
+static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
+/* >>ticks: a backend that draws several tokens by itself. >>characters: the built-in tokenizers */
+static int grpo__draw_ticks(grpo *g, const struct grpo__draw *d, struct grpo__pass *p, int ticks);
 static int grpo__encode_text(const char *vocabulary, const char *text, int *tokens, int capacity);
 static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_tokens,
                              char *text, int capacity);
+/* >>units, >>softmax: loops over weights, and over a row of logits */
+static void grpo__adamw_loop(float *weights, const float *gradient, float *m, float *v, size_t n,
+                             float beta1, float beta2, float epsilon, float scale, float rate,
+                             float root, float keep);
 static void grpo__find_sums(struct grpo__softmax *s);
 static void grpo__softmax_backward(float *logits, const struct grpo__softmax *s, float total,
                                    float dentropy, float entropy);
 static void grpo__walk(const struct grpo__softmax *s, float uniform, int *token);
 static void grpo__allow_most(const struct grpo__softmax *s, uint32_t *allowed, int by_mass,
-                            double goal);
+                             double goal);
 static void grpo__allow_likely(const struct grpo__softmax *s, uint32_t *allowed, float min_p);
-static void grpo__adamw_loop(float *weights, const float *gradient, float *m, float *v, size_t n,
-                             float beta1, float beta2, float epsilon, float scale, float rate,
-                             float root, float keep);
 
 /* ============================================================================================
  *
@@ -1507,10 +1516,6 @@ typedef struct grpo__pass {
     grpo_targets heads;             /* B                                                         */
 } grpo__pass;
 
-static int *grpo__on_device(const grpo *g, const void *host) {
-    return g->machinery->index + ((const int *)host - g->machinery->index_host);
-}
-
 /* count consecutive tokens of one sequence, from its own position start on. */
 static void grpo__add_segment(grpo__pass *p, const int *tokens, int count, int prefix,
                               int prefix_length, int own, int start) {
@@ -1539,18 +1544,6 @@ static void grpo__add_target(grpo *g, grpo__pass *p, int token, int index) {
     p->targets[p->num_targets] = token;
     g->machinery->map[p->num_targets++] = index;
     p->target_offsets[p->heads.num_rows] = p->num_targets;
-}
-
-/* Element i of an array in backend memory. */
-static void *grpo__element(const grpo *g, void *array, size_t i) {
-    return (char *)array + i * g->machinery->backend->element_size;
-}
-
-/* The residual stream [R, H] that enters a layer; after the last layer, that leaves it. */
-static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
-    const struct grpo__machinery *m = g->machinery;
-    if (pass->what != GRPO__STORE) return m->once.x;
-    return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_stored, m->shape.H));
 }
 
 /* y = x W^T + bias + residual; then for each adapter y += (x A^T) B^T, in its columns of y. */
@@ -3592,6 +3585,22 @@ static int grpo__name_culprit(grpo *g) {
     }
     return grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update was skipped, "
                       "the weights are as before");
+}
+
+static int *grpo__on_device(const grpo *g, const void *host) {
+    return g->machinery->index + ((const int *)host - g->machinery->index_host);
+}
+
+/* Element i of an array in backend memory. */
+static void *grpo__element(const grpo *g, void *array, size_t i) {
+    return (char *)array + i * g->machinery->backend->element_size;
+}
+
+/* The residual stream [R, H] that enters a layer; after the last layer, that leaves it. */
+static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
+    const struct grpo__machinery *m = g->machinery;
+    if (pass->what != GRPO__STORE) return m->once.x;
+    return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_stored, m->shape.H));
 }
 
 /* The arrays of a layer that backward needs; how many there are. Their rows have w->row_bytes. */
