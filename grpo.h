@@ -1180,7 +1180,7 @@ extern "C" {
 
 /* ---- the stairs: what the algorithm (part III) asks of the machine room (part IV), by chapter */
 enum { GRPO__PATH = 1024 };         /* bytes of a file's name                                    */
-enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };             /* stages of a batch */
+enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };            /* stages of a batch */
 struct grpo__layer_state;
 struct grpo__softmax;
 struct grpo__sums;
@@ -3253,6 +3253,9 @@ float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
     return (float)(0.5 * (1 + cos(3.141592653589793 * (double)(step - warmup_steps) / span)));
 }
 
+/* The trained numbers are two ranges, [0, split) and the rest: matrices, which alone decay, and
+ * vectors; or LoRA's A and B. B is stored as s B, s = alpha / rank: its gradient is s times the one
+ * stored, and where AdamW moves B by x, s B moves by s x. */
 int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     struct grpo__machinery *w;
     const grpo_config *c;
@@ -3493,7 +3496,7 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
  * ============================================================================================ */
 
 /* ----------------------------------------------------------------------------------- >>base --
- * Memory, time, random weights' numbers; tensors as files know them. */
+ * What part III stands on: memory, addresses, what a pass stores, input that is checked. */
 static void *grpo__allocate(const grpo_config *c, size_t size) {
     if (size == SIZE_MAX) return NULL;                        /* a sum or product that overflowed */
     return c->allocate ? c->allocate(size, c->user) : malloc(size);
@@ -3722,9 +3725,7 @@ static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i) {
     return GRPO_OK;
 }
 
-/* The trained numbers are two ranges, [0, split) and what follows: matrices, which alone decay, and
- * vectors; or LoRA's A and B. Of B, s B lies there, s = alpha / rank: the gradient of B is s times
- * the one there, and where AdamW moves B by x, this moves by s x. */
+/* s: B is stored times this. */
 static float grpo__lora_scale(const grpo *g) {
     return g->config.lora.rank ? g->config.lora.alpha / (float)g->config.lora.rank : 1.0f;
 }
