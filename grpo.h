@@ -1280,7 +1280,7 @@ static double grpo__clamp(double x, double least, double most) {
     return x < least ? least : x > most ? most : x;
 }
 
-/* Random numbers are a hash of what they are for, so any of them can be drawn again alone. The
+/* Random numbers are counter-based: a hash of their keys, so each can be drawn again by itself. The
  * mixing step is the finaliser of SplitMix64 (Steele, Lea & Flood 2014). */
 static uint64_t grpo__mix(uint64_t x) {
     x += UINT64_C(0x9e3779b97f4a7c15);
@@ -1352,12 +1352,12 @@ int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capa
 }
 
 /* ---------------------------------------------------------------------------------- >>model --
- * The model: one table of parameters, where everything lies in memory, forward, backward. */
+ * The model: weights and activations in memory, forward, backward. */
 
 /* ---- the weights are one array: first all matrices (AdamW decays these), then vectors. q, k, v
- * of a layer are one matrix [(heads + 2 kv_heads) head_dim, H], gate and up another [2F, H]: their
- * rows are the rows of Hugging Face's separate tensors, one after the other, so that one product
- * computes all of them and files still see the usual names. */
+ * of a layer are one matrix [(heads + 2 kv_heads) head_dim, H], gate and up another [2F, H], so
+ * that one product computes them: Hugging Face's separate tensors, stacked by rows, each of which
+ * is contiguous and keeps its name in files. */
 typedef struct grpo__shape {
     int H, F, V, Q, KV, QKV;        /* widths; Q = heads * head_dim, KV likewise, QKV = Q + 2 KV */
     size_t first_vector, total;     /* numbers in all matrices; in the whole model               */
@@ -1367,9 +1367,9 @@ typedef struct grpo__shape {
 } grpo__shape;
 
 typedef struct grpo__adapter {      /* LoRA: columns [column, column + out) of y += (x A^T) B^T  */
-    grpo_matrix A, B;               /* A is stored as A^T [in, rank]: x A^T is a matmul_dx with  */
-    int column;                     /*     it, dx += du A a matmul. B [out, rank] is stored      */
-} grpo__adapter;                    /*     times alpha / rank                                    */
+    grpo_matrix A, B;               /* A is held transposed, [in, rank], so that x A^T is a      */
+    int column;                     /*     matmul_dx and dx += du A a matmul; B [out, rank] is   */
+} grpo__adapter;                    /*     held times alpha / rank                               */
 
 typedef struct grpo__linear {       /* y = x W^T                                                 */
     grpo_matrix w;
@@ -1382,7 +1382,7 @@ typedef struct grpo__layer {        /* vectors: B; NULL where the model has none
     float *norm1, *norm2, *bias, *q_gain, *k_gain;
 } grpo__layer;
 
-/* A policy, a reference policy; or the gradient of every weight, NULL where it is frozen. */
+/* The weights of a policy or reference; or their gradients, NULL where a weight is frozen. */
 typedef struct grpo__model {
     float *embedding;               /* B [V, H]                                                  */
     grpo__layer *layers;
@@ -1396,7 +1396,9 @@ static int grpo__has_lm_head(const grpo_model_config *m) { return !m->num_labels
 static int grpo__has_value_head(const grpo_model_config *m) {
     return m->num_labels || m->value_head;
 }
-/* ---- where everything lies. B: backend memory. Widths as in grpo__shape; R rows, S slots. */
+
+/* ---- activations and all other arrays. B: backend memory. Widths as in grpo__shape; R rows of a
+ * pass, S slots of K and V, L tokens of a completion at most. */
 typedef struct grpo__layer_state {  /* what backward needs of one layer, each [rows, width]       */
     void *x, *qkv, *q, *y, *mid, *gate_up;                    /* qkv only if q and k are normed  */
     void *lse;                      /* F [rows, heads], attention's log-sum-exp                  */
@@ -1414,19 +1416,19 @@ struct grpo__machinery {
     void *context;
     grpo__shape shape;
     grpo_heads heads;
-    void *device, *host;            /* the two arenas                                            */
+    void *device, *host;            /* the two arenas: B, and the host's memory                  */
     int max_rows;                   /* R, rows of one pass                                       */
     int max_slots;                  /* S, rows of K and V                                        */
     int stored_rows;                /* rows whose activations are stored: a pass's or the batch's */
-    int stores_batch;               /* 1: while sampling, so that training need not compute them */
+    int stores_batch;               /* 1: sampling stores them, so that training recalls them    */
     int staged;                     /* first row of the staging area that every repeated tick    */
                                     /*     writes; 0: there is none                              */
     int stored_used;                /* rows stored so far                                        */
-    int stored_valid;               /* 1: the batch's, by the weights as they are                */
+    int stored_valid;               /* 1: they are the batch's, under the current weights        */
     int max_sequences;              /* of a batch                                                */
     int max_length;                 /* of a prompt and its completion                            */
     int head_rows;                  /* rows whose logits exist at one time                       */
-    int words;                      /* of a set of tokens, one bit each                          */
+    int words;                      /* uint32_t in a set of tokens, one bit each                 */
 
     grpo__model models[2];          /* GRPO_POLICY, GRPO_REFERENCE (the policy, if there is none) */
     grpo__model gradients;          /* of the policy                                             */
@@ -1437,72 +1439,74 @@ struct grpo__machinery {
                                     /*     NULL with LoRA and without beta                       */
     char  *operands, *reference_operands;                     /* B                               */
     size_t operand_bytes;
-    uint64_t frozen;                /* LoRA: a hash of the model that was loaded; 0: none was    */
-    char  base[GRPO__PATH];         /* and the folder it came from                               */
+    uint64_t frozen;                /* LoRA: hash of the loaded model; 0: none was loaded        */
+    char  base[GRPO__PATH];         /* LoRA: the folder that it was loaded from                  */
     float *trained;                 /* B [num_trained] what the optimizer moves: all weights, or */
                                     /*     LoRA's A and B, the B times alpha / rank              */
     float *gradient, *adam_m, *adam_v;                        /* B [num_trained]                 */
-    float *dembed;                  /* B [V, H] gradient of the gather, if the head is tied: held
-                                       apart so that the order of sums is that of the rows       */
-    grpo__layer_state *layers;      /* [num_hidden_layers + 1], stored_rows each; last only x   */
-    grpo_array *stored_list, *stored_arrays;                  /* those; host and B               */
+    float *dembed;                  /* B [V, H] the embedding's gradient, if the head is tied:
+                                       kept apart from the head's so that rows sum in order      */
+    grpo__layer_state *layers;      /* [num_hidden_layers + 1], stored_rows each; last: x alone  */
+    grpo_array *stored_list, *stored_arrays;                  /* their list; on the host, and B  */
     int num_stored_arrays;
     size_t row_bytes[GRPO__STATES]; /* of a layer's arrays, in the order of grpo__states_of()    */
-    grpo__layer_state once;         /* [R] of the layer at hand, where nothing is stored         */
-    grpo__gradients d;
-    void  *norm, *act;              /* B [R, H], [R, F]: so cheap that backward redoes them      */
+    grpo__layer_state once;         /* [R] of the current layer, where nothing is stored         */
+    grpo__gradients d;              /* of the current layer                                      */
+    void  *norm, *act;              /* B [R, H], [R, F] cheap: backward computes them again      */
     void  *inner, *dinner;          /* B [R, rank] x A^T of an adapter, and its gradient         */
-    void  *dx, *hidden, *dhidden;   /* B [R, H] residual's gradient; final norm's output; its    */
-    float *rstd;                    /* B [R] of the last norm                                    */
+    void  *dx;                      /* B [R, H] gradient of the residual stream                  */
+    void  *hidden, *dhidden;        /* B [R, H] output of the final norm, and its gradient       */
+    float *rstd;                    /* B [R] of the current norm                                 */
     void  *logits;                  /* B [head_rows, V]                                          */
     void  *ref_hidden, *ref_logits; /* B [R, H], [head_rows, V] of the reference, for exact KL   */
-    float *kl, *dkl;                /* B [R], for the same; or NULL                              */
+    float *kl, *dkl;                /* B [R] exact KL and its gradient; or NULL                  */
     float *values;                  /* B [R] of the scalar head, then their gradient             */
     float *angles;                  /* B [max_length, {cos, sin}, head_dim / 2]                  */
-    uint32_t *allowed;              /* B [max_sequences, L, words] sets sampled from, or NULL    */
-    uint32_t *allowed_scratch;      /* B [R, words] where they need not be remembered            */
+    uint32_t *allowed;              /* B [max_sequences, L, words] the batch's sets, or NULL     */
+    uint32_t *allowed_scratch;      /* B [R, words] sets that training does not need             */
     float *dlogprobs, *dentropies;  /* B [targets], B [R]                                        */
     float *logprobs, *entropies, *uniforms;                   /* B [drawn], see grpo__max_drawn  */
     int   *drawn;                   /* B [drawn]                                                 */
 
     int   *index_host, *index;      /* the integers of one pass, on the host and the backend     */
     int    index_used, index_size;
-    int   *map;                     /* [targets] which token of the batch a target is            */
-    float *exchange;                /* [2 drawn] floats on their way to or from the backend      */
+    int   *map;                     /* [targets] index of a target in the batch's arrays; while  */
+                                    /*     sampling, the sequence that it belongs to             */
+    float *exchange;                /* [2 drawn] staging buffer to and from the backend          */
     int   *exchange_tokens;         /* [drawn]                                                   */
 
-    grpo_config made;               /* the config as it was at grpo_new(): it shaped all this    */
-    int stage;                      /* how far the batch is: GRPO__EMPTY ...                     */
-    int first_prompt, end_prompt;   /* grpo_minibatch()'s                                        */
-    int passed;                     /* 1: the last pass was the policy's, over all of these, and */
-                                    /*     its activations are still there                       */
-    grpo_sampling sampling;         /* that the batch was sampled with                           */
+    grpo_config made;               /* the config at grpo_new(), by which memory was sized       */
+    int stage;                      /* of the batch: GRPO__EMPTY ... GRPO__COMPARED              */
+    int first_prompt, end_prompt;   /* the minibatch                                             */
+    int passed;                     /* 1: activations of the policy's forward over the whole     */
+                                    /*     minibatch are still in memory                         */
+    grpo_sampling sampling;         /* the batch's                                               */
     grpo_prompt *prompts;           /* [max_sequences]                                           */
-    uint64_t *keys;                 /* [max_sequences] of a prompt's random numbers              */
+    uint64_t *keys;                 /* [max_sequences] a prompt's key of random numbers          */
     int   *slots;                   /* [max_sequences] first slot of a prompt while sampling     */
     int   *prompt_rows;             /* [max_sequences] first stored row of a prompt              */
     int   *token_rows;              /* [max_sequences, L] stored row of a completion's token     */
     int   *active;                  /* [max_sequences] sequences still being sampled             */
-    int   *lengths, *drawn_tokens;  /* [max_sequences]; [max_sequences, L], as sampled           */
+    int   *lengths, *drawn_tokens;  /* [max_sequences]; [max_sequences, L], padded               */
     float *drawn_logprobs, *drawn_entropies;                  /* [max_sequences, L]              */
     float *new_logprobs, *new_entropies, *new_dlogprobs;      /* [max_sequences, L], packed      */
-    float *drawn_elsewhere;         /* the same; log pi_sampling after grpo_adopt()              */
-    float *new_kl, *new_dkl;        /* the same, for exact KL; or NULL                           */
+    float *drawn_elsewhere;         /* the same shape: log pi_sampling after grpo_adopt()        */
+    float *new_kl, *new_dkl;        /* the same shape: exact KL; or NULL                         */
     int   *step_offsets, *step_ends;                          /* [max_sequences + 1]; [.., L]    */
     float *step_rewards;            /* [max_sequences, L] for process supervision; or NULL       */
-    float *penalised, *compared;    /* [max_sequences] rewards less their KL; their advantages   */
-    unsigned char *dead;            /* [max_sequences] groups of which no reward says anything   */
-    unsigned char *idle;            /* [max_sequences] groups without any gradient               */
-    char  *text, *prompt_text;      /* [max_sequences] completions; prompts given as tokens      */
+    float *penalised, *compared;    /* [max_sequences] rewards minus KL; advantages              */
+    unsigned char *dead;            /* [max_sequences] 1: dead group, all rewards equal          */
+    unsigned char *idle;            /* [max_sequences] 1: group whose gradient is 0              */
+    char  *text, *prompt_text;      /* [max_sequences] of completions; of prompts in tokens      */
     size_t text_stride, prompt_text_stride;
 };
 
-/* ---- a pass: some rows through the model. The integers that describe it are built on the host,
- * one array after the other, and sent in one piece; the head rows are those that predict tokens. */
+/* ---- a pass: some rows through the model. Head rows are those that predict tokens (targets). The
+ * integers that describe it are contiguous on the host and uploaded at once. */
 enum { GRPO__SCORE,                 /* stores nothing                                            */
        GRPO__SAMPLE,                /* stores K and V, for the tokens to come                    */
        GRPO__STORE,                 /* stores K, V and what backward needs                       */
-       GRPO__RECALL };              /* is computed already: sampling stored all that             */
+       GRPO__RECALL };              /* computes nothing: gathers what sampling stored            */
 
 typedef struct grpo__pass {
     int *tokens, *positions, *slots, *groups;                 /* on the host, as in grpo_rows    */
@@ -1510,13 +1514,13 @@ typedef struct grpo__pass {
     int *head_rows, *target_offsets, *targets, *set_rows;     /* and grpo_targets                */
     int *stored_rows;               /* where sampling stored each row's activations              */
     int num_targets;
-    int what;                       /* GRPO__SCORE, GRPO__SAMPLE, GRPO__STORE                    */
-    int first_stored;               /* GRPO__STORE: the first row's place among the stored ones  */
+    int what;                       /* GRPO__SCORE, _SAMPLE, _STORE or _RECALL                   */
+    int first_stored;               /* GRPO__STORE: stored row of row 0                          */
     grpo_rows rows;                 /* B                                                         */
     grpo_targets heads;             /* B                                                         */
 } grpo__pass;
 
-/* count consecutive tokens of one sequence, from its own position start on. */
+/* count consecutive tokens of one sequence; the first is number start of those after the prefix. */
 static void grpo__add_segment(grpo__pass *p, const int *tokens, int count, int prefix,
                               int prefix_length, int own, int start) {
     grpo_segment *s = &p->segments[p->rows.num_segments++];
@@ -1614,7 +1618,7 @@ static grpo__layer_operations grpo__operations_of(const grpo *g, const grpo__pas
     return o;
 }
 
-/* x [R, H] of this layer -> x of the next. If nothing is stored, both are the same memory. */
+/* x [R, H] of this layer -> x of the next, in place if nothing is stored. */
 static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
                                 const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
@@ -1638,8 +1642,8 @@ static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
     grpo__linear_forward(g, &l->down, next, m->act, NULL, a.mid, n);
 }
 
-/* The same nine lines backwards. dx [R, H] holds the gradient of the layer's output and leaves with
- * that of its input. */
+/* The same nine lines backwards. dx [R, H]: gradient of the layer's output -> of its input, in
+ * place. */
 static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
@@ -1665,7 +1669,7 @@ static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     b->rmsnorm_backward(c, &o.norm1);
 }
 
-/* x -> hidden [head rows, H], the normed last state of the rows that go through the head. */
+/* x -> hidden [head rows, H], the head rows gathered and normalised. */
 static void grpo__final_norm(grpo *g, const grpo__model *model, const grpo__pass *pass,
                              const void *x, void *hidden) {
     const struct grpo__machinery *m = g->machinery;
@@ -1687,7 +1691,7 @@ static void grpo__body_forward(grpo *g, const grpo__model *model, const grpo__pa
     grpo__final_norm(g, model, pass, grpo__stream(g, pass, layers), hidden);
 }
 
-/* Hidden states of a pass under a model; recalled, from what leaves the last layer. */
+/* Hidden states of a pass under a model; GRPO__RECALL gathers the last layer's stored output. */
 static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     if (pass->what != GRPO__RECALL) {
@@ -1721,11 +1725,11 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
 /* ---- the heads, in blocks of rows: all logits never exist at once. */
 typedef struct grpo__block_of_rows {
     int first, n;                   /* head rows [first, first + n)                              */
-    grpo_head head;                 /* of these rows, without what is asked for                  */
-    grpo_product product;           /* their logits, and backward                                */
+    grpo_head head;                 /* of these rows; the caller sets what its operation needs   */
+    grpo_product product;           /* hidden -> logits, and backward                            */
 } grpo__block_of_rows;
 
-/* The next block; first and n begin as 0. 0: there is none. */
+/* Moves k to the next block (first and n begin as 0). Returns 0 after the last. */
 static int grpo__next_block(const grpo *g, const grpo__model *model, const grpo__pass *pass,
                             grpo__block_of_rows *k) {
     const struct grpo__machinery *m = g->machinery;
@@ -1799,14 +1803,14 @@ static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entrop
 }
 
 /* ------------------------------------------------------------------------------- >>sampling --
- * One row of logits z[vocab] -> filter -> token -> log-prob, and back. With K the tokens that the
- * filters keep, T the temperature and x_v = (z_v - max_K z) / T:
+ * One row of logits z[vocab] -> filter -> token -> log-prob, and back. With K the allowed tokens, T
+ * the temperature and x_v = (z_v - max_K z) / T:
  *
  *     S = sum_K e^x,     p_v = e^x_v / S  for v in K, else 0,     H = -sum_K p log p
  *
  * Sampling and training call this code with the same K, so their log-probs are the same bits. */
 
-/* Can these settings exclude a token? Then the sets that remain must be remembered. */
+/* Can these settings exclude a token? Then training needs the sets of allowed tokens. */
 static int grpo__filters(const grpo_sampling *s) {
     return s->temperature == 0 || s->top_k > 0 || s->top_p < 1 || s->min_p > 0;
 }
@@ -1881,7 +1885,7 @@ float grpo_full_kl(const float *logits, const float *ref_logits, int vocab, floa
     for (v = 0; v < vocab; v++) {
         double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
         double share = grpo__is_allowed(allowed, v) ? exp(x) / p.partition : 0;
-        if (share != 0) kl += share * gap;                    /* gap may be infinite elsewhere   */
+        if (share != 0) kl += share * gap;                    /* 0 log 0 = 0                     */
     }
     for (v = 0; v < vocab && gradient; v++) {
         double x = (double)grpo__scaled(&p, v), gap = x - (double)grpo__scaled(&q, v) + shift;
@@ -1910,7 +1914,7 @@ void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_
     row = grpo__softmax_of(logits, vocab, s->temperature, NULL);
     for (v = 0; v < words; v++) allowed[v] = 0xffffffffu;
     if (vocab & 31) allowed[words - 1] = (1u << (vocab & 31)) - 1;
-    if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
+    if (!(row.partition > 0)) return;                         /* NaN: log-probs become NaN too   */
     row.allowed = allowed;
     if (top_k > 0 && top_k < vocab) grpo__allow_most(&row, allowed, 0, top_k);
     if (s->top_p < 1) grpo__allow_most(&row, allowed, 1, (double)s->top_p);
@@ -1920,8 +1924,8 @@ void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_
 /* -------------------------------------------------------------------------------- >>rollout --
  * prompts -> tokens -> G completions of each -> one packed batch, and passes over it. */
 
-/* A prompt's random numbers are keyed by its tokens and by how many equal prompts came before
- * it, so they do not depend on where in the batch it stands. */
+/* A prompt's random numbers are keyed by its tokens and the number of equal prompts before it, so
+ * they do not depend on its index in the batch. */
 static void grpo__key_prompts(grpo *g) {
     const grpo_batch *b = &g->batch;
     uint64_t *keys = g->machinery->keys;
@@ -1938,7 +1942,7 @@ static void grpo__key_prompts(grpo *g) {
     }
 }
 
-/* Begin a batch of these prompts with group_size completions each, still without any token. */
+/* Begin a batch of these prompts with group_size completions each, which are still empty. */
 static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size) {
     grpo_batch *b = &g->batch;
     int i, code;
@@ -1962,12 +1966,13 @@ static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompt
     return GRPO_OK;
 }
 
-/* ---- sampling: the forward pass on the prompts' rows, then on one new row a sequence at a time.
- * K and V of a row stay in its slot, so a row is only ever computed once. */
-typedef struct grpo__draw {         /* what the random numbers are for                           */
-    uint64_t seed, step, attempt;
+/* ---- sampling: the forward pass on all rows of the prompts (prefill), then, tick by tick, on one
+ * new row of each sequence (decode). K and V of a row stay in its slot, so each row is computed
+ * once. */
+typedef struct grpo__draw {         /* how a batch is sampled                                    */
+    uint64_t seed, step, attempt;   /* keys of its random numbers                                */
     grpo_sampling sampling;
-    uint32_t *allowed;              /* B where the filtered sets go; NULL if nothing filters     */
+    uint32_t *allowed;              /* B sets that the filters write; NULL: no filter            */
     int remember;                   /* 1: allowed is the batch's, 0: scratch                     */
     int what;                       /* GRPO__SAMPLE or GRPO__STORE                               */
 } grpo__draw;
@@ -1998,8 +2003,8 @@ static int grpo__has_ended(const grpo *g, int sequence) {
     return length > 0 && grpo__is_eos(g, w->drawn_tokens[at + (size_t)length - 1]);
 }
 
-/* Fetch lines [first, first + ticks) of what was drawn. Target i belongs to sequence map[i], which
- * gets nothing more once it has ended. */
+/* Download lines [first, first + ticks) of the drawn arrays (a line a tick) and append each token
+ * to its target's sequence, map[target], unless that has ended. */
 static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int ticks) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
@@ -2030,7 +2035,7 @@ static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int tic
     return code;
 }
 
-/* Random numbers for so many tokens of each target. */
+/* Random numbers for the next `ticks` tokens of each target. */
 static void grpo__send_uniforms(grpo *g, const grpo__draw *d, const grpo__pass *pass, int ticks) {
     struct grpo__machinery *w = g->machinery;
     int i, n = pass->num_targets, G = g->batch.group_size;
@@ -2095,8 +2100,8 @@ static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
     return grpo__draw_tokens(g, d, &pass);
 }
 
-/* The next token of every active sequence, or as many as the backend draws by itself. All are
- * equally long: they began together. */
+/* One tick: the next token of every active sequence; or several, if the backend can run them
+ * without the host. All active sequences have the same length. */
 static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
@@ -2172,7 +2177,7 @@ static int grpo__make_sample(grpo *g, int i) {
     return n < 0 ? n : GRPO_OK;
 }
 
-/* What was drawn, packed: no padding from here on; and as text. */
+/* Pack the drawn arrays into the batch's (no padding from here on) and decode the text. */
 static int grpo__finish_batch(grpo *g) {
     const struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
@@ -2191,7 +2196,7 @@ static int grpo__finish_batch(grpo *g) {
     return code;
 }
 
-/* How the batch is to be sampled. Only training must remember the sets that the filters left. */
+/* Fill in d. remember 1: training will need the sets of allowed tokens. */
 static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampling, int remember) {
     struct grpo__machinery *w = g->machinery;
     grpo_config check = g->config;
@@ -2212,7 +2217,7 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
     return GRPO_OK;
 }
 
-/* A step has begun, on the batch that is there: the first one fixes the reference. */
+/* Count the step that this batch begins; before the first one the reference is set. */
 static int grpo__count_batch(grpo *g) {
     const grpo_batch *b = &g->batch;
     int p;
@@ -2242,9 +2247,9 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
 }
 
 /* --------------------------------------------------------------------------------- >>passes --
- * The batch's rows through the model, forward and back, whole groups at a time, as many as fit. A
- * group is one prompt's rows followed by its completions'; the last token of a completion predicts
- * nothing and has no row. */
+ * The batch's rows forward and backward, in passes of as many whole groups as fit. A group is one
+ * prompt's rows followed by its completions'; the last token of a completion predicts nothing and
+ * has no row. */
 static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
@@ -2271,7 +2276,7 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
     pass->groups[++pass->rows.num_groups] = pass->rows.num_segments;
 }
 
-/* The groups from prompt first on, up to *next, but those to skip (NULL: none). */
+/* A pass of groups [first, *next), as many as fit, without those with skip 1 (NULL: none). */
 static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int what,
                                     const unsigned char *skip) {
     const struct grpo__machinery *w = g->machinery;
@@ -2295,7 +2300,7 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int 
     return pass;
 }
 
-/* ... and the reference's, beside them. */
+/* ref_hidden: the reference's hidden states of a pass. */
 static void grpo__pass_reference(grpo *g, const grpo__pass *pass) {
     grpo__pass score = *pass;
     score.what = GRPO__SCORE;
@@ -2346,7 +2351,7 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
     return grpo__device_check(g);
 }
 
-/* The gradient of a pass whose forward has just been run, or whose rows sampling stored. */
+/* Accumulate the gradient of a pass whose activations are in memory, or stored by sampling. */
 static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_token *d) {
     struct grpo__machinery *w = g->machinery;
     int i;
@@ -2385,7 +2390,7 @@ static int grpo__wanted(const grpo_per_token *x) {
     return x && (x->logprobs || x->entropies || x->kl || x->values);
 }
 
-/* The policy's activations stay for grpo_backward(), but never in the place of sampling's. */
+/* Stores the policy's activations for grpo_backward(), unless those of sampling are stored. */
 int grpo_forward(grpo *g, int model, const grpo_per_token *to) {
     struct grpo__machinery *w;
     int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
@@ -2406,7 +2411,7 @@ int grpo_backward(grpo *g, const grpo_per_token *gradient) {
     if (code) return code;
     w = g->machinery;
     what = w->stored_valid ? GRPO__RECALL : GRPO__STORE;
-    there = w->stored_valid || (w->passed && !gradient->kl);  /* the reference's come between    */
+    there = w->stored_valid || (w->passed && !gradient->kl);  /* the reference overwrites them   */
     for (p = w->first_prompt; p < w->end_prompt && !code; p = next) {
         grpo__pass pass = grpo__groups_pass(g, p, w->end_prompt, &next, what, NULL);
         if (gradient->kl) grpo__pass_reference(g, &pass);
@@ -2434,13 +2439,13 @@ int grpo_minibatch(grpo *g, int first_prompt, int num_prompts) {
 /* --------------------------------------------------------------------------------- >>reward --
  * The rubric: reward functions, and their weighted sum. */
 
-/* Is the reward compared within its group by itself (GDPO)? */
+/* Does the reward get advantages of its own (GDPO)? */
 static int grpo__is_compared(const grpo *g, const grpo_reward *reward) {
     return g->config.objective.combine == GRPO_COMBINE_ADVANTAGES && !reward->steps
         && reward->weight != 0;
 }
 
-/* Rewards of steps -> the completion's part, their sum; packed into step_offsets ... */
+/* Rewards of steps, packed into step_offsets, step_ends, step_rewards; part: their sum. */
 static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
     struct grpo__machinery *w = g->machinery;
     int i, j, used = 0;
@@ -2472,7 +2477,7 @@ static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int
 static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
     grpo_batch *b = &g->batch;
     int i, code, missing;
-    if (reward->steps) {            /* teaches through advantages of its own, added to the others */
+    if (reward->steps) {            /* not part of b->rewards: becomes per-token advantages      */
         const struct grpo__machinery *w = g->machinery;
         code = grpo__reward_steps(g, reward, first, end, part);
         if (!code)
@@ -2495,7 +2500,7 @@ static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int 
     return GRPO_OK;
 }
 
-/* The rubric on sequences [first, end): each part, then the weighted sum. */
+/* The rubric on sequences [first, end): reward_parts, process advantages, the weighted sum. */
 static int grpo__reward_range(grpo *g, int first, int end) {
     grpo_batch *b = &g->batch;
     int r, i, compared = 0, said = 0, code = GRPO_OK;
@@ -2536,7 +2541,7 @@ typedef struct grpo__statistics {   /* of the numbers among x[n]                
     int count, equal;
     double mean, std;
     int nonzero, best;              /* variants: how many are not 0; the index of the largest    */
-    double lead, by_length;         /* by how much it is that; the mean weighted by length       */
+    double lead, by_length;         /* largest - second largest; the mean weighted by length     */
 } grpo__statistics;
 
 static grpo__statistics grpo__describe(const float *x, const int *lengths, int n, int ddof) {
@@ -2589,7 +2594,7 @@ static int grpo__are_groups(int num_groups, int group_size) {
     return num_groups > 0 && group_size > 0 && num_groups <= INT32_MAX / group_size;
 }
 
-/* sum[i] += weight * A_i where r_i is a number; a sum that is none yet counts as 0. */
+/* sum[i] += weight * A_i where r_i is finite; a sum that is NaN (none yet) counts as 0. */
 static void grpo__add_advantages(const grpo_objective *o, const float *rewards, float weight,
                                  int num_groups, int group_size, const int *lengths, float *sum,
                                  unsigned char *equal) {
@@ -2629,7 +2634,7 @@ int grpo_combine_advantages(const grpo_objective *o, const float *parts, const f
         || !grpo__are_groups(num_groups, group_size))
         return GRPO_BAD_INPUT;
     n = num_groups * group_size;
-    for (i = 0; i < n; i++) advantages[i] = (float)NAN;       /* until a reward says something   */
+    for (i = 0; i < n; i++) advantages[i] = (float)NAN;       /* stays so if no reward is finite */
     for (k = 0; k < num_rewards; k++)
         if (weights[k] != 0)
             grpo__add_advantages(o, parts + grpo__size(k, n), weights[k], num_groups, group_size,
@@ -2702,7 +2707,7 @@ void grpo_whiten(float *x, const unsigned char *mask, int n) {
 
 /* ---- the batch's */
 
-/* beta KL_it at sampling, for objectives that take it from the reward; else 0. */
+/* beta KL_it of the policy that sampled, if kl_in_reward; else 0. */
 static double grpo__penalty(const grpo *g, int t) {
     const grpo_batch *b = &g->batch;
     const grpo_objective *o = &g->config.objective;
@@ -2711,8 +2716,8 @@ static double grpo__penalty(const grpo *g, int t) {
     return (double)o->beta * (double)grpo_kl(o->kl, b->logprobs[t], b->ref_logprobs[t], NULL);
 }
 
-/* One A a completion. kl_in_reward 1: of r_i - beta sum_t KL_it; 2: of r_i, and from the A of each
- * token goes the KL of it and those after it. */
+/* One A a completion. kl_in_reward 1: A of r_i - beta sum_t KL_it; 2: A of r_i, minus for token t
+ * beta times the sum of KL_is over s >= t. */
 static int grpo__compare_groups(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
@@ -2741,8 +2746,7 @@ static int grpo__compare_groups(grpo *g) {
     return code;
 }
 
-/* One A a token: what is still to come. A completion's reward belongs to its last token, the KL
- * penalty to each. */
+/* One A a token: its return. The last token gets the completion's reward, each its KL penalty. */
 static void grpo__take_returns(grpo *g) {
     grpo_batch *b = &g->batch;
     float *r = b->advantages;       /* rewards of tokens, which become their returns in place    */
@@ -2759,8 +2763,8 @@ static int grpo__compare_floats(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Tokens of which the policy was more certain than most keep out of the policy loss (Wang et al.
- * 2025, arXiv:2506.01939). The quantile is interpolated as torch.quantile does. */
+/* top_entropy_quantile: tokens of low entropy get no policy loss (Wang et al. 2025,
+ * arXiv:2506.01939). The quantile is interpolated as torch.quantile does. */
 static void grpo__mask_certain_tokens(grpo *g) {
     grpo_batch *b = &g->batch;
     float *sorted = g->machinery->new_entropies;
@@ -2805,8 +2809,9 @@ int grpo_advantage(grpo *g) {
 /* ---------------------------------------------------------------------------------- >>score --
  * The batch's rewards and the reference's log-probs; groups that teach nothing are sampled anew. */
 
-/* dead[p]: does nothing set the completions of group p apart: not their reward, no step's, and none
- * of the rewards that are compared by themselves, whose sum may be equal all the same? How many. */
+/* dead[p] = 1 if nothing distinguishes the completions of group p: all rewards are equal, those
+ * with advantages of their own too (their sum may be equal where they are not), and no step has an
+ * advantage. Returns the number of dead groups. */
 static int grpo__find_dead_groups(grpo *g) {
     const grpo_batch *b = &g->batch;
     const grpo_config *c = &g->config;
@@ -2834,13 +2839,13 @@ static int grpo__resample(grpo *g) {
     int code = grpo__how_to_draw(g, &d, &w->sampling, 1), p, G = b->group_size;
     d.step = (uint64_t)(g->state.step - 1);
     for (d.attempt = 1; !code && d.attempt <= most && grpo__find_dead_groups(g); d.attempt++) {
-        w->stored_valid = 0;                                  /* its K and V are overwritten     */
+        w->stored_valid = 0;                                  /* K and V are overwritten         */
         for (p = 0; p < b->num_prompts && !code; p++) {
             if (w->dead[p]) code = grpo__sample(g, &d, p, p + 1);
             b->resampled[p] += w->dead[p];
         }
         if (!code) code = grpo__finish_batch(g);
-        for (p = 0; p < b->num_prompts && !code; p++)         /* process moves with the offsets  */
+        for (p = 0; p < b->num_prompts && !code; p++)         /* process: its offsets changed    */
             if (w->dead[p] || b->process) code = grpo__reward_range(g, p * G, (p + 1) * G);
     }
     return code;
@@ -2870,16 +2875,16 @@ int grpo_score(grpo *g) {
 }
 
 /* ----------------------------------------------------------------------------------- >>loss --
- * Advantages and log-probs -> loss and d(loss)/d(logprob). Each derivative stands by its value. */
+ * Advantages and log-probs -> loss and d(loss)/d(logprob), computed side by side. */
 
 /* ---- one token, as in the paper */
-typedef struct grpo__token {        /* what the policy loss needs to know of one token           */
+typedef struct grpo__token {        /* the policy loss's input for one token                     */
     const struct grpo__sequence *sequence;                    /* sums over it, for some variants */
     double logprob, old_logprob, A;
     double x, chain;                /* log r; sum over the sequence's tokens of dx / dlogp       */
 } grpo__token;
 
-/* log r = log pi - log pi_old, held within +-20 so that r stays finite (veRL). */
+/* log r = log pi - log pi_old is clamped to +-20 so that r stays finite (veRL). */
 static const double grpo__max_log_ratio = 20;
 
 static double grpo__ratio(double log_ratio) {
@@ -2887,9 +2892,9 @@ static double grpo__ratio(double log_ratio) {
 }
 
 /* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the smaller
- * one has r itself in it, and 0 where that is a bound instead. Optional: r capped at delta before
- * r A; for A < 0 the loss capped at -dual_clip A. The comparisons are turned so that a NaN comes
- * through in both the loss and its derivative. */
+ * term has r itself, and 0 where r is clipped to a constant. Optional: r is capped at delta before
+ * r A; for A < 0 the loss is capped at -dual_clip A. The comparisons are written so that a NaN
+ * makes both the loss and its derivative NaN. */
 static double grpo__clip_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double r = grpo__ratio(t->x), A = t->A, delta = (double)o->delta, c = (double)o->dual_clip;
     double capped = delta > 0 && r > delta ? delta : r;
@@ -2929,16 +2934,15 @@ float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int nu
 
 /* ---- variants of the policy loss */
 
-/* What the loss must know of a sequence before it looks at its tokens: sums over those that
- * count. */
+/* Sums over the tokens of a sequence that count. */
 typedef struct grpo__sequence {
-    int tokens;
+    int tokens;                     /* how many count                                            */
     double log_ratio;               /* of log pi - log pi_old                                    */
-    double clipped;                 /* of the same, clipped to the worse for A (GEOMETRIC)       */
-    double drift, sampled;          /* of log pi_sampling - log pi; of log pi_old - that         */
+    double clipped;                 /* of grpo__clip_log() of the same (GMPO)                    */
+    double drift, sampled;          /* of log pi_sampling - log pi, log pi_old - log pi_sampling */
 } grpo__sequence;
 
-/* log r clipped to [-eps, eps_high] where that makes r A smaller; GMPO clips in this way only. */
+/* log r clipped to [-eps, eps_high], but only where that makes r A smaller (GMPO). */
 static double grpo__clip_log(const grpo_objective *o, double x, double A) {
     double c = grpo__clamp(x, -(double)o->epsilon, (double)o->epsilon_high);
     return (A > 0 && c < x) || (A < 0 && c > x) ? c : x;
@@ -2959,7 +2963,7 @@ static double grpo__sapo_loss(const grpo_objective *o, const grpo__token *t, dou
     return -4 * s * t->A / tau;
 }
 
-/* -A (prod r)^(1/n) over the sequence's clipped ratios; a clipped token has no part in it. */
+/* -A (prod r)^(1/n) over the sequence's clipped ratios; the derivative of a clipped token is 0. */
 static double grpo__geometric_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double x = t->logprob - t->old_logprob, r = exp(t->sequence->clipped / t->sequence->tokens);
     int held = grpo__clip_log(o, x, t->A) != x || fabs(x) > grpo__max_log_ratio;
@@ -2967,16 +2971,16 @@ static double grpo__geometric_loss(const grpo_objective *o, const grpo__token *t
     return -r * t->A;
 }
 
-/* phi = e^l r^k e^(-l r) of the sequence's r, at its height near 1 (VESPO as in TRL, with its
- * k, l) */
+/* phi = e^l r^k e^(-l r) of the sequence's r, largest near r = 1 (VESPO; k and l are TRL's) */
 static double grpo__vespo_weight(const grpo__token *t) {
     double k = t->A < 0 ? 3 : 2, l = t->A < 0 ? 2 : 3;
     double x = grpo__clamp(t->sequence->log_ratio, log(1e-8), grpo__max_log_ratio);
     return exp(l + k * x - l * exp(x));
 }
 
-/* DPPO: has pi left pi_old too far, in the direction in which A pushes it? Distance in probability,
- * or the KL of "this token or another" under pi_old and pi (veRL's 1e-8: either may be sure). */
+/* DPPO: is pi further than epsilon from pi_old, in the direction in which A pushes it? The distance
+ * is p - q (TV), or the KL between the two Bernoulli distributions "this token or another" (1e-8 as
+ * in veRL, against log 0). */
 static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
     double p = exp(t->logprob), q = exp(t->old_logprob);
     if (o->loss == GRPO_LOSS_DPPO_TV)
@@ -2986,9 +2990,10 @@ static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
          > (double)(t->A > 0 ? o->epsilon_high : o->epsilon);
 }
 
-/* Loss of one token, and its derivative with respect to the token's log-prob: for ratios of
- * sequences, that of all the sequence's tokens, as if all had this one's A and weight. (Where they
- * have not, each learns from its own: GSPO-token, arXiv:2507.18071, section 4.3.) */
+/* Loss of one token, and its derivative with respect to the token's log-prob. With a ratio of
+ * sequences that log-prob is in the loss of each token of the sequence; the derivative is of their
+ * sum if all have this token's A and weight. If they differ, each token learns from its own A
+ * (GSPO-token, arXiv:2507.18071, section 4.3). */
 static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double r = grpo__ratio(t->x), y = (double)o->dro_beta * t->x;
     double low = 1 - (double)o->epsilon, high = 1 + (double)o->epsilon_high;
@@ -3006,7 +3011,7 @@ static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, d
     }
 }
 
-/* ---- ratios of sequences: sums over the tokens that count, then what a token knows */
+/* ---- ratios of sequences: sums over the tokens that count, then the ratio of each token */
 static grpo__sequence grpo__sequence_of(const grpo_objective *o, const grpo_sequences *s, int i) {
     grpo__sequence q = { 0, 0, 0, 0, 0 };
     int t;
@@ -3034,14 +3039,14 @@ static grpo__token grpo__token_of(const grpo_objective *o, const grpo_sequences 
     k.x = k.logprob - k.old_logprob;
     k.chain = 1;
     if (o->ratio == GRPO_RATIO_TOKEN) return k;
-    if (fabs(k.x) > grpo__max_log_ratio) k.chain = 0;         /* its part of the sum is a bound  */
+    if (fabs(k.x) > grpo__max_log_ratio) k.chain = 0;         /* clamped in the sum: a constant  */
     k.x = q->log_ratio;
-    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x /= q->tokens;    /* n times 1 / n                   */
+    if (o->ratio == GRPO_RATIO_SEQUENCE) k.x /= q->tokens;    /* chain: n tokens times 1 / n     */
     else k.chain *= q->tokens;
     return k;
 }
 
-/* ---- the average, 1/G sum_i 1/|o_i| in the paper. What it divides by is counted over the whole
+/* ---- the average, 1/G sum_i 1/|o_i| in the paper. Its denominators are counted over the whole
  * optimizer step, never per micro-batch. */
 typedef struct grpo__normalizer { int num_sequences, num_tokens; } grpo__normalizer;
 
@@ -3064,8 +3069,8 @@ static grpo__normalizer grpo__count(int num_sequences, const int *offsets,
     return n;
 }
 
-/* Weight of one token of a sequence in which so many count: loss = sum of weight * token's loss.
- * A constant that was never set counts as 1 (TRL, too, keeps its denominators from 0). */
+/* Weight of each token of a sequence in which `tokens` count: loss = sum of weight * token's loss.
+ * A max_completion_length that was never set counts as 1 (TRL also clamps its denominators). */
 static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer *n, int tokens) {
     switch (o->average) {
     case GRPO_AVERAGE_TOKEN:        return 1.0 / n->num_tokens;
@@ -3077,8 +3082,9 @@ static double grpo__token_weight(const grpo_objective *o, const grpo__normalizer
     }
 }
 
-/* ---- the whole loss. What is measured is added up in grpo_loss_stats over tokens in order, the
- * means as sums until grpo__loss_finish(): a batch may be cut between sequences without a trace. */
+/* ---- the whole loss. grpo_loss_stats holds sums over tokens in order, which grpo__loss_finish()
+ * turns into means: the result does not depend on how micro-batches split the sequences. */
+
 /* pi_old / pi_sampling, by which the loss of a token is multiplied. */
 static double grpo__importance(const grpo_objective *o, const grpo_sequences *s,
                                const grpo__sequence *q, int t) {
@@ -3122,7 +3128,7 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
     if (s->sampling_logprobs) grpo__measure_sampling(s, t, w, sums);
     if (s->mask && s->mask[t] == 2) w = 0;
     if (drift > 0 && k.A < 0 && q->drift / q->tokens > drift) w = 0;
-    if (w == 0) loss = *d = 0;      /* even if they are not numbers                              */
+    if (w == 0) loss = *d = 0;      /* even if they are NaN or Inf                               */
     loss *= w;
     *d *= w;
     *low += r < 1 - (double)o->epsilon && k.A < 0;
@@ -3134,7 +3140,7 @@ static double grpo__token_loss(const grpo_objective *o, const grpo_sequences *s,
     return s->ref_logprobs ? loss + grpo__kl_term(o, s, t, d, dkl, sums) : loss;
 }
 
-/* Adds sequences [first, end) of s, whose whole is normalised by n. */
+/* Accumulates the loss of sequences [first, end) of s; n has the denominators of the average. */
 static void grpo__loss_part(const grpo_objective *o, const grpo__normalizer *n,
                             const grpo_sequences *s, int first, int end, float *dlogprobs,
                             float *dkl, grpo_loss_stats *sums) {
@@ -3184,7 +3190,7 @@ double grpo_loss(const grpo_objective *o, const grpo_sequences *s, float *dlogpr
     return all.loss;
 }
 
-/* ---- what GRPO took away: the losses of a value model and of a reward model (examples/ppo.h) */
+/* ---- what GRPO leaves out: the losses of a value model and of a reward model (examples/ppo.h) */
 
 /* Mean of 1/2 max((V - R)^2, (V' - R)^2), V' = V clipped to old +- clip. Where the term of V' is
  * larger, V' is a bound, a constant: its derivative is 0. */
@@ -3242,8 +3248,8 @@ void grpo_adamw(float *weights, const float *gradient, float *m, float *v, size_
     grpo__adamw_loop(weights, gradient, m, v, n, beta1, beta2, epsilon, scale, rate, root, keep);
 }
 
-/* Warm-up from 0, then constant, linear or cosine to 0 at max_steps; 0 ever after (Hugging Face's
- * cosine would rise again). */
+/* Warm-up from 0, then constant, linear or cosine to 0 at max_steps; after that 0 (Hugging Face's
+ * cosine rises again). */
 float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
     double span = fmax((double)max_steps - warmup_steps, 1);
     if (step < warmup_steps) return (float)((double)step / warmup_steps);
@@ -3318,8 +3324,8 @@ int grpo_set_reference(grpo *g, float alpha) {
 /* ----------------------------------------------------------------------------------- >>step --
  * rollout, score, compare, learn */
 
-/* Is the gradient of every token of a group 0? Then there is no work to do for it. (DRO pulls log r
- * to 0 whatever A is.) */
+/* Is the gradient of every token of a group 0, so that it need not be computed? (Never with an
+ * entropy bonus, KL in the loss, or DRO, which pulls log r to 0 whatever A is.) */
 static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
     const grpo_batch *b = &g->batch;
     int t, end = b->offsets[(p + 1) * b->group_size];
@@ -3330,7 +3336,7 @@ static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
     return 1;
 }
 
-/* What the loss looks at: the batch as it was sampled, and its tokens as they are now. */
+/* The loss's input: the batch as it was sampled, and log-probs under the policy as it is now. */
 grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs) {
     const grpo_batch *b;
     grpo_sequences s;
@@ -3349,15 +3355,16 @@ grpo_sequences grpo_batch_sequences(const grpo *g, const float *logprobs) {
     return s;
 }
 
-/* An optimizer step's sums over its tokens, in order. */
+/* What an optimizer step adds up over its micro-batches. */
 typedef struct grpo__sums {
     grpo__normalizer n;
     grpo_loss_stats loss;
     double norm;                    /* of the gradient                                           */
 } grpo__sums;
 
-/* One micro-batch, prompts [p, *next): forward, loss, backward. Until the weights first move,
- * forward would find what sampling has found, to the bit; of idle groups that is what counts. */
+/* One micro-batch, prompts [p, *next): forward, loss, backward. The batch's own log-probs and
+ * entropies stand where forward is not run: for idle groups, and while sampling's activations are
+ * valid, since forward would compute the same bits. */
 static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int end, int *next,
                                  grpo__sums *sums) {
     struct grpo__machinery *w = g->machinery;
@@ -3385,7 +3392,7 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
     if (code) return code;
     grpo__loss_part(o, &sums->n, &s, p * G, *next * G, d.logprobs, d.kl, &sums->loss);
     if (!pass.num_targets) return GRPO_OK;
-    if (o->entropy_coef != 0) d.entropies = w->new_entropies; /* in place: the loss has seen them */
+    if (o->entropy_coef != 0) d.entropies = w->new_entropies; /* in place: no longer needed      */
     for (t = from; t < to && d.entropies; t++)
         d.entropies[t] = b->mask[t] ? -o->entropy_coef / (float)grpo__max(sums->n.num_tokens, 1)
                                     : 0.0f;
@@ -3416,7 +3423,7 @@ static int grpo__adapts(const grpo_objective *o) {
     return o->kl_target > 0 || o->entropy_target > 0;
 }
 
-/* beta and entropy_coef on their way to their targets. */
+/* Move beta and entropy_coef so that KL and entropy near their targets. */
 static void grpo__adapt(grpo *g, const grpo_metrics *m) {
     grpo_objective *o = &g->config.objective;
     if (o->kl_target > 0)
