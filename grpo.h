@@ -3265,7 +3265,7 @@ float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
 int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     struct grpo__machinery *w;
     const grpo_config *c;
-    size_t split, rest;
+    size_t split, rest;             /* matrices, which alone decay, and vectors; LoRA: A and B   */
     double norm, limit;
     float scale = 1.0f, s;
     int part, code = grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY);
