@@ -2,7 +2,9 @@
 # The header and every example, by each compiler that is there, in each standard, with warnings as
 # errors; and the smaller builds: no threads, no vector instructions, 32 bits, position in C++. JOBS
 # of them at once, as many as there are cores.
-: "${BUILD:=build}" "${JOBS:=$(nproc 2> /dev/null || getconf _NPROCESSORS_ONLN)}"
+: "${BUILD:=build}"
+cores() { nproc || getconf _NPROCESSORS_ONLN || echo 2; }
+: "${JOBS:=$(cores 2> /dev/null)}"
 dir=$BUILD/compilers
 rm -rf "$dir"
 mkdir -p "$dir"

@@ -1,7 +1,9 @@
 #!/bin/sh
 # The tests under AddressSanitizer, UndefinedBehaviorSanitizer, ThreadSanitizer and
 # MemorySanitizer, and valgrind. JOBS of them at once, as many as there are cores.
-: "${BUILD:=build}" "${SAN_CC:=gcc}" "${JOBS:=$(nproc 2> /dev/null || getconf _NPROCESSORS_ONLN)}"
+: "${BUILD:=build}" "${SAN_CC:=gcc}"
+cores() { nproc || getconf _NPROCESSORS_ONLN || echo 2; }
+: "${JOBS:=$(cores 2> /dev/null)}"
 rm -rf "$BUILD/sanitizers"
 mkdir -p "$BUILD/sanitizers"
 dir=$(cd "$BUILD/sanitizers" && pwd)
