@@ -5,9 +5,9 @@
 : "${BUILD:=build}"
 cores() { nproc || getconf _NPROCESSORS_ONLN || echo 2; }
 : "${JOBS:=$(cores 2> /dev/null)}"
-dir=$BUILD/compilers
-rm -rf "$dir"
-mkdir -p "$dir"
+rm -rf "$BUILD/compilers"
+mkdir -p "$BUILD/compilers"
+dir=$(cd "$BUILD/compilers" && pwd)
 warn="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
 printf '#define GRPO_IMPLEMENTATION\n#include "grpo.h"\n' > "$dir/header.c"
 cp "$dir/header.c" "$dir/header.cc"
@@ -19,8 +19,9 @@ line() { # line COMMAND...: one more to be tried; its output is "$dir/N"
 try() { # try COMMAND...: it compiles, to an object
     line "$* -o $dir/$((count + 1)).o"
 }
-try_running() { # try_running COMMAND...: it compiles, to a program that succeeds
-    line "$* -o $dir/$((count + 1)) -lm && $dir/$((count + 1))"
+try_running() { # try_running COMMAND...: it compiles, to a program that succeeds, in its own folder
+    mkdir "$dir/$((count + 1))"
+    line "$* -o $dir/$((count + 1))/program -lm && cd $dir/$((count + 1)) && ./program"
 }
 for c in gcc clang; do
     command -v $c > /dev/null || { echo "skipped: no $c"; continue; }
@@ -77,7 +78,7 @@ i=0
 while [ $i -lt $count ]; do echo $((i += 1)); done | xargs -P "$JOBS" -n 1 sh -c '
     if sh "$0/$1.sh" > "$0/$1.log" 2>&1; then echo > "$0/$1.passed"
     else echo "failed: $(cat "$0/$1.sh")"; head -n 5 "$0/$1.log"; fi
-    rm -f "$0/$1" "$0/$1.o"' "$dir"
+    rm -rf "$0/$1" "$0/$1.o"' "$dir"
 passed=$(find "$dir" -name '*.passed' | wc -l)
 failed=$((count - passed))
 echo "$passed passed, $failed failed"
