@@ -69,7 +69,7 @@ check: all
 
 # ---- make test: what the tests need is built; then they run, the longest first; then their sum;
 # JOBS at once. What could not be built is tried again when it should run, and says why.
-SCRIPTS  = tables command programs symbols
+SCRIPTS  = tables command programs symbols chapters
 CHECKS   = test_learning $(SCRIPTS) $(filter-out test_learning,$(TESTS)) examples
 ASKED    = $(if $(T),$(filter $(T:.sh=) test_$(T),$(CHECKS)),$(CHECKS))
 NEEDS_command  = grpo test_verifier $(HELPERS)

@@ -9,19 +9,21 @@
  *   is all: no library, no build system, no global state, no exit(). Public domain or MIT (see
  *   the end).
  *
- * CONTENTS   (search for the >>tag)
+ * CONTENTS   (search for the >>tag)                                                  about lines
  *
- *   I    READ ME           GRPO on one page, the worked example, a whole program, questions
- *   II   INTERFACE         config, samples and rewards, objective, trainer, pure maths, backend
- *   III  THE ALGORITHM     in the order in which a batch lives its life:
+ *   I    READ ME           GRPO on one page, the worked example, a whole program, questions   190
+ *   II   INTERFACE         config, samples, rewards, objective, trainer, maths, backend      1050
+ *   III  THE ALGORITHM     in the order in which a batch lives its life:                     2250
  *        >>tools >>text >>model >>sampling >>rollout >>passes
  *        >>reward >>advantage >>score >>loss >>optimize >>step
- *   IV   THE MACHINE ROOM
+ *   IV   THE MACHINE ROOM                                                                    5950
  *        >>base >>more >>metrics >>ticks >>characters >>words >>life >>units >>softmax
  *        >>threads >>matmul >>rows >>attention >>files >>selftest
- *   V    LICENCE
+ *   V    LICENCE                                                                               50
  *
- *   In a hurry: chapter I, then >>advantage, >>loss, and grpo_step() at the end of >>step.
+ *   In a hurry: part I; >>advantage and >>loss down to "variants"; grpo_step(), where >>step ends.
+ *   To use it: parts I and II, without the backend.  To know all of GRPO: part III, top to bottom.
+ *   To bring it to another device: "the backend" in part II, then >>units to >>attention.
  *
  * ============================================================================================
  *
@@ -203,14 +205,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef GRPO_STATIC
-#if defined(__GNUC__)
+#ifndef GRPO_STATIC
+#define GRPO_API extern
+#elif defined(__GNUC__)
 #define GRPO_API static __attribute__((unused))
 #else
 #define GRPO_API static
-#endif
-#else
-#define GRPO_API extern
 #endif
 
 #ifdef __cplusplus
@@ -238,10 +238,9 @@ enum { GRPO_MAX_REWARDS = 8, GRPO_MAX_EOS = 8, GRPO_NAME_LENGTH = 32, GRPO_ERROR
  * config.json: RMSNorm -> grouped-query attention with rotary positions -> RMSNorm -> SwiGLU. */
 enum { GRPO_ROPE_DEFAULT, GRPO_ROPE_LINEAR, GRPO_ROPE_LLAMA3 };
 
-typedef struct grpo_rope_scaling {  /* how positions beyond the first training were made to fit  */
-    int   rope_type;                /* GRPO_ROPE_*; the others are 0 where it has no use for them */
-    float factor;                   /* _LINEAR and _LLAMA3                                       */
-    float low_freq_factor, high_freq_factor;
+typedef struct grpo_rope_scaling {  /* rotary angles stretched for longer contexts; 0: not used  */
+    int   rope_type;                /* GRPO_ROPE_*                                               */
+    float factor, low_freq_factor, high_freq_factor;          /* _LINEAR has the first alone     */
     int   original_max_position_embeddings;
 } grpo_rope_scaling;
 
@@ -249,8 +248,7 @@ typedef struct grpo_model_config {
     int   vocab_size;               /* V;  0: taken from the vocabulary                          */
     int   hidden_size;              /* H                                                         */
     int   intermediate_size;        /* F, the width of SwiGLU                                    */
-    int   num_hidden_layers;
-    int   num_attention_heads;
+    int   num_hidden_layers, num_attention_heads;
     int   num_key_value_heads;      /* 0: as many as num_attention_heads                         */
     int   head_dim;                 /* even; 0: hidden_size / num_attention_heads                */
     int   max_position_embeddings;  /* longest prompt + completion                               */
@@ -297,17 +295,17 @@ typedef struct grpo_sample {        /* what a reward function sees: one completi
     const void *data;                        /* the prompt's                                     */
 } grpo_sample;
 
-/* A reward of one completion. NaN: "cannot say"; the sample is left out of its group. (With
- * GRPO_COMBINE_ADVANTAGES it is left out of this reward alone, unless no other has one for it.) */
+/* A reward of one completion. NaN: none; the sample is left out of its group (with
+ * GRPO_COMBINE_ADVANTAGES only of this reward's group, unless it has no other reward). */
 typedef float (*grpo_reward_function)(const grpo_sample *sample, void *user);
 /* The rewards of a whole batch at once, for verifiers that are slow one by one. Fill rewards[n];
  * returning non-zero makes grpo_score() fail with GRPO_CALLBACK. */
 typedef int (*grpo_reward_batch_function)(const grpo_sample *samples, int n, float *rewards,
                                           void *user);
 
-/* Process supervision: the rewards of a completion's steps. Step j ends with token ends[j] (counted
- * from 0, growing) and gets rewards[j]. Returns how many there are, at most capacity (then fill no
- * more), or a negative number to make grpo_score() fail with GRPO_CALLBACK. */
+/* Process supervision: the rewards of a completion's steps. Step j ends with token ends[j] (from 0,
+ * increasing) and gets rewards[j]. Returns the number of steps, at most capacity, or a negative
+ * number to make grpo_score() fail with GRPO_CALLBACK. */
 typedef int (*grpo_reward_steps_function)(const grpo_sample *sample, int *ends, float *rewards,
                                           int capacity, void *user);
 
@@ -320,9 +318,9 @@ typedef struct grpo_reward {        /* one line of the rubric; set one of the th
     void *user;
 } grpo_reward;
 
-/* Text to tokens and back, if the tokenizer is the caller's own. encode returns the number of
- * tokens (at most capacity are written; a larger return value means it did not fit), or a negative
- * number if the text cannot be encoded. decode likewise, in bytes, without a closing NUL. */
+/* The caller's own tokenizer. encode writes at most capacity tokens and returns how many there are
+ * (more than capacity: they did not fit), or a negative number if the text cannot be encoded.
+ * decode likewise, in bytes, without a closing NUL. */
 typedef int (*grpo_encode_function)(void *tokenizer, const char *text, int *tokens, int capacity);
 typedef int (*grpo_decode_function)(void *tokenizer, const int *tokens, int num_tokens,
                                     char *text, int capacity);
