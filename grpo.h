@@ -6150,8 +6150,8 @@ typedef volatile LONG grpo__atomic;
 typedef SRWLOCK grpo__lock;
 typedef CONDITION_VARIABLE grpo__wake;
 typedef HANDLE grpo__thread;
-#define GRPO__LOAD(p)       ((int)InterlockedCompareExchange((p), 0, 0))
-#define GRPO__STORE(p, v)   ((void)InterlockedExchange((p), (v)))
+#define GRPO__READ(p)       ((int)InterlockedCompareExchange((p), 0, 0))
+#define GRPO__WRITE(p, v)   ((void)InterlockedExchange((p), (v)))
 #define GRPO__ADD(p, v)     ((int)InterlockedExchangeAdd((p), (v)))   /* and what it was before  */
 #define GRPO__PAUSE()       YieldProcessor()
 #define GRPO__YIELD()       SwitchToThread()
@@ -6169,8 +6169,8 @@ typedef int grpo__atomic;
 typedef pthread_mutex_t grpo__lock;
 typedef pthread_cond_t grpo__wake;
 typedef pthread_t grpo__thread;
-#define GRPO__LOAD(p)       __atomic_load_n((p), __ATOMIC_SEQ_CST)
-#define GRPO__STORE(p, v)   __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define GRPO__READ(p)       __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define GRPO__WRITE(p, v)   __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define GRPO__ADD(p, v)     __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
 #if defined(__x86_64__) || defined(__i386__)
 #define GRPO__PAUSE()       __builtin_ia32_pause()            /* the core's other half may work  */
@@ -6219,7 +6219,7 @@ static void grpo__pool_do(grpo__pool *p, int thread) {
     int i, left, n = p->num_threads, done = 0;
     for (i = thread; i < thread + n; i++) {
         grpo__atomic *share = &p->workers[i % n].left;
-        while (GRPO__LOAD(share) > 0 && (left = GRPO__ADD(share, -1)) > 0) {
+        while (GRPO__READ(share) > 0 && (left = GRPO__ADD(share, -1)) > 0) {
             p->run(p->job, grpo__first_task(p, i % n + 1) - left, thread);
             done++;
         }
@@ -6231,7 +6231,7 @@ static GRPO__MAIN(grpo__pool_work) {
     grpo__worker *w = (grpo__worker *)argument;
     grpo__pool *p = w->pool;
     int seen = 0, spins = 0, now;
-    while ((now = GRPO__LOAD(&p->generation)) >= 0) {
+    while ((now = GRPO__READ(&p->generation)) >= 0) {
         if (now != seen) {
             grpo__pool_do(p, (int)(w - p->workers));
             seen = now;
@@ -6241,7 +6241,7 @@ static GRPO__MAIN(grpo__pool_work) {
         } else {
             GRPO__LOCK(p);
             GRPO__ADD(&p->sleepers, 1);
-            while (GRPO__LOAD(&p->generation) == seen) GRPO__WAIT(p);
+            while (GRPO__READ(&p->generation) == seen) GRPO__WAIT(p);
             GRPO__ADD(&p->sleepers, -1);
             GRPO__UNLOCK(p);
         }
@@ -6250,8 +6250,8 @@ static GRPO__MAIN(grpo__pool_work) {
 }
 
 static void grpo__pool_announce(grpo__pool *p, int generation) {
-    GRPO__STORE(&p->generation, generation);
-    if (!GRPO__LOAD(&p->sleepers)) return;
+    GRPO__WRITE(&p->generation, generation);
+    if (!GRPO__READ(&p->sleepers)) return;
     GRPO__LOCK(p);
     GRPO__WAKE(p);
     GRPO__UNLOCK(p);
@@ -6294,12 +6294,12 @@ static void grpo__pool_run(grpo__pool *p, int num_tasks, grpo__task run, void *j
     p->run = run;
     p->job = job;
     p->num_tasks = num_tasks;
-    GRPO__STORE(&p->pending, num_tasks);
+    GRPO__WRITE(&p->pending, num_tasks);
     for (i = 0; i < p->num_threads; i++)
-        GRPO__STORE(&p->workers[i].left, grpo__first_task(p, i + 1) - grpo__first_task(p, i));
-    grpo__pool_announce(p, (GRPO__LOAD(&p->generation) + 1) & INT32_MAX);
+        GRPO__WRITE(&p->workers[i].left, grpo__first_task(p, i + 1) - grpo__first_task(p, i));
+    grpo__pool_announce(p, (GRPO__READ(&p->generation) + 1) & INT32_MAX);
     grpo__pool_do(p, 0);
-    while (GRPO__LOAD(&p->pending))
+    while (GRPO__READ(&p->pending))
         if (++spins < GRPO__SPINS) GRPO__PAUSE();
         else GRPO__YIELD();
 }
@@ -6412,45 +6412,31 @@ enum { GRPO__WIDEST = 32,
 
 /* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j], where from has
  * c's rows, and NULL is zero. apart: the products are summed from zero, then from is added; else
- * they are added to from one by one. A tile is one or two vectors wide; row i of it lives in the
- * registers ci_left, ci_right. mm is the unit's prefix. Weights that come from memory are asked for
+ * they are added to from one by one. A tile is one or two vectors wide; vector v of its row i
+ * lives in register ci_v. mm is the unit's prefix. Weights that come from memory are asked for
  * one panel of a block ahead. */
 enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
 #define GRPO__BOTH(unit, rows) { grpo__tile_##unit##_##rows##_1, grpo__tile_##unit##_##rows##_2 }
 #if defined(GRPO__X86) || defined(GRPO__NEON)
-#define GRPO__ZERO_2(i, mm)  vector c##i##_left = mm##_setzero_ps(),                            \
-                                    c##i##_right = mm##_setzero_ps();
-#define GRPO__LOAD_2(i, mm)  c##i##_left = mm##_loadu_ps(from + i * c_row);                     \
-                             c##i##_right = mm##_loadu_ps(from + i * c_row + lanes);
-#define GRPO__ADD_2(i, mm)   c##i##_left = mm##_add_ps(mm##_loadu_ps(from + i * c_row),          \
-                                                       c##i##_left);                            \
-                             c##i##_right = mm##_add_ps(mm##_loadu_ps(from + i * c_row + lanes), \
-                                                        c##i##_right);
-#define GRPO__FMA_2(i, mm)   { vector s = mm##_set1_ps(a[i * a_row]);                           \
-                               c##i##_left = mm##_fmadd_ps(s, left, c##i##_left);               \
-                               c##i##_right = mm##_fmadd_ps(s, right, c##i##_right); }
-#define GRPO__STORE_2(i, mm) mm##_storeu_ps(c + i * c_row, c##i##_left);                        \
-                             mm##_storeu_ps(c + i * c_row + lanes, c##i##_right);
-#define GRPO__ZERO_1(i, mm)  vector c##i##_left = mm##_setzero_ps();
-#define GRPO__LOAD_1(i, mm)  c##i##_left = mm##_loadu_ps(from + i * c_row);
-#define GRPO__ADD_1(i, mm)   c##i##_left = mm##_add_ps(mm##_loadu_ps(from + i * c_row),          \
-                                                       c##i##_left);
-#define GRPO__FMA_1(i, mm)   c##i##_left = mm##_fmadd_ps(mm##_set1_ps(a[i * a_row]), left,      \
-                                                         c##i##_left);
-#define GRPO__STORE_1(i, mm) mm##_storeu_ps(c + i * c_row, c##i##_left);
-#define GRPO__B_2(mm)        vector left = mm##_loadu_ps(b), right = mm##_loadu_ps(b + lanes);
-#define GRPO__B_1(mm)        vector left = mm##_loadu_ps(b);
-#define GRPO__AHEAD_1(b)
-#define GRPO__AHEAD_2(b)     __builtin_prefetch(b + GRPO__AHEAD, 0, 2);                         \
-                             __builtin_prefetch(b + GRPO__AHEAD + lanes, 0, 2);
-#define GRPO__ROWS_1(X, mm)  X(0, mm)
-#define GRPO__ROWS_2(X, mm)  X(0, mm) X(1, mm)
-#define GRPO__ROWS_3(X, mm)  GRPO__ROWS_2(X, mm) X(2, mm)
-#define GRPO__ROWS_4(X, mm)  GRPO__ROWS_3(X, mm) X(3, mm)
-#define GRPO__ROWS_6(X, mm)  GRPO__ROWS_4(X, mm) X(4, mm) X(5, mm)
-#define GRPO__ROWS_8(X, mm)  GRPO__ROWS_6(X, mm) X(6, mm) X(7, mm)
-#define GRPO__ROWS_12(X, mm) GRPO__ROWS_8(X, mm) X(8, mm) X(9, mm) X(10, mm) X(11, mm)
-#define GRPO__ROWS_14(X, mm) GRPO__ROWS_12(X, mm) X(12, mm) X(13, mm)
+#define GRPO__TILE_ZERO(i, v, mm)  vector c##i##_##v = mm##_setzero_ps();
+#define GRPO__TILE_LOAD(i, v, mm)  c##i##_##v = mm##_loadu_ps(from + i * c_row + v * lanes);
+#define GRPO__TILE_SUM(i, v, mm)   c##i##_##v = mm##_add_ps(                                     \
+                                       mm##_loadu_ps(from + i * c_row + v * lanes), c##i##_##v);
+#define GRPO__TILE_B(i, v, mm)     vector b_##v = mm##_loadu_ps(b + v * lanes);
+#define GRPO__TILE_FMA(i, v, mm)   c##i##_##v = mm##_fmadd_ps(                                   \
+                                       mm##_set1_ps(a[i * a_row]), b_##v, c##i##_##v);
+#define GRPO__TILE_STORE(i, v, mm) mm##_storeu_ps(c + i * c_row + v * lanes, c##i##_##v);
+#define GRPO__ROW_1(X, i, mm) X(i, 0, mm)
+#define GRPO__ROW_2(X, i, mm) X(i, 0, mm) X(i, 1, mm)
+#define GRPO__ROWS_1(R, X, mm)  R(X, 0, mm)
+#define GRPO__ROWS_2(R, X, mm)  R(X, 0, mm) R(X, 1, mm)
+#define GRPO__ROWS_3(R, X, mm)  GRPO__ROWS_2(R, X, mm) R(X, 2, mm)
+#define GRPO__ROWS_4(R, X, mm)  GRPO__ROWS_3(R, X, mm) R(X, 3, mm)
+#define GRPO__ROWS_6(R, X, mm)  GRPO__ROWS_4(R, X, mm) R(X, 4, mm) R(X, 5, mm)
+#define GRPO__ROWS_8(R, X, mm)  GRPO__ROWS_6(R, X, mm) R(X, 6, mm) R(X, 7, mm)
+#define GRPO__ROWS_12(R, X, mm) GRPO__ROWS_8(R, X, mm) R(X, 8, mm) R(X, 9, mm) R(X, 10, mm)     \
+                                R(X, 11, mm)
+#define GRPO__ROWS_14(R, X, mm) GRPO__ROWS_12(R, X, mm) R(X, 12, mm) R(X, 13, mm)
 #define GRPO__TILE(unit, target, type, mm, rows, wide)                                          \
     target                                                                                      \
     static void grpo__tile_##unit##_##rows##_##wide(int k, const float *a, size_t a_row,        \
@@ -6459,15 +6445,18 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
         typedef type vector;                                                                    \
         enum { lanes = sizeof(vector) / sizeof(float) };                                        \
         int p;                                                                                  \
-        GRPO__ROWS_##rows(GRPO__ZERO_##wide, mm)                                                \
-        if (from && !apart) { GRPO__ROWS_##rows(GRPO__LOAD_##wide, mm) }                        \
+        GRPO__ROWS_##rows(GRPO__ROW_##wide, GRPO__TILE_ZERO, mm)                                \
+        if (from && !apart) { GRPO__ROWS_##rows(GRPO__ROW_##wide, GRPO__TILE_LOAD, mm) }        \
         for (p = 0; p < k; p++, a += a_depth, b += b_depth) {                                   \
-            GRPO__B_##wide(mm)                                                                  \
-            GRPO__AHEAD_##wide(b)                                                               \
-            GRPO__ROWS_##rows(GRPO__FMA_##wide, mm)                                             \
+            GRPO__ROW_##wide(GRPO__TILE_B, 0, mm)                                               \
+            if (wide == 2) {                                                                    \
+                __builtin_prefetch(b + GRPO__AHEAD, 0, 2);                                      \
+                __builtin_prefetch(b + GRPO__AHEAD + lanes, 0, 2);                              \
+            }                                                                                   \
+            GRPO__ROWS_##rows(GRPO__ROW_##wide, GRPO__TILE_FMA, mm)                             \
         }                                                                                       \
-        if (from && apart) { GRPO__ROWS_##rows(GRPO__ADD_##wide, mm) }                          \
-        GRPO__ROWS_##rows(GRPO__STORE_##wide, mm)                                               \
+        if (from && apart) { GRPO__ROWS_##rows(GRPO__ROW_##wide, GRPO__TILE_SUM, mm) }          \
+        GRPO__ROWS_##rows(GRPO__ROW_##wide, GRPO__TILE_STORE, mm)                               \
     }
 #define GRPO__TILES(unit, target, type, mm, rows)                                               \
     GRPO__TILE(unit, target, type, mm, rows, 1)                                                 \
