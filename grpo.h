@@ -890,26 +890,29 @@ typedef struct grpo_rows {          /* the rows of one pass; arrays in backend m
     int max_keys;                   /* most keys of a row, in later ticks too                    */
 } grpo_rows;
 
-typedef struct grpo_embedding {     /* forward: x[r] = table[tokens[r]]                          */
-    const int *tokens;              /* I [n]         backward: dtable[tokens[r]] += dx[r], rows  */
-    int n, width;                   /*                   in order                                */
+/* embed: x[r] = table[tokens[r]];  backward: dtable[tokens[r]] += dx[r], rows in order */
+typedef struct grpo_embedding {
+    const int *tokens;              /* I [n]                                                     */
+    int n, width;
     const float *table;             /* F [vocab, width]                                          */
     void *x;                        /* E [n, width]                                              */
     const void *dx;
     float *dtable;
 } grpo_embedding;
 
-typedef struct grpo_norm {          /* forward: y[r] = x[rows[r]] * rstd[r] * gain,              */
-    const void *x;                  /* E [.., width]     rstd[r] = 1 / sqrt(mean x^2 + eps)      */
+/* rmsnorm: y[r] = x[rows[r]] * rstd[r] * gain, rstd[r] = 1 / sqrt(mean x^2 + eps);
+ * backward, from dy, x, rstd: dx[rows[r]] += ..., dgain += sum over r, in order */
+typedef struct grpo_norm {
+    const void *x;                  /* E [.., width]                                             */
     const int *rows;                /* I [n]; NULL: r                                            */
     const float *gain;              /* F [width]                                                 */
     float eps;
     int n, width;
     void *y;                        /* E [n, width]                                              */
-    float *rstd;                    /* F [n]         backward, from dy, x, rstd:                 */
-    const void *dy;                 /*                   dx[rows[r]] += its gradient             */
+    float *rstd;                    /* F [n]                                                     */
+    const void *dy;
     void *dx;
-    float *dgain;                   /* may be NULL       dgain += sum over r, in order           */
+    float *dgain;                   /* NULL: not wanted                                          */
 } grpo_norm;
 
 typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]                   */
@@ -919,17 +922,19 @@ typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]  
     int    y_stride;                /* elements from one row of y to the next: rows, or more     */
 } grpo_matrix;                      /*     where the product is only some columns of y           */
 
-typedef struct grpo_product {       /* matmul: y = x W^T + bias + residual                       */
+/* matmul: y = x W^T + bias + residual;  matmul_dx: dx = dy W;
+ * matmul_dw: dW += dy^T x, dbias += sum of dy, both over rows in order */
+typedef struct grpo_product {
     const grpo_matrix *w;           /* [out, in]                                                 */
     int n;
     const void *x;                  /* E [n, in]                                                 */
     void *y;                        /* E [n, out]                                                */
     const float *bias;              /* F [out], or NULL                                          */
     const void *residual;           /* E like y, y itself, or NULL                               */
-    const void *dy;                 /* matmul_dx: dx = dy W                                      */
+    const void *dy;
     void *dx;
-    float *dw, *dbias;              /* matmul_dw: dW += dy^T x, dbias += sum of dy (unless       */
-} grpo_product;                     /*     NULL), both over rows in order                        */
+    float *dw, *dbias;              /* dbias NULL: not wanted                                    */
+} grpo_product;
 
 typedef struct grpo_heads {         /* the shape of attention                                    */
     int num_heads, num_kv_heads, head_dim;
@@ -957,11 +962,12 @@ typedef struct grpo_attention {
     float *dq_gain, *dk_gain;       /* NULL: not wanted                                          */
 } grpo_attention;
 
-typedef struct grpo_swiglu {        /* forward: y = silu(gate) * up                              */
-    const void *gate_up;            /* E [n, 2 width] gate, then up                              */
+/* swiglu: y = silu(gate) * up;  backward sets dgate_up */
+typedef struct grpo_swiglu {
+    const void *gate_up;            /* E [n, 2 width]: gate, then up                             */
     int n, width;
     void *y;                        /* E [n, width]                                              */
-    const void *dy;                 /* backward: sets dgate_up                                   */
+    const void *dy;
     void *dgate_up;
 } grpo_swiglu;
 
@@ -6335,7 +6341,7 @@ typedef struct grpo__cpu {
     grpo__pool pool;
 } grpo__cpu;
 
-/* A task of an operation: items [begin, end) of what it is about, in most cases rows. */
+/* A task of an operation: its items [begin, end). Most operations are about rows. */
 typedef struct grpo__part {
     grpo__cpu *cpu;
     const void *of;                 /* the operation's descriptor                                */
@@ -6360,8 +6366,8 @@ static void grpo__do_part(void *job, int task, int thread) {
 
 enum { GRPO__SMALL_WORK = 100000 }; /* operations that are done before a second thread is awake  */
 
-/* Items [0, n), so many a task, in any order on any thread; cost: about how many operations that
- * is. */
+/* Items [0, n) in tasks of `block` of them, in any order, on any thread. cost: of all, in
+ * arithmetic operations, roughly. */
 static void grpo__share_out(void *context, const void *of, int n, int block, double cost,
                             void (*work)(const grpo__part *part)) {
     grpo__cpu *cpu = (grpo__cpu *)context;
@@ -6398,10 +6404,9 @@ static void grpo__each_column(void *context, const void *of, int n, int width,
  * its k are rows of a batch, which may be cut into micro-batches anywhere.
  *
  * The fast way computes tiles of C in registers, from A where it is and from B in panels
- * [k][columns of a tile], which the inner loop reads in a line. A tile adds its products in the
+ * [k][columns of a tile], which the inner loop reads contiguously. A tile adds its products in the
  * order of p, at most a block of them: so every element sees the same roundings as in the
- * definition, however the work is cut.
- * (Without a fused instruction, s = s + A B with two roundings, equally for all.)
+ * definition, however the work is cut. (Without a fused instruction: s + A B with two roundings.)
  *
  * What it costs: a tile of 14 rows does 14 * 32 products for 14 + 32 numbers read, so that the
  * multipliers and not the caches are the limit. A block of depth 256 keeps A's 14 rows and one of
@@ -6658,7 +6663,8 @@ static void grpo__gemm_block(const grpo__part *part) {
             size_t at = (size_t)i * g->c_row + (size_t)j;
             g->c[at] = (g->init ? g->init[at] : 0.0f) + g->bias[j];
         }
-    step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0; /* few rows: B in order   */
+    /* few rows are bound by reading B, which is then read in the order of memory */
+    step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0;
     for (j = j0; j < j1; j += step)
         for (p = g->p0; p < g->p1; p += GRPO__BLOCK_DEPTH)
             grpo__gemm_rows(g, i0, i1, j, grpo__min(j1, j + step), p,
@@ -6745,7 +6751,7 @@ static void grpo__cpu_prepare(void *context, const grpo_matrix *w) {
                     grpo__prepare_panel);
 }
 
-/* Number at of a matrix, in its panels. */
+/* Where element `at` of a matrix is in its panels. */
 static float *grpo__in_panels(void *context, const grpo_matrix *w, size_t at) {
     size_t width = (size_t)((grpo__cpu *)context)->kernel.columns, cols = (size_t)w->cols;
     size_t r = at / cols;
@@ -7566,35 +7572,32 @@ static void grpo__attend_backward(const grpo__block *b, float *dS, grpo__transpo
 }
 
 /* Scratch of a thread: S and dS, then K and V transposed, of a prefix and of own keys. */
-static size_t grpo__prefix_columns(const grpo_config *c) {
-    return (size_t)grpo__columns_for(c->max_prompt_length);
-}
-static size_t grpo__own_columns(const grpo_config *c) {
-    return (size_t)grpo__columns_for(grpo__max(c->max_prompt_length, c->max_completion_length));
-}
-static size_t grpo__score_floats(const grpo_config *c) {
-    return GRPO__QUERY_BLOCK * (grpo__prefix_columns(c) + grpo__own_columns(c) + 16);
-}
-static size_t grpo__attention_floats(const grpo_config *c) {
-    size_t keys = grpo__prefix_columns(c) + grpo__own_columns(c);
-    return 2 * (grpo__score_floats(c) + keys * (size_t)c->model.head_dim);
+typedef struct grpo__scratch { size_t prefix, own, scores, all; } grpo__scratch; /* keys; floats */
+
+static grpo__scratch grpo__scratch_of(const grpo_config *c) {
+    grpo__scratch s;
+    s.prefix = (size_t)grpo__columns_for(c->max_prompt_length);
+    s.own = (size_t)grpo__columns_for(grpo__max(c->max_prompt_length, c->max_completion_length));
+    s.scores = GRPO__QUERY_BLOCK * (s.prefix + s.own + 16);
+    s.all = 2 * (s.scores + (s.prefix + s.own) * (size_t)c->model.head_dim);
+    return s;
 }
 
 /* One group of segments (they share a prefix, and so dk and dv), one head of k and v. */
 static void grpo__attention_task_backward(const grpo__part *p) {
     const grpo_attention *o = (const grpo_attention *)p->of;
-    const grpo_config *c = &p->cpu->memory;
+    grpo__scratch scratch = grpo__scratch_of(&p->cpu->memory);
     int kv_heads = o->heads.num_kv_heads, shared = o->heads.num_heads / kv_heads;
     int first = p->begin % kv_heads * shared, d = o->heads.head_dim, has_prefix = 0, i, h;
     const int *group = o->rows->groups + p->begin / kv_heads;
     const grpo_segment *s = o->rows->segments + group[0];
     const grpo_segment *end = o->rows->segments + group[1];
-    float *dS = p->scratch + grpo__score_floats(c);
+    float *dS = p->scratch + scratch.scores;
     grpo__transposed prefix, own;
-    prefix.k = dS + grpo__score_floats(c);
-    prefix.v = prefix.k + grpo__prefix_columns(c) * (size_t)d;
-    own.k = prefix.v + grpo__prefix_columns(c) * (size_t)d;
-    own.v = own.k + grpo__own_columns(c) * (size_t)d;
+    prefix.k = dS + scratch.scores;
+    prefix.v = prefix.k + scratch.prefix * (size_t)d;
+    own.k = prefix.v + scratch.prefix * (size_t)d;
+    own.v = own.k + scratch.own * (size_t)d;
     for (; s < end; s++) {
         grpo__block b = grpo__block_of(p, s, 0, s->num_rows, first);
         for (i = 0; i < s->num_rows; i++) {
@@ -7620,40 +7623,35 @@ static void grpo__cpu_attention_backward(void *context, const grpo_attention *o)
 }
 
 /* ---- the CPU's life, memory and table */
+static size_t grpo__cpu_context_size(const grpo_config *c) {
+    size_t each = grpo__multiply((size_t)grpo__num_threads(c->threads), grpo__scratch_of(c).all);
+    size_t shared = (size_t)GRPO__BLOCK_DEPTH * GRPO__SHARED_COLUMNS + 32;    /* 16: to align it */
+    return grpo__add(sizeof(grpo__cpu), grpo__multiply(grpo__add(each, shared), sizeof(float)));
+}
+
+static void *grpo__cpu_open(const grpo_config *config, char *error) {
+    grpo__cpu *cpu = (grpo__cpu *)grpo__allocate(config, grpo__cpu_context_size(config));
+    int threads = grpo__num_threads(config->threads);
+    if (!cpu) {
+        snprintf(error, GRPO_ERROR_LENGTH, "out of memory for the CPU's scratch space");
+        return NULL;
+    }
+    memset(cpu, 0, sizeof *cpu);
+    cpu->memory = *config;
+    cpu->kernel = grpo__choose_kernel(GRPO__WIDEST);
+    cpu->scratch_floats = grpo__scratch_of(config).all;
+    cpu->scratch = (float *)(void *)(cpu + 1);
+    cpu->scratch += (64 - ((uintptr_t)cpu->scratch & 63)) % 64 / sizeof(float);
+    cpu->panels = cpu->scratch + (size_t)threads * cpu->scratch_floats;
+    grpo__pool_start(&cpu->pool, threads);
+    return cpu;
+}
+
 static void grpo__cpu_close(void *context) {
     grpo__cpu *cpu = (grpo__cpu *)context;
     grpo_config memory = cpu->memory;
     grpo__pool_stop(&cpu->pool);
-    grpo__release(&memory, cpu->scratch);
     grpo__release(&memory, cpu);
-}
-
-static size_t grpo__scratch_size(const grpo_config *c) {
-    size_t each = grpo__multiply((size_t)grpo__num_threads(c->threads), grpo__attention_floats(c));
-    size_t shared = (size_t)GRPO__BLOCK_DEPTH * GRPO__SHARED_COLUMNS + 16;
-    return grpo__multiply(grpo__add(each, shared), sizeof(float));
-}
-
-static size_t grpo__cpu_context_size(const grpo_config *c) {
-    return grpo__add(sizeof(grpo__cpu), grpo__scratch_size(c));
-}
-
-static void *grpo__cpu_open(const grpo_config *config, char *error) {
-    grpo__cpu *cpu = (grpo__cpu *)grpo__allocate(config, sizeof *cpu);
-    if (cpu) {
-        memset(cpu, 0, sizeof *cpu);
-        cpu->memory = *config;
-        cpu->kernel = grpo__choose_kernel(GRPO__WIDEST);
-        cpu->scratch_floats = grpo__attention_floats(config);
-        cpu->scratch = (float *)grpo__allocate(config, grpo__scratch_size(config));
-        cpu->panels = cpu->scratch
-                    + (size_t)grpo__num_threads(config->threads) * cpu->scratch_floats;
-        grpo__pool_start(&cpu->pool, cpu->scratch ? grpo__num_threads(config->threads) : 1);
-        if (cpu->scratch) return cpu;
-        grpo__cpu_close(cpu);
-    }
-    snprintf(error, GRPO_ERROR_LENGTH, "out of memory for the CPU's scratch space");
-    return NULL;
 }
 
 static const char *grpo__cpu_error(void *context) { (void)context; return NULL; }
