@@ -1207,7 +1207,9 @@ static void grpo__value_backward(grpo *g, const struct grpo__pass *pass);
 static void grpo__weights_changed(grpo *g, int model);
 static void grpo__clear_gradient(grpo *g);
 static float grpo__lora_scale(const grpo *g);
-static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i);
+static int grpo__check_tokens(grpo *g, const char *what, const int *tokens, int n);
+static int grpo__read_tokens(grpo *g, const char *what, int i, const grpo_prompt *given, int least,
+                             int most, int *tokens);
 static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value);
 static int grpo__name_culprit(grpo *g);
 static int grpo__device_check(grpo *g);
@@ -1316,7 +1318,7 @@ grpo_prompt grpo_question(const char *text, const char *answer) {
 }
 
 int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
-    int i, n = grpo__enter(g, "grpo_encode", text && tokens && capacity >= 0, GRPO__EMPTY);
+    int code, n = grpo__enter(g, "grpo_encode", text && tokens && capacity >= 0, GRPO__EMPTY);
     if (n) return n;
     if (g->config.encode) n = g->config.encode(g->config.tokenizer, text, tokens, capacity);
     else n = grpo__encode_text(g->config.vocabulary, text, tokens, capacity);
@@ -1328,20 +1330,14 @@ int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
     if (n > capacity)
         return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\" has %d tokens, there is room for %d", text,
                           n, capacity);
-    for (i = 0; i < n; i++)
-        if (tokens[i] < 0 || tokens[i] >= g->config.model.vocab_size)
-            return grpo__fail(g, GRPO_BAD_INPUT, "\"%.60s\": token %d is %d, not in a "
-                              "vocabulary of %d", text, i, tokens[i], g->config.model.vocab_size);
-    return n;
+    code = grpo__check_tokens(g, "your encode", tokens, n);
+    return code ? code : n;
 }
 
 int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capacity) {
-    int i, n = grpo__enter(g, "grpo_decode", tokens && text && num_tokens >= 0 && capacity > 0,
-                           GRPO__EMPTY);
-    for (i = 0; i < num_tokens && !n; i++)
-        if (tokens[i] < 0 || tokens[i] >= g->config.model.vocab_size)
-            n = grpo__fail(g, GRPO_BAD_INPUT, "grpo_decode: token %d is %d, not in a vocabulary of "
-                           "%d", i, tokens[i], g->config.model.vocab_size);
+    int n = grpo__enter(g, "grpo_decode", tokens && text && num_tokens >= 0 && capacity > 0,
+                        GRPO__EMPTY);
+    if (!n) n = grpo__check_tokens(g, "grpo_decode", tokens, num_tokens);
     if (n) return n;
     if (g->config.decode)
         n = g->config.decode(g->config.tokenizer, tokens, num_tokens, text, capacity - 1);
@@ -1949,22 +1945,27 @@ static void grpo__key_prompts(grpo *g) {
 /* Begin a batch of these prompts with group_size completions each, which are still empty. */
 static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size) {
     grpo_batch *b = &g->batch;
-    int i, code;
+    int i, n, most = g->machinery->max_sequences / group_size;
+    if (num_prompts < 1 || num_prompts > most)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts; 1 to %d fit with %d completions each: "
+                          "num_prompts is %d", num_prompts, most, group_size,
+                          g->config.num_prompts);
     g->machinery->stage = GRPO__EMPTY;
     g->machinery->stored_used = g->machinery->stored_valid = g->machinery->passed = 0;
     g->machinery->first_prompt = 0;
     g->machinery->end_prompt = num_prompts;
     b->sampling_logprobs = NULL;
-    if (num_prompts < 1 || num_prompts > g->machinery->max_sequences / group_size)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts; 1 to %d fit with %d completions each",
-                          num_prompts, g->machinery->max_sequences / group_size, group_size);
     b->num_prompts = num_prompts;
     b->group_size = group_size;
     b->num_sequences = num_prompts * group_size;
     b->prompt_offsets[0] = 0;
     for (i = 0; i < num_prompts; i++) {
-        if ((code = grpo__add_prompt(g, &prompts[i], i)) < 0) return code;
+        n = grpo__read_tokens(g, "prompt", i, &prompts[i], 1, g->config.max_prompt_length,
+                              b->prompt_tokens + b->prompt_offsets[i]);
+        if (n < 0) return n;
+        b->prompt_offsets[i + 1] = b->prompt_offsets[i] + n;
         b->resampled[i] = 0;
+        g->machinery->prompts[i] = prompts[i];
     }
     grpo__key_prompts(g);
     return GRPO_OK;
@@ -2239,9 +2240,6 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     if (code) return code;
     d.step = (uint64_t)g->state.step;
     if (g->machinery->stores_batch) d.what = GRPO__STORE;
-    if (num_prompts > g->config.num_prompts)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
-                          num_prompts, g->config.num_prompts);
     code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
     if (!code) code = grpo__sample(g, &d, 0, num_prompts);
     if (!code) code = grpo__finish_batch(g);
@@ -3709,31 +3707,32 @@ static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i
     g->config.log(text, g->config.user);
 }
 
-/* The tokens of prompt i, behind those of the prompts before it. */
-static int grpo__add_prompt(grpo *g, const grpo_prompt *prompt, int i) {
-    grpo_batch *b = &g->batch;
-    int start = b->prompt_offsets[i], P = g->config.max_prompt_length, n = prompt->num_tokens, t;
-    if (!prompt->tokens) {
-        if (!prompt->text)
-            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has neither text nor tokens", i);
-        n = grpo_encode(g, prompt->text, b->prompt_tokens + start, P);
-        if (n < 0) return n;
-    } else {
-        if (n > P)
-            return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d has %d tokens; max_prompt_length is %d",
-                              i, n, P);
-        for (t = 0; t < n; t++) {
-            if (prompt->tokens[t] < 0 || prompt->tokens[t] >= g->config.model.vocab_size)
-                return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d: token %d is %d, not in the "
-                                  "vocabulary", i, t, prompt->tokens[t]);
-            b->prompt_tokens[start + t] = prompt->tokens[t];
-        }
-    }
-    if (n < 1) return grpo__fail(g, GRPO_BAD_INPUT, "prompt %d is empty; one token is the least",
-            i);
-    b->prompt_offsets[i + 1] = start + n;
-    g->machinery->prompts[i] = *prompt;
+/* Are these tokens of the vocabulary? */
+static int grpo__check_tokens(grpo *g, const char *what, const int *tokens, int n) {
+    int t, V = g->config.model.vocab_size;
+    for (t = 0; t < n; t++)
+        if (tokens[t] < 0 || tokens[t] >= V)
+            return grpo__fail(g, GRPO_BAD_INPUT, "%s: token %d is %d, not in a vocabulary of %d",
+                              what, t, tokens[t], V);
     return GRPO_OK;
+}
+
+/* A prompt, or a completion as one: its text or tokens -> least to `most` tokens; how many. */
+static int grpo__read_tokens(grpo *g, const char *what, int i, const grpo_prompt *given, int least,
+                             int most, int *tokens) {
+    char name[32];
+    int n = given->num_tokens, code;
+    snprintf(name, sizeof name, "%s %d", what, i);
+    if (!given->tokens && !given->text)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s has neither text nor tokens", name);
+    if (!given->tokens && (n = grpo_encode(g, given->text, tokens, most)) < 0) return n;
+    if (n < least || n > most)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s has %d tokens; it must have %d to %d (max_%s_"
+                          "length)", name, n, least, most, what);
+    if (!given->tokens) return n;
+    code = grpo__check_tokens(g, name, given->tokens, n);
+    if (!code) memmove(tokens, given->tokens, (size_t)n * sizeof *tokens);
+    return code ? code : n;
 }
 
 /* s: B is stored times this. */
@@ -3803,88 +3802,54 @@ static void grpo__move_weights(const grpo *g, const grpo__tensor *t, size_t at, 
 }
 
 /* ---- completions from elsewhere */
-static int grpo__place(grpo *g, int i, const grpo_completion *c) {
-    grpo_batch *b = &g->batch;
-    int *tokens = b->tokens + b->offsets[i], L = g->config.max_completion_length, t;
-    int n = c->num_tokens, V = g->config.model.vocab_size;
-    if (!c->tokens && !c->text)
-        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has neither text nor tokens", i);
-    if (!c->tokens) {
-        n = grpo_encode(g, c->text, tokens, L - !c->truncated);
-        if (n < 0) return n;
-        if (!c->truncated) tokens[n++] = g->config.eos_token_id;
-    }
-    if (n < 1 || n > L)
-        return grpo__fail(g, GRPO_BAD_INPUT, "completion %d has %d tokens; it must be 1 to %d",
-                          i, n, L);
-    for (t = 0; c->tokens && t < n; t++) {
-        if (c->tokens[t] < 0 || c->tokens[t] >= V)
-            return grpo__fail(g, GRPO_BAD_INPUT, "completion %d: token %d is %d, not in the "
-                              "vocabulary", i, t, c->tokens[t]);
-        tokens[t] = c->tokens[t];
-    }
-    b->offsets[i + 1] = b->offsets[i] + n;
-    b->truncated[i] = !grpo__is_eos(g, tokens[n - 1]);
-    g->machinery->lengths[i] = n;
-    return GRPO_OK;
-}
-
-/* No filter is known to have been at work. */
-static void grpo__unfiltered(grpo *g, float temperature) {
-    struct grpo__machinery *w = g->machinery;
-    memset(&w->sampling, 0, sizeof w->sampling);
-    w->sampling.temperature = temperature > 0 ? temperature : 1;
-    w->sampling.top_p = 1;
-}
-
-/* As if the policy had drawn them: what it thinks of each token. */
-static int grpo__weigh(grpo *g) {
-    struct grpo__machinery *w = g->machinery;
-    grpo_batch *b = &g->batch;
-    grpo_per_token now = { NULL, NULL, NULL, NULL };
-    int i, L = g->config.max_completion_length, code;
-    now.logprobs = b->logprobs; now.entropies = b->entropies;
-    g->machinery->stage = GRPO__ROLLED;
-    code = grpo_forward(g, GRPO_POLICY, &now);
-    for (i = 0; i < b->num_sequences; i++) {
-        size_t to = grpo__size(i, L), from = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
-        memcpy(w->drawn_tokens + to, b->tokens + from, n * sizeof(int));
-        memcpy(w->drawn_logprobs + to, b->logprobs + from, n * sizeof(float));
-        memcpy(w->drawn_entropies + to, b->entropies + from, n * sizeof(float));
-    }
-    return code;
+/* The tokens of completion i; how many. End-of-text closes a text that was not cut off. */
+static int grpo__read_completion(grpo *g, int i, const grpo_completion *c, int *tokens) {
+    int closed = !c->tokens && !c->truncated, n;
+    grpo_prompt given = grpo_question(c->text, NULL);
+    given.tokens = c->tokens;
+    given.num_tokens = c->num_tokens;
+    n = grpo__read_tokens(g, "completion", i, &given, !closed,
+                          g->config.max_completion_length - closed, tokens);
+    if (n >= 0 && closed) tokens[n++] = g->config.eos_token_id;
+    return n;
 }
 
 int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
                const grpo_completion *completions) {
     struct grpo__machinery *w;
     grpo_batch *b;
-    int i, elsewhere = 0;
-    int code = grpo__enter(g, "grpo_adopt", prompts && completions, GRPO__EMPTY);
+    grpo_per_token now = { NULL, NULL, NULL, NULL };
+    const grpo_sampling unfiltered = { 1, 0, 1, 0 };
+    int i, L, code = grpo__enter(g, "grpo_adopt", prompts && completions, GRPO__EMPTY);
+    if (!code) code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
     if (code) return code;
     w = g->machinery;
     b = &g->batch;
-    if (num_prompts > g->config.num_prompts)
-        return grpo__fail(g, GRPO_BAD_INPUT, "%d prompts in one step; num_prompts is %d",
-                          num_prompts, g->config.num_prompts);
-    code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
-    b->offsets[0] = 0;
-    for (i = 0; !code && i < b->num_sequences; i++) {
-        code = grpo__place(g, i, &completions[i]);
-        elsewhere |= completions[i].logprobs != NULL;
+    L = g->config.max_completion_length;
+    for (i = 0; !code && i < b->num_sequences; i++) {         /* as if they had just been drawn  */
+        w->lengths[i] = grpo__read_completion(g, i, &completions[i],
+                                              w->drawn_tokens + grpo__size(i, L));
+        code = grpo__min(w->lengths[i], 0);
     }
-    grpo__unfiltered(g, g->config.sampling.temperature);
-    if (!code && grpo__has_lm_head(&g->config.model)) code = grpo__weigh(g);
+    if (!code) code = grpo__finish_batch(g);
+    w->sampling = unfiltered;                                 /* as far as is known              */
+    if (g->config.sampling.temperature > 0)
+        w->sampling.temperature = g->config.sampling.temperature;
+    now.logprobs = b->logprobs;
+    now.entropies = b->entropies;
+    if (!code && grpo__has_lm_head(&g->config.model)) code = grpo_forward(g, GRPO_POLICY, &now);
     for (i = 0; !code && i < b->num_sequences; i++) {
-        code = grpo__make_sample(g, i);
-        memcpy(w->drawn_elsewhere + b->offsets[i],
-               completions[i].logprobs ? completions[i].logprobs : b->logprobs + b->offsets[i],
-               (size_t)w->lengths[i] * sizeof(float));
+        size_t from = (size_t)b->offsets[i], to = grpo__size(i, L);
+        size_t size = (size_t)w->lengths[i] * sizeof(float);
+        const float *elsewhere = completions[i].logprobs;
+        memcpy(w->drawn_logprobs + to, b->logprobs + from, size);
+        memcpy(w->drawn_entropies + to, b->entropies + from, size);
+        memcpy(w->drawn_elsewhere + from, elsewhere ? elsewhere : b->logprobs + from, size);
+        if (elsewhere) b->sampling_logprobs = w->drawn_elsewhere;
     }
-    g->machinery->stage = code ? GRPO__EMPTY : GRPO__ROLLED;
-    if (code) return code;
-    if (elsewhere) b->sampling_logprobs = w->drawn_elsewhere;
-    return grpo__count_batch(g);
+    if (!code) return grpo__count_batch(g);
+    w->stage = GRPO__EMPTY;
+    return code;
 }
 
 /* ---- weights of another model */
@@ -3915,33 +3880,37 @@ int grpo_copy_weights(grpo *to, const grpo *from) {
 /* ---- supervised warm-up: one "completion" per prompt, its answer; advantage 1, no ratio, no KL */
 static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     grpo_batch *b = &g->batch;
-    grpo_completion answer;
+    grpo_completion answer = { NULL, NULL, 0, NULL, 0 };
+    const grpo_sampling unfiltered = { 1, 0, 1, 0 };
     int i, t, code = grpo__check_writes(g);
     if (!code) code = grpo__begin_batch(g, prompts, num_prompts, 1);
-    memset(&answer, 0, sizeof answer);
     b->offsets[0] = 0;
     for (i = 0; i < num_prompts && !code; i++) {
         answer.text = prompts[i].answer;
-        code = !answer.text ? grpo__fail(g, GRPO_BAD_INPUT, "grpo_sft: prompt %d has no answer", i)
-                            : grpo__place(g, i, &answer);
+        if (!answer.text)
+            return grpo__fail(g, GRPO_BAD_INPUT, "grpo_sft: prompt %d has no answer", i);
+        t = grpo__read_completion(g, i, &answer, b->tokens + b->offsets[i]);
+        b->offsets[i + 1] = b->offsets[i] + t;
+        code = grpo__min(t, 0);
     }
-    for (t = 0; !code && t < b->offsets[num_prompts]; t++) {
+    if (code) return code;
+    for (t = 0; t < b->offsets[num_prompts]; t++) {
         b->advantages[t] = 1;
         b->logprobs[t] = 0;
         b->mask[t] = 1;
     }
-    grpo__unfiltered(g, 1);
-    return code;
+    g->machinery->sampling = unfiltered;
+    return GRPO_OK;
 }
 
 int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learning_rate,
              double *loss) {
-    grpo_objective likelihood;
+    grpo_objective likelihood;      /* -A log pi, A = 1                                          */
     grpo__sums sums;
     int code = grpo__enter(g, "grpo_sft", prompts != NULL, GRPO__EMPTY);
     if (!code) code = grpo__answers_batch(g, prompts, num_prompts);
     memset(&likelihood, 0, sizeof likelihood);
-    likelihood.loss = GRPO_LOSS_REINFORCE;                    /* -A log pi, A = 1                */
+    likelihood.loss = GRPO_LOSS_REINFORCE;
     likelihood.average = GRPO_AVERAGE_TOKEN;
     if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &sums);
     if (!code) code = grpo_optimize(g, learning_rate, NULL);
@@ -3971,17 +3940,18 @@ int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampl
     return (int)n;
 }
 
-/* N completions of each prompt: pass@1, pass@k (by the first reward) and two means, in chunks that
- * fit. */
+/* num_samples completions of each prompt, in chunks that fit: pass@1, pass@k (by the first reward)
+ * and two means. */
 static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grpo_prompt *prompts,
-                               int num_prompts, int N, int k, grpo_evaluation *e) {
+                               grpo_evaluation *e) {
     grpo__draw d;
     double at_1 = 0, at_k = 0, reward = 0, length = 0;
-    int first, n, i, c, most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows) / N;
+    int N = e->num_samples, first, n, i, c;
+    int most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows) / N;
     int code = grpo__how_to_draw(g, &d, sampling, 0);
     d.seed = grpo__mix(g->config.seed ^ UINT64_C(0x6576616c75617465));        /* not training's  */
-    for (first = 0; first < num_prompts && !code; first += n) {
-        n = grpo__min(num_prompts - first, most);
+    for (first = 0; first < e->num_prompts && !code; first += n) {
+        n = grpo__min(e->num_prompts - first, most);
         code = grpo__begin_batch(g, prompts + first, n, N);
         if (!code) code = grpo__sample(g, &d, 0, n);
         if (!code) code = grpo__finish_batch(g);
@@ -3996,44 +3966,40 @@ static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grp
                 length += g->machinery->lengths[c];
             }
             at_1 += grpo_pass_at_k(N, correct, 1);
-            at_k += grpo_pass_at_k(N, correct, k);
+            at_k += grpo_pass_at_k(N, correct, e->k);
         }
     }
-    e->pass_at_1 = (float)(at_1 / num_prompts);
-    e->pass_at_k = (float)(at_k / num_prompts);
-    e->reward = (float)(reward / num_prompts / N);
-    e->mean_length = (float)(length / num_prompts / N);
+    e->pass_at_1 = (float)(at_1 / e->num_prompts);
+    e->pass_at_k = (float)(at_k / e->num_prompts);
+    e->reward = (float)(reward / e->num_prompts / N);
+    e->mean_length = (float)(length / e->num_prompts / N);
     return code;
 }
 
 int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples, int k,
                   grpo_evaluation *evaluation) {
-    const struct grpo__machinery *w;
     const grpo_sampling greedily = { 0, 0, 1, 0 };
-    grpo_evaluation greedy;
-    int L, most, code = grpo__enter(g, "grpo_evaluate", prompts && evaluation, GRPO__EMPTY);
+    grpo_evaluation greedy = { num_prompts, 1, 1, 0, 0, 0, 0, 0 };
+    grpo_evaluation sampled = { num_prompts, num_samples, k, 0, 0, 0, 0, 0 };
+    const struct grpo__machinery *w;
+    int most, code = grpo__enter(g, "grpo_evaluate", prompts && evaluation, GRPO__EMPTY);
     if (code) return code;
     w = g->machinery;
-    L = g->config.max_completion_length;
-    most = grpo__min(w->max_sequences, w->max_rows);
-    most = grpo__min(most, (w->max_slots - g->config.max_prompt_length) / L);
+    most = (w->max_slots - g->config.max_prompt_length) / g->config.max_completion_length;
+    most = grpo__min(most, grpo__min(w->max_sequences, w->max_rows));
     if (num_prompts < 1 || num_samples < 0 || num_samples > most
         || (num_samples && (k < 1 || k > num_samples)))
         return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: at least one prompt, num_samples 0 to "
                           "%d (what fits beside one prompt), k 1 to num_samples", most);
     if (g->config.num_rewards == 0)
         return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: there is no reward to judge by");
-    memset(evaluation, 0, sizeof *evaluation);
-    evaluation->num_prompts = num_prompts;
-    evaluation->num_samples = num_samples;
-    evaluation->k = k;
-    code = grpo__evaluate_part(g, &greedily, prompts, num_prompts, 1, 1, &greedy);
+    code = grpo__evaluate_part(g, &greedily, prompts, &greedy);
     if (!code && num_samples)
-        code = grpo__evaluate_part(g, &g->config.sampling, prompts, num_prompts, num_samples, k,
-                                   evaluation);
-    evaluation->accuracy = greedy.pass_at_1;
-    evaluation->reward = greedy.reward;
-    evaluation->mean_length = greedy.mean_length;
+        code = grpo__evaluate_part(g, &g->config.sampling, prompts, &sampled);
+    sampled.accuracy = greedy.pass_at_1;
+    sampled.reward = greedy.reward;
+    sampled.mean_length = greedy.mean_length;
+    *evaluation = sampled;
     return code;
 }
 
@@ -4139,6 +4105,26 @@ static const char *grpo__read_number(const char *at, int prose, double *value) {
         at = end;
     }
     if (*value > 0) *value = places > 0 ? *value / pow(10, places) : *value * pow(10, -places);
+    return at;
+}
+
+/* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?  Good for any float printed with nine digits, and
+ * exact for whole numbers up to 2^53; strtod would depend on the locale. */
+static const char *grpo__json_number(const char *at, double *value) {
+    double power = 0;
+    int negative = *at == '-', below = 0;
+    const char *start = at + negative;
+    at = grpo__read_number(start, 0, value);
+    if (!at || *start == '.' || at[-1] == '.' || (*start == '0' && grpo__is_digit(start[1])))
+        return NULL;
+    if (*at == 'e' || *at == 'E') {
+        below = *++at == '-';
+        if (*at == '-' || *at == '+') at++;
+        if (!grpo__is_digit(*at)) return NULL;
+        at = grpo__read_digits(at, &power);
+    }
+    if (*value > 0) *value = below ? *value / pow(10, power) : *value * pow(10, power);
+    if (negative) *value = -*value;
     return at;
 }
 
@@ -4393,24 +4379,24 @@ enum { GRPO__ONCE, GRPO__WHOLE,     /* measured once, a double or an int        
        GRPO__MEAN, GRPO__LEAST, GRPO__MOST };                 /* over the updates                */
 typedef struct grpo__metric { const char *name; int how; size_t at, share; } grpo__metric;
 #define GRPO__BATCH(name, how, field) { name, GRPO__##how, offsetof(grpo_metrics, field), 0 }
-#define GRPO__UPDATES(name, how, field, share) \
-    { name, GRPO__##how, offsetof(grpo_metrics, field), offsetof(grpo__sums, share) }
+#define GRPO__LOSS(name, how, field, share) \
+    { name, GRPO__##how, offsetof(grpo_metrics, field), offsetof(grpo__sums, loss.share) }
 static const grpo__metric grpo__metrics[] = {
-    GRPO__UPDATES("loss", MEAN, loss, loss.loss),
-    GRPO__UPDATES("policy_loss", MEAN, policy_loss, loss.policy_loss),
-    GRPO__UPDATES("grad_norm", MEAN, grad_norm, norm),
+    GRPO__LOSS("loss", MEAN, loss, loss),
+    GRPO__LOSS("policy_loss", MEAN, policy_loss, policy_loss),
+    { "grad_norm", GRPO__MEAN, offsetof(grpo_metrics, grad_norm), offsetof(grpo__sums, norm) },
     GRPO__BATCH("learning_rate", ONCE, learning_rate),
     GRPO__BATCH("step_time", ONCE, step_time),
     GRPO__BATCH("reward", ONCE, reward),
     GRPO__BATCH("reward_std", ONCE, reward_std),
     GRPO__BATCH("frac_reward_zero_std", ONCE, frac_reward_zero_std),
-    GRPO__UPDATES("entropy", MEAN, entropy, loss.entropy),
-    GRPO__UPDATES("kl", MEAN, kl, loss.kl),
-    GRPO__UPDATES("clip_ratio/low_mean", MEAN, clip_ratio_low_mean, loss.clip_low_mean),
-    GRPO__UPDATES("clip_ratio/high_mean", MEAN, clip_ratio_high_mean, loss.clip_high_mean),
-    GRPO__UPDATES("clip_ratio/region_mean", MEAN, clip_ratio_region_mean, loss.clip_region_mean),
-    GRPO__UPDATES("clip_ratio/low_min", MEAN, clip_ratio_low_min, loss.clip_low_min),
-    GRPO__UPDATES("clip_ratio/high_max", MEAN, clip_ratio_high_max, loss.clip_high_max),
+    GRPO__LOSS("entropy", MEAN, entropy, entropy),
+    GRPO__LOSS("kl", MEAN, kl, kl),
+    GRPO__LOSS("clip_ratio/low_mean", MEAN, clip_ratio_low_mean, clip_low_mean),
+    GRPO__LOSS("clip_ratio/high_mean", MEAN, clip_ratio_high_mean, clip_high_mean),
+    GRPO__LOSS("clip_ratio/region_mean", MEAN, clip_ratio_region_mean, clip_region_mean),
+    GRPO__LOSS("clip_ratio/low_min", MEAN, clip_ratio_low_min, clip_low_min),
+    GRPO__LOSS("clip_ratio/high_max", MEAN, clip_ratio_high_max, clip_high_max),
     GRPO__BATCH("completions/mean_length", ONCE, completions_mean_length),
     GRPO__BATCH("completions/min_length", ONCE, completions_min_length),
     GRPO__BATCH("completions/max_length", ONCE, completions_max_length),
@@ -4418,24 +4404,21 @@ static const grpo__metric grpo__metrics[] = {
     GRPO__BATCH("completions/min_terminated_length", ONCE, completions_min_terminated_length),
     GRPO__BATCH("completions/max_terminated_length", ONCE, completions_max_terminated_length),
     GRPO__BATCH("completions/clipped_ratio", ONCE, completions_clipped_ratio),
-    GRPO__UPDATES("kl/k1", MEAN, kl_estimates[GRPO_KL_K1], loss.kl_estimates[GRPO_KL_K1]),
-    GRPO__UPDATES("kl/k2", MEAN, kl_estimates[GRPO_KL_K2], loss.kl_estimates[GRPO_KL_K2]),
-    GRPO__UPDATES("kl/k3", MEAN, kl_estimates[GRPO_KL_K3], loss.kl_estimates[GRPO_KL_K3]),
-    GRPO__UPDATES("kl/abs", MEAN, kl_estimates[GRPO_KL_ABS], loss.kl_estimates[GRPO_KL_ABS]),
+    GRPO__LOSS("kl/k1", MEAN, kl_estimates[GRPO_KL_K1], kl_estimates[GRPO_KL_K1]),
+    GRPO__LOSS("kl/k2", MEAN, kl_estimates[GRPO_KL_K2], kl_estimates[GRPO_KL_K2]),
+    GRPO__LOSS("kl/k3", MEAN, kl_estimates[GRPO_KL_K3], kl_estimates[GRPO_KL_K3]),
+    GRPO__LOSS("kl/abs", MEAN, kl_estimates[GRPO_KL_ABS], kl_estimates[GRPO_KL_ABS]),
     GRPO__BATCH("beta", ONCE, beta),
     GRPO__BATCH("entropy_coef", ONCE, entropy_coef),
-    GRPO__UPDATES("sampling/sampling_logp_difference/mean", MEAN, sampling_difference_mean,
-                  loss.sampling_difference_mean),
-    GRPO__UPDATES("sampling/sampling_logp_difference/max", MOST, sampling_difference_max,
-                  loss.sampling_difference_max),
-    GRPO__UPDATES("sampling/importance_sampling_ratio/min", LEAST, importance_min,
-                  loss.importance_min),
-    GRPO__UPDATES("sampling/importance_sampling_ratio/mean", MEAN, importance_mean,
-                  loss.importance_mean),
-    GRPO__UPDATES("sampling/importance_sampling_ratio/max", MOST, importance_max,
-                  loss.importance_max),
-    GRPO__UPDATES("ratio/mean", MEAN, ratio_mean, loss.ratio_mean),
-    GRPO__UPDATES("ratio/max", MOST, ratio_max, loss.ratio_max),
+    GRPO__LOSS("sampling/sampling_logp_difference/mean", MEAN, sampling_difference_mean,
+               sampling_difference_mean),
+    GRPO__LOSS("sampling/sampling_logp_difference/max", MOST, sampling_difference_max,
+               sampling_difference_max),
+    GRPO__LOSS("sampling/importance_sampling_ratio/min", LEAST, importance_min, importance_min),
+    GRPO__LOSS("sampling/importance_sampling_ratio/mean", MEAN, importance_mean, importance_mean),
+    GRPO__LOSS("sampling/importance_sampling_ratio/max", MOST, importance_max, importance_max),
+    GRPO__LOSS("ratio/mean", MEAN, ratio_mean, ratio_mean),
+    GRPO__LOSS("ratio/max", MOST, ratio_max, ratio_max),
     GRPO__BATCH("num_left_out", WHOLE, num_left_out),
     GRPO__BATCH("num_resampled", WHOLE, num_resampled),
     GRPO__BATCH("num_idle", WHOLE, num_idle),
@@ -4443,7 +4426,7 @@ static const grpo__metric grpo__metrics[] = {
     GRPO__BATCH("skipped", WHOLE, skipped)
 };
 #undef GRPO__BATCH
-#undef GRPO__UPDATES
+#undef GRPO__LOSS
 enum { GRPO__METRICS = (int)(sizeof grpo__metrics / sizeof *grpo__metrics) };
 
 /* An update's share in the step's metrics; means are sums until grpo__average_updates(). */
@@ -4938,8 +4921,6 @@ static int grpo__word_index(const char *words, const char *word, size_t length) 
     }
 }
 
-static const char *grpo__json_number(const char *at, double *value);
-
 /* The field whose name is `within` ("objective.") and this word; NULL: there is none. */
 static const grpo_field *grpo__find_field(const char *within, const char *word, size_t length) {
     const grpo_field *f = grpo__table;
@@ -4978,13 +4959,14 @@ static void grpo__set_word(grpo_config *c, const char *within, const char *word,
 }
 
 static int grpo__set_words(grpo_config *c, const char *within, const char *settings, char *error) {
-    const char *at = settings + strspn(settings, " \t\n");
+    const char *at = settings ? settings + strspn(settings, " \t\n") : "";
     char wrong[GRPO_ERROR_LENGTH] = "";
-    grpo_config changed = *c;
+    grpo_config changed;
     size_t length;
-    int i;
-    if (error) *error = 0;
-    for (; *at && !*wrong; at += length, at += strspn(at, " \t\n")) {
+    int i, there = c && settings;
+    if (error) strcpy(error, there ? "" : "there is nothing to set, or no settings: NULL");
+    if (!there) return GRPO_BAD_INPUT;
+    for (changed = *c; *at && !*wrong; at += length, at += strspn(at, " \t\n")) {
         length = grpo__word_length(at);
         if (strcspn(at, "=") < length) {
             grpo__set_word(&changed, within, at, length, wrong);
@@ -5012,19 +4994,15 @@ double grpo_config_get(const grpo_config *config, const char *name) {
 }
 
 int grpo_config_set(grpo_config *config, const char *settings, char *error) {
-    if (config && settings) return grpo__set_words(config, "", settings, error);
-    if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no config, or no settings: NULL");
-    return GRPO_BAD_INPUT;
+    return grpo__set_words(config, "", settings, error);
 }
 
 int grpo_objective_set(grpo_objective *o, const char *settings, char *error) {
     grpo_config c = grpo_defaults();
-    int code = GRPO_BAD_INPUT;
-    if (error) snprintf(error, GRPO_ERROR_LENGTH, "there is no objective, or no settings: NULL");
-    if (!o || !settings) return code;
-    c.objective = *o;
-    code = grpo__set_words(&c, "objective.", settings, error);
-    *o = c.objective;
+    int code;
+    if (o) c.objective = *o;
+    code = grpo__set_words(o ? &c : NULL, "objective.", settings, error);
+    if (o) *o = c.objective;
     return code;
 }
 
@@ -5036,12 +5014,10 @@ int grpo_objective_name(int i, const char **name, const char **source) {
 }
 
 grpo_objective grpo_objective_preset(const char *name, int *found) {
-    grpo_config c = grpo_defaults();
-    int i = 0;
-    while (i < GRPO__PRESETS && (!name || strcmp(grpo__presets[i].name, name))) i++;
-    if (found) *found = i < GRPO__PRESETS;
-    if (i < GRPO__PRESETS) grpo__set_words(&c, "objective.", name, NULL);
-    return c.objective;
+    grpo_objective o = grpo_defaults().objective;
+    int one = name && *name && !strpbrk(name, " \t\n=") && !grpo_objective_set(&o, name, NULL);
+    if (found) *found = one;
+    return o;
 }
 
 /* ----------------------------------------------------------------------------------- >>life --
@@ -5056,12 +5032,12 @@ static int grpo__check(grpo_config *c) {
     const double positions = m->max_position_embeddings;
     const struct { const void *field; double least, most; } depends[] = {     /* on other fields */
         { &rope->factor, rope->rope_type ? 1e-38 : 0, 3e38 },
-        { &rope->high_freq_factor,
-          llama3 * (1.001 * (double)rope->low_freq_factor + 1e-38), 3e38 },
+        { &rope->high_freq_factor, llama3 * (1.001 * (double)rope->low_freq_factor + 1e-38), 3e38 },
         { &rope->original_max_position_embeddings, llama3, 1 << 28 },
         { &c->eos_token_id, 0, m->vocab_size - 1.0 },
         { &c->max_prompt_length, 1, positions - 1 },
         { &c->max_completion_length, 1, positions - c->max_prompt_length },
+        { &o->max_completion_length, o->average == GRPO_AVERAGE_CONSTANT ? 1.0 : 0, 1 << 24 },
         { &c->max_steps, c->lr_scheduler_type ? c->warmup_steps + 1.0 : 0, 1 << 30 } };
     const grpo_field *f = grpo__table;
     size_t k;
@@ -5080,14 +5056,10 @@ static int grpo__check(grpo_config *c) {
     if (o->dual_clip != 0 && o->dual_clip < 1)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.dual_clip is %g; it must be 0 (off) "
                                  "or at least 1", (double)o->dual_clip);
-    if (o->average == GRPO_AVERAGE_CONSTANT && o->max_completion_length < 1)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.max_completion_length is %d; it "
-                                 "must be at least 1", o->max_completion_length);
     if (o->kl_target > 0 && o->beta == 0)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_target is set and beta is 0: it "
                                  "is multiplied to reach the target, so it must begin above 0");
-    if (o->kl_target > 0
-        && !((double)o->kl_horizon > 0.2 * c->num_prompts * c->num_generations))
+    if (o->kl_target > 0 && !((double)o->kl_horizon > 0.2 * c->num_prompts * c->num_generations))
         return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above "
                                  "a fifth of a step's completions, or beta could fall to 0 in one",
                                  (double)o->kl_horizon);
@@ -5138,8 +5110,7 @@ static int grpo__prepare_config(grpo_config *c) {
         if (c->eos_token_id == -1) c->eos_token_id = size - 1;
     }
     if (!m->num_key_value_heads) m->num_key_value_heads = m->num_attention_heads;
-    if (!m->head_dim && m->num_attention_heads > 0
-        && m->hidden_size % m->num_attention_heads == 0)
+    if (!m->head_dim && m->num_attention_heads > 0 && m->hidden_size % m->num_attention_heads == 0)
         m->head_dim = m->hidden_size / m->num_attention_heads;
     if (!c->objective.max_completion_length)
         c->objective.max_completion_length = c->max_completion_length;
@@ -5241,58 +5212,54 @@ int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function 
  * reference or a gradient at their numbers. */
 typedef struct grpo__cursor { float *at; size_t offset; } grpo__cursor;       /* at NULL: nowhere */
 
+typedef struct grpo__listing {      /* at NULL: tensors are only counted                         */
+    grpo__tensor *at;
+    int count;
+} grpo__listing;
+
 typedef struct grpo__placing {
     const grpo_config *config;
-    const struct grpo__machinery *w;
-    int adapters;                             /* 1: with those of LoRA                           */
+    const grpo__shape *shape;
+    const grpo_backend *backend;
     grpo__cursor matrix, vector, a, b;        /* the next numbers of matrices, vectors, A, B     */
     char *operands;                           /* NULL: none is pointed at                        */
     size_t operand_bytes;
-    grpo__tensor *tensors, *trained;          /* the lists; NULL: they are only counted          */
-    int num_tensors, num_trained;
+    grpo__listing tensors, trained;           /* of the model; of LoRA's A and B                 */
+    grpo__tensor unlisted;
+    char prefix[32];                          /* of the names of a layer's tensors               */
 } grpo__placing;
 
-static float *grpo__next(grpo__cursor *c, size_t n) {
-    float *at = c->at;
-    if (at) c->at += n;
-    c->offset = grpo__add(c->offset, n);
-    return at;
+/* The next tensor, with the next of these numbers; cols 0: a vector of rows numbers. */
+static grpo__tensor *grpo__place_tensor(grpo__placing *p, grpo__listing *list, grpo__cursor *from,
+                                        int rows, int cols, const char *name,
+                                        const char *ending) {
+    grpo__tensor *t = list->at ? &list->at[list->count] : &p->unlisted;
+    size_t n = grpo__size(rows, cols ? cols : 1);
+    list->count++;
+    snprintf(t->name, sizeof t->name, "%s%s%s%s", list == &p->trained ? "base_model.model." : "",
+             p->prefix, name, ending);
+    t->rows = rows; t->cols = cols;
+    t->at = from->at; t->offset = from->offset;
+    if (from->at) from->at += n;
+    from->offset = grpo__add(from->offset, n);
+    return t;
 }
 
-static grpo_matrix grpo__place_matrix(grpo__placing *p, grpo__cursor *from, int rows, int cols) {
+static float *grpo__place_vector(grpo__placing *p, int n, const char *name) {
+    return grpo__place_tensor(p, &p->tensors, &p->vector, n, 0, name, "")->at;
+}
+
+/* The matrix of these weights, with the next operand. */
+static grpo_matrix grpo__place_matrix(grpo__placing *p, float *weights, int rows, int cols) {
     grpo_matrix m;
-    m.weights = grpo__next(from, grpo__size(rows, cols));
+    m.weights = weights;
     m.operand = p->operands ? p->operands + p->operand_bytes : NULL;
     m.rows = m.y_stride = rows;
     m.cols = cols;
     p->operand_bytes = grpo__add(p->operand_bytes,
-                                 grpo__add(p->w->backend->operand_size(rows, cols), 63));
+                                 grpo__add(p->backend->operand_size(rows, cols), 63));
     if (p->operand_bytes != SIZE_MAX) p->operand_bytes &= ~(size_t)63;
     return m;
-}
-
-GRPO__PRINTF(7, 8)
-static grpo__tensor *grpo__list_tensor(grpo__tensor *list, int *count, float *at, size_t offset,
-                                       int rows, int cols, const char *name, ...) {
-    grpo__tensor *t = list ? &list[*count] : NULL;
-    va_list arguments;
-    ++*count;
-    if (!t) return NULL;
-    va_start(arguments, name);
-    vsnprintf(t->name, sizeof t->name, name, arguments);
-    va_end(arguments);
-    t->at = at; t->offset = offset; t->rows = rows; t->cols = cols;
-    return t;
-}
-
-/* The next vector, of n numbers. */
-static float *grpo__place_vector(grpo__placing *p, int layer, const char *name, int n) {
-    size_t offset = p->vector.offset;
-    float *at = grpo__next(&p->vector, (size_t)n);
-    char prefix[32] = "model.";
-    if (layer >= 0) snprintf(prefix, sizeof prefix, "model.layers.%d.", layer);
-    grpo__list_tensor(p->tensors, &p->num_tensors, at, offset, n, 0, "%s%s", prefix, name);
-    return at;
 }
 
 static const char *const grpo__module_names[GRPO_LORA_TARGETS] = {
@@ -5300,81 +5267,91 @@ static const char *const grpo__module_names[GRPO_LORA_TARGETS] = {
     "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" };
 
 /* The next matrix: so many modules [out0 or out, in] on top of each other, and their adapters. */
-static void grpo__place_linear(grpo__placing *p, grpo__linear *y, int layer, int module,
-                               int modules, int out0, int out, int in) {
-    static const char lora[] = "base_model.model.model.layers.%d.%s.lora_%c.weight";
-    int i, rank = p->w->shape.rank;
-    size_t offset = p->matrix.offset, within = 0;
-    y->w = grpo__place_matrix(p, &p->matrix, out0 + (modules - 1) * out, in);
+static void grpo__place_linear(grpo__placing *p, grpo__linear *y, int module, int modules,
+                               int out0, int out, int in) {
+    int i, rank = p->shape->rank, column = 0;
+    y->w = grpo__place_matrix(p, p->matrix.at, out0 + (modules - 1) * out, in);
     y->num_adapters = 0;
-    for (i = 0; i < modules; i++, module++, out0 = out) {
+    for (i = 0; i < modules; i++, module++, column += out0, out0 = out) {
         const char *name = grpo__module_names[module];
-        grpo__tensor *t = grpo__list_tensor(p->tensors, &p->num_tensors,
-                                            y->w.weights ? y->w.weights + within : NULL,
-                                            offset + within, out0, in,
-                                            "model.layers.%d.%s.weight", layer, name);
-        if (t && rank) { t->operand = &y->w; t->within = within; }
-        if (p->adapters && p->config->lora.targets >> module & 1) {
+        grpo__tensor *t = grpo__place_tensor(p, &p->tensors, &p->matrix, out0, in, name, ".weight");
+        if (rank) { t->operand = &y->w; t->within = grpo__size(column, in); }
+        if (rank && p->config->lora.targets >> module & 1) {
             grpo__adapter *a = &y->adapters[y->num_adapters++];
-            size_t at_a = p->a.offset, at_b = p->b.offset;
-            a->A = grpo__place_matrix(p, &p->a, in, rank);
-            a->B = grpo__place_matrix(p, &p->b, out0, rank);
+            t->adapter = a;
+            t = grpo__place_tensor(p, &p->trained, &p->a, rank, in, name, ".lora_A.weight");
+            a->A = grpo__place_matrix(p, t->at, in, rank);
+            t = grpo__place_tensor(p, &p->trained, &p->b, out0, rank, name, ".lora_B.weight");
+            a->B = grpo__place_matrix(p, t->at, out0, rank);
             a->B.y_stride = y->w.rows;
-            a->column = (int)(within / (size_t)in);
-            if (t) t->adapter = a;
-            grpo__list_tensor(p->trained, &p->num_trained, a->A.weights, at_a, rank, in, lora,
-                              layer, name, 'A');
-            grpo__list_tensor(p->trained, &p->num_trained, a->B.weights, at_b, out0, rank, lora,
-                              layer, name, 'B');
+            a->column = column;
         }
-        within += grpo__size(out0, in);
     }
+    if (!p->a.at) y->num_adapters = 0;        /* LoRA's reference: the policy without them       */
 }
 
 static void grpo__place_model(grpo__placing *p, grpo__model *m) {
     const grpo_model_config *c = &p->config->model;
-    const grpo__shape *s = &p->w->shape;
-    grpo__cursor again = p->matrix;
+    const grpo__shape *s = p->shape;
     grpo__layer measured;
-    grpo__tensor *embedding, *head = NULL;
+    grpo__tensor *t;
+    float *head;
     int i;
-    m->embedding = grpo__next(&p->matrix, grpo__size(s->V, s->H));
-    embedding = grpo__list_tensor(p->tensors, &p->num_tensors, m->embedding, 0, s->V, s->H,
-                                  "model.embed_tokens.weight");
+    snprintf(p->prefix, sizeof p->prefix, "model.");
+    t = grpo__place_tensor(p, &p->tensors, &p->matrix, s->V, s->H, "embed_tokens", ".weight");
+    m->embedding = head = t->at;
     if (s->rank) p->matrix.at = NULL;         /* frozen: only the operand is there               */
     for (i = 0; i < c->num_hidden_layers; i++) {
         grpo__layer *l = m->layers ? &m->layers[i] : &measured;
-        grpo__place_linear(p, &l->qkv, i, 0, 3, s->Q, s->KV, s->H);
-        grpo__place_linear(p, &l->out, i, 3, 1, s->H, 0, s->Q);
-        grpo__place_linear(p, &l->gate_up, i, 4, 2, s->F, s->F, s->H);
-        grpo__place_linear(p, &l->down, i, 6, 1, s->H, 0, s->F);
-        l->norm1 = grpo__place_vector(p, i, "input_layernorm.weight", s->H);
-        l->norm2 = grpo__place_vector(p, i, "post_attention_layernorm.weight", s->H);
+        snprintf(p->prefix, sizeof p->prefix, "model.layers.%d.", i);
+        grpo__place_linear(p, &l->qkv, 0, 3, s->Q, s->KV, s->H);
+        grpo__place_linear(p, &l->out, 3, 1, s->H, 0, s->Q);
+        grpo__place_linear(p, &l->gate_up, 4, 2, s->F, s->F, s->H);
+        grpo__place_linear(p, &l->down, 6, 1, s->H, 0, s->F);
+        l->norm1 = grpo__place_vector(p, s->H, "input_layernorm.weight");
+        l->norm2 = grpo__place_vector(p, s->H, "post_attention_layernorm.weight");
         if (c->attention_bias) {
-            l->bias = grpo__place_vector(p, i, "self_attn.q_proj.bias", s->Q);
-            grpo__place_vector(p, i, "self_attn.k_proj.bias", s->KV);
-            grpo__place_vector(p, i, "self_attn.v_proj.bias", s->KV);
+            l->bias = grpo__place_vector(p, s->Q, "self_attn.q_proj.bias");
+            grpo__place_vector(p, s->KV, "self_attn.k_proj.bias");
+            grpo__place_vector(p, s->KV, "self_attn.v_proj.bias");
         }
         if (!c->qk_norm) continue;
-        l->q_gain = grpo__place_vector(p, i, "self_attn.q_norm.weight", c->head_dim);
-        l->k_gain = grpo__place_vector(p, i, "self_attn.k_norm.weight", c->head_dim);
+        l->q_gain = grpo__place_vector(p, c->head_dim, "self_attn.q_norm.weight");
+        l->k_gain = grpo__place_vector(p, c->head_dim, "self_attn.k_norm.weight");
     }
-    m->norm = grpo__place_vector(p, -1, "norm.weight", s->H);
+    snprintf(p->prefix, sizeof p->prefix, "model.");
+    m->norm = grpo__place_vector(p, s->H, "norm.weight");
+    p->prefix[0] = 0;
     if (grpo__has_own_lm_head(c)) {
-        again = p->matrix;
-        head = grpo__list_tensor(p->tensors, &p->num_tensors, again.at, again.offset, s->V, s->H,
-                                 "lm_head.weight");
-        grpo__next(&p->matrix, grpo__size(s->V, s->H));
+        t = grpo__place_tensor(p, &p->tensors, &p->matrix, s->V, s->H, "lm_head", ".weight");
+        head = t->at;
     }
-    if (grpo__has_lm_head(c)) m->head = grpo__place_matrix(p, &again, s->V, s->H);
-    if (!head) head = embedding;              /* tied: its frozen numbers are in two places      */
-    if (head && s->rank) head->operand = &m->head;
+    if (s->rank) t->operand = &m->head;       /* tied: its frozen numbers are in two places      */
+    if (grpo__has_lm_head(c)) m->head = grpo__place_matrix(p, head, s->V, s->H);
     if (!grpo__has_value_head(c)) return;
-    again = p->matrix;
-    m->value = grpo__place_matrix(p, &p->matrix, 1, s->H);
-    m->value_column = grpo__place_matrix(p, &again, s->H, 1);
-    grpo__list_tensor(p->tensors, &p->num_tensors, m->value.weights,
-                      p->matrix.offset - (size_t)s->H, 1, s->H, "score.weight");
+    t = grpo__place_tensor(p, &p->tensors, &p->matrix, 1, s->H, "score", ".weight");
+    m->value = grpo__place_matrix(p, t->at, 1, s->H);
+    m->value_column = grpo__place_matrix(p, t->at, s->H, 1);
+}
+
+/* A model's numbers, NULL: nowhere: all of them or (LoRA) what is frozen, A and B, operands. */
+static grpo__placing grpo__place_weights(const grpo_config *c, const struct grpo__machinery *w,
+                                         grpo__model *m, float *weights, float *adapters,
+                                         char *operands, int list) {
+    const grpo__shape *s = &w->shape;
+    grpo__placing p;
+    memset(&p, 0, sizeof p);
+    p.config = c; p.shape = s; p.backend = w->backend;
+    p.matrix.at = p.vector.at = weights;
+    if (weights) p.vector.at += s->rank ? grpo__size(s->V, s->H) : s->first_vector;
+    p.vector.offset = s->first_vector;
+    p.a.at = p.b.at = adapters;
+    if (adapters) p.b.at += s->all_a;
+    p.b.offset = s->all_a;
+    p.operands = operands;
+    if (list) { p.tensors.at = w->tensors; p.trained.at = w->trained_tensors; }
+    grpo__place_model(&p, m);
+    return p;
 }
 
 /* Widths, numbers, operands' bytes and tensors of a model. */
@@ -5383,61 +5360,33 @@ static void grpo__measure_model(const grpo_config *c, struct grpo__machinery *w)
     grpo__shape *s = &w->shape;
     grpo__model model;
     grpo__placing p;
-    memset(&p, 0, sizeof p);
+    memset(s, 0, sizeof *s);
     memset(&model, 0, sizeof model);
-    p.config = c; p.w = w; p.adapters = c->lora.rank > 0;
     s->H = m->hidden_size; s->F = m->intermediate_size; s->V = m->vocab_size;
     s->Q = m->num_attention_heads * m->head_dim;
     s->KV = m->num_key_value_heads * m->head_dim;
     s->QKV = s->Q + 2 * s->KV;
     s->rank = c->lora.rank;
-    grpo__place_model(&p, &model);
+    p = grpo__place_weights(c, w, &model, NULL, NULL, NULL, 0);
     s->first_vector = p.matrix.offset;
     s->total = s->trained = grpo__add(p.matrix.offset, p.vector.offset);
     s->all_a = p.a.offset;
     if (s->rank) s->trained = grpo__add(p.a.offset, p.b.offset);
     w->operand_bytes = p.operand_bytes;
-    w->num_tensors = p.num_tensors;
-    w->num_trained_tensors = s->rank ? p.num_trained : p.num_tensors;
+    w->num_tensors = p.tensors.count;
+    w->num_trained_tensors = s->rank ? p.trained.count : p.tensors.count;
 }
 
-/* weights NULL: all is frozen; adapters: LoRA's A and B, or NULL; operands NULL: of a gradient. */
-static void grpo__place_weights(grpo *g, grpo__model *m, float *weights, float *adapters,
-                                char *operands, int list) {
-    const struct grpo__machinery *w = g->machinery;
-    size_t vectors = w->shape.rank ? grpo__size(w->shape.V, w->shape.H) : w->shape.first_vector;
-    grpo__placing p;
-    memset(&p, 0, sizeof p);
-    p.config = &g->config; p.w = w; p.adapters = adapters != NULL;
-    p.matrix.at = weights;
-    p.vector.at = weights ? weights + vectors : NULL; p.vector.offset = w->shape.first_vector;
-    p.a.at = adapters;
-    p.b.at = adapters ? adapters + w->shape.all_a : NULL; p.b.offset = w->shape.all_a;
-    p.operands = operands;
-    if (list) { p.tensors = w->tensors; p.trained = w->trained_tensors; }
-    grpo__place_model(&p, m);
-}
-
-/* The policy, its gradient and the reference. LoRA's reference is the policy without adapters. */
+/* The policy, the reference (without one apart: the policy's numbers) and the policy's gradient. */
 static void grpo__place_models(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    grpo__model *policy = &w->models[GRPO_POLICY], *reference = &w->models[GRPO_REFERENCE];
-    grpo__layer *layers = reference->layers;
-    int i, lora = w->shape.rank > 0;
-    grpo__place_weights(g, policy, w->weights, lora ? w->trained : NULL, w->operands, 1);
-    grpo__place_weights(g, &w->gradients, lora ? NULL : w->gradient, lora ? w->gradient : NULL,
-                        NULL, 0);
-    if (w->reference) {
-        grpo__place_weights(g, reference, w->reference, NULL, w->reference_operands, 0);
-        return;
-    }
-    *reference = *policy;
-    reference->layers = layers;
-    for (i = 0; i < g->config.model.num_hidden_layers; i++) {
-        layers[i] = policy->layers[i];
-        layers[i].qkv.num_adapters = layers[i].out.num_adapters = 0;
-        layers[i].gate_up.num_adapters = layers[i].down.num_adapters = 0;
-    }
+    const grpo_config *c = &g->config;
+    int apart = w->reference != NULL;
+    grpo__place_weights(c, w, &w->models[GRPO_POLICY], w->weights, w->trained, w->operands, 1);
+    grpo__place_weights(c, w, &w->models[GRPO_REFERENCE], apart ? w->reference : w->weights, NULL,
+                        apart ? w->reference_operands : w->operands, 0);
+    grpo__place_weights(c, w, &w->gradients, w->shape.rank ? NULL : w->gradient, w->gradient, NULL,
+                        0);
 }
 
 /* ---- sizes. A pass has at most R rows: micro_batch_prompts whole groups, or every sequence
@@ -5451,8 +5400,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     int vocab = grpo__has_lm_head(&c->model) ? c->model.vocab_size : 1;
     int64_t rows, slots, head;
     int i;
-    if (L > 1 << 24 || P > 1 << 24 || G > 1 << 20 || c->num_prompts > 1 << 20
-        || (double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16)
+    if ((double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
                                  "length + max_completion_length) must stay below 2^27");
     rows = micro * (P + G * new_rows);
@@ -5507,10 +5455,9 @@ static int grpo__uses_exact_kl(const grpo_config *c) {
 
 /* Is one of the rewards about steps? */
 static int grpo__has_steps(const grpo_config *c) {
-    int r;
-    for (r = 0; r < c->num_rewards; r++)
-        if (c->rewards[r].steps) return 1;
-    return 0;
+    int r = 0;
+    while (r < c->num_rewards && !c->rewards[r].steps) r++;
+    return r < c->num_rewards;
 }
 
 /* Arrays of an arena, where their addresses go; n 0: there is none, NULL. Returns their bytes. */
@@ -5704,34 +5651,27 @@ int grpo_memory_needed(grpo_config *config, grpo_memory *needed) {
 /* Weights from the seed: matrices N(0, initializer_range), with the two that write into the
  * residual stream scaled by 1/sqrt(2 layers) (GPT-2, Radford et al. 2019); gains 1, biases 0. LoRA
  * begins with the model as it is: B = 0, and A uniform within +-1 / sqrt(in), as in PEFT. */
-static float grpo__initial(const grpo *g, const grpo__tensor *t, size_t i) {
-    float range = g->config.model.initializer_range;
-    if (!t->cols) return strstr(t->name, "bias") ? 0.0f : 1.0f;
-    if (strstr(t->name, "o_proj") || strstr(t->name, "down_proj"))
-        range /= sqrtf(2.0f * (float)g->config.model.num_hidden_layers);
-    return range == 0 ? 0 : range * grpo__normal(g->config.seed, t->offset + i);
-}
-
-static float grpo__initial_a(const grpo *g, const grpo__tensor *t, size_t i) {
-    return (2 * grpo_uniform(g->config.seed, UINT64_MAX, 0, 0, t->offset + i) - 1)
-         / sqrtf((float)t->cols);
-}
-
-/* Tensors from number first on, LoRA's behind the model's. */
-static void grpo__initialize(grpo *g, int first) {
+static void grpo__initialize(grpo *g, int first) {            /* tensors first ..., LoRA's last  */
     struct grpo__machinery *w = g->machinery;
-    int lora = w->shape.rank > 0, n = w->num_tensors + (lora ? w->num_trained_tensors : 0), k;
+    const grpo_config *c = &g->config;
+    const grpo__tensor *t = w->tensors + first;
+    int n = w->num_tensors + (c->lora.rank ? w->num_trained_tensors : 0);
     float staging[1024];
-    if (lora) w->backend->zero(w->context, w->trained, w->shape.trained * sizeof(float));
-    for (k = first; k < n; k++) {
-        const grpo__tensor *t = &w->tensors[k];
+    for (; t < w->tensors + n; t++) {
         size_t all = grpo__size(t->rows, t->cols ? t->cols : 1), at, count, i;
-        int adapter = k >= w->num_tensors;
-        if (adapter && (k - w->num_tensors) % 2) continue;    /* B                               */
+        float range = c->model.initializer_range, constant = !t->cols && !strstr(t->name, "bias");
+        int uniform = strstr(t->name, "lora_A") != NULL;
+        int is_constant = !t->cols || range == 0 || strstr(t->name, "lora_B");
+        if (strstr(t->name, "o_proj") || strstr(t->name, "down_proj"))
+            range /= sqrtf(2.0f * (float)c->model.num_hidden_layers);
         for (at = 0; at < all; at += count) {
             count = all - at < 1024 ? all - at : 1024;
             for (i = 0; i < count; i++)
-                staging[i] = adapter ? grpo__initial_a(g, t, at + i) : grpo__initial(g, t, at + i);
+                staging[i] = uniform ? (2 * grpo_uniform(c->seed, UINT64_MAX, 0, 0,
+                                                         t->offset + at + i) - 1)
+                                       / sqrtf((float)t->cols)
+                           : is_constant ? constant
+                           : range * grpo__normal(c->seed, t->offset + at + i);
             grpo__move_weights(g, t, at, staging, NULL, count);
         }
     }
@@ -5758,42 +5698,15 @@ static double grpo__rope_angle(const grpo_model_config *m, int i) {
 static void grpo__initialize_angles(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int d = g->config.model.head_dim, position, i;
-    float row[512];
-    for (position = 0; position < w->max_length; position++)
+    float row[4096];                /* as large as a head can be                                 */
+    for (position = 0; position < w->max_length; position++) {
         for (i = 0; i < d; i++) {
             double angle = position * grpo__rope_angle(&g->config.model, i % (d / 2));
-            int at = i % 512;
-            row[at] = (float)(i < d / 2 ? cos(angle) : sin(angle));
-            if (at == 511 || i == d - 1)
-                w->backend->upload(w->context, w->angles + grpo__size(position, d) + (i - at), row,
-                                   (size_t)(at + 1) * sizeof(float));
+            row[i] = (float)(i < d / 2 ? cos(angle) : sin(angle));
         }
-}
-
-static int grpo__allocate_arenas(grpo *g, const grpo_memory *needed, size_t device_size) {
-    struct grpo__machinery *w = g->machinery;
-    grpo__arena host = { NULL, 0 }, device = { NULL, 0 };
-    grpo_memory memory = *needed;
-    w->layers = NULL;
-    w->host = grpo__allocate(&g->config, memory.host);
-    if (w->host) w->device = w->backend->allocate(w->context, device_size);
-    if (!w->device)
-        return grpo__fail(g, GRPO_NO_MEMORY, "out of memory: %.1f MB are needed (%.1f for weights, "
-                          "gradients and AdamW, %.1f for activations); lower micro_batch_prompts, "
-                          "rollout_batch_prompts or the lengths", (double)memory.total / 1e6,
-                          (double)(memory.weights + memory.reference + memory.gradients
-                                   + memory.optimizer) / 1e6,
-                          (double)(memory.activations + memory.cache) / 1e6);
-    host.base = (char *)w->host;
-    host.base += (64 - ((uintptr_t)host.base & 63)) & 63;
-    memset(host.base, 0, memory.host - 64);
-    grpo__lay_out_host(&g->config, w, &host, &g->batch);
-    device.base = (char *)w->device;
-    device.base += (64 - ((uintptr_t)device.base & 63)) & 63;
-    grpo__lay_out_device(&g->config, w, &device, &memory);
-    w->backend->zero(w->context, device.base, device_size - 64);
-    grpo__place_models(g);
-    return GRPO_OK;
+        w->backend->upload(w->context, w->angles + grpo__size(position, d), row,
+                           (size_t)d * sizeof(float));
+    }
 }
 
 /* Random weights, an equal reference, nothing learnt, no reference set. */
@@ -5807,16 +5720,38 @@ static void grpo__begin(grpo *g) {
     memset(&g->state, 0, sizeof g->state);
 }
 
+/* An arena in this memory, from its first aligned byte on. */
+static grpo__arena grpo__arena_in(void *memory) {
+    grpo__arena a = { (char *)memory, 0 };
+    a.base += (64 - ((uintptr_t)memory & 63)) & 63;
+    return a;
+}
+
 static int grpo__start(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    grpo_memory memory;
-    size_t device;
+    grpo__arena host, device;
+    grpo_memory m;
+    size_t size;
     int code;
     w->backend = g->config.backend;
-    if ((code = grpo__fit(&g->config, w, &memory, &device)) < 0) return code;
+    if ((code = grpo__fit(&g->config, w, &m, &size)) < 0) return code;
     w->context = w->backend->open(&g->config, g->config.error);
     if (!w->context) return GRPO_DEVICE;
-    if ((code = grpo__allocate_arenas(g, &memory, device)) < 0) return code;
+    w->host = grpo__allocate(&g->config, m.host);
+    if (w->host) w->device = w->backend->allocate(w->context, size);
+    if (!w->device)
+        return grpo__fail(g, GRPO_NO_MEMORY, "out of memory: %.1f MB are needed (%.1f for weights, "
+                          "gradients and AdamW, %.1f for activations); lower micro_batch_prompts, "
+                          "rollout_batch_prompts or the lengths", (double)m.total / 1e6,
+                          (double)(m.weights + m.reference + m.gradients + m.optimizer) / 1e6,
+                          (double)(m.activations + m.cache) / 1e6);
+    host = grpo__arena_in(w->host);
+    device = grpo__arena_in(w->device);
+    memset(host.base, 0, m.host - 64);
+    w->backend->zero(w->context, device.base, size - 64);
+    grpo__lay_out_host(&g->config, w, &host, &g->batch);
+    grpo__lay_out_device(&g->config, w, &device, &m);
+    grpo__place_models(g);
     g->num_parameters = w->shape.total;
     g->num_trained = w->shape.trained;
     grpo__initialize_angles(g);
@@ -5833,25 +5768,22 @@ grpo *grpo_new(grpo_config *config) {
     if (!config) return NULL;
     c = *config;
     code = grpo__prepare_config(&c);
-    if (!code) {
-        g = (grpo *)grpo__allocate(&c, sizeof *g);
-        if (g) w = (struct grpo__machinery *)grpo__allocate(&c, sizeof *w);
-        if (w) {
-            memset(g, 0, sizeof *g);
-            memset(w, 0, sizeof *w);
-            g->config = w->made = c;
-            g->machinery = w;
-            code = grpo__start(g);
-            memcpy(c.error, g->config.error, sizeof c.error);
-        } else {
-            grpo__release(&c, g);
-            g = NULL;
-            code = grpo__fail_config(&c, GRPO_NO_MEMORY, "out of memory");
-        }
+    if (!code) g = (grpo *)grpo__allocate(&c, sizeof *g);
+    if (g) w = (struct grpo__machinery *)grpo__allocate(&c, sizeof *w);
+    if (w) {
+        memset(g, 0, sizeof *g);
+        memset(w, 0, sizeof *w);
+        g->config = w->made = c;
+        g->machinery = w;
+        code = grpo__start(g);
+        memcpy(c.error, g->config.error, sizeof c.error);
+    } else if (!code) {
+        code = grpo__fail_config(&c, GRPO_NO_MEMORY, "out of memory");
     }
     memcpy(config->error, c.error, sizeof c.error);
     if (!code) return g;
-    grpo_free(g);
+    if (w) grpo_free(g);
+    else grpo__release(&c, g);
     return NULL;
 }
 
@@ -8028,26 +7960,6 @@ static int grpo__json_is(const char *value, const char *text) {
     while ((bytes = grpo__json_char(&value, c)) > 0 && !strncmp(c, text, (size_t)bytes))
         text += bytes;
     return bytes == 0 && !*text;
-}
-
-/* -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?  Good for any float printed with nine digits, and
- * exact for whole numbers up to 2^53; strtod would depend on the locale. */
-static const char *grpo__json_number(const char *at, double *value) {
-    double power = 0;
-    int negative = *at == '-', below = 0;
-    const char *start = at + negative;
-    at = grpo__read_number(start, 0, value);
-    if (!at || *start == '.' || at[-1] == '.' || (*start == '0' && grpo__is_digit(start[1])))
-        return NULL;
-    if (*at == 'e' || *at == 'E') {
-        below = *++at == '-';
-        if (*at == '-' || *at == '+') at++;
-        if (!grpo__is_digit(*at)) return NULL;
-        at = grpo__read_digits(at, &power);
-    }
-    if (*value > 0) *value = below ? *value / pow(10, power) : *value * pow(10, power);
-    if (negative) *value = -*value;
-    return at;
 }
 
 /* The end of the value at `at`; NULL if it is not JSON or nested too deeply: then *wrong says where
