@@ -3505,7 +3505,7 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
  * ============================================================================================ */
 
 /* ----------------------------------------------------------------------------------- >>base --
- * What part III stands on: memory, addresses, what a pass stores, input that is checked. */
+ * What part III calls first: memory, addresses, a pass's stored activations, checks of input. */
 static void *grpo__allocate(const grpo_config *c, size_t size) {
     if (size == SIZE_MAX) return NULL;                        /* a sum or product that overflowed */
     return c->allocate ? c->allocate(size, c->user) : malloc(size);
@@ -3517,7 +3517,7 @@ static void grpo__release(const grpo_config *c, void *memory) {
     else free(memory);
 }
 
-/* An arena is laid out twice by the same code: with base NULL to measure, then to hand out. */
+/* An arena is laid out twice by the same code: with base NULL to measure, then for addresses. */
 typedef struct grpo__arena { char *base; size_t used; } grpo__arena;
 
 static void *grpo__take(grpo__arena *arena, size_t count, size_t size) {
@@ -3555,13 +3555,13 @@ typedef struct grpo__tensor {
     char name[96];
     int rows, cols;                 /* cols 0: a vector of rows numbers                          */
     size_t offset;                  /* first number in the model's array, or in the trained one  */
-    float *at;                      /* B; NULL: frozen, there is only an operand                 */
-    const grpo_matrix *operand;     /* LoRA: the operand that holds it, or NULL; from number     */
-    size_t within;                  /*     `within` of it on                                     */
+    float *at;                      /* B; NULL: frozen, only an operand exists                   */
+    const grpo_matrix *operand;     /* LoRA: the matrix that contains it, or NULL                */
+    size_t within;                  /*     index of its first element there                      */
     const grpo__adapter *adapter;   /* its adapter, or NULL                                      */
 } grpo__tensor;
 
-/* To be called whenever trained weights have moved. */
+/* To be called whenever trained weights have changed: refreshes operands, drops activations. */
 static void grpo__weights_changed(grpo *g, int model) {
     struct grpo__machinery *w = g->machinery;
     const grpo__model *m = &w->models[model];
@@ -3584,7 +3584,7 @@ static void grpo__weights_changed(grpo *g, int model) {
     if (m->value.rows) w->backend->prepare(w->context, &m->value_column);
 }
 
-/* The first tensor whose gradient is not finite. */
+/* An error that names the first tensor whose gradient is not finite. */
 static int grpo__name_culprit(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int i;
@@ -3608,22 +3608,23 @@ static void *grpo__element(const grpo *g, void *array, size_t i) {
     return (char *)array + i * g->machinery->backend->element_size;
 }
 
-/* The residual stream [R, H] that enters a layer; after the last layer, that leaves it. */
+/* The residual stream [R, H] before a layer; with layer == the number of layers, after the last. */
 static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
     const struct grpo__machinery *m = g->machinery;
     if (pass->what != GRPO__STORE) return m->once.x;
     return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_stored, m->shape.H));
 }
 
-/* The arrays of a layer that backward needs; how many there are. Their rows have w->row_bytes. */
+/* Addresses of the arrays in a layer's state that backward needs, each with rows of row_bytes[i].
+ * Returns how many there are. */
 static int grpo__states_of(const grpo_config *c, grpo__layer_state *a,
                            void **at[GRPO__STATES]) {
     at[0] = &a->x; at[1] = &a->q; at[2] = &a->y; at[3] = &a->mid; at[4] = &a->gate_up;
-    at[5] = &a->lse; at[6] = &a->qkv;                         /* qkv: only if q and k are normed */
+    at[5] = &a->lse; at[6] = &a->qkv;                         /* qkv: only with qk_norm          */
     return c->model.qk_norm ? 7 : 6;
 }
 
-/* A layer's activations from a row on. */
+/* A layer's stored activations, `row` being the first. */
 static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *layer, int row) {
     grpo__layer_state a = *layer;
     void **at[GRPO__STATES];
@@ -3632,7 +3633,7 @@ static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *
     return a;
 }
 
-/* A layer's activations, rows in the order of the pass. */
+/* A layer's activations, rows in the order of the pass: GRPO__RECALL gathers them. */
 static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     grpo__layer_state from = m->layers[layer], to = m->once;
@@ -3653,7 +3654,7 @@ static int *grpo__index(grpo *g, int count) {
     return at;
 }
 
-/* Room for a pass of at most so many rows, segments, groups and targets. */
+/* An empty pass with space for this many rows, segments, groups and targets. */
 static grpo__pass grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
     grpo__pass p;
     memset(&p, 0, sizeof p);
@@ -3672,7 +3673,7 @@ static grpo__pass grpo__begin_pass(grpo *g, int rows, int segments, int groups, 
     return p;
 }
 
-/* To the backend. */
+/* Upload a pass's integers; p->rows and p->heads get their addresses. */
 static void grpo__send_pass(grpo *g, grpo__pass *p, const grpo_sampling *sampling,
                             uint32_t *sets) {
     struct grpo__machinery *w = g->machinery;
@@ -3735,7 +3736,7 @@ static int grpo__read_tokens(grpo *g, const char *what, int i, const grpo_prompt
     return code ? code : n;
 }
 
-/* s: B is stored times this. */
+/* LoRA: B is stored times this; 1 without LoRA. */
 static float grpo__lora_scale(const grpo *g) {
     return g->config.lora.rank ? g->config.lora.alpha / (float)g->config.lora.rank : 1.0f;
 }
@@ -3747,7 +3748,7 @@ static void grpo__clear_gradient(grpo *g) {
         w->backend->zero(w->context, w->dembed, grpo__size(w->shape.V, w->shape.H) * sizeof(float));
 }
 
-/* All is well with the backend, or not. */
+/* GRPO_DEVICE if the backend has reported an error. */
 static int grpo__device_check(grpo *g) {
     const char *error = g->machinery->backend->error(g->machinery->context);
     if (!error) return GRPO_OK;
@@ -3766,8 +3767,8 @@ static void grpo__value_forward(grpo *g, const grpo__pass *pass) {
     }
 }
 
-/* d(loss)/d(values) [head rows] -> the head's gradient, and dhidden: added to what the LM head left
- * there, if there is one. */
+/* d(loss)/d(values) [head rows] -> the head's gradient, and dhidden, accumulated onto the LM head's
+ * if there is one. */
 static void grpo__value_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
@@ -3789,7 +3790,8 @@ static void grpo__value_backward(grpo *g, const grpo__pass *pass) {
 /* ----------------------------------------------------------------------------------- >>more --
  * Completions from elsewhere, supervised steps, generate, evaluate, verifiers. */
 
-/* Numbers [at, at + n) of a tensor of the policy, from the host or (from NULL) to it. */
+/* Copies elements [at, at + n) of a tensor of the policy from the host's `from` or, if it is NULL,
+ * to the host's `to`. */
 static void grpo__move_weights(const grpo *g, const grpo__tensor *t, size_t at, const float *from,
                                float *to, size_t n) {
     const struct grpo__machinery *w = g->machinery;
@@ -3949,7 +3951,7 @@ static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grp
     int N = e->num_samples, first, n, i, c;
     int most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows) / N;
     int code = grpo__how_to_draw(g, &d, sampling, 0);
-    d.seed = grpo__mix(g->config.seed ^ UINT64_C(0x6576616c75617465));        /* not training's  */
+    d.seed = grpo__mix(g->config.seed ^ UINT64_C(0x6576616c75617465));        /* "evaluate"      */
     for (first = 0; first < e->num_prompts && !code; first += n) {
         n = grpo__min(e->num_prompts - first, most);
         code = grpo__begin_batch(g, prompts + first, n, N);
@@ -4024,8 +4026,8 @@ static const char *grpo__read_digits(const char *at, double *value) {
     return at;
 }
 
-/* What follows the first of these words that stands at at; at itself if none does. A NUL ends each
- * word, an empty one the list. */
+/* Skips the first of these words that the text at `at` begins with, if any. Each word ends with
+ * NUL, the list with an empty word. */
 static const char *grpo__skip_word(const char *at, const char *words) {
     for (; *words; words += strlen(words) + 1)
         if (!strncmp(at, words, strlen(words))) return at + strlen(words);
@@ -4079,10 +4081,10 @@ static const char *grpo__read_power(const char *at, int bare, double *power) {
     return at;
 }
 
-/* "12", "3.14", ".5", "3." and, in prose, "1,234.5", "1e-05". Returns the end of it, or NULL if
- * there is no number at at. Up to 15 digits and 22 powers of ten the value is rounded once, so it
- * is the double nearest to the text; fraction digits beyond that are dropped. Infinity if it is
- * too large. */
+/* "12", "3.14", ".5", "3." and, in prose, "1,234.5", "1e-05". Returns its end, or NULL if no number
+ * begins at `at`. Up to 15 digits and 22 powers of ten the value is rounded once, so it is the
+ * double nearest to the text; fraction digits beyond that are dropped. Infinity if it is too
+ * large. */
 static const char *grpo__read_number(const char *at, int prose, double *value) {
     const char *start = at;
     double power, places = 0;
@@ -4128,8 +4130,8 @@ static const char *grpo__json_number(const char *at, double *value) {
     return at;
 }
 
-/* Is what begins at at, a minus or a point, no part of a number after it? "5-3", "end.5", "5%-10%",
- * "$5-$10", "$5$-$10$" */
+/* Is the minus or point at `at` joined to the text before it, and so not part of the number after?
+ * "5-3", "end.5", "5%-10%", "$5-$10", "$5$-$10$" */
 static int grpo__is_joined(const char *text, const char *at) {
     char c = ' ';
     int n, money = 0;
@@ -4139,9 +4141,9 @@ static int grpo__is_joined(const char *text, const char *at) {
     return grpo__is_digit(c) || (!money && grpo__is_letter(c)) || (c && strchr(")]}%", c));
 }
 
-/* "72", "-3", "-$1,234.50", "$-3", ".5" at this place of a text that begins at text; NULL if none.
- * Between a minus and its number blanks may stand only where no list and no difference can be
- * meant: "= - 3", "#### - 3", "(- 3)". */
+/* "72", "-3", "-$1,234.50", "$-3", ".5" at `at`, in a text that begins at `text`. Returns its end,
+ * or NULL. Blanks between a minus and its number are allowed only where it cannot be a list or a
+ * difference: "= - 3", "#### - 3", "(- 3)". */
 static const char *grpo__read_signed(const char *text, const char *at, double *value) {
     const char *start = at, *before = at;
     int negative = (at = grpo__skip_minus(at)) > start;
@@ -4197,7 +4199,7 @@ enum { GRPO__MAX_NESTING = 64, GRPO__MAX_OPERANDS = 64 };
 typedef struct grpo__parser {
     const char *at;
     int depth, failed;
-    double *numbers;                /* the operands, as far as capacity goes; may be NULL         */
+    double *numbers;                /* the first `capacity` operands; may be NULL                 */
     int capacity, count;
 } grpo__parser;
 
@@ -4373,9 +4375,10 @@ float grpo_reward_repetition(const grpo_sample *s, void *user) {
 }
 
 /* -------------------------------------------------------------------------------- >>metrics --
- * One row each, in the order of the JSON: TRL's name (kl/k1 to entropy_coef, ratio/mean and what
- * follows it are ours), how it comes about, where it is, and where an update's share is. */
-enum { GRPO__ONCE, GRPO__WHOLE,     /* measured once, a double or an int                         */
+ * One row each, in the order of the JSON: TRL's name (kl/k1 to entropy_coef, ratio/mean and those
+ * after it are ours), how updates are combined, its offset in grpo_metrics, and the offset in
+ * grpo__sums of what one update adds. */
+enum { GRPO__ONCE, GRPO__WHOLE,     /* measured once a step: a double, an int                    */
        GRPO__MEAN, GRPO__LEAST, GRPO__MOST };                 /* over the updates                */
 typedef struct grpo__metric { const char *name; int how; size_t at, share; } grpo__metric;
 #define GRPO__BATCH(name, how, field) { name, GRPO__##how, offsetof(grpo_metrics, field), 0 }
@@ -4429,7 +4432,7 @@ static const grpo__metric grpo__metrics[] = {
 #undef GRPO__LOSS
 enum { GRPO__METRICS = (int)(sizeof grpo__metrics / sizeof *grpo__metrics) };
 
-/* An update's share in the step's metrics; means are sums until grpo__average_updates(). */
+/* Accumulate an update into the step's metrics; means are sums until grpo__average_updates(). */
 static void grpo__add_update(grpo_metrics *m, const grpo__sums *s) {
     const grpo__metric *k = grpo__metrics;
     for (; k < grpo__metrics + GRPO__METRICS; k++) {
@@ -4451,7 +4454,7 @@ static void grpo__average_updates(grpo_metrics *m) {
             *(double *)(void *)((char *)m + k->at) /= grpo__max(m->num_updates, 1);
 }
 
-/* What can be said of the batch before learning from it. */
+/* The metrics of the batch: rewards and lengths. */
 static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
     const grpo_batch *b = &g->batch;
     grpo__statistics rewards;
@@ -4491,7 +4494,7 @@ static void grpo__measure_batch(const grpo *g, grpo_metrics *m) {
     if (ended) m->completions_mean_terminated_length /= ended;
 }
 
-/* Where did the tokens come from? */
+/* How far pi_sampling is from pi_old. */
 static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
                                    grpo_loss_stats *sums) {
     double difference = fabs((double)s->old_logprobs[t] - (double)s->sampling_logprobs[t]);
@@ -4512,8 +4515,8 @@ static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int
 }
 
 /* ---------------------------------------------------------------------------------- >>ticks --
- * A backend that goes from one token to the next by itself: the host looks in only now and then. It
- * computes each tick in the same staging rows, and stores them elsewhere. */
+ * Sampling on a backend that runs several ticks without the host, which polls only now and then.
+ * Each tick is computed in the same staging rows, from which it is copied to its stored rows. */
 typedef struct grpo__ticking {
     grpo *g;
     const grpo__draw *how;
@@ -4521,7 +4524,7 @@ typedef struct grpo__ticking {
     grpo_tick tick;
 } grpo__ticking;
 
-/* One tick: work that repeat() plays again and again. */
+/* One tick, as repeat() calls it. */
 static void grpo__tick(void *user) {
     const grpo__ticking *t = (const grpo__ticking *)user;
     struct grpo__machinery *w = t->g->machinery;
@@ -4529,14 +4532,14 @@ static void grpo__tick(void *user) {
     w->backend->next(w->context, &t->tick);
 }
 
-/* The arrays of stored activations, for the backend to copy by itself. */
+/* The list of stored activations' arrays, by which the backend copies rows. */
 static void grpo__list_stored_arrays(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int i, k, n, layers = g->config.model.num_hidden_layers;
     void **at[GRPO__STATES];
     for (i = 0; i <= layers; i++) {
         n = grpo__states_of(&g->config, &w->layers[i], at);
-        for (k = 0; k < (i < layers ? n : 1); k++) {          /* x alone leaves the last layer   */
+        for (k = 0; k < (i < layers ? n : 1); k++) {          /* after the last layer: x alone   */
             grpo_array *a = &w->stored_list[w->num_stored_arrays++];
             a->at = (char *)*at[k];
             a->row = w->row_bytes[k];
@@ -4546,7 +4549,7 @@ static void grpo__list_stored_arrays(grpo *g) {
                        (size_t)w->num_stored_arrays * sizeof *w->stored_list);
 }
 
-/* So many more tokens for each target of a pass of one row a sequence. */
+/* Draws `ticks` tokens for each target of a pass of one row a sequence, then downloads them. */
 static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int ticks) {
     struct grpo__machinery *w = g->machinery;
     const grpo_config *c = &g->config;
@@ -4588,8 +4591,9 @@ static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int 
  * The built-in tokenizers: one token a character of config.vocabulary, or one a byte. The
  * end-of-text token comes after the last of them and has no text. Pure functions of the vocabulary
  * string, searched from its start each time: meant for at most a few hundred characters. */
-/* The bytes of the UTF-8 character at text, 1 (NUL too) to 4; 0 if it is none: a byte missing or
- * astray, a longer form than needed, a surrogate, beyond U+10FFFF. */
+
+/* The bytes of the UTF-8 character at text, 1 (NUL too) to 4; 0 if it is invalid: a byte missing or
+ * misplaced, an overlong form, a surrogate, beyond U+10FFFF. */
 static int grpo__utf8_length(const char *text) {
     const unsigned char *s = (const unsigned char *)text;
     int i, a = s[0];
@@ -4603,7 +4607,7 @@ static int grpo__utf8_length(const char *text) {
 
 static int grpo__saturate(size_t n) { return n > (size_t)INT32_MAX ? INT32_MAX : (int)n; }
 
-/* The index in the vocabulary of a character of so many bytes; -1 if it is not there. */
+/* The index in the vocabulary of a character of `bytes` bytes; -1 if it is not in it. */
 static int grpo__find_character(const char *vocabulary, const char *character, int bytes) {
     int index, length;
     for (index = 0; *vocabulary; index++, vocabulary += length) {
@@ -4614,7 +4618,7 @@ static int grpo__find_character(const char *vocabulary, const char *character, i
     return -1;
 }
 
-/* The text of one token. Returns its number of bytes: 0 for end-of-text, for no token at all,
+/* The text of one token. Returns its number of bytes: 0 for end-of-text, for an invalid token,
  * and for byte 0, which would end a C string early and hide what follows from a verifier. */
 static int grpo__token_text(const char *vocabulary, int token, char text[4]) {
     int length;
@@ -4677,13 +4681,13 @@ static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_
 }
 
 /* ---------------------------------------------------------------------------------- >>words --
- * Every number of a config by name, and the presets of the objective. */
+ * The fields of a config by name, and the presets of the objective. */
 
-/* Of each field its default, least and most (1e-38: above 0; 3e38: any finite number; both 0:
- * anything), the paper's symbol and a line of help; of an enum its default, most and words. Bounds
- * that depend on other fields are in grpo__check(). Defaults are those of TRL and, in the model, of
- * Llama, but of a toy in size and speed (TRL's learning_rate is 1e-6); in the objective those of
- * DeepSeekMath, and where that paper is silent (eps, ddof, the clip range) TRL's. */
+/* Of each field its default, least and most (1e-38: above 0; 3e38: any finite number; both 0: any
+ * value), the paper's symbol and a line of help; of an enum its default, most and words. Bounds
+ * that depend on other fields are in grpo__check(). Defaults are TRL's and, of the model, Llama's,
+ * but for a toy's size and learning rate (TRL: 1e-6); of the objective DeepSeekMath's, and where
+ * that paper does not say (eps, ddof, the clip range) TRL's. */
 #define GRPO__INT(field, initial, least, most, symbol, help) \
     GRPO__FIELD(GRPO_FIELD_INT, NULL, field, initial, least, most, symbol, help)
 #define GRPO__FLOAT(field, initial, least, most, symbol, help) \
@@ -4693,7 +4697,7 @@ static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_
 #define GRPO__ROW(name, fixed, type, words, field, initial, least, most, symbol, help) \
     { name, symbol, help, words, type, fixed, offsetof(grpo_config, field), initial, least, most }
 static const grpo_field grpo__table[] = {
-/* what memory is laid out by, and must stay as it was at grpo_new() */
+/* fields that determine the memory plan: fixed after grpo_new() */
 #define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
     GRPO__ROW(#field, 1, type, words, field, initial, least, most, symbol, help)
     GRPO__INT(model.vocab_size, 0, 2, 1 << 24, "V", "tokens; 0: those of the vocabulary"),
@@ -4733,7 +4737,7 @@ static const grpo_field grpo__table[] = {
                 "bytes; 0: any. Speed, not results"),
     GRPO__INT(threads, 0, 0, 1 << 20, "", "0: one per core. Speed, not results"),
 #undef GRPO__FIELD
-/* what may change between two calls */
+/* fields that may change between two calls */
 #define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
     GRPO__ROW(#field, 0, type, words, field, initial, least, most, symbol, help)
     GRPO__FLOAT(model.initializer_range, 0.02, 0, 3e38, "", "std of the first weights"),
@@ -4764,7 +4768,7 @@ static const grpo_field grpo__table[] = {
     GRPO__FLOAT(ref_model_mixup_alpha, 0.6, 0, 1, "", "how far it moves; 1: it becomes the policy"),
     GRPO__FIELD(GRPO_FIELD_UINT64, NULL, seed, 1, 0, 1.9e19, "", "of everything sampled"),
 #undef GRPO__FIELD
-/* the objective, which may too */
+/* the objective's, which may change too */
 #define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
     GRPO__ROW("objective." #field, 0, type, words, objective.field, initial, least, most, symbol, \
               help)
@@ -4843,7 +4847,7 @@ static void grpo__put_field(grpo_config *c, const grpo_field *f, double value) {
     else *(uint64_t *)at = value < (double)UINT64_MAX ? (uint64_t)value : UINT64_MAX;
 }
 
-/* The defaults of the fields whose names begin so. */
+/* Set the fields whose names begin with `beginning` to their defaults. */
 static void grpo__put_defaults(grpo_config *c, const char *beginning) {
     const grpo_field *f = grpo__table;
     for (; f < grpo__table + GRPO__ROWS; f++)
@@ -4857,7 +4861,7 @@ grpo_config grpo_defaults(void) {
     return c;
 }
 
-/* One row a preset: changes to the one that it names first (to the table's defaults). Sources: T =
+/* One row a preset: changes to the preset that it names first, else to the defaults. Sources: T =
  * TRL f2cd577, V = veRL 1dda039, O = OpenRLHF 3c3be62, else the paper. */
 typedef struct grpo__preset { const char *name, *settings, *source; } grpo__preset;
 static const grpo__preset grpo__presets[] = {
@@ -4911,7 +4915,7 @@ static int grpo__is_word(const char *name, const char *word, size_t length) {
     return strlen(name) == length && !memcmp(name, word, length);
 }
 
-/* Which of the words is this one? -1: none. */
+/* The index of a word in a list of words; -1: it is not in it. */
 static int grpo__word_index(const char *words, const char *word, size_t length) {
     int i = 0;
     for (;; i++, words += grpo__word_length(words) + 1) {
@@ -4921,7 +4925,7 @@ static int grpo__word_index(const char *words, const char *word, size_t length) 
     }
 }
 
-/* The field whose name is `within` ("objective.") and this word; NULL: there is none. */
+/* The field named `within` ("objective." or "") followed by the word; NULL: there is none. */
 static const grpo_field *grpo__find_field(const char *within, const char *word, size_t length) {
     const grpo_field *f = grpo__table;
     size_t n = strlen(within);
@@ -4930,7 +4934,7 @@ static const grpo_field *grpo__find_field(const char *within, const char *word, 
     return NULL;
 }
 
-/* field=value. What is wrong with it is written to wrong[GRPO_ERROR_LENGTH]. */
+/* Carries out field=value; an error is written to wrong[GRPO_ERROR_LENGTH]. */
 static void grpo__set_word(grpo_config *c, const char *within, const char *word, size_t length,
                            char *wrong) {
     const char *text = strchr(word, '=') + 1;
@@ -5094,7 +5098,7 @@ static int grpo__check(grpo_config *c) {
     return GRPO_OK;
 }
 
-/* Before anything else is done with a config: what a zero or -1 left to us becomes explicit. */
+/* Replaces the values that mean "by default" (0 or -1) by actual ones, before any other use. */
 static int grpo__prepare_config(grpo_config *c) {
     grpo_model_config *m = &c->model;
     c->error[0] = 0;
@@ -5123,10 +5127,10 @@ static int grpo__prepare_config(grpo_config *c) {
 
 enum { GRPO__MOST_STEPS = INT32_MAX - 1 };
 
-/* Every public function of an object begins here: are the arguments there, is the config one that
- * grpo_new() would accept and still of the shape it had then, is the batch as far as needed? */
+/* Every public function of an object begins here: are its arguments valid, would grpo_new() accept
+ * the config, are the fixed fields unchanged since, has the batch reached the stage? */
 static int grpo__enter(const grpo *object, const char *what, int arguments, int stage) {
-    grpo *g = (grpo *)(uintptr_t)object;                      /* for the sentence                */
+    grpo *g = (grpo *)(uintptr_t)object;                      /* to store the error text         */
     const grpo_config *c, *made;
     const grpo_objective *o;
     const grpo_field *f = grpo__table;
@@ -5167,7 +5171,7 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     return GRPO_OK;
 }
 
-/* Has the model what is wanted per token? */
+/* Can the model compute the per-token outputs x? */
 static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x) {
     const grpo_model_config *m = &g->config.model;
     if (model == GRPO_REFERENCE && !g->batch.ref_logprobs)
@@ -5207,10 +5211,10 @@ int grpo_add_reward(grpo_config *config, const char *name, grpo_reward_function 
     return GRPO_OK;
 }
 
-/* ---- where the weights are: one walk through the model, in the order in which files list its
- * tensors. It measures, lists the tensors, or points the matrices and vectors of a policy, a
- * reference or a gradient at their numbers. */
-typedef struct grpo__cursor { float *at; size_t offset; } grpo__cursor;       /* at NULL: nowhere */
+/* ---- addresses of the weights: one walk through the model, in the order of tensors in files. It
+ * counts elements, lists the tensors, and sets the pointers of a policy, a reference or a
+ * gradient. */
+typedef struct grpo__cursor { float *at; size_t offset; } grpo__cursor;       /* at NULL: counts */
 
 typedef struct grpo__listing {      /* at NULL: tensors are only counted                         */
     grpo__tensor *at;
@@ -5221,8 +5225,8 @@ typedef struct grpo__placing {
     const grpo_config *config;
     const grpo__shape *shape;
     const grpo_backend *backend;
-    grpo__cursor matrix, vector, a, b;        /* the next numbers of matrices, vectors, A, B     */
-    char *operands;                           /* NULL: none is pointed at                        */
+    grpo__cursor matrix, vector, a, b;        /* next element of matrices, vectors, A, B         */
+    char *operands;                           /* next operand; NULL: without operands            */
     size_t operand_bytes;
     grpo__listing tensors, trained;           /* of the model; of LoRA's A and B                 */
     grpo__tensor unlisted;
@@ -5266,7 +5270,7 @@ static const char *const grpo__module_names[GRPO_LORA_TARGETS] = {
     "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
     "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" };
 
-/* The next matrix: so many modules [out0 or out, in] on top of each other, and their adapters. */
+/* The next matrix: `modules` matrices [out0 or out, in] stacked by rows, and their adapters. */
 static void grpo__place_linear(grpo__placing *p, grpo__linear *y, int module, int modules,
                                int out0, int out, int in) {
     int i, rank = p->shape->rank, column = 0;
@@ -5300,7 +5304,7 @@ static void grpo__place_model(grpo__placing *p, grpo__model *m) {
     snprintf(p->prefix, sizeof p->prefix, "model.");
     t = grpo__place_tensor(p, &p->tensors, &p->matrix, s->V, s->H, "embed_tokens", ".weight");
     m->embedding = head = t->at;
-    if (s->rank) p->matrix.at = NULL;         /* frozen: only the operand is there               */
+    if (s->rank) p->matrix.at = NULL;         /* frozen: only an operand exists                  */
     for (i = 0; i < c->num_hidden_layers; i++) {
         grpo__layer *l = m->layers ? &m->layers[i] : &measured;
         snprintf(p->prefix, sizeof p->prefix, "model.layers.%d.", i);
@@ -5354,7 +5358,7 @@ static grpo__placing grpo__place_weights(const grpo_config *c, const struct grpo
     return p;
 }
 
-/* Widths, numbers, operands' bytes and tensors of a model. */
+/* Widths of a model, and how many elements, operand bytes and tensors it has. */
 static void grpo__measure_model(const grpo_config *c, struct grpo__machinery *w) {
     const grpo_model_config *m = &c->model;
     grpo__shape *s = &w->shape;
@@ -5442,8 +5446,8 @@ static size_t grpo__max_targets(const struct grpo__machinery *w) {
     return grpo__add((size_t)w->max_rows, (size_t)w->max_sequences);
 }
 
-/* What the backend draws between two looks of the host: the targets of a pass, or as many ticks of
- * every sequence as it takes, and the line that is being drawn. */
+/* Elements of the drawn arrays: the targets of one pass; or a line for each tick between two polls
+ * by the host and, first, the line of the current tick. */
 static size_t grpo__max_drawn(const struct grpo__machinery *w) {
     size_t ticks = grpo__multiply((size_t)w->backend->ticks_at_once + 1, (size_t)w->max_sequences);
     return ticks > grpo__max_targets(w) ? ticks : grpo__max_targets(w);
@@ -5453,14 +5457,15 @@ static int grpo__uses_exact_kl(const grpo_config *c) {
     return c->objective.kl == GRPO_KL_FULL && c->objective.beta > 0;
 }
 
-/* Is one of the rewards about steps? */
+/* Does one of the rewards reward steps? */
 static int grpo__has_steps(const grpo_config *c) {
     int r = 0;
     while (r < c->num_rewards && !c->rewards[r].steps) r++;
     return r < c->num_rewards;
 }
 
-/* Arrays of an arena, where their addresses go; n 0: there is none, NULL. Returns their bytes. */
+/* Takes a list of arrays [n] of elements of `size` bytes from an arena and stores their addresses
+ * at `at`; n 0: NULL. Returns the bytes taken. */
 typedef struct grpo__room { void *at; size_t n, size; } grpo__room;
 
 static size_t grpo__take_all(grpo__arena *a, const grpo__room *rooms, size_t count) {
@@ -5473,8 +5478,8 @@ static size_t grpo__take_all(grpo__arena *a, const grpo__room *rooms, size_t cou
 }
 #define GRPO__TAKE(arena, rooms) grpo__take_all((arena), (rooms), sizeof (rooms) / sizeof *(rooms))
 
-/* The activations of one layer [rows, width]. Backward needs qkv before norm and rotation only if
- * there is a norm to differentiate. */
+/* The activations of one layer, each [rows, width]. Backward needs qkv only to differentiate
+ * qk_norm. */
 static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machinery *w,
                                 grpo__arena *a, size_t rows, grpo__layer_state *s) {
     void **at[GRPO__STATES];
@@ -5483,7 +5488,7 @@ static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machine
     if (n < GRPO__STATES) s->qkv = w->once.qkv;
 }
 
-/* Everything in backend memory. Called with a->base NULL to measure, then again to hand out. */
+/* Everything in backend memory. Called with a->base NULL to measure, then again to assign. */
 static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w, grpo__arena *a,
                                  grpo_memory *memory) {
     const grpo__shape *s = &w->shape;
@@ -5536,12 +5541,12 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
     memory->activations = GRPO__TAKE(a, activations);
     start = a->used;
     grpo__lay_out_layer(c, w, a, R, &w->once);
-    w->once.k = w->d.k;             /* forward and backward are never at work together           */
+    w->once.k = w->d.k;             /* shared: forward and backward never run together           */
     w->once.v = w->d.v;
     for (layer = 0; layer <= layers; layer++) {
         grpo__layer_state *l = w->layers ? &w->layers[layer] : &unused;
         if (layer < layers) grpo__lay_out_layer(c, w, a, K, l);
-        else l->x = grpo__take(a, K, H);                      /* what leaves the last layer      */
+        else l->x = grpo__take(a, K, H);                      /* output of the last layer        */
     }
     memory->activations += a->used - start;
     start = a->used;
@@ -5606,8 +5611,8 @@ static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w
     memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
 }
 
-/* Limits that keep to the budget: first the batch's activations go, then passes of several groups,
- * then prompts that are sampled together, down to one. */
+/* Limits that fit memory_budget. Given up in this order, until it fits: storing the batch's
+ * activations, passes of several groups, sampling of several prompts together. */
 static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *memory,
                      size_t *device) {
     int64_t group = c->max_prompt_length + (int64_t)c->num_generations
@@ -5678,9 +5683,10 @@ static void grpo__initialize(grpo *g, int first) {            /* tensors first .
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
-/* The angle by which pair i turns at each position: theta^(-2 i / head_dim). linear divides it by
- * factor; llama3 (transformers' modeling_rope_utils) leaves it if it turns high_freq_factor times
- * or more in the original context, divides it up to low_freq_factor times, and blends between. */
+/* The angle by which pair i is rotated per position: theta^(-2 i / head_dim). linear divides it by
+ * factor. llama3 (transformers' modeling_rope_utils): unchanged for pairs of high_freq_factor or
+ * more full rotations in the original context, divided for low_freq_factor or fewer, blended
+ * between. */
 static double grpo__rope_angle(const grpo_model_config *m, int i) {
     const grpo_rope_scaling *s = &m->rope_scaling;
     double angle = pow((double)m->rope_theta, -2.0 * i / m->head_dim), unscaled = 0;
@@ -5709,7 +5715,7 @@ static void grpo__initialize_angles(grpo *g) {
     }
 }
 
-/* Random weights, an equal reference, nothing learnt, no reference set. */
+/* The state at grpo_new(): random weights, their copy as reference (not yet set), counters 0. */
 static void grpo__begin(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     w->frozen = 0;
@@ -5894,7 +5900,7 @@ GRPO__INLINE float grpo__add_eight(const float *s) {
 
 enum { GRPO__LANE = 16 };           /* sums over the vocabulary run in this many partial sums    */
 
-/* The 16 logits from v on; -inf where not allowed or past the end. */
+/* Logits [v, v + 16); -inf where not allowed or past the end. */
 GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
     const float least = (float)-HUGE_VAL;
     uint32_t bits = s->allowed ? s->allowed[v >> 5] >> (v & 31) : 0xffffu;
@@ -5908,7 +5914,7 @@ GRPO__INLINE void grpo__load_lane(float *z, const grpo__softmax *s, int v) {
     for (j = 0; j < GRPO__LANE; j++) z[j] = bits >> j & 1u ? z[j] : least;
 }
 
-/* e[j] = e^x of the 16 tokens from v on, 0 where not allowed or past the end; and x. */
+/* e[j] = e^x of tokens [v, v + 16), 0 where not allowed or past the end; and x. */
 GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int v) {
     float top = s->top, inverse = s->inverse;
     int j;
@@ -5919,7 +5925,7 @@ GRPO__INLINE void grpo__exp_lane(float *e, float *x, const grpo__softmax *s, int
     }
 }
 
-/* max_K z: NaN is passed by, and found in the sum. */
+/* max_K z, ignoring NaN, which shows in the sums. */
 GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
     float most[GRPO__LANE], z[GRPO__LANE];
     int v, j;
@@ -5931,8 +5937,8 @@ GRPO__INLINE void grpo__find_top_plain(grpo__softmax *s) {
     for (s->top = most[0], j = 1; j < GRPO__LANE; j++) s->top = most[j] > s->top ? most[j] : s->top;
 }
 
-/* ... and both sums, in double: beside the e^0 of the largest, small e^x would be rounded off.
- * e^x x is 0 where e^x is. */
+/* ... and both sums, in double: added to the largest's e^0 = 1, small e^x would be rounded off.
+ * Where e^x is 0, so is e^x x. */
 GRPO__INLINE void grpo__find_sums_plain(grpo__softmax *s) {
     double sums[GRPO__LANE], weighted[GRPO__LANE];
     float e[GRPO__LANE], x[GRPO__LANE];
@@ -5950,8 +5956,8 @@ GRPO__INLINE void grpo__find_sums_plain(grpo__softmax *s) {
 }
 GRPO__FOR_EACH_UNIT(grpo__find_sums, (grpo__softmax *s), (s))
 
-/* z_v = -(p_v / T) (total + dentropy (log p_v + H)), the part of the gradient that all tokens
- * have */
+/* z_v = -(p_v / T) (total + dentropy (log p_v + H)): the gradient without the term of the targets,
+ * total being the sum of their dlogprobs */
 GRPO__INLINE void grpo__softmax_backward_plain(float *logits, const grpo__softmax *s, float total,
                                                float dentropy, float entropy) {
     float e[GRPO__LANE], x[GRPO__LANE], share = (float)(1.0 / s->partition), inverse = s->inverse;
@@ -5973,7 +5979,8 @@ GRPO__FOR_EACH_UNIT(grpo__softmax_backward, (float *logits, const struct grpo__s
                     float total, float dentropy, float entropy),
                     (logits, s, total, dentropy, entropy))
 
-/* The first token at which the sum of e^x passes uniform * S: by sixteens, then one by one. */
+/* The first token at which the running sum of e^x exceeds uniform * S: 16 tokens at a time, then
+ * one by one. */
 GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *token) {
     double left = (double)uniform * s->partition;
     float e[GRPO__LANE], x[GRPO__LANE];
@@ -5985,7 +5992,7 @@ GRPO__INLINE void grpo__walk_plain(const grpo__softmax *s, float uniform, int *t
         sum = grpo__add_eight(e) + grpo__add_eight(e + 8);
         if (!(sum > 0)) continue;
         for (j = GRPO__LANE - 1; !(e[j] > 0); j--) { }
-        *token = v + j;             /* what rounding leaves over goes to the last allowed token  */
+        *token = v + j;             /* if rounding leaves a rest: the last allowed token         */
         if (left >= (double)sum) { left -= (double)sum; continue; }
         for (j = 0; j < GRPO__LANE; j++) {
             if (!(e[j] > 0)) continue;
@@ -6001,10 +6008,10 @@ GRPO__FOR_EACH_UNIT(grpo__walk, (const grpo__softmax *s, float uniform, int *tok
 
 static void grpo__drop(uint32_t *set, int token) { set[token >> 5] &= ~(1u << (token & 31)); }
 
-/* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
+/* ---- filters. Each allows the largest logits until their measure (a count, or a probability mass)
  * reaches a goal. The logit where that happens is found without sorting: spread the candidates
- * over 256 bins, walk down from the top bin to the one in which the goal is reached, and look
- * closer at that bin alone, until only equal logits are left. */
+ * over 256 bins, walk down from the top bin to the one in which the goal is reached, and spread
+ * that bin again, until only equal logits are left. */
 typedef struct grpo__cut {
     const grpo__softmax *s;
     int by_mass;                    /* measure: e^x, or else 1                                   */
@@ -6016,7 +6023,7 @@ static double grpo__measure(const grpo__cut *c, int v) {
     return c->by_mass ? (double)grpo__exp(grpo__scaled(c->s, v)) : 1.0;
 }
 
-/* The bin that the token falls into; -1: it is no candidate. */
+/* The token's bin; -1: it is no candidate. */
 static int grpo__bin(const grpo__cut *c, int v) {
     double z = (double)c->s->z[v], low = (double)c->low, high = (double)c->high;
     if (!grpo__is_allowed(c->s->allowed, v) || !(z >= low && z <= high)) return -1;
@@ -6039,9 +6046,10 @@ static void grpo__narrow(grpo__cut *c, double goal) {
     c->high = high;
 }
 
-/* Leave the fewest of the allowed tokens, -inf aside, that are so many (or all), or have that
- * share of their mass; of equal logits the first ones, and always one. The whole is measured as its
- * parts are, and low is one of its logits: the goal lies in a bin that is not empty. */
+/* Reduces the set to its fewest tokens (never those of logit -inf, at least one, of equal logits
+ * the first) that number `goal` or, by_mass, have that share of its mass. The whole is summed in
+ * the order of its parts, and low is one of its logits, so the goal lies in a bin that is not
+ * empty. */
 static void grpo__allow_most(const grpo__softmax *s, uint32_t *allowed, int by_mass, double goal) {
     grpo__cut c = { s, by_mass, s->top, s->top, 0 };
     double whole = 0;
@@ -6054,14 +6062,14 @@ static void grpo__allow_most(const grpo__softmax *s, uint32_t *allowed, int by_m
     goal = grpo__clamp(by_mass ? goal * whole : goal, DBL_MIN, whole);
     while (c.low < c.high) grpo__narrow(&c, goal);
     for (v = 0; v < s->vocab; v++) {
-        int keep = grpo__is_allowed(allowed, v)
+        int allow = grpo__is_allowed(allowed, v)
                 && (s->z[v] > c.low || (s->z[v] == c.low && c.above < goal));
-        if (keep && s->z[v] == c.low) c.above += grpo__measure(&c, v);
-        if (!keep) grpo__drop(allowed, v);
+        if (allow && s->z[v] == c.low) c.above += grpo__measure(&c, v);
+        if (!allow) grpo__drop(allowed, v);
     }
 }
 
-/* ... those with p >= min_p times the largest p. */
+/* Reduces the set to tokens with p >= min_p times the largest p. */
 static void grpo__allow_likely(const grpo__softmax *s, uint32_t *allowed, float min_p) {
     int v;
     for (v = 0; v < s->vocab; v++)
