@@ -4618,22 +4618,6 @@ static int grpo__find_character(const char *vocabulary, const char *character, i
     return -1;
 }
 
-/* The text of one token. Returns its number of bytes: 0 for end-of-text, for an invalid token,
- * and for byte 0, which would end a C string early and hide what follows from a verifier. */
-static int grpo__token_text(const char *vocabulary, int token, char text[4]) {
-    int length;
-    if (!vocabulary) {
-        text[0] = (char)token;
-        return token > 0 && token < 256;
-    }
-    for (; token >= 0 && *vocabulary; vocabulary += length, token--) {
-        length = grpo__utf8_length(vocabulary);
-        if (token == 0) memcpy(text, vocabulary, (size_t)length);
-        if (token == 0 || length == 0) return length;
-    }
-    return 0;
-}
-
 /* Characters + 1 for end-of-text; 257 for raw bytes (NULL). -(1 + byte position) at the first
  * invalid or repeated character; -1 if the vocabulary is empty. */
 static int grpo__vocabulary_size(const char *vocabulary) {
@@ -4666,16 +4650,22 @@ static int grpo__encode_text(const char *vocabulary, const char *text, int *toke
     return grpo__saturate(count);
 }
 
-/* Returns the bytes that the tokens need, of which the first capacity are written; no NUL. */
+/* Returns the bytes that the tokens need, of which the first capacity are written; no NUL. A token
+ * has no text if it is end-of-text, none at all, or byte 0, which would end a C string early and
+ * hide what follows from a verifier. */
 static int grpo__decode_text(const char *vocabulary, const int *tokens, int num_tokens,
                              char *text, int capacity) {
     size_t length = 0;
     int i, j;
     for (i = 0; i < num_tokens; i++) {
-        char bytes[4];
-        int n = grpo__token_text(vocabulary, tokens[i], bytes);
+        const char byte = (char)tokens[i], *at = vocabulary ? vocabulary : &byte;
+        int token = tokens[i], n = token > 0 && token < 256;
+        if (vocabulary) {
+            for (; *at && token > 0 && (n = grpo__utf8_length(at)) > 0; token--) at += n;
+            n = *at && token == 0 ? grpo__utf8_length(at) : 0;
+        }
         for (j = 0; j < n; j++, length++)
-            if (capacity > 0 && length < (size_t)capacity) text[length] = bytes[j];
+            if (capacity > 0 && length < (size_t)capacity) text[length] = at[j];
     }
     return grpo__saturate(length);
 }
@@ -5034,54 +5024,50 @@ static int grpo__check(grpo_config *c) {
     const grpo_rope_scaling *rope = &m->rope_scaling;
     const double llama3 = rope->rope_type == GRPO_ROPE_LLAMA3;
     const double positions = m->max_position_embeddings;
-    const struct { const void *field; double least, most; } depends[] = {     /* on other fields */
-        { &rope->factor, rope->rope_type ? 1e-38 : 0, 3e38 },
-        { &rope->high_freq_factor, llama3 * (1.001 * (double)rope->low_freq_factor + 1e-38), 3e38 },
-        { &rope->original_max_position_embeddings, llama3, 1 << 28 },
-        { &c->eos_token_id, 0, m->vocab_size - 1.0 },
-        { &c->max_prompt_length, 1, positions - 1 },
-        { &c->max_completion_length, 1, positions - c->max_prompt_length },
-        { &o->max_completion_length, o->average == GRPO_AVERAGE_CONSTANT ? 1.0 : 0, 1 << 24 },
-        { &c->max_steps, c->lr_scheduler_type ? c->warmup_steps + 1.0 : 0, 1 << 30 } };
+    const double beyond = 0.2000001 * c->num_prompts * c->num_generations;    /* float: > 0.2 n  */
+    const int add_up = o->kl_in_reward == 1 || o->advantage >= GRPO_ADVANTAGE_RETURN;
+    const struct { const void *field; double least, most; const char *why; } depends[] = {
+        { &rope->factor, rope->rope_type ? 1e-38 : 0, 3e38, "" },             /* on other fields */
+        { &rope->high_freq_factor, llama3 * (1.001 * (double)rope->low_freq_factor + 1e-38), 3e38,
+          "" },
+        { &rope->original_max_position_embeddings, llama3, 1 << 28, "" },
+        { &c->eos_token_id, 0, m->vocab_size - 1.0, "" },
+        { &c->max_prompt_length, 1, positions - 1, "" },
+        { &c->max_completion_length, 1, positions - c->max_prompt_length, "" },
+        { &c->max_steps, c->lr_scheduler_type ? c->warmup_steps + 1.0 : 0, 1 << 30, "" },
+        { &c->lora.rank, 0, grpo__has_value_head(m) ? 0.0 : 1 << 16,
+          ": it is for policies, a scalar head (num_labels, value_head) would not be trained" },
+        { &c->ref_model_sync_steps, 0, c->lora.rank ? 0.0 : 1 << 30,
+          ": with lora the reference is the model without its adapters and cannot move" },
+        { &o->max_completion_length, o->average == GRPO_AVERAGE_CONSTANT ? 1.0 : 0, 1 << 24, "" },
+        { &o->dual_clip, o->dual_clip == 0 ? 0.0 : 1, 3e38, ", or 0 (off)" },
+        { &o->beta, o->kl_target > 0 ? 1e-38 : 0, 3e38,
+          ": to reach kl_target it is multiplied, so it must begin above 0" },
+        { &o->kl_horizon, o->kl_target > 0 ? beyond : 1e-38, 3e38,
+          ": more than a fifth of a step's completions, or beta could fall to 0 in one" },
+        { &o->combine, 0, add_up ? 0.0 : 1,
+          ": rewards compared one by one leave none for kl_in_reward 1, or for returns" } };
     const grpo_field *f = grpo__table;
     size_t k;
     int i;
     for (; f < grpo__table + GRPO__ROWS; f++) {
         double value = grpo__get_field(c, f), least = f->least, most = f->most;
+        const char *why = "";
         for (k = 0; k < sizeof depends / sizeof *depends; k++)
             if (depends[k].field == (const char *)c + f->at) {
                 least = depends[k].least;
                 most = depends[k].most;
+                why = depends[k].why;
             }
         if (f->least < f->most && !(value >= least && value <= most))
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "%s is %g; it must be from %g to %g",
-                                     f->name, value, least, most);
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "%s is %g; it must be from %g to %g%s",
+                                     f->name, value, least, most, why);
     }
-    if (o->dual_clip != 0 && o->dual_clip < 1)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.dual_clip is %g; it must be 0 (off) "
-                                 "or at least 1", (double)o->dual_clip);
-    if (o->kl_target > 0 && o->beta == 0)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_target is set and beta is 0: it "
-                                 "is multiplied to reach the target, so it must begin above 0");
-    if (o->kl_target > 0 && !((double)o->kl_horizon > 0.2 * c->num_prompts * c->num_generations))
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.kl_horizon is %g; it must be above "
-                                 "a fifth of a step's completions, or beta could fall to 0 in one",
-                                 (double)o->kl_horizon);
-    if (o->combine == GRPO_COMBINE_ADVANTAGES
-        && (o->kl_in_reward == 1 || o->advantage >= GRPO_ADVANTAGE_RETURN))
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "objective.combine: rewards that are compared "
-                                 "one by one leave none for kl_in_reward 1, or for returns");
     if (m->head_dim % 2 || m->num_attention_heads % m->num_key_value_heads)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "model: head_dim %d must be even (rotary "
                                  "positions turn pairs), and num_attention_heads %d a multiple of "
                                  "num_key_value_heads %d", m->head_dim, m->num_attention_heads,
                                  m->num_key_value_heads);
-    if (c->lora.rank && grpo__has_value_head(m))
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "lora is for policies: a scalar head (num_"
-                                 "labels, value_head) would not be trained; set lora.rank 0");
-    if (c->lora.rank && c->ref_model_sync_steps)
-        return grpo__fail_config(c, GRPO_BAD_INPUT, "with lora the reference is the model without "
-                                 "its adapters and cannot move: set ref_model_sync_steps 0");
     for (i = 0; i < c->num_eos; i++)
         if (c->eos_token_ids[i] < 0 || c->eos_token_ids[i] >= m->vocab_size)
             return grpo__fail_config(c, GRPO_BAD_INPUT, "eos_token_ids[%d] is %d, not a token", i,
@@ -5401,9 +5387,10 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
                         int64_t together, int keep) {
     int64_t L = c->max_completion_length, P = c->max_prompt_length, G = c->num_generations;
     int64_t new_rows = L - 1;       /* the last token of a completion predicts nothing           */
-    int vocab = grpo__has_lm_head(&c->model) ? c->model.vocab_size : 1;
+    const grpo_model_config *m = &c->model;
+    const grpo_heads heads = { m->num_attention_heads, m->num_key_value_heads, m->head_dim };
     int64_t rows, slots, head;
-    int i;
+    int i, vocab = grpo__has_lm_head(m) ? m->vocab_size : 1;
     if ((double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
                                  "length + max_completion_length) must stay below 2^27");
@@ -5423,17 +5410,15 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     w->max_sequences = (int)(c->num_prompts * G);
     w->max_length = (int)(P + L);
     w->head_rows = (int)(head < rows ? head : rows);
-    w->words = grpo__blocks(c->model.vocab_size, 32);
+    w->words = grpo__blocks(m->vocab_size, 32);
     grpo__measure_model(c, w);
     for (i = 0; i < GRPO__STATES; i++) {                      /* as in grpo__states_of()         */
         const int widths[GRPO__STATES] = { w->shape.H, w->shape.Q, w->shape.Q, w->shape.H,
-                                           2 * w->shape.F, 0, w->shape.QKV };
-        w->row_bytes[i] = grpo__multiply((size_t)widths[i], w->backend->element_size);
+                                           2 * w->shape.F, heads.num_heads, w->shape.QKV };
+        w->row_bytes[i] = grpo__multiply((size_t)widths[i], i == 5 ? sizeof(float)
+                                                                   : w->backend->element_size);
     }
-    w->row_bytes[5] = (size_t)c->model.num_attention_heads * sizeof(float);
-    w->heads.num_heads = c->model.num_attention_heads;
-    w->heads.num_kv_heads = c->model.num_key_value_heads;
-    w->heads.head_dim = c->model.head_dim;
+    w->heads = heads;
     /* five integers a row, five a target, and segments of six */
     w->index_size = 16 * w->max_rows + 16 * w->max_sequences + 1024;
     w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
@@ -5597,20 +5582,6 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
     w->trained_tensors = w->tensors && lora ? w->tensors + w->num_tensors : w->tensors;
 }
 
-/* Measure both arenas, each with room to align its start. */
-static void grpo__measure_memory(const grpo_config *c, struct grpo__machinery *w,
-                                 grpo_memory *memory, size_t *device) {
-    grpo__arena host = { NULL, 0 }, on_backend = { NULL, 0 };
-    grpo_batch batch;
-    memset(memory, 0, sizeof *memory);
-    grpo__lay_out_host(c, w, &host, &batch);
-    grpo__lay_out_device(c, w, &on_backend, memory);
-    *device = grpo__add(on_backend.used, 64);
-    memory->host = grpo__add(host.used, 64);
-    memory->total = grpo__add(grpo__add(memory->host, *device), c->backend->context_size(c));
-    memory->total = grpo__add(memory->total, sizeof(grpo) + sizeof(struct grpo__machinery));
-}
-
 /* Limits that fit memory_budget. Given up in this order, until it fits: storing the batch's
  * activations, passes of several groups, sampling of several prompts together. */
 static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *memory,
@@ -5623,7 +5594,16 @@ static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *mem
     if (micro > all) micro = all;
     if (!together || together > all) together = all;
     while ((code = grpo__limits(c, w, micro, together, keep)) == GRPO_OK) {
-        grpo__measure_memory(c, w, memory, device);
+        grpo__arena host = { NULL, 64 }, on_backend = { NULL, 64 };           /* 64: to align it */
+        grpo_batch batch;
+        memset(memory, 0, sizeof *memory);
+        grpo__lay_out_host(c, w, &host, &batch);
+        grpo__lay_out_device(c, w, &on_backend, memory);
+        *device = on_backend.used;
+        memory->host = host.used;
+        memory->total = grpo__add(sizeof(grpo) + sizeof(struct grpo__machinery),
+                                  c->backend->context_size(c));
+        memory->total = grpo__add(memory->total, grpo__add(host.used, on_backend.used));
         if (!c->memory_budget || memory->total <= c->memory_budget) return GRPO_OK;
         if (w->stores_batch) keep = 0;
         else if (micro > 1) micro /= 2;
