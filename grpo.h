@@ -6057,13 +6057,13 @@ static void grpo__allow_likely(const grpo__softmax *s, uint32_t *allowed, float 
 }
 
 /* -------------------------------------------------------------------------------- >>threads --
- * A pool of threads, and on it the way in which the CPU's operations are shared out.
+ * A pool of threads, and how the CPU's operations are divided into its tasks.
  *
  * Every thread has a share of the tasks, always the same part of them, so that rows stay in the
  * cache of the core that wrote them; when its own is done it takes from the others'. A thread takes
- * a task by lowering the count of what is left of a share, and looks at the job only after that,
- * when the job cannot end before its task does. So a worker that was asleep through a whole job
- * does no harm, and nobody waits for it. */
+ * a task by decrementing the count of tasks left in a share, and reads the job only after that,
+ * when the job cannot end before its task does. So a worker that slept through a whole job does no
+ * harm, and nobody waits for it. */
 typedef void (*grpo__task)(void *job, int task, int thread);
 
 enum { GRPO__MAX_THREADS = 64 };
@@ -6078,7 +6078,7 @@ typedef CONDITION_VARIABLE grpo__wake;
 typedef HANDLE grpo__thread;
 #define GRPO__READ(p)       ((int)InterlockedCompareExchange((p), 0, 0))
 #define GRPO__WRITE(p, v)   ((void)InterlockedExchange((p), (v)))
-#define GRPO__ADD(p, v)     ((int)InterlockedExchangeAdd((p), (v)))   /* and what it was before  */
+#define GRPO__ADD(p, v)     ((int)InterlockedExchangeAdd((p), (v)))   /* returns the old value   */
 #define GRPO__PAUSE()       YieldProcessor()
 #define GRPO__YIELD()       SwitchToThread()
 #define GRPO__BEGIN(p)      InitializeSRWLock(&(p)->lock), InitializeConditionVariable(&(p)->wake)
@@ -6099,7 +6099,7 @@ typedef pthread_t grpo__thread;
 #define GRPO__WRITE(p, v)   __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 #define GRPO__ADD(p, v)     __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
 #if defined(__x86_64__) || defined(__i386__)
-#define GRPO__PAUSE()       __builtin_ia32_pause()            /* the core's other half may work  */
+#define GRPO__PAUSE()       __builtin_ia32_pause()            /* frees the core's other thread   */
 #else
 #define GRPO__PAUSE()       ((void)0)
 #endif
@@ -6117,7 +6117,7 @@ typedef pthread_t grpo__thread;
 
 struct grpo__pool;
 typedef struct grpo__worker {       /* in cache lines of its own                                 */
-    grpo__atomic left;              /* tasks of its share that nobody has taken yet              */
+    grpo__atomic left;              /* tasks of its share that are not taken yet                 */
     struct grpo__pool *pool;
     grpo__thread handle;
     char unused[128];
@@ -6125,7 +6125,7 @@ typedef struct grpo__worker {       /* in cache lines of its own                
 
 typedef struct grpo__pool {
     int num_threads;                /* the caller's thread included                              */
-    grpo__atomic generation;        /* of jobs; -1: there will be none                           */
+    grpo__atomic generation;        /* number of the job; -1: the threads end                    */
     grpo__atomic pending, sleepers; /* tasks that are not done; threads that are blocked         */
     grpo__task run;
     void *job;
@@ -6135,12 +6135,12 @@ typedef struct grpo__pool {
     grpo__worker workers[GRPO__MAX_THREADS];
 } grpo__pool;
 
-/* The first task of a thread's share; that of thread num_threads is the end. */
+/* The first task of a thread's share; for thread num_threads, the number of tasks. */
 static int grpo__first_task(const grpo__pool *p, int thread) {
     return (int)((int64_t)p->num_tasks * thread / p->num_threads);
 }
 
-/* The tasks of a job as far as there are any: one's own, then those of the others. */
+/* Work on a job until no task is left: first on the thread's own share, then on the others'. */
 static void grpo__pool_do(grpo__pool *p, int thread) {
     int i, left, n = p->num_threads, done = 0;
     for (i = thread; i < thread + n; i++) {
@@ -6246,9 +6246,9 @@ typedef void (*grpo__tile_function)(int k, const float *a, size_t a_row, size_t 
                                     const float *b, size_t b_depth, const float *from,
                                     int apart, float *c, size_t c_row);
 
-typedef struct grpo__kernel {       /* the vector unit's way to multiply one tile                */
+typedef struct grpo__kernel {       /* a vector unit's functions that multiply one tile          */
     int columns;                    /* of a wide tile; a narrow one has half                     */
-    int rows[5];                    /* of the tiles there are, falling to 1                      */
+    int rows[5];                    /* heights of the tiles, from the largest down to 1          */
     grpo__tile_function tile[5][2]; /* narrow, wide                                              */
 } grpo__kernel;
 
@@ -6256,7 +6256,7 @@ typedef struct grpo__cpu {
     grpo_config memory;             /* for its allocator                                         */
     grpo__kernel kernel;
     float *scratch;                 /* [threads][scratch_floats]                                 */
-    float *panels;                  /* [BLOCK_DEPTH, SHARED_COLUMNS] of the product at hand      */
+    float *panels;                  /* [BLOCK_DEPTH, SHARED_COLUMNS] B of the current product    */
     size_t scratch_floats;
     grpo__pool pool;
 } grpo__cpu;
@@ -6299,15 +6299,15 @@ static void grpo__share_out(void *context, const void *of, int n, int block, dou
         for (i = 0; i < tasks; i++) grpo__do_part(&job, i, 0);
 }
 
-/* Rows in tasks that are few and large: neighbours may share cache lines of K, and a task has its
- * price. */
+/* Rows in few, large tasks: neighbouring rows may share cache lines of K, and each task has an
+ * overhead. */
 static void grpo__each_row(void *context, const void *of, int n, double cost,
                            void (*work)(const grpo__part *part)) {
     int block = grpo__blocks(n, 8 * ((grpo__cpu *)context)->pool.num_threads);
     grpo__share_out(context, of, n, grpo__max(block, 8), cost, work);
 }
 
-/* Where rows are summed, in order, tasks are blocks of columns. */
+/* Sums over rows, in order: tasks are blocks of columns. */
 static void grpo__each_column(void *context, const void *of, int n, int width,
                               void (*work)(const grpo__part *part)) {
     grpo__share_out(context, of, width, 64, (double)n * width, work);
@@ -6333,7 +6333,7 @@ static void grpo__each_column(void *context, const void *of, int n, int width,
  * B's panels in 48 KB of L1; 512 columns of it stay in L2. */
 enum { GRPO__WIDEST = 32,
        GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 256,
-       GRPO__SHARED_COLUMNS = 2048 };         /* of B's panels that all threads share             */
+       GRPO__SHARED_COLUMNS = 2048 };         /* of B, packed at a time for all threads           */
 
 /* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j], where from has
  * c's rows, and NULL is zero. apart: the products are summed from zero, then from is added; else
@@ -6386,7 +6386,7 @@ enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
 #define GRPO__TILES(unit, target, type, mm, rows)                                               \
     GRPO__TILE(unit, target, type, mm, rows, 1)                                                 \
     GRPO__TILE(unit, target, type, mm, rows, 2)
-/* A unit's tiles, of so many rows each, and the table of them. */
+/* A unit's tiles, of a, b, c, d and e rows, and their table. */
 #define GRPO__KERNEL(unit, target, type, mm, a, b, c, d, e)                                     \
     GRPO__TILES(unit, target, type, mm, a)                                                      \
     GRPO__TILES(unit, target, type, mm, b)                                                      \
@@ -6438,7 +6438,8 @@ static const grpo__kernel grpo__kernel_plain = {
     8, { 4, 1, 0, 0, 0 }, { GRPO__BOTH(plain, 4), GRPO__BOTH(plain, 1) } };
 #endif
 
-/* The best there is, of tiles up to so many columns wide. */
+/* The kernel of the best vector unit that this processor has, with tiles of at most `widest`
+ * columns. */
 static grpo__kernel grpo__choose_kernel(int widest) {
 #ifdef GRPO__X86
     if (widest >= 32 && __builtin_cpu_supports("avx512f")) return grpo__kernel_avx512;
@@ -6453,7 +6454,7 @@ static grpo__kernel grpo__choose_kernel(int widest) {
 #endif
 }
 
-/* A matrix of which element (i, j) is at [i * down + j * across]. */
+/* A matrix by its strides: element (i, j) is at[i * down + j * across]. */
 typedef struct grpo__view { const float *at; size_t down, across; } grpo__view;
 
 static grpo__view grpo__view_of(const void *x, int down, int across) {
@@ -6497,9 +6498,9 @@ static void grpo__pack(float *panel, grpo__view x, int rows, int width, int dept
         for (p = 0; p < d; p++) panel[p * w + i] = x.at[i * x.down + p * x.across];
 }
 
-/* c[rows][columns] = from + a b, columns at most those of a tile. from: like c, or NULL for zero;
- * apart as in a tile. b is read over the whole width; where a tile would stick out of C, a copy is
- * computed. */
+/* c[rows][columns] = from + a b, columns at most those of a tile. from: laid out like c, NULL: 0;
+ * apart as in a tile. b is read over the whole width; a tile that exceeds C is computed in a
+ * copy. */
 static void grpo__strip(const grpo__kernel *kernel, grpo__view a, const float *b, size_t b_depth,
                         int k, const float *from, int apart, float *c, size_t c_row, int rows,
                         int columns) {
@@ -6537,12 +6538,12 @@ typedef struct grpo__gemm {
     const float *panels;            /* B in panels [n / columns][panel_depth][columns], of which */
     size_t panel_depth;             /*     the first begins at (p0, j0)                          */
     float *c;                       /* [m, n]                                                    */
-    size_t c_row;                   /* from one row of c to the next                             */
+    size_t c_row;                   /* elements from one row of c to the next                    */
     const float *bias;              /* [n], or NULL                                              */
-    const float *init;              /* like c, or NULL for zero; c itself to add to it           */
+    const float *init;              /* laid out like c; NULL: zero; c itself: accumulate         */
     int apart;                      /* 1: each block of depth is summed from zero (y, dx)        */
     int rows, columns;              /* of C for one task                                         */
-    int j0, j1, p0, p1;             /* columns and depth that are being worked on                */
+    int j0, j1, p0, p1;             /* the current columns [j0, j1) and depth [p0, p1)           */
 } grpo__gemm;
 
 /* Rows [i0, i1) of A times the panels of columns [j0, j1), at depth [p0, p1). */
@@ -6558,8 +6559,8 @@ static void grpo__gemm_rows(const grpo__gemm *g, int i0, int i1, int j0, int j1,
         rows = grpo__min(i1 - i, most);
         if (i1 - i > most && i1 - i <= 2 * kernel->rows[1]) rows = i1 - i;
         if (a.across != 1 && rows <= 8) {
-            /* few rows whose depth is strided: copied, for each step would use a part of a cache
-             * line, and steps of a power of two would all fall into the same few of them */
+            /* few rows with a stride along depth are copied: each step would use only a part of a
+             * cache line, and strides of a power of two collide in the same cache sets */
             grpo__pack(scratch, a, rows, rows, p1 - p0);
             a = grpo__view_of(scratch, 1, rows);
         }
@@ -6591,7 +6592,7 @@ static void grpo__gemm_block(const grpo__part *part) {
                             grpo__min(g->p1, p + GRPO__BLOCK_DEPTH), part->scratch);
 }
 
-/* Columns [j, j + width) of B, as a panel, square by square. */
+/* Packs columns [j, j + width) of B as a panel, square by square. */
 static void grpo__gemm_pack(const grpo__part *part) {
     const grpo__gemm *g = (const grpo__gemm *)part->of;
     int width = g->cpu->kernel.columns, j = g->j0 + part->begin * width, depth = g->p1 - g->p0, p;
@@ -6604,7 +6605,7 @@ static void grpo__gemm_pack(const grpo__part *part) {
     }
 }
 
-/* The size of equal pieces, in whole units and at most so many at once. */
+/* The size of `pieces` equal pieces of total, rounded up to whole units, at most `most`. */
 static int grpo__piece(int total, int pieces, int unit, int most) {
     int size = grpo__blocks(grpo__blocks(total, pieces), unit) * unit;
     return grpo__min(size, most);
@@ -6620,7 +6621,8 @@ static void grpo__gemm_columns(grpo__gemm *g) {
                     0.1 * g->m * n * (g->p1 - g->p0), grpo__gemm_block);
 }
 
-/* C = init + bias + A B. B is in panels, or is packed into shared scratch, as deep as it fits. */
+/* C = init + bias + A B. B is in panels already, or is packed into shared scratch, in blocks of
+ * depth that fit. */
 static void grpo__gemm_run(grpo__gemm *g) {
     int width = g->cpu->kernel.columns, packed = g->panels != NULL, columns, depth;
     for (g->j0 = 0; g->j0 < g->n; g->j0 = g->j1) {
@@ -6732,11 +6734,10 @@ static void grpo__cpu_matmul_dw(void *context, const grpo_product *o) {
 }
 
 /* ----------------------------------------------------------------------------------- >>rows --
- * What a layer does to each row by itself, and, right under it, its derivative; then the rows of
- * the vocabulary, and the optimizer. First the sums they share: the order of each is set by n
- * alone. */
+ * A layer's operations on single rows, each followed by its derivative; then the rows of logits,
+ * and the optimizer. First the sums they share: the order of each depends on n alone. */
 
-/* Sum of a[i] c[i] b[i] (c NULL: 1): eight partial sums, then those. */
+/* Sum of a[i] c[i] b[i] (c NULL: 1): eight partial sums, then their sum. */
 GRPO__INLINE float grpo__dot(const float *a, const float *b, const float *c, int n) {
     float s[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
     int i, j;
@@ -6755,7 +6756,7 @@ GRPO__INLINE void grpo__squares(double s[8], const float *x, size_t n) {
     for (j = 0; i < n; i++, j++) s[j] += (double)x[i] * (double)x[i];
 }
 
-/* ---- rows picked from a table; the embedding: x[r] = table[tokens[r]] */
+/* ---- gather, y[r] = x[rows[r]]; the embedding: x[r] = table[tokens[r]] */
 typedef struct grpo__copy { char *y; const char *x; const int *rows; size_t size; } grpo__copy;
 
 static void grpo__copy_rows(const grpo__part *p) {
@@ -7011,7 +7012,7 @@ static int grpo__flat_blocks(size_t n) {
     return (int)(n / GRPO__FLAT_BLOCK + (n % GRPO__FLAT_BLOCK != 0));
 }
 
-/* Where a block begins; how many of n numbers it has. */
+/* A block's first element; *count: how many of n elements it has. */
 static size_t grpo__flat_block(const grpo__part *p, size_t n, size_t *count) {
     size_t at = (size_t)p->begin * GRPO__FLAT_BLOCK;
     *count = n - at < GRPO__FLAT_BLOCK ? n - at : (size_t)GRPO__FLAT_BLOCK;
@@ -7075,8 +7076,8 @@ enum { GRPO__PANEL = 32 };
 
 /* ---- rotary positions (Su et al. 2021, in Hugging Face's half-split order): the pair (x[i],
  * x[i + d/2]) is rotated by the angle position * theta^(-2i / d). angles: d/2 cosines, d/2 sines.
- * Norm and rotation are computed in double and rounded once: the softmax of large scores feels
- * every other rounding of q and k. */
+ * Norm and rotation are computed in double and rounded once: large scores amplify any further
+ * rounding of q and k. */
 GRPO__INLINE void grpo__rotate_pairs(float *y, const float *x, int normed, double rstd,
                                      const float *gain, const float *angles, int d) {
     int i, half = d / 2;
@@ -7115,7 +7116,7 @@ GRPO__INLINE void grpo__rotate_rows_plain(const grpo__part *p) {
         for (h = 0; h < heads; h++, x += d, q += d)
             grpo__rotate_head(q, x, o->q_gain, angles, o->eps, d);
         for (h = 0; h < kv_heads; h++, x += d, k += next, v += next) {
-            grpo__rotate_head(v, x, o->k_gain, angles, o->eps, d);          /* on its way to k   */
+            grpo__rotate_head(v, x, o->k_gain, angles, o->eps, d);          /* staged in v       */
             for (i = 0; i < d; i++) k[i * GRPO__PANEL] = v[i];
             memcpy(v, x + kv, (size_t)d * sizeof *x);
         }
@@ -7158,7 +7159,7 @@ GRPO__INLINE void grpo__rotate_rows_backward_plain(const grpo__part *p) {
 }
 GRPO__FOR_EACH_UNIT(grpo__rotate_rows_backward, (const grpo__part *p), (p))
 
-/* The gain of q (item 0) or k (1), over rows and heads in order, after the rows' backward. */
+/* Gradient of the gain of q (item 0) or k (1), over rows and heads in order, after the rows'. */
 GRPO__INLINE void grpo__rotate_gain_plain(const grpo__part *p) {
     const grpo_attention *o = (const grpo_attention *)p->of;
     int d = o->heads.head_dim, q = o->heads.num_heads, kv = o->heads.num_kv_heads, of_k = p->begin;
@@ -7188,14 +7189,14 @@ static void grpo__cpu_rotate_backward(void *context, const grpo_attention *o) {
     if (o->dq_gain) grpo__share_out(context, o, 2, 1, 4 * grpo__q_size(o), grpo__rotate_gain);
 }
 
-/* ---- attention. Query row r of head h sees keys j = 0, 1, ...: the prefix, then its own:
+/* ---- attention. Query row r of head h attends keys j = 0, 1, ...: the prefix, then its own:
  *     s_j = q k_j / sqrt(d),  p_j = exp(s_j - lse),  y = sum_j p_j v_j,  lse = log sum_j e^s_j
  *
  * Rows that share a prefix are taken in blocks, so that all products are of matrices, in the tiles
- * of >>matmul. Scores of a block lie in scratch S[row][column]: first the prefix, then the own keys
- * of each row's segment, each beginning where its slot lies in a panel of K. Every sum over keys
- * runs in the order of the keys, so a row's result does not depend on the rows beside it. */
-typedef struct grpo__keys {         /* consecutive slots, and where their scores are in S        */
+ * of >>matmul. Scores of a block are in scratch S[row][column]: first the prefix, then the own keys
+ * of each row's segment, each range aligned as its slots are in the panels of K. Every sum over
+ * keys runs in the order of the keys, so a row's result does not depend on the other rows. */
+typedef struct grpo__keys {         /* consecutive slots, and their first column of S            */
     int slot, count, column;
 } grpo__keys;
 
@@ -7204,17 +7205,18 @@ typedef struct grpo__block {        /* rows of a pass that share a prefix, and o
     const grpo__kernel *kernel;
     const grpo_segment *segments;   /* the block begins at row `skip` of the first of them       */
     int skip, rows, d;
-    size_t at, row;                 /* its head in [rows, heads, d], and to the next row         */
+    size_t at, row;                 /* offset of its head in [rows, heads, d], stride of rows    */
     size_t kv_at, kv_row;           /* the same in dk and dv, [slots, kv_heads, d]               */
     const float *k, *v;             /* its head's K and V                                        */
     grpo__keys prefix;
-    int own, stride;                /* S: first column of own keys; of a row                     */
+    int own, stride;                /* S: first column of own keys; stride of rows               */
     float *S;
 } grpo__block;
 
 enum { GRPO__QUERY_BLOCK = 28 };    /* rows: two tiles                                           */
 
-/* Columns of S for this many keys: they may begin anywhere in a panel, and loops end on 16. */
+/* Columns of S for this many keys, which may begin anywhere in a panel; loops run to a multiple of
+ * 16. */
 static int grpo__columns_for(int keys) {
     return grpo__blocks(keys, GRPO__PANEL) * GRPO__PANEL + 2 * GRPO__PANEL;
 }
@@ -7226,7 +7228,7 @@ typedef struct grpo__run {
     grpo__keys own;
 } grpo__run;
 
-/* The run after the one given, of which s is NULL at first. Row `first + i` sees own keys
+/* Moves to the next run (s is NULL at first); 0 after the last. Row `first + i` attends own keys
  * [0, keys + i]. */
 static int grpo__next_run(const grpo__block *b, grpo__run *run) {
     int from = run->s ? 0 : b->skip;
@@ -7261,14 +7263,14 @@ static grpo__block grpo__block_of(const grpo__part *p, const grpo_segment *segme
     b.prefix.count = segments->prefix_length;
     b.prefix.column = segments->prefix % GRPO__PANEL;
     b.own = b.prefix.count ? grpo__columns_for(b.prefix.count) : 0;
-    /* an odd number of cache lines: the rows of a tile do not fight for the same lines of L1 */
+    /* an odd number of cache lines, so that the rows of a tile are in different sets of L1 */
     for (b.stride = 0, run.s = NULL; grpo__next_run(&b, &run); )
         b.stride = grpo__max(b.stride, (b.own + grpo__columns_for(run.own.count)) | 16);
     return b;
 }
 
-/* S[i][column + j] = a[i] . column j of panels, for the given keys. panels: [.. / 32][d][32], of
- * which the first holds the first key. */
+/* S[i][column + j] = a[i] . column j of panels, for the given keys. panels: [.. / 32][d][32],
+ * beginning with the one that holds the first key. */
 static void grpo__scores(const grpo__block *b, grpo__view a, int rows, const float *panels,
                          grpo__keys keys, float *S) {
     int wide = b->kernel->columns, narrow = wide / 2, lead = keys.slot % GRPO__PANEL, c, width;
@@ -7280,7 +7282,7 @@ static void grpo__scores(const grpo__block *b, grpo__view a, int rows, const flo
     }
 }
 
-/* c[rows][d] = from + a x, x having k rows of d floats; d may be any, so x is not read beyond it */
+/* c[rows][d] = from + a x, x [k][d]. For any d: columns of x beyond it are not read */
 static void grpo__row_product(const grpo__block *b, grpo__view a, int rows, const float *x,
                               size_t x_row, int k, const float *from, float *c, size_t c_row) {
     float copy[32 * 32];
@@ -7292,7 +7294,7 @@ static void grpo__row_product(const grpo__block *b, grpo__view a, int rows, cons
                         rows, columns);
             continue;
         }
-        for (p = 0; p < k; p += n) {                          /* an odd head: x with zeros beside */
+        for (p = 0; p < k; p += n) {                          /* less than a tile: zero-padded   */
             n = grpo__min(k - p, 32);
             grpo__pack(copy, grpo__part_of(grpo__view_of(x + j, 1, (int)x_row), 0, p), columns,
                        width, n);
@@ -7302,7 +7304,7 @@ static void grpo__row_product(const grpo__block *b, grpo__view a, int rows, cons
     }
 }
 
-/* The panel of K in which a slot is. */
+/* The panel of K that holds a slot. */
 static const float *grpo__key_panel(const grpo__block *b, int slot) {
     return b->k + grpo__size(slot - slot % GRPO__PANEL, b->d);
 }
@@ -7312,7 +7314,7 @@ static grpo__view grpo__block_rows(const grpo__block *b, const void *x, int i) {
     return grpo__view_of((const float *)x + b->at + (size_t)i * b->row, (int)b->row, 1);
 }
 
-/* S = q k^T over all that the block's rows see (and a little beyond, which is masked later) */
+/* S = q k^T over all keys of the block's rows (and a few more, which are masked later) */
 static void grpo__query_scores(const grpo__block *b) {
     grpo__run run;
     if (b->prefix.count)
@@ -7324,7 +7326,7 @@ static void grpo__query_scores(const grpo__block *b) {
                      b->S + grpo__size(run.first, b->stride));
 }
 
-/* x = e^(scale x - shift) for n numbers, added up in 16 lanes; 0 from there to end. */
+/* x[0, n) = e^(scale x - shift), added to 16 partial sums; x[n, end) = 0. */
 GRPO__INLINE void grpo__exp_keys(float *x, int n, int end, float scale, float shift, float *sums) {
     int i, j;
     for (i = 0; i < n; i += 16) {
@@ -7343,7 +7345,7 @@ GRPO__INLINE void grpo__most_of_keys(const float *x, int n, float *most) {
     for (j = 0; i < n; i++, j++) most[j] = x[i] > most[j] ? x[i] : most[j];
 }
 
-/* Row i of a block within one segment: scores -> e^(score - the largest); their sum, and
+/* Row i of a block within one segment: scores -> e^(score - the largest) in place; their sum, and
  * lse = log sum e^score. */
 GRPO__INLINE void grpo__softmax_keys_plain(const grpo__block *b, const grpo__run *run, int i,
                                            float scale, float *sum) {
@@ -7431,7 +7433,7 @@ static void grpo__transpose_keys(const grpo__block *b, int slot, int count, grpo
     }
 }
 
-/* Scores S -> p, and dp -> scale ds, for n keys; 0 from there to end. */
+/* In place for n keys, scores -> p and dp -> scale ds; 0 in [n, end). */
 GRPO__INLINE void grpo__keys_softmax_backward(float *p, float *dp, int n, int end, float scale,
                                               float lse, float D) {
     float unused[16] = { 0 };
@@ -7491,7 +7493,7 @@ static void grpo__attend_backward(const grpo__block *b, float *dS, grpo__transpo
     grpo__keys_backward(b, dS, run.own, own.k);
 }
 
-/* Scratch of a thread: S and dS, then K and V transposed, of a prefix and of own keys. */
+/* A thread's scratch: S and dS, then K and V transposed, of a prefix and of own keys. */
 typedef struct grpo__scratch { size_t prefix, own, scores, all; } grpo__scratch; /* keys; floats */
 
 static grpo__scratch grpo__scratch_of(const grpo_config *c) {
@@ -7503,7 +7505,7 @@ static grpo__scratch grpo__scratch_of(const grpo_config *c) {
     return s;
 }
 
-/* One group of segments (they share a prefix, and so dk and dv), one head of k and v. */
+/* One group (its segments share a prefix, and so accumulate into one dk, dv), one head of K, V. */
 static void grpo__attention_task_backward(const grpo__part *p) {
     const grpo_attention *o = (const grpo_attention *)p->of;
     grpo__scratch scratch = grpo__scratch_of(&p->cpu->memory);
@@ -7619,11 +7621,11 @@ const grpo_backend *grpo_cpu(void) {
 
 /* ---------------------------------------------------------------------------------- >>files --
  * Metrics, JSON, config.json, safetensors, checkpoints. A file is written whole or not at all: to
- * NAME.tmp, forced to the disk, then renamed to NAME. It is read to its last byte and found good
- * before the first weight moves, and then read again: a model may fill the memory, so there is no
- * second copy of it. After a failure a code is set, and what follows does nothing. */
+ * NAME.tmp, synced to disk, then renamed to NAME. It is read and checked to its last byte before
+ * the first weight changes, and then read again: a model may fill the memory, so there is no second
+ * copy of it. A failure sets f->code, after which all functions here do nothing. */
 
-/* Files beyond ISO C: a folder, data on the disk, a name taken over. 0 on success. */
+/* Files beyond ISO C: make a folder, sync to disk, rename over a file. 0 on success. */
 
 #ifndef _WIN32
 #define grpo__fopen fopen
@@ -7647,7 +7649,7 @@ static int grpo__sync(FILE *file) { return fsync(fileno(file)); }
 static int grpo__replace(const char *from, const char *to) { return rename(from, to); }
 static int grpo__sync_folder(const char *path) {              /* so that renames survive too     */
     FILE *folder = fopen(path, "rb");
-    int bad = !folder || (grpo__sync(folder) && errno != EINVAL);     /* EINVAL: there it cannot */
+    int bad = !folder || (grpo__sync(folder) && errno != EINVAL);     /* EINVAL: not supported   */
     if (folder) fclose(folder);
     return bad;
 }
@@ -7655,7 +7657,7 @@ static int grpo__sync_folder(const char *path) {              /* so that renames
 static int grpo__is_other(const char *path) { (void)path; return 0; }
 static int grpo__sync_folder(const char *path) { (void)path; return 0; }
 #ifdef _WIN32
-/* Names are UTF-8 as everywhere; Windows takes them in UTF-16. What is no name becomes "". */
+/* Paths are UTF-8; Windows takes UTF-16. An invalid path becomes "". */
 static const wchar_t *grpo__wide(const char *path, wchar_t *wide) {
     if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, GRPO__PATH)) *wide = 0;
     return wide;
@@ -7677,7 +7679,7 @@ static int grpo__replace(const char *from, const char *to) {
     wchar_t wide[2][GRPO__PATH];
     if (MoveFileExW(grpo__wide(from, wide[0]), grpo__wide(to, wide[1]),
                     MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) return 0;
-    errno = EACCES;                 /* to say something: Windows has numbers of its own          */
+    errno = EACCES;                 /* for the message: Windows has error codes of its own       */
     return -1;
 }
 #else
@@ -7689,7 +7691,7 @@ static int grpo__replace(const char *from, const char *to) { remove(to); return 
 
 enum { GRPO__NAME = 160 };
 
-/* ---- text out: like snprintf, it counts what does not fit */
+/* ---- text out: like snprintf, length also counts bytes that do not fit */
 typedef struct grpo__text { char *bytes; size_t capacity, length; } grpo__text;
 
 GRPO__PRINTF(2, 3)
@@ -7703,8 +7705,8 @@ static void grpo__append(grpo__text *t, const char *format, ...) {
     if (n > 0) t->length += (size_t)n;
 }
 
-/* A number, with a point whatever the locale says; null if not finite. is_float: as few digits
- * as make the same float again, and 1.0, not 1, for Python tells them apart. */
+/* A number, with a decimal point in any locale; null if not finite. is_float 1: the fewest digits
+ * that read back as the same float, and 1.0 instead of 1, which Python would read as an int. */
 static void grpo__append_number(grpo__text *t, double x, int digits, int is_float) {
     char number[48];
     size_t from, to = 0;
@@ -7781,19 +7783,18 @@ typedef struct grpo__file {
     int mode;                       /* GRPO__READ ...                                            */
     int number;                     /* of the file, from 1                                       */
     int kind;                       /* GRPO__MODEL ...                                           */
-    float *staging;                 /* GRPO__CHUNK floats, room for their bytes, and for an      */
-                                    /*     adapter's A^T and B                                   */
-    int indexed;                    /* 1: an index says which file has what                      */
-    int placing;                    /* 1: it is read into place, 0: only looked at               */
-    size_t start;                   /* where the numbers begin                                   */
+    float *staging;                 /* GRPO__CHUNK floats, their bytes, an adapter's A^T and B   */
+    int indexed;                    /* 1: an index names the file of each tensor                 */
+    int placing;                    /* 1: weights are read to memory, 0: only checked            */
+    size_t start;                   /* byte at which the tensors' data begin                     */
     char path[GRPO__PATH], name[GRPO__NAME];
-    grpo__text text;                /* the JSON that it is, or begins with                       */
-    uint64_t tied;                  /* hash of the tied embeddings less that of an LM head       */
+    grpo__text text;                /* its JSON: the whole file, or the header                   */
+    uint64_t tied;                  /* hash of the tied embeddings minus that of an LM head      */
     struct grpo__slot *slots;       /* [num_slots] the tensors of a model, in all its files      */
     int num_slots;
 } grpo__file;
 
-/* The sentence of the first failure: the (end of the) path, what, why. */
+/* Reports the first failure: the path (its end, if it is long), what, why. */
 static void grpo__fault(grpo__file *f, int code, const char *what, const char *why) {
     size_t length = strlen(f->path);
     const char *path = f->path + (length > 90 ? length - 90 : 0);
@@ -7814,14 +7815,14 @@ static void *grpo__file_memory(grpo__file *f, size_t size) {
     return memory;
 }
 
-/* Room for the text; after a failure none, and what is appended is only counted. */
+/* Allocates the text; after a failure there is none, and what is appended is only counted. */
 static void grpo__begin_text(grpo__file *f, size_t capacity) {
     f->text.bytes = (char *)grpo__file_memory(f, capacity);
     f->text.capacity = f->text.bytes ? capacity : 0;
 }
 
-/* The end of a file: what was written must reach the disk before the rename does, or a power cut
- * leaves it empty. */
+/* Closes a file. Its data must reach the disk before the rename does, or a power cut would leave it
+ * empty. */
 static void grpo__end_file(grpo__file *f) {
     int written = f->mode == GRPO__WRITE;
     grpo__release(f->c, f->text.bytes);
@@ -7856,7 +7857,7 @@ static grpo__file grpo__files_of(grpo_config *c, const char *folder) {
     return f;
 }
 
-/* The next file of the folder; a written one is NAME.tmp. Returns 0 if it cannot be opened. */
+/* Opens a file of the folder, for writing NAME.tmp. Returns 0 if it cannot be opened. */
 static int grpo__open(grpo__file *f, const char *name, int mode) {
     int n;
     grpo__end_file(f);
@@ -7866,7 +7867,7 @@ static int grpo__open(grpo__file *f, const char *name, int mode) {
                  mode == GRPO__WRITE ? ".tmp" : "");
     if (!*f->folder || n < 0 || n >= GRPO__PATH)
         grpo__fault(f, GRPO_BAD_INPUT, "the name of the folder", "is empty or too long");
-    if (!f->code && grpo__is_other(f->path))                  /* it may keep us waiting for ever */
+    if (!f->code && grpo__is_other(f->path))                  /* a pipe could block for ever     */
         grpo__bad(f, "", "is no regular file");
     if (!f->code) f->file = grpo__fopen(f->path, mode == GRPO__WRITE ? "wb" : "rb");
     if (!f->file && !f->code && (mode != GRPO__TRY || errno != ENOENT))
@@ -7874,7 +7875,7 @@ static int grpo__open(grpo__file *f, const char *name, int mode) {
     return f->file != NULL;
 }
 
-/* Returns how many bytes there were, at most `most`; fewer than `least` are a failure. */
+/* Reads up to `most` bytes and returns how many there were; fewer than `least` are a failure. */
 static size_t grpo__read(grpo__file *f, void *bytes, size_t least, size_t most) {
     size_t n = f->code ? 0 : fread(bytes, 1, most, f->file);
     if (!f->code && ferror(f->file)) grpo__io(f, "cannot be read:");
@@ -7888,7 +7889,7 @@ static void grpo__write(grpo__file *f, const void *bytes, size_t size) {
 }
 
 /* ---- JSON in. A value is a pointer to its first character; NULL: none. The text ends with
- * a NUL. grpo__json_skip() judges what is JSON; the others walk over text that it has passed. */
+ * a NUL. grpo__json_skip() validates it; the other functions assume valid JSON. */
 enum { GRPO__JSON_DEPTH = 32 };
 
 static const char *grpo__blank(const char *at) { return at + strspn(at, " \t\n\r"); }
@@ -7901,8 +7902,8 @@ static const char *grpo__json_hex(const char *at, uint32_t *code) {
     return at + 5;
 }
 
-/* The next character of a string, as UTF-8. Returns its bytes; 0: the string ends here; -1: it is
- * no JSON. An escaped 0 and half of a surrogate pair become '?'. */
+/* The next character of a string, as UTF-8. Returns its bytes; 0: end of string; -1: not JSON. An
+ * escaped 0 and half of a surrogate pair become '?'. */
 static int grpo__json_char(const char **at, char text[4]) {
     static const char names[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
     const char *name, *next;
@@ -7929,7 +7930,7 @@ static int grpo__json_char(const char **at, char text[4]) {
     return bytes;
 }
 
-/* The string at `at` into text[size], cut if it is longer. Returns its end; NULL if it is none. */
+/* Copies the string at `at` to text[size], cut if longer. Returns its end; NULL: no string. */
 static const char *grpo__json_string(const char *at, char *text, size_t size) {
     size_t used = 0;
     char c[4];
@@ -7950,8 +7951,8 @@ static int grpo__json_is(const char *value, const char *text) {
     return bytes == 0 && !*text;
 }
 
-/* The end of the value at `at`; NULL if it is not JSON or nested too deeply: then *wrong says where
- * that was seen. */
+/* The end of the value at `at`; NULL if it is not JSON or nested too deeply: then *wrong points to
+ * the error. */
 static const char *grpo__json_skip(const char *at, int depth, const char **wrong) {
     char close = *at == '{' ? '}' : ']';
     double number;
@@ -7978,9 +7979,9 @@ static const char *grpo__json_skip(const char *at, int depth, const char **wrong
     }
 }
 
-/* The next value of an object, with its name, or (name NULL) of a list; NULL after the last. *at is
- * the opening bracket at first, and then between the values. What is no object has no values; what
- * is no list counts as a list of one. */
+/* The next value of an object, with its name, or (name NULL) of a list; NULL after the last. *at
+ * begins at the opening bracket and moves past each value. A value that is no object has no
+ * entries; one that is no list counts as a list of one. */
 static const char *grpo__json_next(const char **at, char *name, size_t size) {
     const char *value = *at, *wrong;
     if (!value || !strchr(name ? "{,}" : "[,]", *value)) {
@@ -7994,7 +7995,8 @@ static const char *grpo__json_next(const char **at, char *name, size_t size) {
     return value;
 }
 
-/* The object that the next bytes of the file are; NULL if they are none, or there is no file. */
+/* Reads a JSON object of `least` to `most` bytes from the file; NULL: there is no file, or a
+ * failure. */
 static const char *grpo__read_json(grpo__file *f, size_t least, size_t most) {
     const char *text, *object, *end = NULL, *at;
     char where[64];
@@ -8017,7 +8019,7 @@ static const char *grpo__read_json(grpo__file *f, size_t least, size_t most) {
     return NULL;
 }
 
-/* The value under a name of an object; NULL if it is missing, or (the second) null. */
+/* The value of a name in an object; NULL if it is missing, and for grpo__field() also if null. */
 static const char *grpo__entry(grpo__file *f, const char *object, const char *name) {
     const char *value, *found = NULL;
     char other[GRPO__NAME] = "";
@@ -8034,12 +8036,12 @@ static const char *grpo__field(grpo__file *f, const char *object, const char *na
     return value && *value != 'n' ? value : NULL;
 }
 
-/* ---- config.json: these tables say what is read, refused and written */
+/* ---- config.json: tables of the names that are read, refused and written */
 enum { GRPO__COUNT, GRPO__NUMBER, GRPO__FLAG, GRPO__TOKEN, GRPO__MUST, GRPO__NEEDED = 8 };
 typedef struct grpo__row {
-    int kind;                       /* GRPO__COUNT ...; | GRPO__NEEDED: it must be there         */
+    int kind;                       /* GRPO__COUNT ...; | GRPO__NEEDED: missing is an error      */
     const char *name;
-    size_t offset;                  /* of the int or float in the struct that is read            */
+    size_t offset;                  /* of the int or float in the struct to fill                 */
     const char *must;               /* GRPO__MUST: the only value, as JSON                       */
 } grpo__row;
 #define GRPO__FIELD(kind, name) { kind, #name, offsetof(grpo_model_config, name), NULL }
@@ -8047,7 +8049,7 @@ typedef struct grpo__row {
 #define GRPO__ROPE(kind, name) \
     { kind | GRPO__NEEDED, #name, offsetof(grpo_model_config, rope_scaling.name), NULL }
 
-/* The fields of a model. The first so many are written too. */
+/* The fields of a model. The first GRPO__WRITTEN are written too. */
 enum { GRPO__WRITTEN = 15, GRPO__FIELDS = 19 };
 static const grpo__row grpo__fields[GRPO__FIELDS] = {
     GRPO__SIZE(vocab_size), GRPO__SIZE(hidden_size), GRPO__SIZE(intermediate_size),
@@ -8060,7 +8062,7 @@ static const grpo__row grpo__fields[GRPO__FIELDS] = {
     { GRPO__MUST, "hidden_act", 0, "\"silu\"" }, { GRPO__MUST, "partial_rotary_factor", 0, "1" },
     { GRPO__MUST, "is_causal", 0, "true" }, { GRPO__MUST, "quantization_config", 0, "null" } };
 
-/* Names that change no number, or are looked at elsewhere. */
+/* Names that do not change the numbers, or are read elsewhere. */
 static const char grpo__harmless[] =
     "architectures model_type vocabulary torch_dtype dtype transformers_version use_cache "
     "rope_parameters rope_scaling layer_types sliding_window max_window_layers pretraining_tp "
@@ -8076,7 +8078,7 @@ static const char grpo__harmless[] =
     "remove_invalid_values neftune_noise_alpha is_llama_config unsloth_version unsloth_fixed "
     "transformers.js_config";
 
-/* Rotary positions: a theta, and then the first so many fields that a type needs. */
+/* Rotary positions: each type needs rope_theta and the num_fields fields after it. */
 enum { GRPO__ROPE_TYPES = 3 };
 static const struct { const char *name; int num_fields; } grpo__rope_types[GRPO__ROPE_TYPES] = {
     { "default", 0 }, { "linear", 1 }, { "llama3", 4 } };
@@ -8088,14 +8090,14 @@ static const grpo__row grpo__rope_fields[] = {
 enum { GRPO__LLAMA, GRPO__QWEN2, GRPO__QWEN3, GRPO__MISTRAL, GRPO__FAMILIES };
 static const struct {               /* architectures: with an LM head, with a scalar one         */
     const char *type, *architectures[2];
-    int num_key_value_heads, head_dim, max_position_embeddings;       /* where the file is silent */
+    int num_key_value_heads, head_dim, max_position_embeddings;       /* defaults                */
 } grpo__families[GRPO__FAMILIES] = {
     { "llama", { "LlamaForCausalLM", "LlamaForSequenceClassification" }, 0, 0, 2048 },
     { "qwen2", { "Qwen2ForCausalLM", "Qwen2ForSequenceClassification" }, 32, 0, 32768 },
     { "qwen3", { "Qwen3ForCausalLM", "Qwen3ForSequenceClassification" }, 32, 128, 32768 },
     { "mistral", { "MistralForCausalLM", "MistralForSequenceClassification" }, 8, 0, 131072 } };
 
-/* model_type decides; architectures, where it is there, must not contradict. */
+/* model_type decides; architectures, if present, must not contradict it. */
 static int grpo__read_family(grpo__file *f, const char *json, int *num_labels) {
     const char *type = grpo__field(f, json, "model_type");
     const char *list = grpo__field(f, json, "architectures");
@@ -8115,7 +8117,7 @@ static int grpo__read_family(grpo__file *f, const char *json, int *num_labels) {
     return 0;
 }
 
-/* A value into an int or a float of a struct, as its row says. */
+/* Stores a value in the int or float of a struct that its row names. */
 static void grpo__read_value(grpo__file *f, const char *value, const grpo__row *row, void *to) {
     static const struct { double least, most; const char *why; } kinds[] = {
         { 1, 1 << 28, "must be a whole number from 1 to 2^28" },
@@ -8140,8 +8142,9 @@ static void grpo__read_value(grpo__file *f, const char *value, const grpo__row *
     else *(int *)(void *)((char *)to + row->offset) = (int)x;
 }
 
-/* The fields of a table into a struct, which stays as it is where the file has none. Names beyond
- * the table and the harmless ones must stand for nothing; none is there twice. */
+/* Stores the fields of a table in a struct; missing ones are left as they are. Any other name that
+ * is not harmless must begin with _ or have a value that means nothing (null, false, empty); a name
+ * that appears twice is an error. */
 static void grpo__read_fields(grpo__file *f, const char *json, const grpo__row *rows, int n,
                               void *to, const char *harmless) {
     const char *at = json, *value;
@@ -8164,8 +8167,8 @@ static void grpo__read_fields(grpo__file *f, const char *json, const grpo__row *
     }
 }
 
-/* rope_parameters, or rope_scaling as it was called before. Returns 0 if it is not there. Where
- * versions of transformers read different things, it must be the same. */
+/* rope_parameters, or rope_scaling, its older name. Returns 0 if it is missing. Values that
+ * versions of transformers read from different places must be equal. */
 static int grpo__read_rope(grpo__file *f, const char *json, const char *field,
                            grpo_model_config *m) {
     const char *rope = grpo__field(f, json, field), *type, *old;
@@ -8243,7 +8246,7 @@ static void grpo__read_eos(grpo__file *f, const char *json, grpo_config *c) {
     }
 }
 
-/* What a token means depends on the vocabulary's order: it must be the one saved. */
+/* A token is an index into the vocabulary, which so must be the one saved. */
 static void grpo__check_vocabulary(grpo__file *f, const char *object, const grpo_config *c) {
     const char *value = grpo__field(f, object, "vocabulary");
     if (value && !c->encode && c->vocabulary && !grpo__json_is(value, c->vocabulary))
@@ -8251,9 +8254,9 @@ static void grpo__check_vocabulary(grpo__file *f, const char *object, const grpo
                   "the same order");
 }
 
-/* adapter_config.json, as PEFT writes it. What would change the numbers must be as it is here. Ways
- * to initialise that change the model's own weights too (pissa, olora, loftq, corda ...) leave
- * adapters for another model. */
+/* adapter_config.json, as PEFT writes it. Options that would change the numbers are refused, as are
+ * initialisations that change the model's own weights too (pissa, olora, loftq, corda ...): such
+ * adapters fit another model. */
 static void grpo__read_lora(grpo__file *f, grpo_lora *lora) {
     static const grpo__row rows[] = {
         { GRPO__MUST | GRPO__NEEDED, "peft_type", 0, "\"LORA\"" },
@@ -8282,7 +8285,7 @@ static void grpo__read_lora(grpo__file *f, grpo_lora *lora) {
     if (!lora->targets) grpo__bad(f, "target_modules", "is missing, or names none");
 }
 
-/* What describes a model, or (then *lora is 1) its adapters alone, into a config. */
+/* Fills a config from the folder of a model or, then *lora is 1, of adapters. */
 static int grpo__read_configs(grpo_config *config, const char *folder, int *lora) {
     grpo__file f = grpo__files_of(config, folder);
     grpo_config c = *config;
@@ -8381,8 +8384,8 @@ static void grpo__write_lora(grpo__file *f, const char *base) {
 }
 
 /* ---- safetensors: 8 bytes n, little-endian | n bytes of JSON, name -> dtype, shape, data_offsets
- * | the numbers. A table of slots says what files must and may hold, and where that is in memory. A
- * big model is cut into several, by an index: {"weight_map": {name: file}}. */
+ * | the data. A table of slots lists the tensors that files must or may have, and their addresses
+ * in memory. A large model is split into files, with an index: {"weight_map": {name: file}}. */
 enum { GRPO__MODEL, GRPO__STATE, GRPO__ADAPTERS };            /* what a file holds               */
 static const char *const grpo__archives[] = { "model.safetensors", "trainer_state.safetensors",
                                               "adapter_model.safetensors" };
@@ -8393,19 +8396,19 @@ enum { GRPO__CHUNK = 8192 };        /* floats that are staged at one time       
 
 typedef struct grpo__slot {
     char   name[GRPO__NAME];
-    char   file[GRPO__NAME];        /* which has it, or may have it; "": none                    */
+    char   file[GRPO__NAME];        /* the file that has or may have it; "": none                */
     int    rows, cols;              /* cols 0: a vector                                          */
-    size_t count;                   /* of numbers                                                */
-    const grpo__tensor *tensor;     /* of the model; or NULL, and                                */
-    float *at;                      /* B [count]; or both NULL: optional, and written as zeros   */
+    size_t count;                   /* elements                                                  */
+    const grpo__tensor *tensor;     /* of the model, or NULL: it is at                           */
+    float *at;                      /* B [count]; both NULL: optional, written as zeros          */
     int    zero;                    /* 1: must be zeros                                          */
     int    transposed;              /* 1: memory holds the transpose                             */
     float  scale;                   /* memory = file x scale                                     */
     int    tied;                    /* 1: tied embeddings, -1: an LM head that must equal them   */
     const grpo__adapter *adapter;   /* merged in when written, or NULL                           */
-    int    found;                   /* the number of the file that has it; 0: none yet           */
+    int    found;                   /* number of the file that has it; 0: none yet               */
     int    dtype;                   /* in the file                                               */
-    double begin, end;              /* and there: bytes [begin, end)                             */
+    double begin, end;              /* bytes of the file's data                                  */
 } grpo__slot;
 
 static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, const char *name, int rows,
@@ -8421,12 +8424,12 @@ static grpo__slot *grpo__add_slot(grpo__file *f, const char *prefix, const char 
     return s;
 }
 
-/* The slots of a kind of file. Of a model: its weights, written with the adapters in them, and what
- * only some files have. (With attention_bias, transformers' Qwen3 also has a bias on o_proj: it is
- * 0 here. Older checkpoints carry the rotary frequencies, and some tied ones an LM head: where that
- * differs from the embeddings, transformers 5 uses it and 4 drops it, so it is refused.) Of a
- * state: what is trained, AdamW's m and v, and the reference; of adapters: what is trained, PEFT's
- * A being the transpose of ours, and B without the factor alpha / rank. */
+/* The slots of a kind of file. A model: its weights, written with the adapters merged in, and
+ * tensors that only some files have. (With attention_bias, transformers' Qwen3 also has a bias on
+ * o_proj: it is 0 here. Older checkpoints have the rotary frequencies, and some tied ones an LM
+ * head: if that differs from the embeddings, transformers 5 uses it and 4 drops it, so it is
+ * refused.) A state: trained weights, AdamW's m and v, the reference. Adapters: trained weights; in
+ * the file A is transposed and B is without the factor alpha / rank. */
 static void grpo__add_slots(grpo__file *f, const grpo *g, int kind) {
     static const char *const prefix[] = { "weights.", "exp_avg.", "exp_avg_sq.", "reference." };
     const struct grpo__machinery *w = g->machinery;
@@ -8483,9 +8486,9 @@ static float grpo__float_of(uint32_t bits) {
     return x;
 }
 
-/* Every BF16 (the upper half) and F16 (1 sign, 5 exponent, 10 fraction bits) is a float exactly.
- * A float's exponent is 112 more than F16's, subnormal or not; F16's 31 stands for Inf and NaN.
- * Returns 0 if one of the n is not finite. */
+/* Every BF16 (the upper half of a float) and F16 (1 sign, 5 exponent, 10 fraction bits) is a float
+ * exactly. A float's exponent is 112 more than F16's, subnormal or not; F16's exponent 31 means Inf
+ * or NaN. Returns 0 if one of the n is not finite. */
 static int grpo__decode_floats(float *x, const unsigned char *b, size_t n, int dtype) {
     const uint32_t exponent = dtype == GRPO__F16 ? 0x7c00 : 0x7f800000;
     int odd = 0;
@@ -8503,8 +8506,8 @@ static int grpo__decode_floats(float *x, const unsigned char *b, size_t n, int d
     return !odd;
 }
 
-/* F32, or BF16 or F16 rounded to nearest, ties to even. F16's steps below 2^-14 are 2^-24, as those
- * of 0.5 + x. Returns what is wrong with x, or NULL. */
+/* F32, or BF16 or F16 rounded to nearest, ties to even. Below 2^-14 F16's spacing is 2^-24, the
+ * spacing of floats near 0.5: so 0.5 + x rounds as F16. Returns an error text, or NULL. */
 static const char *grpo__encode_float(unsigned char *b, float x, int dtype) {
     uint32_t bits = grpo__bits(x), half = bits & 0x7fffffff;
     size_t i;
@@ -8534,7 +8537,7 @@ static void grpo__move_slot(grpo__file *f, const grpo *g, const grpo__slot *s, s
         size_t offset = s->tensor->offset + at;
         grpo__move_weights(g, s->tensor, at, writing ? NULL : x, x, n);
         if (w->reference && !writing) b->upload(w->context, w->reference + offset, x, size);
-        for (i = 0; rank && !writing && i < n; i++)           /* in any order of the tensors     */
+        for (i = 0; rank && !writing && i < n; i++)           /* a sum: in any order of tensors  */
             w->frozen += grpo__mix(grpo__bits(x[i]) ^ grpo__mix(offset + i));
     } else if (s->transposed) {
         if (writing && at == 0) b->download(w->context, a, s->at, s->count * sizeof(float));
@@ -8562,7 +8565,7 @@ static void grpo__move_slot(grpo__file *f, const grpo *g, const grpo__slot *s, s
                           w->shape.rank);
 }
 
-/* All numbers of a slot, from memory to the file or from the file; then to memory if f->placing. */
+/* Writes a slot's elements, or reads and checks them and, if f->placing, moves them to memory. */
 static void grpo__pass_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
     float *x = f->staging;
     unsigned char *bytes = (unsigned char *)(x + GRPO__CHUNK);
@@ -8594,8 +8597,9 @@ static void grpo__pass_slot(grpo__file *f, const grpo *g, const grpo__slot *s) {
     }
 }
 
-/* ---- what a state says of itself */
-/* What the shapes of the weights cannot tell, in words. */
+/* ---- what a state holds besides tensors */
+
+/* The settings of a model that the shapes of its weights do not determine, as text. */
 static void grpo__model_text(const grpo_config *c, int with_lora, char *text, size_t size) {
     const grpo_model_config *m = &c->model;
     const grpo_rope_scaling *r = &m->rope_scaling;
@@ -8625,8 +8629,8 @@ static int grpo__compare(grpo_config *c, int with_lora, const char *file, const 
                              " grpo_load_config() before grpo_new()", file, theirs, ours);
 }
 
-/* A counter of __metadata__, written, or read (metadata not NULL): a string of digits that, printed
- * again, are the same. */
+/* Writes a counter to __metadata__ or (metadata not NULL) reads it: a string of digits, in the form
+ * in which they are written. */
 static uint64_t grpo__counter(grpo__file *f, const char *metadata, const char *name, uint64_t value,
                               uint64_t most) {
     const char *found = grpo__field(f, metadata, name);
@@ -8644,8 +8648,7 @@ static uint64_t grpo__counter(grpo__file *f, const char *metadata, const char *n
     return x;
 }
 
-/* All counters of a state, out of g or into it. A coefficient that adapts goes on from where it
- * was: its bits are there too. */
+/* Writes all counters of g, or reads them into it; with the bits of coefficients that adapt. */
 static void grpo__pass_counters(grpo__file *f, const char *metadata, grpo *g) {
     const struct grpo__machinery *w = g->machinery;
     grpo_state *s = &g->state;
@@ -8708,11 +8711,11 @@ static void grpo__write_archive(grpo__file *f, grpo *g, int kind, int dtype) {
     grpo__write(f, size, 8);
     grpo__write(f, t->bytes, t->length);
     for (i = 0; i < f->num_slots; i++) grpo__pass_slot(f, g, &f->slots[i]);
-    if (!f->code) f->code = grpo__device_check(g);            /* were those really the weights?  */
+    if (!f->code) f->code = grpo__device_check(g);            /* did each download succeed?      */
 }
 
 /* ---- reading */
-/* Is this a list of exactly so many numbers? */
+/* Is this a list of exactly `count` numbers? */
 static int grpo__json_numbers(const char *list, double *numbers, int count) {
     const char *value;
     int i = 0;
@@ -8746,8 +8749,8 @@ static void grpo__check_complete(grpo__file *f, const char *file) {
     }
 }
 
-/* {name: {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}, ...} into the slots. A shape
- * is known, so that no size has to be computed from what the file claims. */
+/* {name: {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}, ...} into the slots. The
+ * shape must be the model's, so no size is computed from numbers in the file. */
 static void grpo__read_entries(grpo__file *f, const char *header) {
     const char *entry;
     char name[GRPO__NAME] = "";
@@ -8806,9 +8809,9 @@ static void grpo__read_index(grpo__file *f) {
     grpo__check_complete(f, "");
 }
 
-/* One file: its header into the slots, that of a state into a copy of the object too (the first
- * time: the second takes no memory, and so cannot lack it); then its tensors, each where the one
- * before it ends: no overlaps, no holes. The search for the next begins at the last one found. */
+/* One file: its header into the slots, a state's counters into a copy of the object (in the first
+ * reading: the second allocates nothing, and so cannot run out of memory); then its tensors, each
+ * beginning where the one before it ends: no overlaps, no gaps. */
 static void grpo__read_archive(grpo__file *f, const grpo *g, grpo *copy) {
     unsigned char bytes[8] = { 0 };
     char theirs[GRPO__NAME] = "";
@@ -8871,7 +8874,7 @@ static void grpo__read_archives(grpo__file *f, const grpo *g, grpo *copy) {
 static int grpo__load(grpo *g, const char *folder, int kind) {
     struct grpo__machinery *w = g->machinery;
     const char *name = grpo__archives[kind];
-    grpo read = *g;                                           /* takes the counters              */
+    grpo read = *g;                                           /* for the counters                */
     grpo__file f = grpo__files_of(&g->config, folder);
     grpo__open(&f, name, kind == GRPO__MODEL ? GRPO__TRY : GRPO__READ);
     grpo__add_slots(&f, g, kind);
@@ -8881,7 +8884,7 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
     grpo__read_archives(&f, g, &read);
     f.placing = !f.code;
     if (f.placing) {
-        w->stage = GRPO__EMPTY;                               /* the batch was another model's   */
+        w->stage = GRPO__EMPTY;                               /* the batch is the old weights'   */
         if (kind == GRPO__MODEL) w->frozen = 0;
         if (kind == GRPO__MODEL && w->shape.rank) grpo__initialize(g, w->num_tensors);
         grpo__read_archives(&f, g, &read);
@@ -8897,7 +8900,7 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
     return grpo__device_check(g);
 }
 
-/* What the shapes of the weights cannot tell, config.json must confirm. */
+/* config.json must agree with settings that the shapes of the weights do not determine. */
 int grpo_load(grpo *g, const char *folder) {
     char theirs[GRPO__NAME];
     const grpo_lora *ours;
@@ -8929,10 +8932,10 @@ int grpo_resume(grpo *g, const char *folder) {
     return code ? code : grpo__load(g, folder, GRPO__STATE);
 }
 
-/* All files first as NAME.tmp: if one cannot be written, the old ones are still as they were. A
- * kill between two renames leaves each file whole, the old or the new: a state is complete by
- * itself, and config.json comes last, so a new folder that has one is complete. (For one model its
- * text is always the same; a folder is not for two.) */
+/* All files are first written as NAME.tmp: if one fails, the old ones are unchanged. A kill between
+ * two renames leaves each file whole, the old or the new: a state is complete by itself, and
+ * config.json comes last, so a new folder that has one is complete. (A folder holds one model, for
+ * which the text of config.json is always the same.) */
 int grpo_save(grpo *g, const char *folder, int flags) {
     int adapters = g && g->config.lora.rank && !(flags & GRPO_SAVE_MERGED);
     int kind = adapters ? GRPO__ADAPTERS : GRPO__MODEL;
@@ -8969,16 +8972,16 @@ int grpo_save(grpo *g, const char *folder, int flags) {
 }
 
 /* ------------------------------------------------------------------------------- >>selftest --
- * Finite differences: (L(x + h) - L(x - h)) / 2h against what backward says, where L weighs the
- * outputs with fixed random numbers. First each operation alone, then the whole graph. */
-enum { GRPO__T_FLOATS = 8192 };     /* at most, of inputs and of weights                         */
+ * Finite differences: (L(x + h) - L(x - h)) / 2h against backward, where L is the outputs' sum
+ * weighted by fixed random numbers. First each operation alone, then the whole graph. */
+enum { GRPO__T_FLOATS = 8192 };     /* capacity of inputs and weights                            */
 
 /* The shapes all trials share: prompts of 3 and 2 tokens, with completions of 2, 1 and 3 rows. */
 enum { GRPO__T_ROWS = 11, GRPO__T_WIDTH = 12, GRPO__T_HEAD = 4, GRPO__T_VOCAB = 37,
        GRPO__T_CELLS = GRPO__T_ROWS * GRPO__T_WIDTH,
        GRPO__T_LOGITS = GRPO__T_ROWS * GRPO__T_VOCAB };
 
-/* Where inputs lie that follow the first, x [rows, width] or qkv [rows, (4 + 2 * 2) head]. */
+/* Offsets of the inputs after the first, x [rows, width] or qkv [rows, (4 + 2 * 2) head]. */
 enum { GRPO__T_W = GRPO__T_CELLS, GRPO__T_BIAS = GRPO__T_W + GRPO__T_VOCAB * GRPO__T_WIDTH,
        GRPO__T_RESIDUAL = GRPO__T_BIAS + GRPO__T_VOCAB,
        GRPO__T_Q = GRPO__T_ROWS * 4 * GRPO__T_HEAD, GRPO__T_GAIN = 2 * GRPO__T_Q };
@@ -9013,8 +9016,8 @@ typedef struct grpo__trial {
     grpo__trial_ints *ints;         /* B                                                         */
 } grpo__trial;
 
-/* Operation i forward, in -> out, and backward, dout -> din, which starts zeroed. What is between,
- * lies in scratch: q, k, v and their gradients; W's operand, and after it the logits. */
+/* Operation i forward, in -> out, and backward, dout -> din (zeroed before). Intermediate arrays
+ * are in scratch: q, k, v and their gradients; W's operand, and after it the logits. */
 static void grpo__run_operation(grpo__trial *t, int i) {
     const grpo_backend *b = t->b;
     void *c = t->context;
@@ -9118,7 +9121,7 @@ static void grpo__try_operation(grpo__trial *t, int which) {
 }
 
 /* Two groups in eleven rows (see GRPO__T_ROWS), and the targets of the head. Slots begin at 25, so
- * that a group crosses a multiple of 32. Every third token is out of the sets; no target is. */
+ * that a group crosses a multiple of 32. Every third token is not allowed; all targets are. */
 static int grpo__try_operations(grpo__trial *t) {
     enum { S = 25, A = 0x6db6db6d, B = 0x1b };
     static const grpo__trial_ints ints = {
@@ -9149,8 +9152,8 @@ static int grpo__try_operations(grpo__trial *t) {
 }
 
 /* ---- the whole graph: every tensor of a small policy moved along two directions, its own gradient
- * and a random one, under an objective. The policy has left the one that sampled, so that ratios
- * are not 1, and the reference. */
+ * and a random one, under an objective. The policy is first changed, so that it differs from the
+ * one that sampled (ratios are not 1) and from the reference. */
 static float grpo__try_reward(const grpo_sample *s, void *user) {
     (void)user;
     return (float)(s->num_tokens * 7 % 5) + 0.1f * (float)s->completion_index;
@@ -9219,8 +9222,8 @@ static void grpo__graph_move(grpo__trial *t, grpo *g, size_t begin, size_t n, do
     grpo__weights_changed(g, GRPO_POLICY);
 }
 
-/* |finite difference - gradient . direction| over the gradient's norm, all of one tensor: the worse
- * of two directions. */
+/* |finite difference - gradient . direction| / |gradient| of one tensor, the larger of two
+ * directions. */
 static double grpo__graph_tensor(grpo__trial *t, grpo *g, size_t begin, size_t n) {
     const float *dx = t->dx + begin;
     double worst = 0, norm = sqrt(grpo__trial_dot(dx, dx, n));
