@@ -652,14 +652,15 @@ typedef struct grpo_per_token {
     float *kl;                      /* its exact KL(pi || pi_ref), in nats; with GRPO_KL_FULL    */
     float *values;                  /* V before the token: of a model with a scalar head         */
 } grpo_per_token;
-/* Per-token outputs on the batch. GRPO_BAD_INPUT: none is wanted, or the model lacks what one
- * needs: LM head, scalar head, memory for exact KL. The reference has logprobs and entropies. */
-GRPO_API int grpo_forward(grpo *g, int model, const grpo_per_token *to);
+/* Per-token outputs on the batch: logprobs (NULL: more's), and more (NULL: nothing else).
+ * GRPO_BAD_INPUT: none is wanted, or the model lacks what one needs: LM head, scalar head, memory
+ * for exact KL. The reference has logprobs and entropies. */
+GRPO_API int grpo_forward(grpo *g, int model, float *logprobs, const grpo_per_token *more);
 /* Adds to the gradient of the policy's weights: sum over tokens and outputs of gradient *
- * d(output)/d(weights). Runs the forward pass first, unless its activations are stored from
- * sampling or from the grpo_forward() just before. Errors as there. (The gradient of an entropy
- * bonus is the constant -entropy_coef / number of tokens that count.) */
-GRPO_API int grpo_backward(grpo *g, const grpo_per_token *gradient);
+ * d(output)/d(weights), the gradients given as the outputs are above. Runs the forward pass first,
+ * unless its activations are stored from sampling or from the grpo_forward() just before. Errors as
+ * there. (That of an entropy bonus is the constant -entropy_coef / number of tokens that count.) */
+GRPO_API int grpo_backward(grpo *g, const float *dlogprobs, const grpo_per_token *more);
 /* Restricts these two to prompts [first_prompt, first_prompt + num_prompts), a minibatch, until the
  * next batch; elements of other prompts are neither read nor written. */
 GRPO_API int grpo_minibatch(grpo *g, int first_prompt, int num_prompts);
@@ -2388,37 +2389,44 @@ static int grpo__batch_forward(grpo *g, int model, int first, int end, int what,
     return code;
 }
 
-static int grpo__wanted(const grpo_per_token *x) {
-    return x && (x->logprobs || x->entropies || x->kl || x->values);
+/* All that is wanted, as one; 0: nothing. */
+static int grpo__wanted(grpo_per_token *all, const float *logprobs, const grpo_per_token *more) {
+    memset(all, 0, sizeof *all);
+    if (more) *all = *more;
+    if (logprobs) all->logprobs = (float *)(uintptr_t)logprobs;
+    return all->logprobs || all->entropies || all->kl || all->values;
 }
 
 /* Stores the policy's activations for grpo_backward(), unless those of sampling are stored. */
-int grpo_forward(grpo *g, int model, const grpo_per_token *to) {
+int grpo_forward(grpo *g, int model, float *logprobs, const grpo_per_token *more) {
     struct grpo__machinery *w;
-    int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
-    int code = grpo__enter(g, "grpo_forward", grpo__wanted(to) && known, GRPO__ROLLED);
-    if (!code) code = grpo__check_per_token(g, "grpo_forward", model, to);
+    grpo_per_token to;
+    int wanted = grpo__wanted(&to, logprobs, more) && (model == GRPO_POLICY
+                                                       || model == GRPO_REFERENCE);
+    int code = grpo__enter(g, "grpo_forward", wanted, GRPO__ROLLED);
+    if (!code) code = grpo__check_per_token(g, "grpo_forward", model, &to);
     if (code) return code;
     w = g->machinery;
     return grpo__batch_forward(g, model, w->first_prompt, w->end_prompt,
                                model == GRPO_POLICY && !w->stored_valid ? GRPO__STORE : GRPO__SCORE,
-                               to);
+                               &to);
 }
 
-int grpo_backward(grpo *g, const grpo_per_token *gradient) {
+int grpo_backward(grpo *g, const float *dlogprobs, const grpo_per_token *more) {
     struct grpo__machinery *w;
-    int code = grpo__enter(g, "grpo_backward", grpo__wanted(gradient), GRPO__ROLLED);
-    int p, next, what, there;
-    if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, gradient);
+    grpo_per_token d;
+    int p, next, what, there, wanted = grpo__wanted(&d, dlogprobs, more);
+    int code = grpo__enter(g, "grpo_backward", wanted, GRPO__ROLLED);
+    if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, &d);
     if (code) return code;
     w = g->machinery;
     what = w->stored_valid ? GRPO__RECALL : GRPO__STORE;
-    there = w->stored_valid || (w->passed && !gradient->kl);  /* the reference overwrites them   */
+    there = w->stored_valid || (w->passed && !d.kl);          /* the reference overwrites them   */
     for (p = w->first_prompt; p < w->end_prompt && !code; p = next) {
         grpo__pass pass = grpo__groups_pass(g, p, w->end_prompt, &next, what, NULL);
-        if (gradient->kl) grpo__pass_reference(g, &pass);
+        if (d.kl) grpo__pass_reference(g, &pass);
         if (!there) grpo__pass_hidden(g, GRPO_POLICY, &pass);
-        code = grpo__pass_backward(g, &pass, gradient);
+        code = grpo__pass_backward(g, &pass, &d);
     }
     return code;
 }
@@ -3839,7 +3847,8 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
         w->sampling.temperature = g->config.sampling.temperature;
     now.logprobs = b->logprobs;
     now.entropies = b->entropies;
-    if (!code && grpo__has_lm_head(&g->config.model)) code = grpo_forward(g, GRPO_POLICY, &now);
+    if (!code && grpo__has_lm_head(&g->config.model))
+        code = grpo_forward(g, GRPO_POLICY, NULL, &now);
     for (i = 0; !code && i < b->num_sequences; i++) {
         size_t from = (size_t)b->offsets[i], to = grpo__size(i, L);
         size_t size = (size_t)w->lengths[i] * sizeof(float);
@@ -9201,7 +9210,7 @@ static int grpo__graph_loss(grpo *g, int backward, double *loss) {
     int t, code = backward ? grpo__accumulate(g, o, 0, 2, &sums) : GRPO_OK;
     now.logprobs = w->new_logprobs; now.entropies = w->new_entropies; now.kl = w->new_kl;
     if (g->config.model.value_head) now.values = values;
-    if (!code) code = grpo_forward(g, GRPO_POLICY, &now);
+    if (!code) code = grpo_forward(g, GRPO_POLICY, NULL, &now);
     if (code) return code;
     s.kl = now.kl; s.entropies = now.entropies;
     *loss = grpo_loss(o, &s, NULL, NULL, NULL);
@@ -9209,7 +9218,7 @@ static int grpo__graph_loss(grpo *g, int backward, double *loss) {
     for (t = 0; t < 30; t++) returns[t] = grpo__normal(8, (uint64_t)t);
     *loss += grpo_value_loss(g->batch.offsets[6], values, returns, returns, NULL, 0, dvalues, NULL);
     d.values = dvalues;
-    return backward ? grpo_backward(g, &d) : GRPO_OK;
+    return backward ? grpo_backward(g, NULL, &d) : GRPO_OK;
 }
 
 /* trained[begin ... begin + n] = x + s * direction */

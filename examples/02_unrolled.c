@@ -44,8 +44,6 @@ static void check(grpo *g, int code) {
 /* One step of Algorithm 1. Returns the mean reward. */
 static double one_step(grpo *g, int step, int print) {
     static float logprobs[BATCH * GROUP * LENGTH], dlogprobs[BATCH * GROUP * LENGTH];
-    const grpo_per_token now = { logprobs, NULL, NULL, NULL };
-    const grpo_per_token gradient = { dlogprobs, NULL, NULL, NULL };
     const grpo_objective *o = &g->config.objective;           /* epsilon, beta, ...              */
     const grpo_batch *b = &g->batch;
     grpo_prompt q[BATCH];
@@ -66,7 +64,7 @@ static double one_step(grpo *g, int step, int print) {
     for (i = 0; i < b->num_sequences; i++) mean += (double)b->rewards[i] / b->num_sequences;
 
     for (pass = 1; pass <= g->config.num_iterations; pass++) {         /* iteration = 1 .. mu    */
-        check(g, grpo_forward(g, GRPO_POLICY, &now));         /* logprobs = log pi_theta(o_it)   */
+        check(g, grpo_forward(g, GRPO_POLICY, logprobs, NULL));        /* log pi_theta(o_it)     */
 
         /* loss = -1/G sum_i 1/|o_i| sum_t { min(w A, clip(w, 1-eps, 1+eps) A) - beta KL }, where
          * w = pi_theta / pi_old and KL = pi_ref/pi_theta - log(pi_ref/pi_theta) - 1, and the mean
@@ -74,7 +72,7 @@ static double one_step(grpo *g, int step, int print) {
         all = grpo_batch_sequences(g, logprobs);
         grpo_loss(o, &all, dlogprobs, NULL, &s);
 
-        check(g, grpo_backward(g, &gradient));                /* d(loss) / d(theta)              */
+        check(g, grpo_backward(g, dlogprobs, NULL));          /* d(loss) / d(theta)              */
         check(g, grpo_optimize(g, g->config.learning_rate, NULL));     /* theta moves: AdamW     */
         if (print)
             printf("%4d %4d   %6.2f %+8.4f %8.3f %6.3f %7.1f %% %5.1f %% %7.3f\n", step, pass,

@@ -161,7 +161,7 @@ static inline int ppo__values(ppo *p) {
     to.values = p->values;
     if (p->critic != p->policy)
         code = grpo_adopt(p->critic, p->prompts, b->num_prompts, p->completions);
-    if (!code) code = grpo_forward(p->critic, GRPO_POLICY, &to);
+    if (!code) code = grpo_forward(p->critic, GRPO_POLICY, NULL, &to);
     return ppo__check(p, p->critic, code);
 }
 
@@ -237,9 +237,9 @@ static inline int ppo__forward(ppo *p, int from, int to, int fresh) {
     now.logprobs = p->logprobs; now.entropies = p->entropies;
     value.values = p->new_values;
     if (shared) now.values = p->new_values;
-    code = ppo__check(p, p->policy, grpo_forward(p->policy, GRPO_POLICY, &now));
+    code = ppo__check(p, p->policy, grpo_forward(p->policy, GRPO_POLICY, NULL, &now));
     if (shared || code) return code;
-    return ppo__check(p, p->critic, grpo_forward(p->critic, GRPO_POLICY, &value));
+    return ppo__check(p, p->critic, grpo_forward(p->critic, GRPO_POLICY, NULL, &value));
 }
 
 /* Their gradients, and a step of AdamW each: of one model, if they are one. */
@@ -255,10 +255,10 @@ static inline int ppo__learn(ppo *p, int from, int to, int num_tokens, double *n
     d.logprobs = p->dlogprobs; dvalue.values = p->dvalues;
     if (entropy_coef != 0) d.entropies = p->dentropies;
     if (shared) d.values = p->dvalues;
-    code = grpo_backward(p->policy, &d);
+    code = grpo_backward(p->policy, NULL, &d);
     if (!code) code = grpo_optimize(p->policy, ppo__rate(p->policy), norm);
     if (code || shared) return ppo__check(p, p->policy, code);
-    code = grpo_backward(p->critic, &dvalue);
+    code = grpo_backward(p->critic, NULL, &dvalue);
     if (!code) code = grpo_optimize(p->critic, ppo__rate(p->critic), NULL);
     return ppo__check(p, p->critic, code);
 }
@@ -422,7 +422,7 @@ static inline int ppo__scores(ppo_judge *j, int num_pairs) {
     grpo_per_token to = { NULL, NULL, NULL, NULL };
     int i, code = grpo_adopt(j->model, j->prompts, num_pairs, j->completions);
     to.values = j->values;
-    if (!code) code = grpo_forward(j->model, GRPO_POLICY, &to);
+    if (!code) code = grpo_forward(j->model, GRPO_POLICY, NULL, &to);
     for (i = 0; i < 2 * num_pairs && !code; i++)
         j->scores[i] = j->values[j->model->batch.offsets[i + 1] - 1];
     return code;
@@ -447,7 +447,7 @@ static inline int ppo__pairs_gradient(ppo_judge *j, const ppo_preference *pairs,
     memset(j->dvalues, 0, (size_t)offsets[2 * num_pairs] * sizeof *j->dvalues);
     for (i = 0; i < 2 * num_pairs; i++) j->dvalues[offsets[i + 1] - 1] = j->dscores[i];
     d.values = j->dvalues;
-    return grpo_backward(j->model, &d);
+    return grpo_backward(j->model, NULL, &d);
 }
 
 /* One step on pairs. loss and accuracy (share of pairs in the right order, before the step) may be

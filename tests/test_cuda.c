@@ -893,7 +893,7 @@ static void train(run *r, grpo_config c, int steps) {
         code = grpo_rollout(g, prompts, c.num_prompts);
         now = zeros((size_t)g->batch.offsets[g->batch.num_sequences]);
         to.logprobs = now;
-        if (!code) code = grpo_forward(g, GRPO_POLICY, &to);
+        if (!code) code = grpo_forward(g, GRPO_POLICY, NULL, &to);
         for (t = 0; !code && t < g->batch.offsets[g->batch.num_sequences]; t++)
             r->same &= now[t] == g->batch.logprobs[t];
         free(now);

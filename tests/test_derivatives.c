@@ -22,11 +22,11 @@ static double loss_of(const scene *s) {
         return loss;
     }
     now.values = s->p->new_values; d.values = s->p->dvalues;
-    CHECK(!grpo_forward(s->g, GRPO_POLICY, &now), "%s", grpo_error(s->g));
+    CHECK(!grpo_forward(s->g, GRPO_POLICY, NULL, &now), "%s", grpo_error(s->g));
     loss = grpo_value_loss(s->p->policy->batch.offsets[6], s->p->new_values, s->p->values,
                            s->p->returns, s->p->policy->batch.mask, s->p->cliprange_value,
                            s->p->dvalues, NULL);
-    CHECK(!grpo_backward(s->g, &d), "%s", grpo_error(s->g));
+    CHECK(!grpo_backward(s->g, NULL, &d), "%s", grpo_error(s->g));
     return loss;
 }
 

@@ -216,7 +216,7 @@ static void test_idle(void) {
         memcpy(gradient, g->machinery->gradient, g->num_parameters * sizeof(float));
         grpo__clear_gradient(g);
         d.logprobs = g->machinery->new_dlogprobs;
-        CHECK(!grpo_backward(g, &d), "%s", grpo_error(g));
+        CHECK(!grpo_backward(g, NULL, &d), "%s", grpo_error(g));
         for (i = 0; i < g->num_parameters; i++) bad += gradient[i] != g->machinery->gradient[i];
         CHECK(!bad, "kept %d: %d elements of the gradient differ", kept, (int)bad);
         grpo__clear_gradient(g);
@@ -279,11 +279,11 @@ static void test_sampler_is_trainer(void) {
         if (!g) continue;
         grpo_set_reference(g, 1.0f);
         CHECK(!grpo_rollout(g, prompts, PROMPTS), "%s", grpo_error(g));
-        CHECK(!grpo_forward(g, GRPO_POLICY, &to), "%s", grpo_error(g));
+        CHECK(!grpo_forward(g, GRPO_POLICY, NULL, &to), "%s", grpo_error(g));
         n = (size_t)g->batch.offsets[g->batch.num_sequences] * sizeof(float);
         CHECK(!memcmp(logprobs, g->batch.logprobs, n), "setting %d: log-probs differ", (int)i);
         CHECK(!memcmp(entropies, g->batch.entropies, n), "setting %d: entropies differ", (int)i);
-        CHECK(!grpo_forward(g, GRPO_REFERENCE, &to)
+        CHECK(!grpo_forward(g, GRPO_REFERENCE, NULL, &to)
               && !memcmp(logprobs, g->batch.logprobs, n), "setting %d: reference differs", (int)i);
         CHECK(!grpo_score(g) && !grpo_advantage(g) && !grpo_update(g, &m), "%s", grpo_error(g));
         CHECK(m.ratio_mean == 1 && m.ratio_max == 1, "setting %d: ratio %.9g", (int)i, m.ratio_max);
@@ -356,14 +356,14 @@ static void test_unrolled(int full) {
         CHECK(!grpo_step(whole, prompts, PROMPTS, &m), "%s", grpo_error(whole));
         CHECK(!grpo_rollout(parts, prompts, PROMPTS) && !grpo_score(parts)
               && !grpo_advantage(parts), "%s", grpo_error(parts));
-        CHECK(!grpo_forward(parts, GRPO_POLICY, &now), "%s", grpo_error(parts));
+        CHECK(!grpo_forward(parts, GRPO_POLICY, NULL, &now), "%s", grpo_error(parts));
         s = grpo_batch_sequences(parts, logprobs);
         if (full) { s.kl = kl; s.entropies = entropies; }
         loss = grpo_loss(&c.objective, &s, d, full ? dkl : NULL, NULL);
         for (t = 0; t < MOST; t++)
             dentropies[t] = -c.objective.entropy_coef
                           / (float)parts->batch.offsets[parts->batch.num_sequences];
-        CHECK(!grpo_backward(parts, &gradient), "%s", grpo_error(parts));
+        CHECK(!grpo_backward(parts, NULL, &gradient), "%s", grpo_error(parts));
         CHECK(!grpo_optimize(parts, c.learning_rate, &norm), "%s", grpo_error(parts));
         CHECK(loss == m.loss && norm == m.grad_norm, "step %d: loss %g, %g", step, loss, m.loss);
     }
@@ -406,13 +406,13 @@ static void test_activations(void) {
         for (p = 0; p < (way == 4 ? PROMPTS : 1) && !code; p++) {
             if (way == 3) {
                 code = grpo_copy_weights(saved, g) || grpo_copy_weights(g, other)
-                    || grpo_forward(g, GRPO_POLICY, &now) || grpo_copy_weights(g, saved);
+                    || grpo_forward(g, GRPO_POLICY, NULL, &now) || grpo_copy_weights(g, saved);
             }
             if (way == 4) code = grpo_minibatch(g, p, 1);
-            if (way && way != 3 && !code) code = grpo_forward(g, GRPO_POLICY, &now);
+            if (way && way != 3 && !code) code = grpo_forward(g, GRPO_POLICY, NULL, &now);
             CHECK(code || g->machinery->passed == (way && way != 3), "%s", ways[way]);
-            if (way == 2 && !code) code = grpo_forward(g, GRPO_REFERENCE, &now);
-            if (!code) code = grpo_backward(g, &gradient);
+            if (way == 2 && !code) code = grpo_forward(g, GRPO_REFERENCE, NULL, &now);
+            if (!code) code = grpo_backward(g, NULL, &gradient);
         }
         if (!first) {
             first = (float *)malloc(bytes);
@@ -629,7 +629,7 @@ static void test_rows(void) {
     CHECK(rows < PROMPTS * (6 + GROUP * (longest - 1)), "of one length: padding would not be seen");
     CHECK(counted_rows == rows, "a rollout of %d rows computed %d", rows, counted_rows);
     counted_rows = 0;
-    CHECK(!grpo_forward(g, GRPO_POLICY, &to), "%s", grpo_error(g));
+    CHECK(!grpo_forward(g, GRPO_POLICY, NULL, &to), "%s", grpo_error(g));
     CHECK(counted_rows == rows, "a pass over %d rows computed %d", rows, counted_rows);
     grpo_free(g);
 }

@@ -146,8 +146,10 @@ static void test_calls(void) {
     CHECK(g != NULL, "%s", c.error);
     prompts_of(p);
     CHECK(grpo_score(g) == GRPO_BAD_INPUT && grpo_advantage(g) == GRPO_BAD_INPUT
-          && grpo_update(g, NULL) == GRPO_BAD_INPUT && grpo_forward(g, 0, &tokens) == GRPO_BAD_INPUT
-          && grpo_backward(g, &tokens) == GRPO_BAD_INPUT, "calls out of order must be refused");
+          && grpo_update(g, NULL) == GRPO_BAD_INPUT
+          && grpo_forward(g, 0, NULL, &tokens) == GRPO_BAD_INPUT
+          && grpo_backward(g, NULL, &tokens) == GRPO_BAD_INPUT,
+          "calls out of order must be refused");
     CHECK(grpo_step(g, p, 0, NULL) == GRPO_BAD_INPUT && grpo_step(g, p, 3, NULL) == GRPO_BAD_INPUT,
           "0 or 3 prompts where 2 fit");
     bad = grpo_question("xyz", NULL);
@@ -284,7 +286,7 @@ static void test_nan(void) {
     for (t = 0; t < g->batch.offsets[g->batch.num_sequences]; t++)
         g->machinery->new_dlogprobs[t] = INFINITY;
     gradient.logprobs = g->machinery->new_dlogprobs;
-    CHECK(!grpo_backward(g, &gradient), "%s", grpo_error(g));
+    CHECK(!grpo_backward(g, NULL, &gradient), "%s", grpo_error(g));
     CHECK(grpo_optimize(g, 0.1f, NULL) == GRPO_NONFINITE && strstr(grpo_error(g), "gradient of"),
           "the culprit must be named: %s", grpo_error(g));
     download(g, after);

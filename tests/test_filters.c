@@ -319,7 +319,7 @@ static void test_rollouts(void) {
               grpo_error(g));
         n = (size_t)g->batch.offsets[8];
         to.logprobs = logprobs; to.entropies = entropies;
-        CHECK(!grpo_forward(g, GRPO_POLICY, &to), "%s", grpo_error(g));
+        CHECK(!grpo_forward(g, GRPO_POLICY, NULL, &to), "%s", grpo_error(g));
         CHECK(!memcmp(logprobs, g->batch.logprobs, n * sizeof(float))
               && !memcmp(entropies, g->batch.entropies, n * sizeof(float)),
               "top_p %.9g: sampler and trainer differ", (double)settings[i].top_p);

@@ -207,20 +207,20 @@ static void compare_update(grpo *g, const sample *o, int n, double *clipped, dou
 
     found.logprobs = logprobs;
     gradients.logprobs = dlogprobs;
-    CHECK(!grpo_forward(g, GRPO_POLICY, &found), "%s", grpo_error(g));
+    CHECK(!grpo_forward(g, GRPO_POLICY, NULL, &found), "%s", grpo_error(g));
     all = grpo_batch_sequences(g, logprobs);
     their_loss = grpo_loss(&g->config.objective, &all, dlogprobs, NULL, &stats);
     compare_floats("log pi", logprobs, now, n);
     CHECK_CLOSE(their_loss, loss, tolerance);
 
     g->config.adam_beta1 = 0;                   /* m = gradient; and no weight moves             */
-    CHECK(!grpo_backward(g, &gradients) && !grpo_optimize(g, 0, NULL), "%s", grpo_error(g));
+    CHECK(!grpo_backward(g, NULL, &gradients) && !grpo_optimize(g, 0, NULL), "%s", grpo_error(g));
     read_state(g, &before);
     theirs = before.m;
     compare_models("gradient", &theirs, &ours);
 
     g->config.adam_beta1 = 0.9f;
-    CHECK(!grpo_backward(g, &gradients) && !grpo_optimize(g, (float)RATE, NULL), "%s",
+    CHECK(!grpo_backward(g, NULL, &gradients) && !grpo_optimize(g, (float)RATE, NULL), "%s",
           grpo_error(g));
     read_state(g, &after);
     adamw((double *)&before.weights, (double *)&theirs, (double *)&before.m,

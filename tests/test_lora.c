@@ -126,12 +126,13 @@ static void test_invariants(void) {
               m.ratio_max);
     }
     CHECK(m.kl > 0, "the policy has moved: KL is %g", m.kl);
-    CHECK(!grpo_rollout(g, sums, 4) && !grpo_forward(g, GRPO_POLICY, &to_x), "%s", grpo_error(g));
+    CHECK(!grpo_rollout(g, sums, 4) && !grpo_forward(g, GRPO_POLICY, NULL, &to_x), "%s",
+          grpo_error(g));
     CHECK(!memcmp(x, g->batch.logprobs, (size_t)count(g) * sizeof *x),
           "the trainer's log-probs are the sampler's");
-    CHECK(!grpo_forward(g, GRPO_REFERENCE, &to_x), "%s", grpo_error(g));
+    CHECK(!grpo_forward(g, GRPO_REFERENCE, NULL, &to_x), "%s", grpo_error(g));
     adopt(plain, g);
-    CHECK(!grpo_forward(plain, GRPO_POLICY, &to_y)
+    CHECK(!grpo_forward(plain, GRPO_POLICY, NULL, &to_y)
           && furthest(x, y, (size_t)count(g)) == 0, "the reference is the model");
     after = frozen(g);
     CHECK(!memcmp(before, after, g->num_parameters * sizeof *before), "frozen weights have moved");
@@ -178,7 +179,7 @@ static void test_gradients(void) {
           "merged, log-probs are %g away",
           furthest(full->batch.logprobs, g->batch.logprobs, (size_t)count(g)));
     for (i = 0; i < count(g); i++) d[i] = grpo__normal(1, (uint64_t)i);
-    CHECK(!grpo_backward(g, &gradient) && !grpo_backward(full, &gradient), "backward");
+    CHECK(!grpo_backward(g, NULL, &gradient) && !grpo_backward(full, NULL, &gradient), "backward");
     for (i = 0, a = 0; i < g->machinery->num_tensors; i++) {
         const grpo__tensor *W = &g->machinery->tensors[i];
         const grpo_matrix A = W->adapter ? W->adapter->A : g->machinery->models[0].head;
@@ -323,7 +324,7 @@ static void test_files(void) {
     CHECK(grpo_load(plain, out) == GRPO_BAD_FILE && strstr(grpo_error(plain), "LoRA"), "%s",
           grpo_error(plain));
     CHECK(!grpo_load(h, base), "%s", grpo_error(h));
-    grpo_rollout(h, sums, 4); grpo_forward(h, GRPO_REFERENCE, &to);
+    grpo_rollout(h, sums, 4); grpo_forward(h, GRPO_REFERENCE, NULL, &to);
     CHECK(!memcmp(h->batch.logprobs, logprobs, (size_t)count(h) * sizeof(float)),
           "a model that is loaded begins without adapters");
     grpo_free(h);

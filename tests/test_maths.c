@@ -159,7 +159,10 @@ static void test_full_kl(void) {
         const uint32_t *set = masked ? kept : NULL;
         double kl = 0, P = 0, Q = 0, T = 0.7;
         for (v = 0; v < V; v++)
-            if (grpo__is_allowed(set, v)) { P += exp((double)z[v] / T); Q += exp((double)q[v] / T); }
+            if (grpo__is_allowed(set, v)) {
+                P += exp((double)z[v] / T);
+                Q += exp((double)q[v] / T);
+            }
         for (v = 0; v < V; v++)
             if (grpo__is_allowed(set, v))
                 kl += exp((double)z[v] / T) / P
@@ -942,7 +945,10 @@ static void test_sampling(void) {
     }
     for (i = 0; i < V; i++) {
         double p = exp((double)grpo_logprob(z, V, s.temperature, kept, i, &entropy));
-        if (!grpo__is_allowed(kept, i)) { CHECK(counts[i] == 0, "token %d is not kept", i); continue; }
+        if (!grpo__is_allowed(kept, i)) {
+            CHECK(counts[i] == 0, "token %d is not kept", i);
+            continue;
+        }
         sum += p;
         h -= p * log(p);
         chi += (counts[i] - p * DRAWS) * (counts[i] - p * DRAWS) / (p * DRAWS);

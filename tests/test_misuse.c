@@ -44,8 +44,8 @@ static int call(grpo *g, grpo *other, int which, const char **name) {
     case 1: return grpo_score(g);
     case 2: return grpo_advantage(g);
     case 3: return grpo_update(g, NULL);
-    case 4: return grpo_forward(g, GRPO_POLICY, &one_each);
-    case 5: return grpo_backward(g, &one_each);
+    case 4: return grpo_forward(g, GRPO_POLICY, NULL, &one_each);
+    case 5: return grpo_backward(g, NULL, &one_each);
     case 6: return grpo_optimize(g, 0, NULL);
     case 7: return grpo_set_reference(g, 1);
     case 8: return grpo_adopt(g, prompts, 2, said);
@@ -254,22 +254,22 @@ static void test_object(void) {
     REFUSED_BY(g, grpo_score(g));
     REFUSED_BY(g, grpo_advantage(g));
     REFUSED_BY(g, grpo_update(g, &m));
-    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, &one_each));
-    REFUSED_BY(g, grpo_backward(g, &one_each));
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, NULL, &one_each));
+    REFUSED_BY(g, grpo_backward(g, NULL, &one_each));
     CHECK(!grpo_rollout(g, prompts, 2), "%s", grpo_error(g));
     REFUSED_BY(g, grpo_advantage(g));
-    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, NULL));
-    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, &nothing));
-    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, &values));     /* no scalar head                 */
-    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, &kl));         /* no memory for it               */
-    REFUSED_BY(g, grpo_forward(g, 2, &one_each));
-    REFUSED_BY(g, grpo_forward(g, -1, &one_each));
-    REFUSED_BY(g, grpo_backward(g, NULL));
-    REFUSED_BY(g, grpo_backward(g, &nothing));
-    REFUSED_BY(g, grpo_backward(g, &values));
-    REFUSED_BY(g, grpo_backward(g, &kl));
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, NULL, NULL));
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, NULL, &nothing));
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, NULL, &values));     /* no scalar head           */
+    REFUSED_BY(g, grpo_forward(g, GRPO_POLICY, NULL, &kl));         /* no memory for it         */
+    REFUSED_BY(g, grpo_forward(g, 2, NULL, &one_each));
+    REFUSED_BY(g, grpo_forward(g, -1, NULL, &one_each));
+    REFUSED_BY(g, grpo_backward(g, NULL, NULL));
+    REFUSED_BY(g, grpo_backward(g, NULL, &nothing));
+    REFUSED_BY(g, grpo_backward(g, NULL, &values));
+    REFUSED_BY(g, grpo_backward(g, NULL, &kl));
     per_token[0] = (float)NAN;
-    CHECK(!grpo_backward(g, &one_each) && grpo_optimize(g, 1, NULL) == GRPO_NONFINITE, "NaN");
+    CHECK(!grpo_backward(g, NULL, &one_each) && grpo_optimize(g, 1, NULL) == GRPO_NONFINITE, "NaN");
     per_token[0] = 0;
     CHECK(grpo_optimize(g, (float)NAN, NULL) == GRPO_NONFINITE, "a learning rate of NaN");
     REFUSED_BY(g, grpo_set_reference(g, (float)NAN));
@@ -352,15 +352,15 @@ static void test_critics(void) {
     c.model.hidden_size = 16;
     another = begin(c);
     CHECK(!grpo_rollout(g, prompts, 2), "%s", grpo_error(g));
-    REFUSED_BY(critic, grpo_forward(critic, GRPO_POLICY, &values));           /* no batch        */
-    REFUSED_BY(critic, grpo_backward(critic, &values));
+    REFUSED_BY(critic, grpo_forward(critic, GRPO_POLICY, NULL, &values));     /* no batch        */
+    REFUSED_BY(critic, grpo_backward(critic, NULL, &values));
     REFUSED_BY(critic, grpo_minibatch(critic, 0, 1));
     CHECK(!grpo_adopt(critic, prompts, 2, said), "%s", grpo_error(critic));
-    EQUALS(grpo_forward(critic, GRPO_POLICY, &values), 0);
-    EQUALS(grpo_backward(critic, &values), 0);
-    REFUSED_BY(critic, grpo_forward(critic, GRPO_POLICY, &one_each));         /* no LM head      */
-    REFUSED_BY(critic, grpo_backward(critic, &one_each));
-    REFUSED_BY(critic, grpo_forward(critic, GRPO_REFERENCE, &values));
+    EQUALS(grpo_forward(critic, GRPO_POLICY, NULL, &values), 0);
+    EQUALS(grpo_backward(critic, NULL, &values), 0);
+    REFUSED_BY(critic, grpo_forward(critic, GRPO_POLICY, NULL, &one_each));   /* no LM head      */
+    REFUSED_BY(critic, grpo_backward(critic, NULL, &one_each));
+    REFUSED_BY(critic, grpo_forward(critic, GRPO_REFERENCE, NULL, &values));
     REFUSED_BY(critic, grpo_minibatch(critic, -1, 1));
     REFUSED_BY(critic, grpo_minibatch(critic, 0, 0));
     REFUSED_BY(critic, grpo_minibatch(critic, 0, 3));
@@ -368,7 +368,7 @@ static void test_critics(void) {
     REFUSED_BY(critic, grpo_minibatch(critic, 1, INT32_MAX));
     REFUSED_BY(critic, grpo_minibatch(critic, INT32_MAX, INT32_MAX));
     EQUALS(grpo_minibatch(critic, 1, 1), 0);
-    EQUALS(grpo_forward(critic, GRPO_POLICY, &values), 0);
+    EQUALS(grpo_forward(critic, GRPO_POLICY, NULL, &values), 0);
     REFUSED(grpo_copy_weights(NULL, g));
     REFUSED_BY(g, grpo_copy_weights(g, NULL));
     REFUSED_BY(another, grpo_copy_weights(another, g));

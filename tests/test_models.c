@@ -199,7 +199,7 @@ static void test_model(const char *data, const char *folder, const char *json,
     compare_greedy(g, &r);
     CHECK(!grpo__answers_batch(g, &prompt, 1), "%s", grpo_error(g));
     g->machinery->stage = GRPO__ROLLED;
-    CHECK(!grpo_forward(g, GRPO_POLICY, &to), "%s", grpo_error(g));
+    CHECK(!grpo_forward(g, GRPO_POLICY, NULL, &to), "%s", grpo_error(g));
     n = r.num_tokens - r.prompt_len;
     for (t = 0; t < n; t++) {
         int at = r.prompt_len - 1 + t;
@@ -213,7 +213,7 @@ static void test_model(const char *data, const char *folder, const char *json,
     printf("  log-probs: worst error %.1e, entropies %.1e\n", worst, worst_entropy);
     CHECK(worst < 1e-4 && worst_entropy < 1e-4, "log-probs %g, entropies %g", worst, worst_entropy);
     CHECK_CLOSE(loss, r.loss, 1e-5);
-    CHECK(!grpo_backward(g, &gradient), "%s", grpo_error(g));
+    CHECK(!grpo_backward(g, NULL, &gradient), "%s", grpo_error(g));
     if (g->machinery->dembed)
         grpo_cpu()->mix(g->machinery->context, g->machinery->gradient, g->machinery->dembed, 1, 1,
                         grpo__size(r.vocab, g->config.model.hidden_size));
@@ -405,7 +405,7 @@ static void test_small(const char *what, int bias, int qk_norm, int tied, const 
     prompt.num_tokens = 1;
     CHECK(!grpo__answers_batch(g, &prompt, 1), "%s", grpo_error(g));
     g->machinery->stage = GRPO__ROLLED;
-    CHECK(!grpo_forward(g, GRPO_POLICY, &to), "%s", grpo_error(g));
+    CHECK(!grpo_forward(g, GRPO_POLICY, NULL, &to), "%s", grpo_error(g));
     forward(g, r.tokens, n, expected);
     for (t = 0; t + 1 < n; t++) worst = fmax(worst, fabs((double)logprobs[t] - expected[t]));
     printf("%s: worst error of a log-prob %.1e\n", what, worst);

@@ -23,7 +23,7 @@ static int values_of(grpo *critic, const grpo *g, float *values) {
     }
     to.values = values;
     i = grpo_adopt(critic, prompts, PROMPTS, completions);
-    return i ? i : grpo_forward(critic, GRPO_POLICY, &to);
+    return i ? i : grpo_forward(critic, GRPO_POLICY, NULL, &to);
 }
 
 /* Values do not depend on the micro-batch, and V before token t not on what follows it. */
@@ -49,13 +49,14 @@ static void test_values(void) {
     for (i = 1; i < GROUP; i++)
         CHECK(x[g->batch.offsets[i]] == x[0], "V of a prompt is one number, whatever follows");
     to.values = y;
-    CHECK(grpo_forward(g, GRPO_POLICY, &to) == GRPO_BAD_INPUT, "a policy without a value head");
+    CHECK(grpo_forward(g, GRPO_POLICY, NULL, &to) == GRPO_BAD_INPUT,
+          "a policy without a value head");
     CHECK(grpo_copy_weights(a, g) == GRPO_OK && values_of(a, g, y) == GRPO_OK
           && memcmp(x, y, (size_t)n * sizeof *x), "the body is another now");
     CHECK(grpo_generate(a, prompts, &c.sampling, 1, NULL, 0) == GRPO_BAD_INPUT,
           "a critic cannot write");
     to.values = NULL; to.logprobs = y;
-    CHECK(!values_of(a, g, x) && grpo_forward(a, GRPO_POLICY, &to) == GRPO_BAD_INPUT
+    CHECK(!values_of(a, g, x) && grpo_forward(a, GRPO_POLICY, NULL, &to) == GRPO_BAD_INPUT
           && grpo_score(a) == GRPO_BAD_INPUT, "a critic has no log-probs, and is not rewarded");
     grpo_free(a); grpo_free(b); grpo_free(g);
 }

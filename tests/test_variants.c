@@ -220,7 +220,7 @@ static void test_second_update(void) {
         grpo_add_reward(&c, "odd", odd_or_equal, 1, NULL);
         g = policy_of(&c);
         CHECK(!grpo_rollout(g, prompts, PROMPTS) && !grpo_score(g) && !grpo_advantage(g)
-              && !grpo_update(g, &m) && !grpo_forward(g, GRPO_POLICY, &now), "%s",
+              && !grpo_update(g, &m) && !grpo_forward(g, GRPO_POLICY, NULL, &now), "%s",
               grpo_error(g));
         s = grpo_batch_sequences(g, logprobs);
         loss = grpo_loss(&g->config.objective, &s, NULL, NULL, NULL);
