@@ -5229,14 +5229,15 @@ typedef struct grpo__placing {
 } grpo__placing;
 
 /* The next tensor, with the next of these numbers; cols 0: a vector of rows numbers. */
-static grpo__tensor *grpo__place_tensor(grpo__placing *p, grpo__listing *list, grpo__cursor *from,
-                                        int rows, int cols, const char *name,
-                                        const char *ending) {
+static grpo__tensor *grpo__place_tensor(grpo__placing *p, grpo__cursor *from, int rows, int cols,
+                                        const char *name, const char *ending) {
+    int lora = from == &p->a || from == &p->b;
+    grpo__listing *list = lora ? &p->trained : &p->tensors;
     grpo__tensor *t = list->at ? &list->at[list->count] : &p->unlisted;
     size_t n = grpo__size(rows, cols ? cols : 1);
     list->count++;
-    snprintf(t->name, sizeof t->name, "%s%s%s%s", list == &p->trained ? "base_model.model." : "",
-             p->prefix, name, ending);
+    snprintf(t->name, sizeof t->name, "%s%s%s%s", lora ? "base_model.model." : "", p->prefix, name,
+             ending);
     t->rows = rows; t->cols = cols;
     t->at = from->at; t->offset = from->offset;
     if (from->at) from->at += n;
@@ -5245,7 +5246,7 @@ static grpo__tensor *grpo__place_tensor(grpo__placing *p, grpo__listing *list, g
 }
 
 static float *grpo__place_vector(grpo__placing *p, int n, const char *name) {
-    return grpo__place_tensor(p, &p->tensors, &p->vector, n, 0, name, "")->at;
+    return grpo__place_tensor(p, &p->vector, n, 0, name, "")->at;
 }
 
 /* The matrix of these weights, with the next operand. */
@@ -5273,14 +5274,14 @@ static void grpo__place_linear(grpo__placing *p, grpo__linear *y, int module, in
     y->num_adapters = 0;
     for (i = 0; i < modules; i++, module++, column += out0, out0 = out) {
         const char *name = grpo__module_names[module];
-        grpo__tensor *t = grpo__place_tensor(p, &p->tensors, &p->matrix, out0, in, name, ".weight");
+        grpo__tensor *t = grpo__place_tensor(p, &p->matrix, out0, in, name, ".weight");
         if (rank) { t->operand = &y->w; t->within = grpo__size(column, in); }
         if (rank && p->config->lora.targets >> module & 1) {
             grpo__adapter *a = &y->adapters[y->num_adapters++];
             t->adapter = a;
-            t = grpo__place_tensor(p, &p->trained, &p->a, rank, in, name, ".lora_A.weight");
+            t = grpo__place_tensor(p, &p->a, rank, in, name, ".lora_A.weight");
             a->A = grpo__place_matrix(p, t->at, in, rank);
-            t = grpo__place_tensor(p, &p->trained, &p->b, out0, rank, name, ".lora_B.weight");
+            t = grpo__place_tensor(p, &p->b, out0, rank, name, ".lora_B.weight");
             a->B = grpo__place_matrix(p, t->at, out0, rank);
             a->B.y_stride = y->w.rows;
             a->column = column;
@@ -5296,8 +5297,7 @@ static void grpo__place_model(grpo__placing *p, grpo__model *m) {
     grpo__tensor *t;
     float *head;
     int i;
-    snprintf(p->prefix, sizeof p->prefix, "model.");
-    t = grpo__place_tensor(p, &p->tensors, &p->matrix, s->V, s->H, "embed_tokens", ".weight");
+    t = grpo__place_tensor(p, &p->matrix, s->V, s->H, "model.embed_tokens", ".weight");
     m->embedding = head = t->at;
     if (s->rank) p->matrix.at = NULL;         /* frozen: only an operand exists                  */
     for (i = 0; i < c->num_hidden_layers; i++) {
@@ -5318,22 +5318,22 @@ static void grpo__place_model(grpo__placing *p, grpo__model *m) {
         l->q_gain = grpo__place_vector(p, c->head_dim, "self_attn.q_norm.weight");
         l->k_gain = grpo__place_vector(p, c->head_dim, "self_attn.k_norm.weight");
     }
-    snprintf(p->prefix, sizeof p->prefix, "model.");
-    m->norm = grpo__place_vector(p, s->H, "norm.weight");
     p->prefix[0] = 0;
+    m->norm = grpo__place_vector(p, s->H, "model.norm.weight");
     if (grpo__has_own_lm_head(c)) {
-        t = grpo__place_tensor(p, &p->tensors, &p->matrix, s->V, s->H, "lm_head", ".weight");
+        t = grpo__place_tensor(p, &p->matrix, s->V, s->H, "lm_head", ".weight");
         head = t->at;
     }
     if (s->rank) t->operand = &m->head;       /* tied: its frozen numbers are in two places      */
     if (grpo__has_lm_head(c)) m->head = grpo__place_matrix(p, head, s->V, s->H);
     if (!grpo__has_value_head(c)) return;
-    t = grpo__place_tensor(p, &p->tensors, &p->matrix, 1, s->H, "score", ".weight");
+    t = grpo__place_tensor(p, &p->matrix, 1, s->H, "score", ".weight");
     m->value = grpo__place_matrix(p, t->at, 1, s->H);
     m->value_column = grpo__place_matrix(p, t->at, s->H, 1);
 }
 
-/* A model's numbers, NULL: nowhere: all of them or (LoRA) what is frozen, A and B, operands. */
+/* Walk through a model with its elements at weights (with LoRA: the frozen ones), LoRA's A and B at
+ * adapters, operands at operands; NULL: nowhere. */
 static grpo__placing grpo__place_weights(const grpo_config *c, const struct grpo__machinery *w,
                                          grpo__model *m, float *weights, float *adapters,
                                          char *operands, int list) {
