@@ -442,19 +442,21 @@ typedef struct grpo_metrics {
     int    step;                    /* GRPO steps done, this one included                        */
     double num_tokens;              /* prompt and completion tokens seen since the start         */
     double step_time;               /* seconds                                                   */
-    double loss, policy_loss, grad_norm, learning_rate;
+    double loss, policy_loss, grad_norm, learning_rate;       /* grad_norm: before it is cut     */
     double reward, reward_std;      /* mean and sample std over the whole batch                  */
     double frac_reward_zero_std;    /* share of groups whose rewards are all equal               */
-    double entropy, kl, beta, entropy_coef;                   /* the last two: as this step's    */
+    double entropy;                 /* of what was sampled from; at 0 nothing is explored        */
+    double kl, beta, entropy_coef;  /* kl: mean estimate, or exact with GRPO_KL_FULL             */
     double kl_estimates[GRPO_KL_ESTIMATORS];                  /* beside kl, to compare           */
     double sampling_difference_mean, sampling_difference_max; /* after grpo_adopt(): as in       */
     double importance_min, importance_mean, importance_max;   /*     grpo_loss_stats             */
     double clip_ratio_low_mean, clip_ratio_high_mean, clip_ratio_region_mean;
     double clip_ratio_low_min, clip_ratio_high_max;
     double ratio_mean, ratio_max;
-    double completions_mean_length, completions_min_length, completions_max_length;
-    double completions_mean_terminated_length, completions_min_terminated_length;
-    double completions_max_terminated_length, completions_clipped_ratio;
+    double completions_mean_length, completions_min_length, completions_max_length; /* tokens,   */
+    double completions_mean_terminated_length, completions_min_terminated_length; /* with end-of- */
+    double completions_max_terminated_length;                 /* text; those that ended by it;   */
+    double completions_clipped_ratio;                         /* share of those that were cut off */
     int    num_rewards;
     char   reward_names[GRPO_MAX_REWARDS][GRPO_NAME_LENGTH];
     double reward_means[GRPO_MAX_REWARDS], reward_stds[GRPO_MAX_REWARDS];
