@@ -1312,14 +1312,6 @@ static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
 
 /* ----------------------------------------------------------------------------------- >>text --
  * Text -> tokens -> text: by the caller's tokenizer, or one token a character. */
-grpo_prompt grpo_question(const char *text, const char *answer) {
-    grpo_prompt p;
-    memset(&p, 0, sizeof p);
-    p.text = text;
-    p.answer = answer;
-    return p;
-}
-
 int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
     int code, n = grpo__enter(g, "grpo_encode", text && tokens && capacity >= 0, GRPO__EMPTY);
     if (n) return n;
@@ -2403,9 +2395,9 @@ static int grpo__wanted(grpo_per_token *all, const float *logprobs, const grpo_p
 int grpo_forward(grpo *g, int model, float *logprobs, const grpo_per_token *more) {
     struct grpo__machinery *w;
     grpo_per_token to;
-    int wanted = grpo__wanted(&to, logprobs, more) && (model == GRPO_POLICY
-                                                       || model == GRPO_REFERENCE);
-    int code = grpo__enter(g, "grpo_forward", wanted, GRPO__ROLLED);
+    int known = model == GRPO_POLICY || model == GRPO_REFERENCE;
+    int code = grpo__enter(g, "grpo_forward", grpo__wanted(&to, logprobs, more) && known,
+                           GRPO__ROLLED);
     if (!code) code = grpo__check_per_token(g, "grpo_forward", model, &to);
     if (code) return code;
     w = g->machinery;
@@ -3282,12 +3274,10 @@ int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     float scale = 1.0f, s;
     int part, code = grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY);
     if (code) return code;
-    w = g->machinery;
-    c = &g->config;
+    w = g->machinery; c = &g->config;
     split = w->shape.rank ? w->shape.all_a : w->shape.first_vector;
     rest = g->num_trained - split;
-    limit = (double)c->max_grad_norm;
-    s = grpo__lora_scale(g);
+    limit = (double)c->max_grad_norm; s = grpo__lora_scale(g);
     if (w->dembed)
         w->backend->mix(w->context, w->gradient, w->dembed, 1.0f, 1.0f,
                         grpo__size(w->shape.V, w->shape.H));
@@ -3811,6 +3801,14 @@ static void grpo__move_weights(const grpo *g, const grpo__tensor *t, size_t at, 
     if (t->operand && from) b->write_operand(w->context, t->operand, t->within + at, from, n);
     if (t->operand && !from && !t->at)
         b->read_operand(w->context, to, t->operand, t->within + at, n);
+}
+
+grpo_prompt grpo_question(const char *text, const char *answer) {
+    grpo_prompt p;
+    memset(&p, 0, sizeof p);
+    p.text = text;
+    p.answer = answer;
+    return p;
 }
 
 /* ---- completions from elsewhere */
