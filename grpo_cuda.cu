@@ -17,14 +17,14 @@
  *                        and so nobody's default: tested on the CPU by what the PTX manual says
  *
  * What holds of the ten promises of grpo.h:
- *   - The sampler's log-probs are the trainer's, bit for bit, in all: every product sums k in
+ *   - The sampler's log-probs are the trainer's, bit for bit, in all three: every product sums k in
  *     slices of the same size by the same instruction, whatever the tile, and whoever computes a
  *     slice; attention takes keys in the same blocks and spans for one row as for sixty-four;
- *     nothing depends on which rows lie beside. There is no faster mode that gives this up.
+ *     no row's result depends on the other rows. There is no faster mode that gives this up.
  *     Of tensor cores it is deduced, not seen: a card has to pass make cuda-test first.
- *   - Two runs give the same bits: there is no atomic on floats and no order left to chance.
- *   - fp32 keeps gradients free of the micro-batch split. bf16 does not: a gradient's sum over rows
- *     goes by sixteens, or more, from where each pass begins, so another split rounds differently.
+ *   - Two runs give the same bits: no atomics on floats, and every sum has a fixed order.
+ *   - fp32 gradients do not depend on the micro-batch split. bf16's do: a gradient's sum over rows
+ *     is in groups of 16 rows or more, counted from the start of each pass.
  *   - A product in fp32 has the CPU's bits: one chain of fused multiply-adds in the order of k.
  *
  *     >>runtime     context, errors, memory              >>attention   plain, flash, and backward
@@ -57,33 +57,33 @@ typedef __nv_bfloat16 grpo__bf16;
 
 /* ------------------------------------------------------------------------------- the numbers --
  * Sizes that fix the order of sums, and so the bits, come first; the others are for speed. */
-enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of so many             */
+enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of this length         */
        GRPO__KEYS = 64,             /* keys of a block of flash attention                        */
-       GRPO__SPAN = 256,            /* keys of a run that a row sums by themselves               */
+       GRPO__SPAN = 256,            /* keys of a run, summed separately, then combined           */
        GRPO__ROW_THREADS = 256,     /* threads that reduce a row: norms, vocabulary              */
        GRPO__SQUARES = 1 << 14,     /* numbers of a partial sum of squares                       */
        GRPO__ROWS = 8192,           /* of a pass; a product of fewer leaves multiprocessors idle */
-       GRPO__LOGITS = 1 << 28,      /* at a time: rows enough that W and dW cost little          */
-       GRPO__TICKS = 32,            /* between two looks of the host at who has ended            */
+       GRPO__LOGITS = 1 << 28,      /* at a time: enough rows to amortise loading W and dW       */
+       GRPO__TICKS = 32,            /* between two polls by the host for ended sequences         */
        GRPO__STEP = 32,             /* k of a product that is loaded at a time                   */
-       GRPO__STAGES = 3,            /* such loads under way                                      */
+       GRPO__STAGES = 3,            /* buffers of such loads                                     */
        GRPO__QUERIES = 64,          /* query rows of a block of flash attention                  */
        GRPO__BACKWARD_QUERIES = 32,
-       GRPO__SHARE = 256,           /* query rows of a block at least, where a group is shared   */
-       GRPO__SHARES = 8,            /*     out among so many blocks at the most                  */
-       GRPO__PAD = 8,               /* elements after each row in shared memory: ldmatrix then
-                                       meets every bank once                                     */
-       GRPO__PARTIAL_MB = 64,       /* room for what is summed in parts                          */
-       GRPO__TICKETS = 1024,        /* tiles at most whose parts are computed apart              */
-       GRPO__STRIP = 32,            /* columns of logits whose sums go together                  */
+       GRPO__SHARE = 256,           /* least query rows of a block, where a group is split       */
+       GRPO__SHARES = 8,            /*     into blocks, and the most such blocks                 */
+       GRPO__PAD = 8,               /* elements after each row in shared memory, so that ldmatrix
+                                       has no bank conflicts                                     */
+       GRPO__PARTIAL_MB = 64,       /* megabytes of partial sums at most                         */
+       GRPO__TICKETS = 1024,        /* most tiles whose slices are in different blocks           */
+       GRPO__STRIP = 32,            /* columns of logits that have one partial sum               */
        GRPO__DEPTH = 64,            /* wgmma: k of a step, 128 bytes, the widest swizzle         */
-       GRPO__PIPE = 4,              /* such steps under way                                      */
+       GRPO__PIPE = 4,              /* buffers of such steps                                     */
        GRPO__WIDTH = 128,           /* columns of a tile: n of the one instruction used          */
        GRPO__CHUNK = 64 * 128 };    /* bytes of 64 lines of a step                               */
 
 /* --------------------------------------------------------------------------------- >>runtime --
- * Everything is queued on one stream. The first error of the device is kept as a sentence, and
- * grpo.h asks for it before it believes a result. */
+ * Everything is queued on one stream. The first error of the device is stored as a sentence, for
+ * which grpo.h asks before it uses a result. */
 typedef decltype(&cuTensorMapEncodeTiled) grpo__encode_map;
 
 typedef struct grpo__cuda {
@@ -92,7 +92,7 @@ typedef struct grpo__cuda {
     grpo__encode_map encode_map;    /* the driver's; NULL: products by mma.sync                  */
     void  *scratch;                 /* device; grows to what the largest operation needs         */
     size_t scratch_size;
-    cudaGraphExec_t graph;          /* the last work that was repeated                           */
+    cudaGraphExec_t graph;          /* of the last repeat()                                      */
     int   *tickets;                 /* device [GRPO__TICKETS], zeros between kernels             */
     int    failed;
     char   error[GRPO_ERROR_LENGTH];
@@ -111,7 +111,7 @@ static void grpo__check_cuda(grpo__cuda *c, cudaError_t code, const char *what) 
              ? "; a smaller batch or memory_budget needs less" : "");
 }
 
-/* Launch on the context's stream, and see whether the launch itself was legal. */
+/* Launch on the context's stream, and check for launch errors. */
 #define GRPO__RUN(c, kernel, grid, block, shared, ...) do {                                  \
         if (!(c)->failed) {                                                                  \
             GRPO__LAUNCH(kernel, grid, block, shared, (c)->stream, __VA_ARGS__);             \
@@ -119,7 +119,7 @@ static void grpo__check_cuda(grpo__cuda *c, cudaError_t code, const char *what) 
         }                                                                                    \
     } while (0)
 
-/* Device memory until the next call; NULL after a failure. Work under way may still use the old. */
+/* Device memory, valid until the next call; NULL after a failure. Growing waits for queued work. */
 static void *grpo__cuda_scratch(grpo__cuda *c, size_t size) {
     if (size > c->scratch_size && !c->failed) {
         grpo__check_cuda(c, cudaStreamSynchronize(c->stream), "waiting for work to end");
@@ -132,8 +132,8 @@ static void *grpo__cuda_scratch(grpo__cuda *c, size_t size) {
     return c->failed ? NULL : c->scratch;
 }
 
-/* Scratch space from the beginning: for parts, and, where logits are kept beside their strips, for
- * these. More is asked for only by passes of more than some million rows and heads. */
+/* Scratch allocated at open: for partial sums and, where logits are written too, for strips. It
+ * grows only for passes of more than some million rows times heads. */
 static size_t grpo__scratch_size(const grpo_config *config) {
     int keeps = config->objective.kl == GRPO_KL_FULL && config->objective.beta > 0;
     return ((size_t)GRPO__PARTIAL_MB << 20) + (keeps ? (size_t)GRPO__LOGITS / 2 : 0);
@@ -152,7 +152,7 @@ static void grpo__cuda_close(void *context) {
     free(c);
 }
 
-/* Is there a card, and a driver that fits? A sentence if not. */
+/* An error text if there is no card, or no driver that fits it; else NULL. */
 static const char *grpo__cuda_missing(char *error) {
     int count = 0;
     cudaError_t code = cudaGetDeviceCount(&count);
@@ -208,7 +208,7 @@ static void *grpo__cuda_allocate(void *context, size_t size) {
     void *memory = NULL;
     (void)context;
     if (cudaMalloc(&memory, size) == cudaSuccess) return memory;
-    cudaGetLastError();             /* no memory is grpo_new()'s to report                       */
+    cudaGetLastError();             /* grpo_new() reports the lack of memory                     */
     return NULL;
 }
 
@@ -227,15 +227,15 @@ static void grpo__cuda_upload(void *context, void *to, const void *from, size_t 
     grpo__cuda_copy((grpo__cuda *)context, to, from, size, cudaMemcpyHostToDevice);
 }
 
-/* After a failure the host reads zeros, never what happened to lie there. */
+/* After a failure the host reads zeros, never uninitialised memory. */
 static void grpo__cuda_download(void *context, void *to, const void *from, size_t size) {
     grpo__cuda *c = (grpo__cuda *)context;
     grpo__cuda_copy(c, to, from, size, cudaMemcpyDeviceToHost);
     if (c->failed && size) memset(to, 0, size);
 }
 
-/* Work recorded as a graph: c->graph, which is the one before with other arguments if both have the
- * same shape. Recording takes less time than what it records. */
+/* Records work as a graph in c->graph: updates the previous graph's arguments if both have the same
+ * shape, else instantiates it anew. */
 static void grpo__cuda_record(grpo__cuda *c, void (*work)(void *user), void *user) {
     cudaGraph_t graph = NULL;
     cudaGraphExecUpdateResultInfo why;
@@ -250,13 +250,13 @@ static void grpo__cuda_record(grpo__cuda *c, void (*work)(void *user), void *use
         c->graph = NULL;
     }
     if (graph && !c->graph && cudaGraphInstantiate(&c->graph, graph, 0) != cudaSuccess) {
-        cudaGetLastError();         /* it needs memory; without, each kernel is launched         */
+        cudaGetLastError();         /* no memory for a graph: launch each kernel instead         */
         c->graph = NULL;
     }
     if (graph) cudaGraphDestroy(graph);
 }
 
-/* The first time as it is, which also finds room for scratch space; then as a graph. */
+/* The first time directly, which also allocates scratch space; then as a graph. */
 static void grpo__cuda_repeat(void *context, void (*work)(void *user), void *user, int times) {
     grpo__cuda *c = (grpo__cuda *)context;
     int i, records = times > 2;
@@ -282,10 +282,10 @@ __device__ __forceinline__ void grpo__put(grpo__bf16 *x, size_t i, float value) 
 
 #define GRPO__EACH(e, count) _Pragma("unroll") for (int e = 0; e < (count); e++)
 
-/* N elements that a thread moves at once: 16 bytes of them, or one where lengths or addresses are
- * not multiples of 16 bytes; a matter of the model alone, so that all passes go the same way. Of
- * bf16 a register holds two. Behind the end, if one is given, are zeros, and what is stored there
- * is dropped. */
+/* N elements that a thread moves at once: 16 bytes, or one element where lengths or addresses are
+ * not multiples of 16 bytes (which depends on the model alone, so that all passes do the same). A
+ * register holds two of bf16. Beyond the end, if one is given, loads are zeros and stores are
+ * dropped. */
 template <typename T, int N> struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) grpo__vector {
     float x[N];
 };
@@ -329,7 +329,7 @@ __device__ __forceinline__ void grpo__store_vector(T *x, size_t i, const grpo__v
     else grpo__put(x, i, grpo__get(v, 0));
 }
 
-/* Are so many bytes, and these addresses, multiples of 16? */
+/* Are the number of bytes and these addresses multiples of 16? */
 static int grpo__fits_vectors(size_t bytes, const void *a, const void *b, const void *c = NULL,
                               const void *d = NULL) {
     return (bytes | (uintptr_t)a | (uintptr_t)b | (uintptr_t)c | (uintptr_t)d) % 16 == 0;
@@ -340,7 +340,7 @@ static int grpo__fits_vectors(size_t bytes, const void *a, const void *b, const 
         else GRPO__RUN(c, (kernel<E, 1>), grid, block, 0, __VA_ARGS__);                      \
     } while (0)
 
-/* Sum over each row's warps of the block, all if not said otherwise, the same in all their threads:
+/* Sum over the `warps` warps of each row (default: the whole block), returned to all their threads:
  * in each warp by halves, then warps in order. */
 template <typename T>
 __device__ T grpo__block_sum(T x, int warps = (int)blockDim.x / 32) {
@@ -348,7 +348,7 @@ __device__ T grpo__block_sum(T x, int warps = (int)blockDim.x / 32) {
     int i, first = (int)threadIdx.x / 32 / warps * warps;
     for (i = 16; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
     if (warps == 1) return x;
-    __syncthreads();                /* parts may still be read by the sum before                 */
+    __syncthreads();                /* the previous sum may still read parts                     */
     if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
     __syncthreads();
     for (x = parts[first], i = 1; i < warps; i++) x += parts[first + i];
@@ -401,7 +401,7 @@ __global__ void grpo__convert_kernel(To *to, const From *from, const int *rows, 
     }
 }
 
-/* Blocks of 256 threads for n numbers, four a thread at least while there are enough of them. */
+/* Blocks of 256 threads for n elements, at least four a thread. */
 static int grpo__flat_grid(size_t n) {
     size_t blocks = (n + 1023) / 1024;
     return (int)(blocks < 1 ? 1 : blocks > 8192 ? 8192 : blocks);
@@ -432,8 +432,8 @@ static void grpo__cuda_embed(void *context, const grpo_embedding *o) {
     grpo__convert((grpo__cuda *)context, (E *)o->x, o->table, (size_t)o->width, o->tokens, o->n);
 }
 
-/* ---- rows by token, those of a token in order: keys (token, row), sorted in blocks by counting,
- * then merged in twos. floor 16 bytes a row and merge, of which there are log2(n / 256) */
+/* ---- rows sorted by token, then row: keys (token, row), sorted in blocks by counting, then merged
+ * in pairs. floor 16 bytes a row and merge, of which there are log2(n / 256) */
 __device__ inline int grpo__first_from(const uint64_t *keys, int low, int high, uint64_t key) {
     while (low < high) {
         int middle = low + (high - low) / 2;
@@ -453,7 +453,7 @@ static __global__ void grpo__sort_kernel(uint64_t *keys, const int *tokens, int 
     if (r < n) keys[at] = key;
 }
 
-/* A key's place: its own in its run, and as many further as keys of the other run are less. */
+/* A key's index: its own in its run plus the number of smaller keys in the other run. */
 static __global__ void grpo__merge_kernel(uint64_t *to, const uint64_t *from, int n, int run) {
     int i = (int)(blockIdx.x * blockDim.x + threadIdx.x), other = min(n, (i / run ^ 1) * run);
     if (i < n)
@@ -482,23 +482,23 @@ template <typename E> struct grpo__sum_job {
                                     /* by only where a vector is one element                     */
     unsigned parts;
     int n, width;
-    int block, lanes, add;          /* rows of a block; threads of a row; add: to what y is      */
+    int block, lanes, add;          /* rows of a block; threads of a row; 1: accumulate into y   */
 };
 
-/* In the first lanes threads: sum += that of those which lie a multiple of lanes on, in order. */
+/* In the first `lanes` threads t: sum += those of threads t + lanes, t + 2 lanes, ..., in order. */
 template <int N> __device__ __forceinline__ void grpo__add_abreast(float sum[N], int lanes) {
     __shared__ grpo__vector<float, N> parts[GRPO__ROW_THREADS];
     int t = (int)threadIdx.x;
-    __syncthreads();                /* parts may still be read by the sums before                */
+    __syncthreads();                /* the previous sums may still read parts                    */
     GRPO__EACH(e, N) parts[t].x[e] = sum[e];
     __syncthreads();
     for (t += lanes; (int)threadIdx.x < lanes && t < (int)blockDim.x; t += lanes)
         GRPO__EACH(e, N) sum[e] += parts[t].x[e];
 }
 
-/* lanes threads share a row, N columns each; the block's rows go to its groups of so many threads
- * in turn, 16 of each under way. With keys a block is a token's, and one group: where it stands in
- * k rows these take k / 16 round trips to memory, while the other blocks go on. */
+/* `lanes` threads share a row, N columns each; groups of that many threads take the block's rows
+ * round robin, 16 loads at a time. With keys a block sums one token's rows, in one group: k rows
+ * take k / 16 round trips to memory, while other blocks run. */
 template <typename E, int N>
 __global__ void __launch_bounds__(GRPO__ROW_THREADS, 2) grpo__sum_rows_kernel(grpo__sum_job<E> t) {
     enum { AHEAD = 16 };
@@ -585,12 +585,13 @@ static void grpo__cuda_embed_backward(void *context, const grpo_embedding *o) {
                    grpo__fits_vectors((size_t)o->width * sizeof(E), o->dx, o->dtable));
 }
 
-/* ---- RMSNorm: y = x * rstd * gain. So many warps take a row that each thread can keep its vectors
- * of it, up to all eight of the block; wider rows (than 8192 of bf16) are read twice. */
-enum { GRPO__KEPT = 4, GRPO__NORM_ROWS = 32 };                /* rows of a block, backward       */
+/* ---- RMSNorm: y = x * rstd * gain. A row gets enough warps, up to all eight of the block, for
+ * each thread to hold its vectors in registers; wider rows (than 8192 of bf16) are read twice. */
+enum { GRPO__HELD = 4,              /* vectors in a thread's registers                           */
+       GRPO__NORM_ROWS = 32 };      /* rows of a block, backward                                 */
 static int grpo__row_warps(int width, int columns) {
     int warps = 1;
-    while (warps < GRPO__ROW_THREADS / 32 && width > warps * 32 * GRPO__KEPT * columns) warps *= 2;
+    while (warps < GRPO__ROW_THREADS / 32 && width > warps * 32 * GRPO__HELD * columns) warps *= 2;
     return warps;
 }
 
@@ -600,21 +601,21 @@ __global__ void __launch_bounds__(GRPO__ROW_THREADS)
 grpo__rmsnorm_kernel(E *y, float *rstd, const E *x, const int *rows, const float *gain, int n,
                      int hidden, float eps, int warps) {
     int lanes = 32 * warps, r = (int)(blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes);
-    size_t H = r < n ? (size_t)hidden : 0, step = lanes * N, many = GRPO__KEPT * step;
+    size_t H = r < n ? (size_t)hidden : 0, step = lanes * N, many = GRPO__HELD * step;
     size_t first = threadIdx.x % lanes * N, last = first, i;  /* last: of the vectors kept       */
-    grpo__vector<E, N> v[GRPO__KEPT] = { };
+    grpo__vector<E, N> v[GRPO__HELD] = { };
     float sum = 0, scale;
     x += (size_t)(rows && H ? rows[r] : r) * H;
     y += (size_t)r * H;
     for (i = first; i < H; last = i, i += many) {
-        GRPO__EACH(k, GRPO__KEPT) v[k] = grpo__load_vector<N>(x, i + k * step, H);
-        GRPO__EACH(k, GRPO__KEPT)
+        GRPO__EACH(k, GRPO__HELD) v[k] = grpo__load_vector<N>(x, i + k * step, H);
+        GRPO__EACH(k, GRPO__HELD)
             GRPO__EACH(e, N) sum += grpo__get(v[k], e) * grpo__get(v[k], e);
     }
     scale = 1.0f / sqrtf(grpo__block_sum(sum, warps) / (float)hidden + eps);
     for (i = last; i + many > first; i -= many) {
-        if (i != last) GRPO__EACH(k, GRPO__KEPT) v[k] = grpo__load_vector<N>(x, i + k * step, H);
-        GRPO__EACH(k, GRPO__KEPT) {
+        if (i != last) GRPO__EACH(k, GRPO__HELD) v[k] = grpo__load_vector<N>(x, i + k * step, H);
+        GRPO__EACH(k, GRPO__HELD) {
             grpo__vector<float, N> g = grpo__load_vector<N>(gain, i + k * step, H);
             GRPO__EACH(e, N) grpo__put(v[k], e, grpo__get(v[k], e) * scale * g.x[e]);
             grpo__store_vector(y, i + k * step, v[k], H);
@@ -631,22 +632,22 @@ grpo__rmsnorm_backward_kernel(E *dx, const E *dy, const E *x, const float *rstd,
                               const float *gain, float *partials, int n, int hidden, int warps) {
     int lanes = 32 * warps, r = (int)(blockIdx.x * GRPO__NORM_ROWS + threadIdx.x / lanes);
     int end = ((int)blockIdx.x + 1) * GRPO__NORM_ROWS;
-    size_t step = lanes * N, many = GRPO__KEPT * step, first = threadIdx.x % lanes * N, i;
-    grpo__vector<float, N> dgain[GRPO__KEPT] = { };
+    size_t step = lanes * N, many = GRPO__HELD * step, first = threadIdx.x % lanes * N, i;
+    grpo__vector<float, N> dgain[GRPO__HELD] = { };
     for (; r < end; r += (int)blockDim.x / lanes) {
         size_t H = r < n ? (size_t)hidden : 0, last = first;
         size_t from = (size_t)(rows && H ? rows[r] : r) * H;
         float sum = 0, scale = H ? rstd[r] : 0.0f, mean;
-        grpo__vector<E, N> d[GRPO__KEPT] = { }, v[GRPO__KEPT] = { }, to[GRPO__KEPT] = { };
+        grpo__vector<E, N> d[GRPO__HELD] = { }, v[GRPO__HELD] = { }, to[GRPO__HELD] = { };
         auto load = [&]() {
-            GRPO__EACH(k, GRPO__KEPT) d[k] = grpo__load_vector<N>(dy + r * H, i + k * step, H);
-            GRPO__EACH(k, GRPO__KEPT) v[k] = grpo__load_vector<N>(x + from, i + k * step, H);
-            GRPO__EACH(k, GRPO__KEPT)
+            GRPO__EACH(k, GRPO__HELD) d[k] = grpo__load_vector<N>(dy + r * H, i + k * step, H);
+            GRPO__EACH(k, GRPO__HELD) v[k] = grpo__load_vector<N>(x + from, i + k * step, H);
+            GRPO__EACH(k, GRPO__HELD)
                 to[k] = grpo__load_vector<N>((const E *)dx + from, i + k * step, H);
         };
         for (i = first; i < H; last = i, i += many) {
             load();
-            GRPO__EACH(k, GRPO__KEPT) {
+            GRPO__EACH(k, GRPO__HELD) {
                 grpo__vector<float, N> g = grpo__load_vector<N>(gain, i + k * step, H);
                 GRPO__EACH(e, N) sum += grpo__get(d[k], e) * g.x[e] * grpo__get(v[k], e);
             }
@@ -654,7 +655,7 @@ grpo__rmsnorm_backward_kernel(E *dx, const E *dy, const E *x, const float *rstd,
         mean = grpo__block_sum(sum, warps) / (float)hidden * (scale * scale);
         for (i = last; i + many > first; i -= many) {
             if (i != last) load();
-            GRPO__EACH(k, GRPO__KEPT) {
+            GRPO__EACH(k, GRPO__HELD) {
                 grpo__vector<float, N> g = grpo__load_vector<N>(gain, i + k * step, H);
                 GRPO__EACH(e, N) {
                     float a = grpo__get(d[k], e), b = grpo__get(v[k], e);
@@ -666,7 +667,7 @@ grpo__rmsnorm_backward_kernel(E *dx, const E *dy, const E *x, const float *rstd,
         }
     }
     if (partials)
-        GRPO__EACH(k, GRPO__KEPT) {
+        GRPO__EACH(k, GRPO__HELD) {
             grpo__add_abreast<N>(dgain[k].x, lanes);
             if ((int)threadIdx.x < lanes)
                 grpo__store_vector(partials + blockIdx.x * (size_t)hidden, first + k * step,
@@ -686,7 +687,8 @@ static void grpo__cuda_rmsnorm(void *context, const grpo_norm *o) {
                           warps);
 }
 
-/* Gains' gradients in fp32, or of rows wider than a block keeps, are sums apart. */
+/* Gains' gradients in fp32, or of rows wider than a block's registers, are summed by a kernel of
+ * their own. */
 template <typename E>
 static void grpo__cuda_rmsnorm_backward(void *context, const grpo_norm *o) {
     grpo__cuda *c = (grpo__cuda *)context;
@@ -695,7 +697,7 @@ static void grpo__cuda_rmsnorm_backward(void *context, const grpo_norm *o) {
     int blocks = grpo__blocks_of((size_t)o->n, GRPO__NORM_ROWS);
     float *partials = NULL;
     if (o->n <= 0) return;
-    if (o->dgain && sizeof(E) == 2 && o->width <= warps * 32 * GRPO__KEPT * columns)
+    if (o->dgain && sizeof(E) == 2 && o->width <= warps * 32 * GRPO__HELD * columns)
         partials = (float *)grpo__cuda_scratch(c, (size_t)blocks * (size_t)o->width
                                                   * sizeof(float));
     else if (o->dgain) {
@@ -758,12 +760,12 @@ template <typename E> struct grpo__product {
     size_t a_row, a_depth, b_depth, b_column;
     int m, n, k;
     E *y;                           /* [m, n] = A B + bias[n] + residual[m, n], or               */
-    size_t y_row;                   /* from one row of y, or residual, to the next               */
+    size_t y_row;                   /* stride of the rows of y and residual                      */
     const float *bias;
     const E *residual;
     float *dw;                      /* [m, n] += A B, if not NULL                                */
     float *partial;                 /* [slices, m, n] where k is split, or NULL                  */
-    int   *tickets;                 /* [tiles] how many slices of a tile are there               */
+    int   *tickets;                 /* [tiles] how many slices of a tile are finished            */
     grpo__strip *strips;            /* [m, n / 32] of a head's product, or NULL                  */
     float inverse;                  /* 1 / T, for these                                          */
 };
@@ -791,7 +793,7 @@ template <typename E> __global__ void grpo__plain_product_kernel(grpo__product<E
         __syncthreads();
         for (e = (int)threadIdx.x; e < GRPO__PLAIN_TILE * GRPO__PLAIN_TILE; e += 256) {
             int r = e / GRPO__PLAIN_TILE, s = e % GRPO__PLAIN_TILE;
-            int ai = t.a_depth == 1 ? r : s, ap = t.a_depth == 1 ? s : r;     /* along memory    */
+            int ai = t.a_depth == 1 ? r : s, ap = t.a_depth == 1 ? s : r;     /* contiguous      */
             int bj = t.b_depth == 1 ? r : s, bp = t.b_depth == 1 ? s : r;
             A[ai][ap] = i0 + ai < t.m && p0 + ap < t.k
                       ? grpo__get(t.a, (size_t)(i0 + ai) * t.a_row + (size_t)(p0 + ap) * t.a_depth)
@@ -829,7 +831,7 @@ template <typename E> static void grpo__plain_product(grpo__cuda *c, const grpo_
 }
 
 /* ---- PTX, one wrapper an instruction: all that this file needs of the tensor cores (sm_80 up).
- * The test's stand-in has definitions of these and of the next page's instead. */
+ * tests/cuda_shim.h replaces these and those of the next page. */
 #ifndef GRPO_CUDA_SHIM
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
 #define GRPO__PTX(...) asm volatile(__VA_ARGS__)
@@ -850,11 +852,11 @@ __device__ __forceinline__ void grpo__mma(float d[4], const uint32_t a[4], const
 }
 
 /* Four 8 x 8 matrices; lanes 8 i to 8 i + 7 give the addresses of matrix i's rows. */
-template <bool TURNED>
+template <bool TRANSPOSED>
 __device__ __forceinline__ void grpo__load_matrices(uint32_t r[4], const grpo__bf16 *row) {
     uint32_t at = (uint32_t)__cvta_generic_to_shared(row);
     (void)at;
-    if (TURNED)
+    if (TRANSPOSED)
         GRPO__PTX("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                   : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
     else
@@ -900,7 +902,7 @@ __device__ __forceinline__ void grpo__barrier_expect(uint64_t *b, int bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
                  :: "r"(grpo__shared(b)), "r"(bytes) : "memory");
 }
-/* Until the phase of this parity has ended; before the first was one of parity 1. */
+/* Waits until the phase of this parity has ended; a phase of parity 1 precedes the first. */
 __device__ __forceinline__ void grpo__barrier_wait(uint64_t *b, int parity) {
     int done;
     do asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; "
@@ -909,7 +911,7 @@ __device__ __forceinline__ void grpo__barrier_wait(uint64_t *b, int parity) {
     while (!done);
 }
 
-/* The map's box from element `at` of line `line` on; its bytes count for the barrier. */
+/* Loads the map's box at element `at` of line `line`; its bytes count for the barrier. */
 __device__ __forceinline__ void grpo__load_box(void *to, const CUtensorMap *map, int at, int line,
                                                uint64_t *b) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
@@ -955,23 +957,22 @@ __device__ __forceinline__ uint32_t grpo__pair(float low, float high) {
     return bits;
 }
 
-/* A's fragment [16, 16] at (row, k) from shared memory: rows in a line, or (TURNED) k's. */
-template <bool TURNED>
+/* A's fragment [16, 16] at (row, k) from shared memory: k contiguous or (TRANSPOSED) rows. */
+template <bool TRANSPOSED>
 __device__ __forceinline__ void grpo__load_a(uint32_t a[4], const grpo__bf16 *tile, int stride,
                                              int row, int k) {
     int lane = (int)threadIdx.x % 32, in = lane % 8, which = lane / 8;
-    row += which % 2 * 8 + (TURNED ? 0 : in);
-    k += which / 2 * 8 + (TURNED ? in : 0);
-    grpo__load_matrices<TURNED>(a, tile + (TURNED ? k * stride + row : row * stride + k));
+    row += which % 2 * 8 + (TRANSPOSED ? 0 : in);
+    k += which / 2 * 8 + (TRANSPOSED ? in : 0);
+    grpo__load_matrices<TRANSPOSED>(a, tile + (TRANSPOSED ? k * stride + row : row * stride + k));
 }
 
-/* B's fragments [16, 16] at (k, column), two of 8 columns: k in a line, or (TURNED) columns in a
- * line. */
-template <bool TURNED>
+/* B's fragments [16, 16] at (k, column), two of 8 columns: k contiguous or (TRANSPOSED) columns. */
+template <bool TRANSPOSED>
 __device__ __forceinline__ void grpo__load_b(uint32_t b[4], const grpo__bf16 *tile, int stride,
                                              int k, int column) {
     int lane = (int)threadIdx.x % 32, in = lane % 8, which = lane / 8;
-    if (TURNED)
+    if (TRANSPOSED)
         grpo__load_matrices<true>(b, tile + (k + which % 2 * 8 + in) * stride
                                      + column + which / 2 * 8);
     else
@@ -980,9 +981,9 @@ __device__ __forceinline__ void grpo__load_b(uint32_t b[4], const grpo__bf16 *ti
 }
 
 /* ---- the product on tensor cores: floor 2 m n k FLOPs, or the bytes of B while m is small.
- * A block computes BM x BN, a warp WM x WN of it. k runs through shared memory in steps of 32,
- * loaded two steps ahead. Every 256 k's the sums are added to the total: whoever computes a slice,
- * and however many tiles there are, the bits are the same. AT, BT: a line of A, of B is one k. */
+ * A block computes BM x BN, a warp WM x WN of it. k passes through shared memory in steps of 32,
+ * loaded two steps ahead. Every 256 k's the sums are added to the total, so the bits do not depend
+ * on the tiles, or on which block computes a slice. AT, BT: a line of A, of B is one k. */
 template <int BM, int BN, int WM, int WN, bool AT, bool BT> struct grpo__tile {
     enum { WARPS_N = BN / WN, THREADS = BM / WM * WARPS_N * 32,
            A_LINE = (AT ? BM : GRPO__STEP) + GRPO__PAD, A_LINES = AT ? GRPO__STEP : BM,
@@ -991,7 +992,8 @@ template <int BM, int BN, int WM, int WN, bool AT, bool BT> struct grpo__tile {
            BYTES = GRPO__STAGES * STAGE * 2 };
 };
 
-/* Lines [lines, line - pad] of a tile; outside the matrix, whose lines are length long, zeros. */
+/* Loads lines [lines, line - pad] of a tile; zeros outside the matrix, whose lines are `length`
+ * long. */
 __device__ __forceinline__ void grpo__load_tile(grpo__bf16 *to, int line, int lines, int threads,
                                                 const grpo__bf16 *from, size_t stride, int first,
                                                 int num_lines, int at, int length) {
@@ -1005,9 +1007,9 @@ __device__ __forceinline__ void grpo__load_tile(grpo__bf16 *to, int line, int li
     }
 }
 
-/* The result, by pairs of neighbours. All pairs of a thread are loaded before any is stored, so
- * that it waits for memory once; what lies outside the matrix is 0 and dropped.
- * What is added to a pair: dW so far, or the residual. */
+/* The result, by pairs of adjacent columns. All pairs of a thread are loaded before any is stored,
+ * so that it waits for memory once; outside the matrix loads are 0 and stores dropped.
+ * This loads what is added to a pair: dW so far, or the residual. */
 __device__ __forceinline__ float2 grpo__load_pair(const grpo__product<grpo__bf16> &t, int i,
                                                   int j) {
     size_t at = (size_t)i * t.y_row + (size_t)j;
@@ -1028,7 +1030,7 @@ __device__ __forceinline__ void grpo__store_pair(const grpo__product<grpo__bf16>
     *(uint32_t *)(void *)(t.y + at) = grpo__pair(x, y);
 }
 
-/* Where k is split: a pair of slice s. */
+/* Where k is split: address of a pair of slice s. */
 __device__ __forceinline__ float2 *grpo__slice_pair(const grpo__product<grpo__bf16> &t, int s,
                                                     int i, int j) {
     return i < t.m && j < t.n
@@ -1049,15 +1051,15 @@ __device__ __forceinline__ void grpo__add_slice(const grpo__product<grpo__bf16> 
     *y += pair.y;
 }
 
-/* Parts of a tile are there in any order; the last block to come sums them, in theirs. Is it this
- * one? What the others have written can then be seen. */
+/* Parts of a tile finish in any order; the block that finishes last sums them, in the order of
+ * parts. Is it this block? Then the other blocks' writes are visible to it. */
 __device__ inline int grpo__is_last(int *ticket, int parts) {
     __shared__ int last;
     __syncthreads();
     if (threadIdx.x == 0) {
         __threadfence();
         last = atomicAdd(ticket, 1) == parts - 1;
-        if (last) *ticket = 0;      /* for the next kernel                                       */
+        if (last) *ticket = 0;      /* reset for the next kernel                                 */
         __threadfence();
     }
     __syncthreads();
@@ -1067,8 +1069,8 @@ __device__ __forceinline__ int grpo__tile_is_last(const grpo__product<grpo__bf16
     return grpo__is_last(t.tickets + blockIdx.y * gridDim.x + blockIdx.x, (int)gridDim.z);
 }
 
-/* Of each row of a warp's total, one strip: the logits [j, j + 8 V) of rows i and on. The top, and
- * with x = (z - top) / T the sums of e^x and e^x x; 0.5 bytes a logit. */
+/* Stores a strip of each row of a warp's total, logits [j, j + 8 V) of rows i, i + 1, ...: the top
+ * and, with x = (z - top) / T, the sums of e^x and e^x x; 0.5 bytes a logit. */
 template <int U, int V>
 __device__ __forceinline__ void grpo__store_strips(const grpo__product<grpo__bf16> &t,
                                                    const float (&z)[U][V][4], int i, int j) {
@@ -1136,7 +1138,7 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
     for (step = 0; step < steps; step++) {
         const grpo__bf16 *A = tiles + step % GRPO__STAGES * T::STAGE, *B = A + T::A_SIZE;
         grpo__copy_wait(GRPO__STAGES - 2);
-        __syncthreads();            /* this step is there, and the one before has been used      */
+        __syncthreads();            /* this step is loaded, the one before is no longer read     */
         GRPO__LOAD_STEP(step + GRPO__STAGES - 1);
 #pragma unroll
         for (kk = 0; kk < GRPO__STEP; kk += 16) {
@@ -1181,7 +1183,7 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
         for (kk = 0; kk < (int)gridDim.z; kk++)
             GRPO__PAIRS grpo__add_slice(t, kk, GRPO__PLACE, &total[u][v][e], &total[u][v][e + 1]);
     }
-    if (!t.y && !t.dw) return;      /* of a head, whose strips are all that is wanted            */
+    if (!t.y && !t.dw) return;      /* a head of which only strips are wanted                    */
     GRPO__PAIRS {
         float2 more = grpo__load_pair(t, GRPO__PLACE);
         sum[u][v][e] = more.x;
@@ -1208,7 +1210,7 @@ static dim3 grpo__tiles_of(const grpo__product<grpo__bf16> &t, int rows, int col
                 (unsigned)grpo__blocks_of((size_t)t.m, rows));
 }
 
-/* Where there are too few tiles, k is split over grid.z. */
+/* Too few tiles for all multiprocessors: split k over grid.z. */
 static void grpo__split(grpo__cuda *c, grpo__product<grpo__bf16> *t, dim3 *grid) {
     int slices = grpo__blocks_of((size_t)t->k, GRPO__SLICE);
     size_t size = (size_t)t->m * (size_t)t->n, room = (size_t)GRPO__PARTIAL_MB << 20;
@@ -1229,8 +1231,8 @@ static void grpo__mma_product_by(grpo__cuda *c, grpo__product<grpo__bf16> t) {
     GRPO__RUN(c, (grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>), grid, T::THREADS, T::BYTES, t);
 }
 
-/* Tiles as large as still give every multiprocessor one; their sizes change no bit. While sampling,
- * the bytes of B need many blocks that ask for them. */
+/* The largest tiles that still give every multiprocessor one; their sizes change no bit. While
+ * sampling, many blocks are needed to saturate memory bandwidth with loads of B. */
 template <bool AT, bool BT>
 static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
     int large = grpo__blocks_of((size_t)t.m, 128) * grpo__blocks_of((size_t)t.n, 128);
@@ -1245,28 +1247,29 @@ static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t)
 }
 
 /* ---- the product by wgmma and the bulk copy engine, for sm_90a: floor 2 m n k FLOPs.
- * A block computes 64 GROUPS x 128: a warpgroup of four warps 64 rows of it; one warp more feeds
- * them. In shared memory operands are chunks, 64 lines of 128 bytes, that the engine swizzles, and
- * fills with zeros outside the matrix. AT, BT: a line is a k of 64 rows or columns, else 64 k's of
- * one. Sums go as above, by slices of 256, and always by one instruction: tiles and splits change
- * no bit. */
+ * A block computes 64 GROUPS x 128: each warpgroup of four warps 64 rows of it; one more warp loads
+ * operands for them. In shared memory operands are chunks, 64 lines of 128 bytes, that the engine
+ * swizzles, and fills with zeros outside the matrix. AT, BT: a line is a k of 64 rows or columns,
+ * else 64 k's of one. Sums are in slices of 256, as above, and always by one instruction: tiles and
+ * splits change no bit. */
 template <int GROUPS> struct grpo__wide {
     enum { CHUNKS = GROUPS + GRPO__WIDTH / 64, STAGE = CHUNKS * GRPO__CHUNK,
-           ALIGN = 1024,            /* the swizzle repeats after so many bytes                   */
+           ALIGN = 1024,            /* bytes after which the swizzle repeats                     */
            THREADS = 128 * GROUPS + 32, BYTES = GRPO__PIPE * STAGE + ALIGN };
 };
 
 #ifdef GRPO__WGMMA
 /* A chunk's matrix descriptor at k (PTX ISA, wgmma: Matrix Descriptor Format, and Strides; units of
- * 16 bytes): from bit 0 the address, from 16 the way to the next chunk if lines are k's (else of no
- * use), from 32 that to the next 8 lines, at 62 the swizzle of 128 bytes. */
-template <bool TURNED> __device__ __forceinline__ uint64_t grpo__chunk_at(uint32_t chunk, int k) {
-    uint32_t at = chunk + (uint32_t)k * (TURNED ? 128 : 2);
-    return (uint64_t)((at & 0x3ffff) >> 4) | (uint64_t)(TURNED ? GRPO__CHUNK / 16 : 1) << 16
+ * 16 bytes): from bit 0 the address, from 16 the offset to the next chunk if lines are k's (else
+ * ignored), from 32 the offset to the next 8 lines, at 62 the swizzle of 128 bytes. */
+template <bool TRANSPOSED>
+__device__ __forceinline__ uint64_t grpo__chunk_at(uint32_t chunk, int k) {
+    uint32_t at = chunk + (uint32_t)k * (TRANSPOSED ? 128 : 2);
+    return (uint64_t)((at & 0x3ffff) >> 4) | (uint64_t)(TRANSPOSED ? GRPO__CHUNK / 16 : 1) << 16
          | (uint64_t)(8 * 128 / 16) << 32 | (uint64_t)1 << 62;
 }
 
-/* One lane loads the chunks of all steps, each as soon as its place is free. */
+/* One lane loads the chunks of all steps, each as soon as its buffer is free. */
 template <int GROUPS, bool AT, bool BT>
 __device__ __forceinline__ void grpo__feed(unsigned char *tiles, uint64_t *full, uint64_t *empty,
                                            const CUtensorMap *a, const CUtensorMap *b, int i0,
@@ -1280,14 +1283,14 @@ __device__ __forceinline__ void grpo__feed(unsigned char *tiles, uint64_t *full,
         grpo__barrier_expect(&full[place], T::STAGE);
         for (u = 0; u < T::CHUNKS; u++) {
             int in_a = u < GROUPS, line = in_a ? i0 + 64 * u : j0 + 64 * (u - GROUPS);
-            int turned = in_a ? AT : BT;
-            grpo__load_box(to + u * GRPO__CHUNK, in_a ? a : b, turned ? line : k,
-                           turned ? k : line, &full[place]);
+            int transposed = in_a ? AT : BT;
+            grpo__load_box(to + u * GRPO__CHUNK, in_a ? a : b, transposed ? line : k,
+                           transposed ? k : line, &full[place]);
         }
     }
 }
 
-/* total = the 64 rows at A times the 128 columns at B, by a warpgroup. A place is given back after
+/* total = the 64 rows at A times the 128 columns at B, by a warpgroup. A buffer is released after
  * the next step has been issued. */
 template <int STAGE, bool AT, bool BT>
 __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint32_t B,
@@ -1356,7 +1359,7 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
         if (!grpo__tile_is_last(t)) return;
         GRPO__EACH(p, 64) total[p] = 0;
     }
-    GRPO__EACH(part, 4) {           /* registers hold a quarter more                             */
+    GRPO__EACH(part, 4) {           /* a quarter at a time, to save registers                    */
         float2 more[8];
         float *x = total + 16 * part;
         int j = j0 + 32 * part;
@@ -1372,8 +1375,8 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
 #endif
 }
 
-/* A matrix of lines, stride elements apart, for boxes of 64 x 64. Made for each product, in about a
- * microsecond of the host. */
+/* A tensor map of a matrix of lines, `stride` elements apart, for boxes of 64 x 64. Made for each
+ * product, in about a microsecond of the host. */
 static CUtensorMap grpo__map_of(grpo__cuda *c, const grpo__bf16 *from, int length, int lines,
                                 size_t stride) {
     CUtensorMap map;
@@ -1408,8 +1411,8 @@ static void grpo__wgmma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &
     else grpo__wgmma_product_by<2, AT, BT>(c, t);
 }
 
-/* What is missing here for wgmma; NULL: nothing, and encode_map is there. Compiled for other cards
- * its kernel is empty, with no barriers in shared memory. */
+/* What is missing for wgmma, as text; NULL: nothing, and encode_map is set. Compiled for other
+ * cards its kernel is empty: then it has no barriers in shared memory. */
 static const char *grpo__wgmma_missing(grpo__cuda *c) {
     int device = 0, major = 0, minor = 0;
     cudaFuncAttributes kernel = { };
@@ -1443,8 +1446,7 @@ static void *grpo__cuda_open_hopper(const grpo_config *config, char *error) {
 }
 
 /* ---- the three products of a layer. Tensor cores take matrices whose sides are multiples of 8, in
- * lines that begin at multiples of 16 bytes: a matter of the model alone, so that all passes go the
- * same way. */
+ * lines aligned to 16 bytes: which depends on the model alone, so that all passes do the same. */
 static int grpo__fits_mma(const grpo_matrix *w, const grpo__product<grpo__bf16> &t) {
     return w->rows % 8 == 0 && w->cols % 8 == 0 && w->y_stride % 8 == 0
         && ((uintptr_t)t.a | (uintptr_t)t.y) % 16 == 0;
@@ -1544,8 +1546,9 @@ static void grpo__cuda_read_operand(void *context, float *x, const grpo_matrix *
 }
 
 /* ---------------------------------------------------------------------------------- >>rotate --
- * As many lanes take a row and head as it needs with N numbers of each half a lane: norm (if there
- * are gains), then rotation. angles: d/2 cosines, d/2 sines. floor 4 bytes an element of bf16. */
+ * A row's head is computed by as many lanes as it needs at N elements of each half a lane: norm (if
+ * there are gains), then rotation. angles: d/2 cosines, d/2 sines. floor 4 bytes an element of
+ * bf16. */
 __device__ __forceinline__ float grpo__warp_sum(float x, int lanes = 32) {
     int i;
     for (i = lanes / 2; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
@@ -1561,8 +1564,8 @@ template <typename E> struct grpo__head_job {
     int n, heads, kv_heads, d, lanes;
 };
 
-/* The head of this thread, of q, k or v: where it lies there (NULL behind the last row), and at
- * which number of qkv; v's have no gain and no angles. */
+/* The head of this thread, of q, k or v: its address there (NULL beyond the last row) and its
+ * offset in qkv; v's have no gain and no angles. */
 template <typename E> struct grpo__head { E *y; const float *gain, *angles; size_t at; };
 
 template <typename E>
@@ -1580,7 +1583,7 @@ __device__ __forceinline__ grpo__head<E> grpo__head_of(const grpo__head_job<E> &
     return x;
 }
 
-/* Numbers [i, i + N) of both halves of a head: loaded, rotated (back: sign -1) and stored */
+/* Elements [i, i + N) of both halves of a head: loaded, rotated (back: sign -1) and stored */
 template <int N, typename E>
 __device__ __forceinline__ void grpo__load_halves(float a[N], float b[N], const E *x, int half,
                                                   int i) {
@@ -1620,8 +1623,8 @@ __device__ __forceinline__ float grpo__head_rstd(const E *x, const grpo__head_jo
     return 1.0f / sqrtf(grpo__warp_sum(sum, t.lanes) / (float)t.d + t.eps);
 }
 
-/* Backward, to dqkv, dy is rotated back, then goes through the norm's backward; in its place comes
- * what it is to the gain, dy * x * rstd. */
+/* Backward: dy is rotated back, then differentiated through the norm to dqkv; dy is overwritten
+ * with its terms of the gain's gradient, dy * x * rstd. */
 template <typename E, int N>
 __global__ void __launch_bounds__(128) grpo__rotate_kernel(grpo__head_job<E> t) {
     grpo__head<E> h = grpo__head_of(t);
@@ -1629,7 +1632,7 @@ __global__ void __launch_bounds__(128) grpo__rotate_kernel(grpo__head_job<E> t) 
     int half = t.d / 2, first = (int)threadIdx.x % t.lanes * N, i;
     float scale = 1, mean = 0, a[N], b[N], low[N], high[N];
     float g[N] = { }, gb[N] = { };
-    if (t.q_gain) {                 /* all lanes of a warp come here                             */
+    if (t.q_gain) {                 /* taken by all lanes of a warp                              */
         scale = grpo__head_rstd<N>(x, t);
         for (i = first; i < half && t.dqkv && h.y && h.gain; i += t.lanes * N) {
             grpo__load_halves<N>(a, b, from, half, i);
@@ -1744,8 +1747,8 @@ __device__ int grpo__group_of(const grpo__attention_job<E> &t, int segment) {
     return low;
 }
 
-/* First row behind everything that may attend the keys of a segment: a prompt, which is the first
- * of its group, is attended by the whole group, a completion by itself. */
+/* End of the rows that may attend the keys of a segment: a prompt, which is the first of its group,
+ * is attended by the whole group, a completion by itself. */
 template <typename E>
 __device__ int grpo__last_query(const grpo__attention_job<E> &t, int segment) {
     int group = grpo__group_of(t, segment);
@@ -1753,7 +1756,7 @@ __device__ int grpo__last_query(const grpo__attention_job<E> &t, int segment) {
     return t.segments[last].row + t.segments[last].num_rows;
 }
 
-/* ---- plain: a block per row and head; keys in blocks of as many as threads */
+/* ---- plain: a block per row and head; keys in blocks, one a thread */
 enum { GRPO__PLAIN_KEYS = 128 };
 
 __device__ inline int grpo__key_slot(const grpo_segment &s, int j) {
@@ -1853,7 +1856,7 @@ __device__ inline int grpo__attends(const grpo_segment *segments, int query, int
         && slot < segments[query].prefix + segments[query].prefix_length;
 }
 
-/* A block per key row and head of k; query rows in blocks of as many as threads */
+/* A block per key row and head of k; query rows in blocks, one a thread */
 template <typename E> __global__ void grpo__attention_dkv_kernel(grpo__attention_job<E> t) {
     GRPO__DYNAMIC(memory);
     __shared__ float p[GRPO__PLAIN_KEYS], ds[GRPO__PLAIN_KEYS];
@@ -1896,11 +1899,11 @@ template <typename E> __global__ void grpo__attention_dkv_kernel(grpo__attention
  * A block takes the query rows [64 b, 64 b + 64) of one head, whatever segments they belong to, and
  * walks over the runs of keys that any of them attends: each prefix once, then each segment's own.
  * While sampling, where every segment is one row, a block takes one row and all heads that share a
- * head of k instead, and where rows are few one span of its keys. Either way a row meets its keys
+ * head of k instead, and where rows are few one span of its keys. Either way a row takes its keys
  * in blocks of 64 from the start of each run, in the same order, and each span of four blocks is
- * summed by itself; what a row does not attend changes no bit of it. */
+ * summed separately; keys that a row does not attend change no bit of it. */
 typedef struct grpo__key_block {    /* keys [slot, slot + count) for the rows that attend them   */
-    int segment, own;               /* own 0: the prefix of this segment and of those like it    */
+    int segment, own;               /* own 0: the prefix of this segment and others that share it */
     int first, slot, count;         /* first: number of the first key within the run             */
 } grpo__key_block;
 
@@ -1925,7 +1928,7 @@ __device__ inline int grpo__next_keys(grpo__key_walk *w, const grpo_segment *seg
     return 0;
 }
 
-/* What a thread must know of one of its query rows. */
+/* One of a thread's query rows. */
 typedef struct grpo__query { int row, head, segment, prefix, prefix_length, keys; } grpo__query;
 
 template <typename E>
@@ -1940,7 +1943,7 @@ __device__ grpo__query grpo__query_of(const grpo__attention_job<E> &t, int row, 
     return q;
 }
 
-/* How many of a block's keys a row attends: the first ones. */
+/* How many of a block's keys a row attends; these are the first. */
 __device__ inline int grpo__sees(const grpo__query &q, const grpo__key_block &b,
                                  const grpo_segment *segments) {
     if (q.segment < 0) return 0;
@@ -1968,7 +1971,7 @@ __device__ __forceinline__ void grpo__as_a(uint32_t a[4], const float x[4], cons
     a[3] = grpo__pair(y[2], y[3]);
 }
 
-/* S[16, 8 N] = A B^T, A's rows in a line at (row, 0), B's N * 8 rows in a line; D deep */
+/* S[16, 8 N] = A B^T over D; rows of A (from `row` on) and of B, 8 N of them, contiguous */
 template <int D, int N>
 __device__ __forceinline__ void grpo__scores(float S[N][4], const grpo__bf16 *A, int row,
                                              const grpo__bf16 *B) {
@@ -1990,7 +1993,7 @@ __device__ __forceinline__ void grpo__scores(float S[N][4], const grpo__bf16 *A,
     }
 }
 
-/* Y[16, D] += P[16, 8 N] B, B's N * 8 rows in a line */
+/* Y[16, D] += P[16, 8 N] B; rows of B contiguous */
 template <int D, int N>
 __device__ __forceinline__ void grpo__add_product(float Y[D / 8][4], const float P[N][4],
                                                   const grpo__bf16 *B) {
@@ -2093,7 +2096,7 @@ __device__ __forceinline__ void grpo__online_softmax(float S[GRPO__KEYS / 8][4],
     }
 }
 
-/* What a row has of the keys so far: m, l = sum_j 2^(s_j - m), Y = sum_j 2^(s_j - m) v_j, for the
+/* Running sums of a row over its keys: m, l = sum_j 2^(s_j - m), Y = sum_j 2^(s_j - m) v_j, for the
  * two rows of a thread. */
 template <int D> struct grpo__attended { float m[2], l[2], Y[D / 8][4]; };
 
@@ -2105,7 +2108,7 @@ template <int D> __device__ __forceinline__ void grpo__attend_none(grpo__attende
     for (v = 0; v < D / 8; v++) a->Y[v][0] = a->Y[v][1] = a->Y[v][2] = a->Y[v][3] = 0;
 }
 
-/* ... and of a span: both together. What has no keys changes nothing. */
+/* all += the sums of a span. A span without keys changes nothing. */
 template <int D>
 __device__ __forceinline__ void grpo__add_span(grpo__attended<D> *all, const grpo__attended<D> &a) {
     int u, v;
@@ -2126,7 +2129,7 @@ __device__ __forceinline__ void grpo__add_span(grpo__attended<D> *all, const grp
 
 __device__ inline int grpo__spans_of(int keys) { return (keys + GRPO__SPAN - 1) / GRPO__SPAN; }
 
-/* Walk over span number blockIdx.z of a row alone; how many it has. */
+/* Begins the walk over span blockIdx.z of a row; returns how many spans it has. */
 __device__ inline int grpo__begin_span(grpo__key_walk *w, const grpo_segment *s) {
     int shared = grpo__spans_of(s->prefix_length), span = (int)blockIdx.z;
     w->own = span >= shared;
@@ -2134,7 +2137,7 @@ __device__ inline int grpo__begin_span(grpo__key_walk *w, const grpo_segment *s)
     return shared + grpo__spans_of(s->start + 1);
 }
 
-/* The spans of a row, each by its block, together in order: 1 in the last block, 0 in others. */
+/* Combines the spans of a row, each from its block, in order. 1 in the block that does it. */
 template <int D>
 __device__ int grpo__join_spans(const grpo__attention_job<grpo__bf16> &t, const grpo__query q[2],
                                 grpo__attended<D> *a, int spans) {
@@ -2200,7 +2203,7 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
     for (; more; now = next, stage ^= 1) {
         float S[GRPO__KEYS / 8][4];
         const grpo__bf16 *K = stages + stage * size::STAGE, *V = K + GRPO__KEYS * size::LINE;
-        int ends, sees[2];          /* ends: a span; each run begins one                         */
+        int ends, sees[2];          /* ends: a span ends here; each run begins one               */
         more = grpo__next_keys(&walk, t.segments, row, &next);
         ends = !more || next.first % GRPO__SPAN == 0;
         if (ends && t.partial) more = 0;
@@ -2219,7 +2222,7 @@ grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
                                                                      : -INFINITY;
         grpo__online_softmax<D>(S, span.Y, span.m, span.l);
         grpo__add_product<D, GRPO__KEYS / 8>(span.Y, S, V);
-        __syncthreads();            /* before this stage is loaded again                         */
+        __syncthreads();            /* before this stage is overwritten                          */
         if (!ends) continue;
         for (u = 0; u < 2; u++) {
             span.l[u] += __shfl_xor_sync(0xffffffffu, span.l[u], 1);
@@ -2328,8 +2331,8 @@ __device__ __forceinline__ void grpo__load_query_stage(grpo__bf16 *to,
                              GRPO__BACKWARD_QUERIES, count, t.d);
 }
 
-/* A prompt's keys are attended by its whole group, many times as many rows as a completion's: that
- * is shared out among grid.z blocks, whose sums go to partial [groups, prompt_blocks, kv_heads,
+/* A prompt's keys are attended by the rows of its whole group, many more than a completion's: these
+ * rows are split among grid.z blocks, whose sums go to partial [groups, prompt_blocks, kv_heads,
  * grid.z, {dk, dv}, 64, D]. */
 typedef struct grpo__dkv_share { int part, parts, slot, last; } grpo__dkv_share;
 
@@ -2348,7 +2351,7 @@ __device__ inline grpo__dkv_share grpo__share_of(const grpo__attention_job<grpo_
     return a;
 }
 
-/* All parts together, in order: 1 in the last block, 0 in the others. */
+/* Adds up all parts, in order. 1 in the block that does it. */
 template <int D>
 __device__ int grpo__join_shares(const grpo__attention_job<grpo__bf16> &t,
                                  const grpo__dkv_share &a, float dK[D / 8][4],
@@ -2356,7 +2359,7 @@ __device__ int grpo__join_shares(const grpo__attention_job<grpo__bf16> &t,
     enum { SIZE = GRPO__KEYS * D };
     int thread = (int)threadIdx.x, cell = a.slot * t.kv_heads + (int)blockIdx.y, part, v, e;
     float *all = t.partial + (size_t)cell * gridDim.z * (2 * SIZE) + thread;
-    float *mine = all + a.part * (2 * SIZE);                  /* for threads of the same number */
+    float *mine = all + a.part * (2 * SIZE);                  /* indexed by thread               */
     for (v = 0; v < D / 8; v++)
         for (e = 0; e < 4; e++) {
             mine[(4 * v + e) * 128] = dK[v][e];
@@ -2491,7 +2494,7 @@ static grpo__attention_job<E> grpo__new_attention(const grpo_attention *o) {
     return t;
 }
 
-/* What flash attention takes; a matter of the model alone. */
+/* Can flash attention be used? Depends on the model alone. */
 template <typename E> static int grpo__fits_flash(const grpo__attention_job<E> &t) {
     return t.d % 8 == 0 && t.d <= 128 && t.heads / t.kv_heads <= 64;
 }
@@ -2502,7 +2505,7 @@ static void grpo__plain_attention(grpo__cuda *c, const grpo__attention_job<E> &t
     GRPO__RUN(c, grpo__attention_kernel<E>, grid, GRPO__PLAIN_KEYS, (size_t)t.d * sizeof(float), t);
 }
 
-/* While sampling few rows their spans go to blocks of their own; at most so many. */
+/* Blocks per row: while sampling few rows one for each span that a row can have, else 1. */
 static unsigned grpo__split_keys(grpo__cuda *c, grpo__attention_job<grpo__bf16> *t, int max_keys) {
     int spans = max_keys / GRPO__SPAN + 2, blocks = t->n * t->kv_heads;
     size_t room = (size_t)GRPO__PARTIAL_MB << 20;
@@ -2633,7 +2636,7 @@ __device__ __host__ __forceinline__ float grpo__inverse(float temperature) {
     return temperature > 0 ? 1.0f / temperature : 1.0f;
 }
 
-/* Sums over part of a row, in terms of another top. */
+/* Rescales the sums over part of a row to another top. */
 __device__ __forceinline__ void grpo__lower(grpo__strip *a, float top, float inverse) {
     float x = __fmul_rn(__fsub_rn(a->top, top), inverse), p = expf(x);
     a->weighted = p != 0.0f ? __fmul_rn(p, __fmaf_rn(x, a->sum, a->weighted)) : 0.0f;
@@ -2641,7 +2644,7 @@ __device__ __forceinline__ void grpo__lower(grpo__strip *a, float top, float inv
     a->top = top;
 }
 
-/* A thread's share of a row, read once. */
+/* Top and sums of a thread's share of a row, read once. */
 template <int N, typename E>
 __device__ grpo__strip grpo__read_row(const E *z, int vocab, float inverse,
                                       const uint32_t *allowed) {
@@ -2662,7 +2665,7 @@ __device__ grpo__strip grpo__read_row(const E *z, int vocab, float inverse,
     return a;
 }
 
-/* Do rows of logits lie so that 16 bytes of them are read at once? */
+/* Are rows of logits aligned to 16 bytes? */
 template <typename E> __device__ __forceinline__ int grpo__fits_row(const E *z, int vocab) {
     return ((uintptr_t)z | (uintptr_t)vocab * sizeof(E)) % 16 == 0;
 }
@@ -2766,9 +2769,9 @@ template <typename E> __global__ void grpo__kl_kernel(grpo__vocab_job<E> t) {
     }
 }
 
-/* ---- filters. Each keeps the largest logits until their measure (a count, or a probability mass)
- * reaches a goal. Numbers that grow with the logit are compared, and the one where that happens is
- * found four bits at a time from the top: floor, logits read 4 times (fp32: 8). */
+/* ---- filters. Each allows the largest logits until their measure (a count, or a probability mass)
+ * reaches a goal. Logits become integer keys of the same order; the key at which the goal is
+ * reached is found four bits at a time from the top: floor, logits read 4 times (fp32: 8). */
 __device__ __forceinline__ uint32_t grpo__key(float z) {
     uint32_t bits = __float_as_uint(z);
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
@@ -2784,14 +2787,14 @@ __device__ __forceinline__ double grpo__measure(const grpo__softmax_row<E> &s, i
     return grpo__get(s.z, (size_t)v) >= -FLT_MAX ? 1.0 : 0.0; /* -inf is not allowed             */
 }
 
-/* The key where the measure, from the largest on, reaches *goal; above: that of larger ones. A
- * share of the mass becomes a goal here, for the whole is summed as its parts are. */
+/* The key at which the measure, from the largest on, reaches *goal; *above: measure of larger keys.
+ * by_mass *goal is a share, which is multiplied by the whole mass, summed in the same order. */
 template <typename E>
 __device__ uint32_t grpo__find_cut(const grpo__softmax_row<E> &s, int by_mass, double *goal,
                                    double *above) {
     __shared__ double bins[16][GRPO__ROW_THREADS];
     int thread = (int)threadIdx.x, first = 8 * (int)sizeof(E) - 4, shift, digit, v, i;
-    uint32_t cut = 0;               /* its bits from shift on                                    */
+    uint32_t cut = 0;               /* the key's bits from `shift` up                            */
     double whole = 0;
     *above = 0;
     for (shift = first; shift >= 0; shift -= 4) {
@@ -2810,20 +2813,20 @@ __device__ uint32_t grpo__find_cut(const grpo__softmax_row<E> &s, int by_mass, d
         for (digit = 15; digit > 0 && *above + bins[digit][0] < *goal; digit--)
             *above += bins[digit][0];
         cut = cut << 4 | (uint32_t)digit;
-        __syncthreads();            /* before the bins are used again                            */
+        __syncthreads();            /* before the bins are overwritten                           */
     }
     return cut;
 }
 
-/* The words of a set are cut into as many pieces as threads; [*begin, *end) is this thread's. */
+/* The words of a set are split among the threads; [*begin, *end) is this thread's. */
 __device__ inline void grpo__my_words(int words, int *begin, int *end) {
     int size = (words + (int)blockDim.x - 1) / (int)blockDim.x;
     *begin = min(words, (int)threadIdx.x * size);
     *end = min(words, *begin + size);
 }
 
-/* Keep the fewest of the allowed tokens, -inf aside, that are so many (or all there are), or have
- * that share of their mass; of equal logits the first ones, and always one. */
+/* Reduces the set to its fewest tokens (never those of logit -inf, at least one, of equal logits
+ * the first) that number `goal` or, by_mass, have that share of its mass. */
 template <typename E>
 __device__ void grpo__allow_most(const grpo__softmax_row<E> &s, uint32_t *allowed, int by_mass,
                                 double goal) {
@@ -2846,10 +2849,10 @@ __device__ void grpo__allow_most(const grpo__softmax_row<E> &s, uint32_t *allowe
         uint32_t bits = allowed[w];
         for (int b = 0; b < 32 && 32 * w + b < vocab; b++) {
             uint32_t key = grpo__key_of(z, 32 * w + b);
-            int keep = key > cut;
+            int allow = key > cut;
             if (!(bits >> b & 1u)) continue;
-            if (key == cut) keep = left-- > 0;
-            if (!keep) bits &= ~(1u << b);
+            if (key == cut) allow = left-- > 0;
+            if (!allow) bits &= ~(1u << b);
         }
         allowed[w] = bits;
     }
@@ -2864,7 +2867,7 @@ __device__ void grpo__filter(const grpo_sampling &s, const E *z, int vocab, uint
         allowed[w] = w == words - 1 && vocab % 32 ? (1u << vocab % 32) - 1 : 0xffffffffu;
     __syncthreads();
     row = grpo__softmax_of<E>(z, vocab, s.temperature, allowed);
-    if (!(row.partition > 0)) return;                         /* NaN: the log-probs will say so  */
+    if (!(row.partition > 0)) return;                         /* NaN: log-probs become NaN too   */
     if (top_k > 0 && top_k < vocab) grpo__allow_most(row, allowed, 0, (double)top_k);
     if (s.top_p < 1) grpo__allow_most(row, allowed, 1, (double)s.top_p);
     if (s.min_p > 0) {              /* p_v >= min_p p_max */
@@ -2877,8 +2880,8 @@ __device__ void grpo__filter(const grpo_sampling &s, const E *z, int vocab, uint
     }
 }
 
-/* The first token at which the sum of e^x passes uniform * S: pieces one by one, then tokens. If
- * rounding leaves a crumb, the last token that has any probability gets it. */
+/* The first token at which the running sum of e^x exceeds uniform * S: pieces one by one, then
+ * tokens. If rounding leaves a rest: the last token of probability above 0. */
 template <typename E>
 __device__ int grpo__draw(const grpo__softmax_row<E> &s, const double *pieces, float uniform) {
     int words = (s.vocab + 31) / 32, size = (words + (int)blockDim.x - 1) / (int)blockDim.x * 32;
@@ -2953,9 +2956,9 @@ template <typename E> static void grpo__cuda_kl_backward(void *context, const gr
     GRPO__EACH_LOGITS_ROW(context, grpo__kl_kernel<E>, o, t);
 }
 
-/* ---- without logits: the head's product leaves, for strips of 32 columns, their top and sums; the
- * strip of a token that is wanted, or drawn, is computed once more. Floor: the product's, and 0.5
- * bytes a logit written and read. */
+/* ---- without logits: the head's product writes only the top and sums of strips of 32 columns; the
+ * strip of a target, or of a drawn token, is computed again. Floor: the product's, and 0.5 bytes a
+ * logit written and read. */
 
 /* A strip of a row's logits by one warp, in the order of k of the product: the same bits. */
 static __device__ void grpo__strip_logits(float z[GRPO__STRIP], const grpo__bf16 *x,
@@ -2967,7 +2970,7 @@ static __device__ void grpo__strip_logits(float z[GRPO__STRIP], const grpo__bf16
         for (v = 0; v < 4; v++) for (e = 0; e < 4; e++) sum[v][e] = 0;
 #pragma unroll 8
         for (p = first; p < min(k, first + GRPO__SLICE); p += 16) {
-            uint32_t a[4] = { 0, 0, 0, 0 };                   /* row 0 alone is not zero         */
+            uint32_t a[4] = { 0, 0, 0, 0 };                   /* only row 0 is used              */
             int more = p + 8 < k;
             if (g == 0) a[0] = grpo__two(x + p + at);
             if (g == 0 && more) a[2] = grpo__two(x + p + 8 + at);
@@ -2985,14 +2988,14 @@ static __device__ void grpo__strip_logits(float z[GRPO__STRIP], const grpo__bf16
     __syncwarp();
 }
 
-typedef struct grpo__head_sums {    /* of a row: max z, S, sum e^x x, and where they come from   */
+typedef struct grpo__head_sums {    /* of a row: its strips, max z, S, sum e^x x                 */
     const grpo__strip *strips;
     int count;
     float top, inverse;
     double partition, weighted;
 } grpo__head_sums;
 
-/* A strip, in terms of the row's top. */
+/* A strip, rescaled to the row's top. */
 __device__ __forceinline__ grpo__strip grpo__strip_of(const grpo__head_sums &h, int s) {
     grpo__strip a = h.strips[s];
     grpo__lower(&a, h.top, h.inverse);
@@ -3015,8 +3018,8 @@ static __device__ grpo__head_sums grpo__head_sums_of(const grpo__strip *strips, 
     return h;
 }
 
-/* The strip where the sum passes *left, which becomes what is left within it. pieces: sums of as
- * many strips a thread as they are shared out by. */
+/* The strip in which the running sum exceeds *left; *left becomes the rest within it. pieces: each
+ * thread's sum over its share of the strips. */
 static __device__ int grpo__draw_strip(const grpo__head_sums &h, const double *pieces,
                                        double *left) {
     int size = (h.count + (int)blockDim.x - 1) / (int)blockDim.x, piece, last = 0, s, strip = 0;
@@ -3072,10 +3075,11 @@ static __global__ void grpo__pick_kernel(grpo__vocab_job<grpo__bf16> t, const gr
     }
 }
 
-/* ---- the two operations. With sets of allowed tokens, or where tensor cores do not fit, logits
- * are written, and looked through; so they are by plain kernels, and with wgmma, whose bits a warp
- * alone cannot have. It is a matter of the configuration, the same for sampler and trainer. */
-/* 1: log-probs, and tokens, are there. 0: the logits are, nothing else. */
+/* ---- the two operations. Logits are written and read again with sets of allowed tokens, where
+ * tensor cores do not fit, in plain kernels, and with wgmma, whose bits a single warp cannot
+ * reproduce. The choice depends on the configuration alone: sampler and trainer make the same. */
+
+/* 1: log-probs (and drawn tokens) are computed. 0: only the logits are. */
 static int grpo__run_head(grpo__cuda *c, const grpo_head *o, const grpo__vocab_job<float> &) {
     grpo__product<float> p = grpo__forward_product<float>(o->logits, o->hidden, o->w,
                                                           o->targets.num_rows);
@@ -3114,7 +3118,7 @@ template <typename E> static void grpo__cuda_sample(void *context, const grpo_he
         GRPO__EACH_LOGITS_ROW(context, grpo__sample_kernel<E>, o, t);
 }
 
-/* A block per row and array. Rows of floats or elements: 2 bytes at least, 16 where all lie so. */
+/* A block per row and array. Copies words of 16 bytes if aligned, else of 2. */
 static __global__ void grpo__store_kernel(grpo_tick t) {
     grpo_array a = t.arrays[blockIdx.y];
     size_t row = blockIdx.x, i;
@@ -3128,7 +3132,7 @@ static __global__ void grpo__store_kernel(grpo_tick t) {
             ((uint16_t *)y)[i] = ((const uint16_t *)x)[i];
 }
 
-/* What this tick drew is written down; each row becomes that of its new token. One block. */
+/* Copies what this tick drew to its line; each live row advances to its new token. One block. */
 static __global__ void grpo__next_kernel(grpo_tick t) {
     size_t n = (size_t)t.num_rows, r, line = n * (size_t)(*t.tick + 1);
     int i;

@@ -374,7 +374,7 @@ static inline void grpo__mma(float d[4], const uint32_t a[4], const uint32_t b[2
     for (e = 0; e < 4; e++) d[e] = s.D[lane / 4 + e / 2 * 8][lane % 4 * 2 + e % 2];
 }
 
-template <bool TURNED> void grpo__load_matrices(uint32_t r[4], const __nv_bfloat16 *row) {
+template <bool TRANSPOSED> void grpo__load_matrices(uint32_t r[4], const __nv_bfloat16 *row) {
     int lane = (int)threadIdx.x % 32, i, h;
     if ((uintptr_t)row % 16) { fprintf(stderr, "shim: ldmatrix: unaligned row\n"); abort(); }
     memcpy(grpo_shim_gift(), &row, sizeof row);
@@ -383,8 +383,8 @@ template <bool TURNED> void grpo__load_matrices(uint32_t r[4], const __nv_bfloat
         for (r[i] = 0, h = 0; h < 2; h++) {
             int line = lane / 4, at = lane % 4 * 2 + h;
             const uint16_t *from;
-            memcpy(&from, grpo_shim_of(8 * i + (TURNED ? at : line)), sizeof from);
-            r[i] |= (uint32_t)from[TURNED ? line : at] << 16 * h;
+            memcpy(&from, grpo_shim_of(8 * i + (TRANSPOSED ? at : line)), sizeof from);
+            r[i] |= (uint32_t)from[TRANSPOSED ? line : at] << 16 * h;
         }
 }
 
