@@ -212,13 +212,11 @@
 #else
 #define GRPO_API static
 #endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct grpo grpo;
-
 /* Every function that can fail returns GRPO_OK or one of these; grpo_error() has the sentence. */
 enum {
     GRPO_OK        = 0,
@@ -302,7 +300,6 @@ typedef float (*grpo_reward_function)(const grpo_sample *sample, void *user);
  * returning non-zero makes grpo_score() fail with GRPO_CALLBACK. */
 typedef int (*grpo_reward_batch_function)(const grpo_sample *samples, int n, float *rewards,
                                           void *user);
-
 /* Process supervision: the rewards of a completion's steps. Step j ends with token ends[j] (from 0,
  * increasing) and gets rewards[j]. Returns the number of steps, at most capacity, or a negative
  * number to make grpo_score() fail with GRPO_CALLBACK. */
@@ -442,10 +439,10 @@ typedef struct grpo_metrics {
     int    step;                    /* GRPO steps done, this one included                        */
     double num_tokens;              /* prompt and completion tokens seen since the start         */
     double step_time;               /* seconds                                                   */
-    double loss, policy_loss, grad_norm, learning_rate;       /* grad_norm: before it is cut     */
+    double loss, policy_loss, grad_norm, learning_rate;       /* grad_norm: before clipping      */
     double reward, reward_std;      /* mean and sample std over the whole batch                  */
     double frac_reward_zero_std;    /* share of groups whose rewards are all equal               */
-    double entropy;                 /* of what was sampled from; at 0 nothing is explored        */
+    double entropy;                 /* of the sampling distribution; at 0 nothing is explored    */
     double kl, beta, entropy_coef;  /* kl: mean estimate, or exact with GRPO_KL_FULL             */
     double kl_estimates[GRPO_KL_ESTIMATORS];                  /* beside kl, to compare           */
     double sampling_difference_mean, sampling_difference_max; /* after grpo_adopt(): as in       */
@@ -453,10 +450,10 @@ typedef struct grpo_metrics {
     double clip_ratio_low_mean, clip_ratio_high_mean, clip_ratio_region_mean;
     double clip_ratio_low_min, clip_ratio_high_max;
     double ratio_mean, ratio_max;
-    double completions_mean_length, completions_min_length, completions_max_length; /* tokens,   */
-    double completions_mean_terminated_length, completions_min_terminated_length; /* with end-of- */
-    double completions_max_terminated_length;                 /* text; those that ended by it;   */
-    double completions_clipped_ratio;                         /* share of those that were cut off */
+    /* in tokens, end-of-text included; terminated: only of completions that end with it */
+    double completions_mean_length, completions_min_length, completions_max_length;
+    double completions_mean_terminated_length, completions_min_terminated_length;
+    double completions_max_terminated_length, completions_clipped_ratio; /* the last: truncated  */
     int    num_rewards;
     char   reward_names[GRPO_MAX_REWARDS][GRPO_NAME_LENGTH];
     double reward_means[GRPO_MAX_REWARDS], reward_stds[GRPO_MAX_REWARDS];
@@ -654,14 +651,14 @@ typedef struct grpo_per_token {
     float *kl;                      /* its exact KL(pi || pi_ref), in nats; with GRPO_KL_FULL    */
     float *values;                  /* V before the token: of a model with a scalar head         */
 } grpo_per_token;
-/* Per-token outputs on the batch: logprobs (NULL: more's), and more (NULL: nothing else).
+/* Per-token outputs on the batch: logprobs (NULL: more->logprobs) and more (NULL: no others).
  * GRPO_BAD_INPUT: none is wanted, or the model lacks what one needs: LM head, scalar head, memory
  * for exact KL. The reference has logprobs and entropies. */
 GRPO_API int grpo_forward(grpo *g, int model, float *logprobs, const grpo_per_token *more);
 /* Adds to the gradient of the policy's weights: sum over tokens and outputs of gradient *
- * d(output)/d(weights), the gradients given as the outputs are above. Runs the forward pass first,
- * unless its activations are stored from sampling or from the grpo_forward() just before. Errors as
- * there. (That of an entropy bonus is the constant -entropy_coef / number of tokens that count.) */
+ * d(output)/d(weights); gradients are given as grpo_forward() gives outputs, with its errors. Runs
+ * the forward pass first, unless its activations are stored from sampling or from grpo_forward()
+ * just before. (An entropy bonus: the constant -entropy_coef / number of tokens that count.) */
 GRPO_API int grpo_backward(grpo *g, const float *dlogprobs, const grpo_per_token *more);
 /* Restricts these two to prompts [first_prompt, first_prompt + num_prompts), a minibatch, until the
  * next batch; elements of other prompts are neither read nor written. */
@@ -1039,6 +1036,13 @@ typedef struct grpo_optimizer {     /* one step of grpo_adamw(), on F arrays [n]
     int64_t step;
 } grpo_optimizer;
 
+typedef void grpo_embedding_operation(void *context, const grpo_embedding *o);
+typedef void grpo_norm_operation(void *context, const grpo_norm *o);
+typedef void grpo_product_operation(void *context, const grpo_product *o);
+typedef void grpo_attention_operation(void *context, const grpo_attention *o);
+typedef void grpo_swiglu_operation(void *context, const grpo_swiglu *o);
+typedef void grpo_head_operation(void *context, const grpo_head *o);
+
 typedef struct grpo_backend {
     const char *name;
     size_t element_size;
@@ -1069,24 +1073,12 @@ typedef struct grpo_backend {
     void (*to_floats)(void *context, float *to, const void *from, size_t n);
     void (*from_floats)(void *context, void *to, const float *from, size_t n);
     /* the layers: see the descriptors */
-    void (*embed)(void *context, const grpo_embedding *o);
-    void (*embed_backward)(void *context, const grpo_embedding *o);
-    void (*rmsnorm)(void *context, const grpo_norm *o);
-    void (*rmsnorm_backward)(void *context, const grpo_norm *o);
-    void (*matmul)(void *context, const grpo_product *o);
-    void (*matmul_dx)(void *context, const grpo_product *o);
-    void (*matmul_dw)(void *context, const grpo_product *o);
-    void (*rotate)(void *context, const grpo_attention *o);
-    void (*rotate_backward)(void *context, const grpo_attention *o);
-    void (*attention)(void *context, const grpo_attention *o);
-    void (*attention_backward)(void *context, const grpo_attention *o);
-    void (*swiglu)(void *context, const grpo_swiglu *o);
-    void (*swiglu_backward)(void *context, const grpo_swiglu *o);
-    void (*logprobs)(void *context, const grpo_head *o);
-    void (*sample)(void *context, const grpo_head *o);
-    void (*logprobs_backward)(void *context, const grpo_head *o);
-    void (*kl)(void *context, const grpo_head *o);
-    void (*kl_backward)(void *context, const grpo_head *o);
+    grpo_embedding_operation *embed, *embed_backward;
+    grpo_norm_operation *rmsnorm, *rmsnorm_backward;
+    grpo_product_operation *matmul, *matmul_dx, *matmul_dw;
+    grpo_attention_operation *rotate, *rotate_backward, *attention, *attention_backward;
+    grpo_swiglu_operation *swiglu, *swiglu_backward;
+    grpo_head_operation *logprobs, *sample, *logprobs_backward, *kl, *kl_backward;
     /* repeat: calls work(user) `times` times. It makes the same calls of operations each time, and
      * nothing else: a backend may record them once and replay them */
     void (*next)(void *context, const grpo_tick *o);
@@ -1110,7 +1102,6 @@ extern const grpo_backend *grpo_cuda_hopper(void);
 
 #if defined(GRPO_IMPLEMENTATION) && !defined(GRPO_IMPLEMENTED)
 #define GRPO_IMPLEMENTED
-
 #ifdef __FAST_MATH__
 #error "grpo.h: -ffast-math (or -Ofast) breaks NaN detection and the promise of equal bits; drop it"
 #endif
@@ -1122,7 +1113,6 @@ extern const grpo_backend *grpo_cuda_hopper(void);
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -1161,10 +1151,8 @@ extern const grpo_backend *grpo_cuda_hopper(void);
 #include <arm_neon.h>
 #endif
 
-/* a*b + c must round twice wherever it is written so: whether a loop gets a fused instruction is
- * the compiler's choice, and may differ between the body and the tail of one loop. (The other
- * two only give up floating-point exception flags and errno, so that loops with sqrtf or a
- * choice vectorise.) */
+/* a*b + c must round twice: the compiler could fuse it in the body of a loop and not in its tail.
+ * (The other two give up only exception flags and errno, so that sqrtf and choices vectorise.) */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
@@ -1174,11 +1162,9 @@ extern const grpo_backend *grpo_cuda_hopper(void);
 #pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
 #endif
 #endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif
-
 #ifdef __GNUC__
 #define GRPO__PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
@@ -1188,12 +1174,8 @@ extern "C" {
 /* ---- the stairs: what the algorithm (part III) asks of the machine room (part IV), by chapter */
 enum { GRPO__PATH = 1024 };         /* bytes of a file's name                                    */
 enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };            /* stages of a batch */
-struct grpo__layer_state;
-struct grpo__softmax;
-struct grpo__sums;
-struct grpo__draw;
-struct grpo__pass;
-
+struct grpo__layer_state; struct grpo__softmax; struct grpo__sums;
+struct grpo__draw; struct grpo__pass;
 /* >>base: addresses on the backend; a pass's integers; activations stored; its value head; input */
 static int *grpo__on_device(const grpo *g, const void *host);
 static void *grpo__element(const grpo *g, void *array, size_t i);
@@ -1311,7 +1293,7 @@ float grpo_uniform(uint64_t seed, uint64_t step, uint64_t prompt, uint64_t compl
 static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
 
 /* ----------------------------------------------------------------------------------- >>text --
- * Text -> tokens -> text: by the caller's tokenizer, or one token a character. */
+ * Text -> tokens -> text: by the caller's tokenizer, or a token for each character. */
 int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
     int code, n = grpo__enter(g, "grpo_encode", text && tokens && capacity >= 0, GRPO__EMPTY);
     if (n) return n;
@@ -2383,7 +2365,7 @@ static int grpo__batch_forward(grpo *g, int model, int first, int end, int what,
     return code;
 }
 
-/* All that is wanted, as one; 0: nothing. */
+/* logprobs and more in one struct. Returns 0 if nothing is wanted. */
 static int grpo__wanted(grpo_per_token *all, const float *logprobs, const grpo_per_token *more) {
     memset(all, 0, sizeof *all);
     if (more) *all = *more;

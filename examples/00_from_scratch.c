@@ -44,7 +44,7 @@ enum { WEIGHTS = sizeof(model) / sizeof(double) };
 /* All that forward computes, in its order; the first index is the position t. */
 typedef struct activations {
     double x[T][H], n1[T][H], q[T][H], k[T][H], v[T][H];
-    double p[T][T], mix[T][H];                                      /* p[t][j]: t looks at j     */
+    double p[T][T], mix[T][H];                                      /* p[t][j]: t attends j      */
     double y[T][H], n2[T][H], g[T][F], u[T][F], s[T][F];
     double z[T][H], n3[T][H], pi[T][V];                             /* pi[t]: of token t + 1     */
 } activations;
@@ -70,8 +70,8 @@ static void normalize(double *y, const double *x, const double *gain) {
     for (i = 0; i < H; i++) y[i] = x[i] / rms * gain[i];
 }
 
-/* Positions: the pair (i, i + H/2) is turned by the angle t 10000^(-2i/H); for the derivative by as
- * much the other way, direction -1. */
+/* Positions: the pair (i, i + H/2) is rotated by the angle t 10000^(-2i/H); for the derivative by
+ * the opposite angle, direction -1. */
 static void rotate(double *x, int t, int direction) {
     int i;
     for (i = 0; i < H / 2; i++) {
@@ -128,8 +128,8 @@ static void forward(const model *m, activations *a, const int *tokens, int n) {
 }
 
 /* ---- 2 its derivative ---------------------------------------------------------------------------
- * The same from the end to the beginning. dx is d(loss)/dx; what is used twice gets two parts, so
- * all is added. y = W x:  dx += W^T dy,  dW += dy x^T */
+ * The same from the end to the beginning. dx is d(loss)/dx; a value used twice gets two terms, so
+ * derivatives accumulate. y = W x:  dx += W^T dy,  dW += dy x^T */
 static void multiply_backward(double *dx, double *dw, const double *dy, const double *w,
                               const double *x, int out, int in) {
     int i, j;
@@ -212,14 +212,14 @@ static double uniform(uint64_t *random) {
     return (double)(*random >> 11) / 9007199254740992.0;
 }
 
-/* The token in whose part of [0, 1) u lies */
+/* The first token at which the sum of p exceeds u */
 static int draw(const double *pi, double u) {
     int v = 0;
     while (v < V - 1 && (u -= pi[v]) >= 0) v++;
     return v;
 }
 
-/* o ~ pi_old(. | q) for q = "a+b=", a token at a time up to END; then what pi_ref thinks of it */
+/* o ~ pi_old(. | q) for q = "a+b=", a token at a time up to END; then its log-probs by pi_ref */
 static void complete(const model *old, const model *ref, int a, int b, sample *o,
                      uint64_t *random) {
     const int q[PROMPT] = { a, 10, b, 11 };

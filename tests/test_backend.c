@@ -322,7 +322,7 @@ int main(void) {
     int variant, more, failures;
     far.ticks_at_once = 4;          /* of the six that there are at most; the CPU does one       */
     for (variant = 0; variant < 4 && sizeof(void *) == 8; variant++) {
-        more = variant / 2;         /* 1: nothing is kept while sampling, and there are two ends */
+        more = variant / 2;         /* 1: sampling stores nothing, and two tokens end a sequence */
         memset(&on_cpu, 0, sizeof on_cpu);
         memset(&on_far, 0, sizeof on_far);
         whole_life(NULL, variant % 2, more, &on_cpu, said_cpu, "test_backend_checkpoint");

@@ -144,7 +144,7 @@ static size_t least_budget(grpo_config c) {
     return yes;
 }
 
-/* Within a memory budget activations are computed again instead of kept, then passes have fewer
+/* Within a memory budget activations are computed again instead of stored, then passes have fewer
  * groups, down to one, whatever they may have: less memory, same bits. */
 static void test_budget(void) {
     static const int asked[][2] = { { 0, 0 }, { 3, 0 }, { 0, 2 }, { 4, 4 } };
@@ -189,8 +189,8 @@ static float not_nine(const grpo_sample *s, void *user) {
 }
 
 static void test_idle(void) {
-    int kept;
-    for (kept = 0; kept < 2; kept++) {
+    int stored;
+    for (stored = 0; stored < 2; stored++) {
         grpo_config c = small_config();
         grpo_prompt prompts[PROMPTS];
         grpo__sums sums;
@@ -201,14 +201,14 @@ static void test_idle(void) {
         grpo_per_token d = { NULL, NULL, NULL, NULL };
         c.objective.beta = 0;
         c.rewards[0].function = not_nine;
-        if (!kept) c.rollout_batch_prompts = 2;
+        if (!stored) c.rollout_batch_prompts = 2;
         g = grpo_new(&c);
         make_prompts(prompts, NULL);
         CHECK(g && !grpo_sft(g, prompts, PROMPTS, 0.01f, NULL), "%s", c.error);
         if (!g) return;
         CHECK(!grpo_rollout(g, prompts, PROMPTS) && !grpo_score(g) && !grpo_advantage(g), "%s",
               grpo_error(g));
-        CHECK(g->machinery->stored_valid == kept, "kept %d", kept);
+        CHECK(g->machinery->stored_valid == stored, "stored %d", stored);
         gradient = (float *)calloc(g->num_parameters, sizeof(float));
         CHECK(!grpo__accumulate(g, &g->config.objective, 0, PROMPTS, &sums), "%s",
               grpo_error(g));
@@ -218,7 +218,7 @@ static void test_idle(void) {
         d.logprobs = g->machinery->new_dlogprobs;
         CHECK(!grpo_backward(g, NULL, &d), "%s", grpo_error(g));
         for (i = 0; i < g->num_parameters; i++) bad += gradient[i] != g->machinery->gradient[i];
-        CHECK(!bad, "kept %d: %d elements of the gradient differ", kept, (int)bad);
+        CHECK(!bad, "stored %d: %d elements of the gradient differ", stored, (int)bad);
         grpo__clear_gradient(g);
         CHECK(!grpo_update(g, &m) && m.num_idle >= 1, "num_idle %d", m.num_idle);
         free(gradient);
@@ -391,7 +391,7 @@ static void test_activations(void) {
     const grpo_per_token now = { x, NULL, NULL, NULL }, gradient = { d, NULL, NULL, NULL };
     int way, p, t, code;
     size_t bytes;
-    c.rollout_batch_prompts = 2;    /* sampling keeps nothing                                    */
+    c.rollout_batch_prompts = 2;    /* sampling stores nothing                                   */
     c.micro_batch_prompts = PROMPTS;
     g = grpo_new(&c);
     c.seed = 77;

@@ -86,8 +86,8 @@ static void sort_row(row *r, const grpo_sampling *s) {
         r->share[v] = exp(((double)r->z[r->order[v]] - (double)r->z[r->order[0]]) / T);
 }
 
-/* How many are to be kept: the fewest, and with slack < 0 the most, that rounding can make of it.
- * What is left out is measured, for it is small where top_p is near 1. */
+/* How many tokens are to be allowed: the fewest, and with slack < 0 the most, that rounding permits.
+ * The mass left out is summed, which is small where top_p is near 1. */
 static int how_many(const row *r, const grpo_sampling *s, double slack) {
     int k, top_k = s->temperature == 0 ? 1 : s->top_k > 0 && s->top_k < r->V ? s->top_k : r->V;
     int n = top_k == r->V && s->top_p >= 1 && s->min_p == 0 ? r->V : grpo__min(top_k, r->finite);
@@ -103,8 +103,8 @@ static int how_many(const row *r, const grpo_sampling *s, double slack) {
 typedef struct tally { int filters, empty, too_many, not_the_first, no_mass, not_minimal, drawn; }
     tally;
 
-/* Entropy and log-probs of what is kept. */
-static void check_distribution(const row *r, const grpo_sampling *s, const uint32_t *kept, int n,
+/* Entropy and log-probs of what is allowed. */
+static void check_distribution(const row *r, const grpo_sampling *s, const uint32_t *allowed, int n,
                                tally *all) {
     double S = 0, H = 0, tolerance = 1e-6 * (10 + sqrt(n)), sum = 0;
     float entropy, uniforms[3] = { 0, 0.5f, 0.99999994f };
@@ -115,46 +115,47 @@ static void check_distribution(const row *r, const grpo_sampling *s, const uint3
         if (p > 0) H -= p * (((double)r->z[r->order[i]] - (double)r->z[r->order[0]]) / T - log(S));
     }
     uniforms[1] = (float)uniform();
-    grpo_logprob(r->z, r->V, s->temperature, kept, r->order[0], &entropy);
+    grpo_logprob(r->z, r->V, s->temperature, allowed, r->order[0], &entropy);
     CHECK(fabs((double)entropy - H) <= tolerance * (1 + H), "V %d, T %g: entropy %.9g, not %.9g",
           r->V, (double)s->temperature, (double)entropy, H);
     for (i = 0; i < n && n <= 8; i++)
-        sum += exp((double)grpo_logprob(r->z, r->V, s->temperature, kept, r->order[i], NULL));
+        sum += exp((double)grpo_logprob(r->z, r->V, s->temperature, allowed, r->order[i], NULL));
     if (n <= 8) CHECK_CLOSE(sum, 1, 1e-5);
     for (i = 0; i < 3; i++) {
-        int token = grpo_sample_token(r->z, r->V, s->temperature, kept, uniforms[i]);
-        float logprob = grpo_logprob(r->z, r->V, s->temperature, kept, token, NULL);
-        int good = grpo__is_allowed(kept, token) && logprob <= 0 && logprob > -HUGE_VALF;
+        int token = grpo_sample_token(r->z, r->V, s->temperature, allowed, uniforms[i]);
+        float logprob = grpo_logprob(r->z, r->V, s->temperature, allowed, token, NULL);
+        int good = grpo__is_allowed(allowed, token) && logprob <= 0 && logprob > -HUGE_VALF;
         all->drawn += good;
         CHECK(good, "token %d was drawn, log-prob %g", token, (double)logprob);
     }
 }
 
-static void check_filter(const row *r, const grpo_sampling *s, uint32_t *kept, tally *all) {
+static void check_filter(const row *r, const grpo_sampling *s, uint32_t *allowed, tally *all) {
     int n = 0, v, least, most, failed = check_failed;
-    for (v = 0; v < grpo__blocks(r->V, 32); v++) kept[v] = 0;
-    grpo_filter(s, r->z, r->V, kept);
-    for (v = 0; v < r->V; v++) n += grpo__is_allowed(kept, v);
+    for (v = 0; v < grpo__blocks(r->V, 32); v++) allowed[v] = 0;
+    grpo_filter(s, r->z, r->V, allowed);
+    for (v = 0; v < r->V; v++) n += grpo__is_allowed(allowed, v);
     least = how_many(r, s, 1);
     most = how_many(r, s, -1);
     all->filters++;
     all->empty += n == 0;
     all->too_many += s->top_k > 0 && n > s->top_k;
-    for (v = 0; v < n && grpo__is_allowed(kept, r->order[v]); v++) { }
+    for (v = 0; v < n && grpo__is_allowed(allowed, r->order[v]); v++) { }
     all->not_the_first += v < n;
     all->no_mass += n && n < least;
     all->not_minimal += n > most;
     CHECK(n >= least && n <= most && v == n, "V %d, %d finite, T %g, top_k %d, top_p %.9g, min_p "
-          "%g: %d are kept, expected %d to %d, the first %d of them the largest", r->V, r->finite,
-          (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, n, least, most, v);
-    if (n && failed == check_failed) check_distribution(r, s, kept, n, all);
+          "%g: %d are allowed, expected %d to %d, the first %d of them the largest", r->V,
+          r->finite, (double)s->temperature, s->top_k, (double)s->top_p, (double)s->min_p, n,
+          least, most, v);
+    if (n && failed == check_failed) check_distribution(r, s, allowed, n, all);
 }
 
 static void test_random_filters(int small, int large) {
     static float z[LARGEST];
     static int order[LARGEST];
     static double shares[LARGEST], tail[LARGEST + 1];
-    static uint32_t kept[(LARGEST + 31) / 32];
+    static uint32_t allowed[(LARGEST + 31) / 32];
     static const int sizes[4] = { 32000, 49152, 128256, LARGEST };
     tally all = { 0, 0, 0, 0, 0, 0, 0 };
     int i;
@@ -164,14 +165,14 @@ static void test_random_filters(int small, int large) {
         grpo_sampling s = draw_filters(V);
         draw_row(z, V);
         sort_row(&r, &s);
-        check_filter(&r, &s, kept, &all);
+        check_filter(&r, &s, allowed, &all);
     }
-    printf("filters: %d drawn; %d kept nothing, %d too many, %d not the largest, %d too little "
+    printf("filters: %d drawn; %d allowed nothing, %d too many, %d not the largest, %d too little "
            "mass, %d more than needed; %d tokens drawn\n", all.filters, all.empty, all.too_many,
            all.not_the_first, all.no_mass, all.not_minimal, all.drawn);
 }
 
-/* ---- tokens masked by a low number are as if they were not kept: bit for bit */
+/* ---- tokens masked by a low number are as if they were not allowed: bit for bit */
 static void same(const char *what, const float *a, const float *b, int n, float mask, int V) {
     int i;
     for (i = 0; i < n && (a[i] == b[i] || (isnan(a[i]) && isnan(b[i]))); i++) { }
@@ -182,32 +183,32 @@ static void same(const char *what, const float *a, const float *b, int n, float 
 static void test_masks(void) {
     const float masks[4] = { -HUGE_VALF, -3e38f, -FLT_MAX, -1e30f };
     static float z[2][1000], q[2][1000], gradient[2][1000];
-    uint32_t kept[32];
+    uint32_t allowed[32];
     int round, v, i;
     for (round = 0; round < 2000; round += STRIDE) {
         int V = 1 + below(one_in(2) ? 40 : 1000), first = below(V), targets[1];
         float mask = masks[round % 4], T = one_in(2) ? 1 : power(0.2, 5), kl[2], h[2], p[2];
         float dlogprobs[1] = { 0.7f };
-        memset(kept, 0, sizeof kept);
+        memset(allowed, 0, sizeof allowed);
         for (v = 0; v < V; v++) {
             int there = v == first || !one_in(3);
             z[1][v] = normal((uint64_t)round, v);
             q[1][v] = normal((uint64_t)round, V + v);
             z[0][v] = there ? z[1][v] : mask;
             q[0][v] = there ? q[1][v] : mask;
-            if (there) kept[v >> 5] |= 1u << (v & 31);
+            if (there) allowed[v >> 5] |= 1u << (v & 31);
         }
         targets[0] = first;
         for (i = 0; i < 2; i++) {
-            p[i] = grpo_logprob(z[i], V, T, i ? kept : NULL, first, &h[i]);
-            kl[i] = grpo_full_kl(z[i], q[i], V, T, i ? kept : NULL, gradient[i]);
+            p[i] = grpo_logprob(z[i], V, T, i ? allowed : NULL, first, &h[i]);
+            kl[i] = grpo_full_kl(z[i], q[i], V, T, i ? allowed : NULL, gradient[i]);
         }
         same("log-prob", &p[0], &p[1], 1, mask, V);
         same("entropy", &h[0], &h[1], 1, mask, V);
         same("exact KL", &kl[0], &kl[1], 1, mask, V);
         same("its gradient", gradient[0], gradient[1], V, mask, V);
         for (i = 0; i < 2; i++)
-            grpo_logprob_backward(z[i], V, T, i ? kept : NULL, 1, targets, dlogprobs, 0.3f);
+            grpo_logprob_backward(z[i], V, T, i ? allowed : NULL, 1, targets, dlogprobs, 0.3f);
         same("gradient", z[0], z[1], V, mask, V);
     }
 }
@@ -221,15 +222,15 @@ static void test_damaged_rows(void) {
     for (damage = 0; damage < 3; damage++)
         for (i = 0; i < 5; i++) {
             float z[40], bad[3] = { NAN, HUGE_VALF, -HUGE_VALF };
-            uint32_t kept[2];
+            uint32_t allowed[2];
             int token;
             for (v = 0; v < 40; v++)
                 z[v] = damage == 2 || v == 17 ? bad[damage] : normal(1, v);
-            grpo_filter(&filters[i], z, 40, kept);
-            CHECK(kept[0] || kept[1], "damage %d, filter %d: nothing is kept", damage, i);
-            token = grpo_sample_token(z, 40, filters[i].temperature, kept, 0.5f);
+            grpo_filter(&filters[i], z, 40, allowed);
+            CHECK(allowed[0] || allowed[1], "damage %d, filter %d: nothing is allowed", damage, i);
+            token = grpo_sample_token(z, 40, filters[i].temperature, allowed, 0.5f);
             CHECK(token >= 0 && token < 40, "token %d", token);
-            CHECK(!grpo__finite((double)grpo_logprob(z, 40, filters[i].temperature, kept, token,
+            CHECK(!grpo__finite((double)grpo_logprob(z, 40, filters[i].temperature, allowed, token,
                                                      NULL)), "damage %d, filter %d: hidden",
                   damage, i);
         }
