@@ -8981,7 +8981,8 @@ enum { GRPO__TRIALS = 7 };
 static const struct { const char *name; int num_in, num_out; } grpo__trials[GRPO__TRIALS] = {
     { "embedding", 7 * GRPO__T_WIDTH, GRPO__T_CELLS },
     { "RMSNorm", GRPO__T_CELLS + GRPO__T_WIDTH, GRPO__T_CELLS },
-    { "matrix product, bias, residual", GRPO__T_RESIDUAL + GRPO__T_LOGITS, GRPO__T_LOGITS },
+    { "matrix product, bias, residual", GRPO__T_RESIDUAL + (int)GRPO__T_LOGITS,
+      GRPO__T_LOGITS },
     { "q/k norm, rotary positions, attention", GRPO__T_GAIN + 2 * GRPO__T_HEAD, GRPO__T_Q },
     { "SwiGLU", 2 * GRPO__T_CELLS, GRPO__T_CELLS },
     { "head, log-probs and entropy of allowed sets", GRPO__T_BIAS, 2 * GRPO__T_ROWS + 1 },
