@@ -137,7 +137,7 @@
  *
  *   Other architectures than Llama / Qwen2 / Qwen3 / Mistral decoders, mixture of experts,
  *   images, several machines, quantised training, tool calls. It reads no tokenizer files: bring
- *   your own two hooks (examples/tokenizer.h has them for tokenizer.json).
+ *   your own two hooks (examples/tool/tokenizer.h has them for tokenizer.json).
  *
  * DEVIATIONS FROM THE PAPER
  *
@@ -8854,7 +8854,7 @@ static void grpo__read_archives(grpo__file *f, const grpo *g, grpo *copy) {
         else rewind(f->file);
         grpo__read_archive(f, g, copy);
     }
-    if (f->placing || f->code) return;
+    if (f->placing || f->code || !f->num_slots) return;
     s += f->num_slots - 1;
     if (s->tied && s->found && f->tied)
         grpo__bad(f, "lm_head.weight", "differs from the embeddings, though config.json says "
