@@ -2391,17 +2391,17 @@ int grpo_forward(grpo *g, int model, float *logprobs, const grpo_per_token *more
 int grpo_backward(grpo *g, const float *dlogprobs, const grpo_per_token *more) {
     struct grpo__machinery *w;
     grpo_per_token d;
-    int p, next, what, there, wanted = grpo__wanted(&d, dlogprobs, more);
+    int p, next, what, in_memory, wanted = grpo__wanted(&d, dlogprobs, more);
     int code = grpo__enter(g, "grpo_backward", wanted, GRPO__ROLLED);
     if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, &d);
     if (code) return code;
     w = g->machinery;
     what = w->stored_valid ? GRPO__RECALL : GRPO__STORE;
-    there = w->stored_valid || (w->passed && !d.kl);          /* the reference overwrites them   */
+    in_memory = w->stored_valid || (w->passed && !d.kl);      /* the reference overwrites them   */
     for (p = w->first_prompt; p < w->end_prompt && !code; p = next) {
         grpo__pass pass = grpo__groups_pass(g, p, w->end_prompt, &next, what, NULL);
         if (d.kl) grpo__pass_reference(g, &pass);
-        if (!there) grpo__pass_hidden(g, GRPO_POLICY, &pass);
+        if (!in_memory) grpo__pass_hidden(g, GRPO_POLICY, &pass);
         code = grpo__pass_backward(g, &pass, &d);
     }
     return code;
@@ -3700,7 +3700,8 @@ static int grpo__check_tokens(grpo *g, const char *what, const int *tokens, int 
     return GRPO_OK;
 }
 
-/* A prompt, or a completion as one: its text or tokens -> least to `most` tokens; how many. */
+/* Reads the text or tokens of prompt or completion i (`what`), of `least` to `most` tokens. Returns
+ * how many there are. */
 static int grpo__read_tokens(grpo *g, const char *what, int i, const grpo_prompt *given, int least,
                              int most, int *tokens) {
     char name[32];
@@ -3794,7 +3795,8 @@ grpo_prompt grpo_question(const char *text, const char *answer) {
 }
 
 /* ---- completions from elsewhere */
-/* The tokens of completion i; how many. End-of-text closes a text that was not cut off. */
+
+/* The tokens of completion i; returns how many. A text gets end-of-text, unless truncated. */
 static int grpo__read_completion(grpo *g, int i, const grpo_completion *c, int *tokens) {
     int closed = !c->tokens && !c->truncated, n;
     grpo_prompt given = grpo_question(c->text, NULL);
@@ -3824,7 +3826,7 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
         code = grpo__min(w->lengths[i], 0);
     }
     if (!code) code = grpo__finish_batch(g);
-    w->sampling = unfiltered;                                 /* as far as is known              */
+    w->sampling = unfiltered;                                 /* their filters are not known     */
     if (g->config.sampling.temperature > 0)
         w->sampling.temperature = g->config.sampling.temperature;
     now.logprobs = b->logprobs;
@@ -3933,8 +3935,8 @@ int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampl
     return (int)n;
 }
 
-/* num_samples completions of each prompt, in chunks that fit: pass@1, pass@k (by the first reward)
- * and two means. */
+/* num_samples completions of each prompt, in batches that fit: adds up pass@1, pass@k (by the first
+ * reward), reward and length. */
 static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grpo_prompt *prompts,
                                grpo_evaluation *e) {
     grpo__draw d;
@@ -5008,14 +5010,14 @@ grpo_objective grpo_objective_preset(const char *name, int *found) {
 /* ----------------------------------------------------------------------------------- >>life --
  * Checks, memory, grpo_new() and grpo_free(). */
 
-/* Is every field in its range, and do they fit together? */
+/* Is every field in its range, and are they consistent? */
 static int grpo__check(grpo_config *c) {
     const grpo_model_config *m = &c->model;
     const grpo_objective *o = &c->objective;
     const grpo_rope_scaling *rope = &m->rope_scaling;
     const double llama3 = rope->rope_type == GRPO_ROPE_LLAMA3;
     const double positions = m->max_position_embeddings;
-    const double beyond = 0.2000001 * c->num_prompts * c->num_generations;    /* float: > 0.2 n  */
+    const double beyond = 0.2000001 * c->num_prompts * c->num_generations;    /* as a float > .2n */
     const int add_up = o->kl_in_reward == 1 || o->advantage >= GRPO_ADVANTAGE_RETURN;
     const struct { const void *field; double least, most; const char *why; } depends[] = {
         { &rope->factor, rope->rope_type ? 1e-38 : 0, 3e38, "" },             /* on other fields */
@@ -5210,7 +5212,7 @@ typedef struct grpo__placing {
     char prefix[32];                          /* of the names of a layer's tensors               */
 } grpo__placing;
 
-/* The next tensor, with the next of these numbers; cols 0: a vector of rows numbers. */
+/* The next tensor, at the cursor; cols 0: a vector of `rows` elements. */
 static grpo__tensor *grpo__place_tensor(grpo__placing *p, grpo__cursor *from, int rows, int cols,
                                         const char *name, const char *ending) {
     int lora = from == &p->a || from == &p->b;
@@ -5231,7 +5233,7 @@ static float *grpo__place_vector(grpo__placing *p, int n, const char *name) {
     return grpo__place_tensor(p, &p->vector, n, 0, name, "")->at;
 }
 
-/* The matrix of these weights, with the next operand. */
+/* A matrix of these weights and the next operand. */
 static grpo_matrix grpo__place_matrix(grpo__placing *p, float *weights, int rows, int cols) {
     grpo_matrix m;
     m.weights = weights;
@@ -5306,7 +5308,7 @@ static void grpo__place_model(grpo__placing *p, grpo__model *m) {
         t = grpo__place_tensor(p, &p->matrix, s->V, s->H, "lm_head", ".weight");
         head = t->at;
     }
-    if (s->rank) t->operand = &m->head;       /* tied: its frozen numbers are in two places      */
+    if (s->rank) t->operand = &m->head;       /* tied: the embedding, and as an operand the head */
     if (grpo__has_lm_head(c)) m->head = grpo__place_matrix(p, head, s->V, s->H);
     if (!grpo__has_value_head(c)) return;
     t = grpo__place_tensor(p, &p->matrix, 1, s->H, "score", ".weight");
@@ -5314,8 +5316,8 @@ static void grpo__place_model(grpo__placing *p, grpo__model *m) {
     m->value_column = grpo__place_matrix(p, t->at, s->H, 1);
 }
 
-/* Walk through a model with its elements at weights (with LoRA: the frozen ones), LoRA's A and B at
- * adapters, operands at operands; NULL: nowhere. */
+/* Walks through a model whose elements are at `weights` (with LoRA: the frozen ones), LoRA's A and
+ * B at `adapters`, operands at `operands`; NULL: not allocated. */
 static grpo__placing grpo__place_weights(const grpo_config *c, const struct grpo__machinery *w,
                                          grpo__model *m, float *weights, float *adapters,
                                          char *operands, int list) {
@@ -5358,7 +5360,7 @@ static void grpo__measure_model(const grpo_config *c, struct grpo__machinery *w)
     w->num_trained_tensors = s->rank ? p.trained.count : p.tensors.count;
 }
 
-/* The policy, the reference (without one apart: the policy's numbers) and the policy's gradient. */
+/* The policy, the reference (the policy's weights, if it has none of its own) and the gradient. */
 static void grpo__place_models(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     const grpo_config *c = &g->config;
@@ -5675,7 +5677,7 @@ static double grpo__rope_angle(const grpo_model_config *m, int i) {
 static void grpo__initialize_angles(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int d = g->config.model.head_dim, position, i;
-    float row[4096];                /* as large as a head can be                                 */
+    float row[4096];                /* the largest head_dim                                      */
     for (position = 0; position < w->max_length; position++) {
         for (i = 0; i < d; i++) {
             double angle = position * grpo__rope_angle(&g->config.model, i % (d / 2));
@@ -6107,7 +6109,7 @@ typedef pthread_t grpo__thread;
 #endif
 
 struct grpo__pool;
-typedef struct grpo__worker {       /* in cache lines of its own                                 */
+typedef struct grpo__worker {       /* padded: no two workers share a cache line                 */
     grpo__atomic left;              /* tasks of its share that are not taken yet                 */
     struct grpo__pool *pool;
     grpo__thread handle;
@@ -6275,7 +6277,7 @@ static void grpo__do_part(void *job, int task, int thread) {
     j->work(&part);
 }
 
-enum { GRPO__SMALL_WORK = 100000 }; /* operations that are done before a second thread is awake  */
+enum { GRPO__SMALL_WORK = 100000 }; /* operations in the time that waking a thread takes         */
 
 /* Items [0, n) in tasks of `block` of them, in any order, on any thread. cost: of all, in
  * arithmetic operations, roughly. */
@@ -6314,10 +6316,10 @@ static void grpo__each_column(void *context, const void *of, int n, int width,
  * rounded at the size of the whole sum. dW += dy^T x is one chain, c = fma(A[i][p], B[p][j], c):
  * its k are rows of a batch, which may be cut into micro-batches anywhere.
  *
- * The fast way computes tiles of C in registers, from A where it is and from B in panels
+ * The implementation computes tiles of C in registers, from A in place and from B copied to panels
  * [k][columns of a tile], which the inner loop reads contiguously. A tile adds its products in the
- * order of p, at most a block of them: so every element sees the same roundings as in the
- * definition, however the work is cut. (Without a fused instruction: s + A B with two roundings.)
+ * order of p, at most a block of them: so every element is rounded as in the definition, however
+ * the work is split. (Without a fused instruction: s + A B with two roundings.)
  *
  * What it costs: a tile of 14 rows does 14 * 32 products for 14 + 32 numbers read, so that the
  * multipliers and not the caches are the limit. A block of depth 256 keeps A's 14 rows and one of
@@ -6326,11 +6328,10 @@ enum { GRPO__WIDEST = 32,
        GRPO__BLOCK_ROWS = 168, GRPO__BLOCK_COLUMNS = 512, GRPO__BLOCK_DEPTH = 256,
        GRPO__SHARED_COLUMNS = 2048 };         /* of B, packed at a time for all threads           */
 
-/* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j], where from has
- * c's rows, and NULL is zero. apart: the products are summed from zero, then from is added; else
- * they are added to from one by one. A tile is one or two vectors wide; vector v of its row i
- * lives in register ci_v. mm is the unit's prefix. Weights that come from memory are asked for
- * one panel of a block ahead. */
+/* Tiles: c[i][j] = from[i][j] + sum_p a[i * a_row + p * a_depth] b[p * b_depth + j]; from is laid
+ * out like c, NULL: zero. apart 1: the products are summed from zero, then from is added; 0: they
+ * are added to from one by one. A tile is one or two vectors wide; vector v of its row i is in
+ * register ci_v. mm is the unit's prefix. B is prefetched one panel of a block ahead. */
 enum { GRPO__AHEAD = 32 * GRPO__BLOCK_DEPTH };
 #define GRPO__BOTH(unit, rows) { grpo__tile_##unit##_##rows##_1, grpo__tile_##unit##_##rows##_2 }
 #if defined(GRPO__X86) || defined(GRPO__NEON)
@@ -6575,7 +6576,7 @@ static void grpo__gemm_block(const grpo__part *part) {
             size_t at = (size_t)i * g->c_row + (size_t)j;
             g->c[at] = (g->init ? g->init[at] : 0.0f) + g->bias[j];
         }
-    /* few rows are bound by reading B, which is then read in the order of memory */
+    /* few rows: the time is that of reading B, so it is read in the order of memory */
     step = i1 - i0 <= 2 * kernel->rows[0] ? kernel->columns : j1 - j0;
     for (j = j0; j < j1; j += step)
         for (p = g->p0; p < g->p1; p += GRPO__BLOCK_DEPTH)
