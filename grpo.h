@@ -16,7 +16,7 @@
  *   III  THE ALGORITHM     in the order in which a batch lives its life:                     2250
  *        >>tools >>text >>model >>sampling >>rollout >>passes
  *        >>reward >>advantage >>score >>loss >>optimize >>step
- *   IV   THE MACHINE ROOM                                                                    5950
+ *   IV   THE MACHINE ROOM                                                                    5850
  *        >>base >>more >>metrics >>ticks >>characters >>words >>life >>units >>softmax
  *        >>threads >>matmul >>rows >>attention >>files >>selftest
  *   V    LICENCE                                                                               50

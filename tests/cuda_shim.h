@@ -6,7 +6,7 @@
  * What it finds that a GPU may hide: a barrier that not all threads reach (it stops with the
  * kernel's name), shared or device memory read before it was written (both are filled with NaN), a
  * copy used before it was waited for (copies happen at the wait), a missing barrier
- * (GRPO_SHIM_ORDER=reverse runs the threads the other way round, and those that wait for an
+ * (GRPO_SHIM_ORDER=reverse runs the threads in reverse order, and those that wait for an
  * mbarrier as soon as they can: results must not change), a wait for an mbarrier that could never
  * end, memory that wgmma still reads overwritten, writing past the end (canaries, or the address
  * sanitizer).

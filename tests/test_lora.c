@@ -140,7 +140,7 @@ static void test_invariants(void) {
     grpo_free(plain); grpo_free(g);
 }
 
-/* Threads, micro-batches and what is kept do not change a bit. */
+/* Threads, micro-batches and stored activations do not change a bit. */
 static void test_splits(void) {
     float *first = NULL;
     int way, step;
