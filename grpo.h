@@ -1427,7 +1427,7 @@ struct grpo__machinery {
     grpo_array *stored_list, *stored_arrays;                  /* their list; on the host, and B  */
     int num_stored_arrays;
     size_t row_bytes[GRPO__STATES]; /* of a layer's arrays, in the order of grpo__states_of()    */
-    grpo__layer_state once;         /* [R] of the current layer, where nothing is stored         */
+    grpo__layer_state current;      /* [R] of the current layer, where nothing is stored         */
     grpo__gradients d;              /* of the current layer                                      */
     void  *norm, *act;              /* B [R, H], [R, F] cheap: backward computes them again      */
     void  *inner, *dinner;          /* B [R, rank] x A^T of an adapter, and its gradient         */
@@ -1447,15 +1447,15 @@ struct grpo__machinery {
 
     int   *index_host, *index;      /* the integers of one pass, on the host and the backend     */
     int    index_used, index_size;
-    int   *map;                     /* [targets] index of a target in the batch's arrays; while  */
+    int   *target_index;            /* [targets] index of a target in the batch's arrays; while  */
                                     /*     sampling, the sequence that it belongs to             */
     float *exchange;                /* [2 drawn] staging buffer to and from the backend          */
     int   *exchange_tokens;         /* [drawn]                                                   */
 
-    grpo_config made;               /* the config at grpo_new(), by which memory was sized       */
+    grpo_config initial;            /* the config at grpo_new(), by which memory was sized       */
     int stage;                      /* of the batch: GRPO__EMPTY ... GRPO__COMPARED              */
     int first_prompt, end_prompt;   /* the minibatch                                             */
-    int passed;                     /* 1: activations of the policy's forward over the whole     */
+    int forward_valid;              /* 1: activations of the policy's forward over the whole     */
                                     /*     minibatch are still in memory                         */
     grpo_sampling sampling;         /* the batch's                                               */
     grpo_prompt *prompts;           /* [max_sequences]                                           */
@@ -1491,7 +1491,7 @@ typedef struct grpo__pass {
     int *head_rows, *target_offsets, *targets, *set_rows;     /* and grpo_targets                */
     int *stored_rows;               /* where sampling stored each row's activations              */
     int num_targets;
-    int what;                       /* GRPO__SCORE, _SAMPLE, _STORE or _RECALL                   */
+    int mode;                       /* GRPO__SCORE, _SAMPLE, _STORE or _RECALL                   */
     int first_stored;               /* GRPO__STORE: stored row of row 0                          */
     grpo_rows rows;                 /* B                                                         */
     grpo_targets heads;             /* B                                                         */
@@ -1523,7 +1523,7 @@ static void grpo__add_head_row(grpo__pass *p, int row, int set_row) {
 /* Token `index` of the batch is predicted by the newest head row. */
 static void grpo__add_target(grpo *g, grpo__pass *p, int token, int index) {
     p->targets[p->num_targets] = token;
-    g->machinery->map[p->num_targets++] = index;
+    g->machinery->target_index[p->num_targets++] = index;
     p->target_offsets[p->heads.num_rows] = p->num_targets;
 }
 
@@ -1601,12 +1601,12 @@ static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     const grpo__layer *l = &model->layers[layer];
-    grpo__layer_state a = m->once;
+    grpo__layer_state a = m->current;
     grpo__layer_operations o;
     void *next = grpo__stream(g, pass, layer + 1), *c = m->context;
     int n = pass->rows.num_rows;
-    if (pass->what == GRPO__STORE) a = grpo__from_row(g, &m->layers[layer], pass->first_stored);
-    if (pass->what != GRPO__SCORE) { a.k = m->layers[layer].k; a.v = m->layers[layer].v; }
+    if (pass->mode == GRPO__STORE) a = grpo__from_row(g, &m->layers[layer], pass->first_stored);
+    if (pass->mode != GRPO__SCORE) { a.k = m->layers[layer].k; a.v = m->layers[layer].v; }
     o = grpo__operations_of(g, pass, l, &m->gradients.layers[layer], &a);
     b->rmsnorm(c, &o.norm1);
     grpo__linear_forward(g, &l->qkv, a.qkv, m->norm, l->bias, NULL, n);
@@ -1671,14 +1671,14 @@ static void grpo__body_forward(grpo *g, const grpo__model *model, const grpo__pa
 /* Hidden states of a pass under a model; GRPO__RECALL gathers the last layer's stored output. */
 static void grpo__pass_hidden(grpo *g, int model, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
-    if (pass->what != GRPO__RECALL) {
+    if (pass->mode != GRPO__RECALL) {
         grpo__body_forward(g, &m->models[model], pass, m->hidden);
         return;
     }
-    m->backend->gather(m->context, m->once.x, m->layers[g->config.model.num_hidden_layers].x,
+    m->backend->gather(m->context, m->current.x, m->layers[g->config.model.num_hidden_layers].x,
                        grpo__on_device(g, pass->stored_rows), pass->rows.num_rows,
                        m->row_bytes[0]);
-    grpo__final_norm(g, &m->models[GRPO_POLICY], pass, m->once.x, m->hidden);
+    grpo__final_norm(g, &m->models[GRPO_POLICY], pass, m->current.x, m->hidden);
 }
 
 /* dhidden [head rows, H] -> gradient of every weight below the head. */
@@ -1686,7 +1686,7 @@ static void grpo__body_backward(grpo *g, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
     int layer, layers = g->config.model.num_hidden_layers, n = pass->rows.num_rows;
-    const grpo_norm norm = { pass->what == GRPO__RECALL ? m->once.x : m->layers[layers].x,
+    const grpo_norm norm = { pass->mode == GRPO__RECALL ? m->current.x : m->layers[layers].x,
                              grpo__on_device(g, pass->head_rows),
                              m->models[GRPO_POLICY].norm, g->config.model.rms_norm_eps,
                              pass->heads.num_rows, m->shape.H, NULL, m->rstd, m->dhidden, m->dx,
@@ -1928,7 +1928,7 @@ static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompt
                           "num_prompts is %d", num_prompts, most, group_size,
                           g->config.num_prompts);
     g->machinery->stage = GRPO__EMPTY;
-    g->machinery->stored_used = g->machinery->stored_valid = g->machinery->passed = 0;
+    g->machinery->stored_used = g->machinery->stored_valid = g->machinery->forward_valid = 0;
     g->machinery->first_prompt = 0;
     g->machinery->end_prompt = num_prompts;
     b->sampling_logprobs = NULL;
@@ -1956,7 +1956,7 @@ typedef struct grpo__draw {         /* how a batch is sampled                   
     grpo_sampling sampling;
     uint32_t *allowed;              /* B sets that the filters write; NULL: no filter            */
     int remember;                   /* 1: allowed is the batch's, 0: scratch                     */
-    int what;                       /* GRPO__SAMPLE or GRPO__STORE                               */
+    int mode;                       /* GRPO__SAMPLE or GRPO__STORE                               */
 } grpo__draw;
 
 static int grpo__prompt_length(const grpo_batch *b, int prompt) {
@@ -1986,7 +1986,7 @@ static int grpo__has_ended(const grpo *g, int sequence) {
 }
 
 /* Download lines [first, first + ticks) of the drawn arrays (a line a tick) and append each token
- * to its target's sequence, map[target], unless that has ended. */
+ * to its target's sequence, target_index[target], unless that has ended. */
 static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int ticks) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
@@ -2001,7 +2001,7 @@ static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int tic
     for (tick = 0; tick < ticks; tick++)
         for (r = 0; r < rows; r++)
             for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1] && !code; i++) {
-                int sequence = w->map[i], t = w->lengths[sequence];
+                int sequence = w->target_index[i], t = w->lengths[sequence];
                 size_t at = grpo__size(sequence, g->config.max_completion_length) + (size_t)t;
                 if (grpo__has_ended(g, sequence)) continue;
                 w->drawn_tokens[at] = w->exchange_tokens[tick * n + i];
@@ -2022,7 +2022,7 @@ static void grpo__send_uniforms(grpo *g, const grpo__draw *d, const grpo__pass *
     struct grpo__machinery *w = g->machinery;
     int i, n = pass->num_targets, G = g->batch.group_size;
     for (i = 0; i < ticks * n; i++) {
-        int sequence = w->map[i % n];
+        int sequence = w->target_index[i % n];
         w->exchange[i] = grpo_uniform(d->seed, d->step,
                                       w->keys[sequence / G] + grpo__mix(d->attempt),
                                       (uint64_t)(sequence % G),
@@ -2048,12 +2048,12 @@ static void grpo__sample_pass(grpo *g, const grpo__draw *d, const grpo__pass *pa
 
 static int grpo__draw_tokens(grpo *g, const grpo__draw *d, grpo__pass *pass) {
     struct grpo__machinery *w = g->machinery;
-    pass->what = d->what;
+    pass->mode = d->mode;
     grpo__send_pass(g, pass, &d->sampling, d->allowed);
     grpo__send_uniforms(g, d, pass, 1);
     pass->first_stored = w->stored_used;
     grpo__sample_pass(g, d, pass);
-    if (d->what == GRPO__STORE) w->stored_used += pass->rows.num_rows;
+    if (d->mode == GRPO__STORE) w->stored_used += pass->rows.num_rows;
     return grpo__fetch_drawn(g, pass, 0, 1);
 }
 
@@ -2195,7 +2195,7 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
         return grpo__fail(g, GRPO_BAD_INPUT, "sampling was changed to use a filter, and the sets "
                           "it keeps need memory: set top_k, top_p, min_p before grpo_new()");
     if (grpo__filters(sampling)) d->allowed = remember ? w->allowed : w->allowed_scratch;
-    d->what = GRPO__SAMPLE;
+    d->mode = GRPO__SAMPLE;
     return GRPO_OK;
 }
 
@@ -2216,7 +2216,7 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     if (!code) code = grpo__how_to_draw(g, &d, &g->config.sampling, 1);
     if (code) return code;
     d.step = (uint64_t)g->state.step;
-    if (g->machinery->stores_batch) d.what = GRPO__STORE;
+    if (g->machinery->stores_batch) d.mode = GRPO__STORE;
     code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
     if (!code) code = grpo__sample(g, &d, 0, num_prompts);
     if (!code) code = grpo__finish_batch(g);
@@ -2236,7 +2236,7 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
     int first = p * b->group_size, last = first + b->group_size;
     int L = g->config.max_completion_length;
     for (t = 0; t < P; t++) pass->stored_rows[prefix + t] = w->prompt_rows[p] + t;
-    if (pass->what == GRPO__RECALL) prefix = w->slots[p];
+    if (pass->mode == GRPO__RECALL) prefix = w->slots[p];
     grpo__add_segment(pass, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
     grpo__add_head_row(pass, pass->rows.num_rows - 1, first * L);
     for (i = first; i < last; i++)
@@ -2245,7 +2245,7 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
         int from = b->offsets[i], rows = b->offsets[i + 1] - from - 1, row = pass->rows.num_rows;
         if (rows == 0) continue;
         grpo__add_segment(pass, b->tokens + from, rows, prefix, P,
-                          pass->what == GRPO__RECALL ? grpo__own_slot(g, i) : row, 0);
+                          pass->mode == GRPO__RECALL ? grpo__own_slot(g, i) : row, 0);
         for (t = 0; t < rows; t++) {
             pass->stored_rows[row + t] = w->token_rows[grpo__size(i, L) + (size_t)t];
             grpo__add_head_row(pass, row + t, i * L + t + 1);
@@ -2256,7 +2256,7 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
 }
 
 /* A pass of groups [first, *next), as many as fit, without those with skip 1 (NULL: none). */
-static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int what,
+static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int mode,
                                     const unsigned char *skip) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
@@ -2271,7 +2271,7 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int 
     }
     pass = grpo__begin_pass(g, rows, (last - first) * (b->group_size + 1), last - first,
                             rows + (last - first) * b->group_size);
-    pass.what = what;
+    pass.mode = mode;
     for (p = first; p < last; p++)
         if (!skip || !skip[p]) grpo__add_group(g, &pass, p);
     *next = last;
@@ -2282,7 +2282,7 @@ static grpo__pass grpo__groups_pass(grpo *g, int first, int end, int *next, int 
 /* ref_hidden: the reference's hidden states of a pass. */
 static void grpo__pass_reference(grpo *g, const grpo__pass *pass) {
     grpo__pass score = *pass;
-    score.what = GRPO__SCORE;
+    score.mode = GRPO__SCORE;
     grpo__body_forward(g, &g->machinery->models[GRPO_REFERENCE], &score,
                        g->machinery->ref_hidden);
 }
@@ -2294,7 +2294,7 @@ static void grpo__scatter(grpo *g, const grpo__pass *pass, const float *from, fl
                                     (size_t)pass->heads.num_rows * sizeof(float));
     for (r = 0; r < pass->heads.num_rows; r++)
         for (i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
-            to[g->machinery->map[i]] = g->machinery->exchange[r];
+            to[g->machinery->target_index[i]] = g->machinery->exchange[r];
 }
 
 /* Gather: the sum over each head row's targets. */
@@ -2303,7 +2303,7 @@ static void grpo__gather(grpo *g, const grpo__pass *pass, const float *from, flo
     int r, i;
     for (r = 0; r < pass->heads.num_rows; r++)
         for (sums[r] = 0, i = pass->target_offsets[r]; i < pass->target_offsets[r + 1]; i++)
-            sums[r] += from[g->machinery->map[i]];
+            sums[r] += from[g->machinery->target_index[i]];
     g->machinery->backend->upload(g->machinery->context, to, sums,
                                   (size_t)pass->heads.num_rows * sizeof(float));
 }
@@ -2319,7 +2319,7 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
     if (to->logprobs) {
         w->backend->download(w->context, w->exchange, w->logprobs,
                              (size_t)pass->num_targets * sizeof(float));
-        for (i = 0; i < pass->num_targets; i++) to->logprobs[w->map[i]] = w->exchange[i];
+        for (i = 0; i < pass->num_targets; i++) to->logprobs[w->target_index[i]] = w->exchange[i];
     }
     if (to->entropies) grpo__scatter(g, pass, w->entropies, to->entropies);
     if (to->kl) grpo__scatter(g, pass, w->kl, to->kl);
@@ -2334,12 +2334,12 @@ static int grpo__pass_forward(grpo *g, int model, const grpo__pass *pass,
 static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_token *d) {
     struct grpo__machinery *w = g->machinery;
     int i;
-    if (pass->what == GRPO__RECALL) grpo__pass_hidden(g, GRPO_POLICY, pass);
+    if (pass->mode == GRPO__RECALL) grpo__pass_hidden(g, GRPO_POLICY, pass);
     if (d->entropies) grpo__gather(g, pass, d->entropies, w->dentropies);
     if (d->kl) grpo__gather(g, pass, d->kl, w->dkl);
     if (grpo__has_lm_head(&g->config.model)) {
         for (i = 0; i < pass->num_targets; i++)
-            w->exchange[i] = d->logprobs ? d->logprobs[w->map[i]] : 0;
+            w->exchange[i] = d->logprobs ? d->logprobs[w->target_index[i]] : 0;
         w->backend->upload(w->context, w->dlogprobs, w->exchange,
                            (size_t)pass->num_targets * sizeof(float));
         grpo__head_backward(g, pass, d->entropies != NULL, d->kl != NULL);
@@ -2353,14 +2353,14 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_t
 }
 
 /* Forward over prompts [first, end) of the batch. */
-static int grpo__batch_forward(grpo *g, int model, int first, int end, int what,
+static int grpo__batch_forward(grpo *g, int model, int first, int end, int mode,
                                const grpo_per_token *to) {
     int p, next = first, code = GRPO_OK;
     for (p = first; p < end && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, end, &next, what, NULL);
+        grpo__pass pass = grpo__groups_pass(g, p, end, &next, mode, NULL);
         code = grpo__pass_forward(g, model, &pass, to);
         if (p == first && next == end)
-            g->machinery->passed = !code && model == GRPO_POLICY && what == GRPO__STORE;
+            g->machinery->forward_valid = !code && model == GRPO_POLICY && mode == GRPO__STORE;
     }
     return code;
 }
@@ -2391,15 +2391,16 @@ int grpo_forward(grpo *g, int model, float *logprobs, const grpo_per_token *more
 int grpo_backward(grpo *g, const float *dlogprobs, const grpo_per_token *more) {
     struct grpo__machinery *w;
     grpo_per_token d;
-    int p, next, what, in_memory, wanted = grpo__wanted(&d, dlogprobs, more);
+    int p, next, mode, in_memory, wanted = grpo__wanted(&d, dlogprobs, more);
     int code = grpo__enter(g, "grpo_backward", wanted, GRPO__ROLLED);
     if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, &d);
     if (code) return code;
     w = g->machinery;
-    what = w->stored_valid ? GRPO__RECALL : GRPO__STORE;
-    in_memory = w->stored_valid || (w->passed && !d.kl);      /* the reference overwrites them   */
+    mode = w->stored_valid ? GRPO__RECALL : GRPO__STORE;
+    /* exact KL: the reference's pass overwrites what grpo_forward() left */
+    in_memory = w->stored_valid || (w->forward_valid && !d.kl);
     for (p = w->first_prompt; p < w->end_prompt && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, w->end_prompt, &next, what, NULL);
+        grpo__pass pass = grpo__groups_pass(g, p, w->end_prompt, &next, mode, NULL);
         if (d.kl) grpo__pass_reference(g, &pass);
         if (!in_memory) grpo__pass_hidden(g, GRPO_POLICY, &pass);
         code = grpo__pass_backward(g, &pass, &d);
@@ -2416,7 +2417,7 @@ int grpo_minibatch(grpo *g, int first_prompt, int num_prompts) {
         return grpo__fail(g, GRPO_BAD_INPUT, "grpo_minibatch: %d prompts from number %d on; the "
                           "batch has %d", num_prompts, first_prompt, g->batch.num_prompts);
     if (first_prompt != w->first_prompt || first_prompt + num_prompts != w->end_prompt)
-        w->passed = 0;
+        w->forward_valid = 0;
     w->first_prompt = first_prompt;
     w->end_prompt = first_prompt + num_prompts;
     return GRPO_OK;
@@ -3548,7 +3549,7 @@ static void grpo__weights_changed(grpo *g, int model) {
     struct grpo__machinery *w = g->machinery;
     const grpo__model *m = &w->models[model];
     int i, j, k, frozen = w->shape.rank > 0;
-    if (model == GRPO_POLICY) w->stored_valid = w->passed = 0;
+    if (model == GRPO_POLICY) w->stored_valid = w->forward_valid = 0;
     for (i = 0; i < g->config.model.num_hidden_layers; i++) {
         const grpo__layer *l = &m->layers[i];
         const grpo__linear *const all[] = { &l->qkv, &l->out, &l->gate_up, &l->down };
@@ -3593,7 +3594,7 @@ static void *grpo__element(const grpo *g, void *array, size_t i) {
 /* The residual stream [R, H] before a layer; with layer == the number of layers, after the last. */
 static void *grpo__stream(const grpo *g, const grpo__pass *pass, int layer) {
     const struct grpo__machinery *m = g->machinery;
-    if (pass->what != GRPO__STORE) return m->once.x;
+    if (pass->mode != GRPO__STORE) return m->current.x;
     return grpo__element(g, m->layers[layer].x, grpo__size(pass->first_stored, m->shape.H));
 }
 
@@ -3618,10 +3619,10 @@ static grpo__layer_state grpo__from_row(const grpo *g, const grpo__layer_state *
 /* A layer's activations, rows in the order of the pass: GRPO__RECALL gathers them. */
 static grpo__layer_state grpo__recall(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
-    grpo__layer_state from = m->layers[layer], to = m->once;
+    grpo__layer_state from = m->layers[layer], to = m->current;
     void **x[GRPO__STATES], **y[GRPO__STATES];
     int i, n = grpo__states_of(&g->config, &from, x);
-    if (pass->what != GRPO__RECALL) return from;
+    if (pass->mode != GRPO__RECALL) return from;
     to.k = from.k; to.v = from.v;
     grpo__states_of(&g->config, &to, y);
     for (i = 0; i < n; i++)
@@ -3640,7 +3641,7 @@ static int *grpo__index(grpo *g, int count) {
 static grpo__pass grpo__begin_pass(grpo *g, int rows, int segments, int groups, int targets) {
     grpo__pass p;
     memset(&p, 0, sizeof p);
-    g->machinery->index_used = g->machinery->passed = 0;
+    g->machinery->index_used = g->machinery->forward_valid = 0;
     p.tokens = grpo__index(g, rows);
     p.positions = grpo__index(g, rows);
     p.slots = grpo__index(g, rows);
@@ -4568,15 +4569,15 @@ static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int 
     t.tick.uniforms = w->uniforms;
     t.tick.drawn = w->drawn; t.tick.logprobs = w->logprobs; t.tick.entropies = w->entropies;
     t.tick.arrays = w->stored_arrays;
-    t.tick.num_arrays = d->what == GRPO__STORE ? w->num_stored_arrays : 0;
+    t.tick.num_arrays = d->mode == GRPO__STORE ? w->num_stored_arrays : 0;
     t.tick.staged = w->staged; t.tick.stored = w->stored_used;
     pass->rows.done = t.tick.done;
     pass->first_stored = w->staged;
-    pass->what = d->what;
+    pass->mode = d->mode;
     grpo__send_pass(g, pass, &d->sampling, d->allowed);
     grpo__send_uniforms(g, d, pass, ticks);
     w->backend->repeat(w->context, grpo__tick, &t, ticks);
-    if (d->what == GRPO__STORE) w->stored_used += ticks * n;
+    if (d->mode == GRPO__STORE) w->stored_used += ticks * n;
     return grpo__fetch_drawn(g, pass, 1, ticks);
 }
 
@@ -5120,7 +5121,7 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: an argument is NULL or out of its range", what);
     c = &g->config;
     o = &c->objective;
-    made = &g->machinery->made;
+    made = &g->machinery->initial;
     for (; f < grpo__table + GRPO__ROWS; f++)
         if (f->fixed && grpo__get_field(c, f) != grpo__get_field(made, f)) changed = f->name;
     if (c->vocabulary != made->vocabulary) changed = "vocabulary";
@@ -5463,7 +5464,7 @@ static void grpo__lay_out_layer(const grpo_config *c, const struct grpo__machine
     void **at[GRPO__STATES];
     int i, n = grpo__states_of(c, s, at);
     for (i = 0; i < n; i++) *at[i] = grpo__take(a, rows, w->row_bytes[i]);
-    if (n < GRPO__STATES) s->qkv = w->once.qkv;
+    if (n < GRPO__STATES) s->qkv = w->current.qkv;
 }
 
 /* Everything in backend memory. Called with a->base NULL to measure, then again to assign. */
@@ -5505,7 +5506,7 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
         { &w->stored_arrays, 7 * (size_t)layers + 1, sizeof(grpo_array) },
         { &w->angles, grpo__size(w->max_length, c->model.head_dim), f },
         { &w->allowed_scratch, R, set }, { &w->allowed, remembered, set },
-        { &w->once.qkv, c->model.qk_norm ? 0 : R, QKV } };
+        { &w->current.qkv, c->model.qk_norm ? 0 : R, QKV } };
     const grpo__room logits[] = { { &w->logits, head, V },
                                   { &w->ref_logits, exact ? head : 0, V } };
     grpo__layer_state unused;
@@ -5518,9 +5519,9 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
     memory->optimizer = GRPO__TAKE(a, moments);
     memory->activations = GRPO__TAKE(a, activations);
     start = a->used;
-    grpo__lay_out_layer(c, w, a, R, &w->once);
-    w->once.k = w->d.k;             /* shared: forward and backward never run together           */
-    w->once.v = w->d.v;
+    grpo__lay_out_layer(c, w, a, R, &w->current);
+    w->current.k = w->d.k;          /* shared: forward and backward never run together           */
+    w->current.v = w->d.v;
     for (layer = 0; layer <= layers; layer++) {
         grpo__layer_state *l = w->layers ? &w->layers[layer] : &unused;
         if (layer < layers) grpo__lay_out_layer(c, w, a, K, l);
@@ -5552,7 +5553,7 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
         { &w->gradients.layers, layers, sizeof(grpo__layer) },
         { &w->layers, layers + 1, sizeof(grpo__layer_state) },
         { &w->stored_list, 7 * layers + 1, sizeof(grpo_array) },
-        { &w->index_host, (size_t)w->index_size, i }, { &w->map, grpo__max_targets(w), i },
+        { &w->index_host, (size_t)w->index_size, i }, { &w->target_index, grpo__max_targets(w), i },
         { &w->exchange, grpo__multiply(2, drawn), f }, { &w->exchange_tokens, drawn, i },
         { &w->prompts, n, sizeof(grpo_prompt) }, { &w->keys, n, sizeof(uint64_t) },
         { &w->slots, n, i }, { &w->prompt_rows, n, i }, { &w->token_rows, all, i },
@@ -5752,7 +5753,7 @@ grpo *grpo_new(grpo_config *config) {
     if (w) {
         memset(g, 0, sizeof *g);
         memset(w, 0, sizeof *w);
-        g->config = w->made = c;
+        g->config = w->initial = c;
         g->machinery = w;
         code = grpo__start(g);
         memcpy(c.error, g->config.error, sizeof c.error);
