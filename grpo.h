@@ -5678,15 +5678,16 @@ static double grpo__rope_angle(const grpo_model_config *m, int i) {
 static void grpo__initialize_angles(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     int d = g->config.model.head_dim, position, i;
-    float row[4096];                /* the largest head_dim                                      */
-    for (position = 0; position < w->max_length; position++) {
+    float part[512];                /* of a position's d numbers                                 */
+    for (position = 0; position < w->max_length; position++)
         for (i = 0; i < d; i++) {
             double angle = position * grpo__rope_angle(&g->config.model, i % (d / 2));
-            row[i] = (float)(i < d / 2 ? cos(angle) : sin(angle));
+            int at = i % 512;
+            part[at] = (float)(i < d / 2 ? cos(angle) : sin(angle));
+            if (at == 511 || i == d - 1)
+                w->backend->upload(w->context, w->angles + grpo__size(position, d) + (i - at), part,
+                                   (size_t)(at + 1) * sizeof(float));
         }
-        w->backend->upload(w->context, w->angles + grpo__size(position, d), row,
-                           (size_t)d * sizeof(float));
-    }
 }
 
 /* The state at grpo_new(): random weights, their copy as reference (not yet set), counters 0. */
