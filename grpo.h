@@ -130,7 +130,8 @@
  *   The sampler's log-probs equal the trainer's bit for bit: the first ratio is exactly 1. The same
  *   bits for any number of threads, any micro-batch, any place in the batch. No padding; a
  *   prompt is computed once per group. Logits never all in memory. A step allocates nothing.
- *   Failures are a code and a sentence, and leave the weights as they were. Each promise is a test.
+ *   Failures are a code and a sentence, and leave the weights as they were before the failing
+ *   update. Each promise is a test.
  *   (32-bit x86: compile with -msse2 -mfpmath=sse; x87 rounds when the compiler spills.)
  *
  * WHAT IT DOES NOT DO
@@ -141,8 +142,8 @@
  *
  * DEVIATIONS FROM THE PAPER
  *
- *   - std(r) has 1e-4 added and divides by n-1 (the paper says neither; TRL does both), and a
- *     group of equal rewards (less KL, where kl_in_reward is 1) has A = 0 exactly.
+ *   - std(r) has 1e-4 added and divides by n-1 (the paper says neither; TRL does both), and where a
+ *     group's rewards (less KL, if kl_in_reward is 1) are equal, z-scores are 0 exactly.
  *   - The last token of a completion that is cut off at max_completion_length counts like any
  *     other; set mask_truncated_completions to leave such completions out.
  *   - A sequence of which no token counts is not counted in averages either.
@@ -167,7 +168,8 @@
  *     GSPO: grpo_objective_set(&config.objective, "gspo", NULL). Every variant is such a line of
  *     words; >>words has the table.
  *   Which KL is this, and does its gradient match?  The value of k3 is an unbiased estimate of
- *     KL(pi || pi_ref). Its gradient on fresh samples is that of KL(pi_ref || pi): pi stays wide.
+ *     KL(pi || pi_ref). Its gradient on fresh samples is not: it is that of KL(pi_ref || pi), which
+ *     keeps pi from collapsing.
  *   Why does the reward not move?  frac_reward_zero_std tells: if every reward of a group is equal,
  *     the group teaches nothing. Larger G, easier questions, a warm-up (grpo_sft), partial rewards.
  *   What is the reference?  The policy as it was at the first rollout, after whatever warm-up there
@@ -224,7 +226,7 @@ enum {
     GRPO_NO_MEMORY = -2,      /* the allocator returned NULL */
     GRPO_IO        = -3,      /* a file could not be opened, read, written or renamed */
     GRPO_BAD_FILE  = -4,      /* a file is there but is not what it should be */
-    GRPO_NONFINITE = -5,  /* NaN or Inf appeared: the step was skipped, the weights are as before */
+    GRPO_NONFINITE = -5,      /* NaN or Inf appeared: the update was skipped, weights as before */
     GRPO_DEVICE    = -6,      /* the backend reported an error */
     GRPO_CALLBACK  = -7       /* one of the caller's own functions returned a failure */
 };
@@ -1619,8 +1621,8 @@ static void grpo__layer_forward(grpo *g, const grpo__model *model, int layer,
     grpo__linear_forward(g, &l->down, next, m->act, NULL, a.mid, n);
 }
 
-/* The same nine lines backwards. dx [R, H]: gradient of the layer's output -> of its input, in
- * place. */
+/* The same nine lines backwards; norm and act, which are not stored, are computed again. dx [R, H]:
+ * gradient of the layer's output -> of its input, in place. */
 static void grpo__layer_backward(grpo *g, int layer, const grpo__pass *pass) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
@@ -1757,8 +1759,8 @@ static void grpo__head_forward(grpo *g, const grpo__model *model, const grpo__pa
 }
 
 /* d(loss)/d(logprobs) [targets] and, where asked for, d(loss)/d(entropies) and d(loss)/d(kl) [head
- * rows] -> dhidden, and the head's gradient. The logits are computed again, then become their own
- * gradient in place. */
+ * rows] -> dhidden, and the head's gradient. The logits of a block are computed again, then
+ * overwritten with d(loss)/d(logits). */
 static void grpo__head_backward(grpo *g, const grpo__pass *pass, int with_entropy, int with_kl) {
     const struct grpo__machinery *m = g->machinery;
     const grpo_backend *b = m->backend;
@@ -1899,7 +1901,7 @@ void grpo_filter(const grpo_sampling *s, const float *logits, int vocab, uint32_
 }
 
 /* -------------------------------------------------------------------------------- >>rollout --
- * prompts -> tokens -> G completions of each -> one packed batch, and passes over it. */
+ * prompts -> tokens -> G completions of each -> one packed batch. */
 
 /* A prompt's random numbers are keyed by its tokens and the number of equal prompts before it, so
  * they do not depend on its index in the batch. */
@@ -2703,8 +2705,8 @@ static double grpo__penalty(const grpo *g, int t) {
     return (double)o->beta * (double)grpo_kl(o->kl, b->logprobs[t], b->ref_logprobs[t], NULL);
 }
 
-/* One A a completion. kl_in_reward 1: A of r_i - beta sum_t KL_it; 2: A of r_i, minus for token t
- * beta times the sum of KL_is over s >= t. */
+/* One A a completion. kl_in_reward 1: A of r_i - beta sum_t KL_it. 2: A of r_i; then the A of each
+ * token loses beta times the KL from that token to the end. */
 static int grpo__compare_groups(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
@@ -2796,9 +2798,8 @@ int grpo_advantage(grpo *g) {
 /* ---------------------------------------------------------------------------------- >>score --
  * The batch's rewards and the reference's log-probs; groups that teach nothing are sampled anew. */
 
-/* dead[p] = 1 if nothing distinguishes the completions of group p: all rewards are equal, those
- * with advantages of their own too (their sum may be equal where they are not), and no step has an
- * advantage. Returns the number of dead groups. */
+/* dead[p] = 1 if nothing distinguishes the completions of group p: their rewards are equal, and so
+ * is each reward that is compared by itself, and no step has an advantage. Returns how many. */
 static int grpo__find_dead_groups(grpo *g) {
     const grpo_batch *b = &g->batch;
     const grpo_config *c = &g->config;
@@ -2868,7 +2869,7 @@ int grpo_score(grpo *g) {
 typedef struct grpo__token {        /* the policy loss's input for one token                     */
     const struct grpo__sequence *sequence;                    /* sums over it, for some variants */
     double logprob, old_logprob, A;
-    double x, chain;                /* log r; sum over the sequence's tokens of dx / dlogp       */
+    double x, chain;                /* log r; d(sum of x over the sequence) / d(logprob)         */
 } grpo__token;
 
 /* log r = log pi - log pi_old is clamped to +-20 so that r stays finite (veRL). */
@@ -2878,10 +2879,10 @@ static double grpo__ratio(double log_ratio) {
     return exp(grpo__clamp(log_ratio, -grpo__max_log_ratio, grpo__max_log_ratio));
 }
 
-/* -min(r A, clip(r, 1-eps, 1+eps_high) A) and its derivative: dr/dx = r, so -r A where the smaller
- * term has r itself, and 0 where r is clipped to a constant. Optional: r is capped at delta before
- * r A; for A < 0 the loss is capped at -dual_clip A. The comparisons are written so that a NaN
- * makes both the loss and its derivative NaN. */
+/* -min(r A, clip(r, 1-eps, 1+eps_high) A). Its derivative is -r A where the min is r A (dr/dx = r),
+ * and 0 where it is the clipped term, a constant. Off by default: r is capped at delta before r A;
+ * for A < 0 the loss is capped at -dual_clip A. The comparisons are written so that a NaN makes
+ * both the loss and its derivative NaN. */
 static double grpo__clip_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double r = grpo__ratio(t->x), A = t->A, delta = (double)o->delta, c = (double)o->dual_clip;
     double capped = delta > 0 && r > delta ? delta : r;
@@ -2977,10 +2978,10 @@ static int grpo__dppo_left(const grpo_objective *o, const grpo__token *t) {
          > (double)(t->A > 0 ? o->epsilon_high : o->epsilon);
 }
 
-/* Loss of one token, and its derivative with respect to the token's log-prob. With a ratio of
- * sequences that log-prob is in the loss of each token of the sequence; the derivative is of their
- * sum if all have this token's A and weight. If they differ, each token learns from its own A
- * (GSPO-token, arXiv:2507.18071, section 4.3). */
+/* Loss of one token, and its derivative with respect to the token's log-prob. A ratio of sequences
+ * has that log-prob in the loss of each of the sequence's tokens: the derivative is that of the sum
+ * of these losses, as if all tokens had this one's A and weight (so each learns from its own A:
+ * GSPO-token, arXiv:2507.18071, section 4.3). */
 static double grpo__policy_loss(const grpo_objective *o, const grpo__token *t, double *d) {
     double r = grpo__ratio(t->x), y = (double)o->dro_beta * t->x;
     double low = 1 - (double)o->epsilon, high = 1 + (double)o->epsilon_high;
@@ -3247,8 +3248,8 @@ float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
 }
 
 /* The trained numbers are two ranges, [0, split) and the rest: matrices, which alone decay, and
- * vectors; or LoRA's A and B. B is stored as s B, s = alpha / rank: its gradient is s times the one
- * stored, and where AdamW moves B by x, s B moves by s x. */
+ * vectors; or LoRA's A and B. B is stored as s B, s = alpha / rank, so the stored gradient is
+ * multiplied by s to be B's, and so is the learning rate. */
 int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     struct grpo__machinery *w;
     const grpo_config *c;
@@ -3309,8 +3310,8 @@ int grpo_set_reference(grpo *g, float alpha) {
 /* ----------------------------------------------------------------------------------- >>step --
  * rollout, score, compare, learn */
 
-/* Is the gradient of every token of a group 0, so that it need not be computed? (Never with an
- * entropy bonus, KL in the loss, or DRO, which pulls log r to 0 whatever A is.) */
+/* 1 if no token of the group that counts has a gradient: every A is 0, and there is no entropy
+ * bonus, no KL in the loss and no DRO (which pulls log r to 0 whatever A is). */
 static int grpo__is_idle(const grpo *g, const grpo_objective *o, int p) {
     const grpo_batch *b = &g->batch;
     int t, end = b->offsets[(p + 1) * b->group_size];
@@ -3347,9 +3348,9 @@ typedef struct grpo__sums {
     double norm;                    /* of the gradient                                           */
 } grpo__sums;
 
-/* One micro-batch, prompts [p, *next): forward, loss, backward. The batch's own log-probs and
- * entropies stand where forward is not run: for idle groups, and while sampling's activations are
- * valid, since forward would compute the same bits. */
+/* One micro-batch, prompts [p, *next): forward, loss, backward. Forward is skipped for idle groups,
+ * and while the activations of sampling are valid: the sampler's log-probs and entropies, the same
+ * bits, are used instead. */
 static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int end, int *next,
                                  grpo__sums *sums) {
     struct grpo__machinery *w = g->machinery;
