@@ -638,8 +638,8 @@ GRPO_API int grpo_update(grpo *g, grpo_metrics *metrics);     /* mu passes of mi
 GRPO_API int grpo_set_reference(grpo *g, float alpha);
 /* Instead of grpo_rollout(): completions [num_prompts * num_generations], group by group, that were
  * not sampled here (yesterday's, a teacher's, another engine's). Computes log pi_old of each token;
- * objective.importance corrects for pi_sampling. A model of num_labels 1 has no log-probs:
- * grpo_forward() gives the values of what it adopts. */
+ * objective.importance corrects for pi_sampling, and GRPO_EQUAL_RESAMPLE only skips, where log-probs
+ * came with them. A model of num_labels 1 has none: grpo_forward() gives the values it adopts. */
 GRPO_API int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
                         const grpo_completion *completions);
 
@@ -2113,6 +2113,7 @@ static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end) {
     struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     int G = b->group_size, L = g->config.max_completion_length, code = GRPO_OK, last, p, to;
+    w->sampling = d->sampling;
     for (; first < end && !code; first = last) {
         int slots = 0, active = 1, i;
         for (last = first; last < end; last++) {
@@ -2190,7 +2191,7 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
     check.log = NULL;
     if (grpo__check(&check)) return grpo__fail(g, GRPO_BAD_INPUT, "%s", check.error);
     memset(d, 0, sizeof *d);
-    d->sampling = w->sampling = *sampling;
+    d->sampling = *sampling;
     d->seed = g->config.seed;
     d->remember = remember && grpo__filters(sampling);
     if (d->remember && !w->allowed)
@@ -2407,6 +2408,7 @@ int grpo_backward(grpo *g, const float *dlogprobs, const grpo_per_token *more) {
         if (!in_memory) grpo__pass_hidden(g, GRPO_POLICY, &pass);
         code = grpo__pass_backward(g, &pass, &d);
     }
+    if (code) grpo__clear_gradient(g);                        /* half of it would be worse       */
     return code;
 }
 
@@ -2851,7 +2853,8 @@ int grpo_score(grpo *g) {
         code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
                           "grpo_new()");
     if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
-    if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE) code = grpo__resample(g);
+    if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE
+        && !g->batch.sampling_logprobs) code = grpo__resample(g);     /* drawn elsewhere: cannot  */
     if (!code) grpo__find_dead_groups(g);
     if (!code && reference.logprobs)
         code = grpo__batch_forward(g, GRPO_REFERENCE, 0, n, GRPO__SCORE, &reference);
@@ -3856,15 +3859,16 @@ int grpo_copy_weights(grpo *to, const grpo *from) {
     if (!code && (code = grpo__enter(from, "grpo_copy_weights", 1, GRPO__EMPTY)) != GRPO_OK)
         grpo__fail(to, code, "the other model: %s", grpo_error(from));
     if (code) return code;
-    for (i = 0; i < to->machinery->num_tensors; i++)
+    for (i = 0; i < 2 * to->machinery->num_tensors; i++)      /* all shapes first, then numbers  */
         for (j = 0; j < from->machinery->num_tensors; j++) {
-            const grpo__tensor *a = &to->machinery->tensors[i], *b = &from->machinery->tensors[j];
+            const grpo__tensor *a = &to->machinery->tensors[i % to->machinery->num_tensors];
+            const grpo__tensor *b = &from->machinery->tensors[j];
             size_t n = grpo__size(a->rows, a->cols ? a->cols : 1), at, count;
             if (strcmp(a->name, b->name)) continue;
             if (a->rows != b->rows || a->cols != b->cols)
                 return grpo__fail(to, GRPO_BAD_INPUT, "%s has another shape in the other model",
                                   a->name);
-            for (at = 0; at < n; at += count) {
+            for (at = i < to->machinery->num_tensors ? n : 0; at < n; at += count) {
                 count = n - at < 1024 ? n - at : 1024;
                 grpo__move_weights(from, b, at, NULL, staging, count);
                 grpo__move_weights(to, a, at, staging, NULL, count);
@@ -4935,7 +4939,8 @@ static void grpo__set_word(grpo_config *c, const char *within, const char *word,
                      f->words);
     } else if (grpo__json_number(text, &value) != word + length) {
         strcpy(wrong, " is not a number");
-    } else if (f->least < f->most && !(value >= f->least && value <= f->most)) {
+    } else if (f->least < f->most && !(value >= f->least && value <= f->most)
+               && value != f->initial) {                      /* 0 or -1: grpo_new() fills it in */
         snprintf(wrong, GRPO_ERROR_LENGTH, " is out of range: it must be from %g to %g", f->least,
                  f->most);
     } else if (f->type != GRPO_FIELD_FLOAT && floor(value) != value) {
@@ -4943,8 +4948,11 @@ static void grpo__set_word(grpo_config *c, const char *within, const char *word,
     }
     if (*wrong) return;
     grpo__put_field(c, f, value);
-    if (f->type == GRPO_FIELD_UINT64 && text + strspn(text, "0123456789") == word + length)
+    if (f->type == GRPO_FIELD_UINT64 && text + strspn(text, "0123456789") == word + length) {
+        errno = 0;
         *(uint64_t *)(void *)((char *)c + f->at) = strtoull(text, NULL, 10);  /* beyond 2^53     */
+        if (errno == ERANGE) strcpy(wrong, " is out of range: it must be below 2^64");
+    }
 }
 
 static int grpo__set_words(grpo_config *c, const char *within, const char *settings, char *error) {
@@ -5386,7 +5394,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     const grpo_heads heads = { m->num_attention_heads, m->num_key_value_heads, m->head_dim };
     int64_t rows, slots, head;
     int i, vocab = grpo__has_lm_head(m) ? m->vocab_size : 1;
-    if ((double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16)
+    if ((double)c->num_prompts * (double)(G * (P + L)) > INT32_MAX / 16 - 64)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "num_prompts * num_generations * (max_prompt_"
                                  "length + max_completion_length) must stay below 2^27");
     rows = micro * (P + G * new_rows);
@@ -5414,10 +5422,12 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
                                                                    : w->backend->element_size);
     }
     w->heads = heads;
-    /* five integers a row, five a target, and segments of six */
+    /* a pass: seven integers a row and one where it has ended, one a target, six a segment */
     w->index_size = 16 * w->max_rows + 16 * w->max_sequences + 1024;
-    w->text_stride = grpo__size(c->max_completion_length, c->max_token_bytes) + 1;
-    w->prompt_text_stride = grpo__size(c->max_prompt_length, c->max_token_bytes) + 1;
+    w->text_stride = (size_t)grpo__saturate(grpo__add(1, grpo__size(c->max_completion_length,
+                                                                    c->max_token_bytes)));
+    w->prompt_text_stride = (size_t)grpo__saturate(grpo__add(1, grpo__size(c->max_prompt_length,
+                                                                           c->max_token_bytes)));
     return GRPO_OK;
 }
 

@@ -217,7 +217,7 @@ static inline int ppo__advantages(ppo *p) {
 
 static inline float ppo__rate(grpo *g) {
     return g->config.learning_rate * grpo_schedule(g->config.lr_scheduler_type,
-                                                   g->state.optimizer_step++,
+                                                   g->state.optimizer_step,
                                                    g->config.warmup_steps, g->config.max_steps);
 }
 
@@ -257,9 +257,11 @@ static inline int ppo__learn(ppo *p, int from, int to, int num_tokens, double *n
     if (shared) d.values = p->dvalues;
     code = grpo_backward(p->policy, NULL, &d);
     if (!code) code = grpo_optimize(p->policy, ppo__rate(p->policy), norm);
+    p->policy->state.optimizer_step += !code;
     if (code || shared) return ppo__check(p, p->policy, code);
     code = grpo_backward(p->critic, NULL, &dvalue);
     if (!code) code = grpo_optimize(p->critic, ppo__rate(p->critic), NULL);
+    p->critic->state.optimizer_step += !code;
     return ppo__check(p, p->critic, code);
 }
 
@@ -313,8 +315,9 @@ static inline void ppo__measure(const ppo *p, ppo_metrics *m) {
 }
 
 /* One step of PPO on 1..num_prompts prompts, as grpo_step() is one of GRPO; metrics may be NULL. Of
- * the configs, what grpo_update() reads of mu, minibatches and schedules holds for both models;
- * on_step and metrics_path are grpo_step()'s. The reason of a failure is in p->error. */
+ * the configs, mu and minibatches are the policy's; each model has its own learning rate, schedule
+ * and max_grad_norm. on_step and metrics_path are grpo_step()'s. The reason of a failure is in
+ * p->error. */
 static inline int ppo_step(ppo *p, const grpo_prompt *prompts, int num_prompts,
                            ppo_metrics *metrics) {
     grpo *g = p->policy;

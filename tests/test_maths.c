@@ -567,12 +567,15 @@ static void test_fields(void) {
             snprintf(words, sizeof words, "%s=%.*g", f->name, is_float ? 9 : 17, x);
             CHECK(!grpo_config_set(&c, words, error), "%s: %s", words, error);
             CHECK(grpo_config_get(&c, f->name) == (is_float ? (double)(float)x : x), "%s", words);
-            snprintf(words, sizeof words, "%s=%.9g", f->name,
-                     k ? 2 * x + 1 : x - 1 - fabs(x));
+            x = k ? 2 * x + 1 : x - 1 - fabs(x);
+            snprintf(words, sizeof words, "%s=%.9g", f->name, x == f->initial ? x - 1 : x);
             before = c;
             CHECK(grpo_config_set(&c, words, error) && strstr(error, "out of range")
                   && !memcmp(&c, &before, sizeof c), "%s: %s", words, error);
         }
+        snprintf(words, sizeof words, "%s=%.17g", f->name, f->initial);       /* its default     */
+        CHECK(f->words || f->most >= 1e19 || !grpo_config_set(&c, words, error), "%s: %s", words,
+              error);
         for (k = 0; word; k++) {
             size_t n = strcspn(word, " ");
             snprintf(words, sizeof words, "%s=%.*s", f->name, (int)n, word);
@@ -589,7 +592,11 @@ static void test_fields(void) {
           && c.seed == UINT64_C(12345678901234567890) && (double)c.memory_budget >= 4e9
           && c.objective.epsilon_high == (float)0.28f && c.objective.beta == 0.5f
           && c.sampling.top_p == 0.25f, "several at once: %s", error);
+    CHECK(!grpo_config_set(&c, "seed=18446744073709551615", error) && c.seed == UINT64_MAX, "%s",
+          error);
     before = c;
+    CHECK(grpo_config_set(&c, "seed=18446744073709551616", error) && strstr(error, "out of range")
+          && !memcmp(&c, &before, sizeof c), "a seed of 2^64: %s", error);
     CHECK(grpo_config_set(&c, "threads=1 top_p=0.5", error) && !memcmp(&c, &before, sizeof c)
           && strstr(error, "top_p=0.5"), "a field is known by its whole name: %s", error);
 }

@@ -340,6 +340,32 @@ static void test_object(void) {
     grpo_free(g);
 }
 
+/* What is refused leaves the batch, its sampling and all weights as they were. */
+static void test_as_before(void) {
+    grpo_config c = tiny();
+    grpo *g = begin(c), *twin = begin(c), *wider;
+    size_t size = g->num_parameters * sizeof(float), i;
+    float d[24], *before = (float *)malloc(size);
+    int some = 0;
+    c.model.intermediate_size += 8;         /* the first tensors fit, later ones do not           */
+    c.seed++;
+    wider = begin(c);
+    memcpy(before, g->machinery->weights, size);
+    REFUSED_BY(g, grpo_copy_weights(g, wider));
+    CHECK(!memcmp(before, g->machinery->weights, size), "half of the weights were copied");
+
+    for (i = 0; i < 24; i++) d[i] = 1;
+    CHECK(!grpo_rollout(g, prompts, 2) && !grpo_rollout(twin, prompts, 2), "%s", grpo_error(g));
+    g->config.sampling.temperature = 0.5f;
+    REFUSED_BY(g, grpo_rollout(g, prompts, 0));
+    CHECK(!grpo_backward(g, d, NULL) && !grpo_backward(twin, d, NULL), "%s", grpo_error(g));
+    for (i = 0; i < g->num_parameters; i++) some += twin->machinery->gradient[i] != 0;
+    CHECK(some > 0 && !memcmp(g->machinery->gradient, twin->machinery->gradient, size),
+          "a refused rollout's temperature is in the old batch's gradient");
+    free(before);
+    grpo_free(g); grpo_free(twin); grpo_free(wider);
+}
+
 /* A value model adopts and values; it writes nothing and is not rewarded. */
 static void test_critics(void) {
     const grpo_per_token values = { NULL, NULL, NULL, per_token };
@@ -617,6 +643,7 @@ int main(void) {
     prompts[1] = grpo_question("c", "ab");
     test_object();
     test_changed();
+    test_as_before();
     test_critics();
     test_rewards();
     test_maths();

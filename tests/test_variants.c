@@ -63,6 +63,12 @@ static void test_adopt(void) {
     CHECK(y.importance_max == (double)1.5f && y.importance_min > 0.3 && y.importance_min < 0.9
           && y.sampling_difference_max > 0.4,
           "importance %g to %g", y.importance_min, y.importance_max);
+    b->config.objective.equal_rewards = GRPO_EQUAL_RESAMPLE;  /* of what others drew: nothing    */
+    b->config.objective.max_resamples = 2;
+    CHECK(!grpo_adopt(b, prompts, PROMPTS, completions) && !grpo_score(b) && !grpo_advantage(b)
+          && !grpo_update(b, &y) && y.frac_reward_zero_std > 0 && y.num_resampled == 0
+          && !memcmp(b->batch.tokens, a->batch.tokens, n), "%d groups drawn anew, %g dead",
+          y.num_resampled, y.frac_reward_zero_std);
     completions[3].tokens = NULL;
     CHECK(grpo_adopt(b, prompts, PROMPTS, completions) == GRPO_BAD_INPUT,
           "neither text nor tokens");

@@ -296,10 +296,22 @@ static int set_option(settings *s, const option *o, const char *value) {
     return -1;
 }
 
-/* A field of the config in the library's words, "learning_rate=1e-4", and its sentences. */
+/* A field of the config in the library's words, "learning_rate=1e-4", and its sentences. Those know
+ * JSON's numbers alone: "1.", "+2" and "007" are written as it has them. */
 static int set_field(settings *s, const char *name, const char *value) {
-    char words[NAME_ROOM], error[GRPO_ERROR_LENGTH];
-    snprintf(words, sizeof words, "%s=%s%s", name, *value == '.' ? "0" : "", value);
+    const grpo_field *f = field_of(name);
+    char words[NAME_ROOM], error[GRPO_ERROR_LENGTH], number[32], *end;
+    double x = strtod(value, &end);
+    while ((*value == '0' || *value == '+') && value[1] >= '0' && value[1] <= '9') value++;
+    if (f && !f->words && f->type != GRPO_FIELD_UINT64 && *value && !*end) {
+        snprintf(number, sizeof number, "%.17g", x);
+        value = number;
+    }
+    if (!*value || strpbrk(value, " \t\n")) {
+        snprintf(error, sizeof error, "\"%.20s=%.100s\" is not one value", name, value);
+        return complain(error);
+    }
+    snprintf(words, sizeof words, "%s=%s", name, value);
     return grpo_config_set(&s->c, words, error) ? complain(error) : 0;
 }
 
@@ -757,7 +769,8 @@ static int setting_at(const settings *s, int i, char *name, char *text) {
     } else if (f) {
         if (o) spell(f->name, name);
         else strcpy(name, f->name + strlen("objective."));
-        snprintf(text, NAME_ROOM, "%.9g", grpo_config_get(&s->c, f->name));
+        snprintf(text, NAME_ROOM, f->type == GRPO_FIELD_FLOAT ? "%.9g" : "%.0f",
+                 grpo_config_get(&s->c, f->name));
         if (f->type == GRPO_FIELD_UINT64)                     /* all its digits                  */
             snprintf(text, NAME_ROOM, "%llu", (unsigned long long)s->c.seed);
     }
