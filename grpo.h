@@ -638,8 +638,9 @@ GRPO_API int grpo_update(grpo *g, grpo_metrics *metrics);     /* mu passes of mi
 GRPO_API int grpo_set_reference(grpo *g, float alpha);
 /* Instead of grpo_rollout(): completions [num_prompts * num_generations], group by group, that were
  * not sampled here (yesterday's, a teacher's, another engine's). Computes log pi_old of each token;
- * log-probs, if given, are pi_sampling's: objective.importance corrects for it, and groups are never
- * resampled. A model of num_labels 1 has none: grpo_forward() gives the values of what it adopts. */
+ * log-probs, if given, are of pi_sampling: objective.importance corrects for that, and groups are
+ * never resampled. A model of num_labels 1 has none: grpo_forward() gives the values of what it
+ * adopts. */
 GRPO_API int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
                         const grpo_completion *completions);
 
