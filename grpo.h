@@ -334,7 +334,7 @@ typedef struct grpo_sampling {
 } grpo_sampling;
 
 /* ----------------------------------------------------------------------------- the objective --
- * Everything that says WHICH loss: each field swaps one part of the line for J in chapter I, and
+ * Everything that says WHICH loss: each field swaps one part of the line for J in part I, and
  * loss = -J. Presets fill them all. */
 enum {                              /* A of a completion with reward r                           */
     GRPO_ADVANTAGE_ZSCORE,          /* (r - mean) / (std + eps), of the group (the paper)        */
@@ -2615,7 +2615,8 @@ int grpo_advantages(const grpo_objective *o, const float *rewards, int num_group
     return GRPO_OK;
 }
 
-/* ---- variants: several rewards, rewards of steps, returns, whitening */
+/* ---- variants: several rewards, rewards of steps, returns, whitening. (Below them
+ * grpo_advantage() gives each token of a completion its A.) */
 
 int grpo_combine_advantages(const grpo_objective *o, const float *parts, const float *weights,
                             int num_rewards, int num_groups, int group_size, const int *lengths,
@@ -2924,7 +2925,8 @@ float grpo_adaptive_kl(float beta, float kl, float target, float horizon, int nu
     return (float)((double)beta * (1 + error * num_samples / (double)horizon));
 }
 
-/* ---- variants of the policy loss */
+/* ---- variants of the policy loss. (Clip and KL meet in grpo__token_loss(), below; the weight of a
+ * token, 1/G 1/|o_i| in the paper, is grpo__token_weight().) */
 
 /* Sums over the tokens of a sequence that count. */
 typedef struct grpo__sequence {
