@@ -1082,8 +1082,8 @@ typedef struct grpo_backend {
     grpo_attention_operation *rotate, *rotate_backward, *attention, *attention_backward;
     grpo_swiglu_operation *swiglu, *swiglu_backward;
     grpo_head_operation *logprobs, *sample, *logprobs_backward, *kl, *kl_backward;
-    /* repeat: calls work(user) `times` times. It makes the same calls of operations each time, and
-     * nothing else: a backend may record them once and replay them */
+    /* both NULL where ticks_at_once is 1. repeat: calls work(user) `times` times. It makes the same
+     * calls of operations each time, and nothing else: a backend may record and replay them */
     void (*next)(void *context, const grpo_tick *o);
     void (*repeat)(void *context, void (*work)(void *user), void *user, int times);
     /* the optimizer, on F arrays. mix: y = a y + b x */
@@ -6976,35 +6976,6 @@ static void grpo__cpu_kl(void *context, const grpo_head *o) {
     grpo__each_logits_row(context, &forward, grpo__kl_rows);
 }
 
-static void grpo__cpu_next(void *context, const grpo_tick *o) {
-    size_t n = (size_t)o->num_rows, stored = (size_t)o->stored + n * (size_t)*o->tick, r, line;
-    int i;
-    (void)context;
-    for (i = 0; i < o->num_arrays; i++) {
-        const grpo_array *a = &o->arrays[i];
-        memcpy(a->at + stored * a->row, a->at + (size_t)o->staged * a->row, n * a->row);
-    }
-    line = n * (size_t)++*o->tick;
-    memcpy(o->drawn + line, o->drawn, n * sizeof(int));
-    memcpy(o->logprobs + line, o->logprobs, n * sizeof(float));
-    memcpy(o->entropies + line, o->entropies, n * sizeof(float));
-    memmove(o->uniforms, o->uniforms + line, n * sizeof(float));
-    for (r = 0; r < n; r++) {
-        if (o->done[r]) continue;
-        o->tokens[r] = o->drawn[r];
-        o->positions[r]++;
-        o->slots[r]++;
-        o->segments[r].start++;
-        o->allowed_rows[r] += o->allowed_step;
-        for (i = 0; i < o->num_eos; i++) o->done[r] |= o->drawn[r] == o->eos[i];
-    }
-}
-
-static void grpo__cpu_repeat(void *context, void (*work)(void *user), void *user, int times) {
-    (void)context;
-    while (times-- > 0) work(user);
-}
-
 /* ---- the optimizer, in blocks of fixed size: the same sums for any number of threads */
 enum { GRPO__FLAT_BLOCK = 16384 };
 
@@ -7621,7 +7592,7 @@ const grpo_backend *grpo_cpu(void) {
         grpo__cpu_attention, grpo__cpu_attention_backward,
         grpo__cpu_swiglu, grpo__cpu_swiglu_backward,
         grpo__cpu_logprobs, grpo__cpu_sample, grpo__cpu_logprobs_backward,
-        grpo__cpu_kl, grpo__cpu_kl_backward, grpo__cpu_next, grpo__cpu_repeat,
+        grpo__cpu_kl, grpo__cpu_kl_backward, NULL, NULL,      /* the host runs each tick         */
         grpo__cpu_adamw, grpo__cpu_sum_of_squares, grpo__cpu_mix
     };
     return &table;

@@ -196,9 +196,11 @@ static void far_to_floats(void *c, float *to, const void *from, size_t n) {
 static void far_from_floats(void *c, void *to, const float *from, size_t n) {
     cpu()->from_floats(c, near_(to), nearf(from), n);
 }
+/* The CPU's host runs each tick itself: this is a device's way, in plain C. */
 static void far_next(void *c, const grpo_tick *given) {
     grpo_tick o = *given;
     grpo_array arrays[32];
+    size_t n = (size_t)o.num_rows, stored, line, r;
     int i;
     CHECK(o.num_arrays <= 32, "%d arrays", o.num_arrays);
     for (i = 0; i < o.num_arrays && i < 32; i++) {
@@ -211,7 +213,29 @@ static void far_next(void *c, const grpo_tick *given) {
     o.done = neari(o.done); o.eos = neari(o.eos); o.allowed_rows = neari(o.allowed_rows);
     o.uniforms = nearf(o.uniforms); o.drawn = neari(o.drawn);
     o.logprobs = nearf(o.logprobs); o.entropies = nearf(o.entropies);
-    cpu()->next(c, &o);
+    (void)c;
+    stored = (size_t)o.stored + n * (size_t)*o.tick;          /* staged rows to where they stay  */
+    for (i = 0; i < o.num_arrays; i++)
+        memcpy(arrays[i].at + stored * arrays[i].row,
+               arrays[i].at + (size_t)o.staged * arrays[i].row, n * arrays[i].row);
+    line = n * (size_t)++*o.tick;
+    memcpy(o.drawn + line, o.drawn, n * sizeof(int));
+    memcpy(o.logprobs + line, o.logprobs, n * sizeof(float));
+    memcpy(o.entropies + line, o.entropies, n * sizeof(float));
+    memmove(o.uniforms, o.uniforms + line, n * sizeof(float));
+    for (r = 0; r < n; r++) {
+        if (o.done[r]) continue;
+        o.tokens[r] = o.drawn[r];
+        o.positions[r]++;
+        o.slots[r]++;
+        o.segments[r].start++;
+        o.allowed_rows[r] += o.allowed_step;
+        for (i = 0; i < o.num_eos; i++) o.done[r] |= o.drawn[r] == o.eos[i];
+    }
+}
+static void far_repeat(void *c, void (*work)(void *user), void *user, int times) {
+    (void)c;
+    while (times-- > 0) work(user);
 }
 static void far_adamw(void *c, const grpo_optimizer *given) {
     grpo_optimizer o = *given;
@@ -242,6 +266,7 @@ static grpo_backend far_backend(void) {
     b.kl = far_kl; b.kl_backward = far_kl_backward; b.to_floats = far_to_floats;
     b.from_floats = far_from_floats; b.adamw = far_adamw;
     b.sum_of_squares = far_sum_of_squares; b.mix = far_mix; b.next = far_next;
+    b.repeat = far_repeat;
     return b;
 }
 

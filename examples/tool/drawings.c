@@ -176,28 +176,31 @@ static void draw_ppo(FILE *f) {
     text(f, 444, 237, LEFT, "m s", "value loss");
 }
 
-static void draw_grpo(FILE *f) {
+/* Four boxes one behind the other, the first with its name: one of each completion. */
+static void pile(FILE *f, int x, int y, int width, int height, const char *name) {
     int i;
+    for (i = 3; i >= 0; i--)
+        box(f, "plain", x + 3 * i, y - 3 * i, width, height, i ? "" : name, NULL, NULL);
+}
+
+static void draw_grpo(FILE *f) {
     text(f, 24, 292, LEFT, "b t", "GRPO: the group replaces the value model, a function the reward "
          "model");
     box(f, "plain", 48, 380, 48, 36, "q", NULL, NULL);
     arrow(f, "M72 380H94");
     box(f, "policy", 162, 380, 132, 66, "policy", "answers G times", "trained");
     arrow(f, "M228 380H250");
-    for (i = 3; i >= 0; i--)
-        box(f, "plain", 276 + 3 * i, 380 - 3 * i, 48, 36, i ? "" : "o_i", NULL, NULL);
+    pile(f, 276, 380, 48, 36, "o_i");
     arrow(f, "M300 380H314V340H338");
     arrow(f, "M300 380H314V412H338");
     box(f, "reference", 430, 340, 180, 50, "reference", "frozen; none if beta is 0", NULL);
     box(f, "code", 430, 412, 180, 50, "verifying function", "your code: right or wrong", NULL);
     arrow(f, "M520 412H548");
-    for (i = 3; i >= 0; i--)
-        box(f, "plain", 570 + 3 * i, 412 - 3 * i, 40, 30, i ? "" : "r_i", NULL, NULL);
+    pile(f, 570, 412, 40, 30, "r_i");
     arrow(f, "M590 412H612V380H638");
     box(f, "plain", 702, 380, 124, 66, "the group", "r_i less the mean,", "over the std");
     arrow(f, "M764 380H786");
-    for (i = 3; i >= 0; i--)
-        box(f, "plain", 810 + 3 * i, 380 - 3 * i, 44, 36, i ? "" : "A_i", NULL, NULL);
+    pile(f, 810, 380, 44, 36, "A_i");
     arrow(f, "M810 398V460H162V415");
     arrow(f, "M520 340H848V470H152V415");
     text(f, 186, 455, LEFT, "m s", "clipped loss");
