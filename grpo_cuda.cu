@@ -46,8 +46,7 @@
 #include <cuda.h>                   /* types of tensor maps; nothing of it is linked              */
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
-#define GRPO__LAUNCH(kernel, grid, block, shared, stream, ...) \
-    kernel<<<grid, block, shared, stream>>>(__VA_ARGS__)
+#define GRPO__LAUNCH(name, ...) grpo__launch(__VA_ARGS__)
 #define GRPO__DYNAMIC(name) extern __shared__ __align__(128) unsigned char name[]
 #else
 #define GRPO__DYNAMIC(name) unsigned char *name = (unsigned char *)grpo_shim_dynamic()
@@ -65,6 +64,7 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of thi
        GRPO__ROWS = 8192,           /* of a pass; a product of fewer leaves multiprocessors idle */
        GRPO__LOGITS = 1 << 28,      /* at a time: enough rows to amortise loading W and dW       */
        GRPO__TICKS = 32,            /* between two polls by the host for ended sequences         */
+       GRPO__EARLY = CUDART_VERSION >= 12030,                 /* 0: kernels never overlap        */
        GRPO__STEP = 32,             /* k of a product that is loaded at a time                   */
        GRPO__STAGES = 3,            /* buffers of such loads                                     */
        GRPO__QUERIES = 64,          /* query rows of a block of flash attention                  */
@@ -88,7 +88,9 @@ typedef decltype(&cuTensorMapEncodeTiled) grpo__encode_map;
 
 typedef struct grpo__cuda {
     cudaStream_t stream;
+    int    device;                  /* the caller's when it was opened: all calls choose it      */
     int    multiprocessors;
+    int    early;                   /* kernels may be launched before the previous one has ended */
     grpo__encode_map encode_map;    /* the driver's; NULL: products by mma.sync                  */
     void  *scratch;                 /* device; grows to what the largest operation needs         */
     size_t scratch_size;
@@ -111,13 +113,45 @@ static void grpo__check_cuda(grpo__cuda *c, cudaError_t code, const char *what) 
              ? "; a smaller batch or memory_budget needs less" : "");
 }
 
-/* Launch on the context's stream, and check for launch errors. */
-#define GRPO__RUN(c, kernel, grid, block, shared, ...) do {                                  \
-        if (!(c)->failed) {                                                                  \
-            GRPO__LAUNCH(kernel, grid, block, shared, (c)->stream, __VA_ARGS__);             \
-            grpo__check_cuda(c, cudaGetLastError(), #kernel);                                \
-        }                                                                                    \
+/* The context of a call, whose device becomes the calling thread's. */
+static grpo__cuda *grpo__cuda_of(void *context) {
+    grpo__cuda *c = (grpo__cuda *)context;
+    cudaSetDevice(c->device);
+    return c;
+}
+
+/* While a graph is recorded, most kernels of one token are launched early, before the previous one
+ * has ended (programmatic dependent launch, sm_90 and up): each lets the next one begin, and waits
+ * for the previous one before it reads or writes anything but weights. */
+#ifndef GRPO_CUDA_SHIM
+__device__ __forceinline__ void grpo__wait_for_previous() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+template <typename... P, typename... A>
+static cudaError_t grpo__launch(cudaStream_t stream, int early, void (*kernel)(P...), dim3 grid,
+                                int block, size_t shared, const A &...arguments) {
+    cudaLaunchAttribute attribute = { };
+    cudaLaunchConfig_t how = { };
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    how.gridDim = grid; how.blockDim = dim3((unsigned)block); how.dynamicSmemBytes = shared;
+    how.stream = stream; how.attrs = &attribute; how.numAttrs = early ? 1 : 0;
+    return cudaLaunchKernelEx(&how, kernel, arguments...);
+}
+#endif
+
+/* Launch on the context's stream, and check for launch errors. RUN_EARLY: of a kernel that calls
+ * grpo__wait_for_previous(). */
+#define GRPO__LAUNCH_IF(c, early, kernel, grid, block, shared, ...) do {                          \
+        if (!(c)->failed)                                                                         \
+            grpo__check_cuda(c, GRPO__LAUNCH(#kernel, (c)->stream, early, kernel, grid, block,    \
+                                             (size_t)(shared), __VA_ARGS__), #kernel);            \
     } while (0)
+#define GRPO__RUN(c, ...) GRPO__LAUNCH_IF(c, 0, __VA_ARGS__)
+#define GRPO__RUN_EARLY(c, ...) GRPO__LAUNCH_IF(c, (c)->early, __VA_ARGS__)
 
 /* Device memory, valid until the next call; NULL after a failure. Growing waits for queued work. */
 static void *grpo__cuda_scratch(grpo__cuda *c, size_t size) {
@@ -144,7 +178,7 @@ static size_t grpo__cuda_context_size(const grpo_config *config) {
 }
 
 static void grpo__cuda_close(void *context) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     if (c->graph) cudaGraphExecDestroy(c->graph);
     cudaFree(c->scratch);
     cudaFree(c->tickets);
@@ -168,23 +202,22 @@ static const char *grpo__cuda_missing(char *error) {
 }
 
 static void grpo__cuda_zero(void *context, void *memory, size_t size) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     if (size && !c->failed)
         grpo__check_cuda(c, cudaMemsetAsync(memory, 0, size, c->stream), "clearing memory");
 }
 
 static void *grpo__cuda_open(const grpo_config *config, char *error) {
     grpo__cuda *c;
-    int device = 0;
     if (grpo__cuda_missing(error)) return NULL;
     c = (grpo__cuda *)calloc(1, sizeof *c);
     if (!c) {
         snprintf(error, GRPO_ERROR_LENGTH, "out of memory");
         return NULL;
     }
-    grpo__check_cuda(c, cudaGetDevice(&device), "choosing a device");
+    grpo__check_cuda(c, cudaGetDevice(&c->device), "choosing a device");
     grpo__check_cuda(c, cudaDeviceGetAttribute(&c->multiprocessors,
-                                               cudaDevAttrMultiProcessorCount, device),
+                                               cudaDevAttrMultiProcessorCount, c->device),
                      "asking for the device's size");
     grpo__check_cuda(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking),
                      "making a stream");
@@ -199,21 +232,21 @@ static void *grpo__cuda_open(const grpo_config *config, char *error) {
 }
 
 static const char *grpo__cuda_error(void *context) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     grpo__check_cuda(c, cudaStreamSynchronize(c->stream), "a kernel");
     return c->failed ? c->error : NULL;
 }
 
 static void *grpo__cuda_allocate(void *context, size_t size) {
     void *memory = NULL;
-    (void)context;
+    grpo__cuda_of(context);
     if (cudaMalloc(&memory, size) == cudaSuccess) return memory;
     cudaGetLastError();             /* grpo_new() reports the lack of memory                     */
     return NULL;
 }
 
 static void grpo__cuda_release(void *context, void *memory) {
-    grpo__check_cuda((grpo__cuda *)context, cudaFree(memory), "giving memory back");
+    grpo__check_cuda(grpo__cuda_of(context), cudaFree(memory), "giving memory back");
 }
 
 static void grpo__cuda_copy(grpo__cuda *c, void *to, const void *from, size_t size,
@@ -224,14 +257,25 @@ static void grpo__cuda_copy(grpo__cuda *c, void *to, const void *from, size_t si
 }
 
 static void grpo__cuda_upload(void *context, void *to, const void *from, size_t size) {
-    grpo__cuda_copy((grpo__cuda *)context, to, from, size, cudaMemcpyHostToDevice);
+    grpo__cuda_copy(grpo__cuda_of(context), to, from, size, cudaMemcpyHostToDevice);
 }
 
 /* After a failure the host reads zeros, never uninitialised memory. */
 static void grpo__cuda_download(void *context, void *to, const void *from, size_t size) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     grpo__cuda_copy(c, to, from, size, cudaMemcpyDeviceToHost);
     if (c->failed && size) memset(to, 0, size);
+}
+
+/* May kernels be launched early? By card, driver, and what they were compiled for. */
+static __global__ void grpo__next_kernel(grpo_tick t);
+static int grpo__may_be_early(grpo__cuda *c) {
+    cudaFuncAttributes kernel = { };
+    int major = 0, driver = 0;
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c->device);
+    cudaDriverGetVersion(&driver);
+    cudaFuncGetAttributes(&kernel, grpo__next_kernel);
+    return GRPO__EARLY && major >= 9 && driver >= 12030 && kernel.ptxVersion >= 90;
 }
 
 /* Records work as a graph in c->graph: updates the previous graph's arguments if both have the same
@@ -242,7 +286,9 @@ static void grpo__cuda_record(grpo__cuda *c, void (*work)(void *user), void *use
     grpo__check_cuda(c, cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeRelaxed),
                      "beginning to record a graph");
     if (c->failed) return;
+    c->early = grpo__may_be_early(c);
     work(user);
+    c->early = 0;
     grpo__check_cuda(c, cudaStreamEndCapture(c->stream, &graph), "recording a graph");
     if (graph && c->graph && cudaGraphExecUpdate(c->graph, graph, &why) != cudaSuccess) {
         cudaGetLastError();
@@ -258,7 +304,7 @@ static void grpo__cuda_record(grpo__cuda *c, void (*work)(void *user), void *use
 
 /* The first time directly, which also allocates scratch space; then as a graph. */
 static void grpo__cuda_repeat(void *context, void (*work)(void *user), void *user, int times) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     int i, records = times > 2;
     if (times > 0) work(user);
     if (records && !c->failed) grpo__cuda_record(c, work, user);
@@ -335,9 +381,10 @@ static int grpo__fits_vectors(size_t bytes, const void *a, const void *b, const 
     return (bytes | (uintptr_t)a | (uintptr_t)b | (uintptr_t)c | (uintptr_t)d) % 16 == 0;
 }
 
-#define GRPO__RUN_VECTORS(c, fits, kernel, E, grid, block, ...) do {                         \
-        if (fits) GRPO__RUN(c, (kernel<E, 16 / sizeof(E)>), grid, block, 0, __VA_ARGS__);    \
-        else GRPO__RUN(c, (kernel<E, 1>), grid, block, 0, __VA_ARGS__);                      \
+/* run: GRPO__RUN or GRPO__RUN_EARLY */
+#define GRPO__RUN_VECTORS(run, c, fits, kernel, E, grid, block, ...) do {                    \
+        if (fits) run(c, (kernel<E, 16 / sizeof(E)>), grid, block, 0, __VA_ARGS__);          \
+        else run(c, (kernel<E, 1>), grid, block, 0, __VA_ARGS__);                            \
     } while (0)
 
 /* Sum over the `warps` warps of each row (default: the whole block), returned to all their threads:
@@ -376,7 +423,7 @@ __global__ void grpo__gather_rows_kernel(W *y, const W *x, const int *rows, size
 
 static void grpo__cuda_gather(void *context, void *y, const void *x, const int *rows, int n,
                               size_t size) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     uintptr_t all = (uintptr_t)y | (uintptr_t)x | (uintptr_t)size;
     if (n <= 0) return;
     if (all % 16 == 0)
@@ -391,6 +438,7 @@ static void grpo__cuda_gather(void *context, void *y, const void *x, const int *
 template <typename To, typename From, int N>
 __global__ void grpo__convert_kernel(To *to, const From *from, const int *rows, size_t width) {
     size_t i = ((size_t)blockIdx.y * blockDim.x + threadIdx.x) * N;
+    grpo__wait_for_previous();
     to += blockIdx.x * width;
     if (rows) from += (size_t)rows[blockIdx.x] * width;
     for (; i < width; i += (size_t)gridDim.y * blockDim.x * N) {
@@ -413,23 +461,26 @@ static void grpo__convert(grpo__cuda *c, To *to, const From *from, size_t width,
     dim3 grid((unsigned)n, (unsigned)grpo__flat_grid(width));
     if (n <= 0 || !width) return;
     if (grpo__fits_vectors(4 * width, to, from))
-        GRPO__RUN(c, (grpo__convert_kernel<To, From, 4>), grid, 256, 0, to, from, rows, width);
-    else GRPO__RUN(c, (grpo__convert_kernel<To, From, 1>), grid, 256, 0, to, from, rows, width);
+        GRPO__RUN_EARLY(c, (grpo__convert_kernel<To, From, 4>), grid, 256, 0, to, from, rows,
+                        width);
+    else
+        GRPO__RUN_EARLY(c, (grpo__convert_kernel<To, From, 1>), grid, 256, 0, to, from, rows,
+                        width);
 }
 
 template <typename E>
 static void grpo__cuda_to_floats(void *context, float *to, const void *from, size_t n) {
-    grpo__convert((grpo__cuda *)context, to, (const E *)from, n);
+    grpo__convert(grpo__cuda_of(context), to, (const E *)from, n);
 }
 
 template <typename E>
 static void grpo__cuda_from_floats(void *context, void *to, const float *from, size_t n) {
-    grpo__convert((grpo__cuda *)context, (E *)to, from, n);
+    grpo__convert(grpo__cuda_of(context), (E *)to, from, n);
 }
 
 template <typename E>
 static void grpo__cuda_embed(void *context, const grpo_embedding *o) {
-    grpo__convert((grpo__cuda *)context, (E *)o->x, o->table, (size_t)o->width, o->tokens, o->n);
+    grpo__convert(grpo__cuda_of(context), (E *)o->x, o->table, (size_t)o->width, o->tokens, o->n);
 }
 
 /* ---- rows sorted by token, then row: keys (token, row), sorted in blocks by counting, then merged
@@ -549,7 +600,7 @@ static void grpo__run_sums(grpo__cuda *c, const grpo__sum_job<E> &t, int blocks,
                            int fits) {
     int columns = t.lanes * (fits ? 16 / (int)sizeof(E) : 1);
     dim3 grid((unsigned)blocks, (unsigned)grpo__blocks_of((size_t)t.width, columns));
-    GRPO__RUN_VECTORS(c, fits, grpo__sum_rows_kernel, E, grid, threads, t);
+    GRPO__RUN_VECTORS(GRPO__RUN, c, fits, grpo__sum_rows_kernel, E, grid, threads, t);
 }
 
 /* y += partial sums [n, width] */
@@ -575,7 +626,7 @@ template <typename E> static void grpo__sum_rows(grpo__cuda *c, grpo__sum_job<E>
 
 template <typename E>
 static void grpo__cuda_embed_backward(void *context, const grpo_embedding *o) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     grpo__sum_job<E> t = grpo__new_sums<E>(o->dtable, o->dx, o->n, o->width);
     if (o->n <= 0) return;
     t.keys = grpo__rows_by_token(c, o->tokens, o->n);
@@ -605,6 +656,7 @@ grpo__rmsnorm_kernel(E *y, float *rstd, const E *x, const int *rows, const float
     size_t first = threadIdx.x % lanes * N, last = first, i;  /* last: of the vectors kept       */
     grpo__vector<E, N> v[GRPO__HELD] = { };
     float sum = 0, scale;
+    grpo__wait_for_previous();
     x += (size_t)(rows && H ? rows[r] : r) * H;
     y += (size_t)r * H;
     for (i = first; i < H; last = i, i += many) {
@@ -677,21 +729,21 @@ grpo__rmsnorm_backward_kernel(E *dx, const E *dy, const E *x, const float *rstd,
 
 template <typename E>
 static void grpo__cuda_rmsnorm(void *context, const grpo_norm *o) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     int fits = grpo__fits_vectors((size_t)o->width * sizeof(E), o->y, o->x, o->gain);
     int warps = grpo__row_warps(o->width, fits ? 16 / (int)sizeof(E) : 1);
     int blocks = grpo__blocks_of((size_t)o->n, GRPO__ROW_THREADS / 32 / warps);
     if (o->n > 0)
-        GRPO__RUN_VECTORS(c, fits, grpo__rmsnorm_kernel, E, blocks, GRPO__ROW_THREADS, (E *)o->y,
-                          o->rstd, (const E *)o->x, o->rows, o->gain, o->n, o->width, o->eps,
-                          warps);
+        GRPO__RUN_VECTORS(GRPO__RUN_EARLY, c, fits, grpo__rmsnorm_kernel, E, blocks,
+                          GRPO__ROW_THREADS, (E *)o->y, o->rstd, (const E *)o->x, o->rows, o->gain,
+                          o->n, o->width, o->eps, warps);
 }
 
 /* Gains' gradients in fp32, or of rows wider than a block's registers, are summed by a kernel of
  * their own. */
 template <typename E>
 static void grpo__cuda_rmsnorm_backward(void *context, const grpo_norm *o) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     int fits = grpo__fits_vectors((size_t)o->width * sizeof(E), o->dx, o->dy, o->x, o->gain);
     int columns = fits ? 16 / (int)sizeof(E) : 1, warps = grpo__row_warps(o->width, columns);
     int blocks = grpo__blocks_of((size_t)o->n, GRPO__NORM_ROWS);
@@ -705,9 +757,9 @@ static void grpo__cuda_rmsnorm_backward(void *context, const grpo_norm *o) {
         t.by = (const E *)o->x; t.scale = o->rstd; t.rows = o->rows;
         grpo__sum_rows(c, t);
     }
-    GRPO__RUN_VECTORS(c, fits, grpo__rmsnorm_backward_kernel, E, blocks, GRPO__ROW_THREADS,
-                      (E *)o->dx, (const E *)o->dy, (const E *)o->x, (const float *)o->rstd,
-                      o->rows, o->gain, partials, o->n, o->width, warps);
+    GRPO__RUN_VECTORS(GRPO__RUN, c, fits, grpo__rmsnorm_backward_kernel, E, blocks,
+                      GRPO__ROW_THREADS, (E *)o->dx, (const E *)o->dy, (const E *)o->x,
+                      (const float *)o->rstd, o->rows, o->gain, partials, o->n, o->width, warps);
     if (partials) grpo__add_partials(c, o->dgain, partials, blocks, o->width);
 }
 
@@ -716,6 +768,7 @@ static void grpo__cuda_rmsnorm_backward(void *context, const grpo_norm *o) {
 template <typename E, int N>
 __global__ void grpo__swiglu_kernel(E *to, const E *dy, const E *gate_up, int width) {
     size_t r = blockIdx.x, F = (size_t)width, i = (blockIdx.y * blockDim.x + threadIdx.x) * N;
+    grpo__wait_for_previous();
     for (; i < F; i += gridDim.y * blockDim.x * N) {
         grpo__vector<E, N> gates = grpo__load_vector<N>(gate_up, 2 * r * F + i), d = gates;
         grpo__vector<E, N> ups = grpo__load_vector<N>(gate_up, (2 * r + 1) * F + i);
@@ -736,9 +789,9 @@ static void grpo__swiglu(void *context, void *to, const void *dy, const grpo_swi
     size_t row = (size_t)o->width * sizeof(E);
     dim3 grid((unsigned)o->n, (unsigned)grpo__blocks_of(row, 128 * 16));
     if (o->n > 0)
-        GRPO__RUN_VECTORS((grpo__cuda *)context, grpo__fits_vectors(row, to, dy, o->gate_up),
-                          grpo__swiglu_kernel, E, grid, 128, (E *)to, (const E *)dy,
-                          (const E *)o->gate_up, o->width);
+        GRPO__RUN_VECTORS(GRPO__RUN_EARLY, grpo__cuda_of(context),
+                          grpo__fits_vectors(row, to, dy, o->gate_up), grpo__swiglu_kernel, E, grid,
+                          128, (E *)to, (const E *)dy, (const E *)o->gate_up, o->width);
 }
 
 template <typename E> static void grpo__cuda_swiglu(void *context, const grpo_swiglu *o) {
@@ -1112,6 +1165,7 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
     typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
     GRPO__DYNAMIC(memory);
     grpo__bf16 *tiles = (grpo__bf16 *)(void *)memory;
+    grpo__wait_for_previous();
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int i0 = (int)blockIdx.y * BM, j0 = (int)blockIdx.x * BN;
     int row = warp / T::WARPS_N * WM, column = warp % T::WARPS_N * WN;
@@ -1228,7 +1282,8 @@ static void grpo__mma_product_by(grpo__cuda *c, grpo__product<grpo__bf16> t) {
     dim3 grid = grpo__tiles_of(t, BM, BN);
     grpo__split(c, &t, &grid);
     grpo__allow_shared(c, grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>, T::BYTES);
-    GRPO__RUN(c, (grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>), grid, T::THREADS, T::BYTES, t);
+    GRPO__RUN_EARLY(c, (grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>), grid, T::THREADS,
+                    T::BYTES, t);
 }
 
 /* The largest tiles that still give every multiprocessor one; their sizes change no bit. While
@@ -1414,12 +1469,11 @@ static void grpo__wgmma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &
 /* What is missing for wgmma, as text; NULL: nothing, and encode_map is set. Compiled for other
  * cards its kernel is empty: then it has no barriers in shared memory. */
 static const char *grpo__wgmma_missing(grpo__cuda *c) {
-    int device = 0, major = 0, minor = 0;
+    int major = 0, minor = 0;
     cudaFuncAttributes kernel = { };
     void *entry = NULL;
-    cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
-    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c->device);
+    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, c->device);
     if (major != 9 || minor != 0)
         return "grpo_cuda_hopper() is for Hopper cards (sm_90), and this is none: use grpo_cuda()";
     if (cudaFuncGetAttributes(&kernel, grpo__wgmma_product_kernel<1, false, false>) != cudaSuccess
@@ -1494,7 +1548,7 @@ static grpo__product<E> grpo__forward_product(void *y, const void *x, const grpo
 template <typename E> static void grpo__cuda_matmul(void *context, const grpo_product *o) {
     grpo__product<E> t = grpo__forward_product<E>(o->y, o->x, o->w, o->n);
     t.bias = o->bias; t.residual = (const E *)o->residual;
-    grpo__matmul_by((grpo__cuda *)context, o->w, t, false, false);
+    grpo__matmul_by(grpo__cuda_of(context), o->w, t, false, false);
 }
 
 /* dx[n, in] = dy[n, out] W */
@@ -1503,12 +1557,12 @@ template <typename E> static void grpo__cuda_matmul_dx(void *context, const grpo
     grpo__product<E> t = grpo__new_product(o->n, w->cols, w->rows, o->dy, (const E *)w->operand);
     t.a_row = (size_t)w->y_stride;
     t.y = (E *)o->dx;
-    grpo__matmul_by((grpo__cuda *)context, w, t, false, true);
+    grpo__matmul_by(grpo__cuda_of(context), w, t, false, true);
 }
 
 /* dW[out, in] += dy^T x, dbias[out] += sum of dy */
 template <typename E> static void grpo__cuda_matmul_dw(void *context, const grpo_product *o) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     const grpo_matrix *w = o->w;
     grpo__product<E> t = grpo__new_product(w->rows, w->cols, o->n, o->dy, (const E *)o->x);
     t.a_row = 1; t.a_depth = (size_t)w->y_stride;
@@ -1523,14 +1577,14 @@ template <typename E> static size_t grpo__cuda_operand_size(int rows, int cols) 
     return (size_t)rows * (size_t)cols * sizeof(E);
 }
 template <typename E> static void grpo__cuda_prepare(void *context, const grpo_matrix *w) {
-    grpo__convert((grpo__cuda *)context, (E *)w->operand, (const float *)w->weights,
+    grpo__convert(grpo__cuda_of(context), (E *)w->operand, (const float *)w->weights,
                   (size_t)w->rows * (size_t)w->cols);
 }
 
 template <typename E>
 static void grpo__cuda_write_operand(void *context, const grpo_matrix *w, size_t at,
                                      const float *x, size_t n) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     float *staging = (float *)grpo__cuda_scratch(c, n * sizeof(float));
     grpo__cuda_upload(c, staging, x, n * sizeof(float));
     grpo__convert(c, (E *)w->operand + at, (const float *)staging, n);
@@ -1539,7 +1593,7 @@ static void grpo__cuda_write_operand(void *context, const grpo_matrix *w, size_t
 template <typename E>
 static void grpo__cuda_read_operand(void *context, float *x, const grpo_matrix *w, size_t at,
                                     size_t n) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     float *staging = (float *)grpo__cuda_scratch(c, n * sizeof(float));
     grpo__convert(c, staging, (const E *)w->operand + at, n);
     grpo__cuda_download(c, x, staging, n * sizeof(float));
@@ -1627,6 +1681,7 @@ __device__ __forceinline__ float grpo__head_rstd(const E *x, const grpo__head_jo
  * with its terms of the gain's gradient, dy * x * rstd. */
 template <typename E, int N>
 __global__ void __launch_bounds__(128) grpo__rotate_kernel(grpo__head_job<E> t) {
+    grpo__wait_for_previous();
     grpo__head<E> h = grpo__head_of(t);
     const E *x = t.qkv + h.at, *from = t.dqkv ? h.y : x;
     int half = t.d / 2, first = (int)threadIdx.x % t.lanes * N, i;
@@ -1686,17 +1741,17 @@ template <typename E> static void grpo__run_heads(grpo__cuda *c, grpo__head_job<
     size_t heads = (size_t)t.n * (size_t)(t.heads + 2 * t.kv_heads);
     for (t.lanes = 1; t.lanes < 32 && t.lanes * columns < t.d / 2; ) t.lanes *= 2;
     if (t.n > 0)
-        GRPO__RUN_VECTORS(c, fits, grpo__rotate_kernel, E, grpo__blocks_of(heads, 128 / t.lanes),
-                          128, t);
+        GRPO__RUN_VECTORS(GRPO__RUN_EARLY, c, fits, grpo__rotate_kernel, E,
+                          grpo__blocks_of(heads, 128 / t.lanes), 128, t);
 }
 
 template <typename E> static void grpo__cuda_rotate(void *context, const grpo_attention *o) {
-    grpo__run_heads((grpo__cuda *)context, grpo__new_head_job<E>(o, o->q, o->k, o->v, NULL));
+    grpo__run_heads(grpo__cuda_of(context), grpo__new_head_job<E>(o, o->q, o->k, o->v, NULL));
 }
 
 template <typename E>
 static void grpo__cuda_rotate_backward(void *context, const grpo_attention *o) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     grpo__head_job<E> t = grpo__new_head_job<E>(o, o->dq, o->dk, o->dv, o->dqkv);
     grpo__sum_job<E> sums = grpo__new_sums<E>(o->dk_gain, o->dk, t.n * t.kv_heads, t.d);
     grpo__run_heads(c, t);
@@ -2182,6 +2237,7 @@ __global__ void __launch_bounds__(WARPS * 32)
 grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
     typedef grpo__flash_size<D> size;
     GRPO__DYNAMIC(memory);
+    grpo__wait_for_previous();
     grpo__bf16 *Q = (grpo__bf16 *)(void *)memory, *stages = Q + WARPS * 16 * size::LINE;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row, stage = 0, more, u, v, e;
     int kv_head = decode ? (int)blockIdx.y : (int)blockIdx.y / (t.heads / t.kv_heads), spans = 1;
@@ -2525,7 +2581,7 @@ static void grpo__flash(grpo__cuda *c, grpo__attention_job<grpo__bf16> t, int de
     int bytes = grpo__flash_size<D>::FORWARD + WARPS * grpo__flash_size<D>::QUERY_ROWS;
     if (decode) grid.z = grpo__split_keys(c, &t, max_keys);
     grpo__allow_shared(c, grpo__flash_kernel<D, WARPS>, bytes);
-    GRPO__RUN(c, (grpo__flash_kernel<D, WARPS>), grid, WARPS * 32, bytes, t, decode);
+    GRPO__RUN_EARLY(c, (grpo__flash_kernel<D, WARPS>), grid, WARPS * 32, bytes, t, decode);
 }
 
 static void grpo__attention_by(grpo__cuda *c, const grpo__attention_job<float> &t, int) {
@@ -2543,7 +2599,7 @@ static void grpo__attention_by(grpo__cuda *c, const grpo__attention_job<grpo__bf
 
 template <typename E> static void grpo__cuda_attention(void *context, const grpo_attention *o) {
     if (o->rows->num_rows > 0)
-        grpo__attention_by((grpo__cuda *)context, grpo__new_attention<E>(o), o->rows->max_keys);
+        grpo__attention_by(grpo__cuda_of(context), grpo__new_attention<E>(o), o->rows->max_keys);
 }
 
 template <typename E>
@@ -2579,7 +2635,7 @@ static void grpo__attention_backward_by(grpo__cuda *c, const grpo__attention_job
 
 template <typename E>
 static void grpo__cuda_attention_backward(void *context, const grpo_attention *o) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     grpo__attention_job<E> t = grpo__new_attention<E>(o);
     size_t all = (size_t)t.n * (size_t)t.heads, cells, size;
     size_t room = ((size_t)GRPO__PARTIAL_MB << 20) / sizeof(float);
@@ -2940,7 +2996,7 @@ template <typename E> static grpo__vocab_job<E> grpo__new_vocab_job(const grpo_h
 /* A block per row of logits */
 #define GRPO__EACH_LOGITS_ROW(context, kernel, o, t)                                         \
     if ((o)->targets.num_rows > 0)                                                           \
-        GRPO__RUN((grpo__cuda *)(context), kernel, (o)->targets.num_rows, GRPO__ROW_THREADS, 0, t)
+        GRPO__RUN(grpo__cuda_of(context), kernel, (o)->targets.num_rows, GRPO__ROW_THREADS, 0, t)
 
 template <typename E> static void grpo__cuda_logprobs_backward(void *context, const grpo_head *o) {
     GRPO__EACH_LOGITS_ROW(context, grpo__logprobs_backward_kernel<E>, o, grpo__new_vocab_job<E>(o));
@@ -3038,6 +3094,7 @@ static __device__ int grpo__draw_strip(const grpo__head_sums &h, const double *p
 /* A block per row, a warp per target: tokens that are given, or (uniforms) drawn. */
 static __global__ void grpo__pick_kernel(grpo__vocab_job<grpo__bf16> t, const grpo__strip *strips,
                                          const grpo__bf16 *hidden, const grpo__bf16 *W, int k) {
+    grpo__wait_for_previous();
     __shared__ double pieces[GRPO__ROW_THREADS];
     __shared__ float logits[GRPO__ROW_THREADS / 32][GRPO__STRIP];
     int r = (int)blockIdx.x, warp = (int)threadIdx.x / 32, i, s, v;
@@ -3100,26 +3157,27 @@ static int grpo__run_head(grpo__cuda *c, const grpo_head *o,
     if (!keeps) p.y = NULL;
     p.inverse = grpo__inverse(t.temperature);
     grpo__mma_product<false, false>(c, p);
-    GRPO__RUN(c, grpo__pick_kernel, n, GRPO__ROW_THREADS, 0, t, (const grpo__strip *)p.strips, p.a,
-              p.b, p.k);
+    GRPO__RUN_EARLY(c, grpo__pick_kernel, n, GRPO__ROW_THREADS, 0, t,
+                    (const grpo__strip *)p.strips, p.a, p.b, p.k);
     return 1;
 }
 
 template <typename E> static void grpo__cuda_logprobs(void *context, const grpo_head *o) {
     grpo__vocab_job<E> t = grpo__new_vocab_job<E>(o);
-    if (o->targets.num_rows > 0 && !grpo__run_head((grpo__cuda *)context, o, t))
+    if (o->targets.num_rows > 0 && !grpo__run_head(grpo__cuda_of(context), o, t))
         GRPO__EACH_LOGITS_ROW(context, grpo__logprobs_kernel<E>, o, t);
 }
 
 template <typename E> static void grpo__cuda_sample(void *context, const grpo_head *o) {
     grpo__vocab_job<E> t = grpo__new_vocab_job<E>(o);
     t.drawn = o->drawn; t.uniforms = o->uniforms; t.sampling = *o->sampling;
-    if (o->targets.num_rows > 0 && !grpo__run_head((grpo__cuda *)context, o, t))
+    if (o->targets.num_rows > 0 && !grpo__run_head(grpo__cuda_of(context), o, t))
         GRPO__EACH_LOGITS_ROW(context, grpo__sample_kernel<E>, o, t);
 }
 
 /* A block per row and array. Copies words of 16 bytes if aligned, else of 2. */
 static __global__ void grpo__store_kernel(grpo_tick t) {
+    grpo__wait_for_previous();
     grpo_array a = t.arrays[blockIdx.y];
     size_t row = blockIdx.x, i;
     const char *x = a.at + ((size_t)t.staged + row) * a.row;
@@ -3134,6 +3192,7 @@ static __global__ void grpo__store_kernel(grpo_tick t) {
 
 /* Copies what this tick drew to its line; each live row advances to its new token. One block. */
 static __global__ void grpo__next_kernel(grpo_tick t) {
+    grpo__wait_for_previous();
     size_t n = (size_t)t.num_rows, r, line = n * (size_t)(*t.tick + 1);
     int i;
     __syncthreads();                /* all have read *tick                                       */
@@ -3155,10 +3214,10 @@ static __global__ void grpo__next_kernel(grpo_tick t) {
 }
 
 static void grpo__cuda_next(void *context, const grpo_tick *o) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     dim3 grid((unsigned)o->num_rows, (unsigned)o->num_arrays);
-    if (o->num_rows > 0 && o->num_arrays) GRPO__RUN(c, grpo__store_kernel, grid, 128, 0, *o);
-    if (o->num_rows > 0) GRPO__RUN(c, grpo__next_kernel, 1, GRPO__ROW_THREADS, 0, *o);
+    if (o->num_rows > 0 && o->num_arrays) GRPO__RUN_EARLY(c, grpo__store_kernel, grid, 128, 0, *o);
+    if (o->num_rows > 0) GRPO__RUN_EARLY(c, grpo__next_kernel, 1, GRPO__ROW_THREADS, 0, *o);
 }
 
 /* ------------------------------------------------------------------------------- >>optimizer --
@@ -3190,7 +3249,7 @@ static void grpo__cuda_adamw(void *context, const grpo_optimizer *o) {
     double correct2 = 1 - pow((double)o->beta2, (double)o->step);
     float rate = (float)((double)o->learning_rate / correct1), root = (float)(1 / sqrt(correct2));
     if (o->n)
-        GRPO__RUN_VECTORS((grpo__cuda *)context,
+        GRPO__RUN_VECTORS(GRPO__RUN, grpo__cuda_of(context),
                           grpo__fits_vectors(4 * o->n, o->weights, o->gradient, o->m, o->v),
                           grpo__adamw_kernel, float, grpo__flat_grid(o->n), 256, o->weights,
                           o->gradient, o->m, o->v, o->n, o->beta1, o->beta2, o->epsilon, o->scale,
@@ -3223,13 +3282,13 @@ static __global__ void grpo__add_sums_kernel(double *total, const double *sums, 
 }
 
 static double grpo__cuda_sum_of_squares(void *context, const float *x, size_t n) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     int blocks = grpo__blocks_of(n, GRPO__SQUARES);
     double *sums, total = 0;
     if (!n) return 0;
     sums = (double *)grpo__cuda_scratch(c, (size_t)(blocks + 1) * sizeof(double));
-    GRPO__RUN_VECTORS(c, grpo__fits_vectors(4 * n, x, NULL), grpo__squares_kernel, float, blocks,
-                      256, sums + 1, x, n);
+    GRPO__RUN_VECTORS(GRPO__RUN, c, grpo__fits_vectors(4 * n, x, NULL), grpo__squares_kernel, float,
+                      blocks, 256, sums + 1, x, n);
     GRPO__RUN(c, grpo__add_sums_kernel, 1, 256, 0, sums, sums + 1, blocks);
     grpo__cuda_download(c, &total, sums, sizeof total);
     return total;
@@ -3248,9 +3307,9 @@ __global__ void grpo__mix_kernel(F *y, const F *x, float a, float b, size_t n) {
 }
 
 static void grpo__cuda_mix(void *context, float *y, const float *x, float a, float b, size_t n) {
-    grpo__cuda *c = (grpo__cuda *)context;
+    grpo__cuda *c = grpo__cuda_of(context);
     if (n)
-        GRPO__RUN_VECTORS(c, grpo__fits_vectors(4 * n, y, x), grpo__mix_kernel, float,
+        GRPO__RUN_VECTORS(GRPO__RUN, c, grpo__fits_vectors(4 * n, y, x), grpo__mix_kernel, float,
                           grpo__flat_grid(n), 256, y, x, a, b, n);
 }
 

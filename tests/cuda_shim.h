@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
@@ -84,7 +86,7 @@ struct grpo_shim_fiber {
     void *sp;                       /* its stack pointer while it does not run                   */
     char *stack;
     int state;                      /* what it waits for                                         */
-    int done;
+    int done, waited;               /* waited: for the previous kernel                           */
     float gift[2][16];              /* what it hands to its warp, by turns                       */
     int turn;
     void *fake;                     /* address sanitizer's                                       */
@@ -132,6 +134,8 @@ struct grpo_shim_state {
     int fail_malloc_in, fault_in, no_device, no_graphs;       /* counters of injected faults     */
     long allocated, graphs;         /* pieces of memory; graphs launched so far                  */
     std::vector<std::function<void()> > *recording;           /* the graph, while one is recorded */
+    int playing, early, device;     /* a graph; this kernel was launched early; the chosen device */
+    std::map<const void *, std::string> read_early;           /* since the graph was recorded     */
 };
 static grpo_shim_state grpo_shim_only;
 static inline grpo_shim_state &grpo_shim() { return grpo_shim_only; }
@@ -187,12 +191,19 @@ static inline void grpo_shim_to_host(int last) {
 #endif
 }
 
+static inline void grpo_shim_wrong(const char *what) {
+    fprintf(stderr, "shim: %s: %s\n", grpo_shim().kernel, what);
+    abort();
+}
+
 static void grpo_shim_begin() {
     grpo_shim_state &s = grpo_shim();
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_finish_switch_fiber(NULL, &s.host_bottom, &s.host_size);
 #endif
     s.body();
+    if (s.early && !s.fibers[s.current].waited)
+        grpo_shim_wrong("a thread of a kernel launched early ended without waiting for the last");
     s.fibers[s.current].done = 1;
     grpo_shim_to_host(1);
 }
@@ -209,7 +220,7 @@ static inline void grpo_shim_make(int i) {
     memset(top, 0, (GRPO_SHIM_SAVED + 1) * sizeof *top);
     top[GRPO_SHIM_ENTRY] = (void *)(uintptr_t)grpo_shim_begin;
     f.sp = top;
-    f.done = 0;
+    f.done = f.waited = 0;
     f.state = GRPO_SHIM_RUNS;
     f.first_group = f.last_group = 0;
     f.copies[0].clear();
@@ -235,11 +246,6 @@ static inline void grpo_shim_stuck() {
                 : s.fibers[i].state == GRPO_SHIM_BLOCK ? "block"
                 : s.fibers[i].state == GRPO_SHIM_BARRIER ? "mbarrier" : "warp");
     fprintf(stderr, "\n");
-    abort();
-}
-
-static inline void grpo_shim_wrong(const char *what) {
-    fprintf(stderr, "shim: %s: %s\n", grpo_shim().kernel, what);
     abort();
 }
 
@@ -388,6 +394,16 @@ template <bool TRANSPOSED> void grpo__load_matrices(uint32_t r[4], const __nv_bf
         }
 }
 
+static inline void grpo__wait_for_previous() { grpo_shim_me().waited = 1; }
+
+/* 16 bytes of weights, read before the previous kernel has ended. */
+static inline void grpo_shim_read_early(const void *from) {
+    std::string now((const char *)from, 16);
+    std::string &was = grpo_shim().read_early[from];
+    if (was.empty()) was = now;
+    if (was != now) grpo_shim_wrong("it reads early what another kernel writes");
+}
+
 /* ---- asynchronous copies happen when they are waited for, not before */
 static inline void grpo__copy_16(void *to, const void *from, int valid) {
     grpo_shim_fiber &f = grpo_shim_me();
@@ -395,6 +411,7 @@ static inline void grpo__copy_16(void *to, const void *from, int valid) {
         fprintf(stderr, "shim: %s: cp.async of unaligned memory\n", grpo_shim().kernel);
         abort();
     }
+    if (valid && grpo_shim().early && !f.waited) grpo_shim_read_early(from);
     f.copies[f.last_group % 64].push_back([=]() {
         memset(to, 0, 16);
         if (valid) memcpy(to, from, (size_t)valid);
@@ -670,8 +687,21 @@ static inline cudaError_t cudaGetDeviceCount(int *count) {
     *count = grpo_shim().no_device ? 0 : 1;
     return grpo_shim_code(grpo_shim().no_device);
 }
+/* Device 0 has all streams and memory; a test may choose device 1 in between. */
+static inline cudaError_t cudaSetDevice(int device) {
+    grpo_shim().device = device;
+    return grpo_shim_code(0);
+}
+static inline void grpo_shim_right_device() {
+    if (grpo_shim().device) grpo_shim_wrong("another device was chosen");
+}
+extern "C" void grpo_shim_choose(int device) { grpo_shim().device = device; }
+static inline cudaError_t cudaDriverGetVersion(int *version) {
+    *version = CUDART_VERSION;
+    return grpo_shim_code(0);
+}
 static inline cudaError_t cudaGetDevice(int *device) {
-    *device = 0;
+    *device = grpo_shim().device;
     return grpo_shim_code(grpo_shim().no_device);
 }
 static inline int grpo_shim_sm() {
@@ -694,6 +724,7 @@ static inline void grpo_shim_not_recording() {
     if (grpo_shim().recording) grpo_shim().sticky = cudaErrorStreamCapture;
 }
 static inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
+    grpo_shim_right_device();
     grpo_shim_not_recording();
     return grpo_shim_code(0);
 }
@@ -703,6 +734,7 @@ static inline cudaError_t cudaMalloc(void **memory, size_t size) {
     char *at = NULL;
     *memory = NULL;
     grpo_shim_not_recording();
+    grpo_shim_right_device();
     if (s.sticky || (s.fail_malloc_in && --s.fail_malloc_in == 0))
         return grpo_shim_code(cudaErrorMemoryAllocation);
     if (posix_memalign((void **)&at, 256, size + 256 + GRPO_SHIM_CANARY))
@@ -736,6 +768,7 @@ static inline cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t siz
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaMemsetAsync(void *to, int value, size_t size, cudaStream_t) {
+    grpo_shim_right_device();
     if (grpo_shim().recording)
         grpo_shim().recording->push_back([=]() { cudaMemsetAsync(to, value, size, 0); });
     else if (!grpo_shim().sticky) memset(to, value, size);
@@ -747,6 +780,7 @@ typedef int cudaGraphExecUpdateResultInfo;
 static inline cudaError_t cudaStreamBeginCapture(cudaStream_t, int) {
     if (grpo_shim().recording) return grpo_shim_code(cudaErrorStreamCapture);
     grpo_shim().recording = new grpo_shim_graph;
+    grpo_shim().read_early.clear();
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph) {
@@ -766,8 +800,11 @@ static inline cudaError_t cudaGraphExecUpdate(cudaGraphExec_t to, cudaGraph_t gr
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
+    grpo_shim_right_device();
     grpo_shim().graphs++;
+    grpo_shim().playing = 1;
     for (size_t i = 0; i < graph->size(); i++) (*graph)[i]();
+    grpo_shim().playing = 0;
     return grpo_shim_code(0);
 }
 static inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -796,22 +833,29 @@ static inline cudaError_t cudaGetDriverEntryPointByVersion(const char *name, voi
     return grpo_shim_code(known ? cudaSuccess : cudaErrorInvalidValue);
 }
 
+/* Programmatic dependent launch. A kernel launched early must call grpo__wait_for_previous() in all
+ * threads, and what it reads by cp.async before that must be what no kernel ever writes: it is the
+ * same whenever the graph is played. (Other reads before it are not seen here.) */
 template <typename Body>
-void grpo_shim_launch(const char *kernel, dim3 grid, dim3 block, size_t shared, Body body) {
+cudaError_t grpo_shim_launch(const char *kernel, int early, dim3 grid, dim3 block, size_t shared,
+                             Body body) {
     grpo_shim_state &s = grpo_shim();
     unsigned x, y, z;
     if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || !block.x
         || block.x > GRPO_SHIM_MOST || block.x % 32) {
-        grpo_shim_code(cudaErrorInvalidConfiguration);
-        return;
+        return grpo_shim_code(cudaErrorInvalidConfiguration);
     }
+    grpo_shim_right_device();
     if (s.recording) {
-        s.recording->push_back([=]() { grpo_shim_launch(kernel, grid, block, shared, body); });
-        return;
+        s.recording->push_back([=]() { grpo_shim_launch(kernel, early, grid, block, shared,
+                                                        body); });
+        return 0;
     }
+    if (early && !s.playing) grpo_shim_wrong("a kernel was launched early outside of a graph");
     if (s.fault_in && --s.fault_in == 0) s.sticky = cudaErrorIllegalAddress;
-    if (s.sticky) { grpo_shim_code(0); return; }
+    if (s.sticky) return grpo_shim_code(0);
     s.kernel = kernel;
+    s.early = early;
     s.reverse = getenv("GRPO_SHIM_ORDER") && !strcmp(getenv("GRPO_SHIM_ORDER"), "reverse");
     s.body = body;
     s.count = (int)block.x;
@@ -824,6 +868,7 @@ void grpo_shim_launch(const char *kernel, dim3 grid, dim3 block, size_t shared, 
                 blockIdx.x = x; blockIdx.y = y; blockIdx.z = z;
                 grpo_shim_run_block();
             }
+    return grpo_shim_code(0);
 }
 /* For the tests, which are C: faults to come, and what is still allocated. */
 extern "C" void grpo_shim_inject(int malloc_fails_in, int launch_faults_in, int no_device) {
@@ -842,6 +887,6 @@ template <typename K, typename... A>
 static inline std::function<void()> grpo_shim_bind(K *kernel, A... arguments) {
     return [=]() { kernel(arguments...); };
 }
-#define GRPO__LAUNCH(kernel, grid, block, shared, stream, ...)                                    \
-    grpo_shim_launch(#kernel, grid, block, (size_t)(shared), grpo_shim_bind(kernel, __VA_ARGS__))
+#define GRPO__LAUNCH(name, stream, early, kernel, grid, block, shared, ...)                       \
+    grpo_shim_launch(name, early, grid, block, shared, grpo_shim_bind(kernel, __VA_ARGS__))
 #endif

@@ -2,8 +2,10 @@
  * runs and from any tile; a whole training run; what happens when the device fails. On a card (make
  * cuda-test) or, on tiny shapes, on the CPU's stand-in for one (tests/cuda_shim.h).
  *
- *   test_cuda [--quick] [part ...]    parts: products tiles rows sums attention decode flat head
- *                                     derivatives training failures */
+ *   test_cuda [--quick] [table ...] [part ...]
+ *
+ * tables: fp32 bf16 hopper; parts: products tiles rows sums attention decode flat head derivatives
+ * training failures; none: all */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
@@ -11,7 +13,7 @@
 #ifdef GRPO_CUDA_SHIM
 void grpo_shim_inject(int malloc_fails_in, int launch_faults_in, int no_device);
 long grpo_shim_allocated(void), grpo_shim_graphs(void);
-void grpo_shim_refuse_graphs(int refuse);
+void grpo_shim_refuse_graphs(int refuse), grpo_shim_choose(int device);
 #endif
 
 static int tiny;                    /* few and small cases: for the stand-in, for --quick        */
@@ -988,6 +990,12 @@ static void test_failures(const grpo_backend *b) {
         grpo_shim_inject(0, 0, 0);
         grpo_free(g);
     }
+    g = grpo_new(&c);               /* the caller may choose another device meanwhile            */
+    grpo_shim_choose(1);
+    CHECK(g && !grpo_step(g, &prompt, 1, &m), "another device: %s", g ? grpo_error(g) : c.error);
+    grpo_shim_choose(1);
+    grpo_free(g);
+    grpo_shim_choose(0);
     grpo_shim_refuse_graphs(1);     /* then kernels are launched one by one                      */
     g = grpo_new(&c);
     n = (int)grpo_shim_graphs();
@@ -1052,8 +1060,13 @@ static int has_device(const grpo_backend *b, char *error) {
     return context != NULL;
 }
 
+static int table_of(const char *name) {
+    return !strcmp(name, "fp32") ? 1 : !strcmp(name, "bf16") ? 2 : !strcmp(name, "hopper") ? 4 : 0;
+}
+
 int main(int argc, char **argv) {
     char error[GRPO_ERROR_LENGTH] = "";
+    int tables;
 #ifdef GRPO_CUDA_SHIM
     tiny = 1;
 #endif
@@ -1064,9 +1077,11 @@ int main(int argc, char **argv) {
         printf("skipped: %s\n", error);
         return 0;
     }
-    test_backend(grpo_cuda_fp32());
-    if (grpo_cuda() != grpo_cuda_fp32()) test_backend(grpo_cuda());
-    if (has_device(grpo_cuda_hopper(), error)) test_backend(grpo_cuda_hopper());
-    else printf("skipped: %s\n", error);
+    for (tables = 0; num_asked && table_of(*asked); num_asked--) tables |= table_of(*asked++);
+    if (!tables) tables = 7;
+    if (tables & 1) test_backend(grpo_cuda_fp32());
+    if (tables & 2 && grpo_cuda() != grpo_cuda_fp32()) test_backend(grpo_cuda());
+    if (tables & 4 && has_device(grpo_cuda_hopper(), error)) test_backend(grpo_cuda_hopper());
+    else if (tables & 4) printf("skipped: %s\n", error);
     return check_finish();
 }
