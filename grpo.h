@@ -890,7 +890,7 @@ typedef struct grpo_rows {          /* the rows of one pass; arrays in backend m
     const int *groups;              /* [num_groups + 1] first segment of each group: a prompt    */
                                     /*     and (or only) completions that share it, contiguous   */
     const int *done;                /* [num_rows] 1: sequence ended, output ignored; or NULL     */
-    int max_keys;                   /* most keys of a row, in later ticks too                    */
+    int max_keys;                   /* most keys of a row of this pass, all its ticks included   */
 } grpo_rows;
 
 /* embed: x[r] = table[tokens[r]];  backward: dtable[tokens[r]] += dx[r], rows in order */
@@ -1514,6 +1514,7 @@ static void grpo__add_segment(grpo__pass *p, const int *tokens, int count, int p
         p->slots[r] = own + start + i;
     }
     p->rows.num_rows = r;
+    p->rows.max_keys = grpo__max(p->rows.max_keys, prefix_length + start + count);
 }
 
 /* A row goes through the head; its targets are added next. */
@@ -3669,7 +3670,6 @@ static void grpo__send_pass(grpo *g, grpo__pass *p, const grpo_sampling *samplin
     struct grpo__machinery *w = g->machinery;
     w->backend->upload(w->context, w->index, w->index_host, (size_t)w->index_used * sizeof(int));
     p->rows.num_slots = w->max_slots;
-    p->rows.max_keys = w->max_length;
     p->rows.tokens = grpo__on_device(g, p->tokens);
     p->rows.positions = grpo__on_device(g, p->positions);
     p->rows.slots = grpo__on_device(g, p->slots);
@@ -4580,6 +4580,7 @@ static int grpo__draw_ticks(grpo *g, const grpo__draw *d, grpo__pass *pass, int 
     t.tick.num_arrays = d->mode == GRPO__STORE ? w->num_stored_arrays : 0;
     t.tick.staged = w->staged; t.tick.stored = w->stored_used;
     pass->rows.done = t.tick.done;
+    pass->rows.max_keys += ticks - 1;
     pass->first_stored = w->staged;
     pass->mode = d->mode;
     grpo__send_pass(g, pass, &d->sampling, d->allowed);

@@ -123,11 +123,18 @@ static void far_rotate_backward(void *c, const grpo_attention *given) {
     grpo_attention o = near_attention(given, &rows);
     cpu()->rotate_backward(c, &o);
 }
+static int spare_keys;              /* max_keys, less the most keys that a row of the pass had   */
 static void far_attention(void *c, const grpo_attention *given) {
     grpo_rows r;
     grpo_attention o = near_attention(given, &r);
     int width = o.heads.num_heads * o.heads.head_dim, row, i;
     cpu()->attention(c, &o);
+    for (spare_keys = r.max_keys, i = 0; i < r.num_segments; i++) {
+        const grpo_segment *s = &r.segments[i];
+        int spare = r.max_keys - s->prefix_length - s->start - s->num_rows;
+        if (spare < spare_keys) spare_keys = spare;
+    }
+    CHECK(spare_keys >= 0, "a row has %d keys more than max_keys says", -spare_keys);
     for (row = 0; r.done && row < r.num_rows; row++)          /* then it may be anything         */
         for (i = 0; r.done[row] && i < width; i++) ((float *)o.y)[row * width + i] = NAN;
 }
@@ -236,6 +243,7 @@ static void far_next(void *c, const grpo_tick *given) {
 static void far_repeat(void *c, void (*work)(void *user), void *user, int times) {
     (void)c;
     while (times-- > 0) work(user);
+    CHECK(spare_keys == 0, "max_keys is %d more than the last tick has", spare_keys);
 }
 static void far_adamw(void *c, const grpo_optimizer *given) {
     grpo_optimizer o = *given;
