@@ -5,7 +5,8 @@
  *
  * What it finds that a GPU may hide: a barrier that not all threads reach (it stops with the
  * kernel's name), shared or device memory read before it was written (both are filled with NaN), a
- * copy used before it was waited for (copies happen at the wait), a missing barrier
+ * copy used before it was waited for (copies happen at the wait), memory still read when a copy into
+ * it is issued (it is filled with NaN at once), a missing barrier
  * (GRPO_SHIM_ORDER=reverse runs the threads in reverse order, and those that wait for an
  * mbarrier as soon as they can: results must not change), a wait for an mbarrier that could never
  * end, memory that wgmma still reads overwritten, writing past the end (canaries, or the address
@@ -82,6 +83,13 @@ static inline int max(int a, int b) { return a > b ? a : b; }
 /* ---- fibers: a small switch of stacks, by hand where we can */
 enum { GRPO_SHIM_STACK = 128 * 1024, GRPO_SHIM_MOST = 1024 };
 
+struct grpo_shim_copy {             /* of 16 bytes: cp.async. What it should find at its end     */
+    void *to;
+    const void *from;
+    int valid;
+    unsigned char found[16];
+};
+
 struct grpo_shim_fiber {
     void *sp;                       /* its stack pointer while it does not run                   */
     char *stack;
@@ -90,7 +98,7 @@ struct grpo_shim_fiber {
     float gift[2][16];              /* what it hands to its warp, by turns                       */
     int turn;
     void *fake;                     /* address sanitizer's                                       */
-    std::vector<std::function<void()> > copies[64];           /* cp.async groups under way       */
+    std::vector<grpo_shim_copy> copies[64];                   /* cp.async groups under way       */
     int first_group, last_group;
     uint64_t *barrier;              /* that it waits for, and of which parity; NULL: for others   */
     int parity;
@@ -404,18 +412,17 @@ static inline void grpo_shim_read_early(const void *from) {
     if (was != now) grpo_shim_wrong("it reads early what another kernel writes");
 }
 
-/* ---- asynchronous copies happen when they are waited for, not before */
+/* ---- asynchronous copies happen when they are waited for, not before; but as soon as one is on
+ * its way, what was there before is gone, and what it reads must stay as it is */
 static inline void grpo__copy_16(void *to, const void *from, int valid) {
     grpo_shim_fiber &f = grpo_shim_me();
-    if ((uintptr_t)to % 16 || (valid && (uintptr_t)from % 16)) {
-        fprintf(stderr, "shim: %s: cp.async of unaligned memory\n", grpo_shim().kernel);
-        abort();
-    }
+    grpo_shim_copy copy = { to, from, valid, { 0 } };
+    if ((uintptr_t)to % 16 || (valid && (uintptr_t)from % 16))
+        grpo_shim_wrong("cp.async of unaligned memory");
+    if (valid) memcpy(copy.found, from, (size_t)valid);
     if (valid && grpo_shim().early && !f.waited) grpo_shim_read_early(from);
-    f.copies[f.last_group % 64].push_back([=]() {
-        memset(to, 0, 16);
-        if (valid) memcpy(to, from, (size_t)valid);
-    });
+    memset(to, 0xff, 16);
+    f.copies[f.last_group % 64].push_back(copy);
 }
 static inline void grpo__copy_fence() {
     grpo_shim_fiber &f = grpo_shim_me();
@@ -424,8 +431,11 @@ static inline void grpo__copy_fence() {
 static inline void grpo__copy_wait(int left) {
     grpo_shim_fiber &f = grpo_shim_me();
     for (; f.last_group - f.first_group > left; f.first_group++)
-        for (size_t i = 0; i < f.copies[f.first_group % 64].size(); i++)
-            f.copies[f.first_group % 64][i]();
+        for (const grpo_shim_copy &copy : f.copies[f.first_group % 64]) {
+            if (copy.valid && memcmp(copy.from, copy.found, (size_t)copy.valid))
+                grpo_shim_wrong("what a cp.async reads was overwritten before it had ended");
+            memcpy(copy.to, copy.found, 16);
+        }
 }
 static inline void *grpo_shim_dynamic() {
     return (void *)(((uintptr_t)grpo_shim().dynamic.data() + 127) & ~(uintptr_t)127);
