@@ -19,6 +19,7 @@
 #   make cuda       grpo_cuda.o and the examples that train on a GPU, in build/cuda (needs nvcc)
 #   make cuda-test  every operation of the GPU against the CPU's, then whole training runs
 #   make cuda-bench how close each part comes to the card's limits, cuBLAS and PyTorch beside it
+#   make cuda-model how long each kernel should take on four cards, by its bytes and instructions
 #   make cuda-shim  the same test of the same kernels on the CPU, by a stand-in for the device
 
 CC      ?= cc
@@ -34,7 +35,7 @@ LESSONS  = $(patsubst examples/%.c,%,$(wildcard examples/[0-9]*.c))
 TOOL     = grpo gguf2hf story_verifier make_questions drawings
 TESTS    = $(patsubst tests/%.c,%,$(filter-out tests/test_cuda.c,$(wildcard tests/test_*.c)))
 HELPERS  = toy_folder on_terminal
-PROGRAMS = $(LESSONS) $(TOOL) bench league
+PROGRAMS = $(LESSONS) $(TOOL) bench league cuda_model
 
 all: $(PROGRAMS:%=$(BUILD)/%)
 
@@ -73,7 +74,8 @@ SCRIPTS  = tables command programs symbols chapters
 CHECKS   = test_learning $(SCRIPTS) $(filter-out test_learning,$(TESTS)) examples
 ASKED    = $(if $(T),$(filter $(T:.sh=) test_$(T),$(CHECKS)),$(CHECKS))
 NEEDS_command  = grpo test_verifier $(HELPERS)
-NEEDS_tables   = $(filter-out 01% 02% 04% 05%,$(LESSONS)) league drawings
+NEEDS_tables   = $(filter-out 01% 02% 04% 05%,$(LESSONS)) league drawings \
+                  cuda_model
 NEEDS_examples = $(PROGRAMS)
 NEEDED   = $(sort $(filter $(TESTS),$(ASKED)) $(foreach check,$(ASKED),$(NEEDS_$(check))))
 MANY     = +$(MAKE) -s -k --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
@@ -180,6 +182,9 @@ cuda-test: $(BUILD)/cuda/test_cuda
 cuda-bench: $(BUILD)/cuda/cuda
 	$(RUN)/cuda/cuda
 
+cuda-model: $(BUILD)/cuda_model
+	$(RUN)/cuda_model
+
 nvcc-is-there:
 	@test -n "$(NVCC)" || { echo "nvcc is not here: install NVIDIA's CUDA toolkit (version 12 or" \
 	    "later, https://developer.nvidia.com/cuda-downloads), or say where it is:" \
@@ -226,5 +231,5 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
-        cuda cuda-test cuda-bench cuda-shim nvcc-is-there run-examples \
+        cuda cuda-test cuda-bench cuda-model cuda-shim nvcc-is-there run-examples \
         $(SCRIPTS:%=run-%) $(TESTS:%=run-%)

@@ -34,6 +34,7 @@ for drawing in $drawings; do
     if cmp "$dir/$drawing.svg" "examples/pictures/$drawing.svg"; then passed=$((passed + 1))
     else failed=$((failed + 1)); echo "examples/pictures/$drawing.svg is old: make drawings"; fi
 done
+quick cuda_model
 grep -e ' +- ' -e ' MB |' -e '^| seed ' -e '^| [0-9]* | ' README.md | grep '^| ' \
     | mask > "$dir/rows"
 name=README.md
