@@ -284,7 +284,8 @@ static void add_back(plan *p, const char *dx, const char *dw, double rows, doubl
     add_product(p, dw, s, times);
 }
 
-/* ---- kernels that move bytes: n elements at `bytes` each, `each` of them a step of a thread */
+/* ---- kernels that move bytes: n elements at `bytes` each, `each` of them a step of a thread (of
+ * SwiGLU's loop 16 for 8: it holds both ways, forward and backward, of which one is taken) */
 static void add_rows(plan *p, const char *part, const char *kernel, double n, double bytes,
                      double each, double blocks, double times) {
     const made *m = made_of(kernel, 1);
@@ -392,7 +393,7 @@ static void add_forward(plan *p, const size *s, double rows, double pairs, doubl
     } else add_attention(p, s, rows, pairs, share, 0, L);
     add_layer_product(p, "out", rows, H, Q, 1, L);
     add_layer_product(p, "gate, up", rows, 2 * F, H, 0, L);
-    add_rows(p, "SwiGLU", "swiglu<bf16,8>", rows * F, 6, 8, 0, L);
+    add_rows(p, "SwiGLU", "swiglu<bf16,8>", rows * F, 6, 16, 0, L);
     add_layer_product(p, "down", rows, H, F, 1, L);
     if (head_rows > 0) add_head(p, s, head_rows, keys > 0, 1);
 }
@@ -493,9 +494,9 @@ static void add_backward(plan *p, const size *s, double rows, double groups) {
     add_back(p, "head, dx", "head, dW", m, s->vocab, H, blocks);
     add_rows(p, "norm, backward", "rmsnorm_backward<bf16,8>", rows * H, 8, 32, ceil(rows / 32),
              2 * L + 1);
-    add_rows(p, "SwiGLU", "swiglu<bf16,8>", rows * F, 6, 8, 0, L);
+    add_rows(p, "SwiGLU", "swiglu<bf16,8>", rows * F, 6, 16, 0, L);
     add_back(p, "down, dx", "down, dW", rows, H, F, L);
-    add_rows(p, "SwiGLU, backward", "swiglu<bf16,8>", rows * F, 10, 8, 0, L);
+    add_rows(p, "SwiGLU, backward", "swiglu<bf16,8>", rows * F, 10, 16, 0, L);
     add_back(p, "gate, up, dx", "gate, up, dW", rows, 2 * F, H, L);
     add_back(p, "out, dx", "out, dW", rows, H, Q, L);
     add_attention(p, s, rows, pairs_of(s, groups), blocks_share(s), 1, L);
@@ -574,8 +575,8 @@ static void rows_tsv(FILE *f, const card *c) {
     static const row_shape list[] = {         /* counted: bytes an element, as the bench counts  */
         { "copy", "gather_rows<uint4>", 1, 4, 8, 4 }, { "norm", "rmsnorm<bf16,8>", 1, 4, 32, 4 },
         { "norm backward", "rmsnorm_backward<bf16,8>", 1, 8, 32, 8 },
-        { "SwiGLU", "swiglu<bf16,8>", 0.5, 6, 8, 6 },
-        { "SwiGLU backward", "swiglu<bf16,8>", 0.5, 10, 8, 10 },
+        { "SwiGLU", "swiglu<bf16,8>", 0.5, 6, 16, 6 },
+        { "SwiGLU backward", "swiglu<bf16,8>", 0.5, 10, 16, 10 },
         { "RoPE", "rotate<bf16,8>", 1, 4, 16, 4 },
         { "embedding backward", "sum_rows<bf16,8>", 1, 3, 128, 4 },
         { "weights to elements", "convert<bf16,float,4>", 0.25, 6, 4, 6 },
