@@ -77,8 +77,8 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of thi
        GRPO__TICKETS = 1024,        /* most tiles whose slices are in different blocks           */
        GRPO__STRIP = 32,            /* columns of logits that have one partial sum               */
        GRPO__DEPTH = 64,            /* wgmma: k of a step, 128 bytes, the widest swizzle         */
-       GRPO__PIPE = 4,              /* buffers of such steps                                     */
        GRPO__WIDTH = 128,           /* columns of a tile: n of the one instruction used          */
+       GRPO__BAND = 16,             /* rows of tiles whose columns are taken one after the other */
        GRPO__CHUNK = 64 * 128 };    /* bytes of 64 lines of a step                               */
 
 /* --------------------------------------------------------------------------------- >>runtime --
@@ -95,7 +95,7 @@ typedef struct grpo__cuda {
     void  *scratch;                 /* device; grows to what the largest operation needs         */
     size_t scratch_size;
     cudaGraphExec_t graph;          /* of the last repeat()                                      */
-    int   *tickets;                 /* device [GRPO__TICKETS], zeros between kernels             */
+    int   *tickets;                 /* device [8 GRPO__TICKETS], zeros between kernels           */
     int    failed;
     char   error[GRPO_ERROR_LENGTH];
 } grpo__cuda;
@@ -222,9 +222,9 @@ static void *grpo__cuda_open(const grpo_config *config, char *error) {
     grpo__check_cuda(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking),
                      "making a stream");
     grpo__cuda_scratch(c, grpo__scratch_size(config));
-    grpo__check_cuda(c, cudaMalloc((void **)&c->tickets, GRPO__TICKETS * sizeof(int)),
+    grpo__check_cuda(c, cudaMalloc((void **)&c->tickets, 8 * GRPO__TICKETS * sizeof(int)),
                      "finding room for tickets");
-    grpo__cuda_zero(c, c->tickets, GRPO__TICKETS * sizeof(int));
+    grpo__cuda_zero(c, c->tickets, 8 * GRPO__TICKETS * sizeof(int));
     if (!c->failed) return c;
     memcpy(error, c->error, sizeof c->error);
     grpo__cuda_close(c);
@@ -964,6 +964,9 @@ __device__ __forceinline__ void grpo__barrier_wait(uint64_t *b, int parity) {
     while (!done);
 }
 
+__device__ __forceinline__ void grpo__prefetch_map(const CUtensorMap *map) {
+    asm volatile("prefetch.tensormap [%0];" :: "l"(map) : "memory");
+}
 /* Loads the map's box at element `at` of line `line`; its bytes count for the barrier. */
 __device__ __forceinline__ void grpo__load_box(void *to, const CUtensorMap *map, int at, int line,
                                                uint64_t *b) {
@@ -1090,9 +1093,9 @@ __device__ __forceinline__ float2 *grpo__slice_pair(const grpo__product<grpo__bf
          ? (float2 *)(void *)(t.partial + ((size_t)s * (size_t)t.m + (size_t)i) * (size_t)t.n + j)
          : NULL;
 }
-__device__ __forceinline__ void grpo__store_slice(const grpo__product<grpo__bf16> &t, int i, int j,
-                                                  float x, float y) {
-    float2 *to = grpo__slice_pair(t, (int)blockIdx.z, i, j), pair = { x, y };
+__device__ __forceinline__ void grpo__store_slice(const grpo__product<grpo__bf16> &t, int s, int i,
+                                                  int j, float x, float y) {
+    float2 *to = grpo__slice_pair(t, s, i, j), pair = { x, y };
     if (to) *to = pair;
 }
 __device__ __forceinline__ void grpo__add_slice(const grpo__product<grpo__bf16> &t, int s, int i,
@@ -1104,19 +1107,20 @@ __device__ __forceinline__ void grpo__add_slice(const grpo__product<grpo__bf16> 
     *y += pair.y;
 }
 
-/* Parts of a tile finish in any order; the block that finishes last sums them, in the order of
- * parts. Is it this block? Then the other blocks' writes are visible to it. */
-__device__ inline int grpo__is_last(int *ticket, int parts) {
-    __shared__ int last;
-    __syncthreads();
-    if (threadIdx.x == 0) {
+/* Parts of a tile finish in any order; the block (or WARP) that finishes last sums them, in the
+ * order of parts. Is it this one? Then the others' writes are visible to it. */
+template <bool WARP = false> __device__ inline int grpo__is_last(int *ticket, int parts) {
+    __shared__ int last[WARP ? 32 : 1];
+    int which = WARP ? (int)threadIdx.x / 32 : 0;
+    if (WARP) __syncwarp(); else __syncthreads();
+    if (threadIdx.x % (WARP ? 32 : blockDim.x) == 0) {
         __threadfence();
-        last = atomicAdd(ticket, 1) == parts - 1;
-        if (last) *ticket = 0;      /* reset for the next kernel                                 */
+        last[which] = atomicAdd(ticket, 1) == parts - 1;
+        if (last[which]) *ticket = 0;                         /* reset for the next kernel       */
         __threadfence();
     }
-    __syncthreads();
-    return last;
+    if (WARP) __syncwarp(); else __syncthreads();
+    return last[which];
 }
 __device__ __forceinline__ int grpo__tile_is_last(const grpo__product<grpo__bf16> &t) {
     return grpo__is_last(t.tickets + blockIdx.y * gridDim.x + blockIdx.x, (int)gridDim.z);
@@ -1231,7 +1235,8 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
             _Pragma("unroll") for (e = 0; e < 4; e += 2)
 #define GRPO__PLACE i0 + 16 * u + 4 * e, j0 + 8 * v
     if (t.partial) {
-        GRPO__PAIRS grpo__store_slice(t, GRPO__PLACE, total[u][v][e], total[u][v][e + 1]);
+        GRPO__PAIRS grpo__store_slice(t, (int)blockIdx.z, GRPO__PLACE, total[u][v][e],
+                                      total[u][v][e + 1]);
         if (!grpo__tile_is_last(t)) return;
         GRPO__PAIRS total[u][v][e] = total[u][v][e + 1] = 0;
         for (kk = 0; kk < (int)gridDim.z; kk++)
@@ -1302,15 +1307,18 @@ static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t)
 }
 
 /* ---- the product by wgmma and the bulk copy engine, for sm_90a: floor 2 m n k FLOPs.
- * A block computes 64 GROUPS x 128: each warpgroup of four warps 64 rows of it; one more warp loads
- * operands for them. In shared memory operands are chunks, 64 lines of 128 bytes, that the engine
- * swizzles, and fills with zeros outside the matrix. AT, BT: a line is a k of 64 rows or columns,
- * else 64 k's of one. Sums are in slices of 256, as above, and always by one instruction: tiles and
- * splits change no bit. */
+ * A tile is 64 GROUPS x 128: each warpgroup of four warps computes 64 rows of it; one more warp
+ * loads operands for them, and is ahead by up to PIPE steps of k, also where a tile ends: a block
+ * stays, and takes every so manieth tile. In shared memory operands are chunks, 64 lines of 128
+ * bytes, that the engine swizzles, and fills with zeros outside the matrix. AT, BT: a line is a k of
+ * 64 rows or columns, else 64 k's of one. Sums are in slices of 256, as above, and always by one
+ * instruction: tiles and splits change no bit. */
 template <int GROUPS> struct grpo__wide {
     enum { CHUNKS = GROUPS + GRPO__WIDTH / 64, STAGE = CHUNKS * GRPO__CHUNK,
+           BLOCKS = GROUPS == 1 ? 2 : 1,                      /* of a multiprocessor             */
+           PIPE = GROUPS == 1 ? 4 : 6,                        /* buffers of steps                */
            ALIGN = 1024,            /* bytes after which the swizzle repeats                     */
-           THREADS = 128 * GROUPS + 32, BYTES = GRPO__PIPE * STAGE + ALIGN };
+           THREADS = 128 * GROUPS + 32, BYTES = PIPE * STAGE + ALIGN };
 };
 
 #ifdef GRPO__WGMMA
@@ -1324,20 +1332,37 @@ __device__ __forceinline__ uint64_t grpo__chunk_at(uint32_t chunk, int k) {
          | (uint64_t)(8 * 128 / 16) << 32 | (uint64_t)1 << 62;
 }
 
-/* One lane loads the chunks of all steps, each as soon as its buffer is free. */
+/* What a block does next: a tile, or where k is split a slice of it. Tiles are in bands of 16 rows
+ * of them, in each a column after the other: those under way at a time share few lines of A and B,
+ * which L2 holds, and B is read from memory once for every 2048 rows. */
+struct grpo__job { int slice, tile, i, j, steps; };
+
+__device__ __forceinline__ grpo__job grpo__job_of(int number, const dim3 &tiles, int rows, int k) {
+    grpo__job job = { number % (int)tiles.z, number / (int)tiles.z, 0, 0, 0 };
+    int band = job.tile / (GRPO__BAND * (int)tiles.x) * GRPO__BAND;
+    int high = min(GRPO__BAND, (int)tiles.y - band), at = job.tile - band * (int)tiles.x;
+    job.i = (band + at % high) * rows;
+    job.j = at / high * GRPO__WIDTH;
+    if (tiles.z > 1) k = min(GRPO__SLICE, k - job.slice * GRPO__SLICE);
+    job.steps = (k + GRPO__DEPTH - 1) / GRPO__DEPTH;
+    return job;
+}
+
+/* One lane loads the chunks of all steps of a job, each as soon as its buffer is free. `turn` counts
+ * steps since the start. */
 template <int GROUPS, bool AT, bool BT>
 __device__ __forceinline__ void grpo__feed(unsigned char *tiles, uint64_t *full, uint64_t *empty,
-                                           const CUtensorMap *a, const CUtensorMap *b, int i0,
-                                           int j0, int begin, int steps) {
+                                           const CUtensorMap *a, const CUtensorMap *b,
+                                           const grpo__job &job, int turn) {
     typedef grpo__wide<GROUPS> T;
     int step, u;
-    for (step = 0; step < steps; step++) {
-        int place = step % GRPO__PIPE, k = begin + step * GRPO__DEPTH;
+    for (step = 0; step < job.steps; step++, turn++) {
+        int place = turn % T::PIPE, k = job.slice * GRPO__SLICE + step * GRPO__DEPTH;
         unsigned char *to = tiles + place * T::STAGE;
-        grpo__barrier_wait(&empty[place], (step / GRPO__PIPE & 1) ^ 1);
+        grpo__barrier_wait(&empty[place], (turn / T::PIPE & 1) ^ 1);
         grpo__barrier_expect(&full[place], T::STAGE);
         for (u = 0; u < T::CHUNKS; u++) {
-            int in_a = u < GROUPS, line = in_a ? i0 + 64 * u : j0 + 64 * (u - GROUPS);
+            int in_a = u < GROUPS, line = in_a ? job.i + 64 * u : job.j + 64 * (u - GROUPS);
             int transposed = in_a ? AT : BT;
             grpo__load_box(to + u * GRPO__CHUNK, in_a ? a : b, transposed ? line : k,
                            transposed ? k : line, &full[place]);
@@ -1346,30 +1371,33 @@ __device__ __forceinline__ void grpo__feed(unsigned char *tiles, uint64_t *full,
 }
 
 /* total = the 64 rows at A times the 128 columns at B, by a warpgroup. A buffer is released after
- * the next step has been issued. */
-template <int STAGE, bool AT, bool BT>
+ * the next step has been issued, the last of a slice when it is summed. */
+template <int GROUPS, bool AT, bool BT>
 __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint32_t B,
-                                              uint64_t *full, uint64_t *empty, int steps) {
+                                              uint64_t *full, uint64_t *empty, int steps,
+                                              int turn) {
+    typedef grpo__wide<GROUPS> T;
     float sum[64];
-    int step, first, kk, e;
+    int end = turn + steps, first, kk, e;
 #pragma unroll
     for (e = 0; e < 64; e++) sum[e] = total[e] = 0;
-    for (first = 0; first < steps; first = step) {            /* a slice                         */
-        for (step = first; step < min(steps, first + GRPO__SLICE / GRPO__DEPTH); step++) {
-            int place = step % GRPO__PIPE;
-            uint32_t at = (uint32_t)(place * STAGE);
-            grpo__barrier_wait(&full[place], step / GRPO__PIPE & 1);
+    while (turn < end) {            /* a slice                                                   */
+        for (first = turn; turn < min(end, first + GRPO__SLICE / GRPO__DEPTH); turn++) {
+            int place = turn % T::PIPE;
+            uint32_t at = (uint32_t)(place * T::STAGE);
+            grpo__barrier_wait(&full[place], turn / T::PIPE & 1);
             grpo__wgmma_fence();
 #pragma unroll
             for (kk = 0; kk < GRPO__DEPTH; kk += 16)
                 grpo__wgmma<AT, BT>(sum, grpo__chunk_at<AT>(A + at, kk),
-                                    grpo__chunk_at<BT>(B + at, kk), kk > 0 || step > first);
+                                    grpo__chunk_at<BT>(B + at, kk), kk > 0 || turn > first);
             grpo__wgmma_commit();
             grpo__wgmma_wait<1>(sum);
-            if (step > 0 && threadIdx.x % 32 == 0)
-                grpo__barrier_arrive(&empty[(step - 1) % GRPO__PIPE]);
+            if (turn > first && threadIdx.x % 32 == 0)
+                grpo__barrier_arrive(&empty[(turn - 1) % T::PIPE]);
         }
         grpo__wgmma_wait<0>(sum);
+        if (threadIdx.x % 32 == 0) grpo__barrier_arrive(&empty[(turn - 1) % T::PIPE]);
 #pragma unroll
         for (e = 0; e < 64; e++) total[e] += sum[e];
     }
@@ -1377,55 +1405,62 @@ __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint3
 #endif
 
 template <int GROUPS, bool AT, bool BT>
-__global__ void __launch_bounds__(grpo__wide<GROUPS>::THREADS, GROUPS == 1 ? 2 : 1)
+__global__ void __launch_bounds__(grpo__wide<GROUPS>::THREADS, grpo__wide<GROUPS>::BLOCKS)
 grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
-                           const __grid_constant__ CUtensorMap b, grpo__product<grpo__bf16> t) {
+                           const __grid_constant__ CUtensorMap b, dim3 tiles,
+                           grpo__product<grpo__bf16> t) {
 #ifdef GRPO__WGMMA
     typedef grpo__wide<GROUPS> T;
     GRPO__DYNAMIC(memory);
-    __shared__ uint64_t full[GRPO__PIPE], empty[GRPO__PIPE];
+    __shared__ uint64_t full[T::PIPE], empty[T::PIPE];
     uint32_t at = (uint32_t)__cvta_generic_to_shared(memory), skip = (0u - at) % T::ALIGN;
-    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, group = warp / 4, v;
-    int i0 = (int)blockIdx.y * 64 * GROUPS, j0 = (int)blockIdx.x * GRPO__WIDTH;
-    int begin = t.partial ? (int)blockIdx.z * GRPO__SLICE : 0;
-    int end = t.partial ? min(t.k, begin + GRPO__SLICE) : t.k;
-    int steps = (end - begin + GRPO__DEPTH - 1) / GRPO__DEPTH;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, group = warp / 4;
+    int number, turn = 0, v;
     float total[64];
     if (threadIdx.x == 0) {
-        for (v = 0; v < GRPO__PIPE; v++) {
+        grpo__prefetch_map(&a);
+        grpo__prefetch_map(&b);
+        for (v = 0; v < T::PIPE; v++) {
             grpo__barrier_init(&full[v], 1);
             grpo__barrier_init(&empty[v], 4 * GROUPS);
         }
         grpo__barrier_fence();
     }
     __syncthreads();
-    if (group == GROUPS && lane == 0)
-        grpo__feed<GROUPS, AT, BT>(memory + skip, full, empty, &a, &b, i0, j0, begin, steps);
-    if (group < GROUPS)
-        grpo__consume<T::STAGE, AT, BT>(total, at + skip + (uint32_t)(group * GRPO__CHUNK),
-                                        at + skip + GROUPS * GRPO__CHUNK, full, empty, steps);
-    i0 += 64 * group + warp % 4 * 16 + lane / 4;
-    j0 += lane % 4 * 2;
-    if (t.partial) {
-        if (group < GROUPS)
+    if (group == GROUPS && lane > 0) return;
+    for (number = (int)blockIdx.x; number < (int)(tiles.x * tiles.y * tiles.z);
+         number += (int)gridDim.x) {
+        grpo__job job = grpo__job_of(number, tiles, 64 * GROUPS, t.k);
+        int i = job.i + warp * 16 + lane / 4, j = job.j + lane % 4 * 2;
+        if (group == GROUPS) {
+            grpo__feed<GROUPS, AT, BT>(memory + skip, full, empty, &a, &b, job, turn);
+            turn += job.steps;
+            continue;
+        }
+        grpo__consume<GROUPS, AT, BT>(total, at + skip + (uint32_t)(group * GRPO__CHUNK),
+                                      at + skip + GROUPS * GRPO__CHUNK, full, empty, job.steps,
+                                      turn);
+        turn += job.steps;
+        if (t.partial) {
             GRPO__EACH(p, 32)
-                grpo__store_slice(t, i0 + p % 2 * 8, j0 + p / 2 * 8, total[2 * p],
+                grpo__store_slice(t, job.slice, i + p % 2 * 8, j + p / 2 * 8, total[2 * p],
                                   total[2 * p + 1]);
-        if (!grpo__tile_is_last(t)) return;
-        GRPO__EACH(p, 64) total[p] = 0;
-    }
-    GRPO__EACH(part, 4) {           /* a quarter at a time, to save registers                    */
-        float2 more[8];
-        float *x = total + 16 * part;
-        int j = j0 + 32 * part;
-        if (group == GROUPS) return;
+            if (!grpo__is_last<true>(t.tickets + job.tile * 4 * GROUPS + warp, (int)tiles.z))
+                continue;
+            GRPO__EACH(p, 64) total[p] = 0;
+        }
+        GRPO__EACH(part, 4) {       /* a quarter at a time, to save registers                    */
+            float2 more[8];
+            float *x = total + 16 * part;
+            int jj = j + 32 * part;
 #pragma unroll 4
-        for (v = 0; v < (t.partial ? (int)gridDim.z : 0); v++)
+            for (v = 0; v < (t.partial ? (int)tiles.z : 0); v++)
+                GRPO__EACH(p, 8)
+                    grpo__add_slice(t, v, i + p % 2 * 8, jj + p / 2 * 8, &x[2 * p], &x[2 * p + 1]);
+            GRPO__EACH(p, 8) more[p] = grpo__load_pair(t, i + p % 2 * 8, jj + p / 2 * 8);
             GRPO__EACH(p, 8)
-                grpo__add_slice(t, v, i0 + p % 2 * 8, j + p / 2 * 8, &x[2 * p], &x[2 * p + 1]);
-        GRPO__EACH(p, 8) more[p] = grpo__load_pair(t, i0 + p % 2 * 8, j + p / 2 * 8);
-        GRPO__EACH(p, 8)
-            grpo__store_pair(t, i0 + p % 2 * 8, j + p / 2 * 8, x[2 * p], x[2 * p + 1], more[p]);
+                grpo__store_pair(t, i + p % 2 * 8, jj + p / 2 * 8, x[2 * p], x[2 * p + 1], more[p]);
+        }
     }
 #endif
 }
@@ -1451,10 +1486,13 @@ static void grpo__wgmma_product_by(grpo__cuda *c, grpo__product<grpo__bf16> t) {
                        : grpo__map_of(c, t.a, t.k, t.m, t.a_row);
     CUtensorMap b = BT ? grpo__map_of(c, t.b, t.n, t.k, t.b_depth)
                        : grpo__map_of(c, t.b, t.k, t.n, t.b_column);
-    dim3 grid = grpo__tiles_of(t, 64 * GROUPS, GRPO__WIDTH);
-    grpo__split(c, &t, &grid);
+    dim3 tiles = grpo__tiles_of(t, 64 * GROUPS, GRPO__WIDTH);
+    int blocks = T::BLOCKS * c->multiprocessors;
+    grpo__split(c, &t, &tiles);
+    blocks = min(blocks, (int)(tiles.x * tiles.y * tiles.z));
     grpo__allow_shared(c, grpo__wgmma_product_kernel<GROUPS, AT, BT>, T::BYTES);
-    GRPO__RUN(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), grid, T::THREADS, T::BYTES, a, b, t);
+    GRPO__RUN(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), blocks, T::THREADS, T::BYTES, a, b,
+              tiles, t);
 }
 
 template <bool AT, bool BT>

@@ -544,6 +544,10 @@ static inline CUresult cuTensorMapEncodeTiled(CUtensorMap *map, int type, cuuint
     return CUDA_SUCCESS;
 }
 
+static inline void grpo__prefetch_map(const CUtensorMap *map) {
+    if ((uintptr_t)map % 64) grpo_shim_wrong("a tensor map that is not aligned");
+}
+
 /* Line y of the box lies from byte 128 y on, each 16 bytes of it where the swizzle says. As soon as
  * it is on its way, what was there before is gone. */
 static inline void grpo__load_box(void *to, const CUtensorMap *map, int x0, int y0,
