@@ -1427,6 +1427,7 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
         grpo__barrier_fence();
     }
     __syncthreads();
+    grpo__wait_for_previous();
     if (group == GROUPS && lane > 0) return;
     for (number = (int)blockIdx.x; number < (int)(tiles.x * tiles.y * tiles.z);
          number += (int)gridDim.x) {
@@ -1491,8 +1492,8 @@ static void grpo__wgmma_product_by(grpo__cuda *c, grpo__product<grpo__bf16> t) {
     grpo__split(c, &t, &tiles);
     blocks = min(blocks, (int)(tiles.x * tiles.y * tiles.z));
     grpo__allow_shared(c, grpo__wgmma_product_kernel<GROUPS, AT, BT>, T::BYTES);
-    GRPO__RUN(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), blocks, T::THREADS, T::BYTES, a, b,
-              tiles, t);
+    GRPO__RUN_EARLY(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), blocks, T::THREADS, T::BYTES,
+                    a, b, tiles, t);
 }
 
 template <bool AT, bool BT>
