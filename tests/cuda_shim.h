@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <functional>
+#include <link.h>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,7 +34,7 @@
 #define __device__
 #define __host__
 #define __forceinline__ inline
-#define __shared__ static
+#define __shared__ static thread_local  /* a program's lie side by side, and can be exchanged     */
 #define __launch_bounds__(...)
 #define __grid_constant__
 
@@ -93,8 +94,7 @@ struct grpo_shim_copy {             /* of 16 bytes: cp.async. What it should fin
 struct grpo_shim_fiber {
     void *sp;                       /* its stack pointer while it does not run                   */
     char *stack;
-    int state;                      /* what it waits for                                         */
-    int done, waited;               /* waited: for the previous kernel                           */
+    int waited;                     /* for the previous kernel                                   */
     float gift[2][16];              /* what it hands to its warp, by turns                       */
     int turn;
     void *fake;                     /* address sanitizer's                                       */
@@ -107,7 +107,8 @@ struct grpo_shim_fiber {
     std::vector<int> groups;        /* issued, as each group was committed                       */
     uint64_t trace;                 /* of all its descriptors                                    */
 };
-enum { GRPO_SHIM_RUNS, GRPO_SHIM_BLOCK, GRPO_SHIM_WARP, GRPO_SHIM_BARRIER };
+enum { GRPO_SHIM_RUNS, GRPO_SHIM_BLOCK, GRPO_SHIM_WARP, GRPO_SHIM_BARRIER, GRPO_SHIM_CLUSTER,
+       GRPO_SHIM_ENDED };
 
 /* What a warp's wgmma reads: 16 rows of A and all of B, as they were when it was issued. */
 enum { GRPO_SHIM_OPERATIONS = 16 };
@@ -122,21 +123,43 @@ struct grpo_shim_load {             /* of a box, by the copy engine             
     std::function<void()> copy;
 };
 
+struct grpo_shim_warp {
+    int waiting;                    /* lanes that have come to a shuffle, or the like            */
+    int mma_done;                   /* D of its tensor instruction is there                       */
+    float D[16][8];
+};
+struct grpo_shim_block {            /* that is live                                              */
+    dim3 index;
+    grpo_shim_fiber *fibers;        /* [GRPO_SHIM_MOST]                                          */
+    unsigned char state[GRPO_SHIM_MOST];                      /* what each thread waits for      */
+    grpo_shim_warp warps[GRPO_SHIM_MOST / 32];
+    unsigned char *dynamic;         /* shared memory, at the same address in all blocks, modulo
+                                       GRPO_SHIM_SHARED                                          */
+    std::vector<char> fixed;        /* its static shared memory while another block runs         */
+    int live, fresh, rank;          /* rank: in its cluster                                      */
+    int or_result, or_next;
+    std::vector<grpo_shim_load> loads;                        /* under way                       */
+    int barriers_hidden;            /* new ones that the copy engine may not see yet             */
+    std::vector<grpo_shim_operation> operations;              /* by warp and number              */
+};
+enum { GRPO_SHIM_LIVE = 4, GRPO_SHIM_SHARED = 1 << 18, GRPO_SHIM_CANARY = 64 };
+
 struct grpo_shim_state {
-    grpo_shim_fiber fibers[GRPO_SHIM_MOST];
-    int current, count;
+    grpo_shim_block blocks[GRPO_SHIM_LIVE], *here;            /* the block that runs, its thread  */
+    grpo_shim_fiber *me;
+    int current, count, cluster;    /* threads of a block, blocks of a cluster                   */
+    int live, leave;                /* blocks; this one lets another run                         */
+    uint32_t random, launches;
+    char *fixed;                    /* static shared memory of the block that runs               */
+    size_t fixed_size, shared;
+    int fixed_used;
     void *host_sp, *host_fake;
     const void *host_bottom;
     size_t host_size;
+    int from_host;
     const char *kernel;
     std::function<void()> body;
-    std::vector<char> dynamic;
-    int or_result, or_next, reverse;
-    int mma_done;                   /* D of this warp's tensor instruction is there               */
-    float D[16][8];
-    std::vector<grpo_shim_load> loads;                        /* under way                       */
-    int barriers_hidden;            /* new ones that the copy engine may not see yet             */
-    grpo_shim_operation operations[GRPO_SHIM_MOST / 32][GRPO_SHIM_OPERATIONS];
+    int reverse;
     /* the runtime */
     int error, sticky;
     int fail_malloc_in, fault_in, no_device, no_graphs;       /* counters of injected faults     */
@@ -173,29 +196,25 @@ enum { GRPO_SHIM_SAVED = 20, GRPO_SHIM_ENTRY = 11 };
 #error "tests/cuda_shim.h knows x86-64 and aarch64"
 #endif
 
-static inline void grpo_shim_to_fiber(int i) {
+/* From this stack to that of a thread, or (-1) to the host's. */
+static inline void grpo_shim_go(void **save, void **fake, int next) {
     grpo_shim_state &s = grpo_shim();
-    s.current = i;
-    threadIdx = dim3((unsigned)i);
+    void *to = s.host_sp;
+    (void)fake;
+    if (next >= 0) {
+        s.current = next;
+        s.me = &s.here->fibers[next];
+        threadIdx.x = (unsigned)next;
+        to = s.me->sp;
+    }
 #ifdef __SANITIZE_ADDRESS__
-    __sanitizer_start_switch_fiber(&s.host_fake, s.fibers[i].stack, GRPO_SHIM_STACK);
+    s.from_host = save == &s.host_sp;
+    __sanitizer_start_switch_fiber(fake, next >= 0 ? s.me->stack : s.host_bottom,
+                                   next >= 0 ? GRPO_SHIM_STACK : s.host_size);
 #endif
-    grpo_shim_switch(&s.host_sp, s.fibers[i].sp);
+    grpo_shim_switch(save, to);
 #ifdef __SANITIZE_ADDRESS__
-    __sanitizer_finish_switch_fiber(s.host_fake, NULL, NULL);
-#endif
-}
-
-static inline void grpo_shim_to_host(int last) {
-    grpo_shim_state &s = grpo_shim();
-    grpo_shim_fiber &f = s.fibers[s.current];
-    (void)last;
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_start_switch_fiber(last ? NULL : &f.fake, s.host_bottom, s.host_size);
-#endif
-    grpo_shim_switch(&f.sp, s.host_sp);
-#ifdef __SANITIZE_ADDRESS__
-    __sanitizer_finish_switch_fiber(f.fake, NULL, NULL);
+    __sanitizer_finish_switch_fiber(fake ? *fake : NULL, NULL, NULL);
 #endif
 }
 
@@ -204,32 +223,66 @@ static inline void grpo_shim_wrong(const char *what) {
     abort();
 }
 
+/* The lane of this warp that goes on now; all once all have come. -1: none can. */
+static inline int grpo_shim_next() {
+    grpo_shim_state &s = grpo_shim();
+    int lane = s.current % 32, first = s.current - lane, i;
+    unsigned char *state = s.here->state + first;
+    int &waiting = s.here->warps[first / 32].waiting;
+    waiting += state[lane] == GRPO_SHIM_WARP;
+    if (s.reverse) { for (i = lane - 1; i >= 0; i--) if (!state[i]) return first + i; }
+    else for (i = lane + 1; i < 32; i++) if (!state[i]) return first + i;
+    if (waiting < 32) return -1;
+    waiting = 0;
+    s.fixed_used = 1;
+    memset(state, GRPO_SHIM_RUNS, 32);
+    return first + (s.reverse ? 31 : 0);
+}
+
+static inline void grpo_shim_wait(int what) {
+    grpo_shim_state &s = grpo_shim();
+    grpo_shim_fiber &f = *s.me;
+    int next;
+    s.here->state[s.current] = (unsigned char)what;
+    next = grpo_shim_next();
+    if (next != s.current) grpo_shim_go(&f.sp, &f.fake, next);
+}
+
+/* Others may run now, of other blocks too. */
+static inline void grpo_shim_let_others() {
+    grpo_shim_state &s = grpo_shim();
+    if (s.live < 2) return;
+    s.leave = 1;
+    grpo_shim_go(&s.me->sp, &s.me->fake, -1);
+}
+
 static void grpo_shim_begin() {
     grpo_shim_state &s = grpo_shim();
 #ifdef __SANITIZE_ADDRESS__
-    __sanitizer_finish_switch_fiber(NULL, &s.host_bottom, &s.host_size);
+    const void *bottom;
+    size_t size;
+    __sanitizer_finish_switch_fiber(NULL, &bottom, &size);
+    if (s.from_host) { s.host_bottom = bottom; s.host_size = size; }
 #endif
     s.body();
-    if (s.early && !s.fibers[s.current].waited)
+    if (s.early && !s.me->waited)
         grpo_shim_wrong("a thread of a kernel launched early ended without waiting for the last");
-    s.fibers[s.current].done = 1;
-    grpo_shim_to_host(1);
+    s.here->state[s.current] = GRPO_SHIM_ENDED;
+    grpo_shim_go(&s.me->sp, NULL, grpo_shim_next());
 }
 
-static inline void grpo_shim_make(int i) {
-    grpo_shim_fiber &f = grpo_shim().fibers[i];
+static inline void grpo_shim_make(grpo_shim_fiber &f, int i) {
     void **top;
     if (!f.stack) f.stack = (char *)malloc(GRPO_SHIM_STACK);
     top = (void **)(((uintptr_t)f.stack + GRPO_SHIM_STACK) & ~(uintptr_t)63);
-    top -= GRPO_SHIM_SAVED + 1;     /* on x86-64 the entry then sees its stack as after a call   */
-#if defined(__aarch64__)
+    top -= i % 32 * 24 + GRPO_SHIM_SAVED + 1;       /* stacks do not meet in the cache; on x86-64 */
+#if defined(__aarch64__)                            /* the entry sees its own as after a call     */
     top--;
 #endif
     memset(top, 0, (GRPO_SHIM_SAVED + 1) * sizeof *top);
     top[GRPO_SHIM_ENTRY] = (void *)(uintptr_t)grpo_shim_begin;
     f.sp = top;
-    f.done = f.waited = 0;
-    f.state = GRPO_SHIM_RUNS;
+    f.waited = 0;
     f.first_group = f.last_group = 0;
     f.copies[0].clear();
     f.d = NULL;
@@ -238,21 +291,14 @@ static inline void grpo_shim_make(int i) {
     f.groups.clear();
 }
 
-static inline void grpo_shim_wait(int what) {
-    grpo_shim_state &s = grpo_shim();
-    s.fibers[s.current].state = what;
-    grpo_shim_to_host(0);
-}
-
 static inline void grpo_shim_stuck() {
+    static const char *const names[] = { "runs", "block", "warp", "mbarrier", "cluster", "ended" };
     grpo_shim_state &s = grpo_shim();
     int i;
     fprintf(stderr, "shim: %s, block (%u, %u, %u): the threads wait for different things:\n",
             s.kernel, blockIdx.x, blockIdx.y, blockIdx.z);
     for (i = 0; i < s.count; i++)
-        fprintf(stderr, "%s%d:%s", i % 16 ? " " : "\n  ", i, s.fibers[i].done ? "ended"
-                : s.fibers[i].state == GRPO_SHIM_BLOCK ? "block"
-                : s.fibers[i].state == GRPO_SHIM_BARRIER ? "mbarrier" : "warp");
+        fprintf(stderr, "%s%d:%s", i % 16 ? " " : "\n  ", i, names[s.here->state[i]]);
     fprintf(stderr, "\n");
     abort();
 }
@@ -260,65 +306,193 @@ static inline void grpo_shim_stuck() {
 static int grpo_shim_phase_ended(uint64_t *barrier, int parity);
 
 /* Run a warp until its lanes have ended, or wait for the block or for a barrier. Did any run? */
-static inline int grpo_shim_run_warp(int first, int reverse) {
+static inline int grpo_shim_run_warp(int warp) {
     grpo_shim_state &s = grpo_shim();
-    int i, waiting, ran = 0;
-    do {
-        for (waiting = i = 0; i < 32; i++) {
-            int lane = first + (reverse ? 31 - i : i);
-            grpo_shim_fiber &f = s.fibers[lane];
-            if (f.done || f.state == GRPO_SHIM_BLOCK) continue;
-            if (f.state == GRPO_SHIM_BARRIER
-                && !(f.barrier && grpo_shim_phase_ended(f.barrier, f.parity))) continue;
-            grpo_shim_to_fiber(lane);
-            ran = 1;
-            waiting += !f.done && f.state == GRPO_SHIM_WARP;
-        }
-        if (waiting && waiting != 32) grpo_shim_stuck();      /* all lanes take part, always     */
-    } while (waiting);
-    return ran;
+    grpo_shim_block &b = *s.here;
+    int i, first = -1, barriers = 0;
+    for (i = 0; i < 32; i++) {
+        int lane = 32 * warp + (s.reverse ? 31 - i : i);
+        grpo_shim_fiber &f = b.fibers[lane];
+        if (b.state[lane] == GRPO_SHIM_BARRIER && f.barrier
+            && grpo_shim_phase_ended(f.barrier, f.parity)) b.state[lane] = GRPO_SHIM_RUNS;
+        if (b.state[lane] == GRPO_SHIM_RUNS && first < 0) first = lane;
+    }
+    if (first < 0) return 0;
+    grpo_shim_go(&s.host_sp, &s.host_fake, first);
+    if (s.leave || !b.warps[warp].waiting) return 1;
+    for (i = 0; i < 32; i++) barriers += b.state[32 * warp + i] == GRPO_SHIM_BARRIER;
+    if (!barriers) grpo_shim_stuck();                         /* all lanes take part, always     */
+    return 1;
 }
 
-/* A warpgroup's four warps must have issued the same. */
-static inline void grpo_shim_check_warpgroups() {
+/* Another block's static shared memory takes its place. */
+static inline void grpo_shim_enter(grpo_shim_block *b) {
+    grpo_shim_state &s = grpo_shim();
+    if (s.here && s.here != b && s.here->live)
+        memcpy(s.here->fixed.data(), s.fixed, s.fixed_size);
+    if (b->fresh && s.fixed_used) memset(s.fixed, 0xff, s.fixed_size);
+    if (!b->fresh && s.here != b) memcpy(s.fixed, b->fixed.data(), s.fixed_size);
+    s.fixed_used = !b->fresh;
+    b->fresh = 0;
+    s.here = b;
+    blockIdx = b->index;
+}
+
+static inline void grpo_shim_block_begins(grpo_shim_block *b, dim3 index, int rank) {
     grpo_shim_state &s = grpo_shim();
     int i;
-    for (i = 0; i < s.count; i++)
-        if (s.fibers[i].trace != s.fibers[i / 128 * 128].trace)
-            grpo_shim_wrong("the threads of a warpgroup issued different wgmmas");
+    if (!b->fibers) {
+        b->fibers = (grpo_shim_fiber *)calloc(GRPO_SHIM_MOST, sizeof *b->fibers);
+        if (posix_memalign((void **)&b->dynamic, GRPO_SHIM_SHARED, GRPO_SHIM_SHARED)) abort();
+        b->dynamic += 128;          /* shared memory need not begin where a swizzle does         */
+        b->fixed.resize(s.fixed_size);
+    }
+    memset(b->dynamic, 0xff, s.shared);
+    memset(b->dynamic + s.shared, 0x5a, GRPO_SHIM_CANARY);
+    for (i = 0; i < s.count; i++) grpo_shim_make(b->fibers[i], i);
+    memset(b->state, GRPO_SHIM_RUNS, sizeof b->state);
+    for (i = 0; i < s.count / 32; i++) b->warps[i].waiting = 0;
+    b->index = index;
+    b->rank = rank;
+    b->live = b->fresh = 1;
+    b->or_next = b->barriers_hidden = 0;
+    s.live++;
 }
 
-static inline void grpo_shim_run_block() {
+static inline void grpo_shim_block_ends(grpo_shim_block *b) {
     grpo_shim_state &s = grpo_shim();
-    int i, j, live = s.count, warps = s.count / 32, ran, waiting;
-    if (!s.dynamic.empty()) memset(s.dynamic.data(), 0xff, s.dynamic.size());
-    for (i = 0; i < s.count; i++) grpo_shim_make(i);
-    while (live) {
+    int i;
+    if (!b->loads.empty())
+        grpo_shim_wrong("it ended while the copy engine wrote to its memory");
+    for (i = 0; i < GRPO_SHIM_CANARY; i++)
+        if (b->dynamic[s.shared + (size_t)i] != 0x5a)
+            grpo_shim_wrong("something wrote past the end of shared memory");
+    for (i = 0; i < s.count; i++)   /* a warpgroup's four warps must have issued the same         */
+        if (b->fibers[i].trace != b->fibers[i / 128 * 128].trace)
+            grpo_shim_wrong("the threads of a warpgroup issued different wgmmas");
+    b->live = 0;
+    s.live--;
+}
+
+static inline int grpo_shim_random() {
+    uint32_t &x = grpo_shim().random;
+    x = x * 1664525u + 1013904223u;
+    return (int)(x >> 8);
+}
+
+/* A block runs until it ends, has to wait for another, or lets others run: at fences, atomics and
+ * some barriers. Did it get on? */
+static inline int grpo_shim_turn(grpo_shim_block *b) {
+    grpo_shim_state &s = grpo_shim();
+    int i, j, warps = s.count / 32, progress = 0, ran, count[GRPO_SHIM_ENDED + 1];
+    grpo_shim_enter(b);
+    for (;;) {
         for (ran = i = 0; i < warps; i++) {
-            ran |= grpo_shim_run_warp(32 * (s.reverse ? warps - 1 - i : i), s.reverse);
-            for (j = s.reverse ? 0 : warps; j < warps; j++)   /* who waited for it goes first    */
-                if (s.fibers[32 * j].state == GRPO_SHIM_BARRIER)
-                    ran |= grpo_shim_run_warp(32 * j, s.reverse);
+            ran |= grpo_shim_run_warp(s.reverse ? warps - 1 - i : i);
+            for (j = s.reverse ? 0 : warps; j < warps && !s.leave; j++)       /* who waited for   */
+                if (b->state[32 * j] == GRPO_SHIM_BARRIER) ran |= grpo_shim_run_warp(j);
+            if (s.leave) { s.leave = 0; return 1; }           /* it goes first                   */
         }
-        for (live = waiting = i = 0; i < s.count; i++) {
-            grpo_shim_fiber &f = s.fibers[i];
-            live += !f.done;
-            if (f.done || f.state != GRPO_SHIM_BARRIER) continue;
-            waiting++;
-            if (!f.barrier) f.state = GRPO_SHIM_RUNS;         /* the others have had their turn  */
+        progress |= ran;
+        memset(count, 0, sizeof count);
+        for (i = 0; i < s.count; i++) {
+            count[b->state[i]]++;
+            if (b->state[i] == GRPO_SHIM_BARRIER && !b->fibers[i].barrier)
+                b->state[i] = GRPO_SHIM_RUNS;                 /* the others have had their turn  */
         }
-        if (waiting && !ran) grpo_shim_stuck();               /* a wait that could never end     */
-        if (waiting) continue;
-        for (i = 0; i < s.count; i++) s.fibers[i].state = GRPO_SHIM_RUNS;     /* all are there   */
-        s.or_result = s.or_next;
-        s.or_next = 0;
+        if (count[GRPO_SHIM_ENDED] == s.count) { grpo_shim_block_ends(b); return 1; }
+        if (count[GRPO_SHIM_BARRIER] && ran) continue;
+        if (count[GRPO_SHIM_BARRIER] || count[GRPO_SHIM_CLUSTER]) return progress;
+        for (i = 0; i < s.count; i++)                         /* all are there                   */
+            if (b->state[i] == GRPO_SHIM_BLOCK) b->state[i] = GRPO_SHIM_RUNS;
+        b->or_result = b->or_next;
+        b->or_next = 0;
+        s.fixed_used = 1;
+        if (s.live > 1 && grpo_shim_random() % 8 == 0) return 1;
     }
-    if (!s.loads.empty()) grpo_shim_wrong("it ended while the copy engine wrote to its memory");
-    grpo_shim_check_warpgroups();
+}
+
+/* Have all threads of a cluster come to its barrier? Then they go on. */
+static inline int grpo_shim_cluster_goes_on(grpo_shim_block *first) {
+    grpo_shim_state &s = grpo_shim();
+    int i, j, come = 0;
+    for (j = 0; j < s.cluster; j++)
+        for (i = 0; i < s.count; i++) {
+            int state = first[j].live ? (int)first[j].state[i] : (int)GRPO_SHIM_ENDED;
+            if (state != GRPO_SHIM_CLUSTER && state != GRPO_SHIM_ENDED) return 0;
+            come += state == GRPO_SHIM_CLUSTER;
+        }
+    for (j = 0; j < s.cluster && come; j++)
+        for (i = 0; i < s.count; i++)
+            if (first[j].live && first[j].state[i] == GRPO_SHIM_CLUSTER)
+                first[j].state[i] = GRPO_SHIM_RUNS;
+    return come;
+}
+
+static int grpo_shim_find_fixed(dl_phdr_info *program, size_t, void *) {
+    grpo_shim_state &s = grpo_shim();
+    for (int i = 0; i < program->dlpi_phnum; i++)
+        if (program->dlpi_phdr[i].p_type == PT_TLS) {
+            s.fixed = (char *)program->dlpi_tls_data;
+            s.fixed_size = program->dlpi_phdr[i].p_memsz;
+        }
+    return 1;                       /* the first is the program itself                           */
+}
+
+/* All blocks of a grid, up to GRPO_SHIM_LIVE at once, in an order that changes: by x, or by z
+ * first, from either end. The blocks of a cluster begin together. */
+static inline void grpo_shim_run_grid(dim3 grid, dim3 cluster) {
+    grpo_shim_state &s = grpo_shim();
+    unsigned X = grid.x / cluster.x, Y = grid.y / cluster.y, Z = grid.z / cluster.z, next = 0;
+    unsigned units = X * Y * Z, order = s.launches++ + (unsigned)s.reverse;
+    int size = (int)(cluster.x * cluster.y * cluster.z), groups = GRPO_SHIM_LIVE / size, g, i;
+    if (!s.fixed) dl_iterate_phdr(grpo_shim_find_fixed, NULL);
+    if (size > GRPO_SHIM_LIVE || grid.x % cluster.x || grid.y % cluster.y || grid.z % cluster.z)
+        grpo_shim_wrong("a grid that is not a number of clusters, or a cluster that is too large");
+    s.cluster = size;
+    s.here = NULL;
+    s.fixed_used = 1;
+    do {
+        int progress = 0, begin = grpo_shim_random() % groups;
+        for (g = 0; g < groups; g++) {
+            grpo_shim_block *first = &s.blocks[(begin + g) % groups * size];
+            int live = 0;
+            for (i = 0; i < size; i++) live += first[i].live;
+            for (i = 0; !live && next < units && i < size; i++) {
+                unsigned u = order & 2 ? units - 1 - next : next, r = (unsigned)i;
+                unsigned x = order & 1 ? u / Z / Y : u % X, y = order & 1 ? u / Z % Y : u / X % Y;
+                unsigned z = order & 1 ? u % Z : u / X / Y;
+                grpo_shim_block_begins(&first[i], dim3(x * cluster.x + r % cluster.x,
+                                       y * cluster.y + r / cluster.x % cluster.y,
+                                       z * cluster.z + r / cluster.x / cluster.y), i);
+            }
+            if (!live && next < units) next++;
+            for (i = 0; i < size; i++)
+                if (first[i].live) progress |= grpo_shim_turn(&first[i]);
+            progress |= grpo_shim_cluster_goes_on(first);
+        }
+        if (s.live && !progress) grpo_shim_stuck();           /* a wait that could never end     */
+    } while (s.live || next < units);
+}
+
+/* Where the block of this rank in the cluster has what this block has at `mine` in shared memory:
+ * for what reaches into other blocks, as mbarrier.arrive.shared::cluster does. */
+template <typename T> T *grpo_shim_peer(T *mine, int rank) {
+    grpo_shim_state &s = grpo_shim();
+    grpo_shim_block *b = s.here - s.here->rank + rank;
+    size_t fixed = (size_t)((char *)mine - s.fixed);
+    if (rank < 0 || rank >= s.cluster) grpo_shim_wrong("a block that the cluster does not have");
+    if (!b->live) grpo_shim_wrong("shared memory of a block that has ended");
+    if (b == s.here) return mine;
+    if (fixed < s.fixed_size) {
+        if (b->fresh) grpo_shim_wrong("shared memory of a block that may not have begun");
+        return (T *)(void *)(b->fixed.data() + fixed);
+    }
+    return (T *)(void *)(b->dynamic + ((unsigned char *)mine - s.here->dynamic));
 }
 
 /* ---- what threads do together */
-static inline grpo_shim_fiber &grpo_shim_me() { return grpo_shim().fibers[grpo_shim().current]; }
+static inline grpo_shim_fiber &grpo_shim_me() { return *grpo_shim().me; }
 
 static inline float grpo_shim_half(uint32_t two, int which) {
     return __uint_as_float(which ? two & 0xffff0000u : two << 16);
@@ -326,12 +500,26 @@ static inline float grpo_shim_half(uint32_t two, int which) {
 
 static inline void __syncthreads() { grpo_shim_wait(GRPO_SHIM_BLOCK); }
 static inline int __syncthreads_or(int x) {
-    grpo_shim().or_next |= x != 0;  /* read before any thread can come to the next one           */
+    grpo_shim_block &b = *grpo_shim().here;
+    b.or_next |= x != 0;            /* read before any thread can come to the next one           */
     grpo_shim_wait(GRPO_SHIM_BLOCK);
-    return grpo_shim().or_result;
+    return b.or_result;
 }
-static inline void __threadfence() { }
-static inline int atomicAdd(int *x, int more) { int was = *x; *x += more; return was; }
+static inline void __threadfence() { grpo_shim_let_others(); }
+static inline int grpo_shim_is_shared(const void *x) {
+    grpo_shim_state &s = grpo_shim();
+    return (size_t)((const char *)x - s.fixed) < s.fixed_size
+        || (size_t)((const unsigned char *)x - s.here->dynamic) < s.shared;
+}
+static inline int atomicAdd(int *x, int more) {
+    int was = *x;
+    *x += more;
+    if (!grpo_shim_is_shared(x)) grpo_shim_let_others();
+    return was;
+}
+/* A cluster: its blocks are live together. This block's number in it, its barrier. */
+static inline int grpo__cluster_rank() { return grpo_shim().here->rank; }
+static inline void grpo__cluster_sync() { grpo_shim_wait(GRPO_SHIM_CLUSTER); }
 template <typename T> T __ldcg(const T *x) { return *x; }
 static inline float __ldg(const float *x) { return *x; }
 static inline void __syncwarp() { grpo_shim_wait(GRPO_SHIM_WARP); }
@@ -344,8 +532,7 @@ static inline float *grpo_shim_gift() {
 }
 static inline const float *grpo_shim_of(int lane) {
     grpo_shim_state &s = grpo_shim();
-    grpo_shim_fiber &f = s.fibers[s.current / 32 * 32 + lane];
-    return f.gift[s.fibers[s.current].turn];
+    return s.me[lane - s.current % 32].gift[s.me->turn];
 }
 
 template <typename T> T __shfl_xor_sync(unsigned, T x, int mask) {
@@ -375,17 +562,17 @@ static inline void grpo_shim_mma_all(float D[16][8]) {
 
 static inline void grpo__mma(float d[4], const uint32_t a[4], const uint32_t b[2],
                              const float c[4]) {
-    grpo_shim_state &s = grpo_shim();
+    grpo_shim_warp &w = grpo_shim().here->warps[threadIdx.x / 32];
     int lane = (int)threadIdx.x % 32, e;
     float *mine = grpo_shim_gift();
     for (e = 0; e < 8; e++) mine[e] = grpo_shim_half(a[e / 2], e % 2);
     for (e = 0; e < 4; e++) mine[8 + e] = grpo_shim_half(b[e / 2], e % 2);
     for (e = 0; e < 4; e++) mine[12 + e] = c[e];
-    s.mma_done = 0;
+    w.mma_done = 0;
     grpo_shim_wait(GRPO_SHIM_WARP);
-    if (!s.mma_done) grpo_shim_mma_all(s.D);
-    s.mma_done = 1;
-    for (e = 0; e < 4; e++) d[e] = s.D[lane / 4 + e / 2 * 8][lane % 4 * 2 + e % 2];
+    if (!w.mma_done) grpo_shim_mma_all(w.D);
+    w.mma_done = 1;
+    for (e = 0; e < 4; e++) d[e] = w.D[lane / 4 + e / 2 * 8][lane % 4 * 2 + e % 2];
 }
 
 template <bool TRANSPOSED> void grpo__load_matrices(uint32_t r[4], const __nv_bfloat16 *row) {
@@ -438,12 +625,11 @@ static inline void grpo__copy_wait(int left) {
         }
 }
 static inline void *grpo_shim_dynamic() {
-    return (void *)(((uintptr_t)grpo_shim().dynamic.data() + 127) & ~(uintptr_t)127);
+    return grpo_shim().here->dynamic;
 }
 
 /* ---- Hopper: the wrappers of grpo_cuda.cu by their definition. A shared address is the low 18
  * bits of a pointer, as many as a descriptor holds. */
-enum { GRPO_SHIM_SHARED = 1 << 18 };
 
 static inline size_t __cvta_generic_to_shared(const void *at) {
     return (size_t)((uintptr_t)at % GRPO_SHIM_SHARED);
@@ -452,7 +638,7 @@ static inline size_t __cvta_generic_to_shared(const void *at) {
 static inline const unsigned char *grpo_shim_at(uint32_t address) {
     const unsigned char *base = (const unsigned char *)grpo_shim_dynamic();
     size_t offset = (address - __cvta_generic_to_shared(base)) % GRPO_SHIM_SHARED;
-    if (offset >= grpo_shim().dynamic.size())
+    if (offset >= grpo_shim().shared)
         grpo_shim_wrong("a descriptor leads out of shared memory");
     return base + offset;
 }
@@ -478,9 +664,9 @@ static inline void grpo__barrier_init(uint64_t *at, int count) {
     grpo_shim_mbarrier b = { 0, (uint8_t)count, (uint8_t)count, 0, GRPO_SHIM_MADE };
     if (count < 1 || count > 255) grpo_shim_wrong("an mbarrier of so many arrivals");
     memcpy(at, &b, sizeof b);
-    grpo_shim().barriers_hidden = 1;
+    grpo_shim().here->barriers_hidden = 1;
 }
-static inline void grpo__barrier_fence() { grpo_shim().barriers_hidden = 0; }
+static inline void grpo__barrier_fence() { grpo_shim().here->barriers_hidden = 0; }
 static inline void grpo_shim_mbarrier_end(grpo_shim_mbarrier &b) {
     if (b.pending || b.bytes) return;
     b.phase ^= 1;
@@ -497,7 +683,7 @@ static inline void grpo__barrier_arrive(uint64_t *at) { grpo__barrier_expect(at,
 
 /* Copies are made when somebody looks whether they have been, and no more than end the phase. */
 static inline int grpo_shim_phase_ended(uint64_t *at, int parity) {
-    std::vector<grpo_shim_load> &loads = grpo_shim().loads;
+    std::vector<grpo_shim_load> &loads = grpo_shim().here->loads;
     grpo_shim_mbarrier &b = grpo_shim_mbarrier_of(at);
     for (size_t i = 0; i < loads.size() && b.phase == parity; ) {
         if (loads[i].barrier != at) { i++; continue; }
@@ -549,11 +735,14 @@ static inline void grpo__prefetch_map(const CUtensorMap *map) {
 }
 
 /* Line y of the box lies from byte 128 y on, each 16 bytes of it where the swizzle says. As soon as
- * it is on its way, what was there before is gone. */
-static inline void grpo__load_box(void *to, const CUtensorMap *map, int x0, int y0,
-                                  uint64_t *barrier) {
+ * it is on its way, what was there before is gone. In the block of this rank in the cluster, as
+ * are the mbarrier and the memory that this block has at `barrier` and `mine`. */
+static inline void grpo_shim_load_into(int rank, void *mine, const CUtensorMap *map, int x0, int y0,
+                                       uint64_t *barrier) {
     CUtensorMap m = *map;
     int bytes = (int)(m.box[0] * m.box[1] * 2);
+    char *to = grpo_shim_peer((char *)mine, rank);
+    grpo_shim_block *b = grpo_shim().here - grpo_shim().here->rank + rank;
     grpo_shim_load load = { barrier, bytes, [=]() {
         uint32_t base = (uint32_t)__cvta_generic_to_shared(to), x, y;
         for (y = 0; y < m.box[1]; y++)
@@ -562,18 +751,22 @@ static inline void grpo__load_box(void *to, const CUtensorMap *map, int x0, int 
                 uint32_t at = grpo_shim_swizzled(base + 128 * y + 2 * x) - base;
                 int inside = column >= 0 && column < (int64_t)m.size[0]
                           && line >= 0 && line < (int64_t)m.size[1];
-                memset((char *)to + at, 0, 2);
-                if (inside) memcpy((char *)to + at, m.from + (uint64_t)line * m.stride
+                memset(to + at, 0, 2);
+                if (inside) memcpy(to + at, m.from + (uint64_t)line * m.stride
                                    + 2 * (uint64_t)column, 2);
             }
     } };
-    grpo_shim_mbarrier_of(barrier);
+    grpo_shim_mbarrier_of(grpo_shim_peer(barrier, rank));
     if ((uintptr_t)to % 1024 || m.box[0] != 64)
         grpo_shim_wrong("a swizzled box that does not begin where the pattern does");
-    if (grpo_shim().barriers_hidden)
+    if (b->barriers_hidden)
         grpo_shim_wrong("the copy engine may not see an mbarrier: a fence is missing");
     memset(to, 0xff, (size_t)bytes);
-    grpo_shim().loads.push_back(load);
+    b->loads.push_back(load);
+}
+static inline void grpo__load_box(void *to, const CUtensorMap *map, int x0, int y0,
+                                  uint64_t *barrier) {
+    grpo_shim_load_into(grpo_shim().here->rank, to, map, x0, y0, barrier);
 }
 
 /* ---- wgmma. Element (line, k) of an operand whose descriptor this is (PTX ISA, Matrix Descriptor
@@ -603,14 +796,19 @@ static inline void grpo_shim_read(grpo_shim_operation *o) {
     }
 }
 
+static inline grpo_shim_operation *grpo_shim_operations(int number) {
+    std::vector<grpo_shim_operation> &all = grpo_shim().here->operations;
+    if (all.empty()) all.resize(GRPO_SHIM_MOST / 32 * GRPO_SHIM_OPERATIONS);
+    return &all[threadIdx.x / 32 * GRPO_SHIM_OPERATIONS + (unsigned)number % GRPO_SHIM_OPERATIONS];
+}
+
 static inline void grpo__wgmma_fence() { grpo_shim_me().fenced = 1; }
 
 /* The sums are made at once, but seen only after the wait; the first lane to come reads A and B. */
 template <bool AT, bool BT> void grpo__wgmma(float d[64], uint64_t a, uint64_t b, int add) {
     grpo_shim_fiber &f = grpo_shim_me();
     int lane = (int)threadIdx.x % 32, number = ++f.issued, h, e, k;
-    grpo_shim_operation *o = &grpo_shim().operations[threadIdx.x / 32]
-                                                    [number % GRPO_SHIM_OPERATIONS];
+    grpo_shim_operation *o = grpo_shim_operations(number);
     if (!f.fenced) grpo_shim_wrong("wgmma without a wgmma.fence before it");
     if (number - f.ended > GRPO_SHIM_OPERATIONS / 2) grpo_shim_wrong("too many wgmmas under way");
     if (f.d && f.d != d) grpo_shim_wrong("another accumulator while a wgmma is under way");
@@ -639,8 +837,7 @@ template <int LEFT> void grpo__wgmma_wait(float *) {
     while ((int)f.groups.size() > LEFT) {
         for (; f.ended < f.groups[0]; f.ended++) {            /* were A and B left alone?        */
             static grpo_shim_operation now;
-            const grpo_shim_operation &o = grpo_shim().operations[threadIdx.x / 32]
-                                           [(f.ended + 1) % GRPO_SHIM_OPERATIONS];
+            const grpo_shim_operation &o = *grpo_shim_operations(f.ended + 1);
             if (threadIdx.x % 32) continue;
             now = o;
             grpo_shim_read(&now);
@@ -669,7 +866,6 @@ enum { cudaStreamNonBlocking = 1, cudaFuncAttributeMaxDynamicSharedMemorySize = 
        cudaDevAttrComputeCapabilityMinor = 76, cudaEnableDefault = 0 };
 struct cudaFuncAttributes { size_t sharedSizeBytes; int ptxVersion; };
 #define CUDART_VERSION 12050
-enum { GRPO_SHIM_CANARY = 64 };
 
 static inline const char *cudaGetErrorName(cudaError_t e) {
     switch (e) {
@@ -851,18 +1047,17 @@ static inline cudaError_t cudaGetDriverEntryPointByVersion(const char *name, voi
  * threads, and what it reads by cp.async before that must be what no kernel ever writes: it is the
  * same whenever the graph is played. (Other reads before it are not seen here.) */
 template <typename Body>
-cudaError_t grpo_shim_launch(const char *kernel, int early, dim3 grid, dim3 block, size_t shared,
-                             Body body) {
+cudaError_t grpo_shim_launch(const char *kernel, int early, dim3 cluster, dim3 grid, dim3 block,
+                             size_t shared, Body body) {
     grpo_shim_state &s = grpo_shim();
-    unsigned x, y, z;
     if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || !block.x
         || block.x > GRPO_SHIM_MOST || block.x % 32) {
         return grpo_shim_code(cudaErrorInvalidConfiguration);
     }
     grpo_shim_right_device();
     if (s.recording) {
-        s.recording->push_back([=]() { grpo_shim_launch(kernel, early, grid, block, shared,
-                                                        body); });
+        s.recording->push_back([=]() { grpo_shim_launch(kernel, early, cluster, grid, block,
+                                                        shared, body); });
         return 0;
     }
     if (early && !s.playing) grpo_shim_wrong("a kernel was launched early outside of a graph");
@@ -873,15 +1068,10 @@ cudaError_t grpo_shim_launch(const char *kernel, int early, dim3 grid, dim3 bloc
     s.reverse = getenv("GRPO_SHIM_ORDER") && !strcmp(getenv("GRPO_SHIM_ORDER"), "reverse");
     s.body = body;
     s.count = (int)block.x;
-    s.dynamic.assign(shared ? shared + 128 : 0, (char)0xff);
+    s.shared = shared;
     gridDim = grid;
     blockDim = block;
-    for (z = 0; z < grid.z; z++)
-        for (y = 0; y < grid.y; y++)
-            for (x = 0; x < grid.x; x++) {
-                blockIdx.x = x; blockIdx.y = y; blockIdx.z = z;
-                grpo_shim_run_block();
-            }
+    grpo_shim_run_grid(grid, cluster);
     return grpo_shim_code(0);
 }
 /* For the tests, which are C: faults to come, and what is still allocated. */
@@ -902,5 +1092,12 @@ static inline std::function<void()> grpo_shim_bind(K *kernel, A... arguments) {
     return [=]() { kernel(arguments...); };
 }
 #define GRPO__LAUNCH(name, stream, early, kernel, grid, block, shared, ...)                       \
-    grpo_shim_launch(name, early, grid, block, shared, grpo_shim_bind(kernel, __VA_ARGS__))
+    grpo_shim_launch(name, early, dim3(), grid, block, shared, grpo_shim_bind(kernel, __VA_ARGS__))
+/* In clusters: as GRPO__LAUNCH, before the grid the size of a cluster, a dim3 (which nvcc's has as
+ * cudaLaunchAttributeClusterDimension). The blocks of one, grpo__cluster_rank() 0, 1, ..., are
+ * live together, and wait for each other in grpo__cluster_sync(); memory of another: by
+ * grpo_shim_peer(); a box for several: by grpo_shim_load_into(). */
+#define GRPO__LAUNCH_CLUSTER(name, stream, early, kernel, cluster, grid, block, shared, ...)      \
+    grpo_shim_launch(name, early, cluster, grid, block, shared,                                   \
+                     grpo_shim_bind(kernel, __VA_ARGS__))
 #endif
