@@ -1040,28 +1040,58 @@ __device__ __forceinline__ void grpo__load_b(uint32_t b[4], const grpo__bf16 *ti
  * A block computes BM x BN, a warp WM x WN of it. k passes through shared memory in steps of 32,
  * loaded two steps ahead. Every 256 k's the sums are added to the total, so the bits do not depend
  * on the tiles, or on which block computes a slice. AT, BT: a line of A, of B is one k. */
-template <int BM, int BN, int WM, int WN, bool AT, bool BT> struct grpo__tile {
-    enum { WARPS_N = BN / WN, THREADS = BM / WM * WARPS_N * 32,
-           A_LINE = (AT ? BM : GRPO__STEP) + GRPO__PAD, A_LINES = AT ? GRPO__STEP : BM,
-           B_LINE = (BT ? BN : GRPO__STEP) + GRPO__PAD, B_LINES = BT ? GRPO__STEP : BN,
-           A_SIZE = A_LINE * A_LINES, STAGE = A_SIZE + B_LINE * B_LINES,
-           BYTES = GRPO__STAGES * STAGE * 2 };
+
+/* One thread's copies of an operand's step, 16 bytes each, one below the other: SIDE rows of A or
+ * columns of B by 32 k's. Addresses are found once, before the loop over k. */
+template <bool TURNED, int SIDE, int THREADS> struct grpo__copies {
+    enum { WIDTH = TURNED ? SIDE : GRPO__STEP, LINES = TURNED ? GRPO__STEP : SIDE,
+           LINE = WIDTH + GRPO__PAD, SIZE = LINE * LINES, DOWN = THREADS * 8 / WIDTH,
+           COUNT = (LINES + DOWN - 1) / DOWN };
+    const grpo__bf16 *from[COUNT];
+    size_t step;                    /* elements to the next step                                 */
+    int k, end, wide;               /* the next step's first k; bytes of a line of rows, columns */
 };
 
-/* Loads lines [lines, line - pad] of a tile; zeros outside the matrix, whose lines are `length`
- * long. */
-__device__ __forceinline__ void grpo__load_tile(grpo__bf16 *to, int line, int lines, int threads,
-                                                const grpo__bf16 *from, size_t stride, int first,
-                                                int num_lines, int at, int length) {
-    int width = (line - GRPO__PAD) / 8, e;
-    for (e = (int)threadIdx.x; e < lines * width; e += threads) {
-        int r = e / width, i = e % width * 8;
-        int there = first + r < num_lines && at + i < length;
-        const grpo__bf16 *source = from;
-        if (there) source += (size_t)(first + r) * stride + (size_t)(at + i);
-        grpo__copy_16(to + r * line + i, source, there ? 16 : 0);
+/* Lines are `stride` apart. k's past the end are zeros. Past the last row or column the last line
+ * is loaded again, or zeros at a line's end: such results are dropped. */
+template <bool TURNED, int SIDE, int THREADS>
+__device__ __forceinline__ void grpo__aim(grpo__copies<TURNED, SIDE, THREADS> &c,
+                                          const grpo__bf16 *x, size_t stride, int first, int count,
+                                          int k, int end) {
+    typedef grpo__copies<TURNED, SIDE, THREADS> C;
+    int line = (int)threadIdx.x * 8 / C::WIDTH, i = (int)threadIdx.x * 8 % C::WIDTH;
+    c.k = k + (TURNED ? line : i);
+    c.end = end;
+    c.wide = max(0, min(16, 2 * (count - first - i)));
+    c.step = GRPO__STEP * (TURNED ? stride : 1);
+    GRPO__EACH(e, C::COUNT) {
+        int at = line + e * C::DOWN;
+        c.from[e] = TURNED ? x + (size_t)(k + at) * stride + (first + i)
+                  : x + (size_t)min(first + at, count - 1) * stride + (k + i);
     }
 }
+
+template <bool TURNED, int SIDE, int THREADS>
+__device__ __forceinline__ void grpo__copy_step(grpo__copies<TURNED, SIDE, THREADS> &c,
+                                                grpo__bf16 *to) {
+    typedef grpo__copies<TURNED, SIDE, THREADS> C;
+    int line = (int)threadIdx.x * 8 / C::WIDTH, i = (int)threadIdx.x * 8 % C::WIDTH;
+    GRPO__EACH(e, C::COUNT) {
+        int valid = TURNED ? c.k + e * C::DOWN < c.end ? c.wide : 0
+                  : max(0, min(16, 2 * (c.end - c.k)));
+        if (C::LINES % C::DOWN == 0 || line + e * C::DOWN < C::LINES)
+            grpo__copy_16(to + (line + e * C::DOWN) * C::LINE + i, c.from[e], valid);
+        c.from[e] += c.step;
+    }
+    c.k += GRPO__STEP;
+}
+
+template <int BM, int BN, int WM, int WN, bool AT, bool BT> struct grpo__tile {
+    enum { WARPS_N = BN / WN, THREADS = BM / WM * WARPS_N * 32 };
+    typedef grpo__copies<AT, BM, THREADS> A;
+    typedef grpo__copies<BT, BN, THREADS> B;
+    enum { STAGE = A::SIZE + B::SIZE, ALL = GRPO__STAGES * STAGE, BYTES = 2 * ALL };
+};
 
 /* The result, by pairs of adjacent columns. All pairs of a thread are loaded before any is stored,
  * so that it waits for memory once; outside the matrix loads are 0 and stores dropped.
@@ -1175,38 +1205,39 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
     int row = warp / T::WARPS_N * WM, column = warp % T::WARPS_N * WN;
     int begin = t.partial ? (int)blockIdx.z * GRPO__SLICE : 0;
     int end = t.partial ? min(t.k, begin + GRPO__SLICE) : t.k;
-    int steps = (end - begin + GRPO__STEP - 1) / GRPO__STEP, step, kk, u, v, e;
+    int steps = (end - begin + GRPO__STEP - 1) / GRPO__STEP, step, kk, u, v, e, at, now = 0;
+    typename T::A more_a;
+    typename T::B more_b;
     float sum[WM / 16][WN / 8][4], total[WM / 16][WN / 8][4];
     for (u = 0; u < WM / 16; u++)
         for (v = 0; v < WN / 8; v++)
             for (e = 0; e < 4; e++) sum[u][v][e] = total[u][v][e] = 0;
-#define GRPO__LOAD_STEP(s) do {                                                                   \
-        if ((s) < steps) {                                                                        \
-            grpo__bf16 *to = tiles + (s) % GRPO__STAGES * T::STAGE;                               \
-            int p = begin + (s) * GRPO__STEP;                                                     \
-            grpo__load_tile(to, T::A_LINE, T::A_LINES, T::THREADS, t.a, AT ? t.a_depth : t.a_row, \
-                            AT ? p : i0, AT ? end : t.m, AT ? i0 : p, AT ? t.m : end);            \
-            grpo__load_tile(to + T::A_SIZE, T::B_LINE, T::B_LINES, T::THREADS, t.b,               \
-                            BT ? t.b_depth : t.b_column,                                          \
-                            BT ? p : j0, BT ? end : t.n, BT ? j0 : p, BT ? t.n : end);            \
-        }                                                                                         \
-        grpo__copy_fence();     /* an empty group too, so that they can be counted            */  \
-    } while (0)
-    for (step = 0; step < GRPO__STAGES - 1; step++) GRPO__LOAD_STEP(step);
+    grpo__aim(more_b, t.b, BT ? t.b_depth : t.b_column, j0, t.n, begin, end);
+    for (at = 0; at < T::ALL - T::STAGE; at += T::STAGE)
+        grpo__copy_step(more_b, tiles + at + T::A::SIZE);
+    grpo__aim(more_a, t.a, AT ? t.a_depth : t.a_row, i0, t.m, begin, end);
+    for (at = 0; at < T::ALL - T::STAGE; at += T::STAGE) {
+        grpo__copy_step(more_a, tiles + at);
+        grpo__copy_fence();
+    }
     for (step = 0; step < steps; step++) {
-        const grpo__bf16 *A = tiles + step % GRPO__STAGES * T::STAGE, *B = A + T::A_SIZE;
+        const grpo__bf16 *A = tiles + now, *B = A + T::A::SIZE;
         grpo__copy_wait(GRPO__STAGES - 2);
         __syncthreads();            /* this step is loaded, the one before is no longer read     */
-        GRPO__LOAD_STEP(step + GRPO__STAGES - 1);
+        grpo__copy_step(more_b, tiles + at + T::A::SIZE);     /* past the end: zeros, not read   */
+        grpo__copy_step(more_a, tiles + at);
+        grpo__copy_fence();
+        at = now;
+        now = now == T::ALL - T::STAGE ? 0 : now + T::STAGE;
 #pragma unroll
         for (kk = 0; kk < GRPO__STEP; kk += 16) {
             uint32_t a[WM / 16][4], b[WN / 16][4];
 #pragma unroll
             for (u = 0; u < WM / 16; u++)
-                grpo__load_a<AT>(a[u], A, T::A_LINE, row + 16 * u, kk);
+                grpo__load_a<AT>(a[u], A, T::A::LINE, row + 16 * u, kk);
 #pragma unroll
             for (v = 0; v < WN / 16; v++)
-                grpo__load_b<BT>(b[v], B, T::B_LINE, kk, column + 16 * v);
+                grpo__load_b<BT>(b[v], B, T::B::LINE, kk, column + 16 * v);
 #pragma unroll
             for (u = 0; u < WM / 16; u++)
 #pragma unroll
@@ -1225,7 +1256,6 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
                     sum[u][v][e] = 0;
                 }
     }
-#undef GRPO__LOAD_STEP
     if (t.strips) grpo__store_strips(t, total, i0 + row, j0 + column);
     i0 += row + lane / 4;
     j0 += column + lane % 4 * 2;
