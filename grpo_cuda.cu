@@ -1199,7 +1199,6 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
     typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
     GRPO__DYNAMIC(memory);
     grpo__bf16 *tiles = (grpo__bf16 *)(void *)memory;
-    grpo__wait_for_previous();
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int i0 = (int)blockIdx.y * BM, j0 = (int)blockIdx.x * BN;
     int row = warp / T::WARPS_N * WM, column = warp % T::WARPS_N * WN;
@@ -1212,9 +1211,11 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
     for (u = 0; u < WM / 16; u++)
         for (v = 0; v < WN / 8; v++)
             for (e = 0; e < 4; e++) sum[u][v][e] = total[u][v][e] = 0;
+    if (AT) grpo__wait_for_previous();
     grpo__aim(more_b, t.b, BT ? t.b_depth : t.b_column, j0, t.n, begin, end);
     for (at = 0; at < T::ALL - T::STAGE; at += T::STAGE)
         grpo__copy_step(more_b, tiles + at + T::A::SIZE);
+    if (!AT) grpo__wait_for_previous();                       /* B, weights, does not depend on it */
     grpo__aim(more_a, t.a, AT ? t.a_depth : t.a_row, i0, t.m, begin, end);
     for (at = 0; at < T::ALL - T::STAGE; at += T::STAGE) {
         grpo__copy_step(more_a, tiles + at);
