@@ -387,31 +387,24 @@ static int grpo__fits_vectors(size_t bytes, const void *a, const void *b, const 
         else run(c, (kernel<E, 1>), grid, block, 0, __VA_ARGS__);                            \
     } while (0)
 
-/* Sum over the `warps` warps of each row (default: the whole block), returned to all their threads:
- * in each warp by halves, then warps in order. */
-template <typename T>
+/* Sum, or MAX, over the `warps` warps of each row (default: the whole block), returned to all their
+ * threads: in each warp by halves, then warps in order. */
+template <bool MAX, typename T> __device__ __forceinline__ T grpo__joined(T x, T y) {
+    return MAX ? (T)fmaxf((float)x, (float)y) : x + y;
+}
+template <typename T, bool MAX = false>
 __device__ T grpo__block_sum(T x, int warps = (int)blockDim.x / 32) {
     __shared__ T parts[32];
     int i, first = (int)threadIdx.x / 32 / warps * warps;
-    for (i = 16; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
+    for (i = 16; i > 0; i /= 2) x = grpo__joined<MAX>(x, __shfl_xor_sync(0xffffffffu, x, i));
     if (warps == 1) return x;
-    __syncthreads();                /* the previous sum may still read parts                     */
+    __syncthreads();                /* the previous result may still be read                     */
     if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
     __syncthreads();
-    for (x = parts[first], i = 1; i < warps; i++) x += parts[first + i];
+    for (x = parts[first], i = 1; i < warps; i++) x = grpo__joined<MAX>(x, parts[first + i]);
     return x;
 }
-
-__device__ inline float grpo__block_max(float x) {
-    __shared__ float parts[32];
-    int i, warps = (int)blockDim.x / 32;
-    for (i = 16; i > 0; i /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, i));
-    __syncthreads();
-    if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
-    __syncthreads();
-    for (x = parts[0], i = 1; i < warps; i++) x = fmaxf(x, parts[i]);
-    return x;
-}
+__device__ inline float grpo__block_max(float x) { return grpo__block_sum<float, true>(x); }
 
 /* y[r] = x[rows[r]], in words of W bytes; a row is width words */
 template <typename W>
@@ -459,13 +452,9 @@ template <typename To, typename From>
 static void grpo__convert(grpo__cuda *c, To *to, const From *from, size_t width,
                           const int *rows = NULL, int n = 1) {
     dim3 grid((unsigned)n, (unsigned)grpo__flat_grid(width));
-    if (n <= 0 || !width) return;
-    if (grpo__fits_vectors(4 * width, to, from))
-        GRPO__RUN_EARLY(c, (grpo__convert_kernel<To, From, 4>), grid, 256, 0, to, from, rows,
-                        width);
-    else
-        GRPO__RUN_EARLY(c, (grpo__convert_kernel<To, From, 1>), grid, 256, 0, to, from, rows,
-                        width);
+    auto *convert = grpo__fits_vectors(4 * width, to, from) ? grpo__convert_kernel<To, From, 4>
+                                                            : grpo__convert_kernel<To, From, 1>;
+    if (n > 0 && width) GRPO__RUN_EARLY(c, convert, grid, 256, 0, to, from, rows, width);
 }
 
 template <typename E>
@@ -784,22 +773,16 @@ __global__ void grpo__swiglu_kernel(E *to, const E *dy, const E *gate_up, int wi
     }
 }
 
-template <typename E>
-static void grpo__swiglu(void *context, void *to, const void *dy, const grpo_swiglu *o) {
+template <typename E, bool BACKWARD>
+static void grpo__cuda_swiglu(void *context, const grpo_swiglu *o) {
     size_t row = (size_t)o->width * sizeof(E);
+    void *to = BACKWARD ? o->dgate_up : o->y;
+    const void *dy = BACKWARD ? o->dy : NULL;
     dim3 grid((unsigned)o->n, (unsigned)grpo__blocks_of(row, 128 * 16));
     if (o->n > 0)
         GRPO__RUN_VECTORS(GRPO__RUN_EARLY, grpo__cuda_of(context),
                           grpo__fits_vectors(row, to, dy, o->gate_up), grpo__swiglu_kernel, E, grid,
                           128, (E *)to, (const E *)dy, (const E *)o->gate_up, o->width);
-}
-
-template <typename E> static void grpo__cuda_swiglu(void *context, const grpo_swiglu *o) {
-    grpo__swiglu<E>(context, o->y, NULL, o);
-}
-
-template <typename E> static void grpo__cuda_swiglu_backward(void *context, const grpo_swiglu *o) {
-    grpo__swiglu<E>(context, o->dgate_up, o->dy, o);
 }
 
 /* ---------------------------------------------------------------------------------- >>matmul --
@@ -3396,7 +3379,7 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
         grpo__cuda_matmul<E>, grpo__cuda_matmul_dx<E>, grpo__cuda_matmul_dw<E>,                   \
         grpo__cuda_rotate<E>, grpo__cuda_rotate_backward<E>,                                      \
         grpo__cuda_attention<E>, grpo__cuda_attention_backward<E>,                                \
-        grpo__cuda_swiglu<E>, grpo__cuda_swiglu_backward<E>,                                      \
+        grpo__cuda_swiglu<E, false>, grpo__cuda_swiglu<E, true>,                                  \
         grpo__cuda_logprobs<E>, grpo__cuda_sample<E>, grpo__cuda_logprobs_backward<E>,            \
         grpo__cuda_kl<E>, grpo__cuda_kl_backward<E>, grpo__cuda_next, grpo__cuda_repeat,          \
         grpo__cuda_adamw, grpo__cuda_sum_of_squares, grpo__cuda_mix }
