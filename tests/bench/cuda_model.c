@@ -107,6 +107,7 @@ typedef struct job {
     double dram, l2, flops;         /* bytes, bytes, necessary operations                        */
     double in_flight;               /* bytes that a block loads at once; 0: enough               */
     double trips, serial;           /* dependent waits for memory; cycles of one thread          */
+    double tile_trips;              /* such waits of a tile, where no other block runs meanwhile */
 } job;
 
 enum { BY_DRAM, BY_L2, BY_TENSOR, BY_SHARED, BY_ISSUE, BY_WAITS, BOUNDS };
@@ -162,8 +163,8 @@ static cost time_of(const card *c, const job *j, double gap) {
     t.by[BY_DRAM] = j->dram / speed;
     t.by[BY_L2] = j->l2 / c->l2_bandwidth;
     for (i = 0; i < BY_WAITS; i++) longest = most(longest, t.by[i]);
-    if (at_once > 1 || !loop[1]) rounds = 0;                  /* others run while one waits      */
-    t.by[BY_WAITS] = gap + j->trips * c->latency * (rounds + 1) + j->serial / hz;
+    if (at_once > 1) rounds = 0;
+    t.by[BY_WAITS] = gap + c->latency * (j->trips + j->tile_trips * rounds) + j->serial / hz;
     t.seconds = longest + t.by[BY_WAITS];
     return t;
 }
@@ -249,8 +250,9 @@ static void add_product(plan *p, const char *part, product s, double times) {
     j.flops = 2 * s.m * s.n * s.k;
     m = made_of(j.kernel, 1);
     j.steps = 2 * bm * bn * ceil(s.k / split / 32) * 32 / most(1, step_flops(c, m));
-    /* blocks go by columns first: B is read again for each set of rows that run at once */
-    rows = most(1, floor(c->sms * held(c, m) / ceil(s.n / bn)));
+    /* blocks go by columns first: B is read again for each set of rows that run at once; wgmma's
+     * in bands of 16 tiles of rows */
+    rows = wide ? 16 : most(1, floor(c->sms * held(c, m) / ceil(s.n / bn)));
     b_reads = weights > c->l2 / 2 ? ceil(ceil(s.m / bm) / rows) : 1;
     j.dram = weights * b_reads;
     near(c, &j, 2 * s.m * s.k);
@@ -264,6 +266,10 @@ static void add_product(plan *p, const char *part, product s, double times) {
                                            + (s.kind == FORWARD ? bn * 1.25 : bn + 8));
     j.in_flight = (floor(m->dynamic / stage) - 1) * (bm + bn) * (wide ? 64 : 32) * 2;
     j.trips = 2 + (split > 1 ? 2 : 0) + (s.residual || s.kind == WEIGHTS);
+    /* wgmma's blocks stay, and load ahead: a tile waits for what it is added to, by quarters */
+    j.tile_trips = wide ? 4 * (s.residual || s.kind == WEIGHTS) : j.trips;
+    /* launched early, mma's asks for its first weights before the kernel before it has ended */
+    if (p->gap == early_node && !wide && s.kind == FORWARD) j.trips--;
     add(p, part, j, times);
 }
 
