@@ -14,36 +14,6 @@ nvcc=${NVCC:-$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2> /dev/null)}
 mkdir -p "$dir"
 version=$("$nvcc" --version | sed -n 's/.*, V\([0-9.]*\).*/\1/p')
 
-# ---- launches: threads of a block and bytes of dynamic shared memory, as grpo_cuda.cu has them.
-# Kernels that are not here have blocks of 256 threads and no dynamic memory.
-sed '/^\/\* --* >>tables --/,$d' grpo_cuda.cu > "$dir/launches.cpp"
-cat >> "$dir/launches.cpp" << 'END'
-#define OF(threads, bytes, ...) printf("%s\t%d\t%d\n", #__VA_ARGS__, (int)(threads), (int)(bytes))
-#define TILE(AT, BT, ...) OF((grpo__tile<__VA_ARGS__, AT, BT>::THREADS),                          \
-    (grpo__tile<__VA_ARGS__, AT, BT>::BYTES), mma_product<__VA_ARGS__, AT, BT>)
-#define TILES(...) TILE(0, 0, __VA_ARGS__); TILE(0, 1, __VA_ARGS__); TILE(1, 1, __VA_ARGS__)
-#define WIDE(AT, BT, G) OF(grpo__wide<G>::THREADS, grpo__wide<G>::BYTES, wgmma_product<G, AT, BT>)
-#define WIDES(G) WIDE(0, 0, G); WIDE(0, 1, G); WIDE(1, 1, G)
-#define FLASH(D, W) OF(W * 32, grpo__flash_size<D>::FORWARD                                       \
-    + W * grpo__flash_size<D>::QUERY_ROWS, flash<D, W>)
-#define BACK(D) OF(128, grpo__flash_size<D>::DQ, flash_dq<D>);                                    \
-    OF(128, grpo__flash_size<D>::DKV, flash_dkv<D>)
-#define ROWS(E, N) OF(128, 0, swiglu<E, N>); OF(128, 0, rotate<E, N>)
-#define PLAIN(E) OF(128, 0, attention_D<E>); OF(128, 128 * 4, attention<E>);                      \
-    OF(128, 128 * 4, attention_dq<E>); OF(128, 128 * 8, attention_dkv<E>)
-int main(void) {
-    TILES(128, 128, 64, 32); TILES(64, 64, 32, 32); TILES(16, 128, 16, 32); TILES(16, 32, 16, 16);
-    WIDES(1); WIDES(2); FLASH(64, 1); FLASH(64, 4); FLASH(128, 1); FLASH(128, 4); BACK(64);
-    BACK(128); ROWS(bf16, 1); ROWS(bf16, 8); ROWS(float, 1); ROWS(float, 4); PLAIN(bf16);
-    PLAIN(float); OF(128, 0, gather_rows<uint4>); OF(128, 0, gather_rows<char>); OF(128, 0, store);
-    return 0;
-}
-END
-g++ -w -Wno-psabi -std=c++17 -DGRPO_CUDA_SHIM -I. -include tests/cuda_shim.h "$dir/launches.cpp" \
-    -o "$dir/launches" -lm && "$dir/launches" > "$dir/launches.txt" \
-    || { echo "failed: the list of launches in tests/cuda_made.sh no longer fits grpo_cuda.cu"
-         exit 1; }
-
 # ---- the compiler, for two architectures at a time
 compile() { # compile ARCHITECTURE, unless it is younger than what it is made of
     [ -z "$(find grpo_cuda.cu grpo.h -newer "$dir/sm_$1.cubin" 2>&1)" ] && return
@@ -86,6 +56,31 @@ for arch in 75 80 90 90a; do
                 if ($i ~ /^smem/) shared = $(i - 2) }
             print "made", arch, name, registers, shared, frame, spill }' "$dir/sm_$arch.txt"
 done > "$dir/made"
+
+# ---- launches: threads of a block and bytes of dynamic shared memory, as grpo_cuda.cu has them, by
+# a program that holds all of it but its last chapter. Other kernels: 256 threads, no such memory.
+{
+    sed '/^\/\* --* >>tables --/,$d' grpo_cuda.cu
+    echo 'int main(void) {'
+    awk '{ print $3 }' "$dir/made" | sort -u | awk '
+        function of(threads, bytes) {
+            print "printf(\"" $0 "\\t%d\\t%d\\n\", (int)(" threads "), (int)(" bytes "));" }
+        { args = $0; sub(/^[a-z_0-9A-Z]*/, "", args); split(args, arg, /[<,>]/) }
+        /^mma_product</ { of("grpo__tile" args "::THREADS", "grpo__tile" args "::BYTES") }
+        /^wgmma_product</ { wide = "grpo__wide<" arg[2] ">"; of(wide "::THREADS", wide "::BYTES") }
+        /^flash/ { flash = "grpo__flash_size<" arg[2] ">::" }
+        /^flash</ { of("32 * " arg[3], flash "FORWARD + " arg[3] " * " flash "QUERY_ROWS") }
+        /^flash_dq</ { of(128, flash "DQ") }
+        /^flash_dkv</ { of(128, flash "DKV") }
+        /^(swiglu|rotate|attention_D|gather_rows)</ || $0 == "store" { of(128, 0) }
+        /^attention(_dq)?</ { of(128, "128 * 4") }            # a head of 128
+        /^attention_dkv</ { of(128, "2 * 128 * 4") }'
+    echo 'return 0; }'
+} > "$dir/launches.cpp"
+g++ -w -Wno-psabi -std=c++17 -DGRPO_CUDA_SHIM -I. -include tests/cuda_shim.h "$dir/launches.cpp" \
+    -o "$dir/launches" -lm && "$dir/launches" > "$dir/launches.txt" \
+    || { echo "failed: what tests/cuda_made.sh knows of launches no longer fits grpo_cuda.cu"
+         exit 1; }
 
 # ---- instructions of the main loop: of all backward branches the smallest loop that has most
 # tensor instructions or, without any, most loads.
@@ -145,7 +140,7 @@ END
             each_warp = int((registers * 32 + 255) / 256) * 256
             n = least(n, int(int(65536 / each_warp / 4) * 4 / warps))
             return each ? least(n, int(all / each)) : n }
-        FILENAME ~ /launches/ { gsub(/ /, "", $1); threads[$1] = $2; dynamic[$1] = $3; next }
+        FILENAME ~ /launches/ { threads[$1] = $2; dynamic[$1] = $3; next }
         $1 == "made" {
             if (!($3 in threads)) { threads[$3] = 256; dynamic[$3] = 0 }
             cell[$2, $3, 1] = $4 "/" $5 "/" blocks($2, $4, $5, dynamic[$3], threads[$3]); made[$3] }
