@@ -16,10 +16,10 @@
 #endif
 
 static const size sizes[] = {
-    { "toy", 64, 2, 4, 4, 192, 32, 0, 32, 8, 16, 32 },
-    { "small", 288, 6, 6, 6, 768, 32000, 0, 2, 8, 16, 128 },
-    { "mid", 512, 8, 8, 8, 1376, 4096, 0, 2, 8, 16, 256 },
-    { "0.5B", 896, 24, 14, 2, 4864, 151936, 1, 2, 8, 64, 64 } };    /* Qwen2.5's: if it is named */
+    { "toy", 64, 2, 4, 4, 192, 32, 0, 32, 8, 16, 32, 0, 0 },
+    { "small", 288, 6, 6, 6, 768, 32000, 0, 2, 8, 16, 128, 0, 0 },
+    { "mid", 512, 8, 8, 8, 1376, 4096, 0, 2, 8, 16, 256, 0, 0 },
+    { "0.5B", 896, 24, 14, 2, 4864, 151936, 1, 2, 8, 64, 64, 0, 0 } };  /* Qwen2.5's: if named */
 enum { SIZES = 4, LARGE = 3 };
 
 static int threads;                 /* asked for on the command line; 0: one per core            */
@@ -247,6 +247,30 @@ static double peak_resident(void) {
 
 static int wanted(const char *list, const char *name) { return !list || strstr(list, name); }
 
+/* Seconds a token of each of `batch` sequences, the best of several rollouts. */
+static double decode_seconds(const size *model, int batch, int num_threads) {
+    size s = *model;
+    grpo_config c;
+    grpo *g;
+    grpo_prompt *p;
+    double best = 1e9, t;
+    int i;
+    s.prompts = 1; s.group = batch; s.prompt = 1; s.completion = 33;
+    c = config_of(&s, num_threads);
+    c.objective.beta = 0;
+    g = policy_of(&c);
+    p = prompts_of(&s, 0);
+    for (i = 0; i < 8; i++) {
+        t = grpo__seconds();
+        check_code(g, grpo_rollout(g, p, 1));
+        t = (grpo__seconds() - t) / s.completion;
+        if (t < best) best = t;
+    }
+    free_prompts(p);
+    grpo_free(g);
+    return best;
+}
+
 static void decode(const char *list) {
     size_t i;
     int n = grpo__num_threads(threads), all;
@@ -312,7 +336,7 @@ static void step(const char *list) {
 
 /* ---- a long prompt, shared by its group or computed for each completion */
 static void prompt(void) {
-    size shared = { "", 288, 6, 6, 6, 768, 4096, 0, 1, 16, 512, 64 }, apart = shared;
+    size shared = { "", 288, 6, 6, 6, 768, 4096, 0, 1, 16, 512, 64, 0, 0 }, apart = shared;
     grpo_config a = config_of(&shared, threads), b;
     times together, each;
     apart.prompts = 16; apart.group = 1;
@@ -341,7 +365,7 @@ static void grow(const char *what, int *field, size *s, int from, int to) {
 }
 
 static void scaling(void) {
-    size base = { "", 128, 4, 4, 4, 384, 512, 0, 4, 8, 16, 32 }, s;
+    size base = { "", 128, 4, 4, 4, 384, 512, 0, 4, 8, 16, 32, 0, 0 }, s;
     printf("scaling      a step, and how many times the one before it\n");
     s = base; grow("group size", &s.group, &s, 4, 32);
     s = base; grow("completion length", &s.completion, &s, 16, 256);

@@ -1,7 +1,11 @@
 /* cuda - how fast grpo_cuda.cu is on this card, and how far that is from what the card can do.
  *
  *   make cuda-bench                         everything, under eight minutes
- *   build/cuda_bench [--quick] [part ...]   parts: product attention rows decode step torch
+ *   build/cuda/cuda [--quick] [--size NAME] [--memory MB] [--tsv FILE] [part ...]
+ *
+ * Parts: same product attention rows decode step torch. same is no measurement: are the sampler's
+ * log-probs those of the trainer, and are two runs the same? --size: one model alone. --memory: the
+ * most that a step may take. --tsv: every number a line, "part, name, unit, value", as it comes.
  *
  * Limits are measured on the same card in the same process: a copy of memory for all that moves
  * bytes, and for products the largest that cuBLAS does here, where the toolkit has it (cuBLAS is
@@ -9,20 +13,45 @@
  * FLOPs are the necessary ones. --quick: small shapes once, to see that it works. */
 #define _XOPEN_SOURCE 700           /* popen */
 #include "tests/bench/steps.h"
+#include <stdarg.h>
 #ifndef GRPO_CUDA_SHIM
 #include <dlfcn.h>
 int cudaDeviceSynchronize(void);    /* all that is needed of cuda_runtime_api.h                  */
 #endif
 
-static const size sizes[] = {       /* the shapes of stories15M, SmolLM2-135M and Qwen2.5-0.5B   */
-    { "15M", 288, 6, 6, 6, 768, 32000, 0, 4, 16, 64, 256 },
-    { "135M", 576, 30, 9, 3, 1536, 49152, 0, 4, 16, 64, 256 },
-    { "0.5B", 896, 24, 14, 2, 4864, 151936, 1, 4, 16, 64, 256 } };
-static const size tiny[] = { { "tiny", 64, 1, 2, 1, 96, 64, 1, 2, 2, 4, 4 } };
+/* The shapes of Qwen2.5-0.5B, Qwen3-0.6B, SmolLM2-135M and stories15M: the first say the most. */
+static const size sizes[] = {
+    { "0.5B", 896, 24, 14, 2, 4864, 151936, 1, 4, 16, 64, 256, 0, 0 },
+    { "0.6B", 1024, 28, 16, 8, 3072, 151936, 0, 32, 8, 64, 256, 128, 1 },
+    { "135M", 576, 30, 9, 3, 1536, 49152, 0, 4, 16, 64, 256, 0, 0 },
+    { "15M", 288, 6, 6, 6, 768, 32000, 0, 4, 16, 64, 256, 0, 0 } };
+static const size tiny[] = { { "tiny", 64, 1, 2, 1, 96, 64, 1, 2, 2, 4, 4, 64, 1 } };
+enum { SIZES = 4 };
 
-static int quick;
+static int quick, not_same;         /* not_same: what was to be the same bits                       */
+static const char *only;            /* the size that was asked for, or NULL                      */
+static size_t memory_budget;        /* bytes; 0: any                                             */
+static FILE *tsv;
 static void *context;               /* of the backend, for its single operations                 */
 static double copy_peak, product_peak;                        /* bytes/s, FLOP/s                 */
+
+/* ---- what is said: to people, and a line each to --tsv */
+static void record(const char *part, const char *unit, double value, const char *name, ...) {
+    va_list more;
+    if (!tsv) return;
+    fprintf(tsv, "%s\t", part);
+    va_start(more, name);
+    vfprintf(tsv, name, more);
+    va_end(more);
+    fprintf(tsv, "\t%s\t%.6g\n", unit, value);
+    fflush(tsv);
+}
+
+/* The model of number i of those that are to be measured; NULL: it was not asked for. */
+static const size *size_of(int i) {
+    const size *s = quick ? &tiny[0] : &sizes[i];
+    return !only || !strcmp(only, s->name) ? s : NULL;
+}
 
 /* ---- memory of the card, and time on it */
 static void stop_on_error(const char *what) {
@@ -189,6 +218,7 @@ static double hopper_seconds(product_job *p, void *hopper) {
 
 static product_job product_of(int m, int n, int k) {
     product_job p;
+    void *weights;
     memset(&p, 0, sizeof p);
     p.m = m; p.n = n; p.k = k;
     p.x = elements(grpo__size(m, k));
@@ -196,6 +226,9 @@ static product_job product_of(int m, int n, int k) {
     p.dw = (float *)room(grpo__size(n, k) * sizeof(float));
     p.w.rows = p.w.y_stride = n; p.w.cols = k;
     p.w.weights = (float *)room(grpo__size(n, k) * sizeof(float));
+    weights = elements(grpo__size(n, k));         /* zeros would cost less power, and flatter    */
+    backend->to_floats(context, p.w.weights, weights, grpo__size(n, k));
+    backend->release(context, weights);
     p.w.operand = room(backend->operand_size(n, k));
     backend->prepare(context, &p.w);
     return p;
@@ -211,9 +244,11 @@ static void free_product(product_job *p) {
 
 static void product(void) {
     static const char *const kinds[3] = { "y = x W'", "dx = dy W", "dW += dy' x" };
+    static const char *const short_kinds[3] = { "y", "dx", "dw" };
     static const int shapes[][3] = {          /* m, n, k: rows, out, in                          */
         { 4096, 4096, 4096 }, { 8192, 1152, 896 }, { 8192, 896, 896 }, { 8192, 9728, 896 },
-        { 8192, 896, 4864 }, { 2048, 151936, 896 }, { 8192, 3072, 576 }, { 8192, 576, 1536 },
+        { 8192, 896, 4864 }, { 2048, 151936, 896 }, { 8192, 4096, 1024 }, { 8192, 1024, 2048 },
+        { 8192, 6144, 1024 }, { 8192, 1024, 3072 }, { 8192, 3072, 576 }, { 8192, 576, 1536 },
         { 64, 9728, 896 }, { 64, 896, 4864 }, { 1, 9728, 896 } };
     static const int small[][3] = { { 33, 40, 24 } };
     const int (*list)[3] = quick ? small : shapes;
@@ -234,15 +269,22 @@ static void product(void) {
             if (hopper) wide = hopper_seconds(&p, hopper);
             printf("   %s %6.1f", kinds[kind], 1e-12 * flops / ours);
             if (hopper) printf(", %6.1f", 1e-12 * flops / wide);
+            record("product", "TFLOP/s", 1e-12 * flops / ours, "%dx%dx%d %s", p.m, p.n, p.k,
+                   short_kinds[kind]);
+            if (hopper) record("product.hopper", "TFLOP/s", 1e-12 * flops / wide, "%dx%dx%d %s",
+                               p.m, p.n, p.k, short_kinds[kind]);
             if (!has) continue;
             theirs = cublas_seconds(&p);
             printf(" (%3.0f%%", 100 * theirs / ours);
             if (hopper) printf(", %3.0f%%", 100 * theirs / wide);
             printf(")");
+            record("product.cublas", "TFLOP/s", 1e-12 * flops / theirs, "%dx%dx%d %s", p.m, p.n,
+                   p.k, short_kinds[kind]);
             if (flops / theirs > product_peak) product_peak = flops / theirs;
         }
         stop_on_error("a product");
         printf("\n");
+        fflush(stdout);
         free_product(&p);
     }
     if (product_peak > 0)
@@ -301,6 +343,11 @@ static void attention_of(int num, int length, int heads, int kv_heads, int d) {
     stop_on_error("attention");
     printf("             %2d x %4d, %2d heads (%d) of %3d: forward %6.1f TFLOP/s, backward %6.1f\n",
            num, length, heads, kv_heads, d, 1e-12 * flops / forward, 2.5e-12 * flops / backward);
+    fflush(stdout);
+    record("attention", "TFLOP/s", 1e-12 * flops / forward, "%dx%d h%d/%d d%d forward", num,
+           length, heads, kv_heads, d);
+    record("attention", "TFLOP/s", 2.5e-12 * flops / backward, "%dx%d h%d/%d d%d backward", num,
+           length, heads, kv_heads, d);
     backend->release(context, a.q); backend->release(context, a.k); backend->release(context, a.v);
     backend->release(context, a.y); backend->release(context, a.dq);
     backend->release(context, a.dk); backend->release(context, a.dv);
@@ -317,6 +364,7 @@ static void attention(void) {
         attention_of(16, 1024, 16, 16, 64);
         attention_of(16, 1024, 16, 16, 128);
         attention_of(16, 1024, 14, 2, 64);
+        attention_of(16, 1024, 16, 8, 128);
         attention_of(64, 320, 14, 2, 64);
         attention_of(4, 4096, 16, 16, 128);
     }
@@ -398,6 +446,7 @@ static void bytes_line(const char *what, work run, row_job *r, double bytes) {
     if (run == run_copy) copy_peak = bytes / t;
     printf("             %-20s %7.0f GB/s (%3.0f%%)\n", what, 1e-9 * bytes / t,
            100 * bytes / t / copy_peak);
+    record("rows", "GB/s", 1e-9 * bytes / t, "%s", what);
 }
 
 static void rows(void) {
@@ -420,11 +469,11 @@ static void rows(void) {
     printf("rows         bytes moved, as a share of a copy's\n");
     bytes_line("copy", run_copy, &r, 2 * 2 * count);
     bytes_line("norm", run_norm, &r, 2 * e * count);
-    bytes_line("norm, backward", run_norm_backward, &r, 4 * e * count);
+    bytes_line("norm backward", run_norm_backward, &r, 4 * e * count);
     bytes_line("SwiGLU", run_swiglu, &r, 1.5 * e * count);
-    bytes_line("SwiGLU, backward", run_swiglu_backward, &r, 2.5 * e * count);
+    bytes_line("SwiGLU backward", run_swiglu_backward, &r, 2.5 * e * count);
     bytes_line("RoPE", run_rotate, &r, 2 * e * count);
-    bytes_line("embedding, backward", run_embed_backward, &r, (e + 2) * count);
+    bytes_line("embedding backward", run_embed_backward, &r, (e + 2) * count);
     bytes_line("weights to elements", run_from_floats, &r, (4 + e) * count / 4);
     bytes_line("AdamW", run_adamw, &r, 7 * count);
     bytes_line("gradient norm", run_squares, &r, count);
@@ -436,44 +485,183 @@ static void rows(void) {
     printf("\n");
 }
 
-/* ---- whole rollouts and steps */
-static void decode(void) {
-    const size *list = quick ? tiny : sizes;
-    int i, b, count = quick ? 1 : 3;
-    printf("decode       ms a token of each sequence; weights read in GB/s (share of a copy)\n");
-    for (i = 0; i < count; i++)
-        for (b = 1; b <= (quick ? 4 : 64); b *= quick ? 4 : 8) {
-            double t = decode_seconds(&list[i], b, 0);
-            double bytes = weights_read(&list[i]) * (double)backend->element_size;
-            printf("             %-5s batch %2d: %7.3f ms   %5.0f GB/s", list[i].name, b, 1e3 * t,
-                   1e-9 * bytes / t);
-            if (copy_peak > 0) printf(" (%3.0f%%)", 100 * bytes / t / copy_peak);
-            printf("   %.0f tokens/s\n", b / t);
-        }
+/* ---- the same bits: of the sampler and the trainer, and of two runs */
+typedef struct sameness { double equal, count; uint64_t before, after; } sameness;
+
+static uint64_t hash_of_weights(grpo *g) {                    /* FNV-1a, 32 bits at a time       */
+    enum { BLOCK = 1 << 20 };
+    uint32_t *words = (uint32_t *)malloc(BLOCK * sizeof *words);
+    uint64_t hash = 0xcbf29ce484222325u;
+    size_t at, n, i;
+    if (!words) { puts("bench: no memory"); exit(1); }
+    for (at = 0; at < g->num_trained; at += n) {
+        n = g->num_trained - at < BLOCK ? g->num_trained - at : BLOCK;
+        backend->download(g->machinery->context, words, g->machinery->trained + at,
+                          n * sizeof *words);
+        for (i = 0; i < n; i++) hash = (hash ^ words[i]) * 0x100000001b3u;
+    }
+    free(words);
+    return hash;
+}
+
+/* Steps from the first weights on. The rollout's log-probs are computed once more by
+ * grpo_forward(), which takes whole sequences together. */
+static sameness run_of(const size *s, int num_steps) {
+    sameness r = { 0, 0, 0, 0 };
+    grpo_config c = config_of(s, 0);
+    grpo_prompt *p = prompts_of(s, 0);
+    grpo *g;
+    float *again;
+    int i, t, n;
+    c.learning_rate = 1e-4f;
+    c.memory_budget = memory_budget;
+    g = policy_of(&c);
+    r.before = hash_of_weights(g);
+    for (i = 0; i < num_steps; i++) {
+        check_code(g, grpo_rollout(g, p, s->prompts));
+        n = g->batch.offsets[g->batch.num_sequences];
+        again = (float *)calloc((size_t)n, sizeof *again);
+        if (!again) { puts("bench: no memory"); exit(1); }
+        check_code(g, grpo_forward(g, GRPO_POLICY, again, NULL));
+        for (t = 0; t < n; t++) r.equal += !memcmp(&again[t], &g->batch.logprobs[t], sizeof *again);
+        r.count += n;
+        free(again);
+        check_code(g, grpo_score(g));
+        check_code(g, grpo_advantage(g));
+        check_code(g, grpo_update(g, NULL));
+    }
+    r.after = hash_of_weights(g);
+    free_prompts(p);
+    grpo_free(g);
+    return r;
+}
+
+static void same_of(const grpo_backend *b, const size *model) {
+    size s = *model;
+    sameness one, two;
+    int num_steps = quick ? 2 : 3, equal, repeats;
+    if (!quick) { s.prompts = 4; s.group = 16; }
+    if (!quick && b == grpo_cuda_fp32()) { s.group = 4; s.completion = 64; }    /* slow kernels   */
+    backend = b;
+    one = run_of(&s, num_steps);
+    equal = one.equal == one.count;
+    printf("             %-11s %-5s log-probs of rollouts, computed again: %.0f of %.0f are equal%s"
+           "\n", b->name, s.name, one.equal, one.count, equal ? "" : ": FAILED");
+    fflush(stdout);
+    record("same", "equal", one.equal, "%s %s", b->name, s.name);
+    record("same", "of", one.count, "%s %s", b->name, s.name);
+    two = run_of(&s, num_steps);
+    repeats = one.after == two.after && one.after != one.before;
+    printf("             %-11s %-5s weights after %d steps: %016llx, again %016llx%s\n", b->name,
+           s.name, num_steps, (unsigned long long)one.after, (unsigned long long)two.after,
+           repeats ? "" : one.after == one.before ? ": FAILED, as at first" : ": FAILED");
+    fflush(stdout);
+    record("same", "runs", repeats, "%s %s", b->name, s.name);
+    if (!equal || !repeats) not_same = 1;
+    backend = grpo_cuda();
+}
+
+static int has_hopper(void) {
+    char error[GRPO_ERROR_LENGTH] = "";
+    grpo_config c = grpo_defaults();
+    void *hopper = grpo_cuda_hopper()->open(&c, error);
+    if (hopper) grpo_cuda_hopper()->close(hopper);
+    return hopper != NULL;
+}
+
+static void same(void) {
+    int i;
+    printf("same         bits: the sampler's and the trainer's; of two runs\n");
+    for (i = 0; i < (quick ? 1 : 2); i++) {
+        if (!size_of(i)) continue;
+        same_of(grpo_cuda(), size_of(i));
+        if (has_hopper()) same_of(grpo_cuda_hopper(), size_of(i));
+    }
+    if (size_of(3)) same_of(grpo_cuda_fp32(), size_of(3));
     printf("\n");
 }
 
-static times steps[3];
+/* ---- whole rollouts and steps */
+/* Milliseconds a token of each of several sequences, the best of several rollouts. */
+static void decode_of(const size *model) {
+    static const int batches[] = { 1, 8, 64, 256 };
+    size s = *model;
+    grpo_config c;
+    grpo_prompt *p;
+    grpo *g;
+    int i, try, count = quick ? 1 : strcmp(s.name, "0.6B") ? 3 : 4;
+    s.prompts = quick ? 4 : batches[count - 1];
+    s.group = 1; s.prompt = 1; s.completion = quick ? 4 : 33;
+    c = config_of(&s, 0);
+    c.objective.beta = 0;
+    c.memory_budget = memory_budget;
+    g = policy_of(&c);
+    p = prompts_of(&s, 0);
+    for (i = 0; i < count; i++) {
+        int b = quick ? s.prompts : batches[i];
+        double best = 1e9, t, bytes = weights_read(&s) * (double)backend->element_size;
+        for (try = 0; try < (quick ? 2 : 8); try++) {
+            t = grpo__seconds();
+            check_code(g, grpo_rollout(g, p, b));
+            t = (grpo__seconds() - t) / s.completion;
+            if (t < best) best = t;
+        }
+        printf("             %-5s batch %3d: %7.3f ms   %5.0f GB/s", s.name, b, 1e3 * best,
+               1e-9 * bytes / best);
+        if (copy_peak > 0) printf(" (%3.0f%%)", 100 * bytes / best / copy_peak);
+        printf("   %.0f tokens/s\n", b / best);
+        fflush(stdout);
+        record("decode", "ms", 1e3 * best, "%s batch %d", s.name, b);
+        record("decode", "GB/s", 1e-9 * bytes / best, "%s batch %d", s.name, b);
+    }
+    free_prompts(p);
+    grpo_free(g);
+}
+
+static void decode(void) {
+    int i;
+    printf("decode       ms a token of each sequence; weights read in GB/s (share of a copy)\n");
+    for (i = 0; i < (quick ? 1 : SIZES); i++) if (size_of(i)) decode_of(size_of(i));
+    printf("\n");
+}
+
+static times steps[SIZES];
+
+static times step_of(const char *part, const size *s) {
+    grpo_config c = config_of(s, 0);
+    double f = forward_flops(s), tokens = (double)s->prompts * s->group * s->completion, gb;
+    times t;
+    c.memory_budget = memory_budget;
+    t = time_steps(s, &c, 0, quick ? 0 : 3);
+    gb = (double)t.memory.total / 1e9;
+    printf("             %-5s %.4f = %.4f + %.4f + %.4f s   tokens/s: rollout %.0f, update %.0f, "
+           "step %.0f   memory %.2f GB%s\n", s->name, t.step, t.rollout, t.score, t.update,
+           tokens / t.rollout, tokens / t.update, tokens / t.step, gb,
+           backend == grpo_cuda_hopper() ? "   by wgmma" : "");
+    if (product_peak > 0)
+        printf("                   of %.0f TFLOP/s: sampling %.1f%%, reference %.1f%%, update "
+               "%.1f%%\n", 1e-12 * product_peak, 100 * f / t.rollout / product_peak,
+               100 * f / t.score / product_peak, 200 * f / t.update / product_peak);
+    fflush(stdout);
+    record(part, "s", t.rollout, "%s rollout", s->name);
+    record(part, "s", t.score, "%s reference", s->name);
+    record(part, "s", t.update, "%s update", s->name);
+    record(part, "s", t.step, "%s step", s->name);
+    record(part, "GB", gb, "%s memory", s->name);
+    return t;
+}
 
 static void step(void) {
-    const size *list = quick ? tiny : sizes;
-    int i, count = quick ? 1 : 3;
+    int i, hopper = has_hopper();
     printf("step         one GRPO step: rollout + reference + update; share of the largest "
            "product\n");
-    for (i = 0; i < count; i++) {
-        const size *s = &list[i];
-        grpo_config c = config_of(s, 0);
-        double f = forward_flops(s), tokens = (double)s->prompts * s->group * s->completion;
-        times t = steps[i] = time_steps(s, &c, 0, quick ? 0 : 3);
-        printf("             %-5s %.4f = %.4f + %.4f + %.4f s   tokens/s: rollout %.0f, update "
-               "%.0f, step %.0f   memory %.2f GB\n", s->name, t.step, t.rollout, t.score, t.update,
-               tokens / t.rollout, tokens / t.update, tokens / t.step,
-               (double)t.memory.total / 1e9);
-        if (product_peak > 0)
-            printf("                   of %.0f TFLOP/s: sampling %.1f%%, reference %.1f%%, update "
-                   "%.1f%%\n", 1e-12 * product_peak, 100 * f / t.rollout / product_peak,
-                   100 * f / t.score / product_peak, 200 * f / t.update / product_peak);
-        fflush(stdout);
+    for (i = 0; i < (quick ? 1 : SIZES); i++) {
+        if (!size_of(i)) continue;
+        steps[i] = step_of("step", size_of(i));
+        if (!hopper || i > 1) continue;
+        backend = grpo_cuda_hopper();
+        step_of("step.hopper", size_of(i));
+        backend = grpo_cuda();
     }
     printf("\n");
 }
@@ -481,7 +669,8 @@ static void step(void) {
 /* ---- PyTorch on the same card */
 static void torch(void) {
     char line[256];
-    FILE *pipe = popen("python3 tests/bench/torch_cuda.py 2>&1", "r");
+    FILE *pipe = popen(quick ? "python3 tests/bench/torch_cuda.py --quick 2>&1"
+                             : "python3 tests/bench/torch_cuda.py 2>&1", "r");
     while (pipe && fgets(line, sizeof line, pipe)) {
         char name[16];
         double rollout, reference, update, gb;
@@ -489,7 +678,7 @@ static void torch(void) {
         printf("torch        %s", line);
         if (sscanf(line, "step %15s rollout %lf reference %lf update %lf memory_gb %lf", name,
                    &rollout, &reference, &update, &gb) != 5) continue;
-        for (i = 0; i < 3; i++)
+        for (i = 0; i < SIZES; i++)
             if (!strcmp(name, sizes[i].name) && steps[i].step > 0)
                 printf("             grpo.h: rollout %.2fx, reference %.2fx, update %.2fx as fast, "
                        "in %.2fx the memory\n", rollout / steps[i].rollout,
@@ -505,7 +694,17 @@ int main(int argc, char **argv) {
     grpo_config c = grpo_defaults();
     int i, n = 0;
     for (i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(argv[i], "--quick")) quick = 1;
+        else if (!strcmp(argv[i], "--size")) { only = value; i++; }
+        else if (!strcmp(argv[i], "--memory")) { memory_budget = (size_t)(1e6 * atof(value)); i++; }
+        else if (!strcmp(argv[i], "--tsv")) {
+            if (!(tsv = fopen(value, "ab"))) {
+                printf("bench: %s cannot be written\n", value);
+                return 2;
+            }
+            i++;
+        }
         else if (n < 16) parts[n++] = argv[i];
     }
     backend = grpo_cuda();
@@ -518,6 +717,7 @@ int main(int argc, char **argv) {
 #define PART(name, call)                                                                        \
     for (i = 0; i < n && strcmp(parts[i], name); i++) { }                                       \
     if (n == 0 || i < n) { call; fflush(stdout); }
+    PART("same", same())
     PART("product", product())
     PART("attention", attention())
     PART("rows", rows())
@@ -525,5 +725,5 @@ int main(int argc, char **argv) {
     PART("step", step())
     PART("torch", torch())
     backend->close(context);
-    return 0;
+    return not_same;
 }

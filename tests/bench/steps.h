@@ -8,6 +8,7 @@
 typedef struct size {
     const char *name;
     int hidden, layers, heads, kv_heads, ffn, vocab, bias, prompts, group, prompt, completion;
+    int head_dim, qk_norm;          /* head_dim 0: hidden / heads                                */
 } size;
 
 static const grpo_backend *backend; /* NULL: the CPU                                             */
@@ -36,7 +37,9 @@ static grpo_config config_of(const size *s, int num_threads) {
     c.model.num_hidden_layers = s->layers;
     c.model.num_attention_heads = s->heads;
     c.model.num_key_value_heads = s->kv_heads;
+    c.model.head_dim = s->head_dim;
     c.model.attention_bias = s->bias;
+    c.model.qk_norm = s->qk_norm;
     c.model.intermediate_size = s->ffn;
     c.model.max_position_embeddings = s->prompt + s->completion;
     c.encode = no_encode; c.decode = no_decode;
@@ -46,8 +49,30 @@ static grpo_config config_of(const size *s, int num_threads) {
     c.max_prompt_length = s->prompt; c.max_completion_length = s->completion;
     c.threads = num_threads;
     c.backend = backend;
+    if (backend) c.model.initializer_range = 0;               /* fill_matrices() does it         */
     grpo_add_reward(&c, "modulo", modulo, 1.0f, NULL);
     return c;
+}
+
+/* Matrices of initializer_range 0, filled from one block of random numbers: grpo_new() draws every
+ * weight by itself and copies 4 KB at a time, half a minute of a large model on a device. */
+static void fill_matrices(grpo *g) {
+    enum { BLOCK = 1 << 22 };
+    struct grpo__machinery *w = g->machinery;
+    float *block = (float *)malloc(BLOCK * sizeof *block);
+    size_t at, n, i;
+    int t;
+    if (!block) { puts("bench: no memory"); exit(1); }
+    for (i = 0; i < BLOCK; i++) block[i] = 0.0346f * (2 * grpo_uniform(1, 2, 3, 4, i) - 1);
+    for (t = 0; t < w->num_tensors; t++)
+        for (at = 0; w->tensors[t].cols && at < grpo__size(w->tensors[t].rows, w->tensors[t].cols);
+             at += n) {
+            n = grpo__size(w->tensors[t].rows, w->tensors[t].cols) - at;
+            i = (size_t)t * 65521 % BLOCK;                    /* no two tensors begin alike      */
+            if (n > BLOCK - i) n = BLOCK - i;
+            w->backend->upload(w->context, w->tensors[t].at + at, block + i, n * sizeof *block);
+        }
+    free(block);
 }
 
 /* The first component of every embedding is 2, of end-of-text -2: with a tied head, whatever the
@@ -57,6 +82,7 @@ static grpo *policy_of(grpo_config *c) {
     size_t count = grpo__size(c->model.vocab_size, c->model.hidden_size), i;
     float *embedding = (float *)malloc(count * sizeof *embedding);
     if (!g || !embedding) { printf("bench: %s\n", g ? "no memory" : c->error); exit(1); }
+    if (c->model.initializer_range == 0) fill_matrices(g);
     g->config.backend->download(g->machinery->context, embedding, g->machinery->weights,
                                 count * sizeof *embedding);
     for (i = 0; i < count; i += (size_t)c->model.hidden_size) embedding[i] = 2.0f;
@@ -126,9 +152,15 @@ static times time_steps(const size *s, grpo_config *c, int same, double seconds)
     return all[0];
 }
 
+/* Of all heads together. */
+static double attention_width(const size *s) {
+    return s->head_dim ? (double)s->heads * s->head_dim : s->hidden;
+}
+
 /* Of the matrices of a layer. */
 static double layer_weights(const size *s) {
-    return s->hidden * (2.0 * s->hidden * (1 + (double)s->kv_heads / s->heads) + 3.0 * s->ffn);
+    return s->hidden * (2.0 * attention_width(s) * (1 + (double)s->kv_heads / s->heads)
+                        + 3.0 * s->ffn);
 }
 
 /* What a token that is sampled alone must read: every matrix, once. */
@@ -145,31 +177,7 @@ static double forward_flops(const size *s) {
                                 * (double)(s->completion - 1)
                                 * (s->prompt + 0.5 * s->completion));
     return 2 * rows * matrices + 2 * heads * s->hidden * s->vocab
-           + 4 * keys * s->hidden * s->layers;
-}
-
-/* Seconds a token of each of `batch` sequences, the best of several rollouts. */
-static double decode_seconds(const size *model, int batch, int num_threads) {
-    size s = *model;
-    grpo_config c;
-    grpo *g;
-    grpo_prompt *p;
-    double best = 1e9, t;
-    int i;
-    s.prompts = 1; s.group = batch; s.prompt = 1; s.completion = 33;
-    c = config_of(&s, num_threads);
-    c.objective.beta = 0;
-    g = policy_of(&c);
-    p = prompts_of(&s, 0);
-    for (i = 0; i < 8; i++) {
-        t = grpo__seconds();
-        check_code(g, grpo_rollout(g, p, 1));
-        t = (grpo__seconds() - t) / s.completion;
-        if (t < best) best = t;
-    }
-    free_prompts(p);
-    grpo_free(g);
-    return best;
+           + 4 * keys * attention_width(s) * s->layers;
 }
 
 #endif
