@@ -20,6 +20,7 @@
 #   make cuda-test  every operation of the GPU against the CPU's, then whole training runs
 #   make cuda-bench how close each part comes to the card's limits, cuBLAS and PyTorch beside it
 #   make cuda-model how long each kernel should take on four cards, by its bytes and instructions
+#   make cuda-first all of this on a new card in eight minutes, and a page of what came out
 #   make cuda-shim  the same test of the same kernels on the CPU, by a stand-in for the device
 
 CC      ?= cc
@@ -185,6 +186,9 @@ cuda-bench: $(BUILD)/cuda/cuda
 cuda-model: $(BUILD)/cuda_model
 	$(RUN)/cuda_model
 
+cuda-first:
+	sh tests/cuda_first.sh
+
 nvcc-is-there:
 	@test -n "$(NVCC)" || { echo "nvcc is not here: install NVIDIA's CUDA toolkit (version 12 or" \
 	    "later, https://developer.nvidia.com/cuda-downloads), or say where it is:" \
@@ -231,5 +235,5 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
-        cuda cuda-test cuda-bench cuda-model cuda-shim nvcc-is-there run-examples \
+        cuda cuda-test cuda-bench cuda-model cuda-first cuda-shim nvcc-is-there run-examples \
         $(SCRIPTS:%=run-%) $(TESTS:%=run-%)

@@ -56,7 +56,7 @@ function products(part, label,   i) {
 }
 # Of the training shapes: cuBLAS's time of all, over ours, as a percentage.
 function share_of_cublas(part,   i, a, b, ours, theirs) {
-    for (i = 2; i <= num_shapes; i++) {                       # the first is none of a model
+    for (i = 1; i <= num_shapes; i++) {
         a = together("M", part, shape[i])
         b = together("M", "product.cublas", shape[i])
         if (!a || !b) return 0
@@ -82,9 +82,9 @@ BEGIN {
     lines(out "/expected.tsv", "expected")
     lines(out "/measured.tsv", "measured")
     num_parts = split(all, order, " ")
-    num_shapes = split("4096x4096x4096 8192x1152x896 8192x896x896 8192x9728x896 8192x896x4864 " \
-                       "2048x151936x896 8192x6144x1024", shape, " ")
-    split("square;QKV of 0.5B;output of 0.5B;gate and up of 0.5B;down of 0.5B;head of 0.5B;" \
+    num_shapes = split("8192x1152x896 8192x896x896 8192x9728x896 8192x896x4864 2048x151936x896 " \
+                       "8192x6144x1024", shape, " ")
+    split("QKV of 0.5B;output of 0.5B;gate and up of 0.5B;down of 0.5B;head of 0.5B;" \
           "gate and up of 0.6B", of_what, ";")
     for (i = 1; i <= num_parts; i++) count[order[i] in state ? state[order[i]] : "not begun"]++
 

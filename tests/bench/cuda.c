@@ -1,6 +1,6 @@
 /* cuda - how fast grpo_cuda.cu is on this card, and how far that is from what the card can do.
  *
- *   make cuda-bench                         everything, under eight minutes
+ *   make cuda-bench                         everything, in some minutes
  *   build/cuda/cuda [--quick] [--size NAME] [--memory MB] [--tsv FILE] [part ...]
  *
  * Parts: same product attention rows decode step torch. same is no measurement: are the sampler's
