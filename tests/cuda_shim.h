@@ -95,7 +95,6 @@ struct grpo_shim_fiber {
     void *sp;                       /* its stack pointer while it does not run                   */
     char *stack;
     int waited;                     /* for the previous kernel                                   */
-    float gift[2][16];              /* what it hands to its warp, by turns                       */
     int turn;
     void *fake;                     /* address sanitizer's                                       */
     std::vector<grpo_shim_copy> copies[64];                   /* cp.async groups under way       */
@@ -125,8 +124,8 @@ struct grpo_shim_load {             /* of a box, by the copy engine             
 
 struct grpo_shim_warp {
     int waiting;                    /* lanes that have come to a shuffle, or the like            */
-    int mma_done;                   /* D of its tensor instruction is there                       */
-    float D[16][8];
+    uint64_t gift[2][32];           /* what each hands to the others, by turns                   */
+    struct { float A[16][16], B[16][8], D[16][8]; int done; } mma[2];         /* A, B, C; then D  */
 };
 struct grpo_shim_block {            /* that is live                                              */
     dim3 index;
@@ -525,14 +524,14 @@ static inline float __ldg(const float *x) { return *x; }
 static inline void __syncwarp() { grpo_shim_wait(GRPO_SHIM_WARP); }
 
 /* Everyone leaves something in gift[turn]; then all see all, until they have met again. */
-static inline float *grpo_shim_gift() {
-    grpo_shim_fiber &f = grpo_shim_me();
-    f.turn ^= 1;
-    return f.gift[f.turn];
-}
-static inline const float *grpo_shim_of(int lane) {
+static inline uint64_t *grpo_shim_gift() {
     grpo_shim_state &s = grpo_shim();
-    return s.me[lane - s.current % 32].gift[s.me->turn];
+    s.me->turn ^= 1;
+    return &s.here->warps[s.current / 32].gift[s.me->turn][s.current % 32];
+}
+static inline const uint64_t *grpo_shim_of(int lane) {
+    grpo_shim_state &s = grpo_shim();
+    return &s.here->warps[s.current / 32].gift[s.me->turn][lane];
 }
 
 template <typename T> T __shfl_xor_sync(unsigned, T x, int mask) {
@@ -543,36 +542,36 @@ template <typename T> T __shfl_xor_sync(unsigned, T x, int mask) {
     return y;
 }
 
-/* The PTX manual's layout: see grpo__mma. Sums in fp32, in the order of k. The first lane that goes
- * on computes D = A B for all. */
-static inline void grpo_shim_mma_all(float D[16][8]) {
-    float A[16][16], B[16][8];
-    int lane, e, i, j, k;
-    for (lane = 0; lane < 32; lane++) {
-        const float *x = grpo_shim_of(lane);
-        int g = lane / 4, t = lane % 4 * 2;
-        for (e = 0; e < 8; e++) A[g + e / 2 % 2 * 8][t + e / 4 * 8 + e % 2] = x[e];
-        for (e = 0; e < 4; e++) B[t + e / 2 * 8 + e % 2][g] = x[8 + e];
-        for (e = 0; e < 4; e++) D[g + e / 2 * 8][t + e % 2] = x[12 + e];
+/* D += A B, sums in fp32, in the order of k; eight columns at once. */
+typedef float grpo_shim_eight __attribute__((vector_size(32)));
+static inline void grpo_shim_mma_all(float (*D)[8], const float (*A)[16], const float (*B)[8]) {
+    grpo_shim_eight d[8], b;
+    int first, i, k;
+    for (first = 0; first < 16; first += 8) {
+        memcpy(d, D[first], sizeof d);
+        for (k = 0; k < 16; k++) {
+            memcpy(&b, B[k], sizeof b);
+            for (i = 0; i < 8; i++) d[i] += A[first + i][k] * b;
+        }
+        memcpy(D[first], d, sizeof d);
     }
-    for (i = 0; i < 16; i++)
-        for (k = 0; k < 16; k++)
-            for (j = 0; j < 8; j++) D[i][j] += A[i][k] * B[k][j];
 }
 
+/* The PTX manual's layout: see grpo__mma. The first lane that goes on computes D for all. */
 static inline void grpo__mma(float d[4], const uint32_t a[4], const uint32_t b[2],
                              const float c[4]) {
-    grpo_shim_warp &w = grpo_shim().here->warps[threadIdx.x / 32];
-    int lane = (int)threadIdx.x % 32, e;
-    float *mine = grpo_shim_gift();
-    for (e = 0; e < 8; e++) mine[e] = grpo_shim_half(a[e / 2], e % 2);
-    for (e = 0; e < 4; e++) mine[8 + e] = grpo_shim_half(b[e / 2], e % 2);
-    for (e = 0; e < 4; e++) mine[12 + e] = c[e];
-    w.mma_done = 0;
+    grpo_shim_state &s = grpo_shim();
+    int g = (int)threadIdx.x % 32 / 4, t = (int)threadIdx.x % 4 * 2, e;
+    auto &w = s.here->warps[threadIdx.x / 32].mma[s.me->turn ^= 1];
+    for (e = 0; e < 8; e++)
+        w.A[g + e / 2 % 2 * 8][t + e / 4 * 8 + e % 2] = grpo_shim_half(a[e / 2], e % 2);
+    for (e = 0; e < 4; e++) w.B[t + e / 2 * 8 + e % 2][g] = grpo_shim_half(b[e / 2], e % 2);
+    for (e = 0; e < 4; e++) w.D[g + e / 2 * 8][t + e % 2] = c[e];
+    w.done = 0;
     grpo_shim_wait(GRPO_SHIM_WARP);
-    if (!w.mma_done) grpo_shim_mma_all(w.D);
-    w.mma_done = 1;
-    for (e = 0; e < 4; e++) d[e] = w.D[lane / 4 + e / 2 * 8][lane % 4 * 2 + e % 2];
+    if (!w.done) grpo_shim_mma_all(w.D, w.A, w.B);
+    w.done = 1;
+    for (e = 0; e < 4; e++) d[e] = w.D[g + e / 2 * 8][t + e % 2];
 }
 
 template <bool TRANSPOSED> void grpo__load_matrices(uint32_t r[4], const __nv_bfloat16 *row) {
