@@ -210,18 +210,40 @@ $(BUILD)/cuda/%: tests/%.c $(BUILD)/cuda/grpo_cuda.o
 	$(COMPILE) -O2 $< -o $@ $(CUDA_LINK)
 
 # ---- the same unit on the CPU. A tensor instruction is a few wrappers there, in tests/cuda_shim.h
-SHIMFLAGS ?= -O3
+SHIMFLAGS ?= -O2 -ffp-contract=off $(shell $(CXX) -march=native -E -x c++ /dev/null > /dev/null 2>&1 \
+             && echo -march=native)
 SHIM_WARN = -Wall -Wextra -Wno-unknown-pragmas -Wno-unused-function -Wno-psabi
+SHIM_PARTS := training derivatives attention $(filter-out training derivatives attention, \
+             $(shell sed -n 's/.*wanted("\([a-z]*\)").*/\1/p' tests/test_cuda.c))
+SHIM_RUNS = $(SHIM_PARTS:%=shim-%) $(SHIM_PARTS:%=shim-reverse-%) shim-86 shim-bench
 
 cuda-shim: $(BUILD)/test_cuda_shim $(BUILD)/cuda_bench_shim
-	$(RUN)/test_cuda_shim
-	GRPO_SHIM_ORDER=reverse $(RUN)/test_cuda_shim products tiles decode
-	GRPO_SHIM_SM=86 $(RUN)/test_cuda_shim attention
-	$(RUN)/cuda_bench_shim --quick product attention rows decode step > /dev/null
+	@$(MANY) $(SHIM_RUNS)
+
+SHIM_SHOW = > $(BUILD)/$@.txt 2>&1 || { cat $(BUILD)/$@.txt; echo "$@ failed"; exit 1; }; \
+            echo "$@: $$(tail -n 1 $(BUILD)/$@.txt)"
+$(SHIM_PARTS:%=shim-%): shim-%: $(BUILD)/test_cuda_shim
+	@$(RUN)/test_cuda_shim $* $(SHIM_SHOW)
+$(SHIM_PARTS:%=shim-reverse-%): shim-reverse-%: $(BUILD)/test_cuda_shim
+	@GRPO_SHIM_ORDER=reverse $(RUN)/test_cuda_shim $* $(SHIM_SHOW)
+shim-86: $(BUILD)/test_cuda_shim
+	@GRPO_SHIM_SM=86 $(RUN)/test_cuda_shim attention $(SHIM_SHOW)
+shim-bench: $(BUILD)/cuda_bench_shim
+	@$(RUN)/cuda_bench_shim --quick product attention rows decode step $(SHIM_SHOW)
 
 $(BUILD)/shim_grpo_cuda.o: grpo_cuda.cu $(HEADER) tests/cuda_shim.h | $(BUILD)
 	$(CXX) -std=c++17 $(SHIMFLAGS) $(SHIM_WARN) -x c++ -DGRPO_CUDA_SHIM -I. \
 	    -include tests/cuda_shim.h -c $< -o $@
+
+# Every access of memory is looked at too: a race is found however the threads happen to run.
+RACEFLAGS = -O1 -g -DGRPO_SHIM_RACE
+$(BUILD)/race_grpo_cuda.o: grpo_cuda.cu $(HEADER) tests/cuda_shim.h | $(BUILD)
+	$(CXX) -std=c++17 $(RACEFLAGS) -fsanitize=thread $(SHIM_WARN) -x c++ -DGRPO_CUDA_SHIM -I. \
+	    -include tests/cuda_shim.h -c $< -o $@
+
+$(BUILD)/test_cuda_race: tests/test_cuda.c $(BUILD)/race_grpo_cuda.o
+	$(COMPILE) -O2 -ffp-contract=off -DGRPO_CUDA_SHIM -c $< -o $@.o
+	$(CXX) -O2 $@.o $(BUILD)/race_grpo_cuda.o -o $@ -lm
 
 $(BUILD)/test_cuda_shim: tests/test_cuda.c $(BUILD)/shim_grpo_cuda.o
 	$(COMPILE) $(SHIMFLAGS) -DGRPO_CUDA_SHIM -c $< -o $@.o
@@ -235,5 +257,6 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
-        cuda cuda-test cuda-bench cuda-model cuda-first cuda-shim nvcc-is-there run-examples \
+        cuda cuda-test cuda-bench cuda-first cuda-model cuda-shim nvcc-is-there $(SHIM_RUNS) \
+        run-examples \
         $(SCRIPTS:%=run-%) $(TESTS:%=run-%)

@@ -91,6 +91,8 @@ struct grpo_shim_copy {             /* of 16 bytes: cp.async. What it should fin
     unsigned char found[16];
 };
 
+typedef struct { uint32_t block, warp; } grpo_shim_time;      /* barriers passed: of either      */
+
 struct grpo_shim_fiber {
     void *sp;                       /* its stack pointer while it does not run                   */
     char *stack;
@@ -101,6 +103,7 @@ struct grpo_shim_fiber {
     int first_group, last_group;
     uint64_t *barrier;              /* that it waits for, and of which parity; NULL: for others   */
     int parity;
+    std::map<int, grpo_shim_time> knows, releases, offered;   /* races: see there                */
     float *d, D[2][32];             /* wgmma: where the sums will be seen; rows of them till then */
     int fenced, issued, ended;      /* numbers of instructions                                   */
     std::vector<int> groups;        /* issued, as each group was committed                       */
@@ -124,6 +127,9 @@ struct grpo_shim_load {             /* of a box, by the copy engine             
 
 struct grpo_shim_warp {
     int waiting;                    /* lanes that have come to a shuffle, or the like            */
+    int syncs;                      /* they came to __syncwarp()                                 */
+    uint32_t passed;                /* how many of these are passed                              */
+    std::map<int, grpo_shim_time> knows;
     uint64_t gift[2][32];           /* what each hands to the others, by turns                   */
     struct { float A[16][16], B[16][8], D[16][8]; int done; } mma[2];         /* A, B, C; then D  */
 };
@@ -136,7 +142,9 @@ struct grpo_shim_block {            /* that is live                             
                                        GRPO_SHIM_SHARED                                          */
     std::vector<char> fixed;        /* its static shared memory while another block runs         */
     int live, fresh, rank;          /* rank: in its cluster                                      */
-    int or_result, or_next;
+    int or_result, or_next, number; /* number: in the grid                                       */
+    uint32_t passed;                /* barriers                                                  */
+    std::map<int, grpo_shim_time> knows;
     std::vector<grpo_shim_load> loads;                        /* under way                       */
     int barriers_hidden;            /* new ones that the copy engine may not see yet             */
     std::vector<grpo_shim_operation> operations;              /* by warp and number              */
@@ -148,7 +156,9 @@ struct grpo_shim_state {
     grpo_shim_fiber *me;
     int current, count, cluster;    /* threads of a block, blocks of a cluster                   */
     int live, leave;                /* blocks; this one lets another run                         */
-    uint32_t random, launches;
+    uint32_t random, launches, first_launch;                  /* of this graph                   */
+    std::map<const void *, std::map<int, grpo_shim_time> > tickets;
+    int quiet;                      /* memory is touched by the stand-in itself                  */
     char *fixed;                    /* static shared memory of the block that runs               */
     size_t fixed_size, shared;
     int fixed_used;
@@ -195,6 +205,31 @@ enum { GRPO_SHIM_SAVED = 20, GRPO_SHIM_ENTRY = 11 };
 #error "tests/cuda_shim.h knows x86-64 and aarch64"
 #endif
 
+/* ---- sites: each call of a barrier, a wait or a fence, by its line. GRPO_SHIM_REMOVE=line: there
+ * it does nothing; GRPO_SHIM_SITES=file: which lines were reached is added to this file. */
+enum { GRPO_SHIM_LINES = 8192 };
+struct grpo_shim_site_list {
+    int removed;
+    const char *kinds[GRPO_SHIM_LINES];
+    grpo_shim_site_list() : removed(-1), kinds() {
+        const char *line = getenv("GRPO_SHIM_REMOVE");
+        if (line) removed = atoi(line);
+    }
+    ~grpo_shim_site_list() {
+        const char *name = getenv("GRPO_SHIM_SITES");
+        FILE *file = name ? fopen(name, "a") : NULL;
+        for (int i = 0; file && i < GRPO_SHIM_LINES; i++)
+            if (kinds[i]) fprintf(file, "%d %s\n", i, kinds[i]);
+        if (file) fclose(file);
+    }
+};
+static grpo_shim_site_list grpo_shim_sites;
+static inline int grpo_shim_removed(int line, const char *kind) {
+    grpo_shim_sites.kinds[line % GRPO_SHIM_LINES] = kind;
+    return line == grpo_shim_sites.removed;
+}
+#define GRPO_SHIM_SITE int line = __builtin_LINE()
+
 /* From this stack to that of a thread, or (-1) to the host's. */
 static inline void grpo_shim_go(void **save, void **fake, int next) {
     grpo_shim_state &s = grpo_shim();
@@ -222,6 +257,198 @@ static inline void grpo_shim_wrong(const char *what) {
     abort();
 }
 
+/* ---- races, where every access is seen (GRPO_SHIM_RACE: compiled by -fsanitize=thread, whose
+ * calls come here). Two accesses of one word by different threads, one a write, need something
+ * between them: __syncthreads(); in a warp __syncwarp() (a shuffle orders no memory); between
+ * blocks a barrier, a fence, a ticket (an atomic on device memory) taken by both, a fence, a
+ * barrier; between a kernel and one that is launched early, its wait. mbarriers, and what the copy
+ * engine and wgmma do, are checked where they are defined, not here. */
+struct grpo_shim_silence {
+    grpo_shim_silence() { grpo_shim().quiet++; }
+    ~grpo_shim_silence() { grpo_shim().quiet--; }
+};
+enum { GRPO_SHIM_WHOLE = 63 };      /* all warps of a block                                      */
+static inline void grpo_shim_learn(std::map<int, grpo_shim_time> &to,
+                                   const std::map<int, grpo_shim_time> &from) {
+    for (const auto &one : from) {
+        grpo_shim_time &t = to[one.first];
+        if (t.block < one.second.block) t = one.second;
+        else if (t.block == one.second.block && t.warp < one.second.warp) t = one.second;
+    }
+}
+/* What a thread released, or acquired, by a fence. */
+static inline void grpo_shim_fences() {
+    grpo_shim_state &s = grpo_shim();
+    grpo_shim_warp &w = s.here->warps[s.current / 32];
+    grpo_shim_time now = { s.here->passed, w.passed };
+    std::map<int, grpo_shim_time> mine;
+    grpo_shim_learn(s.me->knows, s.me->offered);
+    mine[s.here->number * 64 + GRPO_SHIM_WHOLE] = now;
+    mine[s.here->number * 64 + s.current / 32] = now;
+    grpo_shim_learn(mine, s.here->knows);
+    grpo_shim_learn(mine, w.knows);
+    grpo_shim_learn(mine, s.me->knows);
+    s.me->releases.swap(mine);
+}
+static inline void grpo_shim_takes(const void *ticket) {
+    grpo_shim_state &s = grpo_shim();
+    grpo_shim_learn(s.tickets[ticket], s.me->releases);
+    grpo_shim_learn(s.me->offered, s.tickets[ticket]);
+}
+static inline void grpo_shim_warp_passes(int first) {
+    grpo_shim_block &b = *grpo_shim().here;
+    grpo_shim_warp &w = b.warps[first / 32];
+    w.syncs = 0;
+    w.passed++;
+    for (int i = 0; i < 32; i++)
+        if (!b.fibers[first + i].knows.empty()) grpo_shim_learn(w.knows, b.fibers[first + i].knows);
+}
+static inline void grpo_shim_block_passes() {
+    grpo_shim_block &b = *grpo_shim().here;
+    b.passed++;
+    for (int i = 0; i < grpo_shim().count; i++)
+        if (!b.fibers[i].knows.empty()) grpo_shim_learn(b.knows, b.fibers[i].knows);
+}
+
+#ifdef GRPO_SHIM_RACE
+#include <sys/mman.h>
+#define GRPO_SHIM_UNSEEN __attribute__((no_sanitize("thread")))
+struct grpo_shim_access {           /* launch 0: none                                            */
+    uint32_t launch;
+    int block;
+    uint16_t thread, bytes;         /* bytes: which of the four                                  */
+    grpo_shim_time time;
+};
+struct grpo_shim_cell { grpo_shim_access write, read[2]; };   /* of 4 bytes                      */
+enum : size_t { GRPO_SHIM_ARENA = (size_t)1 << 37 };          /* device memory, never used twice */
+static char *grpo_shim_arena;
+static size_t grpo_shim_arena_used;
+static grpo_shim_cell *grpo_shim_cells, *grpo_shim_shared_cells[GRPO_SHIM_LIVE][2];
+
+static inline void *grpo_shim_reserve(size_t size) {
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) { perror("shim: mmap"); abort(); }
+    return at;
+}
+static inline int grpo_shim_find_memory(void **at, size_t size) {
+    if (!grpo_shim_arena) {
+        grpo_shim_arena = (char *)grpo_shim_reserve(GRPO_SHIM_ARENA);
+        grpo_shim_cells = (grpo_shim_cell *)grpo_shim_reserve(GRPO_SHIM_ARENA / 4
+                                                              * sizeof(grpo_shim_cell));
+    }
+    *at = grpo_shim_arena + grpo_shim_arena_used;
+    grpo_shim_arena_used += (size + 4095) / 4096 * 4096;
+    return grpo_shim_arena_used > GRPO_SHIM_ARENA;
+}
+static inline void grpo_shim_free_memory(char *at, size_t size) {
+    size_t first = (size_t)(at - grpo_shim_arena) / 4, end = first + size / 4;
+    uintptr_t cells = ((uintptr_t)(grpo_shim_cells + first) + 4095) & ~(uintptr_t)4095;
+    madvise(at, (size + 4095) / 4096 * 4096, MADV_DONTNEED);
+    if (cells < (uintptr_t)(grpo_shim_cells + end))
+        madvise((void *)cells, (uintptr_t)(grpo_shim_cells + end) - cells, MADV_DONTNEED);
+}
+
+static inline int grpo_shim_knows(const std::map<int, grpo_shim_time> &knows,
+                                  const grpo_shim_access &a) {
+    auto whole = knows.find(a.block * 64 + GRPO_SHIM_WHOLE);
+    auto warp = knows.find(a.block * 64 + a.thread / 32);
+    return (whole != knows.end() && a.time.block < whole->second.block)
+        || (warp != knows.end() && (a.time.block < warp->second.block
+                                    || a.time.warp < warp->second.warp));
+}
+/* Did it certainly happen before what this thread does now? */
+GRPO_SHIM_UNSEEN
+static inline int grpo_shim_before(const grpo_shim_access &a, const grpo_shim_access &now) {
+    grpo_shim_state &s = grpo_shim();
+    if (!a.launch || !(a.bytes & now.bytes)) return 1;
+    if (a.launch != now.launch)
+        return !s.early || s.me->waited || a.launch < s.first_launch;
+    if (a.block == now.block)
+        return a.thread == now.thread || a.time.block < now.time.block
+            || (a.thread / 32 == now.thread / 32 && a.time.warp < now.time.warp);
+    return grpo_shim_knows(s.here->knows, a) || grpo_shim_knows(s.me->knows, a)
+        || grpo_shim_knows(s.here->warps[now.thread / 32].knows, a);
+}
+static inline void grpo_shim_race(const grpo_shim_access &a, const grpo_shim_access &now,
+                                  const char *what, const char *where) {
+    fprintf(stderr, "shim: %s: a race for %s memory: thread %d of block %d %s what thread %d of "
+            "block %d %s %s\n", grpo_shim().kernel, where, now.thread, now.block,
+            what[0] == 'r' ? "reads" : "writes", a.thread, a.block,
+            what[1] == 'r' ? "reads" : "writes",
+            a.launch == now.launch ? "" : "in a kernel that it has not waited for");
+    abort();
+}
+GRPO_SHIM_UNSEEN
+static void grpo_shim_touch(const void *at, size_t size, int writes) {
+    grpo_shim_state &s = grpo_shim();
+    size_t offset = (size_t)((const char *)at - grpo_shim_arena), i, end;
+    grpo_shim_cell *cells = grpo_shim_cells;
+    grpo_shim_access now;
+    const char *where = "device";
+    if (!s.here || s.quiet) return;
+    if (offset >= GRPO_SHIM_ARENA || !grpo_shim_arena) {
+        grpo_shim_cell **all = grpo_shim_shared_cells[s.here - s.blocks];
+        int fixed = 0;
+        where = "shared";
+        offset = (size_t)((const unsigned char *)at - s.here->dynamic);
+        if (offset >= s.shared) {
+            offset = (size_t)((const char *)at - s.fixed);
+            fixed = 1;
+            if (offset >= s.fixed_size) return;
+        }
+        if (!all[fixed]) all[fixed] = (grpo_shim_cell *)grpo_shim_reserve(
+            (fixed ? s.fixed_size : (size_t)GRPO_SHIM_SHARED) / 4 * sizeof *cells + 4096);
+        cells = all[fixed];
+    }
+    now.launch = s.launches;
+    now.block = s.here->number;
+    now.thread = (uint16_t)s.current;
+    now.time = { s.here->passed, s.here->warps[s.current / 32].passed };
+    for (i = offset / 4, end = offset + size; 4 * i < end; i++) {
+        grpo_shim_cell &c = cells[i];
+        size_t first = 4 * i < offset ? offset - 4 * i : 0, last = end - 4 * i;
+        now.bytes = (uint16_t)((last >= 4 ? 15 : 15 >> (4 - last)) & 15 << first);
+        if (where[0] == 's') {      /* what another block had there is of no matter               */
+            if (c.write.launch != now.launch || c.write.block != now.block) c.write.launch = 0;
+            for (int r = 0; r < 2; r++)
+                if (c.read[r].launch != now.launch || c.read[r].block != now.block)
+                    c.read[r].launch = 0;
+        }
+        if (!grpo_shim_before(c.write, now))
+            grpo_shim_race(c.write, now, writes ? "ww" : "rw", where);
+        if (!writes) {              /* the last two readers, of different warps                  */
+            if (c.read[0].launch != now.launch || c.read[0].block != now.block
+                || c.read[0].thread / 32 != now.thread / 32) c.read[1] = c.read[0];
+            c.read[0] = now;
+            continue;
+        }
+        for (int r = 0; r < 2; r++)
+            if (!grpo_shim_before(c.read[r], now)) grpo_shim_race(c.read[r], now, "wr", where);
+        c.write = now;
+    }
+}
+#define GRPO_SHIM_HOOKS(n)                                                                        \
+    extern "C" void __tsan_read##n(void *at) { grpo_shim_touch(at, n, 0); }                       \
+    extern "C" void __tsan_write##n(void *at) { grpo_shim_touch(at, n, 1); }                      \
+    extern "C" void __tsan_unaligned_read##n(void *at) { grpo_shim_touch(at, n, 0); }             \
+    extern "C" void __tsan_unaligned_write##n(void *at) { grpo_shim_touch(at, n, 1); }
+GRPO_SHIM_HOOKS(1) GRPO_SHIM_HOOKS(2) GRPO_SHIM_HOOKS(4) GRPO_SHIM_HOOKS(8) GRPO_SHIM_HOOKS(16)
+extern "C" void __tsan_read_range(void *at, size_t n) { grpo_shim_touch(at, n, 0); }
+extern "C" void __tsan_write_range(void *at, size_t n) { grpo_shim_touch(at, n, 1); }
+extern "C" void __tsan_vptr_update(void *, void *) { }
+extern "C" void __tsan_vptr_read(void *) { }
+extern "C" void __tsan_func_entry(void *) { }
+extern "C" void __tsan_func_exit(void) { }
+extern "C" void __tsan_init(void) { }
+#else
+static inline void grpo_shim_touch(const void *, size_t, int) { }
+static inline int grpo_shim_find_memory(void **at, size_t size) {
+    return posix_memalign(at, 256, size);
+}
+static inline void grpo_shim_free_memory(char *at, size_t) { free(at); }
+#endif
+
 /* The lane of this warp that goes on now; all once all have come. -1: none can. */
 static inline int grpo_shim_next() {
     grpo_shim_state &s = grpo_shim();
@@ -234,6 +461,7 @@ static inline int grpo_shim_next() {
     if (waiting < 32) return -1;
     waiting = 0;
     s.fixed_used = 1;
+    if (s.here->warps[first / 32].syncs) grpo_shim_warp_passes(first);
     memset(state, GRPO_SHIM_RUNS, 32);
     return first + (s.reverse ? 31 : 0);
 }
@@ -284,6 +512,9 @@ static inline void grpo_shim_make(grpo_shim_fiber &f, int i) {
     f.waited = 0;
     f.first_group = f.last_group = 0;
     f.copies[0].clear();
+    f.knows.clear();
+    f.releases.clear();
+    f.offered.clear();
     f.d = NULL;
     f.fenced = f.issued = f.ended = 0;
     f.trace = 0;
@@ -350,7 +581,15 @@ static inline void grpo_shim_block_begins(grpo_shim_block *b, dim3 index, int ra
     memset(b->dynamic + s.shared, 0x5a, GRPO_SHIM_CANARY);
     for (i = 0; i < s.count; i++) grpo_shim_make(b->fibers[i], i);
     memset(b->state, GRPO_SHIM_RUNS, sizeof b->state);
-    for (i = 0; i < s.count / 32; i++) b->warps[i].waiting = 0;
+    for (i = 0; i < s.count / 32; i++) {
+        grpo_shim_warp &w = b->warps[i];
+        w.waiting = w.syncs = 0;
+        w.passed = 0;
+        w.knows.clear();
+    }
+    b->passed = 0;
+    b->knows.clear();
+    b->number = (int)((index.z * gridDim.y + index.y) * gridDim.x + index.x);
     b->index = index;
     b->rank = rank;
     b->live = b->fresh = 1;
@@ -406,6 +645,7 @@ static inline int grpo_shim_turn(grpo_shim_block *b) {
             if (b->state[i] == GRPO_SHIM_BLOCK) b->state[i] = GRPO_SHIM_RUNS;
         b->or_result = b->or_next;
         b->or_next = 0;
+        grpo_shim_block_passes();
         s.fixed_used = 1;
         if (s.live > 1 && grpo_shim_random() % 8 == 0) return 1;
     }
@@ -451,6 +691,7 @@ static inline void grpo_shim_run_grid(dim3 grid, dim3 cluster) {
     s.cluster = size;
     s.here = NULL;
     s.fixed_used = 1;
+    s.tickets.clear();
     do {
         int progress = 0, begin = grpo_shim_random() % groups;
         for (g = 0; g < groups; g++) {
@@ -472,6 +713,7 @@ static inline void grpo_shim_run_grid(dim3 grid, dim3 cluster) {
         }
         if (s.live && !progress) grpo_shim_stuck();           /* a wait that could never end     */
     } while (s.live || next < units);
+    s.here = NULL;
 }
 
 /* Where the block of this rank in the cluster has what this block has at `mine` in shared memory:
@@ -497,31 +739,49 @@ static inline float grpo_shim_half(uint32_t two, int which) {
     return __uint_as_float(which ? two & 0xffff0000u : two << 16);
 }
 
-static inline void __syncthreads() { grpo_shim_wait(GRPO_SHIM_BLOCK); }
-static inline int __syncthreads_or(int x) {
+static inline void __syncthreads(GRPO_SHIM_SITE) {
+    if (!grpo_shim_removed(line, "barrier")) grpo_shim_wait(GRPO_SHIM_BLOCK);
+}
+static inline int __syncthreads_or(int x, GRPO_SHIM_SITE) {
     grpo_shim_block &b = *grpo_shim().here;
+    if (grpo_shim_removed(line, "barrier")) return x;
     b.or_next |= x != 0;            /* read before any thread can come to the next one           */
     grpo_shim_wait(GRPO_SHIM_BLOCK);
     return b.or_result;
 }
-static inline void __threadfence() { grpo_shim_let_others(); }
+static inline void __threadfence(GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "fence")) return;
+    grpo_shim_fences();
+    grpo_shim_let_others();
+}
 static inline int grpo_shim_is_shared(const void *x) {
     grpo_shim_state &s = grpo_shim();
     return (size_t)((const char *)x - s.fixed) < s.fixed_size
         || (size_t)((const unsigned char *)x - s.here->dynamic) < s.shared;
 }
 static inline int atomicAdd(int *x, int more) {
-    int was = *x;
-    *x += more;
-    if (!grpo_shim_is_shared(x)) grpo_shim_let_others();
+    int was, shared = grpo_shim_is_shared(x);
+    {
+        grpo_shim_silence silence;
+        was = *x;
+        *x += more;
+        if (!shared) grpo_shim_takes(x);
+    }
+    if (!shared) grpo_shim_let_others();
     return was;
 }
 /* A cluster: its blocks are live together. This block's number in it, its barrier. */
 static inline int grpo__cluster_rank() { return grpo_shim().here->rank; }
-static inline void grpo__cluster_sync() { grpo_shim_wait(GRPO_SHIM_CLUSTER); }
+static inline void grpo__cluster_sync(GRPO_SHIM_SITE) {
+    if (!grpo_shim_removed(line, "cluster barrier")) grpo_shim_wait(GRPO_SHIM_CLUSTER);
+}
 template <typename T> T __ldcg(const T *x) { return *x; }
 static inline float __ldg(const float *x) { return *x; }
-static inline void __syncwarp() { grpo_shim_wait(GRPO_SHIM_WARP); }
+static inline void __syncwarp(GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "warp barrier")) return;
+    grpo_shim().here->warps[threadIdx.x / 32].syncs = 1;
+    grpo_shim_wait(GRPO_SHIM_WARP);
+}
 
 /* Everyone leaves something in gift[turn]; then all see all, until they have met again. */
 static inline uint64_t *grpo_shim_gift() {
@@ -588,7 +848,9 @@ template <bool TRANSPOSED> void grpo__load_matrices(uint32_t r[4], const __nv_bf
         }
 }
 
-static inline void grpo__wait_for_previous() { grpo_shim_me().waited = 1; }
+static inline void grpo__wait_for_previous(GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "grid wait")) return;
+    grpo_shim_me().waited = 1; }
 
 /* 16 bytes of weights, read before the previous kernel has ended. */
 static inline void grpo_shim_read_early(const void *from) {
@@ -606,15 +868,18 @@ static inline void grpo__copy_16(void *to, const void *from, int valid) {
     if ((uintptr_t)to % 16 || (valid && (uintptr_t)from % 16))
         grpo_shim_wrong("cp.async of unaligned memory");
     if (valid) memcpy(copy.found, from, (size_t)valid);
+    if (valid) grpo_shim_touch(from, (size_t)valid, 0);
     if (valid && grpo_shim().early && !f.waited) grpo_shim_read_early(from);
     memset(to, 0xff, 16);
     f.copies[f.last_group % 64].push_back(copy);
 }
-static inline void grpo__copy_fence() {
+static inline void grpo__copy_fence(GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "copy group")) return;
     grpo_shim_fiber &f = grpo_shim_me();
     f.copies[++f.last_group % 64].clear();
 }
-static inline void grpo__copy_wait(int left) {
+static inline void grpo__copy_wait(int left, GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "copy wait")) return;
     grpo_shim_fiber &f = grpo_shim_me();
     for (; f.last_group - f.first_group > left; f.first_group++)
         for (const grpo_shim_copy &copy : f.copies[f.first_group % 64]) {
@@ -660,28 +925,36 @@ static inline grpo_shim_mbarrier &grpo_shim_mbarrier_of(uint64_t *at) {
     return *b;
 }
 static inline void grpo__barrier_init(uint64_t *at, int count) {
+    grpo_shim_silence silence;
     grpo_shim_mbarrier b = { 0, (uint8_t)count, (uint8_t)count, 0, GRPO_SHIM_MADE };
     if (count < 1 || count > 255) grpo_shim_wrong("an mbarrier of so many arrivals");
     memcpy(at, &b, sizeof b);
     grpo_shim().here->barriers_hidden = 1;
 }
-static inline void grpo__barrier_fence() { grpo_shim().here->barriers_hidden = 0; }
+static inline void grpo__barrier_fence(GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "mbarrier fence")) return;
+    grpo_shim().here->barriers_hidden = 0; }
 static inline void grpo_shim_mbarrier_end(grpo_shim_mbarrier &b) {
     if (b.pending || b.bytes) return;
     b.phase ^= 1;
     b.pending = b.count;
 }
-static inline void grpo__barrier_expect(uint64_t *at, int bytes) {
+static inline void grpo__barrier_expect(uint64_t *at, int bytes, GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "mbarrier expect")) return;
+    grpo_shim_silence silence;
     grpo_shim_mbarrier &b = grpo_shim_mbarrier_of(at);
     if (!b.pending) grpo_shim_wrong("more arrivals at an mbarrier than a phase has");
     b.bytes += bytes;
     b.pending--;
     grpo_shim_mbarrier_end(b);
 }
-static inline void grpo__barrier_arrive(uint64_t *at) { grpo__barrier_expect(at, 0); }
+static inline void grpo__barrier_arrive(uint64_t *at, GRPO_SHIM_SITE) {
+    if (!grpo_shim_removed(line, "mbarrier arrival")) grpo__barrier_expect(at, 0, 0);
+}
 
 /* Copies are made when somebody looks whether they have been, and no more than end the phase. */
 static inline int grpo_shim_phase_ended(uint64_t *at, int parity) {
+    grpo_shim_silence silence;
     std::vector<grpo_shim_load> &loads = grpo_shim().here->loads;
     grpo_shim_mbarrier &b = grpo_shim_mbarrier_of(at);
     for (size_t i = 0; i < loads.size() && b.phase == parity; ) {
@@ -693,7 +966,8 @@ static inline int grpo_shim_phase_ended(uint64_t *at, int parity) {
     }
     return b.phase != parity;
 }
-static inline void grpo__barrier_wait(uint64_t *at, int parity) {
+static inline void grpo__barrier_wait(uint64_t *at, int parity, GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "mbarrier wait")) return;
     grpo_shim_me().barrier = at;
     grpo_shim_me().parity = parity;
     if (!grpo_shim_phase_ended(at, parity)) grpo_shim_wait(GRPO_SHIM_BARRIER);
@@ -738,6 +1012,7 @@ static inline void grpo__prefetch_map(const CUtensorMap *map) {
  * are the mbarrier and the memory that this block has at `barrier` and `mine`. */
 static inline void grpo_shim_load_into(int rank, void *mine, const CUtensorMap *map, int x0, int y0,
                                        uint64_t *barrier) {
+    grpo_shim_silence silence;
     CUtensorMap m = *map;
     int bytes = (int)(m.box[0] * m.box[1] * 2);
     char *to = grpo_shim_peer((char *)mine, rank);
@@ -787,6 +1062,7 @@ static inline float grpo_shim_element(uint64_t descriptor, int turned, int line,
 }
 
 static inline void grpo_shim_read(grpo_shim_operation *o) {
+    grpo_shim_silence silence;
     int i, j, k, row = (int)threadIdx.x / 32 % 4 * 16;
     for (k = 0; k < 16; k++) {
         for (i = 0; i < 16; i++) o->A[i][k] = grpo_shim_element(o->a, o->a_turned, row + i, k);
@@ -801,7 +1077,9 @@ static inline grpo_shim_operation *grpo_shim_operations(int number) {
     return &all[threadIdx.x / 32 * GRPO_SHIM_OPERATIONS + (unsigned)number % GRPO_SHIM_OPERATIONS];
 }
 
-static inline void grpo__wgmma_fence() { grpo_shim_me().fenced = 1; }
+static inline void grpo__wgmma_fence(GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "wgmma fence")) return;
+    grpo_shim_me().fenced = 1; }
 
 /* The sums are made at once, but seen only after the wait; the first lane to come reads A and B. */
 template <bool AT, bool BT> void grpo__wgmma(float d[64], uint64_t a, uint64_t b, int add) {
@@ -825,10 +1103,12 @@ template <bool AT, bool BT> void grpo__wgmma(float d[64], uint64_t a, uint64_t b
         for (k = 0; k < 16; k++)
             for (e = 0; e < 32; e++) f.D[h][e] += o->A[lane / 4 + 8 * h][k] * o->B[k][lane % 4][e];
 }
-static inline void grpo__wgmma_commit() {
+static inline void grpo__wgmma_commit(GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "wgmma group")) return;
     grpo_shim_me().groups.push_back(grpo_shim_me().issued);
 }
-template <int LEFT> void grpo__wgmma_wait(float *) {
+template <int LEFT> void grpo__wgmma_wait(float *, GRPO_SHIM_SITE) {
+    if (grpo_shim_removed(line, "wgmma wait")) return;
     grpo_shim_fiber &f = grpo_shim_me();
     int e;
     f.barrier = NULL;               /* as long as it can take                                    */
@@ -946,7 +1226,7 @@ static inline cudaError_t cudaMalloc(void **memory, size_t size) {
     grpo_shim_right_device();
     if (s.sticky || (s.fail_malloc_in && --s.fail_malloc_in == 0))
         return grpo_shim_code(cudaErrorMemoryAllocation);
-    if (posix_memalign((void **)&at, 256, size + 256 + GRPO_SHIM_CANARY))
+    if (grpo_shim_find_memory((void **)&at, size + 256 + GRPO_SHIM_CANARY))
         return grpo_shim_code(cudaErrorMemoryAllocation);
     memset(at, 0xff, size + 256);   /* NaN, as floats                                            */
     memcpy(at, &size, sizeof size);
@@ -966,7 +1246,7 @@ static inline cudaError_t cudaFree(void *memory) {
             fprintf(stderr, "shim: something wrote past the end of %zu bytes\n", size);
             abort();
         }
-    free(at - 256);
+    grpo_shim_free_memory(at - 256, size + 256 + GRPO_SHIM_CANARY);
     grpo_shim().allocated--;
     return grpo_shim_code(0);
 }
@@ -1012,6 +1292,7 @@ static inline cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
     grpo_shim_right_device();
     grpo_shim().graphs++;
     grpo_shim().playing = 1;
+    grpo_shim().first_launch = grpo_shim().launches + 1;
     for (size_t i = 0; i < graph->size(); i++) (*graph)[i]();
     grpo_shim().playing = 0;
     return grpo_shim_code(0);
