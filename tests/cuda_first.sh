@@ -153,6 +153,7 @@ curve() {
             > "$out/curve_$table.txt" 2>&1 &
     done
     wait
+    [ -f "$out/curve_cpu.done" ] || echo "waits for the run of the CPU"
     while [ ! -f "$out/curve_cpu.done" ]; do sleep 1; done
     printf '%-9s %8s %11s %11s %11s %9s %6s\n' table warm-up 'loss of 1' 'worst of 5' \
         'reward 1-10' accuracy steps
@@ -160,8 +161,8 @@ curve() {
     for table in cpu $tables; do
         # Limits. fp32: the same training with other rounding (plain C, libm's exp) has the same
         # warm-up, losses of the first five steps within 6e-6 and of the first twelve within 1.3e-3:
-        # now and then another token is drawn. bf16: other seeds have a warm-up of 60 to 75 steps and
-        # rewards of 0.06 to 0.095. All end at 0.95 or above.
+        # now and then another token is drawn. bf16: other seeds have a warm-up of 60 to 75 steps
+        # and rewards of 0.06 to 0.095. All end at 0.95 or above.
         awk -v name="$table" -v limited="$steps" -v file="$out/curve_$table.jsonl" \
             -v said="$out/curve_$table.txt" -v cpu="$out/curve_cpu.jsonl" \
             -v cpu_said="$out/curve_cpu.txt" '
@@ -283,10 +284,11 @@ everything() {
         [ \$status = 2 ] && { echo 'skipped: there is no model of this card'; exit 0; }
         head -n 1 '$out/expected.tsv'
         exit \$status"
+    most=$(echo "$free" | awk '{ if ($1 > 0) print "--memory " int(0.9 * $1) }')
     measured() { echo "$out/measured_$1.tsv"; }
     part test_quick 40 0 "$test" --quick $test_parts
     part test 75 200 "$test" $test_parts
-    part same 60 160 "$bench" $quick --tsv "$(measured same)" same
+    part same 60 160 "$bench" $quick $most --tsv "$(measured same)" same
     part curve 75 150 sh tests/cuda_first.sh --out "$out" --curve
     at_once=yes checks=
     for tool in racecheck synccheck initcheck memcheck; do    # together: nobody takes their time
@@ -297,7 +299,6 @@ everything() {
     wait $checks
     at_once=
     summary
-    most=$(echo "$free" | awk '{ if ($1 > 0) print "--memory " int(0.9 * $1) }')
     what=clocks.sm,clocks.mem,power.draw,temperature.gpu,utilization.gpu
     timeout "$limit" nvidia-smi --format=csv,noheader,nounits -i 0 -l 1 --query-gpu=$what \
         > "$out/clocks.csv" 2> /dev/null &

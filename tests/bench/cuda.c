@@ -28,7 +28,7 @@ static const size sizes[] = {
 static const size tiny[] = { { "tiny", 64, 1, 2, 1, 96, 64, 1, 2, 2, 4, 4, 64, 1 } };
 enum { SIZES = 4 };
 
-static int quick, not_same;         /* not_same: what was to be the same bits                       */
+static int quick, not_same;         /* not_same: bits that were to be the same                    */
 static const char *only;            /* the size that was asked for, or NULL                      */
 static size_t memory_budget;        /* bytes; 0: any                                             */
 static FILE *tsv;
