@@ -5407,6 +5407,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     if (slots < rows) slots = rows;
     head = w->backend->logits_at_once / vocab;
     if (head < 64) head = 64;
+    if (head > 128) head -= head % 128;                       /* whole tiles of a GPU            */
     w->max_rows = (int)rows;
     w->max_slots = (int)((slots + 31) / 32 * 32);
     w->stores_batch = keep && together == c->num_prompts;

@@ -66,7 +66,6 @@ enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of thi
        GRPO__TICKS = 32,            /* between two polls by the host for ended sequences         */
        GRPO__EARLY = CUDART_VERSION >= 12030,                 /* 0: kernels never overlap        */
        GRPO__STEP = 32,             /* k of a product that is loaded at a time                   */
-       GRPO__STAGES = 3,            /* buffers of such loads                                     */
        GRPO__QUERIES = 64,          /* query rows of a block of flash attention                  */
        GRPO__BACKWARD_QUERIES = 32,
        GRPO__SHARE = 256,           /* least query rows of a block, where a group is split       */
@@ -789,7 +788,7 @@ static void grpo__cuda_swiglu(void *context, const grpo_swiglu *o) {
  * C[m, n] = init + A[m, k] B[k, n]. The definition, on any type and strides: fused multiply-adds in
  * the order of k, dW in one chain, y and dx in blocks of 256 that are added to init, as on the
  * CPU. */
-typedef struct grpo__strip { float top, sum, weighted, unused; } grpo__strip; /* see >>logits    */
+typedef struct alignas(16) grpo__strip { float top, sum, weighted, unused; } grpo__strip;
 
 template <typename E> struct grpo__product {
     const E *a, *b;                 /* a[i * a_row + p * a_depth], b[p * b_depth + j * b_column]  */
@@ -800,8 +799,9 @@ template <typename E> struct grpo__product {
     const float *bias;
     const E *residual;
     float *dw;                      /* [m, n] += A B, if not NULL                                */
-    float *partial;                 /* [slices, m, n] where k is split, or NULL                  */
-    int   *tickets;                 /* [tiles] how many slices of a tile are finished            */
+    int    whole;                   /* where k is split: the first so many tiles are not         */
+    float *partial;                 /* [split tiles, slices, tile], or NULL                      */
+    int   *tickets;                 /* [split tiles, warps] how many slices are finished         */
     grpo__strip *strips;            /* [m, n / 32] of a head's product, or NULL                  */
     float inverse;                  /* 1 / T, for these                                          */
 };
@@ -1020,50 +1020,61 @@ __device__ __forceinline__ void grpo__load_b(uint32_t b[4], const grpo__bf16 *ti
 }
 
 /* ---- the product on tensor cores: floor 2 m n k FLOPs, or the bytes of B while m is small.
- * A block computes BM x BN, a warp WM x WN of it. k passes through shared memory in steps of 32,
- * loaded two steps ahead. Every 256 k's the sums are added to the total, so the bits do not depend
- * on the tiles, or on which block computes a slice. AT, BT: a line of A, of B is one k. */
+ * A block computes BM x BN, a warp WM x WN of it. k passes through shared memory in steps of 32.
+ * Every 256 k's the sums are added to the total, so the bits do not depend on the tiles, or on
+ * which block computes a slice. AT, BT: a line of A, of B is one k.
+ * Loads are STAGES - 1 steps ahead: 24 KB of 64 columns, so one block a multiprocessor has under
+ * way the 3 MB that 4.8 TB/s bring in 0.7 us. Three such blocks fit into 228 KB, one into 99. */
 
-/* One thread's copies of an operand's step, 16 bytes each, one below the other: SIDE rows of A or
- * columns of B by 32 k's. Addresses are found once, before the loop over k. */
-template <bool TURNED, int SIDE, int THREADS> struct grpo__copies {
-    enum { WIDTH = TURNED ? SIDE : GRPO__STEP, LINES = TURNED ? GRPO__STEP : SIDE,
-           LINE = WIDTH + GRPO__PAD, SIZE = LINE * LINES, DOWN = THREADS * 8 / WIDTH,
-           COUNT = (LINES + DOWN - 1) / DOWN };
+/* What a block does: a tile or, after the first `whole`, a slice of one. Tiles are in bands of 16
+ * rows of them, in each a column after the other: those under way at a time share few lines of A
+ * and B, which L2 holds, and B is read from memory once for every 16 rows of tiles. */
+struct grpo__job { int part, i, j, begin, end; };             /* part: of all split tiles; or -1 */
+
+__device__ __forceinline__ grpo__job grpo__job_of(const grpo__product<grpo__bf16> &t, int number,
+                                                  const dim3 &tiles, int rows, int columns) {
+    int part = number - t.whole, split = t.partial && part >= 0, slices = split ? (int)tiles.z : 1;
+    int tile = split ? t.whole + part / slices : number, slice = split ? part % slices : 0;
+    int band = tile / (GRPO__BAND * (int)tiles.x) * GRPO__BAND;
+    int high = min(GRPO__BAND, (int)tiles.y - band), at = tile - band * (int)tiles.x;
+    grpo__job job = { split ? part : -1, (band + at % high) * rows, at / high * columns,
+                      slice * GRPO__SLICE, split ? min(t.k, (slice + 1) * GRPO__SLICE) : t.k };
+    return job;
+}
+
+/* A thread's copies of a step of an operand, SIDE rows of A or columns of B, 16 bytes each: one
+ * below the other, from addresses found once. */
+template <bool LINES_OF_K, int SIDE, int THREADS> struct grpo__copies {
+    enum { TURNED = LINES_OF_K, WIDTH = TURNED ? SIDE : GRPO__STEP,
+           LINES = TURNED ? GRPO__STEP : SIDE, LINE = WIDTH + GRPO__PAD, SIZE = LINE * LINES,
+           DOWN = THREADS * 8 / WIDTH, COUNT = (LINES + DOWN - 1) / DOWN };
     const grpo__bf16 *from[COUNT];
     size_t step;                    /* elements to the next step                                 */
-    int k, end, wide;               /* the next step's first k; bytes of a line of rows, columns */
+    int line, i, k, end, wide;      /* place; next k; bytes of a line of rows or columns         */
 };
 
 /* Lines are `stride` apart. k's past the end are zeros. Past the last row or column the last line
  * is loaded again, or zeros at a line's end: such results are dropped. */
-template <bool TURNED, int SIDE, int THREADS>
-__device__ __forceinline__ void grpo__aim(grpo__copies<TURNED, SIDE, THREADS> &c,
-                                          const grpo__bf16 *x, size_t stride, int first, int count,
-                                          int k, int end) {
-    typedef grpo__copies<TURNED, SIDE, THREADS> C;
-    int line = (int)threadIdx.x * 8 / C::WIDTH, i = (int)threadIdx.x * 8 % C::WIDTH;
-    c.k = k + (TURNED ? line : i);
-    c.end = end;
-    c.wide = max(0, min(16, 2 * (count - first - i)));
-    c.step = GRPO__STEP * (TURNED ? stride : 1);
-    GRPO__EACH(e, C::COUNT) {
-        int at = line + e * C::DOWN;
-        c.from[e] = TURNED ? x + (size_t)(k + at) * stride + (first + i)
-                  : x + (size_t)min(first + at, count - 1) * stride + (k + i);
-    }
+template <typename C>
+__device__ __forceinline__ void grpo__aim(C &c, const grpo__bf16 *x, size_t stride, int first,
+                                          int count, const grpo__job &job) {
+    c.line = (int)threadIdx.x * 8 / C::WIDTH;
+    c.i = (int)threadIdx.x * 8 % C::WIDTH;
+    c.k = job.begin + (C::TURNED ? c.line : c.i);
+    c.end = job.end;
+    c.wide = max(0, min(16, 2 * (count - first - c.i)));
+    c.step = GRPO__STEP * (C::TURNED ? stride : 1);
+    GRPO__EACH(e, C::COUNT)
+        c.from[e] = C::TURNED ? x + (size_t)(c.k + e * C::DOWN) * stride + (first + c.i)
+                  : x + (size_t)min(first + c.line + e * C::DOWN, count - 1) * stride + c.k;
 }
-
-template <bool TURNED, int SIDE, int THREADS>
-__device__ __forceinline__ void grpo__copy_step(grpo__copies<TURNED, SIDE, THREADS> &c,
-                                                grpo__bf16 *to) {
-    typedef grpo__copies<TURNED, SIDE, THREADS> C;
-    int line = (int)threadIdx.x * 8 / C::WIDTH, i = (int)threadIdx.x * 8 % C::WIDTH;
+template <typename C> __device__ __forceinline__ void grpo__copy_step(C &c, grpo__bf16 *to) {
     GRPO__EACH(e, C::COUNT) {
-        int valid = TURNED ? c.k + e * C::DOWN < c.end ? c.wide : 0
+        int line = c.line + e * C::DOWN;
+        int valid = C::TURNED ? c.k + e * C::DOWN < c.end ? c.wide : 0
                   : max(0, min(16, 2 * (c.end - c.k)));
-        if (C::LINES % C::DOWN == 0 || line + e * C::DOWN < C::LINES)
-            grpo__copy_16(to + (line + e * C::DOWN) * C::LINE + i, c.from[e], valid);
+        if (C::LINES % C::DOWN == 0 || line < C::LINES)
+            grpo__copy_16(to + line * C::LINE + c.i, c.from[e], valid);
         c.from[e] += c.step;
     }
     c.k += GRPO__STEP;
@@ -1073,51 +1084,51 @@ template <int BM, int BN, int WM, int WN, bool AT, bool BT> struct grpo__tile {
     enum { WARPS_N = BN / WN, THREADS = BM / WM * WARPS_N * 32 };
     typedef grpo__copies<AT, BM, THREADS> A;
     typedef grpo__copies<BT, BN, THREADS> B;
-    enum { STAGE = A::SIZE + B::SIZE, ALL = GRPO__STAGES * STAGE, BYTES = 2 * ALL };
+    enum { STAGE = A::SIZE + B::SIZE, STAGES = BM < 128 ? 7 : 4, ALL = STAGES * STAGE,
+           BYTES = 2 * ALL, PAIRS = BM * BN / 2 / THREADS };
 };
 
-/* The result, by pairs of adjacent columns. All pairs of a thread are loaded before any is stored,
- * so that it waits for memory once; outside the matrix loads are 0 and stores dropped.
- * This loads what is added to a pair: dW so far, or the residual. */
+/* The result, by pairs of adjacent columns. A thread loads all its pairs before it uses any, so as
+ * to wait for memory once; outside the matrix loads are 0 and stores dropped. DW: dW += it.
+ * This loads what is added to a pair, as it lies in memory: dW so far, or two of the residual. */
+template <bool DW>
 __device__ __forceinline__ float2 grpo__load_pair(const grpo__product<grpo__bf16> &t, int i,
                                                   int j) {
     size_t at = (size_t)i * t.y_row + (size_t)j;
     float2 x = { 0, 0 };
-    if (i >= t.m || j >= t.n) return x;
-    if (t.dw) { x.x = t.dw[at]; x.y = t.dw[at + 1]; }
-    else if (t.residual) { x.x = grpo__get(t.residual, at); x.y = grpo__get(t.residual, at + 1); }
+    if (i >= t.m || j >= t.n || (!DW && !t.residual)) return x;
+    if (DW) x = *(const float2 *)(const void *)(t.dw + at);
+    else x.x = __uint_as_float(grpo__two(t.residual + at));
     return x;
 }
-
+__device__ __forceinline__ void grpo__add_bias(const grpo__product<grpo__bf16> &t, int j, float *x,
+                                               float *y) {
+    if (j < t.n) { *x += __ldg(t.bias + j); *y += __ldg(t.bias + j + 1); }
+}
+template <bool DW>
 __device__ __forceinline__ void grpo__store_pair(const grpo__product<grpo__bf16> &t, int i, int j,
                                                  float x, float y, float2 more) {
     size_t at = (size_t)i * t.y_row + (size_t)j;
+    uint32_t two = __float_as_uint(more.x);
+    if (!DW) { more.x = __uint_as_float(two << 16); more.y = __uint_as_float(two & 0xffff0000u); }
+    more.x += x;
+    more.y += y;
     if (i >= t.m || j >= t.n) return;
-    if (t.dw) { t.dw[at] = more.x + x; t.dw[at + 1] = more.y + y; return; }
-    if (t.bias) { x += __ldg(t.bias + j); y += __ldg(t.bias + j + 1); }
-    if (t.residual) { x += more.x; y += more.y; }
-    *(uint32_t *)(void *)(t.y + at) = grpo__pair(x, y);
+    if (DW) *(float2 *)(void *)(t.dw + at) = more;
+    else *(uint32_t *)(void *)(t.y + at) = grpo__pair(more.x, more.y);
 }
 
-/* Where k is split: address of a pair of slice s. */
-__device__ __forceinline__ float2 *grpo__slice_pair(const grpo__product<grpo__bf16> &t, int s,
-                                                    int i, int j) {
-    return i < t.m && j < t.n
-         ? (float2 *)(void *)(t.partial + ((size_t)s * (size_t)t.m + (size_t)i) * (size_t)t.n + j)
-         : NULL;
+/* Where a tile is split: a pair of one of its parts, as the tile's threads hold them. */
+template <int PAIRS, int THREADS>
+__device__ __forceinline__ float2 *grpo__part_pair(const grpo__product<grpo__bf16> &t, int part,
+                                                   int pair) {
+    return (float2 *)(void *)t.partial
+         + ((size_t)part * PAIRS + (size_t)pair) * THREADS + threadIdx.x;
 }
-__device__ __forceinline__ void grpo__store_slice(const grpo__product<grpo__bf16> &t, int s, int i,
-                                                  int j, float x, float y) {
-    float2 *to = grpo__slice_pair(t, s, i, j), pair = { x, y };
-    if (to) *to = pair;
-}
-__device__ __forceinline__ void grpo__add_slice(const grpo__product<grpo__bf16> &t, int s, int i,
-                                                int j, float *x, float *y) {
-    const float2 *from = grpo__slice_pair(t, s, i, j);
-    float2 pair = { 0, 0 };
-    if (from) pair = __ldcg(from);
-    *x += pair.x;
-    *y += pair.y;
+__device__ __forceinline__ void grpo__add_pair(const float2 *from, float *x, float *y) {
+    float2 two = __ldcg(from);
+    *x += two.x;
+    *y += two.y;
 }
 
 /* Parts of a tile finish in any order; the block (or WARP) that finishes last sums them, in the
@@ -1134,9 +1145,6 @@ template <bool WARP = false> __device__ inline int grpo__is_last(int *ticket, in
     }
     if (WARP) __syncwarp(); else __syncthreads();
     return last[which];
-}
-__device__ __forceinline__ int grpo__tile_is_last(const grpo__product<grpo__bf16> &t) {
-    return grpo__is_last(t.tickets + blockIdx.y * gridDim.x + blockIdx.x, (int)gridDim.z);
 }
 
 /* Stores a strip of each row of a warp's total, logits [j, j + 8 V) of rows i, i + 1, ...: the top
@@ -1178,16 +1186,14 @@ __device__ __forceinline__ void grpo__store_strips(const grpo__product<grpo__bf1
 
 template <int BM, int BN, int WM, int WN, bool AT, bool BT>
 __global__ void __launch_bounds__(grpo__tile<BM, BN, WM, WN, AT, BT>::THREADS)
-grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
+grpo__mma_product_kernel(dim3 tiles, grpo__product<grpo__bf16> t) {
     typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
     GRPO__DYNAMIC(memory);
-    grpo__bf16 *tiles = (grpo__bf16 *)(void *)memory;
-    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-    int i0 = (int)blockIdx.y * BM, j0 = (int)blockIdx.x * BN;
+    grpo__bf16 *stages = (grpo__bf16 *)(void *)memory;
+    grpo__job job = grpo__job_of(t, (int)blockIdx.x, tiles, BM, BN);
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, i0 = job.i, j0 = job.j;
     int row = warp / T::WARPS_N * WM, column = warp % T::WARPS_N * WN;
-    int begin = t.partial ? (int)blockIdx.z * GRPO__SLICE : 0;
-    int end = t.partial ? min(t.k, begin + GRPO__SLICE) : t.k;
-    int steps = (end - begin + GRPO__STEP - 1) / GRPO__STEP, step, kk, u, v, e, at, now = 0;
+    int steps = (job.end - job.begin + GRPO__STEP - 1) / GRPO__STEP, step, kk, u, v, e, at, now = 0;
     typename T::A more_a;
     typename T::B more_b;
     float sum[WM / 16][WN / 8][4], total[WM / 16][WN / 8][4];
@@ -1195,21 +1201,21 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
         for (v = 0; v < WN / 8; v++)
             for (e = 0; e < 4; e++) sum[u][v][e] = total[u][v][e] = 0;
     if (AT) grpo__wait_for_previous();
-    grpo__aim(more_b, t.b, BT ? t.b_depth : t.b_column, j0, t.n, begin, end);
+    grpo__aim(more_b, t.b, BT ? t.b_depth : t.b_column, j0, t.n, job);
     for (at = 0; at < T::ALL - T::STAGE; at += T::STAGE)
-        grpo__copy_step(more_b, tiles + at + T::A::SIZE);
-    if (!AT) grpo__wait_for_previous();                       /* B, weights, does not depend on it */
-    grpo__aim(more_a, t.a, AT ? t.a_depth : t.a_row, i0, t.m, begin, end);
+        grpo__copy_step(more_b, stages + at + T::A::SIZE);
+    if (!AT) grpo__wait_for_previous();                       /* B is weights                    */
+    grpo__aim(more_a, t.a, AT ? t.a_depth : t.a_row, i0, t.m, job);
     for (at = 0; at < T::ALL - T::STAGE; at += T::STAGE) {
-        grpo__copy_step(more_a, tiles + at);
+        grpo__copy_step(more_a, stages + at);
         grpo__copy_fence();
     }
     for (step = 0; step < steps; step++) {
-        const grpo__bf16 *A = tiles + now, *B = A + T::A::SIZE;
-        grpo__copy_wait(GRPO__STAGES - 2);
+        const grpo__bf16 *A = stages + now, *B = A + T::A::SIZE;
+        grpo__copy_wait(T::STAGES - 2);
         __syncthreads();            /* this step is loaded, the one before is no longer read     */
-        grpo__copy_step(more_b, tiles + at + T::A::SIZE);     /* past the end: zeros, not read   */
-        grpo__copy_step(more_a, tiles + at);
+        grpo__copy_step(more_b, stages + at + T::A::SIZE);    /* past the end: zeros, not read   */
+        grpo__copy_step(more_a, stages + at);
         grpo__copy_fence();
         at = now;
         now = now == T::ALL - T::STAGE ? 0 : now + T::STAGE;
@@ -1248,25 +1254,31 @@ grpo__mma_product_kernel(grpo__product<grpo__bf16> t) {
         _Pragma("unroll") for (v = 0; v < WN / 8; v++)                                            \
             _Pragma("unroll") for (e = 0; e < 4; e += 2)
 #define GRPO__PLACE i0 + 16 * u + 4 * e, j0 + 8 * v
-    if (t.partial) {
-        GRPO__PAIRS grpo__store_slice(t, (int)blockIdx.z, GRPO__PLACE, total[u][v][e],
-                                      total[u][v][e + 1]);
-        if (!grpo__tile_is_last(t)) return;
+#define GRPO__PART(p) grpo__part_pair<T::PAIRS, T::THREADS>(t, p, (u * (WN / 8) + v) * 2 + e / 2)
+    if (job.part >= 0) {
+        int first = job.part - job.part % (int)tiles.z, tile = first / (int)tiles.z;
+        GRPO__PAIRS if (i0 + 16 * u + 4 * e < t.m)
+            *GRPO__PART(job.part) = make_float2(total[u][v][e], total[u][v][e + 1]);
+        if (!grpo__is_last<true>(t.tickets + tile * (T::THREADS / 32) + warp, (int)tiles.z)) return;
         GRPO__PAIRS total[u][v][e] = total[u][v][e + 1] = 0;
-        for (kk = 0; kk < (int)gridDim.z; kk++)
-            GRPO__PAIRS grpo__add_slice(t, kk, GRPO__PLACE, &total[u][v][e], &total[u][v][e + 1]);
+        for (kk = first; kk < first + (int)tiles.z; kk++)
+            GRPO__PAIRS if (i0 + 16 * u + 4 * e < t.m)
+                grpo__add_pair(GRPO__PART(kk), &total[u][v][e], &total[u][v][e + 1]);
     }
     if (!t.y && !t.dw) return;      /* a head of which only strips are wanted                    */
     GRPO__PAIRS {
-        float2 more = grpo__load_pair(t, GRPO__PLACE);
+        float2 more = grpo__load_pair<AT>(t, GRPO__PLACE);
         sum[u][v][e] = more.x;
         sum[u][v][e + 1] = more.y;
     }
+    if (!AT && t.bias)
+        GRPO__PAIRS grpo__add_bias(t, j0 + 8 * v, &total[u][v][e], &total[u][v][e + 1]);
     GRPO__PAIRS {
         float2 more = { sum[u][v][e], sum[u][v][e + 1] };
-        grpo__store_pair(t, GRPO__PLACE, total[u][v][e], total[u][v][e + 1], more);
+        grpo__store_pair<AT>(t, GRPO__PLACE, total[u][v][e], total[u][v][e + 1], more);
     }
 #undef GRPO__PAIRS
+#undef GRPO__PART
 #undef GRPO__PLACE
 }
 
@@ -1283,38 +1295,39 @@ static dim3 grpo__tiles_of(const grpo__product<grpo__bf16> &t, int rows, int col
                 (unsigned)grpo__blocks_of((size_t)t.m, rows));
 }
 
-/* Too few tiles for all multiprocessors: split k over grid.z. */
-static void grpo__split(grpo__cuda *c, grpo__product<grpo__bf16> *t, dim3 *grid) {
+/* k is split where tiles, of `size` outputs, are fewer than `blocks`; of large ones also in a last
+ * round that leaves most blocks idle. Returns the number of jobs. */
+static int grpo__split(grpo__cuda *c, grpo__product<grpo__bf16> *t, dim3 *tiles, int size,
+                       int blocks) {
+    int all = (int)(tiles->x * tiles->y), rest = all % blocks;
     int slices = grpo__blocks_of((size_t)t->k, GRPO__SLICE);
-    size_t size = (size_t)t->m * (size_t)t->n, room = (size_t)GRPO__PARTIAL_MB << 20;
-    if (slices < 2 || grid->x * grid->y >= 2 * (unsigned)c->multiprocessors || t->strips
-        || grid->x * grid->y > GRPO__TICKETS || size > room / sizeof(float) / (size_t)slices)
-        return;
-    grid->z = (unsigned)slices;
+    size_t room = (size_t)GRPO__PARTIAL_MB << 20;
+    if (slices < 2 || rest == 0 || (all > blocks && (size < 128 * 128 || 2 * rest > blocks))
+        || rest > GRPO__TICKETS || t->strips
+        || (size_t)rest * (size_t)size > room / sizeof(float) / (size_t)slices) return all;
+    tiles->z = (unsigned)slices;
+    t->whole = all - rest;
     t->partial = (float *)grpo__cuda_scratch(c, room);
     t->tickets = c->tickets;
+    return t->whole + rest * slices;
 }
 
 template <int BM, int BN, int WM, int WN, bool AT, bool BT>
 static void grpo__mma_product_by(grpo__cuda *c, grpo__product<grpo__bf16> t) {
     typedef grpo__tile<BM, BN, WM, WN, AT, BT> T;
-    dim3 grid = grpo__tiles_of(t, BM, BN);
-    grpo__split(c, &t, &grid);
+    dim3 tiles = grpo__tiles_of(t, BM, BN);
+    int jobs = grpo__split(c, &t, &tiles, BM * BN, c->multiprocessors);
     grpo__allow_shared(c, grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>, T::BYTES);
-    GRPO__RUN_EARLY(c, (grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>), grid, T::THREADS,
-                    T::BYTES, t);
+    GRPO__RUN_EARLY(c, (grpo__mma_product_kernel<BM, BN, WM, WN, AT, BT>), jobs, T::THREADS,
+                    T::BYTES, tiles, t);
 }
 
-/* The largest tiles that still give every multiprocessor one; their sizes change no bit. While
- * sampling, many blocks are needed to saturate memory bandwidth with loads of B. */
+/* The largest tiles that still give every multiprocessor one; their sizes change no bit. */
 template <bool AT, bool BT>
 static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t) {
     int large = grpo__blocks_of((size_t)t.m, 128) * grpo__blocks_of((size_t)t.n, 128);
-    int flat = grpo__blocks_of((size_t)t.n, 128) * grpo__blocks_of((size_t)t.k, GRPO__SLICE);
     if (t.m <= 0) return;
-    if (t.m <= 16 && (flat >= c->multiprocessors || t.strips))
-        grpo__mma_product_by<16, 128, 16, 32, AT, BT>(c, t);
-    else if (t.m <= 16) grpo__mma_product_by<16, 32, 16, 16, AT, BT>(c, t);
+    if (t.m <= 16) grpo__mma_product_by<16, 64, 16, 32, AT, BT>(c, t);
     else if (t.m <= 64 || large < c->multiprocessors)
         grpo__mma_product_by<64, 64, 32, 32, AT, BT>(c, t);
     else grpo__mma_product_by<128, 128, 64, 32, AT, BT>(c, t);
@@ -1346,32 +1359,16 @@ __device__ __forceinline__ uint64_t grpo__chunk_at(uint32_t chunk, int k) {
          | (uint64_t)(8 * 128 / 16) << 32 | (uint64_t)1 << 62;
 }
 
-/* What a block does next: a tile, or where k is split a slice of it. Tiles are in bands of 16 rows
- * of them, in each a column after the other: those under way at a time share few lines of A and B,
- * which L2 holds, and B is read from memory once for every 2048 rows. */
-struct grpo__job { int slice, tile, i, j, steps; };
-
-__device__ __forceinline__ grpo__job grpo__job_of(int number, const dim3 &tiles, int rows, int k) {
-    grpo__job job = { number % (int)tiles.z, number / (int)tiles.z, 0, 0, 0 };
-    int band = job.tile / (GRPO__BAND * (int)tiles.x) * GRPO__BAND;
-    int high = min(GRPO__BAND, (int)tiles.y - band), at = job.tile - band * (int)tiles.x;
-    job.i = (band + at % high) * rows;
-    job.j = at / high * GRPO__WIDTH;
-    if (tiles.z > 1) k = min(GRPO__SLICE, k - job.slice * GRPO__SLICE);
-    job.steps = (k + GRPO__DEPTH - 1) / GRPO__DEPTH;
-    return job;
-}
-
 /* One lane loads the chunks of all steps of a job, each as soon as its buffer is free. `turn` counts
  * steps since the start. */
 template <int GROUPS, bool AT, bool BT>
 __device__ __forceinline__ void grpo__feed(unsigned char *tiles, uint64_t *full, uint64_t *empty,
                                            const CUtensorMap *a, const CUtensorMap *b,
-                                           const grpo__job &job, int turn) {
+                                           const grpo__job &job, int steps, int turn) {
     typedef grpo__wide<GROUPS> T;
     int step, u;
-    for (step = 0; step < job.steps; step++, turn++) {
-        int place = turn % T::PIPE, k = job.slice * GRPO__SLICE + step * GRPO__DEPTH;
+    for (step = 0; step < steps; step++, turn++) {
+        int place = turn % T::PIPE, k = job.begin + step * GRPO__DEPTH;
         unsigned char *to = tiles + place * T::STAGE;
         grpo__barrier_wait(&empty[place], (turn / T::PIPE & 1) ^ 1);
         grpo__barrier_expect(&full[place], T::STAGE);
@@ -1421,7 +1418,7 @@ __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint3
 template <int GROUPS, bool AT, bool BT>
 __global__ void __launch_bounds__(grpo__wide<GROUPS>::THREADS, grpo__wide<GROUPS>::BLOCKS)
 grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
-                           const __grid_constant__ CUtensorMap b, dim3 tiles,
+                           const __grid_constant__ CUtensorMap b, dim3 tiles, int jobs,
                            grpo__product<grpo__bf16> t) {
 #ifdef GRPO__WGMMA
     typedef grpo__wide<GROUPS> T;
@@ -1443,25 +1440,25 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
     __syncthreads();
     grpo__wait_for_previous();
     if (group == GROUPS && lane > 0) return;
-    for (number = (int)blockIdx.x; number < (int)(tiles.x * tiles.y * tiles.z);
-         number += (int)gridDim.x) {
-        grpo__job job = grpo__job_of(number, tiles, 64 * GROUPS, t.k);
+    for (number = (int)blockIdx.x; number < jobs; number += (int)gridDim.x) {
+        grpo__job job = grpo__job_of(t, number, tiles, 64 * GROUPS, GRPO__WIDTH);
         int i = job.i + warp * 16 + lane / 4, j = job.j + lane % 4 * 2;
+        int steps = (job.end - job.begin + GRPO__DEPTH - 1) / GRPO__DEPTH;
         if (group == GROUPS) {
-            grpo__feed<GROUPS, AT, BT>(memory + skip, full, empty, &a, &b, job, turn);
-            turn += job.steps;
+            grpo__feed<GROUPS, AT, BT>(memory + skip, full, empty, &a, &b, job, steps, turn);
+            turn += steps;
             continue;
         }
         grpo__consume<GROUPS, AT, BT>(total, at + skip + (uint32_t)(group * GRPO__CHUNK),
-                                      at + skip + GROUPS * GRPO__CHUNK, full, empty, job.steps,
-                                      turn);
-        turn += job.steps;
-        if (t.partial) {
-            GRPO__EACH(p, 32)
-                grpo__store_slice(t, job.slice, i + p % 2 * 8, j + p / 2 * 8, total[2 * p],
-                                  total[2 * p + 1]);
-            if (!grpo__is_last<true>(t.tickets + job.tile * 4 * GROUPS + warp, (int)tiles.z))
-                continue;
+                                      at + skip + GROUPS * GRPO__CHUNK, full, empty, steps, turn);
+        turn += steps;
+        int first = job.part - job.part % (int)tiles.z;       /* the tile's parts, if it has any */
+        if (job.part >= 0) {
+            GRPO__EACH(p, 32) if (i + p % 2 * 8 < t.m)
+                *grpo__part_pair<32, 128 * GROUPS>(t, job.part, p) = make_float2(total[2 * p],
+                                                                                 total[2 * p + 1]);
+            if (!grpo__is_last<true>(t.tickets + first / (int)tiles.z * 4 * GROUPS + warp,
+                                     (int)tiles.z)) continue;
             GRPO__EACH(p, 64) total[p] = 0;
         }
         GRPO__EACH(part, 4) {       /* a quarter at a time, to save registers                    */
@@ -1469,12 +1466,16 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
             float *x = total + 16 * part;
             int jj = j + 32 * part;
 #pragma unroll 4
-            for (v = 0; v < (t.partial ? (int)tiles.z : 0); v++)
-                GRPO__EACH(p, 8)
-                    grpo__add_slice(t, v, i + p % 2 * 8, jj + p / 2 * 8, &x[2 * p], &x[2 * p + 1]);
-            GRPO__EACH(p, 8) more[p] = grpo__load_pair(t, i + p % 2 * 8, jj + p / 2 * 8);
+            for (v = first; v < (job.part < 0 ? first : first + (int)tiles.z); v++)
+                GRPO__EACH(p, 8) if (i + p % 2 * 8 < t.m)
+                    grpo__add_pair(grpo__part_pair<32, 128 * GROUPS>(t, v, 8 * part + p), &x[2 * p],
+                                   &x[2 * p + 1]);
+            GRPO__EACH(p, 8) more[p] = grpo__load_pair<AT>(t, i + p % 2 * 8, jj + p / 2 * 8);
+            if (!AT && t.bias)
+                GRPO__EACH(p, 8) grpo__add_bias(t, jj + p / 2 * 8, &x[2 * p], &x[2 * p + 1]);
             GRPO__EACH(p, 8)
-                grpo__store_pair(t, i + p % 2 * 8, jj + p / 2 * 8, x[2 * p], x[2 * p + 1], more[p]);
+                grpo__store_pair<AT>(t, i + p % 2 * 8, jj + p / 2 * 8, x[2 * p], x[2 * p + 1],
+                                     more[p]);
         }
     }
 #endif
@@ -1503,11 +1504,10 @@ static void grpo__wgmma_product_by(grpo__cuda *c, grpo__product<grpo__bf16> t) {
                        : grpo__map_of(c, t.b, t.k, t.n, t.b_column);
     dim3 tiles = grpo__tiles_of(t, 64 * GROUPS, GRPO__WIDTH);
     int blocks = T::BLOCKS * c->multiprocessors;
-    grpo__split(c, &t, &tiles);
-    blocks = min(blocks, (int)(tiles.x * tiles.y * tiles.z));
+    int jobs = grpo__split(c, &t, &tiles, 64 * GROUPS * GRPO__WIDTH, blocks);
     grpo__allow_shared(c, grpo__wgmma_product_kernel<GROUPS, AT, BT>, T::BYTES);
-    GRPO__RUN_EARLY(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), blocks, T::THREADS, T::BYTES,
-                    a, b, tiles, t);
+    GRPO__RUN_EARLY(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), min(blocks, jobs), T::THREADS,
+                    T::BYTES, a, b, tiles, jobs, t);
 }
 
 template <bool AT, bool BT>
@@ -1556,7 +1556,7 @@ static void *grpo__cuda_open_hopper(const grpo_config *config, char *error) {
  * lines aligned to 16 bytes: which depends on the model alone, so that all passes do the same. */
 static int grpo__fits_mma(const grpo_matrix *w, const grpo__product<grpo__bf16> &t) {
     return w->rows % 8 == 0 && w->cols % 8 == 0 && w->y_stride % 8 == 0
-        && ((uintptr_t)t.a | (uintptr_t)t.y) % 16 == 0;
+        && ((uintptr_t)t.a | (uintptr_t)t.y) % 16 == 0 && (uintptr_t)t.dw % 8 == 0;
 }
 
 template <bool AT, bool BT>

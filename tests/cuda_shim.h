@@ -46,6 +46,7 @@ struct dim3 {
 };
 struct uint4 { unsigned x, y, z, w; };
 struct float2 { float x, y; };
+static inline float2 make_float2(float x, float y) { float2 two = { x, y }; return two; }
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 /* ---- bf16 */

@@ -223,7 +223,7 @@ static void add_product(plan *p, const char *part, product s, double times) {
     const card *c = p->c;
     int wide = p->wide && !s.strips, i;
     double large = ceil(s.m / 128) * ceil(s.n / 128), slices = ceil(s.k / SLICE), bm, bn, tiles;
-    double flat = ceil(s.n / 128) * slices, split = 1, b_reads, rows, weights = 2 * s.n * s.k;
+    double split = 1, rest = 0, b_reads, weights = 2 * s.n * s.k, places;
     double stage;                   /* bytes of one in shared memory, padding included           */
     char tile[16], name[48];
     const made *m;
@@ -233,8 +233,7 @@ static void add_product(plan *p, const char *part, product s, double times) {
         bm = s.m <= 64 || large < c->sms ? 64 : 128; bn = 128;
         snprintf(name, sizeof name, "wgmma_product<%d,%s>", (int)bm / 64, turned[s.kind]);
     } else {
-        if (s.m <= 16 && (flat >= c->sms || s.strips)) { bm = 16; bn = 128; strcpy(tile, "16,32"); }
-        else if (s.m <= 16) { bm = 16; bn = 32; strcpy(tile, "16,16"); }
+        if (s.m <= 16) { bm = 16; bn = 64; strcpy(tile, "16,32"); }
         else if (s.m <= 64 || large < c->sms) { bm = bn = 64; strcpy(tile, "32,32"); }
         else { bm = bn = 128; strcpy(tile, "64,32"); }
         snprintf(name, sizeof name, "mma_product<%d,%d,%s,%s>", (int)bm, (int)bn, tile,
@@ -244,28 +243,30 @@ static void add_product(plan *p, const char *part, product s, double times) {
     if (i == used && used < 64) strcpy(names[used++], name);
     j.kernel = names[i];
     tiles = ceil(s.m / bm) * ceil(s.n / bn);
-    if (slices > 1 && tiles < 2 * c->sms && !s.strips && tiles <= 1024
-        && s.m * s.n * 4 * slices <= PARTIAL) split = slices;
-    j.blocks = tiles * split;
+    /* k is split of the tiles of the last round: in all of a round, then, or as if it were none  */
+    places = wide && bm < 128 ? 2 * c->sms : c->sms;
+    rest = fmod(tiles, places);
+    if (slices < 2 || s.strips || rest > 1024 || rest * bm * bn * 4 * slices > PARTIAL
+        || (tiles > places && (bm * bn < 128 * 128 || 2 * rest > places))) rest = 0;
+    if (rest > 0 && tiles < places) split = slices;
+    j.blocks = tiles * split - (tiles > places ? rest : 0);
     j.flops = 2 * s.m * s.n * s.k;
     m = made_of(j.kernel, 1);
     j.steps = 2 * bm * bn * ceil(s.k / split / 32) * 32 / most(1, step_flops(c, m));
-    /* blocks go by columns first: B is read again for each set of rows that run at once; wgmma's
-     * in bands of 16 tiles of rows */
-    rows = wide ? 16 : most(1, floor(c->sms * held(c, m) / ceil(s.n / bn)));
-    b_reads = weights > c->l2 / 2 ? ceil(ceil(s.m / bm) / rows) : 1;
+    /* tiles are in bands of 16 rows of them, by columns: B is read once for each */
+    b_reads = weights > c->l2 / 2 ? ceil(ceil(s.m / bm) / 16) : 1;
     j.dram = weights * b_reads;
     near(c, &j, 2 * s.m * s.k);
     if (s.kind == WEIGHTS) { j.dram = 0; near(c, &j, 2 * s.m * s.k); near(c, &j, weights); }
     j.l2 += tiles * (bm + bn) * s.k * 2;
-    if (split > 1) j.l2 += 2 * split * s.m * s.n * 4;
+    if (rest > 0) j.l2 += 2 * slices * rest * bm * bn * 4 * most(1 / bm, s.m < bm ? s.m / bm : 1);
     if (s.kind == WEIGHTS) j.dram += 8 * s.m * s.n;
     else if (s.writes) near(c, &j, 2 * s.m * s.n * (1 + s.residual));
     if (s.strips) near(c, &j, s.m * s.n / 2);
     stage = wide ? 128 * (bm + bn) : 64 * ((s.kind == WEIGHTS ? bm + 8 : bm * 1.25)
                                            + (s.kind == FORWARD ? bn * 1.25 : bn + 8));
     j.in_flight = (floor(m->dynamic / stage) - 1) * (bm + bn) * (wide ? 64 : 32) * 2;
-    j.trips = 2 + (split > 1 ? 2 : 0) + (s.residual || s.kind == WEIGHTS);
+    j.trips = 2 + (rest > 0 ? 2 : 0) + (s.residual || s.kind == WEIGHTS);
     /* wgmma's blocks stay, and load ahead: a tile waits for what it is added to, by quarters */
     j.tile_trips = wide ? 4 * (s.residual || s.kind == WEIGHTS) : j.trips;
     /* launched early, mma's asks for its first weights before the kernel before it has ended */
@@ -348,10 +349,15 @@ static void add_attention(plan *p, const size *s, double rows, double pairs, dou
 }
 
 /* ---- a forward pass over rows; decode: each row its own sequence of `keys` keys */
+static double rows_at_once(const size *s) {                   /* of which there are logits       */
+    double rows = most(64, floor(LOGITS / s->vocab));
+    return rows > 128 ? rows - fmod(rows, 128) : rows;
+}
+
 static void add_head(plan *p, const size *s, double rows, int draws, double times) {
     product h = { 0, 0, 0, FORWARD, 1, 0, 0 };
     const card *c = p->c;
-    double at_once = least(rows, most(64, floor(LOGITS / s->vocab))), blocks = ceil(rows / at_once);
+    double at_once = least(rows, rows_at_once(s)), blocks = ceil(rows / at_once);
     job j;
     h.m = rows / blocks; h.n = s->vocab; h.k = s->hidden;
     if (p->wide) { h.strips = 0; h.writes = 1; }
@@ -487,7 +493,7 @@ static plan reference_plan(const card *c, int wide, const size *s) {
 static void add_backward(plan *p, const size *s, double rows, double groups) {
     const char *const sum = "sum_rows<bf16,8>";
     double H = s->hidden, Q = s->heads * s->d, KV = s->kv * s->d, F = s->ffn, L = s->layers;
-    double heads = head_rows_of(s, groups), at_once = floor(LOGITS / s->vocab), blocks;
+    double heads = head_rows_of(s, groups), at_once = rows_at_once(s), blocks;
     double stored = L * (2 * H + 2 * Q + 2 * F + (s->normed ? Q + 2 * KV : 0)), m;
     product h = { 0, 0, 0, FORWARD, 0, 1, 0 };
     add_rows(p, "recall", "gather_rows<uint4>", rows * stored / L / 6, 4, 8, rows, 6 * L);
