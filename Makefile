@@ -22,6 +22,7 @@
 #   make cuda-model how long each kernel should take on four cards, by its bytes and instructions
 #   make cuda-first all of this on a new card in eight minutes, and a page of what came out
 #   make cuda-shim  the same test of the same kernels on the CPU, by a stand-in for the device
+#   make cuda-barriers  there, each barrier, wait and fence is removed in turn: is it noticed?
 
 CC      ?= cc
 CXX     ?= g++
@@ -236,7 +237,7 @@ $(BUILD)/shim_grpo_cuda.o: grpo_cuda.cu $(HEADER) tests/cuda_shim.h | $(BUILD)
 	    -include tests/cuda_shim.h -c $< -o $@
 
 # Every access of memory is looked at too: a race is found however the threads happen to run.
-RACEFLAGS = -O1 -g -DGRPO_SHIM_RACE
+RACEFLAGS = -O1 -DGRPO_SHIM_RACE
 $(BUILD)/race_grpo_cuda.o: grpo_cuda.cu $(HEADER) tests/cuda_shim.h | $(BUILD)
 	$(CXX) -std=c++17 $(RACEFLAGS) -fsanitize=thread $(SHIM_WARN) -x c++ -DGRPO_CUDA_SHIM -I. \
 	    -include tests/cuda_shim.h -c $< -o $@
@@ -244,6 +245,9 @@ $(BUILD)/race_grpo_cuda.o: grpo_cuda.cu $(HEADER) tests/cuda_shim.h | $(BUILD)
 $(BUILD)/test_cuda_race: tests/test_cuda.c $(BUILD)/race_grpo_cuda.o
 	$(COMPILE) -O2 -ffp-contract=off -DGRPO_CUDA_SHIM -c $< -o $@.o
 	$(CXX) -O2 $@.o $(BUILD)/race_grpo_cuda.o -o $@ -lm
+
+cuda-barriers: $(BUILD)/test_cuda_race
+	@BUILD="$(BUILD)" JOBS="$(JOBS)" sh tests/cuda_barriers.sh
 
 $(BUILD)/test_cuda_shim: tests/test_cuda.c $(BUILD)/shim_grpo_cuda.o
 	$(COMPILE) $(SHIMFLAGS) -DGRPO_CUDA_SHIM -c $< -o $@.o
@@ -257,6 +261,6 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
-        cuda cuda-test cuda-bench cuda-first cuda-model cuda-shim nvcc-is-there $(SHIM_RUNS) \
-        run-examples \
+        cuda cuda-test cuda-bench cuda-first cuda-model cuda-shim cuda-barriers nvcc-is-there \
+        $(SHIM_RUNS) run-examples \
         $(SCRIPTS:%=run-%) $(TESTS:%=run-%)

@@ -3,16 +3,28 @@
  * same way each time. A block's threads are fibers that run until they meet a barrier, a shuffle or
  * a tensor instruction.
  *
+ * Up to four blocks of a grid are live at once, in an order that changes from launch to launch
+ * but not from run to run, and take turns at atomics, fences and some barriers.
+ *
  * What it finds that a GPU may hide: a barrier that not all threads reach (it stops with the
- * kernel's name), shared or device memory read before it was written (both are filled with NaN), a
- * copy used before it was waited for (copies happen at the wait), memory still read when a copy into
- * it is issued (it is filled with NaN at once), a missing barrier
- * (GRPO_SHIM_ORDER=reverse runs the threads in reverse order, and those that wait for an
- * mbarrier as soon as they can: results must not change), a wait for an mbarrier that could never
- * end, memory that wgmma still reads overwritten, writing past the end (canaries, or the address
- * sanitizer).
- * What it cannot find: anything about time, how the hardware rounds inside a tensor instruction, or
- * that what is written down here of descriptors and swizzles is not what the hardware does. */
+ * kernel's name), shared or device memory read before it was written (both are filled with
+ * NaN), a copy used before it was waited for (copies happen at the wait), memory still read
+ * when a copy into it is issued (it is filled with NaN at once), a source that changes under a
+ * copy, a missing barrier (GRPO_SHIM_ORDER=reverse runs the threads in reverse order, and those
+ * that wait for an mbarrier as soon as they can: results must not change), a wait for an
+ * mbarrier that could never end, memory that wgmma still reads overwritten, writing past the
+ * end (canaries, or the address sanitizer). With GRPO_SHIM_RACE (make build/test_cuda_race,
+ * some five times slower) also two accesses of a word with nothing between them that orders
+ * them: see "races" below; so that a missing fence around a ticket is found, and a barrier
+ * whose absence the order of the threads hides. GRPO_SHIM_REMOVE=line takes one of them away:
+ * tests/cuda_barriers.sh.
+ *
+ * What it cannot find: anything about time, how the hardware rounds inside a tensor
+ * instruction, that what is written down here of descriptors and swizzles is not what the
+ * hardware does; races of which one side is an atomic, an mbarrier, wgmma or the bulk copy
+ * engine (these have checks of their own); a reader that two readers of other warps followed
+ * before the write it races with; the address sanitizer does not see the ends of static shared
+ * arrays. */
 #ifndef GRPO_CUDA_SHIM_H
 #define GRPO_CUDA_SHIM_H
 
@@ -216,17 +228,17 @@ struct grpo_shim_site_list {
         const char *line = getenv("GRPO_SHIM_REMOVE");
         if (line) removed = atoi(line);
     }
-    ~grpo_shim_site_list() {
+    void reached(int line, const char *kind) {
         const char *name = getenv("GRPO_SHIM_SITES");
         FILE *file = name ? fopen(name, "a") : NULL;
-        for (int i = 0; file && i < GRPO_SHIM_LINES; i++)
-            if (kinds[i]) fprintf(file, "%d %s\n", i, kinds[i]);
+        kinds[line] = kind;
+        if (file) fprintf(file, "%d %s\n", line, kind);
         if (file) fclose(file);
     }
 };
 static grpo_shim_site_list grpo_shim_sites;
 static inline int grpo_shim_removed(int line, const char *kind) {
-    grpo_shim_sites.kinds[line % GRPO_SHIM_LINES] = kind;
+    if (line && !grpo_shim_sites.kinds[line]) grpo_shim_sites.reached(line, kind);
     return line == grpo_shim_sites.removed;
 }
 #define GRPO_SHIM_SITE int line = __builtin_LINE()
@@ -245,7 +257,7 @@ static inline void grpo_shim_go(void **save, void **fake, int next) {
 #ifdef __SANITIZE_ADDRESS__
     s.from_host = save == &s.host_sp;
     __sanitizer_start_switch_fiber(fake, next >= 0 ? s.me->stack : s.host_bottom,
-                                   next >= 0 ? GRPO_SHIM_STACK : s.host_size);
+                                   next >= 0 ? (size_t)GRPO_SHIM_STACK : s.host_size);
 #endif
     grpo_shim_switch(save, to);
 #ifdef __SANITIZE_ADDRESS__
@@ -850,8 +862,9 @@ template <bool TRANSPOSED> void grpo__load_matrices(uint32_t r[4], const __nv_bf
 }
 
 static inline void grpo__wait_for_previous(GRPO_SHIM_SITE) {
-    if (grpo_shim_removed(line, "grid wait")) return;
-    grpo_shim_me().waited = 1; }
+    if (!grpo_shim().early || grpo_shim_removed(line, "grid wait")) return;
+    grpo_shim_me().waited = 1;
+}
 
 /* 16 bytes of weights, read before the previous kernel has ended. */
 static inline void grpo_shim_read_early(const void *from) {
