@@ -885,6 +885,7 @@ static inline void grpo__copy_16(void *to, const void *from, int valid) {
     if (valid) grpo_shim_touch(from, (size_t)valid, 0);
     if (valid && grpo_shim().early && !f.waited) grpo_shim_read_early(from);
     memset(to, 0xff, 16);
+    grpo_shim_touch(to, 16, 1);
     f.copies[f.last_group % 64].push_back(copy);
 }
 static inline void grpo__copy_fence(GRPO_SHIM_SITE) {
@@ -900,6 +901,7 @@ static inline void grpo__copy_wait(int left, GRPO_SHIM_SITE) {
             if (copy.valid && memcmp(copy.from, copy.found, (size_t)copy.valid))
                 grpo_shim_wrong("what a cp.async reads was overwritten before it had ended");
             memcpy(copy.to, copy.found, 16);
+            grpo_shim_touch(copy.to, 16, 1);
         }
 }
 static inline void *grpo_shim_dynamic() {
