@@ -46,7 +46,7 @@ enum { CARDS = sizeof cards / sizeof *cards };
  * wait of the host for the card. */
 static const double node = 1.3e-6, early_node = 0.7e-6, launch = 2.5e-6, record = 1.5e-6,
                     poll = 3e-5;
-enum { TICKS = 32, PASS_ROWS = 8192, LOGITS = 1 << 28, SLICE = 256, PARTIAL = 64 << 20 };
+enum { TICKS = 32, PASS_ROWS = 8192, LOGITS = 1 << 28, SLICE = 256, BAND = 16, PARTIAL = 64 << 20 };
 
 /* ---- sizes: those of bench/cuda.c, and Qwen3-0.6B with 256 sequences */
 typedef struct size {
@@ -104,6 +104,7 @@ static void read_made(void) {
 typedef struct job {
     const char *kernel;             /* as in the table                                           */
     double blocks, steps;           /* a block's steps of the main loop (of each thread)         */
+    double parts, part_steps;       /* further blocks, which compute parts of tiles              */
     double dram, l2, flops;         /* bytes, bytes, necessary operations                        */
     double in_flight;               /* bytes that a block loads at once; 0: enough               */
     double trips, serial;           /* dependent waits for memory; cycles of one thread          */
@@ -134,36 +135,46 @@ static double step_flops(const card *c, const made *m) {
     return wide ? n * 2 * 64 * 128 * 16 * floor(m->threads / 128.0) : n * 4096 * m->threads / 32;
 }
 
+/* Cycles of tensor cores, of shared memory and of issue slots, of blocks that come in rounds; of[]:
+ * those of a block's step. Blocks that are few also wait for their own instructions: a warp issues
+ * one a cycle at most, and `alone` cycles are those of barriers, ldmatrix and the last mma. */
+static void add_rounds(double cycles[3], const double of[3], double blocks, double steps,
+                       double sms, double at_once, double own, double alone) {
+    double rounds = floor(blocks / (sms * at_once)), rest = blocks - rounds * sms * at_once;
+    double n = ceil(rest / sms - 1e-9);
+    int k, longest = 0;
+    for (k = 1; k < 3; k++) if (of[k] > of[longest]) longest = k;
+    for (k = 0; k < 3; k++) {
+        double least_of = k == 2 ? own + alone : k == longest ? of[k] + alone : 0;
+        cycles[k] += rounds * steps * most(at_once * of[k], least_of);
+        if (n > 0) cycles[k] += steps * most(n * of[k], least_of);
+    }
+}
+
 static cost time_of(const card *c, const job *j, double gap) {
     const made *m = made_of(j->kernel, 1);
-    int wide = !strncmp(j->kernel, "wgmma", 5), i;
-    double warps = ceil(m->threads / 32.0), at_once = held(c, m), hz = c->ghz * 1e9;
     const int *loop = m->loop[c->hopper];
-    double of[3];                   /* cycles of a block's step: tensor, shared memory, issue    */
-    double rounds = floor(j->blocks / (c->sms * at_once));
-    double rest = ceil((j->blocks - rounds * c->sms * at_once) / c->sms - 1e-9);
-    double speed = c->bandwidth * c->read, longest = 0, n[2];
-    int k, most_of = 0;
+    int wide = !strncmp(j->kernel, "wgmma", 5), k;
+    double warps = ceil(m->threads / 32.0), at_once = held(c, m), hz = c->ghz * 1e9;
+    double speed = c->bandwidth * c->read, blocks = j->blocks + j->parts, longest = 0, rounds, own;
+    double of[3], cycles[3] = { 0, 0, 0 };                    /* tensor, shared memory, issue    */
     cost t = { 0, { 0 } };
-    if (j->blocks <= 0) return t;
+    if (blocks <= 0) return t;
     of[0] = step_flops(c, m) / (c->tflops * (wide ? c->wide : c->mma) / c->sms / hz);
     of[1] = wide ? 0 : 4.0 * (loop[2] + loop[3]) * warps;
     of[2] = loop[0] * warps / 4;
-    for (k = 1; k < 3; k++) if (of[k] > of[most_of]) most_of = k;
-    if (loop[1])                    /* tensor kernels go by rounds; others have many short blocks */
-        for (n[0] = at_once, n[1] = rest, i = 0; i < 2; i++)
-            for (k = 0; k < 3 && n[i] > 0; k++) {
-                double cycles = n[i] * of[k];                 /* alone: barrier, ldmatrix, mma   */
-                if (k == most_of) cycles = most(cycles, of[k] + (wide ? 50 : 150));
-                t.by[BY_TENSOR + k] += j->steps * (i ? 1 : rounds) / hz * cycles;
-            }
-    else t.by[BY_ISSUE] = j->blocks * j->steps * of[2] / c->sms / hz;
+    own = loop[0] * ceil(warps / 4);
+    if (loop[1]) {                  /* tensor kernels go by rounds; others have many short blocks */
+        add_rounds(cycles, of, j->blocks, j->steps, c->sms, at_once, own, wide ? 50 : 150);
+        add_rounds(cycles, of, j->parts, j->part_steps, c->sms, at_once, own, wide ? 50 : 150);
+        for (k = 0; k < 3; k++) t.by[BY_TENSOR + k] = cycles[k] / hz;
+    } else t.by[BY_ISSUE] = j->blocks * j->steps * of[2] / c->sms / hz;
     if (j->in_flight > 0)
-        speed = least(speed, least(j->blocks, c->sms * at_once) * j->in_flight / c->latency);
+        speed = least(speed, least(blocks, c->sms * at_once) * j->in_flight / c->latency);
     t.by[BY_DRAM] = j->dram / speed;
     t.by[BY_L2] = j->l2 / c->l2_bandwidth;
-    for (i = 0; i < BY_WAITS; i++) longest = most(longest, t.by[i]);
-    if (at_once > 1) rounds = 0;
+    for (k = 0; k < BY_WAITS; k++) longest = most(longest, t.by[k]);
+    rounds = at_once > 1 ? 0 : floor(blocks / c->sms);        /* else others run meanwhile       */
     t.by[BY_WAITS] = gap + c->latency * (j->trips + j->tile_trips * rounds) + j->serial / hz;
     t.seconds = longest + t.by[BY_WAITS];
     return t;
@@ -190,7 +201,7 @@ static plan plan_of(const card *c, int wide, double gap) {
 static void add(plan *p, const char *part, job j, double times) {
     cost t = time_of(p->c, &j, p->gap);
     int i, k;
-    if (times <= 0 || j.blocks <= 0) return;
+    if (times <= 0 || j.blocks + j.parts <= 0) return;
     for (i = 0; i < p->count; i++)
         if (!strcmp(p->lines[i].part, part) && !strcmp(p->lines[i].kernel, j.kernel)) break;
     if (i == p->count) {
@@ -223,7 +234,7 @@ static void add_product(plan *p, const char *part, product s, double times) {
     const card *c = p->c;
     int wide = p->wide && !s.strips, i;
     double large = ceil(s.m / 128) * ceil(s.n / 128), slices = ceil(s.k / SLICE), bm, bn, tiles;
-    double split = 1, rest = 0, b_reads, weights = 2 * s.n * s.k, places;
+    double blocks, rest, b_reads, weights = 2 * s.n * s.k;
     double stage;                   /* bytes of one in shared memory, padding included           */
     char tile[16], name[48];
     const made *m;
@@ -243,30 +254,34 @@ static void add_product(plan *p, const char *part, product s, double times) {
     if (i == used && used < 64) strcpy(names[used++], name);
     j.kernel = names[i];
     tiles = ceil(s.m / bm) * ceil(s.n / bn);
-    /* k is split of the tiles of the last round: in all of a round, then, or as if it were none  */
-    places = wide && bm < 128 ? 2 * c->sms : c->sms;
-    rest = fmod(tiles, places);
-    if (slices < 2 || s.strips || rest > 1024 || rest * bm * bn * 4 * slices > PARTIAL
-        || (tiles > places && (bm * bn < 128 * 128 || 2 * rest > places))) rest = 0;
-    if (rest > 0 && tiles < places) split = slices;
-    j.blocks = tiles * split - (tiles > places ? rest : 0);
-    j.flops = 2 * s.m * s.n * s.k;
     m = made_of(j.kernel, 1);
-    j.steps = 2 * bm * bn * ceil(s.k / split / 32) * 32 / most(1, step_flops(c, m));
-    /* tiles are in bands of 16 rows of them, by columns: B is read once for each */
-    b_reads = weights > c->l2 / 2 ? ceil(ceil(s.m / bm) / 16) : 1;
+    j.blocks = tiles;
+    j.flops = 2 * s.m * s.n * s.k;
+    j.steps = 2 * bm * bn * ceil(s.k / 32) * 32 / most(1, step_flops(c, m));
+    /* as grpo__split() */
+    blocks = wide ? c->sms * held(c, m) : c->sms;
+    rest = tiles - floor(tiles / blocks) * blocks;
+    if (slices > 1 && rest > 0 && !s.strips && rest <= 1024
+        && (tiles <= blocks || (bm * bn >= 128 * 128 && 2 * rest <= blocks))
+        && rest * bm * bn * 4 * slices <= PARTIAL) {
+        j.blocks = tiles - rest;
+        j.parts = rest * slices;
+        j.part_steps = j.steps / slices;
+    }
+    /* in bands of 16 tiles of rows: B is read from memory again for each */
+    b_reads = weights > c->l2 / 2 ? ceil(ceil(s.m / bm) / BAND) : 1;
     j.dram = weights * b_reads;
     near(c, &j, 2 * s.m * s.k);
     if (s.kind == WEIGHTS) { j.dram = 0; near(c, &j, 2 * s.m * s.k); near(c, &j, weights); }
     j.l2 += tiles * (bm + bn) * s.k * 2;
-    if (rest > 0) j.l2 += 2 * slices * rest * bm * bn * 4 * most(1 / bm, s.m < bm ? s.m / bm : 1);
+    j.l2 += 2 * j.parts * bm * bn * 4;                        /* partial sums                    */
     if (s.kind == WEIGHTS) j.dram += 8 * s.m * s.n;
     else if (s.writes) near(c, &j, 2 * s.m * s.n * (1 + s.residual));
     if (s.strips) near(c, &j, s.m * s.n / 2);
     stage = wide ? 128 * (bm + bn) : 64 * ((s.kind == WEIGHTS ? bm + 8 : bm * 1.25)
                                            + (s.kind == FORWARD ? bn * 1.25 : bn + 8));
     j.in_flight = (floor(m->dynamic / stage) - 1) * (bm + bn) * (wide ? 64 : 32) * 2;
-    j.trips = 2 + (rest > 0 ? 2 : 0) + (s.residual || s.kind == WEIGHTS);
+    j.trips = 2 + (j.parts > 0 ? 2 : 0) + (s.residual || s.kind == WEIGHTS);
     /* wgmma's blocks stay, and load ahead: a tile waits for what it is added to, by quarters */
     j.tile_trips = wide ? 4 * (s.residual || s.kind == WEIGHTS) : j.trips;
     /* launched early, mma's asks for its first weights before the kernel before it has ended */
@@ -349,15 +364,10 @@ static void add_attention(plan *p, const size *s, double rows, double pairs, dou
 }
 
 /* ---- a forward pass over rows; decode: each row its own sequence of `keys` keys */
-static double rows_at_once(const size *s) {                   /* of which there are logits       */
-    double rows = most(64, floor(LOGITS / s->vocab));
-    return rows > 128 ? rows - fmod(rows, 128) : rows;
-}
-
 static void add_head(plan *p, const size *s, double rows, int draws, double times) {
     product h = { 0, 0, 0, FORWARD, 1, 0, 0 };
     const card *c = p->c;
-    double at_once = least(rows, rows_at_once(s)), blocks = ceil(rows / at_once);
+    double at_once = least(rows, most(64, floor(LOGITS / s->vocab))), blocks = ceil(rows / at_once);
     job j;
     h.m = rows / blocks; h.n = s->vocab; h.k = s->hidden;
     if (p->wide) { h.strips = 0; h.writes = 1; }
@@ -389,18 +399,17 @@ static void add_forward(plan *p, const size *s, double rows, double pairs, doubl
     add_layer_product(p, "q, k, v", rows, Q + 2 * KV, H, 0, L);
     add_rows(p, "positions", "rotate<bf16,8>", rows * (Q + 2 * KV), 4, 16, 0, L);
     if (keys > 0) {
-        double spans = ceil(keys / 256);
+        double parts = rows * s->kv >= 2 * c->sms ? 1 : ceil(keys / 256);
         job j;
         memset(&j, 0, sizeof j);
         j.kernel = by_width(s, "flash<64,1>", "flash<128,1>");
-        if (rows * s->kv >= 2 * c->sms) spans = 1;
-        j.blocks = rows * s->kv * spans;
-        j.steps = ceil(keys / spans / 64);
+        j.blocks = rows * s->kv * parts;
+        j.steps = ceil(keys / parts / 64);
         j.flops = 4 * keys * rows * s->heads * s->d;
         near(c, &j, rows * most(0, keys - s->prompt) * 2 * KV * 2);
         j.l2 += rows * least(keys, s->prompt) * 2 * KV * 2;
         j.in_flight = 64 * 2 * s->d * 2;
-        j.trips = 3 + (spans > 1 ? 2 : 0);
+        j.trips = 3 + (parts > 1 ? 2 : 0);
         add(p, "attention", j, L);
     } else add_attention(p, s, rows, pairs, share, 0, L);
     add_layer_product(p, "out", rows, H, Q, 1, L);
@@ -493,7 +502,7 @@ static plan reference_plan(const card *c, int wide, const size *s) {
 static void add_backward(plan *p, const size *s, double rows, double groups) {
     const char *const sum = "sum_rows<bf16,8>";
     double H = s->hidden, Q = s->heads * s->d, KV = s->kv * s->d, F = s->ffn, L = s->layers;
-    double heads = head_rows_of(s, groups), at_once = rows_at_once(s), blocks;
+    double heads = head_rows_of(s, groups), at_once = floor(LOGITS / s->vocab), blocks;
     double stored = L * (2 * H + 2 * Q + 2 * F + (s->normed ? Q + 2 * KV : 0)), m;
     product h = { 0, 0, 0, FORWARD, 0, 1, 0 };
     add_rows(p, "recall", "gather_rows<uint4>", rows * stored / L / 6, 4, 8, rows, 6 * L);
