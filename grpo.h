@@ -922,8 +922,8 @@ typedef struct grpo_matrix {        /* a weight matrix [rows = out, cols = in]  
     float *weights;                 /* F [rows, cols], what the optimizer moves; NULL: frozen    */
     void  *operand;                 /* the same numbers in the layout the backend multiplies by  */
     int    rows, cols;
-    int    y_stride;                /* elements from one row of y to the next: rows, or more     */
-} grpo_matrix;                      /*     where the product is only some columns of y           */
+    int    y_stride;                /* elements from one row of y to the next: rows, or more if  */
+} grpo_matrix;                      /*     y has more columns, or logits are padded              */
 
 /* matmul: y = x W^T + bias + residual;  matmul_dx: dx = dy W;
  * matmul_dw: dW += dy^T x, dbias += sum of dy, both over rows in order */
@@ -990,10 +990,10 @@ typedef struct grpo_targets {       /* tokens whose log-prob is wanted, by row o
  * kl: exact KL to ref_logits of each row; kl_backward: ref_logits become the gradient of
  *     sum dkl kl with respect to logits, in place */
 typedef struct grpo_head {
-    const grpo_matrix *w;           /* [vocab, width]; kl and backward read only w->rows         */
+    const grpo_matrix *w;           /* [vocab, width]; kl and backward read only its shape       */
     grpo_targets targets;           /* n of them, in R rows                                      */
     const void *hidden;             /* E [R, width]                                              */
-    void *logits;                   /* E [R, vocab]                                              */
+    void *logits;                   /* E [R, w->y_stride], of which vocab columns are used       */
     int keep_logits;
     float *logprobs, *entropies;    /* F [n], [R]                                                */
     const grpo_sampling *sampling;  /* sample: the filters,                                      */
@@ -1437,8 +1437,8 @@ struct grpo__machinery {
     void  *dx;                      /* B [R, H] gradient of the residual stream                  */
     void  *hidden, *dhidden;        /* B [R, H] output of the final norm, and its gradient       */
     float *rstd;                    /* B [R] of the current norm                                 */
-    void  *logits;                  /* B [head_rows, V]                                          */
-    void  *ref_hidden, *ref_logits; /* B [R, H], [head_rows, V] of the reference, for exact KL   */
+    void  *logits;                  /* B [head_rows, head.y_stride]                              */
+    void  *ref_hidden, *ref_logits; /* B [R, H], like logits: the reference's, for exact KL      */
     float *kl, *dkl;                /* B [R] exact KL and its gradient; or NULL                  */
     float *values;                  /* B [R] of the scalar head, then their gradient             */
     float *angles;                  /* B [max_length, {cos, sin}, head_dim / 2]                  */
@@ -5247,6 +5247,12 @@ static float *grpo__place_vector(grpo__placing *p, int n, const char *name) {
     return grpo__place_tensor(p, &p->vector, n, 0, name, "")->at;
 }
 
+/* Elements from one row of logits to the next: where they are of 2 bytes, a multiple of 16 bytes,
+ * which tensor cores need. */
+static int grpo__logits_stride(const grpo_backend *b, int vocab) {
+    return b->element_size == 2 ? 8 * grpo__blocks(vocab, 8) : vocab;
+}
+
 /* A matrix of these weights and the next operand. */
 static grpo_matrix grpo__place_matrix(grpo__placing *p, float *weights, int rows, int cols) {
     grpo_matrix m;
@@ -5323,7 +5329,10 @@ static void grpo__place_model(grpo__placing *p, grpo__model *m) {
         head = t->at;
     }
     if (s->rank) t->operand = &m->head;       /* tied: the embedding, and as an operand the head */
-    if (grpo__has_lm_head(c)) m->head = grpo__place_matrix(p, head, s->V, s->H);
+    if (grpo__has_lm_head(c)) {
+        m->head = grpo__place_matrix(p, head, s->V, s->H);
+        m->head.y_stride = grpo__logits_stride(p->backend, s->V);
+    }
     if (!grpo__has_value_head(c)) return;
     t = grpo__place_tensor(p, &p->matrix, 1, s->H, "score", ".weight");
     m->value = grpo__place_matrix(p, t->at, 1, s->H);
@@ -5499,7 +5508,8 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
     const size_t reference = c->objective.beta > 0 && !s->rank;
     const int writes = grpo__has_lm_head(&c->model), layers = c->model.num_hidden_layers;
     const int tied = c->model.tie_word_embeddings && writes && !s->rank;
-    const size_t V = grpo__multiply(writes ? (size_t)s->V : 1, e), head = (size_t)w->head_rows;
+    const size_t V = grpo__size(writes ? grpo__logits_stride(w->backend, s->V) : 1, (int)e);
+    const size_t head = (size_t)w->head_rows;
     const size_t remembered = grpo__filters(&c->sampling)
                             ? grpo__size(w->max_sequences, c->max_completion_length) : 0;
     const grpo__room weights[] = { { &w->weights, grpo__add(frozen, n), f },
@@ -6909,7 +6919,7 @@ static void grpo__logprob_rows(const grpo__part *p) {
     const grpo_targets *t = &o->targets;
     int r, i, vocab = o->w->rows;
     for (r = p->begin; r < p->end; r++) {
-        float *z = (float *)o->logits + grpo__size(r, vocab);
+        float *z = (float *)o->logits + grpo__size(r, o->w->y_stride);
         uint32_t *allowed = grpo__allowed_of(o, r);
         grpo__softmax s;
         if (o->drawn && allowed) grpo_filter(o->sampling, z, vocab, allowed);
@@ -6941,8 +6951,8 @@ static void grpo__logprob_rows_backward(const grpo__part *p) {
     const grpo_targets *t = &o->targets;
     int r, v, vocab = o->w->rows;
     for (r = p->begin; r < p->end; r++) {
-        float *z = (float *)o->logits + grpo__size(r, vocab);
-        const float *more = o->more ? (const float *)o->more + grpo__size(r, vocab) : NULL;
+        float *z = (float *)o->logits + grpo__size(r, o->w->y_stride);
+        const float *more = o->more ? (const float *)o->more + grpo__size(r, o->w->y_stride) : NULL;
         int first = t->offsets[r];
         grpo_logprob_backward(z, vocab, t->temperature, grpo__allowed_of(o, r),
                               t->offsets[r + 1] - first, t->tokens + first, o->dlogprobs + first,
@@ -6959,7 +6969,7 @@ static void grpo__kl_rows(const grpo__part *p) {
     const grpo_head *o = (const grpo_head *)p->of;
     int r, v, vocab = o->w->rows;
     for (r = p->begin; r < p->end; r++) {
-        size_t at = grpo__size(r, vocab);
+        size_t at = grpo__size(r, o->w->y_stride);
         float *ref = (float *)o->ref_logits + at;
         float kl = grpo_full_kl((const float *)o->logits + at, ref, vocab, o->targets.temperature,
                                 grpo__allowed_of(o, r), o->dkl ? ref : NULL);

@@ -1163,14 +1163,14 @@ __device__ __forceinline__ void grpo__store_strips(const grpo__product<grpo__bf1
             int row = i + 16 * u + 8 * h;
 #pragma unroll
             for (e = 0; e < 2 * V; e++)
-                if (j + e / 2 * 8 < t.n) s.top = fmaxf(s.top, z[u][e / 2][2 * h + e % 2]);
+                if (j + e / 2 * 8 + e % 2 < t.n) s.top = fmaxf(s.top, z[u][e / 2][2 * h + e % 2]);
             s.top = fmaxf(s.top, __shfl_xor_sync(0xffffffffu, s.top, 1));
             s.top = fmaxf(s.top, __shfl_xor_sync(0xffffffffu, s.top, 2));
 #pragma unroll
             for (e = 0; e < 2 * V; e++) {
                 float x = __fmul_rn(__fsub_rn(z[u][e / 2][2 * h + e % 2], s.top), t.inverse);
                 float p = expf(x);
-                if (j + e / 2 * 8 >= t.n) continue;
+                if (j + e / 2 * 8 + e % 2 >= t.n) continue;
                 s.sum = __fadd_rn(s.sum, p);
                 s.weighted = __fadd_rn(s.weighted, p != 0.0f ? __fmul_rn(p, x) : 0.0f);
             }
@@ -1552,11 +1552,12 @@ static void *grpo__cuda_open_hopper(const grpo_config *config, char *error) {
     return NULL;
 }
 
-/* ---- the three products of a layer. Tensor cores take matrices whose sides are multiples of 8, in
- * lines aligned to 16 bytes: which depends on the model alone, so that all passes do the same. */
+/* ---- the three products of a layer. Tensor cores take sides that are multiples of 8 or (the
+ * head's) padded, lines aligned to 16 bytes: by the model alone, so that all passes do the same. */
 static int grpo__fits_mma(const grpo_matrix *w, const grpo__product<grpo__bf16> &t) {
-    return w->rows % 8 == 0 && w->cols % 8 == 0 && w->y_stride % 8 == 0
-        && ((uintptr_t)t.a | (uintptr_t)t.y) % 16 == 0 && (uintptr_t)t.dw % 8 == 0;
+    return (w->rows % 8 == 0 || !(t.bias || t.residual)) && w->cols % 8 == 0
+        && w->y_stride % 8 == 0 && ((uintptr_t)t.a | (uintptr_t)t.y) % 16 == 0
+        && (uintptr_t)t.dw % 8 == 0;
 }
 
 template <bool AT, bool BT>
@@ -2712,16 +2713,16 @@ static void grpo__cuda_attention_backward(void *context, const grpo_attention *o
 template <typename E> struct grpo__softmax_row {
     const E *z;
     const uint32_t *allowed;        /* K, one bit each; NULL: all                                */
-    int vocab;
+    int vocab, stride;              /* elements that are used, and that there are                */
     float top, inverse;             /* max_K z, 1 / T                                            */
     double partition, weighted;     /* S, sum_K e^x x                                            */
 };
 
 template <typename E> struct grpo__vocab_job {
-    E *logits;                      /* [rows, vocab]                                             */
+    E *logits;                      /* [rows, stride], of which vocab columns are used           */
     const E *more;
     E *ref_logits;                  /* with dkl they become the gradient of exact KL             */
-    int vocab;
+    int vocab, stride;
     const int *offsets, *targets, *allowed_rows;
     uint32_t *allowed;              /* sets, by allowed_rows; NULL: all tokens                   */
     float temperature;
@@ -2732,13 +2733,17 @@ template <typename E> struct grpo__vocab_job {
     grpo_sampling sampling;
 };
 
-__device__ __forceinline__ int grpo__is_allowed(const uint32_t *allowed, int v) {
-    return !allowed || (allowed[v >> 5] >> (v & 31) & 1u);
+/* Which of [v, v + N) are tokens, and allowed, one bit each; N divides 8, and v. */
+template <int N>
+__device__ __forceinline__ uint32_t grpo__allowed_bits(const uint32_t *allowed, int vocab, int v) {
+    uint32_t bits = v + N <= vocab ? (1u << N) - 1 : v < vocab ? (1u << (vocab - v)) - 1 : 0;
+    if (allowed && bits) bits &= (uint32_t)((const uint8_t *)allowed)[v >> 3] >> (v & 7);
+    return bits;
 }
 
 template <typename E>
-__device__ __forceinline__ float grpo__scaled(const grpo__softmax_row<E> &s, int v) {
-    return (grpo__get(s.z, (size_t)v) - s.top) * s.inverse;
+__device__ __forceinline__ float grpo__scaled(const grpo__softmax_row<E> &s, float z) {
+    return (z - s.top) * s.inverse;
 }
 
 __device__ __host__ __forceinline__ float grpo__inverse(float temperature) {
@@ -2755,18 +2760,20 @@ __device__ __forceinline__ void grpo__lower(grpo__strip *a, float top, float inv
 
 /* Top and sums of a thread's share of a row, read once. */
 template <int N, typename E>
-__device__ grpo__strip grpo__read_row(const E *z, int vocab, float inverse,
-                                      const uint32_t *allowed) {
+__device__ grpo__strip grpo__read_row(const grpo__softmax_row<E> &s) {
     grpo__strip a = { -FLT_MAX, 0, 0, 0 };
     int v;
-    for (v = (int)threadIdx.x * N; v < vocab; v += (int)blockDim.x * N) {
-        grpo__vector<E, N> x = grpo__load_vector<N>(z, (size_t)v);
+    for (v = (int)threadIdx.x * N; v < s.vocab; v += (int)blockDim.x * N) {
+        uint32_t bits = grpo__allowed_bits<N>(s.allowed, s.vocab, v);
+        grpo__vector<E, N> x;
         float top = a.top;
-        GRPO__EACH(e, N) if (grpo__is_allowed(allowed, v + e)) top = fmaxf(top, grpo__get(x, e));
-        if (top > a.top) grpo__lower(&a, top, inverse);
+        if (!bits) continue;        /* what is not allowed is not loaded                         */
+        x = grpo__load_vector<N>(s.z, (size_t)v);
+        GRPO__EACH(e, N) if (bits >> e & 1u) top = fmaxf(top, grpo__get(x, e));
+        if (top > a.top) grpo__lower(&a, top, s.inverse);
         GRPO__EACH(e, N) {
-            float y = __fmul_rn(__fsub_rn(grpo__get(x, e), a.top), inverse), p = expf(y);
-            if (!grpo__is_allowed(allowed, v + e)) continue;
+            float y = __fmul_rn(__fsub_rn(grpo__get(x, e), a.top), s.inverse), p = expf(y);
+            if (!(bits >> e & 1u)) continue;
             a.sum = __fadd_rn(a.sum, p);
             a.weighted = __fadd_rn(a.weighted, p != 0.0f ? __fmul_rn(p, y) : 0.0f);
         }
@@ -2774,31 +2781,29 @@ __device__ grpo__strip grpo__read_row(const E *z, int vocab, float inverse,
     return a;
 }
 
-/* Are rows of logits aligned to 16 bytes? */
-template <typename E> __device__ __forceinline__ int grpo__fits_row(const E *z, int vocab) {
-    return ((uintptr_t)z | (uintptr_t)vocab * sizeof(E)) % 16 == 0;
+/* Are rows aligned to 16 bytes? Those of bf16 are padded. */
+template <typename E>
+__device__ __forceinline__ int grpo__fits_row(const grpo__softmax_row<E> &s) {
+    return sizeof(E) == 2 || ((uintptr_t)s.z | (uintptr_t)s.stride * sizeof(E)) % 16 == 0;
 }
 
+/* This block's row of logits (or of an array like them) and its set; then also its sums. */
 template <typename E>
-__device__ grpo__softmax_row<E> grpo__softmax_of(const E *z, int vocab, float temperature,
-                                                 const uint32_t *allowed) {
-    grpo__softmax_row<E> s = { z, allowed, vocab, -FLT_MAX, grpo__inverse(temperature), 0, 0 };
-    grpo__strip a = grpo__fits_row(z, vocab)
-                  ? grpo__read_row<16 / sizeof(E)>(z, vocab, s.inverse, allowed)
-                  : grpo__read_row<1>(z, vocab, s.inverse, allowed);
+__device__ grpo__softmax_row<E> grpo__row_of(const grpo__vocab_job<E> &t, const E *logits) {
+    size_t r = blockIdx.x, words = (size_t)((t.vocab + 31) / 32);
+    const uint32_t *set = t.allowed ? t.allowed + (size_t)t.allowed_rows[r] * words : NULL;
+    grpo__softmax_row<E> s = { logits + r * (size_t)t.stride, set, t.vocab, t.stride, -FLT_MAX,
+                               grpo__inverse(t.temperature), 0, 0 };
+    return s;
+}
+template <typename E>
+__device__ grpo__softmax_row<E> grpo__softmax_of(grpo__softmax_row<E> s) {
+    grpo__strip a = grpo__fits_row(s) ? grpo__read_row<16 / sizeof(E)>(s) : grpo__read_row<1>(s);
     s.top = grpo__block_max(a.top);
     grpo__lower(&a, s.top, s.inverse);
     s.partition = grpo__block_sum((double)a.sum);
     s.weighted = grpo__block_sum((double)a.weighted);
     return s;
-}
-
-/* This block's row, its logits and its set. */
-template <typename E>
-__device__ grpo__softmax_row<E> grpo__softmax_of_row(const grpo__vocab_job<E> &t) {
-    size_t r = blockIdx.x, words = (size_t)((t.vocab + 31) / 32);
-    return grpo__softmax_of((const E *)t.logits + r * (size_t)t.vocab, t.vocab, t.temperature,
-                            t.allowed ? t.allowed + (size_t)t.allowed_rows[r] * words : NULL);
 }
 
 template <typename E>
@@ -2807,16 +2812,16 @@ __device__ float grpo__entropy(const grpo__softmax_row<E> &s) {
 }
 
 template <typename E>
-__device__ float grpo__logprob(const grpo__softmax_row<E> &s, int token) {
-    return (float)((double)grpo__scaled(s, token) - log(s.partition));
+__device__ float grpo__logprob(const grpo__softmax_row<E> &s, float z) {
+    return (float)((double)grpo__scaled(s, z) - log(s.partition));
 }
 
 template <typename E> __global__ void grpo__logprobs_kernel(grpo__vocab_job<E> t) {
     int r = (int)blockIdx.x, i;
-    grpo__softmax_row<E> s = grpo__softmax_of_row(t);
+    grpo__softmax_row<E> s = grpo__softmax_of(grpo__row_of<E>(t, t.logits));
     if (threadIdx.x == 0) t.entropies[r] = grpo__entropy(s);
     for (i = t.offsets[r] + (int)threadIdx.x; i < t.offsets[r + 1]; i += (int)blockDim.x)
-        t.logprobs[i] = grpo__logprob(s, t.targets[i]);
+        t.logprobs[i] = grpo__logprob(s, grpo__get(s.z, (size_t)t.targets[i]));
 }
 
 /* dz_v = sum_i dlogp_i [v = token_i] / T - p_v / T (sum_i dlogp_i + dH (log p_v + H)) */
@@ -2825,19 +2830,20 @@ __device__ void grpo__write_gradient(const grpo__vocab_job<E> &t, const grpo__so
     int r = (int)blockIdx.x, first = t.offsets[r], end = t.offsets[r + 1], i, v;
     float dentropy = t.dentropies ? t.dentropies[r] : 0.0f, entropy = grpo__entropy(s), total = 0;
     float share = (float)(1.0 / s.partition), log_partition = (float)log(s.partition);
-    size_t row = (size_t)r * (size_t)t.vocab;
+    size_t row = (size_t)r * (size_t)t.stride;
     for (i = first; i < end; i++) total += t.dlogprobs[i];
     for (v = (int)threadIdx.x * N; v < t.vocab; v += (int)blockDim.x * N) {
         grpo__vector<E, N> z = grpo__load_vector<N>(t.logits, row + (size_t)v), more = { };
+        uint32_t bits = grpo__allowed_bits<N>(s.allowed, t.vocab, v);
         if (t.more) more = grpo__load_vector<N>(t.more, row + (size_t)v);
         GRPO__EACH(e, N) {
-            float x = (grpo__get(z, e) - s.top) * s.inverse, weight = total, d = 0;
-            float p = grpo__is_allowed(s.allowed, v + e) ? expf(x) : 0.0f;
+            float x = grpo__scaled(s, grpo__get(z, e)), weight = total, d = 0;
+            float p = bits >> e & 1u ? expf(x) : 0.0f;
             if (dentropy != 0) weight += dentropy * (x - log_partition + entropy);
             if (p != 0.0f) d = -s.inverse * (p * share) * weight;
             for (i = first; i < end; i++)
                 if (t.targets[i] == v + e) d += s.inverse * t.dlogprobs[i];
-            grpo__put(z, e, d + grpo__get(more, e));
+            grpo__put(z, e, v + e < t.vocab ? d + grpo__get(more, e) : 0.0f);
         }
         grpo__store_vector(t.logits, row + (size_t)v, z);
     }
@@ -2845,10 +2851,8 @@ __device__ void grpo__write_gradient(const grpo__vocab_job<E> &t, const grpo__so
 
 /* floor: logits read twice, written once */
 template <typename E> __global__ void grpo__logprobs_backward_kernel(grpo__vocab_job<E> t) {
-    grpo__softmax_row<E> s = grpo__softmax_of_row(t);
-    const E *more = t.more ? t.more + blockIdx.x * (size_t)t.vocab : s.z;
-    if (grpo__fits_row(s.z, t.vocab) && grpo__fits_row(more, t.vocab))
-        grpo__write_gradient<16 / sizeof(E)>(t, s);
+    grpo__softmax_row<E> s = grpo__softmax_of(grpo__row_of<E>(t, t.logits));
+    if (grpo__fits_row(s)) grpo__write_gradient<16 / sizeof(E)>(t, s);
     else grpo__write_gradient<1>(t, s);
 }
 
@@ -2856,66 +2860,93 @@ template <typename E> __global__ void grpo__logprobs_backward_kernel(grpo__vocab
  * reference's logits */
 template <typename E> __global__ void grpo__kl_kernel(grpo__vocab_job<E> t) {
     int r = (int)blockIdx.x, v;
-    size_t row = (size_t)r * (size_t)t.vocab;
-    grpo__softmax_row<E> p = grpo__softmax_of_row(t);
-    grpo__softmax_row<E> q = grpo__softmax_of((const E *)t.ref_logits + row, t.vocab, t.temperature,
-                                              p.allowed);
+    E *ref = t.ref_logits + (size_t)r * (size_t)t.stride;
+    grpo__softmax_row<E> p = grpo__softmax_of(grpo__row_of<E>(t, t.logits));
+    grpo__softmax_row<E> q = grpo__softmax_of(grpo__row_of<E>(t, t.ref_logits));
     double kl = 0, shift = log(q.partition) - log(p.partition);
     for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x)
-        if (grpo__is_allowed(p.allowed, v)) {
-            double x = (double)grpo__scaled(p, v), share = exp(x) / p.partition;
-            if (share != 0) kl += share * (x - (double)grpo__scaled(q, v) + shift);
+        if (grpo__allowed_bits<1>(p.allowed, t.vocab, v)) {
+            double x = (double)grpo__scaled(p, grpo__get(p.z, v)), share = exp(x) / p.partition;
+            if (share != 0) kl += share * (x - (double)grpo__scaled(q, grpo__get(q.z, v)) + shift);
         }
     kl = grpo__block_sum(kl);
     if (!t.dkl && threadIdx.x == 0) t.kl[r] = (float)kl;
     if (!t.dkl) return;
     for (v = (int)threadIdx.x; v < t.vocab; v += (int)blockDim.x) {
-        double x = (double)grpo__scaled(p, v), gap = x - (double)grpo__scaled(q, v) + shift;
-        double share = grpo__is_allowed(p.allowed, v)
+        double x = (double)grpo__scaled(p, grpo__get(p.z, v));
+        double gap = x - (double)grpo__scaled(q, grpo__get(q.z, v)) + shift;
+        double share = grpo__allowed_bits<1>(p.allowed, t.vocab, v)
                      ? (double)p.inverse * exp(x) / p.partition : 0;
         float d = share != 0 ? (float)(share * (gap - kl)) : 0.0f;
-        grpo__put(t.ref_logits, row + (size_t)v, d * t.dkl[r]);
+        grpo__put(ref, (size_t)v, d * t.dkl[r]);
+    }
+}
+
+/* Calls work(v, z_v) for all allowed v, by the block together or, given a piece, for those of one
+ * of blockDim.x pieces, in order. Where it returns 0, v leaves `set`, if that is given: the row's.
+ * A thread takes eight neighbours at a time, and has four such loads under way. */
+template <typename E, typename F>
+__device__ __forceinline__ void grpo__each_logit(const grpo__softmax_row<E> &s, int piece,
+                                                 uint32_t *set, F work) {
+    int threads = (int)blockDim.x, size = 32 * (((s.vocab + 31) / 32 + threads - 1) / threads);
+    int first = piece < 0 ? 8 * (int)threadIdx.x : piece * size, step = piece < 0 ? 8 * threads : 8;
+    int end = piece < 0 ? s.vocab : min(s.vocab, first + size);
+    for (; first < end; first += 4 * step) {
+        grpo__vector<E, 8> z[4] = { };
+        uint32_t bits[4];
+        GRPO__EACH(u, 4) bits[u] = grpo__allowed_bits<8>(s.allowed, end, first + u * step);
+        GRPO__EACH(u, 4)
+            if (sizeof(E) == 2 && bits[u]) z[u] = grpo__load_vector<8>(s.z, first + u * step);
+            else if (sizeof(E) != 2) GRPO__EACH(e, 8)
+                if (bits[u] >> e & 1u) grpo__put(z[u], e, grpo__get(s.z, first + u * step + e));
+        GRPO__EACH(u, 4) {
+            uint32_t left = bits[u];
+            GRPO__EACH(e, 8)
+                if (bits[u] >> e & 1u && !work(first + u * step + e, grpo__get(z[u], e)))
+                    left &= ~(1u << e);
+            if (set && left != bits[u])
+                ((uint8_t *)set)[(first + u * step) >> 3] = (uint8_t)left;
+        }
     }
 }
 
 /* ---- filters. Each allows the largest logits until their measure (a count, or a probability mass)
  * reaches a goal. Logits become integer keys of the same order; the key at which the goal is
- * reached is found four bits at a time from the top: floor, logits read 4 times (fp32: 8). */
-__device__ __forceinline__ uint32_t grpo__key(float z) {
-    uint32_t bits = __float_as_uint(z);
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-__device__ __forceinline__ uint32_t grpo__key_of(const float *z, int v) { return grpo__key(z[v]); }
-__device__ __forceinline__ uint32_t grpo__key_of(const grpo__bf16 *z, int v) {
-    return grpo__key(__bfloat162float(z[v])) >> 16;           /* only 16 bits of it differ       */
+ * reached is found four bits at a time from the top, while smaller ones leave the set. floor:
+ * logits read 3 times (fp32 too: then few are left) */
+template <typename E> __device__ __forceinline__ uint32_t grpo__key(float z) {
+    uint32_t bits = __float_as_uint(z), key = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    return sizeof(E) == 2 ? key >> 16 : key;                  /* only 16 bits of bf16's differ   */
 }
 
 template <typename E>
-__device__ __forceinline__ double grpo__measure(const grpo__softmax_row<E> &s, int by_mass, int v) {
-    if (by_mass) return (double)expf(grpo__scaled(s, v));
-    return grpo__get(s.z, (size_t)v) >= -FLT_MAX ? 1.0 : 0.0; /* -inf is not allowed             */
+__device__ __forceinline__ double grpo__measure(const grpo__softmax_row<E> &s, int by_mass,
+                                                float z) {
+    if (by_mass) return (double)expf(grpo__scaled(s, z));
+    return z >= -FLT_MAX ? 1.0 : 0.0;                         /* -inf is not allowed             */
 }
 
 /* The key at which the measure, from the largest on, reaches *goal; *above: measure of larger keys.
  * by_mass *goal is a share, which is multiplied by the whole mass, summed in the same order. */
 template <typename E>
-__device__ uint32_t grpo__find_cut(const grpo__softmax_row<E> &s, int by_mass, double *goal,
-                                   double *above) {
+__device__ uint32_t grpo__find_cut(grpo__softmax_row<E> s, uint32_t *set, int by_mass,
+                                   double *goal, double *above) {
     __shared__ double bins[16][GRPO__ROW_THREADS];
-    int thread = (int)threadIdx.x, first = 8 * (int)sizeof(E) - 4, shift, digit, v, i;
+    int thread = (int)threadIdx.x, first = 8 * (int)sizeof(E) - 4, shift, digit, i;
     uint32_t cut = 0;               /* the key's bits from `shift` up                            */
-    double whole = 0;
+    double whole = 0, sum;
     *above = 0;
-    for (shift = first; shift >= 0; shift -= 4) {
+    for (shift = first; shift >= 0; shift -= 4, s.allowed = set) {
         for (digit = 0; digit < 16; digit++) bins[digit][thread] = 0;
-        for (v = thread; v < s.vocab; v += (int)blockDim.x) {
-            uint32_t key = grpo__key_of(s.z, v) >> shift;
-            if (grpo__is_allowed(s.allowed, v) && key >> 4 == cut)
-                bins[key & 15][thread] += grpo__measure(s, by_mass, v);
-        }
+        grpo__each_logit(s, -1, shift < first ? set : NULL, [&](int, float z) {
+            uint32_t key = grpo__key<E>(z) >> shift;
+            if (key >> 4 == cut) bins[key & 15][thread] += grpo__measure(s, by_mass, z);
+            return key >> 4 >= cut;
+        });
         __syncthreads();
-        if (thread < 16)
-            for (i = 1; i < (int)blockDim.x; i++) bins[thread][0] += bins[thread][i];
+        for (sum = 0, i = thread % 16; i < GRPO__ROW_THREADS; i += 16) sum += bins[thread / 16][i];
+        for (i = 8; i > 0; i /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, i);
+        if (thread % 16 == 0) bins[thread / 16][0] = sum;
         __syncthreads();
         for (digit = 15; shift == first && digit >= 0; digit--) whole += bins[digit][0];
         if (shift == first) *goal = fmax(fmin(by_mass ? *goal * whole : *goal, whole), DBL_MIN);
@@ -2927,116 +2958,111 @@ __device__ uint32_t grpo__find_cut(const grpo__softmax_row<E> &s, int by_mass, d
     return cut;
 }
 
-/* The words of a set are split among the threads; [*begin, *end) is this thread's. */
-__device__ inline void grpo__my_words(int words, int *begin, int *end) {
-    int size = (words + (int)blockDim.x - 1) / (int)blockDim.x;
-    *begin = min(words, (int)threadIdx.x * size);
-    *end = min(words, *begin + size);
-}
-
 /* Reduces the set to its fewest tokens (never those of logit -inf, at least one, of equal logits
  * the first) that number `goal` or, by_mass, have that share of its mass. */
 template <typename E>
-__device__ void grpo__allow_most(const grpo__softmax_row<E> &s, uint32_t *allowed, int by_mass,
-                                double goal) {
+__device__ void grpo__allow_most(grpo__softmax_row<E> &s, uint32_t *set, int by_mass, double goal) {
     __shared__ int equals[GRPO__ROW_THREADS];
-    const E *z = s.z;
-    uint32_t cut;
-    double above, one;
-    int begin, end, w, i, v, left = 0, vocab = s.vocab;
-    cut = grpo__find_cut(s, by_mass, &goal, &above);
-    grpo__my_words((vocab + 31) / 32, &begin, &end);
-    for (w = begin, v = -1, i = 0; w < end; w++)
-        for (int b = 0; b < 32 && 32 * w + b < vocab; b++)
-            if (allowed[w] >> b & 1u && grpo__key_of(z, 32 * w + b) == cut) { v = 32 * w + b; i++; }
-    equals[threadIdx.x] = i;
+    double above, one = 0;
+    int i = 0, piece = (int)threadIdx.x, left = 0;
+    uint32_t cut = grpo__find_cut(s, set, by_mass, &goal, &above);
+    s.allowed = set;
+    grpo__each_logit(s, piece, NULL, [&](int, float z) {
+        if (grpo__key<E>(z) == cut) { one = grpo__measure(s, by_mass, z); i++; }
+        return 1;
+    });
+    equals[piece] = i;
     __syncthreads();
-    one = v < 0 ? 0.0 : grpo__measure(s, by_mass, v);         /* equal logits, equal measures    */
-    if (i) for (left = 0; above + left * one < goal && left < vocab; left++) { }
-    for (w = 0; w < (int)threadIdx.x; w++) left -= equals[w]; /* for this thread's pieces        */
-    for (w = begin; w < end; w++) {
-        uint32_t bits = allowed[w];
-        for (int b = 0; b < 32 && 32 * w + b < vocab; b++) {
-            uint32_t key = grpo__key_of(z, 32 * w + b);
-            int allow = key > cut;
-            if (!(bits >> b & 1u)) continue;
-            if (key == cut) allow = left-- > 0;
-            if (!allow) bits &= ~(1u << b);
-        }
-        allowed[w] = bits;
-    }
+    if (i) for (left = 0; above + left * one < goal && left < s.vocab; left++) { }
+    for (i = 0; i < piece; i++) left -= equals[i];            /* for this thread's piece         */
+    grpo__each_logit(s, piece, set, [&](int, float z) {
+        uint32_t key = grpo__key<E>(z);
+        return key > cut || (key == cut && left-- > 0);
+    });
     __syncthreads();
 }
 
 template <typename E>
-__device__ void grpo__filter(const grpo_sampling &s, const E *z, int vocab, uint32_t *allowed) {
-    int w, words = (vocab + 31) / 32, begin, end, top_k = s.temperature == 0 ? 1 : s.top_k;
-    grpo__softmax_row<E> row;
+__device__ void grpo__filter(grpo__softmax_row<E> row, const grpo_sampling &s, uint32_t *set) {
+    int w, words = (row.vocab + 31) / 32, top_k = s.temperature == 0 ? 1 : s.top_k, odd = 0;
+    row.allowed = NULL; row.top = -HUGE_VALF;                 /* all, at first                   */
     for (w = (int)threadIdx.x; w < words; w += (int)blockDim.x)
-        allowed[w] = w == words - 1 && vocab % 32 ? (1u << vocab % 32) - 1 : 0xffffffffu;
+        set[w] = w == words - 1 && row.vocab % 32 ? (1u << row.vocab % 32) - 1 : 0xffffffffu;
+    grpo__each_logit(row, -1, NULL, [&](int, float z) {
+        row.top = fmaxf(row.top, z);
+        odd |= z != z;
+        return 1;
+    });
+    row.top = grpo__block_max(row.top);
+    odd |= (row.top - row.top) * row.inverse != 0;            /* infinite, or all are -inf       */
+    if (__syncthreads_or(odd)) return;                        /* log-probs become NaN too        */
+#pragma unroll 1
+    for (w = 0; w < 2; w++)
+        if (w ? s.top_p < 1 : top_k > 0 && top_k < row.vocab)
+            grpo__allow_most(row, set, w, w ? (double)s.top_p : (double)top_k);
+    row.allowed = set;
+    if (s.min_p > 0)                /* p_v >= min_p p_max */
+        grpo__each_logit(row, -1, set, [&](int, float z) {
+            return !(z < row.top) || expf(grpo__scaled(row, z)) >= s.min_p;
+        });
     __syncthreads();
-    row = grpo__softmax_of<E>(z, vocab, s.temperature, allowed);
-    if (!(row.partition > 0)) return;                         /* NaN: log-probs become NaN too   */
-    if (top_k > 0 && top_k < vocab) grpo__allow_most(row, allowed, 0, (double)top_k);
-    if (s.top_p < 1) grpo__allow_most(row, allowed, 1, (double)s.top_p);
-    if (s.min_p > 0) {              /* p_v >= min_p p_max */
-        grpo__my_words(words, &begin, &end);
-        for (w = begin; w < end; w++)
-            for (int b = 0; b < 32 && 32 * w + b < vocab; b++)
-                if (grpo__get(z, (size_t)(32 * w + b)) < row.top
-                    && !(expf(grpo__scaled(row, 32 * w + b)) >= s.min_p)) allowed[w] &= ~(1u << b);
-        __syncthreads();
-    }
 }
 
-/* The first token at which the running sum of e^x exceeds uniform * S: pieces one by one, then
- * tokens. If rounding leaves a rest: the last token of probability above 0. */
-template <typename E>
-__device__ int grpo__draw(const grpo__softmax_row<E> &s, const double *pieces, float uniform) {
-    int words = (s.vocab + 31) / 32, size = (words + (int)blockDim.x - 1) / (int)blockDim.x * 32;
-    double total = 0, left;
-    int piece, last = 0, v, token = 0;
-    for (piece = 0; piece < (int)blockDim.x; piece++) {
-        total += pieces[piece];
-        if (pieces[piece] > 0) last = piece;
+/* ---- drawing: the first token at which the running sum of e^x exceeds uniform * S: pieces one by
+ * one, then tokens. If rounding leaves a rest: the last of probability above 0. This stores each
+ * thread's piece and, after them, their sum; the last piece above 0 becomes infinite. */
+__device__ inline void grpo__sum_pieces(double *pieces, double mine) {
+    double sum = 0;
+    int i, last = 0;
+    pieces[threadIdx.x] = mine;
+    __syncthreads();
+    for (i = 0; threadIdx.x == 0 && i < GRPO__ROW_THREADS; sum += pieces[i++])
+        if (pieces[i] > 0) last = i;
+    if (threadIdx.x == 0) { pieces[last] = HUGE_VAL; pieces[GRPO__ROW_THREADS] = sum; }
+    __syncthreads();
+}
+
+/* The piece in which the running sum exceeds *left; *left becomes the rest within it. */
+__device__ inline int grpo__draw_piece(const double *pieces, double *left) {
+    int piece = 0, first;
+    for (first = 0; piece == first; first += 8) {             /* eight loads at a time           */
+        double sum[8];
+        GRPO__EACH(e, 8) sum[e] = pieces[first + e];
+        GRPO__EACH(e, 8) if (piece == first + e && *left >= sum[e]) { *left -= sum[e]; piece++; }
     }
-    left = (double)uniform * total;
-    for (piece = 0; piece < last && left >= pieces[piece]; piece++) left -= pieces[piece];
-    for (v = piece * size; v < (piece + 1) * size && v < s.vocab; v++) {
-        double e = grpo__is_allowed(s.allowed, v) ? (double)expf(grpo__scaled(s, v)) : 0.0;
-        if (!(e > 0)) continue;
-        token = v;
-        left -= e;
-        if (left < 0) break;
-    }
-    return token;
+    return piece;
 }
 
 template <typename E> __global__ void grpo__sample_kernel(grpo__vocab_job<E> t) {
-    __shared__ double pieces[GRPO__ROW_THREADS];
-    int r = (int)blockIdx.x, words = (t.vocab + 31) / 32, begin, end, v, i;
-    grpo__softmax_row<E> s;
+    __shared__ double pieces[GRPO__ROW_THREADS + 1];
+    int r = (int)blockIdx.x, i;
+    grpo__softmax_row<E> s = grpo__row_of<E>(t, t.logits);
     double sum = 0;
-    if (t.allowed)
-        grpo__filter(t.sampling, (const E *)t.logits + (size_t)r * (size_t)t.vocab, t.vocab,
-                     t.allowed + (size_t)t.allowed_rows[r] * (size_t)words);
-    s = grpo__softmax_of_row(t);
-    grpo__my_words(words, &begin, &end);
-    for (v = 32 * begin; v < 32 * end && v < t.vocab; v++)
-        if (grpo__is_allowed(s.allowed, v)) sum += (double)expf(grpo__scaled(s, v));
-    pieces[threadIdx.x] = sum;
-    __syncthreads();
+    if (t.allowed) grpo__filter(s, t.sampling, (uint32_t *)(uintptr_t)s.allowed);
+    s = grpo__softmax_of(s);
+    grpo__each_logit(s, (int)threadIdx.x, NULL, [&](int, float z) {
+        sum += (double)expf(grpo__scaled(s, z));
+        return 1;
+    });
+    grpo__sum_pieces(pieces, sum);
     if (threadIdx.x == 0) t.entropies[r] = grpo__entropy(s);
     for (i = t.offsets[r] + (int)threadIdx.x; i < t.offsets[r + 1]; i += (int)blockDim.x) {
-        t.drawn[i] = grpo__draw(s, pieces, t.uniforms[i]);
-        t.logprobs[i] = grpo__logprob(s, t.drawn[i]);
+        double left = (double)t.uniforms[i] * pieces[GRPO__ROW_THREADS];
+        int token = 0;
+        grpo__each_logit(s, grpo__draw_piece(pieces, &left), NULL, [&](int v, float z) {
+            double e = (double)expf(grpo__scaled(s, z));
+            if (!(left < 0) && e > 0) { token = v; left -= e; }
+            return 1;
+        });
+        t.drawn[i] = token;
+        t.logprobs[i] = grpo__logprob(s, grpo__get(s.z, (size_t)token));
     }
 }
 
 template <typename E> static grpo__vocab_job<E> grpo__new_vocab_job(const grpo_head *o) {
     grpo__vocab_job<E> t;
     memset(&t, 0, sizeof t);
-    t.logits = (E *)o->logits; t.vocab = o->w->rows;
+    t.logits = (E *)o->logits; t.vocab = o->w->rows; t.stride = o->w->y_stride;
     t.ref_logits = (E *)o->ref_logits; t.more = (const E *)o->more;
     t.offsets = o->targets.offsets; t.targets = o->targets.tokens;
     t.allowed = o->targets.allowed; t.allowed_rows = o->targets.allowed_rows;
@@ -3097,49 +3123,44 @@ static __device__ void grpo__strip_logits(float z[GRPO__STRIP], const grpo__bf16
     __syncwarp();
 }
 
-typedef struct grpo__head_sums {    /* of a row: its strips, max z, S, sum e^x x                 */
-    const grpo__strip *strips;
-    int count;
-    float top, inverse;
-    double partition, weighted;
-} grpo__head_sums;
-
-/* A strip, rescaled to the row's top. */
-__device__ __forceinline__ grpo__strip grpo__strip_of(const grpo__head_sums &h, int s) {
-    grpo__strip a = h.strips[s];
+/* A row of strips is like one of logits. This is a strip, rescaled to the row's top. */
+typedef grpo__softmax_row<grpo__strip> grpo__strips;
+__device__ __forceinline__ grpo__strip grpo__strip_of(const grpo__strips &h, int s) {
+    grpo__strip a = h.z[s];
     grpo__lower(&a, h.top, h.inverse);
     return a;
 }
 
-static __device__ grpo__head_sums grpo__head_sums_of(const grpo__strip *strips, int count,
-                                                     float inverse) {
-    grpo__head_sums h = { strips, count, -FLT_MAX, inverse, 0, 0 };
+static __device__ void grpo__sum_strips(grpo__strips *h) {
     int s;
-    for (s = (int)threadIdx.x; s < count; s += (int)blockDim.x) h.top = fmaxf(h.top, strips[s].top);
-    h.top = grpo__block_max(h.top);
-    for (s = (int)threadIdx.x; s < count; s += (int)blockDim.x) {
-        grpo__strip a = grpo__strip_of(h, s);
-        h.partition += (double)a.sum;
-        h.weighted += (double)a.weighted;
+    for (s = (int)threadIdx.x; s < h->vocab; s += (int)blockDim.x)
+        h->top = fmaxf(h->top, h->z[s].top);
+    h->top = grpo__block_max(h->top);
+    for (s = (int)threadIdx.x; s < h->vocab; s += (int)blockDim.x) {
+        grpo__strip a = grpo__strip_of(*h, s);
+        h->partition += (double)a.sum;
+        h->weighted += (double)a.weighted;
     }
-    h.partition = grpo__block_sum(h.partition);
-    h.weighted = grpo__block_sum(h.weighted);
-    return h;
+    h->partition = grpo__block_sum(h->partition);
+    h->weighted = grpo__block_sum(h->weighted);
 }
 
-/* The strip in which the running sum exceeds *left; *left becomes the rest within it. pieces: each
- * thread's sum over its share of the strips. */
-static __device__ int grpo__draw_strip(const grpo__head_sums &h, const double *pieces,
-                                       double *left) {
-    int size = (h.count + (int)blockDim.x - 1) / (int)blockDim.x, piece, last = 0, s, strip = 0;
-    for (piece = 0; piece < (int)blockDim.x; piece++) if (pieces[piece] > 0) last = piece;
-    for (piece = 0; piece < last && *left >= pieces[piece]; piece++) *left -= pieces[piece];
-    for (s = piece * size; s < min(h.count, (piece + 1) * size); s++) {
-        double sum = (double)grpo__strip_of(h, s).sum;
-        if (!(sum > 0)) continue;
-        strip = s;
-        if (*left < sum) break;
-        *left -= sum;
+/* The strip in which the running sum exceeds *left, by a warp; *left becomes the rest within it.
+ * pieces: of `size` strips. sums: room for a warp's. */
+static __device__ int grpo__draw_strip(const grpo__strips &h, const double *pieces, int size,
+                                       float *sums, double *left) {
+    int s = grpo__draw_piece(pieces, left) * size, end = min(h.vocab, s + size), strip = 0, i;
+    int lane = (int)threadIdx.x % 32;
+    for (i = 32; s < end && i == 32; s += 32) {
+        __syncwarp();               /* sums may still be read                                    */
+        sums[lane] = s + lane < end ? grpo__strip_of(h, s + lane).sum : 0.0f;
+        __syncwarp();
+        for (i = 0; i < 32; i++) {
+            if (!(sums[i] > 0)) continue;
+            strip = s + i;
+            if (*left < (double)sums[i]) break;
+            *left -= (double)sums[i];
+        }
     }
     return strip;
 }
@@ -3147,41 +3168,39 @@ static __device__ int grpo__draw_strip(const grpo__head_sums &h, const double *p
 /* A block per row, a warp per target: tokens that are given, or (uniforms) drawn. */
 static __global__ void grpo__pick_kernel(grpo__vocab_job<grpo__bf16> t, const grpo__strip *strips,
                                          const grpo__bf16 *hidden, const grpo__bf16 *W, int k) {
-    grpo__wait_for_previous();
-    __shared__ double pieces[GRPO__ROW_THREADS];
-    __shared__ float logits[GRPO__ROW_THREADS / 32][GRPO__STRIP];
-    int r = (int)blockIdx.x, warp = (int)threadIdx.x / 32, i, s, v;
+    __shared__ double pieces[GRPO__ROW_THREADS + 1];
+    __shared__ float logits[2][GRPO__ROW_THREADS / 32][GRPO__STRIP];
+    int r = (int)blockIdx.x, warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, i, s, v;
     int count = (t.vocab + GRPO__STRIP - 1) / GRPO__STRIP;
-    int size = (count + (int)blockDim.x - 1) / (int)blockDim.x;
-    float *z = logits[warp];
-    grpo__head_sums h = grpo__head_sums_of(strips + (size_t)r * (size_t)count, count,
-                                           grpo__inverse(t.temperature));
-    double sum = 0, total = 0;
-    for (s = (int)threadIdx.x * size; t.uniforms && s < min(count, ((int)threadIdx.x + 1) * size);
-         s++) sum += (double)grpo__strip_of(h, s).sum;
-    pieces[threadIdx.x] = sum;
-    __syncthreads();
-    for (s = 0; t.uniforms && s < (int)blockDim.x; s++) total += pieces[s];
-    if (threadIdx.x == 0)
-        t.entropies[r] = (float)(log(h.partition) - h.weighted / h.partition);
+    int size = (count + (int)blockDim.x - 1) / (int)blockDim.x, first = (int)threadIdx.x * size;
+    float *z = logits[0][warp], *p = logits[1][warp];         /* p: e^x                          */
+    grpo__strips h = { strips + (size_t)r * (size_t)count, NULL, count, count, -FLT_MAX,
+                       grpo__inverse(t.temperature), 0, 0 };
+    double sum = 0;
+    grpo__wait_for_previous();
+    grpo__sum_strips(&h);
+    for (s = first; t.uniforms && s < min(count, first + size); s++)
+        sum += (double)grpo__strip_of(h, s).sum;
+    if (t.uniforms) grpo__sum_pieces(pieces, sum);
+    if (threadIdx.x == 0) t.entropies[r] = grpo__entropy(h);
     for (i = t.offsets[r] + warp; i < t.offsets[r + 1]; i += (int)blockDim.x / 32) {
-        double left = t.uniforms ? (double)t.uniforms[i] * total : 0;
-        int strip = t.uniforms ? grpo__draw_strip(h, pieces, &left) : t.targets[i] / GRPO__STRIP;
+        double left = t.uniforms ? (double)t.uniforms[i] * pieces[GRPO__ROW_THREADS] : 0;
+        int strip = t.uniforms ? grpo__draw_strip(h, pieces, size, p, &left)
+                               : t.targets[i] / GRPO__STRIP;
         int token = t.uniforms ? GRPO__STRIP * strip : t.targets[i];
-        __syncwarp();               /* z may still be read                                       */
+        __syncwarp();               /* z and p may still be read                                 */
         grpo__strip_logits(z, hidden + (size_t)r * (size_t)k, W, strip, t.vocab, k);
+        p[lane] = expf(grpo__scaled(h, z[lane]));
+        __syncwarp();
         for (v = 0; t.uniforms && v < min(GRPO__STRIP, t.vocab - GRPO__STRIP * strip); v++) {
-            float p = expf((z[v] - h.top) * h.inverse);
-            if (!(p > 0)) continue;
+            if (!(p[v] > 0)) continue;
             token = GRPO__STRIP * strip + v;
-            left -= (double)p;
+            left -= (double)p[v];
             if (left < 0) break;
         }
-        __syncwarp();
-        if (threadIdx.x % 32) continue;
+        if (lane) continue;
         if (t.uniforms) t.drawn[i] = token;
-        t.logprobs[i] = (float)((double)((z[token % GRPO__STRIP] - h.top) * h.inverse)
-                                - log(h.partition));
+        t.logprobs[i] = grpo__logprob(h, z[token % GRPO__STRIP]);
     }
 }
 

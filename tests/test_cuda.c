@@ -698,6 +698,21 @@ static void test_decode(void) {
 typedef struct vocab_case { int rows, vocab, targets; grpo_sampling sampling; } vocab_case;
 enum { HEAD_WIDTH = 264 };          /* more than the slice in which a product sums               */
 
+/* From one row of logits to the next, in elements. */
+static int padded(int vocab) { return grpo__logits_stride(gpu.b, vocab); }
+
+/* Elements that nothing may depend on. */
+static void fill_padding(side s, void *x, int rows, int vocab, float value) {
+    size_t row = (size_t)padded(vocab), n = (size_t)rows * row, i;
+    float *host = zeros(n), *staged = floats_to(s, host, n);
+    elements_from(s, host, x, n);
+    for (i = 0; i < n; i++) if (i % row >= (size_t)vocab) host[i] = value;
+    s.b->upload(s.context, staged, host, n * sizeof *host);
+    s.b->from_floats(s.context, x, staged, n);
+    s.b->release(s.context, staged);
+    free(host);
+}
+
 /* 0 hidden, 1 ref logits, 2 offsets, 3 targets, 4 dlogprobs, 5 dentropies, 6 uniforms, 7 dkl, 12 W,
  * 13 logits -> 8 drawn log-probs and entropies, and given ones; 14 kl; 13 gradient, 1 KL's;
  * 9 tokens, 10 sets */
@@ -710,7 +725,9 @@ static void run_vocab(side s, operands *o, const void *more) {
     grpo_head h;
     w.weights = (float *)o->p[12];
     w.operand = s.b->allocate(s.context, s.b->operand_size(z->vocab, HEAD_WIDTH) + 16);
-    w.rows = w.y_stride = z->vocab; w.cols = HEAD_WIDTH;
+    w.rows = z->vocab; w.cols = HEAD_WIDTH; w.y_stride = padded(z->vocab);
+    fill_padding(s, o->p[1], z->rows, z->vocab, NAN);
+    fill_padding(s, o->p[13], z->rows, z->vocab, NAN);
     s.b->prepare(s.context, &w);
     memset(&h, 0, sizeof h);
     h.w = &w; h.hidden = o->p[0]; h.logits = o->p[13]; h.ref_logits = o->p[1];
@@ -729,6 +746,8 @@ static void run_vocab(side s, operands *o, const void *more) {
     s.b->kl(s.context, &h);
     s.b->kl_backward(s.context, &h);
     s.b->logprobs_backward(s.context, &h);
+    fill_padding(s, o->p[1], z->rows, z->vocab, 0);           /* these are compared              */
+    fill_padding(s, o->p[13], z->rows, z->vocab, 0);
     s.b->release(s.context, w.operand);
 }
 
@@ -746,7 +765,7 @@ static void make_exact(float *hidden, size_t n, float *w, int vocab, int masked)
 }
 
 static void test_vocab_case(const char *what, vocab_case z) {
-    size_t rows = (size_t)z.rows, all = rows * (size_t)z.vocab, targets = (size_t)z.targets;
+    size_t rows = (size_t)z.rows, all = rows * (size_t)padded(z.vocab), targets = (size_t)z.targets;
     size_t words = rows * (size_t)((z.vocab + 31) / 32), outs = 2 * (targets + rows), i;
     size_t hidden = rows * HEAD_WIDTH, w = (size_t)z.vocab * HEAD_WIDTH;
     int *tokens, *offsets = (int *)calloc(rows + 1, sizeof *offsets), *uniform_bits;
@@ -803,8 +822,8 @@ static void test_vocab(void) {
                                   { 1, 0, 0.8f, 0 }, { 1.3f, 0, 1, 0.2f }, { 0, 0, 1, 0 },
                                   { 1, 20, 0.9f, 0.05f }, { 1, 0, 0.9999999f, 0 },
                                   { 1, 30, 0.9999999f, 0 } };
-    const int vocabs[] = { 37, 304, 1000, 32000, 151936 };
-    size_t i, j, count = tiny ? 3 : 5;
+    const int vocabs[] = { 37, 304, 1001, 32000, 50257, 151936 };
+    size_t i, j, count = tiny ? 3 : 6;
     for (i = 0; i < sizeof all / sizeof *all; i++)
         for (j = 0; j < count; j++) {
             vocab_case z = { 3, 0, 9, { 0, 0, 0, 0 } };
@@ -817,6 +836,63 @@ static void test_vocab(void) {
                      (double)all[i].min_p);
             test_vocab_case(what, z);
         }
+}
+
+/* A head whose rows of logits are padded: tensor cores multiply it, as they do the same head with
+ * rows of zeros where the padding is. That holds NaN, which must reach nothing. */
+static void test_padding(int vocab, int rows) {
+    const grpo_backend *b = gpu.b;
+    void *c = gpu.context;
+    size_t stride = (size_t)padded(vocab), n = (size_t)rows, all = n * stride, i;
+    size_t w_size = stride * HEAD_WIDTH, x_size = n * HEAD_WIDTH;
+    float *w = random_floats(w_size, 1), *x = random_floats(x_size, 1), *dy = random_floats(all, 1);
+    float *out[2][3], *z = zeros(all), *staged, logprob[2];
+    const int offsets[2] = { 0, 1 };
+    int wide, *offset = ints_to(gpu, offsets, 2);
+    for (i = (size_t)vocab * HEAD_WIDTH; i < w_size; i++) w[i] = 0;
+    for (i = 0; i < all; i++) z[i] = NAN;
+    staged = floats_to(gpu, z, all);
+    for (wide = 0; wide < 2; wide++) {
+        float *weights = floats_to(gpu, w, w_size), *dw = floats_to(gpu, w, w_size);
+        void *hidden = elements_to(gpu, x, x_size), *dx = elements_to(gpu, x, x_size);
+        void *y = elements_to(gpu, dy, all), *d = elements_to(gpu, dy, all);
+        grpo_matrix m = { weights, NULL, wide ? (int)stride : vocab, HEAD_WIDTH, (int)stride };
+        grpo_product p = { &m, rows, hidden, y, NULL, NULL, d, dx, dw, NULL };
+        grpo_head h;
+        for (i = 0; i < 3; i++) out[wide][i] = zeros(w_size + all + x_size);
+        m.operand = b->allocate(c, b->operand_size(m.rows, m.cols));
+        fill_padding(gpu, y, rows, vocab, NAN);
+        fill_padding(gpu, d, rows, vocab, wide ? 0 : NAN);
+        b->prepare(c, &m);
+        b->matmul(c, &p); b->matmul_dx(c, &p); b->matmul_dw(c, &p);
+        fill_padding(gpu, y, rows, vocab, 0);
+        elements_from(gpu, out[wide][0], y, all);
+        elements_from(gpu, out[wide][1], dx, x_size);
+        floats_from(gpu, out[wide][2], dw, (size_t)vocab * HEAD_WIDTH);
+        memset(&h, 0, sizeof h);    /* and, of one row, its log-prob by strips                   */
+        h.w = &m; h.hidden = hidden; h.logits = y; h.targets.num_rows = 1;
+        h.targets.offsets = offset; h.targets.tokens = offset; h.targets.temperature = 1;
+        h.logprobs = h.entropies = weights;
+        b->from_floats(c, y, staged, all);
+        b->logprobs(c, &h);
+        floats_from(gpu, &logprob[wide], weights, 1);
+        elements_from(gpu, z, y, all);
+        CHECK(!is_bf16() || b == grpo_cuda_hopper() || isnan(z[vocab - 1]),
+              "%s, vocabulary %d: logits were written", b->name, m.rows);
+        b->release(c, weights); b->release(c, dw); b->release(c, hidden); b->release(c, dx);
+        b->release(c, y); b->release(c, d); b->release(c, m.operand);
+    }
+    for (i = 0; i < 3; i++) {
+        size_t size = i == 0 ? all : i == 1 ? x_size : (size_t)vocab * HEAD_WIDTH;
+        CHECK(!memcmp(out[0][i], out[1][i], size * sizeof **out[0]),
+              "%s, vocabulary %d: output %d is not the bits of a multiple of 8", b->name, vocab,
+              (int)i);
+        free(out[0][i]); free(out[1][i]);
+    }
+    CHECK(isfinite(logprob[0]), "%s, vocabulary %d: a log-prob of %g", b->name, vocab,
+          (double)logprob[0]);
+    b->release(c, offset); b->release(c, staged);
+    free(w); free(x); free(dy); free(z);
 }
 
 /* ---- the optimizer */
@@ -1042,7 +1118,12 @@ static void test_backend(const grpo_backend *b) {
         if (wanted("decode")) test_decode();
         if (wanted("flat")) test_flat();
     }
-    if (wanted("head")) test_vocab();
+    if (wanted("head")) {
+        test_padding(37, 70);
+        test_padding(1001, 3);
+        if (!tiny) test_padding(50257, 300);
+        test_vocab();
+    }
     gpu.b->close(gpu.context);
     cpu.b->close(cpu.context);
     printf("%s: worst difference of one operation %.2g\n", b->name, worst_of[is_bf16()]);
