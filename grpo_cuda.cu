@@ -32,6 +32,9 @@
  *     >>matmul      plain; PTX; tensor cores; wgmma       >>optimizer   AdamW, norms
  *     >>rotate      positions, q/k norm                   >>tables      the three backends
  *
+ * Logits that are written (with filters; by grpo_cuda_hopper()) are bf16 before the softmax, for the
+ * sampler and the trainer alike: by 0.01 nat a token, see tests/bench/README.md.
+ *
  * Public domain or MIT, like grpo.h. */
 #include "grpo.h"
 
