@@ -133,27 +133,29 @@ __device__ __forceinline__ void grpo__wait_for_previous() {
 }
 
 template <typename... P, typename... A>
-static cudaError_t grpo__launch(cudaStream_t stream, int early, void (*kernel)(P...), dim3 grid,
-                                int block, size_t shared, const A &...arguments) {
-    cudaLaunchAttribute attribute = { };
+static cudaError_t grpo__launch(cudaStream_t stream, int early, void (*kernel)(P...), int cluster,
+                                dim3 grid, int block, size_t shared, const A &...arguments) {
+    cudaLaunchAttribute attributes[2] = { };
     cudaLaunchConfig_t how = { };
-    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attribute.val.programmaticStreamSerializationAllowed = 1;
+    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[0].val.programmaticStreamSerializationAllowed = 1;
+    attributes[1].id = cudaLaunchAttributeClusterDimension;
+    attributes[1].val.clusterDim = { (unsigned)cluster, 1, 1 };
     how.gridDim = grid; how.blockDim = dim3((unsigned)block); how.dynamicSmemBytes = shared;
-    how.stream = stream; how.attrs = &attribute; how.numAttrs = early ? 1 : 0;
+    how.stream = stream; how.attrs = attributes + !early; how.numAttrs = early + (cluster > 1);
     return cudaLaunchKernelEx(&how, kernel, arguments...);
 }
 #endif
 
 /* Launch on the context's stream, and check for launch errors. RUN_EARLY: of a kernel that calls
  * grpo__wait_for_previous(). */
-#define GRPO__LAUNCH_IF(c, early, kernel, grid, block, shared, ...) do {                          \
+#define GRPO__LAUNCH_IF(c, early, cluster, kernel, grid, block, shared, ...) do {                 \
         if (!(c)->failed)                                                                         \
-            grpo__check_cuda(c, GRPO__LAUNCH(#kernel, (c)->stream, early, kernel, grid, block,    \
-                                             (size_t)(shared), __VA_ARGS__), #kernel);            \
+            grpo__check_cuda(c, GRPO__LAUNCH(#kernel, (c)->stream, early, kernel, cluster, grid,  \
+                                             block, (size_t)(shared), __VA_ARGS__), #kernel);     \
     } while (0)
-#define GRPO__RUN(c, ...) GRPO__LAUNCH_IF(c, 0, __VA_ARGS__)
-#define GRPO__RUN_EARLY(c, ...) GRPO__LAUNCH_IF(c, (c)->early, __VA_ARGS__)
+#define GRPO__RUN(c, ...) GRPO__LAUNCH_IF(c, 0, 1, __VA_ARGS__)
+#define GRPO__RUN_EARLY(c, ...) GRPO__LAUNCH_IF(c, (c)->early, 1, __VA_ARGS__)
 
 /* Device memory, valid until the next call; NULL after a failure. Growing waits for queued work. */
 static void *grpo__cuda_scratch(grpo__cuda *c, size_t size) {
@@ -926,16 +928,21 @@ __device__ __forceinline__ uint32_t grpo__shared(const void *at) {
 }
 
 /* A barrier's phase ends after count arrivals and all expected bytes; phases have parities 0, 1, 0,
- * ... The fence shows a new barrier to the copy engine. */
+ * ... The fence shows a new one to the copy engine and, after grpo__cluster_sync(), to the cluster.
+ * arrive: at this barrier of the cluster's block `rank` (with .release.cluster nvcc 13 puts a fence
+ * of the whole GPU into the loop; without, as here, none; only reads precede it). */
 __device__ __forceinline__ void grpo__barrier_init(uint64_t *b, int count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" :: "r"(grpo__shared(b)), "r"(count)
                  : "memory");
 }
 __device__ __forceinline__ void grpo__barrier_fence() {
-    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    asm volatile("fence.mbarrier_init.release.cluster; fence.proxy.async.shared::cta;"
+                 ::: "memory");
 }
-__device__ __forceinline__ void grpo__barrier_arrive(uint64_t *b) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" :: "r"(grpo__shared(b)) : "memory");
+__device__ __forceinline__ void grpo__barrier_arrive(uint64_t *b, int rank) {
+    asm volatile("{.reg .b32 r; mapa.shared::cluster.u32 r, %0, %1; "
+                 "mbarrier.arrive.shared::cluster.b64 _, [r];}"
+                 :: "r"(grpo__shared(b)), "r"(rank) : "memory");
 }
 __device__ __forceinline__ void grpo__barrier_expect(uint64_t *b, int bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
@@ -953,12 +960,19 @@ __device__ __forceinline__ void grpo__barrier_wait(uint64_t *b, int parity) {
 __device__ __forceinline__ void grpo__prefetch_map(const CUtensorMap *map) {
     asm volatile("prefetch.tensormap [%0];" :: "l"(map) : "memory");
 }
-/* Loads the map's box at element `at` of line `line`; its bytes count for the barrier. */
+/* Loads the map's box at element `at` of line `line`; its bytes count for the barrier. BOTH: to the
+ * same place in both blocks of a cluster, where they count for the barriers of both. */
+#define GRPO__LOAD(end) asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile"        \
+    ".mbarrier::complete_tx::bytes" end :: "r"(grpo__shared(to)), "l"(map), "r"(at), "r"(line),   \
+    "r"(grpo__shared(b)), "h"((short)3) : "memory")
+template <bool BOTH>
 __device__ __forceinline__ void grpo__load_box(void *to, const CUtensorMap *map, int at, int line,
                                                uint64_t *b) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-                 "[%0], [%1, {%2, %3}], [%4];" :: "r"(grpo__shared(to)), "l"(map), "r"(at),
-                 "r"(line), "r"(grpo__shared(b)) : "memory");
+    if (BOTH) GRPO__LOAD(".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;");
+    else GRPO__LOAD(" [%0], [%1, {%2, %3}], [%4];");
+}
+__device__ __forceinline__ void grpo__cluster_sync() {
+    asm volatile("barrier.cluster.arrive.relaxed; barrier.cluster.wait.acquire;" ::: "memory");
 }
 
 /* D[64, 128] = A[64, 16] B[16, 128] + (add ? D : 0) by four warps, from descriptors; AT, BT: lines
@@ -1338,11 +1352,12 @@ static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t)
 
 /* ---- the product by wgmma and the bulk copy engine, for sm_90a: floor 2 m n k FLOPs.
  * A tile is 64 GROUPS x 128: each warpgroup of four warps computes 64 rows of it; one more warp
- * loads operands for them, and is ahead by up to PIPE steps of k, also where a tile ends: a block
- * stays, and takes every so manieth tile. In shared memory operands are chunks, 64 lines of 128
- * bytes, that the engine swizzles, and fills with zeros outside the matrix. AT, BT: a line is a k of
- * 64 rows or columns, else 64 k's of one. Sums are in slices of 256, as above, and always by one
- * instruction: tiles and splits change no bit. */
+ * loads operands for them, up to PIPE steps of k ahead. There are as many blocks as fit at once;
+ * each takes tile after tile, so that the next one's operands are loaded while one is stored. In
+ * shared memory operands are chunks, 64 lines of 128 bytes, which the engine swizzles, and fills
+ * with zeros outside the matrix. AT, BT: a line is a k of 64 rows or columns, else 64 k's of one.
+ * Sums are in slices of 256, as above, and always by one instruction: tiles and splits change no
+ * bit. */
 template <int GROUPS> struct grpo__wide {
     enum { CHUNKS = GROUPS + GRPO__WIDTH / 64, STAGE = CHUNKS * GRPO__CHUNK,
            BLOCKS = GROUPS == 1 ? 2 : 1,                      /* of a multiprocessor             */
@@ -1362,58 +1377,34 @@ __device__ __forceinline__ uint64_t grpo__chunk_at(uint32_t chunk, int k) {
          | (uint64_t)(8 * 128 / 16) << 32 | (uint64_t)1 << 62;
 }
 
-/* One lane loads the chunks of all steps of a job, each as soon as its buffer is free. `turn` counts
- * steps since the start. */
-template <int GROUPS, bool AT, bool BT>
-__device__ __forceinline__ void grpo__feed(unsigned char *tiles, uint64_t *full, uint64_t *empty,
-                                           const CUtensorMap *a, const CUtensorMap *b,
-                                           const grpo__job &job, int steps, int turn) {
-    typedef grpo__wide<GROUPS> T;
-    int step, u;
-    for (step = 0; step < steps; step++, turn++) {
-        int place = turn % T::PIPE, k = job.begin + step * GRPO__DEPTH;
-        unsigned char *to = tiles + place * T::STAGE;
-        grpo__barrier_wait(&empty[place], (turn / T::PIPE & 1) ^ 1);
-        grpo__barrier_expect(&full[place], T::STAGE);
-        for (u = 0; u < T::CHUNKS; u++) {
-            int in_a = u < GROUPS, line = in_a ? job.i + 64 * u : job.j + 64 * (u - GROUPS);
-            int transposed = in_a ? AT : BT;
-            grpo__load_box(to + u * GRPO__CHUNK, in_a ? a : b, transposed ? line : k,
-                           transposed ? k : line, &full[place]);
-        }
-    }
-}
-
-/* total = the 64 rows at A times the 128 columns at B, by a warpgroup. A buffer is released after
- * the next step has been issued, the last of a slice when it is summed. */
+/* total = the 64 rows at A times the 128 columns at B, by a warpgroup, in steps turn to end since
+ * the kernel's start. A buffer is released after the next step has been issued, the last of a slice
+ * when it is summed: to all blocks of the cluster, since they load into it. */
 template <int GROUPS, bool AT, bool BT>
 __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint32_t B,
-                                              uint64_t *full, uint64_t *empty, int steps,
-                                              int turn) {
+                                              uint64_t *full, uint64_t *empty, int turn,
+                                              int end) {
     typedef grpo__wide<GROUPS> T;
     float sum[64];
-    int end = turn + steps, first, kk, e;
-#pragma unroll
-    for (e = 0; e < 64; e++) sum[e] = total[e] = 0;
+    int lane = (int)threadIdx.x % 32, first;
+    GRPO__EACH(e, 64) sum[e] = total[e] = 0;
     while (turn < end) {            /* a slice                                                   */
         for (first = turn; turn < min(end, first + GRPO__SLICE / GRPO__DEPTH); turn++) {
             int place = turn % T::PIPE;
             uint32_t at = (uint32_t)(place * T::STAGE);
             grpo__barrier_wait(&full[place], turn / T::PIPE & 1);
             grpo__wgmma_fence();
-#pragma unroll
-            for (kk = 0; kk < GRPO__DEPTH; kk += 16)
-                grpo__wgmma<AT, BT>(sum, grpo__chunk_at<AT>(A + at, kk),
-                                    grpo__chunk_at<BT>(B + at, kk), kk > 0 || turn > first);
+            GRPO__EACH(e, GRPO__DEPTH / 16)
+                grpo__wgmma<AT, BT>(sum, grpo__chunk_at<AT>(A + at, 16 * e),
+                                    grpo__chunk_at<BT>(B + at, 16 * e), e > 0 || turn > first);
             grpo__wgmma_commit();
             grpo__wgmma_wait<1>(sum);
-            if (turn > first && threadIdx.x % 32 == 0)
-                grpo__barrier_arrive(&empty[(turn - 1) % T::PIPE]);
+            if (turn > first && lane < GROUPS)
+                grpo__barrier_arrive(&empty[(turn - 1) % T::PIPE], lane);
         }
         grpo__wgmma_wait<0>(sum);
-        if (threadIdx.x % 32 == 0) grpo__barrier_arrive(&empty[(turn - 1) % T::PIPE]);
-#pragma unroll
-        for (e = 0; e < 64; e++) total[e] += sum[e];
+        if (lane < GROUPS) grpo__barrier_arrive(&empty[(turn - 1) % T::PIPE], lane);
+        GRPO__EACH(e, 64) total[e] += sum[e];
     }
 }
 #endif
@@ -1421,7 +1412,7 @@ __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint3
 template <int GROUPS, bool AT, bool BT>
 __global__ void __launch_bounds__(grpo__wide<GROUPS>::THREADS, grpo__wide<GROUPS>::BLOCKS)
 grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
-                           const __grid_constant__ CUtensorMap b, dim3 tiles, int jobs,
+                           const __grid_constant__ CUtensorMap b, dim3 tiles, int jobs, int high,
                            grpo__product<grpo__bf16> t) {
 #ifdef GRPO__WGMMA
     typedef grpo__wide<GROUPS> T;
@@ -1429,39 +1420,51 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
     __shared__ uint64_t full[T::PIPE], empty[T::PIPE];
     uint32_t at = (uint32_t)__cvta_generic_to_shared(memory), skip = (0u - at) % T::ALIGN;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, group = warp / 4;
-    int number, turn = 0, v;
+    int number, rank = (int)blockIdx.x % GROUPS, turn = 0, v;
     float total[64];
     if (threadIdx.x == 0) {
         grpo__prefetch_map(&a);
         grpo__prefetch_map(&b);
         for (v = 0; v < T::PIPE; v++) {
             grpo__barrier_init(&full[v], 1);
-            grpo__barrier_init(&empty[v], 4 * GROUPS);
+            grpo__barrier_init(&empty[v], 4 * GROUPS * GROUPS);
         }
         grpo__barrier_fence();
     }
-    __syncthreads();
+    if (GROUPS > 1) grpo__cluster_sync(); else __syncthreads();
     grpo__wait_for_previous();
     if (group == GROUPS && lane > 0) return;
-    for (number = (int)blockIdx.x; number < jobs; number += (int)gridDim.x) {
-        grpo__job job = grpo__job_of(t, number, tiles, 64 * GROUPS, GRPO__WIDTH);
-        int i = job.i + warp * 16 + lane / 4, j = job.j + lane % 4 * 2;
-        int steps = (job.end - job.begin + GRPO__DEPTH - 1) / GRPO__DEPTH;
-        if (group == GROUPS) {
-            grpo__feed<GROUPS, AT, BT>(memory + skip, full, empty, &a, &b, job, steps, turn);
-            turn += steps;
-            continue;
+    for (number = (int)blockIdx.x / GROUPS; number < jobs; number += (int)gridDim.x / GROUPS) {
+        grpo__job job = grpo__job_of(t, number, tiles, 64 * GROUPS * high,
+                                     GRPO__WIDTH * GROUPS / high);
+        int i0 = job.i + rank % high * 64 * GROUPS, j0 = job.j + rank / high * GRPO__WIDTH;
+        int i = i0 + warp * 16 + lane / 4, j = j0 + lane % 4 * 2, k = job.begin;
+        int end = turn + (job.end - job.begin + GRPO__DEPTH - 1) / GRPO__DEPTH;
+        for (; group == GROUPS && turn < end; turn++, k += GRPO__DEPTH) {     /* one lane loads   */
+            int place = turn % T::PIPE;
+            unsigned char *to = memory + skip + place * T::STAGE;
+            grpo__barrier_wait(&empty[place], (turn / T::PIPE & 1) ^ 1);
+            grpo__barrier_expect(&full[place], T::STAGE);
+            for (v = 0; v < T::CHUNKS; v++, to += GRPO__CHUNK) {
+                int in_a = v < GROUPS, line = in_a ? i0 + 64 * v : j0 + 64 * (v - GROUPS);
+                int turned = in_a ? AT : BT, x = turned ? line : k, y = turned ? k : line;
+                if (GROUPS == 1 || in_a == (high > 1))
+                    grpo__load_box<false>(to, in_a ? &a : &b, x, y, &full[place]);
+                else if (v % 2 == rank)                       /* each loads half of it for both  */
+                    grpo__load_box<true>(to, in_a ? &a : &b, x, y, &full[place]);
+            }
         }
+        if (group == GROUPS) continue;
         grpo__consume<GROUPS, AT, BT>(total, at + skip + (uint32_t)(group * GRPO__CHUNK),
-                                      at + skip + GROUPS * GRPO__CHUNK, full, empty, steps, turn);
-        turn += steps;
+                                      at + skip + GROUPS * GRPO__CHUNK, full, empty, turn, end);
+        turn = end;
         int first = job.part - job.part % (int)tiles.z;       /* the tile's parts, if it has any */
         if (job.part >= 0) {
+            int tile = first / (int)tiles.z * GROUPS + rank;
             GRPO__EACH(p, 32) if (i + p % 2 * 8 < t.m)
-                *grpo__part_pair<32, 128 * GROUPS>(t, job.part, p) = make_float2(total[2 * p],
-                                                                                 total[2 * p + 1]);
-            if (!grpo__is_last<true>(t.tickets + first / (int)tiles.z * 4 * GROUPS + warp,
-                                     (int)tiles.z)) continue;
+                *grpo__part_pair<32, 128 * GROUPS>(t, job.part * GROUPS + rank, p)
+                    = make_float2(total[2 * p], total[2 * p + 1]);
+            if (!grpo__is_last<true>(t.tickets + tile * 4 * GROUPS + warp, (int)tiles.z)) continue;
             GRPO__EACH(p, 64) total[p] = 0;
         }
         GRPO__EACH(part, 4) {       /* a quarter at a time, to save registers                    */
@@ -1471,8 +1474,9 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
 #pragma unroll 4
             for (v = first; v < (job.part < 0 ? first : first + (int)tiles.z); v++)
                 GRPO__EACH(p, 8) if (i + p % 2 * 8 < t.m)
-                    grpo__add_pair(grpo__part_pair<32, 128 * GROUPS>(t, v, 8 * part + p), &x[2 * p],
-                                   &x[2 * p + 1]);
+                    grpo__add_pair(grpo__part_pair<32, 128 * GROUPS>(t, v * GROUPS + rank,
+                                                                      8 * part + p),
+                                   &x[2 * p], &x[2 * p + 1]);
             GRPO__EACH(p, 8) more[p] = grpo__load_pair<AT>(t, i + p % 2 * 8, jj + p / 2 * 8);
             if (!AT && t.bias)
                 GRPO__EACH(p, 8) grpo__add_bias(t, jj + p / 2 * 8, &x[2 * p], &x[2 * p + 1]);
@@ -1481,6 +1485,8 @@ grpo__wgmma_product_kernel(const __grid_constant__ CUtensorMap a,
                                      more[p]);
         }
     }
+    for (v = 0; GROUPS > 1 && group == GROUPS && v < T::PIPE; v++, turn++)    /* nothing more is  */
+        grpo__barrier_wait(&empty[turn % T::PIPE], (turn / T::PIPE & 1) ^ 1); /* to come          */
 #endif
 }
 
@@ -1506,11 +1512,14 @@ static void grpo__wgmma_product_by(grpo__cuda *c, grpo__product<grpo__bf16> t) {
     CUtensorMap b = BT ? grpo__map_of(c, t.b, t.n, t.k, t.b_depth)
                        : grpo__map_of(c, t.b, t.k, t.n, t.b_column);
     dim3 tiles = grpo__tiles_of(t, 64 * GROUPS, GRPO__WIDTH);
-    int blocks = T::BLOCKS * c->multiprocessors;
-    int jobs = grpo__split(c, &t, &tiles, 64 * GROUPS * GRPO__WIDTH, blocks);
+    int high = tiles.y % 2 && (tiles.x % 2 == 0 || tiles.x > tiles.y) ? 1 : GROUPS;
+    int clusters = T::BLOCKS * c->multiprocessors / GROUPS, jobs;
+    tiles.x = (unsigned)grpo__blocks_of(tiles.x, GROUPS / high);
+    tiles.y = (unsigned)grpo__blocks_of(tiles.y, high);
+    jobs = grpo__split(c, &t, &tiles, 64 * GROUPS * GROUPS * GRPO__WIDTH, clusters);
     grpo__allow_shared(c, grpo__wgmma_product_kernel<GROUPS, AT, BT>, T::BYTES);
-    GRPO__RUN_EARLY(c, (grpo__wgmma_product_kernel<GROUPS, AT, BT>), min(blocks, jobs), T::THREADS,
-                    T::BYTES, a, b, tiles, jobs, t);
+    GRPO__LAUNCH_IF(c, c->early, GROUPS, (grpo__wgmma_product_kernel<GROUPS, AT, BT>),
+                    min(clusters, jobs) * GROUPS, T::THREADS, T::BYTES, a, b, tiles, jobs, high, t);
 }
 
 template <bool AT, bool BT>

@@ -964,8 +964,9 @@ static inline void grpo__barrier_expect(uint64_t *at, int bytes, GRPO_SHIM_SITE)
     b.pending--;
     grpo_shim_mbarrier_end(b);
 }
-static inline void grpo__barrier_arrive(uint64_t *at, GRPO_SHIM_SITE) {
-    if (!grpo_shim_removed(line, "mbarrier arrival")) grpo__barrier_expect(at, 0, 0);
+static inline void grpo__barrier_arrive(uint64_t *at, int rank, GRPO_SHIM_SITE) {
+    if (!grpo_shim_removed(line, "mbarrier arrival"))
+        grpo__barrier_expect(grpo_shim_peer(at, rank), 0, 0);
 }
 
 /* Copies are made when somebody looks whether they have been, and no more than end the phase. */
@@ -1054,9 +1055,11 @@ static inline void grpo_shim_load_into(int rank, void *mine, const CUtensorMap *
     memset(to, 0xff, (size_t)bytes);
     b->loads.push_back(load);
 }
-static inline void grpo__load_box(void *to, const CUtensorMap *map, int x0, int y0,
-                                  uint64_t *barrier) {
-    grpo_shim_load_into(grpo_shim().here->rank, to, map, x0, y0, barrier);
+template <bool BOTH> void grpo__load_box(void *to, const CUtensorMap *map, int x0, int y0,
+                                         uint64_t *barrier) {
+    int rank = grpo_shim().here->rank, r;
+    for (r = BOTH ? 0 : rank; r < (BOTH ? 2 : rank + 1); r++)
+        grpo_shim_load_into(r, to, map, x0, y0, barrier);
 }
 
 /* ---- wgmma. Element (line, k) of an operand whose descriptor this is (PTX ISA, Matrix Descriptor
@@ -1387,13 +1390,11 @@ template <typename K, typename... A>
 static inline std::function<void()> grpo_shim_bind(K *kernel, A... arguments) {
     return [=]() { kernel(arguments...); };
 }
-#define GRPO__LAUNCH(name, stream, early, kernel, grid, block, shared, ...)                       \
-    grpo_shim_launch(name, early, dim3(), grid, block, shared, grpo_shim_bind(kernel, __VA_ARGS__))
-/* In clusters: as GRPO__LAUNCH, before the grid the size of a cluster, a dim3 (which nvcc's has as
- * cudaLaunchAttributeClusterDimension). The blocks of one, grpo__cluster_rank() 0, 1, ..., are
- * live together, and wait for each other in grpo__cluster_sync(); memory of another: by
- * grpo_shim_peer(); a box for several: by grpo_shim_load_into(). */
-#define GRPO__LAUNCH_CLUSTER(name, stream, early, kernel, cluster, grid, block, shared, ...)      \
+/* The blocks of a cluster (of nvcc's launch: cudaLaunchAttributeClusterDimension), which are
+ * grpo__cluster_rank() 0, 1, ..., are live together, and wait for each other in
+ * grpo__cluster_sync(); memory of another: by grpo_shim_peer(); a box for several: by
+ * grpo_shim_load_into(). */
+#define GRPO__LAUNCH(name, stream, early, kernel, cluster, grid, block, shared, ...)              \
     grpo_shim_launch(name, early, cluster, grid, block, shared,                                   \
                      grpo_shim_bind(kernel, __VA_ARGS__))
 #endif
