@@ -1353,11 +1353,10 @@ static void grpo__mma_product(grpo__cuda *c, const grpo__product<grpo__bf16> &t)
 /* ---- the product by wgmma and the bulk copy engine, for sm_90a: floor 2 m n k FLOPs.
  * A tile is 64 GROUPS x 128: each warpgroup of four warps computes 64 rows of it; one more warp
  * loads operands for them, up to PIPE steps of k ahead. There are as many blocks as fit at once;
- * each takes tile after tile, so that the next one's operands are loaded while one is stored. In
- * shared memory operands are chunks, 64 lines of 128 bytes, which the engine swizzles, and fills
- * with zeros outside the matrix. AT, BT: a line is a k of 64 rows or columns, else 64 k's of one.
- * Sums are in slices of 256, as above, and always by one instruction: tiles and splits change no
- * bit. */
+ * each takes tile after tile: the next one's operands are loaded while one is stored. In shared
+ * memory operands are chunks, 64 lines of 128 bytes, that the engine swizzles, with zeros outside
+ * the matrix. AT, BT: a line is a k of 64 rows or columns, else 64 k's of one. Sums are in slices
+ * of 256, as above, and always by one instruction: tiles and splits change no bit. */
 template <int GROUPS> struct grpo__wide {
     enum { CHUNKS = GROUPS + GRPO__WIDTH / 64, STAGE = CHUNKS * GRPO__CHUNK,
            BLOCKS = GROUPS == 1 ? 2 : 1,                      /* of a multiprocessor             */
@@ -1382,8 +1381,7 @@ __device__ __forceinline__ uint64_t grpo__chunk_at(uint32_t chunk, int k) {
  * when it is summed: to all blocks of the cluster, since they load into it. */
 template <int GROUPS, bool AT, bool BT>
 __device__ __forceinline__ void grpo__consume(float total[64], uint32_t A, uint32_t B,
-                                              uint64_t *full, uint64_t *empty, int turn,
-                                              int end) {
+                                              uint64_t *full, uint64_t *empty, int turn, int end) {
     typedef grpo__wide<GROUPS> T;
     float sum[64];
     int lane = (int)threadIdx.x % 32, first;

@@ -470,8 +470,9 @@ static void run_products(side s, operands *o, const void *more) {
 static void test_products(void) {
     const size3 sizes[] = { { 1, 8, 16 }, { 3, 5, 7 }, { 16, 136, 40 }, { 17, 64, 264 },
                             { 70, 72, 24 }, { 129, 40, 56 }, { 2, 1, 24 }, { 33, 48, 520 },
-                            { 330, 376, 648 }, { 40, 1032, 328 },
-                            { 300, 896, 896 }, { 1000, 1536, 512 }, { 64, 4864, 896 } };
+                            { 330, 376, 648 }, { 40, 1032, 328 }, { 264, 200, 600 },
+                            { 520, 256, 256 }, { 300, 896, 896 }, { 1000, 1536, 512 },
+                            { 64, 4864, 896 } };
     size_t i, count = sizeof sizes / sizeof *sizes - (tiny ? 3 : 0);
     for (i = 0; i < count; i++) {
         size3 z = sizes[i];
