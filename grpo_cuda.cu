@@ -60,8 +60,7 @@ typedef __nv_bfloat16 grpo__bf16;
 /* ------------------------------------------------------------------------------- the numbers --
  * Sizes that fix the order of sums, and so the bits, come first; the others are for speed. */
 enum { GRPO__SLICE = 256,           /* k of a product is summed in slices of this length         */
-       GRPO__KEYS = 64,             /* keys of a block of flash attention                        */
-       GRPO__SPAN = 256,            /* keys of a run, summed separately, then combined           */
+       GRPO__KEYS = 64,             /* keys of flash attention summed separately, then combined  */
        GRPO__ROW_THREADS = 256,     /* threads that reduce a row: norms, vocabulary              */
        GRPO__SQUARES = 1 << 14,     /* numbers of a partial sum of squares                       */
        GRPO__ROWS = 8192,           /* of a pass; a product of fewer leaves multiprocessors idle */
@@ -890,6 +889,12 @@ __device__ __forceinline__ void grpo__mma(float d[4], const uint32_t a[4], const
               : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]),
                 "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+
+/* 2^x, 0 for -inf, with an error of 2 units in the last place; 0 instead of denormal numbers. */
+__device__ __forceinline__ float grpo__exp2(float x) {
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(x) : "f"(x));
+    return x;
 }
 
 /* Four 8 x 8 matrices; lanes 8 i to 8 i + 7 give the addresses of matrix i's rows. */
@@ -1840,7 +1845,7 @@ template <typename E> struct grpo__attention_job {
     int n, num_segments, num_groups, heads, kv_heads, d;
     float scale;                    /* 1 / sqrt(d)                                               */
     float *partial;                 /* forward: [n, heads, grid.z, d + 2] where a block takes    */
-    int   *tickets;                 /*     one span, and [n, kv_heads]; dkv: see grpo__share_of  */
+    int   *tickets;                 /*     64 keys, and [n, kv_heads]; dkv: see grpo__share_of   */
     int    prompt_blocks, shares;   /* dkv: of 64 keys, at the most; grid.z                      */
 };
 
@@ -2018,68 +2023,75 @@ template <typename E> __global__ void grpo__attention_dkv_kernel(grpo__attention
  * A block takes the query rows [64 b, 64 b + 64) of one head, whatever segments they belong to, and
  * walks over the runs of keys that any of them attends: each prefix once, then each segment's own.
  * While sampling, where every segment is one row, a block takes one row and all heads that share a
- * head of k instead, and where rows are few one span of its keys. Either way a row takes its keys
- * in blocks of 64 from the start of each run, in the same order, and each span of four blocks is
- * summed separately; keys that a row does not attend change no bit of it. */
-typedef struct grpo__key_block {    /* keys [slot, slot + count) for the rows that attend them   */
-    int segment, own;               /* own 0: the prefix of this segment and others that share it */
-    int first, slot, count;         /* first: number of the first key within the run             */
-} grpo__key_block;
+ * head of k instead, and where rows are few one block of keys. Either way a row takes its keys in
+ * blocks of 64 from the start of each run, each block is summed separately, and the sums are added
+ * in the same order; keys that a row does not attend change no bit of it. */
+typedef struct grpo__key_walk {     /* over runs; the block of keys after the last one is at..   */
+    int run, first, last;           /* 2 s: the prefix of segment s and others that share it;    */
+    int row, slot, keys, at;        /*     2 s + 1: its own keys, up to those of row             */
+} grpo__key_walk;
 
-typedef struct grpo__key_walk { int first, last, segment, own, at; } grpo__key_walk;
+typedef struct grpo__key_block { int run, first, slot, count; } grpo__key_block;
 
-/* The next block of keys for rows of segments [first, last], the last row being row; 0: no more. */
-__device__ inline int grpo__next_keys(grpo__key_walk *w, const grpo_segment *segments, int row,
-                                      grpo__key_block *b) {
-    for (; w->segment <= w->last; w->segment++, w->own = 0) {
-        const grpo_segment *s = &segments[w->segment];
-        int run = s->prefix_length, end = min(row, s->row + s->num_rows - 1);
-        if (w->segment > w->first && s[-1].prefix_length && s[-1].prefix == s->prefix) run = 0;
-        if (!w->own && w->at >= run) { w->own = 1; w->at = 0; }
-        if (w->own) run = s->start + end - s->row + 1;
-        if (w->at >= run) { w->at = 0; continue; }
-        b->segment = w->segment; b->own = w->own; b->first = w->at;
-        b->slot = (w->own ? s->own : s->prefix) + w->at;
-        b->count = min(run - w->at, (int)GRPO__KEYS);
-        w->at += GRPO__KEYS;
-        return 1;
-    }
-    return 0;
+__device__ inline void grpo__begin_run(grpo__key_walk *w, const grpo_segment *segments) {
+    const grpo_segment *s = &segments[w->run / 2];
+    int own = w->run % 2;
+    int again = w->run > w->first && s[-1].prefix_length && s[-1].prefix == s->prefix;
+    w->slot = own ? s->own : s->prefix;
+    w->keys = own ? s->start + min(w->row + 1 - s->row, s->num_rows) : again ? 0 : s->prefix_length;
+    w->at = 0;
 }
 
-/* One of a thread's query rows. */
-typedef struct grpo__query { int row, head, segment, prefix, prefix_length, keys; } grpo__query;
+/* The next block of keys; 0: no more. */
+__device__ inline int grpo__next_keys(grpo__key_walk *w, const grpo_segment *segments,
+                                      grpo__key_block *b) {
+    while (w->at >= w->keys) {
+        if (w->run >= w->last) return 0;
+        w->run++;
+        grpo__begin_run(w, segments);
+    }
+    b->run = w->run; b->first = w->at; b->slot = w->slot + w->at;
+    b->count = min(w->keys - w->at, (int)GRPO__KEYS);
+    w->at += GRPO__KEYS;
+    return 1;
+}
+
+/* A query row of one head, number row * heads + head, or -1; its keys after its prefix. */
+typedef struct grpo__query { int at, segment, prefix, keys; } grpo__query;
 
 template <typename E>
-__device__ grpo__query grpo__query_of(const grpo__attention_job<E> &t, int row, int head) {
-    grpo__query q = { row, head, -1, 0, 0, 0 };
+__device__ grpo__query grpo__query_of(const grpo__attention_job<E> &t, int decode, int row,
+                                      int head) {
+    grpo__query q = { -1, -1, -1, 0 };
     if (row < t.n && head < t.heads) {
-        q.segment = grpo__segment_of(t.segments, t.num_segments, row);
-        q.prefix = t.segments[q.segment].prefix;
-        q.prefix_length = t.segments[q.segment].prefix_length;
-        q.keys = t.segments[q.segment].start + row - t.segments[q.segment].row + 1;
+        int s = decode ? row : grpo__segment_of(t.segments, t.num_segments, row);
+        q.at = row * t.heads + head;
+        q.segment = s;
+        if (t.segments[s].prefix_length) q.prefix = t.segments[s].prefix;
+        q.keys = t.segments[s].start + row - t.segments[s].row + 1;
     }
     return q;
 }
 
-/* How many of a block's keys a row attends; these are the first. */
-__device__ inline int grpo__sees(const grpo__query &q, const grpo__key_block &b,
-                                 const grpo_segment *segments) {
-    if (q.segment < 0) return 0;
-    if (b.own) return q.segment == b.segment ? min(b.count, q.keys - b.first) : 0;
-    return q.prefix_length && q.prefix == segments[b.segment].prefix ? b.count : 0;
+/* How many of a run's keys a row attends; these are the first. */
+__device__ inline int grpo__sees(const grpo__query &q, int run, const grpo_segment *segments) {
+    if (run % 2) return q.segment == run / 2 ? q.keys : 0;
+    return q.prefix == segments[run / 2].prefix ? segments[run / 2].prefix_length : 0;
 }
 
-/* Rows of head vectors into shared memory [count, D + pad], zeros where there is none. */
-template <int D, int THREADS>
+/* Head vectors of rows [row, row + count) into shared memory [LINES, D + pad], zeros where there is
+ * none. A thread copies the same columns of every STEP-th row. */
+template <int D, int LINES, int THREADS>
 __device__ __forceinline__ void grpo__load_heads(grpo__bf16 *to, const grpo__bf16 *from,
-                                                 size_t stride, int lines, int count, int d) {
-    int e;
-    for (e = (int)threadIdx.x; e < lines * (D / 8); e += THREADS) {
-        int r = e / (D / 8), i = e % (D / 8) * 8, there = r < count && i < d;
-        grpo__copy_16(to + r * (D + GRPO__PAD) + i,
-                      from + (there ? (size_t)r * stride + (size_t)i : 0), there ? 16 : 0);
-    }
+                                                 int stride, int row, int count, int d) {
+    enum { STEP = THREADS / (D / 8) };
+    int r = (int)threadIdx.x / (D / 8), i = (int)threadIdx.x % (D / 8) * 8, e;
+    int left = i < d ? count - r : 0;
+    from += (ptrdiff_t)(row + r) * stride + i;
+    to += r * (D + GRPO__PAD) + i;
+#pragma unroll
+    for (e = 0; e < LINES; e += STEP, from += (ptrdiff_t)STEP * stride)
+        grpo__copy_16(to + e * (D + GRPO__PAD), from, e < left ? 16 : 0);
 }
 
 /* Accumulators of two neighbouring 16 x 8 tiles, as the fragment of A [16, 16] of bf16. */
@@ -2090,15 +2102,11 @@ __device__ __forceinline__ void grpo__as_a(uint32_t a[4], const float x[4], cons
     a[3] = grpo__pair(y[2], y[3]);
 }
 
-/* S[16, 8 N] = A B^T over D; rows of A (from `row` on) and of B, 8 N of them, contiguous */
+/* S[16, 8 N] += A B^T over D; rows of A (from `row` on) and of B, 8 N of them, contiguous */
 template <int D, int N>
 __device__ __forceinline__ void grpo__scores(float S[N][4], const grpo__bf16 *A, int row,
                                              const grpo__bf16 *B) {
-    int kk, v, e;
-#pragma unroll
-    for (v = 0; v < N; v++)
-#pragma unroll
-        for (e = 0; e < 4; e++) S[v][e] = 0;
+    int kk, v;
 #pragma unroll
     for (kk = 0; kk < D; kk += 16) {
         uint32_t a[4], b[4];
@@ -2134,19 +2142,19 @@ __device__ __forceinline__ void grpo__add_product(float Y[D / 8][4], const float
 template <typename E>
 __device__ grpo__query grpo__block_query(const grpo__attention_job<E> &t, int decode, int i) {
     int shared = t.heads / t.kv_heads;
-    if (!decode) return grpo__query_of(t, (int)blockIdx.x * GRPO__QUERIES + i, (int)blockIdx.y);
-    return grpo__query_of(t, (int)blockIdx.x,
+    if (!decode) return grpo__query_of(t, 0, (int)blockIdx.x * GRPO__QUERIES + i, (int)blockIdx.y);
+    return grpo__query_of(t, 1, (int)blockIdx.x,
                           i < shared ? (int)blockIdx.y * shared + i : t.heads);
 }
 
 /* The walk over all keys that a block's rows attend. */
 template <typename E>
-__device__ grpo__key_walk grpo__begin_walk(const grpo__attention_job<E> &t, int decode, int *row) {
-    grpo__key_walk w = { 0, 0, 0, 0, 0 };
+__device__ grpo__key_walk grpo__begin_walk(const grpo__attention_job<E> &t, int decode) {
     int first = (int)blockIdx.x * (decode ? 1 : GRPO__QUERIES);
-    *row = decode ? first : min(first + GRPO__QUERIES, t.n) - 1;
-    w.first = w.segment = grpo__segment_of(t.segments, t.num_segments, first);
-    w.last = grpo__segment_of(t.segments, t.num_segments, *row);
+    int row = decode ? first : min(first + GRPO__QUERIES, t.n) - 1;
+    int begin = decode ? row : grpo__segment_of(t.segments, t.num_segments, first);
+    int end = decode ? row : grpo__segment_of(t.segments, t.num_segments, row);
+    grpo__key_walk w = { 2 * begin - 1, 2 * begin, 2 * end + 1, row, 0, 0, 0 };
     return w;
 }
 
@@ -2155,11 +2163,10 @@ template <int D, int THREADS>
 __device__ __forceinline__ void grpo__load_keys(grpo__bf16 *to,
                                                 const grpo__attention_job<grpo__bf16> &t,
                                                 int kv_head, const grpo__key_block &b) {
-    size_t KV = (size_t)t.kv_heads * (size_t)t.d;
-    size_t at = (size_t)b.slot * KV + (size_t)kv_head * (size_t)t.d;
-    grpo__load_heads<D, THREADS>(to, t.k + at, KV, GRPO__KEYS, b.count, t.d);
-    grpo__load_heads<D, THREADS>(to + GRPO__KEYS * (D + GRPO__PAD), t.v + at, KV, GRPO__KEYS,
-                                 b.count, t.d);
+    int KV = t.kv_heads * t.d, head = kv_head * t.d;
+    grpo__load_heads<D, GRPO__KEYS, THREADS>(to, t.k + head, KV, b.slot, b.count, t.d);
+    grpo__load_heads<D, GRPO__KEYS, THREADS>(to + GRPO__KEYS * (D + GRPO__PAD), t.v + head, KV,
+                                             b.slot, b.count, t.d);
 }
 
 /* Bytes of shared memory: less than the 99 KB of sm_86, 89 and 120. */
@@ -2175,70 +2182,67 @@ template <int D, int WARPS>
 __device__ __forceinline__ void grpo__load_queries(grpo__bf16 *to, const grpo__bf16 *from,
                                                    const grpo__attention_job<grpo__bf16> &t,
                                                    int decode) {
-    size_t d = (size_t)t.d, Q = (size_t)t.heads * d;
-    int shared = t.heads / t.kv_heads, first = (int)blockIdx.x * GRPO__QUERIES;
+    int shared = t.heads / t.kv_heads, row = (int)blockIdx.x, h = (int)blockIdx.y;
     if (decode)
-        grpo__load_heads<D, WARPS * 32>(to, from + blockIdx.x * Q
-                                        + (size_t)blockIdx.y * (size_t)shared * d, d, WARPS * 16,
-                                        min(shared, WARPS * 16), t.d);
+        grpo__load_heads<D, WARPS * 16, WARPS * 32>(to, from, t.d, row * t.heads + h * shared,
+                                                    shared, t.d);
     else
-        grpo__load_heads<D, WARPS * 32>(to, from + (size_t)first * Q + (size_t)blockIdx.y * d, Q,
-                                        WARPS * 16, min(WARPS * 16, t.n - first), t.d);
+        grpo__load_heads<D, WARPS * 16, WARPS * 32>(to, from + h * t.d, t.heads * t.d,
+                                                    row * GRPO__QUERIES, t.n - row * GRPO__QUERIES,
+                                                    t.d);
 }
 
-/* m, l and Y for a block of scores: m' = max(m, s), p = 2^(s - m'), l = l 2^(m - m') + sum p.
- * Scores are in units of log 2. */
-template <int D>
-__device__ __forceinline__ void grpo__online_softmax(float S[GRPO__KEYS / 8][4], float Y[D / 8][4],
-                                                     float m[2], float l[2]) {
-    int u, v;
-#pragma unroll
-    for (u = 0; u < 2; u++) {
-        float most = m[u], base, again, sum = 0;
-#pragma unroll
-        for (v = 0; v < GRPO__KEYS / 8; v++)
-            most = fmaxf(most, fmaxf(S[v][2 * u], S[v][2 * u + 1]));
-        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 1));
-        most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, 2));
-        base = most == -INFINITY ? 0.0f : most;
-        again = exp2f(m[u] - base);
-#pragma unroll
-        for (v = 0; v < GRPO__KEYS / 8; v++) {
-            S[v][2 * u] = exp2f(S[v][2 * u] - base);
-            S[v][2 * u + 1] = exp2f(S[v][2 * u + 1] - base);
-            sum += S[v][2 * u] + S[v][2 * u + 1];
-        }
-        l[u] = __fmaf_rn(l[u], again, sum);
-        m[u] = most;
-#pragma unroll
-        for (v = 0; v < D / 8; v++) { Y[v][2 * u] *= again; Y[v][2 * u + 1] *= again; }
-    }
-}
-
-/* Running sums of a row over its keys: m, l = sum_j 2^(s_j - m), Y = sum_j 2^(s_j - m) v_j, for the
- * two rows of a thread. */
+/* Sums of a row over some of its keys: m = max_j s_j, l = sum_j 2^(s_j - m), Y = sum_j 2^(s_j - m)
+ * v_j, for the two rows of a thread. Scores s_j are in units of log 2. */
 template <int D> struct grpo__attended { float m[2], l[2], Y[D / 8][4]; };
 
 template <int D> __device__ __forceinline__ void grpo__attend_none(grpo__attended<D> *a) {
-    int v;
     a->m[0] = a->m[1] = -INFINITY;
     a->l[0] = a->l[1] = 0;
-#pragma unroll
-    for (v = 0; v < D / 8; v++) a->Y[v][0] = a->Y[v][1] = a->Y[v][2] = a->Y[v][3] = 0;
+    GRPO__EACH(v, D / 8) a->Y[v][0] = a->Y[v][1] = a->Y[v][2] = a->Y[v][3] = 0;
 }
 
-/* all += the sums of a span. A span without keys changes nothing. */
+/* Scores of a block's keys, of which the thread's two rows attend the first a and b: -inf for the
+ * others. */
+__device__ __forceinline__ void grpo__hide(float S[GRPO__KEYS / 8][4], int a, int b) {
+    int j = (int)threadIdx.x % 4 * 2;
+    if (min(a, b) >= GRPO__KEYS) return;
+    GRPO__EACH(v, GRPO__KEYS / 8) GRPO__EACH(e, 4)
+        if (8 * v + e % 2 + j >= (e < 2 ? a : b)) S[v][e] = -INFINITY;
+}
+
+/* The sums over a block of keys, from the products S = q k. */
 template <int D>
-__device__ __forceinline__ void grpo__add_span(grpo__attended<D> *all, const grpo__attended<D> &a) {
-    int u, v;
-#pragma unroll
-    for (u = 0; u < 2; u++) {
+__device__ __forceinline__ void grpo__attend(grpo__attended<D> *a, float S[GRPO__KEYS / 8][4],
+                                             float unit, const grpo__bf16 *V) {
+    grpo__attend_none(a);
+    GRPO__EACH(u, 2) {
+        float base;
+        GRPO__EACH(v, GRPO__KEYS / 8) a->m[u] = fmaxf(a->m[u], fmaxf(S[v][2 * u], S[v][2 * u + 1]));
+        a->m[u] = fmaxf(a->m[u], __shfl_xor_sync(0xffffffffu, a->m[u], 1));
+        a->m[u] = fmaxf(a->m[u], __shfl_xor_sync(0xffffffffu, a->m[u], 2)) * unit;
+        base = a->m[u] == -INFINITY ? 0.0f : a->m[u];
+        GRPO__EACH(v, GRPO__KEYS / 8) {
+            S[v][2 * u] = grpo__exp2(__fmaf_rn(S[v][2 * u], unit, -base));
+            S[v][2 * u + 1] = grpo__exp2(__fmaf_rn(S[v][2 * u + 1], unit, -base));
+            a->l[u] += S[v][2 * u] + S[v][2 * u + 1];
+        }
+        a->l[u] += __shfl_xor_sync(0xffffffffu, a->l[u], 1);
+        a->l[u] += __shfl_xor_sync(0xffffffffu, a->l[u], 2);
+    }
+    grpo__add_product<D, GRPO__KEYS / 8>(a->Y, S, V);
+}
+
+/* all += the sums of a block. A block without keys changes nothing. */
+template <int D>
+__device__ __forceinline__ void grpo__add_block(grpo__attended<D> *all,
+                                                const grpo__attended<D> &a) {
+    GRPO__EACH(u, 2) {
         float most = fmaxf(all->m[u], a.m[u]), base = most == -INFINITY ? 0.0f : most;
-        float old = exp2f(all->m[u] - base), now = exp2f(a.m[u] - base);
+        float old = grpo__exp2(all->m[u] - base), now = grpo__exp2(a.m[u] - base);
         all->m[u] = most;
         all->l[u] = __fmaf_rn(all->l[u], old, __fmul_rn(a.l[u], now));
-#pragma unroll
-        for (v = 0; v < D / 8; v++) {
+        GRPO__EACH(v, D / 8) {
             all->Y[v][2 * u] = __fmaf_rn(all->Y[v][2 * u], old, __fmul_rn(a.Y[v][2 * u], now));
             all->Y[v][2 * u + 1] = __fmaf_rn(all->Y[v][2 * u + 1], old,
                                              __fmul_rn(a.Y[v][2 * u + 1], now));
@@ -2246,195 +2250,165 @@ __device__ __forceinline__ void grpo__add_span(grpo__attended<D> *all, const grp
     }
 }
 
-__device__ inline int grpo__spans_of(int keys) { return (keys + GRPO__SPAN - 1) / GRPO__SPAN; }
-
-/* Begins the walk over span blockIdx.z of a row; returns how many spans it has. */
-__device__ inline int grpo__begin_span(grpo__key_walk *w, const grpo_segment *s) {
-    int shared = grpo__spans_of(s->prefix_length), span = (int)blockIdx.z;
-    w->own = span >= shared;
-    w->at = (w->own ? span - shared : span) * GRPO__SPAN;
-    return shared + grpo__spans_of(s->start + 1);
+/* Begins the walk at block blockIdx.z of a row's keys; returns how many blocks they have. */
+__device__ inline int grpo__begin_part(grpo__key_walk *w, const grpo_segment *segments) {
+    int shared = (segments[w->row].prefix_length + GRPO__KEYS - 1) / GRPO__KEYS;
+    int part = (int)blockIdx.z;
+    w->run += part < shared ? 1 : 2;
+    grpo__begin_run(w, segments);
+    w->at = (part < shared ? part : part - shared) * GRPO__KEYS;
+    return shared + segments[w->row].start / GRPO__KEYS + 1;
 }
 
-/* Combines the spans of a row, each from its block, in order. 1 in the block that does it. */
+/* Combines the blocks of keys of a row, each from its block of threads, in order. 1 in the one that
+ * does it. Lines of partial: Y [d], m, l. */
 template <int D>
-__device__ int grpo__join_spans(const grpo__attention_job<grpo__bf16> &t, const grpo__query q[2],
-                                grpo__attended<D> *a, int spans) {
-    int lane = (int)threadIdx.x % 32, line = t.d + 2, span, u, v, e;
+__device__ int grpo__join_parts(const grpo__attention_job<grpo__bf16> &t, const grpo__query q[2],
+                                grpo__attended<D> *a, int parts) {
+    int i = (int)threadIdx.x % 4 * 2, line = t.d + 2, part, u;
+    int rows = t.heads / t.kv_heads > 8 ? 2 : 1;
     grpo__attended<D> one;
-    float *at[2];
-    for (u = 0; u < 2; u++)
-        at[u] = t.partial + ((size_t)q[u].row * (size_t)t.heads
-                             + (size_t)(q[u].segment < 0 ? 0 : q[u].head))
-                * gridDim.z * (size_t)line;
-    for (u = 0; u < 2; u++) {
-        float *to = at[u] + blockIdx.z * (size_t)line;
-        if (q[u].segment < 0) continue;
-        for (v = 0; v < D / 8; v++)
-            for (e = 0; e < 2; e++)
-                if (8 * v + lane % 4 * 2 < t.d)
-                    to[8 * v + lane % 4 * 2 + e] = a->Y[v][2 * u + e];
-        if (lane % 4 == 0) { to[t.d] = a->m[u]; to[t.d + 1] = a->l[u]; }
+    float *at[2] = { }, *to;
+    for (u = 0; u < rows; u++) {
+        at[u] = t.partial + (size_t)max(q[u].at, 0) * gridDim.z * (size_t)line;
+        to = at[u] + blockIdx.z * (size_t)line;
+        if (q[u].at < 0) continue;
+        GRPO__EACH(v, D / 8)
+            if (8 * v + i < t.d)
+                *(float2 *)(void *)(to + 8 * v + i) = float2{ a->Y[v][2 * u], a->Y[v][2 * u + 1] };
+        if (i == 0) *(float2 *)(void *)(to + t.d) = float2{ a->m[u], a->l[u] };
     }
-    if (!grpo__is_last(t.tickets + blockIdx.x * gridDim.y + blockIdx.y, spans)) return 0;
+    if (!grpo__is_last(t.tickets + blockIdx.x * gridDim.y + blockIdx.y, parts)) return 0;
     grpo__attend_none(a);
-    for (span = 0; span < spans; span++) {
-        grpo__attend_none(&one);
-        for (u = 0; u < 2; u++) {
-            const float *from = at[u] + (size_t)span * (size_t)line;
-            if (q[u].segment < 0) continue;
-            one.m[u] = __ldcg(from + t.d);
-            one.l[u] = __ldcg(from + t.d + 1);
-#pragma unroll
-            for (v = 0; v < D / 8; v++)
-                for (e = 0; e < 2; e++)
-                    if (8 * v + lane % 4 * 2 < t.d)
-                        one.Y[v][2 * u + e] = __ldcg(from + 8 * v + lane % 4 * 2 + e);
+    grpo__attend_none(&one);
+    for (part = 0; part < parts; part++) {
+        GRPO__EACH(w, 2) {
+            const float2 *from = (const float2 *)(const void *)(at[w] + (size_t)(part * line));
+            if (w >= rows) continue;
+            float2 x = __ldcg(from + t.d / 2);
+            one.m[w] = x.x; one.l[w] = x.y;
+            GRPO__EACH(v, D / 8) {
+                if (8 * v + i < t.d) x = __ldcg(from + (8 * v + i) / 2);
+                one.Y[v][2 * w] = x.x; one.Y[v][2 * w + 1] = x.y;
+            }
         }
-        grpo__add_span(a, one);
+        grpo__add_block(a, one);
     }
     return 1;
 }
 
 template <int D, int WARPS>
-__global__ void __launch_bounds__(WARPS * 32)
+__global__ void __launch_bounds__(WARPS * 32, D <= 64 ? 3 : 1)
 grpo__flash_kernel(grpo__attention_job<grpo__bf16> t, int decode) {
     typedef grpo__flash_size<D> size;
     GRPO__DYNAMIC(memory);
-    grpo__wait_for_previous();
     grpo__bf16 *Q = (grpo__bf16 *)(void *)memory, *stages = Q + WARPS * 16 * size::LINE;
-    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row, stage = 0, more, u, v, e;
-    int kv_head = decode ? (int)blockIdx.y : (int)blockIdx.y / (t.heads / t.kv_heads), spans = 1;
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, stage = 0, run = -1, more, u, v;
+    int kv_head = decode ? (int)blockIdx.y : (int)blockIdx.y / (t.heads / t.kv_heads), parts = 1;
     float unit = t.scale * 1.44269504f;                       /* to powers of 2                  */
-    grpo__key_walk walk = grpo__begin_walk(t, decode, &row);
-    grpo__key_block now = { 0, 0, 0, 0, 0 }, next = now;
-    grpo__attended<D> all, span;
-    grpo__query q[2];
+    int limit[2] = { 0, 0 };                                  /* keys of the run that a row sees */
+    grpo__wait_for_previous();
     if (decode && t.done && t.done[blockIdx.x]) return;
-    if (t.partial) spans = grpo__begin_span(&walk, &t.segments[walk.first]);
-    if ((int)blockIdx.z >= spans) return;
+    grpo__key_walk walk = grpo__begin_walk(t, decode);
+    grpo__key_block now = { 0, 0, 0, 0 }, next = now;
+    grpo__attended<D> all, block;
+    grpo__query q[2];
+    if (t.partial) parts = grpo__begin_part(&walk, t.segments);
+    if ((int)blockIdx.z >= parts) return;
     for (u = 0; u < 2; u++) q[u] = grpo__block_query(t, decode, 16 * warp + lane / 4 + 8 * u);
     grpo__attend_none(&all);
-    grpo__attend_none(&span);
     grpo__load_queries<D, WARPS>(Q, t.q, t, decode);
-    more = grpo__next_keys(&walk, t.segments, row, &now);
+    more = grpo__next_keys(&walk, t.segments, &now);
     if (more) grpo__load_keys<D, WARPS * 32>(stages, t, kv_head, now);
     grpo__copy_fence();
     for (; more; now = next, stage ^= 1) {
-        float S[GRPO__KEYS / 8][4];
+        float S[GRPO__KEYS / 8][4] = { };
         const grpo__bf16 *K = stages + stage * size::STAGE, *V = K + GRPO__KEYS * size::LINE;
-        int ends, sees[2];          /* ends: a span ends here; each run begins one               */
-        more = grpo__next_keys(&walk, t.segments, row, &next);
-        ends = !more || next.first % GRPO__SPAN == 0;
-        if (ends && t.partial) more = 0;
+        more = !t.partial && grpo__next_keys(&walk, t.segments, &next);
         if (more)
             grpo__load_keys<D, WARPS * 32>(stages + (stage ^ 1) * size::STAGE, t, kv_head, next);
         grpo__copy_fence();
         grpo__copy_wait(1);
         __syncthreads();
+        if (now.run != run)
+            for (run = now.run, u = 0; u < 2; u++) limit[u] = grpo__sees(q[u], run, t.segments);
         grpo__scores<D, GRPO__KEYS / 8>(S, Q, 16 * warp, K);
-        for (u = 0; u < 2; u++) sees[u] = grpo__sees(q[u], now, t.segments);
-#pragma unroll
-        for (v = 0; v < GRPO__KEYS / 8; v++)
-#pragma unroll
-            for (e = 0; e < 4; e++)
-                S[v][e] = 8 * v + lane % 4 * 2 + e % 2 < sees[e / 2] ? __fmul_rn(S[v][e], unit)
-                                                                     : -INFINITY;
-        grpo__online_softmax<D>(S, span.Y, span.m, span.l);
-        grpo__add_product<D, GRPO__KEYS / 8>(span.Y, S, V);
+        grpo__hide(S, limit[0] - now.first, limit[1] - now.first);
+        grpo__attend(&block, S, unit, V);
+        grpo__add_block(&all, block);
         __syncthreads();            /* before this stage is overwritten                          */
-        if (!ends) continue;
-        for (u = 0; u < 2; u++) {
-            span.l[u] += __shfl_xor_sync(0xffffffffu, span.l[u], 1);
-            span.l[u] += __shfl_xor_sync(0xffffffffu, span.l[u], 2);
-        }
-        grpo__add_span(&all, span);
-        grpo__attend_none(&span);
     }
-    if (spans > 1 && !grpo__join_spans(t, q, &all, spans)) return;
+    if (parts > 1 && !grpo__join_parts(t, q, &all, parts)) return;
     for (u = 0; u < 2; u++) {
-        size_t at = (size_t)q[u].row * (size_t)t.heads + (size_t)q[u].head;
-        if (q[u].segment < 0) continue;
+        size_t at = (size_t)q[u].at;
+        float inverse = 1 / all.l[u];
+        if (q[u].at < 0) continue;
         for (v = 0; v < D / 8; v++) {
             int i = 8 * v + lane % 4 * 2;
             if (i < t.d)
                 *(uint32_t *)(void *)(t.y + at * (size_t)t.d + (size_t)i)
-                    = grpo__pair(all.Y[v][2 * u] / all.l[u], all.Y[v][2 * u + 1] / all.l[u]);
+                    = grpo__pair(all.Y[v][2 * u] * inverse, all.Y[v][2 * u + 1] * inverse);
         }
         if (lane % 4 == 0) t.lse[at] = (all.m[u] + log2f(all.l[u])) * 0.693147181f;
     }
 }
 
-/* S -> p and dP -> ds, for the pair of keys (or queries) of an accumulator. */
-__device__ __forceinline__ float grpo__probability(int sees, float score, float unit, float lse) {
-    return sees ? exp2f(score * unit - lse) : 0.0f;
-}
-
 /* dq: like forward, with p from lse. */
 template <int D>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(128, D <= 64 ? 3 : 1)
 grpo__flash_dq_kernel(grpo__attention_job<grpo__bf16> t) {
     typedef grpo__flash_size<D> size;
     enum { AHEAD = size::DQ_STAGES - 1 };
     GRPO__DYNAMIC(memory);
     grpo__bf16 *Q = (grpo__bf16 *)(void *)memory, *dY = Q + GRPO__QUERIES * size::LINE;
     grpo__bf16 *stages = dY + GRPO__QUERIES * size::LINE;
-    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, row, stage = 0, more, u, v, e;
-    int kv_head = (int)blockIdx.y / (t.heads / t.kv_heads);
+    int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, stage = 0, run = -1, more;
+    int kv_head = (int)blockIdx.y / (t.heads / t.kv_heads), limit[2] = { 0, 0 }, u, v;
     float unit = t.scale * 1.44269504f, lse[2], Dr[2], dQ[D / 8][4];
-    grpo__key_walk walk = grpo__begin_walk(t, 0, &row);
-    grpo__key_block now = { 0, 0, 0, 0, 0 }, next = now;
+    grpo__key_walk walk = grpo__begin_walk(t, 0);
+    grpo__key_block now = { 0, 0, 0, 0 }, next = now;
     grpo__query q[2];
     for (u = 0; u < 2; u++) {
-        size_t at;
         q[u] = grpo__block_query(t, 0, 16 * warp + lane / 4 + 8 * u);
-        at = (size_t)q[u].row * (size_t)t.heads + (size_t)q[u].head;
-        lse[u] = q[u].segment < 0 ? 0 : t.lse[at] * 1.44269504f;
-        Dr[u] = q[u].segment < 0 ? 0 : t.D[at];
+        lse[u] = q[u].at < 0 ? 0 : t.lse[q[u].at] * 1.44269504f;
+        Dr[u] = q[u].at < 0 ? 0 : t.D[q[u].at];
     }
-#pragma unroll
-    for (v = 0; v < D / 8; v++)
-#pragma unroll
-        for (e = 0; e < 4; e++) dQ[v][e] = 0;
+    GRPO__EACH(v, D / 8) GRPO__EACH(e, 4) dQ[v][e] = 0;
     grpo__load_queries<D, 4>(Q, t.q, t, 0);
     grpo__load_queries<D, 4>(dY, t.dy, t, 0);
-    more = grpo__next_keys(&walk, t.segments, row, &now);
+    more = grpo__next_keys(&walk, t.segments, &now);
     if (more) grpo__load_keys<D, 128>(stages, t, kv_head, now);
     grpo__copy_fence();
     for (; more; now = next) {
-        float S[GRPO__KEYS / 8][4], dP[GRPO__KEYS / 8][4];
+        float S[GRPO__KEYS / 8][4] = { }, dP[GRPO__KEYS / 8][4];
         const grpo__bf16 *K = stages + stage * size::STAGE, *V = K + GRPO__KEYS * size::LINE;
-        int sees[2];
-        more = grpo__next_keys(&walk, t.segments, row, &next);
+        more = grpo__next_keys(&walk, t.segments, &next);
         if (AHEAD) stage ^= 1;
         if (AHEAD && more) grpo__load_keys<D, 128>(stages + stage * size::STAGE, t, kv_head, next);
         grpo__copy_fence();
         if (AHEAD) grpo__copy_wait(1);
         else grpo__copy_wait(0);
         __syncthreads();
-        for (u = 0; u < 2; u++) sees[u] = grpo__sees(q[u], now, t.segments);
+        if (now.run != run)
+            for (run = now.run, u = 0; u < 2; u++) limit[u] = grpo__sees(q[u], run, t.segments);
+        GRPO__EACH(j, GRPO__KEYS / 8) GRPO__EACH(e, 4) dP[j][e] = -Dr[e / 2];
         grpo__scores<D, GRPO__KEYS / 8>(S, Q, 16 * warp, K);
         grpo__scores<D, GRPO__KEYS / 8>(dP, dY, 16 * warp, V);
-#pragma unroll
-        for (v = 0; v < GRPO__KEYS / 8; v++)
-#pragma unroll
-            for (e = 0; e < 4; e++) {
-                int j = 8 * v + lane % 4 * 2 + e % 2;
-                float p = grpo__probability(j < sees[e / 2], S[v][e], unit, lse[e / 2]);
-                S[v][e] = p * (dP[v][e] - Dr[e / 2]) * t.scale;
-            }
+        grpo__hide(S, limit[0] - now.first, limit[1] - now.first);
+        GRPO__EACH(j, GRPO__KEYS / 8) GRPO__EACH(e, 4)
+            S[j][e] = grpo__exp2(__fmaf_rn(S[j][e], unit, -lse[e / 2])) * dP[j][e];
         grpo__add_product<D, GRPO__KEYS / 8>(dQ, S, K);
         __syncthreads();
         if (!AHEAD && more) grpo__load_keys<D, 128>(stages, t, kv_head, next);
     }
     for (u = 0; u < 2; u++) {
-        size_t at = ((size_t)q[u].row * (size_t)t.heads + (size_t)q[u].head) * (size_t)t.d;
-        if (q[u].segment < 0) continue;
+        size_t at = (size_t)q[u].at * (size_t)t.d;
+        if (q[u].at < 0) continue;
         for (v = 0; v < D / 8; v++) {
             int i = 8 * v + lane % 4 * 2;
             if (i < t.d)
                 *(uint32_t *)(void *)(t.dq + at + (size_t)i)
-                    = grpo__pair(dQ[v][2 * u], dQ[v][2 * u + 1]);
+                    = grpo__pair(dQ[v][2 * u] * t.scale, dQ[v][2 * u + 1] * t.scale);
         }
     }
 }
@@ -2444,11 +2418,10 @@ template <int D>
 __device__ __forceinline__ void grpo__load_query_stage(grpo__bf16 *to,
                                                        const grpo__attention_job<grpo__bf16> &t,
                                                        int r, int last, int h) {
-    size_t Q = (size_t)t.heads * (size_t)t.d, at = (size_t)r * Q + (size_t)h * (size_t)t.d;
-    int count = min(last - r, (int)GRPO__BACKWARD_QUERIES);
-    grpo__load_heads<D, 128>(to, t.q + at, Q, GRPO__BACKWARD_QUERIES, count, t.d);
-    grpo__load_heads<D, 128>(to + GRPO__BACKWARD_QUERIES * (D + GRPO__PAD), t.dy + at, Q,
-                             GRPO__BACKWARD_QUERIES, count, t.d);
+    enum { N = GRPO__BACKWARD_QUERIES };
+    int Q = t.heads * t.d, head = h * t.d;
+    grpo__load_heads<D, N, 128>(to, t.q + head, Q, r, last - r, t.d);
+    grpo__load_heads<D, N, 128>(to + N * (D + GRPO__PAD), t.dy + head, Q, r, last - r, t.d);
 }
 
 /* A prompt's keys are attended by the rows of its whole group, many more than a completion's: these
@@ -2477,25 +2450,44 @@ __device__ int grpo__join_shares(const grpo__attention_job<grpo__bf16> &t,
                                  const grpo__dkv_share &a, float dK[D / 8][4],
                                  float dV[D / 8][4]) {
     enum { SIZE = GRPO__KEYS * D };
-    int thread = (int)threadIdx.x, cell = a.slot * t.kv_heads + (int)blockIdx.y, part, v, e;
+    int thread = (int)threadIdx.x, cell = a.slot * t.kv_heads + (int)blockIdx.y, part;
     float *all = t.partial + (size_t)cell * gridDim.z * (2 * SIZE) + thread;
     float *mine = all + a.part * (2 * SIZE);                  /* indexed by thread               */
-    for (v = 0; v < D / 8; v++)
-        for (e = 0; e < 4; e++) {
-            mine[(4 * v + e) * 128] = dK[v][e];
-            mine[(4 * v + e) * 128 + SIZE] = dV[v][e];
-        }
+    GRPO__EACH(v, D / 8) GRPO__EACH(e, 4) {
+        mine[(4 * v + e) * 128] = dK[v][e];
+        mine[(4 * v + e) * 128 + SIZE] = dV[v][e];
+    }
     if (!grpo__is_last(t.tickets + cell, a.parts)) return 0;
-#pragma unroll
-    for (v = 0; v < D / 8; v++)
-#pragma unroll
-        for (e = 0; e < 4; e++)
-            for (dK[v][e] = dV[v][e] = 0, part = 0; part < a.parts; part++) {
-                const float *from = all + part * (2 * SIZE) + (4 * v + e) * 128;
-                dK[v][e] += __ldcg(from);
-                dV[v][e] += __ldcg(from + SIZE);
-            }
+    GRPO__EACH(v, D / 8) GRPO__EACH(e, 4) dK[v][e] = dV[v][e] = 0;
+    for (part = 0; part < a.parts; part++, all += 2 * SIZE)
+        GRPO__EACH(v, D / 8) GRPO__EACH(e, 4) {
+            dK[v][e] += __ldcg(all + (4 * v + e) * 128);
+            dV[v][e] += __ldcg(all + (4 * v + e) * 128 + SIZE);
+        }
     return 1;
+}
+
+/* A query row, for a half of a block's keys: bit i of sees says whether it attends key i. */
+struct alignas(16) grpo__query_row { float lse, D; uint32_t sees; int at; };
+
+/* Bits [begin, end) of 64. */
+__device__ inline uint64_t grpo__bits(int begin, int end) {
+    begin = max(begin, 0); end = min(end, 64);
+    return begin < end ? ~(uint64_t)0 >> (64 - end) & ~(uint64_t)0 << begin : 0;
+}
+
+/* Which of the key rows [first, first + 64) row r attends, a bit each. Its segment and group are
+ * not before *s and *g. */
+__device__ inline uint64_t grpo__attended_keys(const grpo__attention_job<grpo__bf16> &t, int first,
+                                               int r, int *s, int *g) {
+    while (*s + 1 < t.num_segments && t.segments[*s + 1].row <= r) ++*s;
+    while (t.groups[*g + 1] <= *s) ++*g;
+    const grpo_segment *own = t.segments + *s, *prompt = t.segments + t.groups[*g];
+    int skip = own->prefix - prompt->own - prompt->start, at = prompt->row - first;
+    uint64_t bits = grpo__bits(own->row - first, r + 1 - first);
+    if (own == prompt) return bits; /* else those of the prompt's rows that are the prefix       */
+    return bits | grpo__bits(at + max(skip, 0),
+                             at + min(skip + own->prefix_length, prompt->num_rows));
 }
 
 /* dk, dv of 64 keys, the rows [64 b, 64 b + 64), of one head of k: over all query rows that may
@@ -2504,95 +2496,100 @@ template <int D>
 __global__ void __launch_bounds__(128)
 grpo__flash_dkv_kernel(grpo__attention_job<grpo__bf16> t) {
     typedef grpo__flash_size<D> size;
-    enum { N = GRPO__BACKWARD_QUERIES / 8 };
+    enum { QUERIES = GRPO__BACKWARD_QUERIES, N = QUERIES / 8, STEP = 128 / (D / 8) };
     GRPO__DYNAMIC(memory);
-    __shared__ int query_segment[2][GRPO__BACKWARD_QUERIES];
-    __shared__ int prefix[2][GRPO__BACKWARD_QUERIES], prefix_end[2][GRPO__BACKWARD_QUERIES];
-    __shared__ float query_lse[2][GRPO__BACKWARD_QUERIES], query_D[2][GRPO__BACKWARD_QUERIES];
+    __shared__ grpo__query_row queries[2][QUERIES];           /* for each half of the keys;      */
+                                                              /*     at: segment, and group      */
     grpo__bf16 *K = (grpo__bf16 *)(void *)memory, *V = K + GRPO__KEYS * size::LINE;
     grpo__bf16 *stages = K + size::STAGE;
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, kv_head = (int)blockIdx.y;
-    int first = (int)blockIdx.x * GRPO__KEYS, shared = t.heads / t.kv_heads;
-    int end = min(first + GRPO__KEYS, t.n), last, step, steps, u, v, e;
-    int key[2], key_segment[2], key_slot[2];
-    size_t KV = (size_t)t.kv_heads * (size_t)t.d;
-    float unit = t.scale * 1.44269504f, dK[D / 8][4], dV[D / 8][4];
+    int first = (int)blockIdx.x * GRPO__KEYS, shared = t.heads / t.kv_heads, i = (int)threadIdx.x;
+    int end = min(first + GRPO__KEYS, t.n), last, step, steps, u, r, h, stage = 0;
+    int KV = t.kv_heads * t.d, column = i % (D / 8) * 8;
+    uint32_t mine = 1u << (warp % 2 * 16 + lane / 4), both = mine | mine << 8;
+    float unit = t.scale * 1.44269504f, dK[D / 8][4], dV[D / 8][4], lse = 0, Dr = 0;
+    uint64_t sees = 0;
     grpo__dkv_share part = grpo__share_of(t, first, end);
     if (part.part >= part.parts) return;
-    for (u = 0; u < 2; u++) {
-        key[u] = first + 16 * warp + lane / 4 + 8 * u;
-        key_segment[u] = key[u] < end ? grpo__segment_of(t.segments, t.num_segments, key[u]) : -2;
-        key_slot[u] = key[u] < end ? t.slots[key[u]] : -1;
-    }
     last = part.last;
+    GRPO__EACH(v, D / 8) GRPO__EACH(e, 4) dK[v][e] = dV[v][e] = 0;
 #pragma unroll
-    for (v = 0; v < D / 8; v++)
-#pragma unroll
-        for (e = 0; e < 4; e++) dK[v][e] = dV[v][e] = 0;
-    for (e = (int)threadIdx.x; e < GRPO__KEYS * (D / 8); e += 128) {
-        int r = e / (D / 8), i = e % (D / 8) * 8, there = first + r < end && i < t.d;
-        size_t at = (size_t)kv_head * (size_t)t.d;
-        if (there) at += (size_t)t.slots[first + r] * KV + (size_t)i;
-        grpo__copy_16(K + r * size::LINE + i, t.k + at, there ? 16 : 0);
-        grpo__copy_16(V + r * size::LINE + i, t.v + at, there ? 16 : 0);
+    for (int e = i / (D / 8); e < GRPO__KEYS; e += STEP) {
+        int there = first + e < end && column < t.d;
+        ptrdiff_t at = there ? (ptrdiff_t)t.slots[first + e] * KV + kv_head * t.d + column : 0;
+        grpo__copy_16(K + e * size::LINE + column, t.k + at, there ? 16 : 0);
+        grpo__copy_16(V + e * size::LINE + column, t.v + at, there ? 16 : 0);
     }
-    steps = (last - first + GRPO__BACKWARD_QUERIES - 1) / GRPO__BACKWARD_QUERIES * shared;
+    steps = (last - first + QUERIES - 1) / QUERIES * shared;
     step = steps / part.parts * part.part;
     if (part.part < part.parts - 1) steps = step + steps / part.parts;
-    grpo__load_query_stage<D>(stages + step % 2 * 2 * GRPO__BACKWARD_QUERIES * size::LINE, t,
-                              first + step / shared * GRPO__BACKWARD_QUERIES, last,
-                              kv_head * shared + step % shared);
+    r = first + step / shared * QUERIES;
+    h = kv_head * shared + step % shared;
+    if (i < QUERIES && r + i < last) {
+        int s = grpo__segment_of(t.segments, t.num_segments, r + i), g = grpo__group_of(t, s);
+        sees = grpo__attended_keys(t, first, r + i, &s, &g);
+        lse = t.lse[(r + i) * t.heads + h];
+        Dr = t.D[(r + i) * t.heads + h];
+        queries[0][i].at = s; queries[1][i].at = g;
+    }
+    grpo__load_query_stage<D>(stages, t, r, last, h);
     grpo__copy_fence();
-    for (; step < steps; step++) {
-        int r0 = first + step / shared * GRPO__BACKWARD_QUERIES;
-        int h = kv_head * shared + step % shared;
-        int next = step + 1, at = step % 2, i = (int)threadIdx.x;
-        const grpo__bf16 *Q = stages + at * 2 * GRPO__BACKWARD_QUERIES * size::LINE;
-        const grpo__bf16 *dY = Q + GRPO__BACKWARD_QUERIES * size::LINE;
-        float S[N][4], dP[N][4];
-        if (next < steps)
-            grpo__load_query_stage<D>(stages + next % 2 * 2 * GRPO__BACKWARD_QUERIES * size::LINE,
-                                      t, first + next / shared * GRPO__BACKWARD_QUERIES, last,
-                                      kv_head * shared + next % shared);
-        grpo__copy_fence();
-        if (i < GRPO__BACKWARD_QUERIES) {
-            size_t row = (size_t)(r0 + i) * (size_t)t.heads + (size_t)h;
-            int there = r0 + i < last;
-            int segment = there ? grpo__segment_of(t.segments, t.num_segments, r0 + i) : -1;
-            query_segment[at][i] = segment;
-            prefix[at][i] = there ? t.segments[segment].prefix : 0;
-            prefix_end[at][i] = there ? t.segments[segment].prefix
-                                      + t.segments[segment].prefix_length : 0;
-            query_lse[at][i] = there ? t.lse[row] * 1.44269504f : 0.0f;
-            query_D[at][i] = there ? t.D[row] : 0.0f;
+    for (; step < steps; step++, stage ^= 1) {
+        const grpo__bf16 *Q = stages + stage * 2 * QUERIES * size::LINE;
+        const grpo__bf16 *dY = Q + QUERIES * size::LINE;
+        const grpo__query_row *rows = queries[warp / 2] + lane % 4 * 2;
+        float S[N][4] = { }, dP[N][4];
+        uint32_t all = both;
+        for (u = 0; i < QUERIES && u < 2; u++) {
+            queries[u][i].lse = lse * 1.44269504f; queries[u][i].D = Dr;
+            queries[u][i].sees = (uint32_t)(sees >> 32 * u);
         }
+        if (++h == (kv_head + 1) * shared) { h -= shared; r += QUERIES; }
+        if (step + 1 < steps) {
+            grpo__load_query_stage<D>(stages + (stage ^ 1) * 2 * QUERIES * size::LINE, t, r, last,
+                                      h);
+            if (i < QUERIES && r + i >= last) sees = 0;
+            else if (i < QUERIES) {
+                lse = t.lse[(r + i) * t.heads + h];
+                Dr = t.D[(r + i) * t.heads + h];
+                if (h == kv_head * shared)
+                    sees = grpo__attended_keys(t, first, r + i, &queries[0][i].at,
+                                               &queries[1][i].at);
+            }
+        }
+        grpo__copy_fence();
         grpo__copy_wait(1);
         __syncthreads();
         grpo__scores<D, N>(S, K, 16 * warp, Q);
-        grpo__scores<D, N>(dP, V, 16 * warp, dY);
-#pragma unroll
-        for (v = 0; v < N; v++)
-#pragma unroll
-            for (e = 0; e < 4; e++) {
-                int j = 8 * v + lane % 4 * 2 + e % 2, slot = key_slot[e / 2];
-                int sees = query_segment[at][j] == key_segment[e / 2] ? r0 + j >= key[e / 2]
-                         : slot >= prefix[at][j] && slot < prefix_end[at][j];
-                S[v][e] = grpo__probability(sees, S[v][e], unit, query_lse[at][j]);
-                dP[v][e] = S[v][e] * (dP[v][e] - query_D[at][j]) * t.scale;
-            }
+        GRPO__EACH(v, N) all &= rows[8 * v].sees & rows[8 * v + 1].sees;
+        if (all != both) {
+            GRPO__EACH(v, N) GRPO__EACH(e, 4)
+                if (!(rows[8 * v + e % 2].sees & mine << e / 2 * 8)) S[v][e] = -INFINITY;
+        }
+        GRPO__EACH(v, N) GRPO__EACH(e, 4) {
+            S[v][e] = grpo__exp2(__fmaf_rn(S[v][e], unit, -rows[8 * v + e % 2].lse));
+            dP[v][e] = -rows[8 * v + e % 2].D;
+        }
         grpo__add_product<D, N>(dV, S, dY);
+        grpo__scores<D, N>(dP, V, 16 * warp, dY);
+        GRPO__EACH(v, N) GRPO__EACH(e, 4) dP[v][e] *= S[v][e];
         grpo__add_product<D, N>(dK, dP, Q);
         __syncthreads();
     }
-    if (part.parts > 1 && !grpo__join_shares<D>(t, part, dK, dV)) return;
+    if (gridDim.z > 1) {
+        part = grpo__share_of(t, first, end);                 /* anew, for want of registers     */
+        if (part.parts > 1 && !grpo__join_shares<D>(t, part, dK, dV)) return;
+    }
     for (u = 0; u < 2; u++) {
-        size_t head = (size_t)key_slot[u] * KV + (size_t)kv_head * (size_t)t.d;
-        if (key_segment[u] < 0) continue;
-        for (v = 0; v < D / 8; v++) {
-            size_t at = head + (size_t)(8 * v + lane % 4 * 2);
-            if (8 * v + lane % 4 * 2 >= t.d) continue;
-            *(uint32_t *)(void *)(t.dk + at) = grpo__pair(dK[v][2 * u], dK[v][2 * u + 1]);
-            *(uint32_t *)(void *)(t.dv + at) = grpo__pair(dV[v][2 * u], dV[v][2 * u + 1]);
+        int key = first + 16 * warp + lane / 4 + 8 * u;
+        if (key >= end) continue;
+        ptrdiff_t at = (ptrdiff_t)t.slots[key] * KV + kv_head * t.d;
+        GRPO__EACH(v, D / 8) {
+            int c = 8 * v + lane % 4 * 2;
+            if (c >= t.d) continue;
+            *(uint32_t *)(void *)(t.dk + at + c) = grpo__pair(dK[v][2 * u] * t.scale,
+                                                              dK[v][2 * u + 1] * t.scale);
+            *(uint32_t *)(void *)(t.dv + at + c) = grpo__pair(dV[v][2 * u], dV[v][2 * u + 1]);
         }
     }
 }
@@ -2625,16 +2622,16 @@ static void grpo__plain_attention(grpo__cuda *c, const grpo__attention_job<E> &t
     GRPO__RUN(c, grpo__attention_kernel<E>, grid, GRPO__PLAIN_KEYS, (size_t)t.d * sizeof(float), t);
 }
 
-/* Blocks per row: while sampling few rows one for each span that a row can have, else 1. */
+/* Parts of a row: while sampling few rows one for each block of keys that it can have, else 1. */
 static unsigned grpo__split_keys(grpo__cuda *c, grpo__attention_job<grpo__bf16> *t, int max_keys) {
-    int spans = max_keys / GRPO__SPAN + 2, blocks = t->n * t->kv_heads;
+    int parts = max_keys / GRPO__KEYS + 2, blocks = t->n * t->kv_heads;
     size_t room = (size_t)GRPO__PARTIAL_MB << 20;
-    size_t line = (size_t)t->heads * (size_t)spans * (size_t)(t->d + 2) * sizeof(float);
+    size_t line = (size_t)t->heads * (size_t)parts * (size_t)(t->d + 2) * sizeof(float);
     if (max_keys <= 0 || blocks >= 2 * c->multiprocessors || blocks > GRPO__TICKETS
         || (size_t)t->n > room / line) return 1;
     t->partial = (float *)grpo__cuda_scratch(c, room);
     t->tickets = c->tickets;
-    return (unsigned)spans;
+    return (unsigned)parts;
 }
 
 template <int D, int WARPS>
@@ -2645,6 +2642,7 @@ static void grpo__flash(grpo__cuda *c, grpo__attention_job<grpo__bf16> t, int de
     int bytes = grpo__flash_size<D>::FORWARD + WARPS * grpo__flash_size<D>::QUERY_ROWS;
     if (decode) grid.z = grpo__split_keys(c, &t, max_keys);
     grpo__allow_shared(c, grpo__flash_kernel<D, WARPS>, bytes);
+    if (t.partial) bytes -= grpo__flash_size<D>::STAGE * 2;   /* one block of keys, one stage    */
     GRPO__RUN_EARLY(c, (grpo__flash_kernel<D, WARPS>), grid, WARPS * 32, bytes, t, decode);
 }
 

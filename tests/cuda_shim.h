@@ -28,6 +28,7 @@
 #ifndef GRPO_CUDA_SHIM_H
 #define GRPO_CUDA_SHIM_H
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -845,6 +846,11 @@ static inline void grpo__mma(float d[4], const uint32_t a[4], const uint32_t b[2
     if (!w.done) grpo_shim_mma_all(w.D, w.A, w.B);
     w.done = 1;
     for (e = 0; e < 4; e++) d[e] = w.D[g + e / 2 * 8][t + e % 2];
+}
+
+static inline float grpo__exp2(float x) {
+    float y = exp2f(fabsf(x) < FLT_MIN ? 0.0f : x);
+    return y < FLT_MIN ? 0.0f : y;
 }
 
 template <bool TRANSPOSED> void grpo__load_matrices(uint32_t r[4], const __nv_bfloat16 *row) {
