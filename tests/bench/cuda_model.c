@@ -399,7 +399,7 @@ static void add_forward(plan *p, const size *s, double rows, double pairs, doubl
     add_layer_product(p, "q, k, v", rows, Q + 2 * KV, H, 0, L);
     add_rows(p, "positions", "rotate<bf16,8>", rows * (Q + 2 * KV), 4, 16, 0, L);
     if (keys > 0) {
-        double parts = rows * s->kv >= 2 * c->sms ? 1 : ceil(keys / 256);
+        double parts = rows * s->kv >= 2 * c->sms ? 1 : ceil(keys / 64);
         job j;
         memset(&j, 0, sizeof j);
         j.kernel = by_width(s, "flash<64,1>", "flash<128,1>");
