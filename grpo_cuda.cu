@@ -2266,11 +2266,12 @@ template <int D>
 __device__ int grpo__join_parts(const grpo__attention_job<grpo__bf16> &t, const grpo__query q[2],
                                 grpo__attended<D> *a, int parts) {
     int i = (int)threadIdx.x % 4 * 2, line = t.d + 2, part, u;
-    int rows = t.heads / t.kv_heads > 8 ? 2 : 1;
+    int shared = t.heads / t.kv_heads, rows = shared > 8 ? 2 : 1;
+    int first = (int)blockIdx.x * t.heads + (int)blockIdx.y * shared;         /* in place of none */
     grpo__attended<D> one;
     float *at[2] = { }, *to;
     for (u = 0; u < rows; u++) {
-        at[u] = t.partial + (size_t)max(q[u].at, 0) * gridDim.z * (size_t)line;
+        at[u] = t.partial + (size_t)max(q[u].at, first) * gridDim.z * (size_t)line;
         to = at[u] + blockIdx.z * (size_t)line;
         if (q[u].at < 0) continue;
         GRPO__EACH(v, D / 8)
