@@ -19,9 +19,11 @@
  * What holds of the ten promises of grpo.h:
  *   - The sampler's log-probs are the trainer's, bit for bit, in all three: every product sums k in
  *     slices of the same size by the same instruction, whatever the tile, and whoever computes a
- *     slice; attention takes keys in the same blocks and spans for one row as for sixty-four;
+ *     slice; attention takes keys in the same blocks for one row as for sixty-four;
  *     no row's result depends on the other rows. There is no faster mode that gives this up.
- *     Of tensor cores it is deduced, not seen: a card has to pass make cuda-test first.
+ *     Of tensor cores it is deduced, not seen: a card has to pass make cuda-test first. Where
+ *     logits are written (with filters; by grpo_cuda_hopper()) they are bf16, which costs both
+ *     0.01 nat a token.
  *   - Two runs give the same bits: no atomics on floats, and every sum has a fixed order.
  *   - fp32 gradients do not depend on the micro-batch split. bf16's do: a gradient's sum over rows
  *     is in groups of 16 rows or more, counted from the start of each pass.
@@ -31,9 +33,6 @@
  *     >>rows        gather, embedding, norm, SwiGLU       >>logits      log-probs, KL, sampling
  *     >>matmul      plain; PTX; tensor cores; wgmma       >>optimizer   AdamW, norms
  *     >>rotate      positions, q/k norm                   >>tables      the three backends
- *
- * Logits that are written (with filters; by grpo_cuda_hopper()) are bf16 before the softmax, for the
- * sampler and the trainer alike: by 0.01 nat a token, see tests/bench/README.md.
  *
  * Public domain or MIT, like grpo.h. */
 #include "grpo.h"
@@ -817,18 +816,17 @@ template <typename E> __global__ void grpo__plain_product_kernel(grpo__product<E
     __shared__ float A[GRPO__PLAIN_TILE][GRPO__PLAIN_TILE + 1];
     __shared__ float B[GRPO__PLAIN_TILE][GRPO__PLAIN_TILE + 1];
     int i0 = (int)blockIdx.y * GRPO__PLAIN_TILE, j0 = (int)blockIdx.x * GRPO__PLAIN_TILE;
-    int x = (int)threadIdx.x % 16, y = (int)threadIdx.x / 16, p0, p, e, u, v;
+    int x = (int)threadIdx.x % 16, y = (int)threadIdx.x / 16, p0, p, e;
     float sum[2][2], block[2][2];
-    for (u = 0; u < 2; u++)
-        for (v = 0; v < 2; v++) {
-            int i = i0 + y + 16 * u, j = j0 + x + 16 * v;
-            size_t at = (size_t)i * t.y_row + (size_t)j;
-            sum[u][v] = block[u][v] = 0;
-            if (i >= t.m || j >= t.n) continue;
-            if (t.dw) sum[u][v] = t.dw[at];
-            if (t.residual) sum[u][v] = grpo__get(t.residual, at);
-            if (t.bias) sum[u][v] += t.bias[j];
-        }
+    GRPO__EACH(u, 2) GRPO__EACH(v, 2) {
+        int i = i0 + y + 16 * u, j = j0 + x + 16 * v;
+        size_t at = (size_t)i * t.y_row + (size_t)j;
+        sum[u][v] = block[u][v] = 0;
+        if (i >= t.m || j >= t.n) continue;
+        if (t.dw) sum[u][v] = t.dw[at];
+        if (t.residual) sum[u][v] = grpo__get(t.residual, at);
+        if (t.bias) sum[u][v] += t.bias[j];
+    }
     for (p0 = 0; p0 < t.k; p0 += GRPO__PLAIN_TILE) {
         __syncthreads();
         for (e = (int)threadIdx.x; e < GRPO__PLAIN_TILE * GRPO__PLAIN_TILE; e += 256) {
@@ -845,23 +843,20 @@ template <typename E> __global__ void grpo__plain_product_kernel(grpo__product<E
         }
         __syncthreads();
         for (p = 0; p < GRPO__PLAIN_TILE && p0 + p < t.k; p++)
-            for (u = 0; u < 2; u++)
-                for (v = 0; v < 2; v++)
-                    if (t.dw) sum[u][v] = fmaf(A[y + 16 * u][p], B[x + 16 * v][p], sum[u][v]);
-                    else block[u][v] = fmaf(A[y + 16 * u][p], B[x + 16 * v][p], block[u][v]);
+            GRPO__EACH(u, 2) GRPO__EACH(v, 2)
+                if (t.dw) sum[u][v] = fmaf(A[y + 16 * u][p], B[x + 16 * v][p], sum[u][v]);
+                else block[u][v] = fmaf(A[y + 16 * u][p], B[x + 16 * v][p], block[u][v]);
         if (t.dw || (p0 + GRPO__PLAIN_TILE < t.k && (p0 + GRPO__PLAIN_TILE) % GRPO__PLAIN_BLOCK))
             continue;
-        for (u = 0; u < 2; u++)
-            for (v = 0; v < 2; v++) { sum[u][v] += block[u][v]; block[u][v] = 0; }
+        GRPO__EACH(u, 2) GRPO__EACH(v, 2) { sum[u][v] += block[u][v]; block[u][v] = 0; }
     }
-    for (u = 0; u < 2; u++)
-        for (v = 0; v < 2; v++) {
-            int i = i0 + y + 16 * u, j = j0 + x + 16 * v;
-            size_t at = (size_t)i * t.y_row + (size_t)j;
-            if (i >= t.m || j >= t.n) continue;
-            if (t.dw) t.dw[at] = sum[u][v];
-            else grpo__put(t.y, at, sum[u][v]);
-        }
+    GRPO__EACH(u, 2) GRPO__EACH(v, 2) {
+        int i = i0 + y + 16 * u, j = j0 + x + 16 * v;
+        size_t at = (size_t)i * t.y_row + (size_t)j;
+        if (i >= t.m || j >= t.n) continue;
+        if (t.dw) t.dw[at] = sum[u][v];
+        else grpo__put(t.y, at, sum[u][v]);
+    }
 }
 
 template <typename E> static void grpo__plain_product(grpo__cuda *c, const grpo__product<E> &t) {
@@ -1174,22 +1169,18 @@ template <bool WARP = false> __device__ inline int grpo__is_last(int *ticket, in
 template <int U, int V>
 __device__ __forceinline__ void grpo__store_strips(const grpo__product<grpo__bf16> &t,
                                                    const float (&z)[U][V][4], int i, int j) {
-    int lane = (int)threadIdx.x % 32, u, h, e;
+    int lane = (int)threadIdx.x % 32;
     i += lane / 4;
     j += lane % 4 * 2;
-#pragma unroll
-    for (u = 0; u < U; u++)
-#pragma unroll
-        for (h = 0; h < 2; h++) {
+    GRPO__EACH(u, U)
+        GRPO__EACH(h, 2) {
             grpo__strip s = { -FLT_MAX, 0, 0, 0 };
             int row = i + 16 * u + 8 * h;
-#pragma unroll
-            for (e = 0; e < 2 * V; e++)
+            GRPO__EACH(e, 2 * V)
                 if (j + e / 2 * 8 + e % 2 < t.n) s.top = fmaxf(s.top, z[u][e / 2][2 * h + e % 2]);
             s.top = fmaxf(s.top, __shfl_xor_sync(0xffffffffu, s.top, 1));
             s.top = fmaxf(s.top, __shfl_xor_sync(0xffffffffu, s.top, 2));
-#pragma unroll
-            for (e = 0; e < 2 * V; e++) {
+            GRPO__EACH(e, 2 * V) {
                 float x = __fmul_rn(__fsub_rn(z[u][e / 2][2 * h + e % 2], s.top), t.inverse);
                 float p = expf(x);
                 if (j + e / 2 * 8 + e % 2 >= t.n) continue;
@@ -1215,13 +1206,11 @@ grpo__mma_product_kernel(dim3 tiles, grpo__product<grpo__bf16> t) {
     grpo__job job = grpo__job_of(t, (int)blockIdx.x, tiles, BM, BN);
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, i0 = job.i, j0 = job.j;
     int row = warp / T::WARPS_N * WM, column = warp % T::WARPS_N * WN;
-    int steps = (job.end - job.begin + GRPO__STEP - 1) / GRPO__STEP, step, kk, u, v, e, at, now = 0;
+    int steps = (job.end - job.begin + GRPO__STEP - 1) / GRPO__STEP, step, at, now = 0;
     typename T::A more_a;
     typename T::B more_b;
     float sum[WM / 16][WN / 8][4], total[WM / 16][WN / 8][4];
-    for (u = 0; u < WM / 16; u++)
-        for (v = 0; v < WN / 8; v++)
-            for (e = 0; e < 4; e++) sum[u][v][e] = total[u][v][e] = 0;
+    GRPO__EACH(i, WM / 16) GRPO__EACH(j, WN / 8) GRPO__EACH(h, 4) sum[i][j][h] = total[i][j][h] = 0;
     if (AT) grpo__wait_for_previous();
     grpo__aim(more_b, t.b, BT ? t.b_depth : t.b_column, j0, t.n, job);
     for (at = 0; at < T::ALL - T::STAGE; at += T::STAGE)
@@ -1241,63 +1230,48 @@ grpo__mma_product_kernel(dim3 tiles, grpo__product<grpo__bf16> t) {
         grpo__copy_fence();
         at = now;
         now = now == T::ALL - T::STAGE ? 0 : now + T::STAGE;
-#pragma unroll
-        for (kk = 0; kk < GRPO__STEP; kk += 16) {
+        GRPO__EACH(k, GRPO__STEP / 16) {
             uint32_t a[WM / 16][4], b[WN / 16][4];
-#pragma unroll
-            for (u = 0; u < WM / 16; u++)
-                grpo__load_a<AT>(a[u], A, T::A::LINE, row + 16 * u, kk);
-#pragma unroll
-            for (v = 0; v < WN / 16; v++)
-                grpo__load_b<BT>(b[v], B, T::B::LINE, kk, column + 16 * v);
-#pragma unroll
-            for (u = 0; u < WM / 16; u++)
-#pragma unroll
-                for (v = 0; v < WN / 8; v++)
-                    grpo__mma(sum[u][v], a[u], b[v / 2] + v % 2 * 2, sum[u][v]);
+            GRPO__EACH(i, WM / 16) grpo__load_a<AT>(a[i], A, T::A::LINE, row + 16 * i, 16 * k);
+            GRPO__EACH(j, WN / 16) grpo__load_b<BT>(b[j], B, T::B::LINE, 16 * k, column + 16 * j);
+            GRPO__EACH(i, WM / 16)
+                GRPO__EACH(j, WN / 8)
+                    grpo__mma(sum[i][j], a[i], b[j / 2] + j % 2 * 2, sum[i][j]);
         }
         if (step % (GRPO__SLICE / GRPO__STEP) != GRPO__SLICE / GRPO__STEP - 1 && step != steps - 1)
             continue;
-#pragma unroll
-        for (u = 0; u < WM / 16; u++)
-#pragma unroll
-            for (v = 0; v < WN / 8; v++)
-#pragma unroll
-                for (e = 0; e < 4; e++) {
-                    total[u][v][e] += sum[u][v][e];
-                    sum[u][v][e] = 0;
-                }
+        GRPO__EACH(i, WM / 16) GRPO__EACH(j, WN / 8) GRPO__EACH(h, 4) {
+            total[i][j][h] += sum[i][j][h];
+            sum[i][j][h] = 0;
+        }
     }
     if (t.strips) grpo__store_strips(t, total, i0 + row, j0 + column);
     i0 += row + lane / 4;
     j0 += column + lane % 4 * 2;
-#define GRPO__PAIRS                                                                               \
-    _Pragma("unroll") for (u = 0; u < WM / 16; u++)                                               \
-        _Pragma("unroll") for (v = 0; v < WN / 8; v++)                                            \
-            _Pragma("unroll") for (e = 0; e < 4; e += 2)
-#define GRPO__PLACE i0 + 16 * u + 4 * e, j0 + 8 * v
-#define GRPO__PART(p) grpo__part_pair<T::PAIRS, T::THREADS>(t, p, (u * (WN / 8) + v) * 2 + e / 2)
+#define GRPO__PAIRS GRPO__EACH(u, WM / 16) GRPO__EACH(v, WN / 8) GRPO__EACH(h, 2)
+#define GRPO__PLACE i0 + 16 * u + 8 * h, j0 + 8 * v
+#define GRPO__PART(p) grpo__part_pair<T::PAIRS, T::THREADS>(t, p, (u * (WN / 8) + v) * 2 + h)
     if (job.part >= 0) {
         int first = job.part - job.part % (int)tiles.z, tile = first / (int)tiles.z;
-        GRPO__PAIRS if (i0 + 16 * u + 4 * e < t.m)
-            *GRPO__PART(job.part) = make_float2(total[u][v][e], total[u][v][e + 1]);
+        GRPO__PAIRS if (i0 + 16 * u + 8 * h < t.m)
+            *GRPO__PART(job.part) = make_float2(total[u][v][2 * h], total[u][v][2 * h + 1]);
         if (!grpo__is_last<true>(t.tickets + tile * (T::THREADS / 32) + warp, (int)tiles.z)) return;
-        GRPO__PAIRS total[u][v][e] = total[u][v][e + 1] = 0;
-        for (kk = first; kk < first + (int)tiles.z; kk++)
-            GRPO__PAIRS if (i0 + 16 * u + 4 * e < t.m)
-                grpo__add_pair(GRPO__PART(kk), &total[u][v][e], &total[u][v][e + 1]);
+        GRPO__PAIRS total[u][v][2 * h] = total[u][v][2 * h + 1] = 0;
+        for (step = first; step < first + (int)tiles.z; step++)
+            GRPO__PAIRS if (i0 + 16 * u + 8 * h < t.m)
+                grpo__add_pair(GRPO__PART(step), &total[u][v][2 * h], &total[u][v][2 * h + 1]);
     }
     if (!t.y && !t.dw) return;      /* a head of which only strips are wanted                    */
     GRPO__PAIRS {
         float2 more = grpo__load_pair<AT>(t, GRPO__PLACE);
-        sum[u][v][e] = more.x;
-        sum[u][v][e + 1] = more.y;
+        sum[u][v][2 * h] = more.x;
+        sum[u][v][2 * h + 1] = more.y;
     }
     if (!AT && t.bias)
-        GRPO__PAIRS grpo__add_bias(t, j0 + 8 * v, &total[u][v][e], &total[u][v][e + 1]);
+        GRPO__PAIRS grpo__add_bias(t, j0 + 8 * v, &total[u][v][2 * h], &total[u][v][2 * h + 1]);
     GRPO__PAIRS {
-        float2 more = { sum[u][v][e], sum[u][v][e + 1] };
-        grpo__store_pair<AT>(t, GRPO__PLACE, total[u][v][e], total[u][v][e + 1], more);
+        float2 more = { sum[u][v][2 * h], sum[u][v][2 * h + 1] };
+        grpo__store_pair<AT>(t, GRPO__PLACE, total[u][v][2 * h], total[u][v][2 * h + 1], more);
     }
 #undef GRPO__PAIRS
 #undef GRPO__PART
@@ -2106,16 +2080,13 @@ __device__ __forceinline__ void grpo__as_a(uint32_t a[4], const float x[4], cons
 template <int D, int N>
 __device__ __forceinline__ void grpo__scores(float S[N][4], const grpo__bf16 *A, int row,
                                              const grpo__bf16 *B) {
-    int kk, v;
-#pragma unroll
-    for (kk = 0; kk < D; kk += 16) {
+    GRPO__EACH(k, D / 16) {
         uint32_t a[4], b[4];
-        grpo__load_a<false>(a, A, D + GRPO__PAD, row, kk);
-#pragma unroll
-        for (v = 0; v < N; v += 2) {
-            grpo__load_b<false>(b, B, D + GRPO__PAD, kk, 8 * v);
-            grpo__mma(S[v], a, b, S[v]);
-            grpo__mma(S[v + 1], a, b + 2, S[v + 1]);
+        grpo__load_a<false>(a, A, D + GRPO__PAD, row, 16 * k);
+        GRPO__EACH(v, N / 2) {
+            grpo__load_b<false>(b, B, D + GRPO__PAD, 16 * k, 16 * v);
+            grpo__mma(S[2 * v], a, b, S[2 * v]);
+            grpo__mma(S[2 * v + 1], a, b + 2, S[2 * v + 1]);
         }
     }
 }
@@ -2124,16 +2095,13 @@ __device__ __forceinline__ void grpo__scores(float S[N][4], const grpo__bf16 *A,
 template <int D, int N>
 __device__ __forceinline__ void grpo__add_product(float Y[D / 8][4], const float P[N][4],
                                                   const grpo__bf16 *B) {
-    int k, v;
-#pragma unroll
-    for (k = 0; k < N; k += 2) {
+    GRPO__EACH(k, N / 2) {
         uint32_t a[4], b[4];
-        grpo__as_a(a, P[k], P[k + 1]);
-#pragma unroll
-        for (v = 0; v < D / 8; v += 2) {
-            grpo__load_b<true>(b, B, D + GRPO__PAD, 8 * k, 8 * v);
-            grpo__mma(Y[v], a, b, Y[v]);
-            grpo__mma(Y[v + 1], a, b + 2, Y[v + 1]);
+        grpo__as_a(a, P[2 * k], P[2 * k + 1]);
+        GRPO__EACH(v, D / 16) {
+            grpo__load_b<true>(b, B, D + GRPO__PAD, 16 * k, 16 * v);
+            grpo__mma(Y[2 * v], a, b, Y[2 * v]);
+            grpo__mma(Y[2 * v + 1], a, b + 2, Y[2 * v + 1]);
         }
     }
 }
@@ -3090,13 +3058,10 @@ template <typename E> static void grpo__cuda_logprobs_backward(void *context, co
     GRPO__EACH_LOGITS_ROW(context, grpo__logprobs_backward_kernel<E>, o, grpo__new_vocab_job<E>(o));
 }
 
-template <typename E> static void grpo__cuda_kl(void *context, const grpo_head *o) {
-    GRPO__EACH_LOGITS_ROW(context, grpo__kl_kernel<E>, o, grpo__new_vocab_job<E>(o));
-}
-
-template <typename E> static void grpo__cuda_kl_backward(void *context, const grpo_head *o) {
+template <typename E, bool BACKWARD>
+static void grpo__cuda_kl(void *context, const grpo_head *o) {
     grpo__vocab_job<E> t = grpo__new_vocab_job<E>(o);
-    t.dkl = o->dkl;
+    if (BACKWARD) t.dkl = o->dkl;
     GRPO__EACH_LOGITS_ROW(context, grpo__kl_kernel<E>, o, t);
 }
 
@@ -3118,8 +3083,7 @@ static __device__ void grpo__strip_logits(float z[GRPO__STRIP], const grpo__bf16
             int more = p + 8 < k;
             if (g == 0) a[0] = grpo__two(x + p + at);
             if (g == 0 && more) a[2] = grpo__two(x + p + 8 + at);
-#pragma unroll
-            for (v = 0; v < 4; v++) {
+            GRPO__EACH(v, 4) {
                 int column = GRPO__STRIP * strip + 8 * v + g, there = column < vocab;
                 const grpo__bf16 *w = W + (size_t)(there ? column : 0) * (size_t)k + p + at;
                 uint32_t b[2] = { there ? grpo__two(w) : 0, there && more ? grpo__two(w + 8) : 0 };
@@ -3409,7 +3373,7 @@ static void grpo__cuda_mix(void *context, float *y, const float *x, float a, flo
         grpo__cuda_attention<E>, grpo__cuda_attention_backward<E>,                                \
         grpo__cuda_swiglu<E, false>, grpo__cuda_swiglu<E, true>,                                  \
         grpo__cuda_logprobs<E>, grpo__cuda_sample<E>, grpo__cuda_logprobs_backward<E>,            \
-        grpo__cuda_kl<E>, grpo__cuda_kl_backward<E>, grpo__cuda_next, grpo__cuda_repeat,          \
+        grpo__cuda_kl<E, false>, grpo__cuda_kl<E, true>, grpo__cuda_next, grpo__cuda_repeat,      \
         grpo__cuda_adamw, grpo__cuda_sum_of_squares, grpo__cuda_mix }
 
 const grpo_backend *grpo_cuda_fp32(void) {
