@@ -310,6 +310,7 @@ static grpo_rows causal_rows(int num, int length) {
     memset(&rows, 0, sizeof rows);
     rows.num_rows = n; rows.num_segments = rows.num_groups = num;
     rows.num_slots = (n + 31) / 32 * 32;
+    rows.max_keys = length;
     for (i = 0; i < n; i++) numbers[i] = i;
     rows.slots = rows.positions = rows.tokens = (const int *)integers(numbers, (size_t)n);
     rows.groups = (const int *)integers(numbers, (size_t)num + 1);
