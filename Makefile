@@ -246,7 +246,7 @@ $(BUILD)/test_cuda_race: tests/test_cuda.c $(BUILD)/race_grpo_cuda.o
 	$(COMPILE) -O2 -ffp-contract=off -DGRPO_CUDA_SHIM -c $< -o $@.o
 	$(CXX) -O2 $@.o $(BUILD)/race_grpo_cuda.o -o $@ -lm
 
-cuda-barriers: $(BUILD)/test_cuda_race
+cuda-barriers: $(BUILD)/test_cuda_shim $(BUILD)/test_cuda_race
 	@BUILD="$(BUILD)" JOBS="$(JOBS)" sh tests/cuda_barriers.sh
 
 $(BUILD)/test_cuda_shim: tests/test_cuda.c $(BUILD)/shim_grpo_cuda.o

@@ -2,10 +2,11 @@
  * runs and from any tile; a whole training run; what happens when the device fails. On a card (make
  * cuda-test) or, on tiny shapes, on the CPU's stand-in for one (tests/cuda_shim.h).
  *
- *   test_cuda [--quick] [table ...] [part ...]
+ *   test_cuda [--quick | --small] [table ...] [part ...]
  *
- * tables: fp32 bf16 hopper; parts: products tiles rows sums attention decode flat head derivatives
- * training failures; none: all */
+ * tables: fp32 bf16 hopper; parts: products repeat tiles rows sums attention decode flat head
+ * derivatives training failures; none: all. --small: a few cases of each, the smallest that come to
+ * every barrier (tests/cuda_barriers.sh) */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
@@ -18,6 +19,7 @@ void grpo_shim_refuse_graphs(int refuse), grpo_shim_choose(int device);
 #endif
 
 static int tiny;                    /* few and small cases: for the stand-in, for --quick        */
+static int small;                   /* fewer, for --small                                        */
 static const char *const *asked;    /* parts, by name; none: all                                 */
 static int num_asked;
 
@@ -210,9 +212,10 @@ static int *tokens_below(int n, int below) {
 static void test_rows(void) {
     const size2 sizes[] = { { 1, 8 }, { 5, 12 }, { 17, 40 }, { 3, 300 }, { 70, 64 }, { 700, 24 },
                             { 257, 13 }, { 40, 1040 }, { 37, 2051 }, { 2, 8208 }, { 9, 3000 } };
-    size_t i;
-    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        size2 z = sizes[i];
+    const size2 few[] = { { 9, 300 }, { 257, 13 }, { 34, 1040 } };
+    size_t i, count = small ? sizeof few / sizeof *few : sizeof sizes / sizeof *sizes;
+    for (i = 0; i < count; i++) {
+        size2 z = small ? few[i] : sizes[i];
         size_t all = (size_t)z.n * (size_t)z.width, w = (size_t)z.width, n = (size_t)z.n;
         array embed[5], norm[8], swiglu[4], gather[3];
         embed[0] = floats(random_floats(9 * w, 1), 9 * w); embed[1] = ints(tokens_below(z.n, 9), n);
@@ -473,9 +476,11 @@ static void test_products(void) {
                             { 330, 376, 648 }, { 40, 1032, 328 }, { 264, 200, 600 },
                             { 520, 256, 256 }, { 300, 896, 896 }, { 1000, 1536, 512 },
                             { 64, 4864, 896 } };
+    const size3 few[] = { { 17, 40, 264 }, { 3, 72, 520 }, { 130, 136, 520 }, { 264, 136, 264 } };
     size_t i, count = sizeof sizes / sizeof *sizes - (tiny ? 3 : 0);
+    if (small) count = gpu.b == grpo_cuda_hopper() ? 4 : is_bf16() ? 2 : 1;
     for (i = 0; i < count; i++) {
-        size3 z = sizes[i];
+        size3 z = small ? few[i] : sizes[i];
         size_t x = (size_t)z.n * (size_t)z.in, y = (size_t)z.n * (size_t)z.out;
         size_t w = (size_t)z.out * (size_t)z.in, out = (size_t)z.out;
         size_t wide = y + 16 * (size_t)z.n;
@@ -488,6 +493,44 @@ static void test_products(void) {
         p[10] = elements(random_floats(wide, 1), wide); p[11] = elements(zeros(x), x);
         both("products", run_products, &z, p, 12, "45789ab", is_bf16() ? 1e-5 : 0);
     }
+}
+
+/* Three times y = x W', dx += dy W, dW += dy' x: one after another, or repeated, when each product may
+ * be launched while the one before it still runs. y and dy are the same, so all depend on each
+ * other. */
+static void three_products(void *user) {
+    const grpo_product *p = (const grpo_product *)user;
+    gpu.b->matmul(gpu.context, p);
+    gpu.b->matmul_dw(gpu.context, p);
+    gpu.b->matmul_dx(gpu.context, p);
+}
+
+static void test_repeat(int n, int out, int in) {
+    size_t x_size = (size_t)n * (size_t)in, y_size = (size_t)n * (size_t)out;
+    size_t w_size = (size_t)out * (size_t)in, all = x_size + y_size + w_size;
+    float *x = random_floats(x_size, 1), *w = random_floats(w_size, 0.1f), *found[2];
+    float *none = zeros(y_size);
+    int i, repeated;
+    for (repeated = 0; repeated < 2; repeated++) {
+        float *weights = floats_to(gpu, w, w_size), *dw = floats_to(gpu, w, w_size);
+        void *dx = elements_to(gpu, x, x_size), *dy = elements_to(gpu, none, y_size);
+        grpo_matrix m;
+        grpo_product p = { &m, n, dx, dy, NULL, NULL, dy, dx, dw, NULL };
+        m.weights = weights; m.rows = m.y_stride = out; m.cols = in;
+        m.operand = gpu.b->allocate(gpu.context, gpu.b->operand_size(out, in) + 16);
+        gpu.b->prepare(gpu.context, &m);
+        if (repeated) gpu.b->repeat(gpu.context, three_products, &p, 3);
+        else for (i = 0; i < 3; i++) three_products(&p);
+        found[repeated] = zeros(all);
+        elements_from(gpu, found[repeated], dx, x_size);
+        elements_from(gpu, found[repeated] + x_size, dy, y_size);
+        floats_from(gpu, found[repeated] + x_size + y_size, dw, w_size);
+        gpu.b->release(gpu.context, weights); gpu.b->release(gpu.context, dw);
+        gpu.b->release(gpu.context, dx); gpu.b->release(gpu.context, dy);
+        gpu.b->release(gpu.context, m.operand);
+    }
+    CHECK(same_floats(found[0], found[1], all), "%s: products repeated: other bits", gpu.b->name);
+    free(found[0]); free(found[1]); free(x); free(w); free(none);
 }
 
 /* The same rows, multiplied by one or many together, are the same bits. */
@@ -542,10 +585,10 @@ static void add_segment(layout *l, int prefix, int prefix_length, int own, int c
 /* Prompts of 70, 3 and 300 tokens, with completions of 1 to 90. */
 enum { POSITIONS = 400 };
 static void make_layout(layout *l) {
-    const int prompts[3] = { 70, 3, 300 }, lengths[4] = { 5, tiny ? 66 : 90, 1, 13 };
+    const int prompts[3] = { small ? 200 : 70, 3, 300 }, lengths[4] = { 5, tiny ? 66 : 90, 1, 13 };
     int p, c, slot = 4;
     memset(l, 0, sizeof *l);
-    for (p = 0; p < 3; p++) {
+    for (p = 0; p < (small ? 2 : 3); p++) {
         int first = slot;
         add_segment(l, 0, 0, slot, prompts[p]);
         slot += prompts[p];
@@ -610,15 +653,18 @@ static void test_attention(void) {
     const grpo_heads all[] = { { 4, 2, 16 }, { 2, 1, 64 }, { 3, 3, 6 }, { 2, 2, 128 }, { 5, 1, 24 },
                                { 14, 2, 64 } };
     layout *l = (layout *)malloc(sizeof *l);
+    const grpo_heads few[] = { { 1, 1, 16 }, { 2, 1, 128 } };
     size_t i, count = sizeof all / sizeof *all - (tiny ? 1 : 0);
     int gains, j, position;
     make_layout(l);
+    if (small) count = is_bf16() ? 2 : 1;
     for (i = 0; i < count; i++)
-        for (gains = 0; gains < 2; gains++) {
-            attention_case t = { l, all[i], gains };
-            size_t d = (size_t)all[i].head_dim, n = (size_t)l->n;
-            size_t q = n * (size_t)all[i].num_heads * d;
-            size_t qkv = q + 2 * n * (size_t)all[i].num_kv_heads * d, angles = POSITIONS * d;
+        for (gains = small; gains < 2; gains++) {
+            grpo_heads heads = small ? few[i] : all[i];
+            attention_case t = { l, heads, gains };
+            size_t d = (size_t)heads.head_dim, n = (size_t)l->n;
+            size_t q = n * (size_t)heads.num_heads * d;
+            size_t qkv = q + 2 * n * (size_t)heads.num_kv_heads * d, angles = POSITIONS * d;
             char what[64];
             array p[11];
             p[0] = elements(random_floats(qkv, 2), qkv); p[1] = floats(zeros(angles), angles);
@@ -633,8 +679,8 @@ static void test_attention(void) {
             p[6] = elements(zeros(q), q); p[7] = floats(zeros(q / d), q / d);
             p[8] = elements(zeros(qkv), qkv); p[9] = floats(zeros(d), d);
             p[10] = floats(zeros(d), d);
-            snprintf(what, sizeof what, "attention %d/%d heads of %d%s", all[i].num_heads,
-                     all[i].num_kv_heads, all[i].head_dim, gains ? ", normed" : "");
+            snprintf(what, sizeof what, "attention %d/%d heads of %d%s", heads.num_heads,
+                     heads.num_kv_heads, heads.head_dim, gains ? ", normed" : "");
             both(what, run_attention, &t, p, 11, gains ? "56789a" : "5678",
                  is_bf16() ? 0.02 : 3e-5);
         }
@@ -646,10 +692,11 @@ static void test_attention(void) {
 static void test_decode(void) {
     layout *l = (layout *)malloc(sizeof *l), *one = (layout *)malloc(sizeof *one);
     const grpo_heads all[] = { { 4, 2, 16 }, { 4, 1, 64 }, { 2, 2, 128 } };
+    const grpo_heads few = { 8, 1, 16 };
     size_t i;
     make_layout(l);
-    for (i = 0; i < 3; i++) {
-        const grpo_heads *h = &all[i];
+    for (i = 0; i < (small ? 1 : 3); i++) {
+        const grpo_heads *h = small ? &few : &all[i];
         size_t d = (size_t)h->head_dim, n = (size_t)l->n, row = (size_t)h->num_heads * d;
         size_t kv = (size_t)l->slots * (size_t)h->num_kv_heads * d;
         float *q = random_floats(n * row, 2), *k = random_floats(kv, 2), *v = random_floats(kv, 1);
@@ -659,7 +706,7 @@ static void test_decode(void) {
         float *lse = floats_to(gpu, y, n * (size_t)h->num_heads);
         grpo_rows rows = rows_on(gpu, l);
         grpo_attention o;
-        int s, r, step = tiny ? 11 : 3;
+        int s, r, step = small ? 67 : tiny ? 11 : 3;
         memset(&o, 0, sizeof o);
         o.rows = &rows; o.heads = *h; o.q = dq; o.k = dk; o.v = dv; o.y = dy; o.lse = lse;
         gpu.b->attention(gpu.context, &o);
@@ -825,6 +872,13 @@ static void test_vocab(void) {
                                   { 1, 30, 0.9999999f, 0 } };
     const int vocabs[] = { 37, 304, 1001, 32000, 50257, 151936 };
     size_t i, j, count = tiny ? 3 : 6;
+    if (small) {                    /* a plain one, of which a warp has several targets; filters  */
+        vocab_case plain = { 2, 304, 40, { 1, 0, 1, 0 } }, filtered = { 3, 304, 9, { 0, 0, 0, 0 } };
+        filtered.sampling = all[6];
+        test_vocab_case("a vocabulary of 304", plain);
+        test_vocab_case("a vocabulary of 304, filtered", filtered);
+        return;
+    }
     for (i = 0; i < sizeof all / sizeof *all; i++)
         for (j = 0; j < count; j++) {
             vocab_case z = { 3, 0, 9, { 0, 0, 0, 0 } };
@@ -912,7 +966,7 @@ static void run_flat(side s, operands *o, const void *more) {
 static void test_flat(void) {
     const int sizes[] = { 1, 100, 5000, 40000 };
     size_t i, j;
-    for (i = 0; i < 4; i++) {
+    for (i = small ? 3 : 0; i < 4; i++) {
         size_t n = (size_t)sizes[i];
         array p[7];
         for (j = 0; j < 6; j++) p[j] = floats(random_floats(n, 1), n);
@@ -941,8 +995,8 @@ static grpo_config small_config(const grpo_backend *b, int variant) {
     c.model.attention_bias = variant == 2;
     c.model.tie_word_embeddings = variant != 2;
     c.model.vocab_size = 16;
-    c.num_prompts = tiny ? 2 : 4;
-    c.num_generations = tiny ? 3 : 6;
+    c.num_prompts = small ? 1 : tiny ? 2 : 4;
+    c.num_generations = small ? 2 : tiny ? 3 : 6;
     c.max_prompt_length = 5;
     c.max_completion_length = 4;
     c.num_iterations = 2;
@@ -1004,8 +1058,8 @@ static void train(run *r, grpo_config c, int steps) {
 }
 
 static void test_training(const grpo_backend *b, int fp32) {
-    int variant, i, steps = tiny ? 2 : 30;
-    for (variant = 0; variant < 4; variant++) {
+    int variant, i, steps = small ? 1 : tiny ? 2 : 30;
+    for (variant = 0; variant < (small ? 1 : 4); variant++) {
         grpo_config c = small_config(b, variant);
         run host, one, two, split;
         double worst = 0;
@@ -1111,6 +1165,7 @@ static void test_backend(const grpo_backend *b) {
     c.model.head_dim = 128;
     cpu.context = cpu.b->open(&c, error);
     if (wanted("products")) test_products();
+    if (wanted("repeat")) { test_repeat(70, 40, 264); test_repeat(3, 136, 40); }
     if (wanted("tiles")) test_tiles();
     if (b != grpo_cuda_hopper()) {  /* its others are grpo_cuda()'s                              */
         if (wanted("rows")) test_rows();
@@ -1120,8 +1175,7 @@ static void test_backend(const grpo_backend *b) {
         if (wanted("flat")) test_flat();
     }
     if (wanted("head")) {
-        test_padding(37, 70);
-        test_padding(1001, 3);
+        if (!small) { test_padding(37, 70); test_padding(1001, 3); }
         if (!tiny) test_padding(50257, 300);
         test_vocab();
     }
@@ -1159,6 +1213,7 @@ int main(int argc, char **argv) {
     tiny = 1;
 #endif
     if (argc > 1 && !strcmp(argv[1], "--quick")) { tiny = 1; argc--; argv++; }
+    else if (argc > 1 && !strcmp(argv[1], "--small")) { tiny = small = 1; argc--; argv++; }
     num_asked = argc - 1;
     asked = (const char *const *)(argv + 1);
     if (!has_device(grpo_cuda(), error)) {
