@@ -18,9 +18,10 @@ test -n "$jobs" || jobs=$(nproc 2> /dev/null || echo 2)
 rm -rf "$dir"
 mkdir -p "$dir"
 
-# Redundant: function | which of its calls with this text | the text | why. None may be noticed.
+# Redundant: function|which of its calls with this text|the text|why. None may be noticed.
 redundant() {
     cat << 'END'
+grpo__attention_kernel|2|__syncthreads();|p is written again after the next block's sums, which have barriers; y is a thread's own
 END
 }
 
@@ -70,7 +71,8 @@ once() { # once BUILD ORDER PART LINE: ORDER forward or reverse; LINE or none
         export GRPO_SHIM_ORDER="$2"
         test "$4" = none || export GRPO_SHIM_REMOVE="$4"
         # shellcheck disable=SC2086
-        exec timeout "$seconds" "./$build/test_cuda_$1" --small $3
+        timeout "$seconds" "./$build/test_cuda_$1" --small $3
+        exit $?
     ) > "$out" 2>&1
     status=$?
     test $status != 124 || echo "shim: it does not end, in $seconds seconds" >> "$out"
@@ -84,7 +86,7 @@ unchanged() { # unchanged BUILD PART: which lines it reaches, how long it takes;
     unset GRPO_SHIM_SITES
     echo $((10 * ($(date +%s) - begun) + 10)) > "$dir/$(name_of "$1" "$2").limit"
     test $status = 0 && return
-    echo "failed, with all barriers: $1, $2: $(grep -h -m 1 -e '^shim:' -e FAIL \
+    echo "failed, with all barriers: $1, $2: $(grep -h -m 1 -e '^shim:' -e ': not ' \
         "$dir/$(name_of "$1" forward "$2" none).txt" "$dir/$(name_of "$1" reverse "$2" none).txt" \
         2> /dev/null | head -n 1)" >> "$dir/broken"
 }
@@ -136,7 +138,7 @@ try() { # try BUILD PARTS LINE
         grep -q "^$3 " "$dir/shim-$(name_of "$part").sites" || continue
         for order in forward reverse; do
             once "$1" $order "$part" "$3" && continue
-            echo "$3 $(place "$3"): $part, $1 $order: $(grep -m 1 -e '^shim:' -e FAIL \
+            echo "$3 $(place "$3"): $part, $1 $order: $(grep -m 1 -e '^shim:' -e ': not ' \
                 "$dir/$(name_of "$1" $order "$part" "$3").txt" | cut -c 1-150)" \
                 > "$dir/noticed-$3"
             break 2

@@ -874,9 +874,11 @@ static void test_vocab(void) {
     size_t i, j, count = tiny ? 3 : 6;
     if (small) {                    /* a plain one, of which a warp has several targets; filters  */
         vocab_case plain = { 2, 304, 40, { 1, 0, 1, 0 } }, filtered = { 3, 304, 9, { 0, 0, 0, 0 } };
-        filtered.sampling = all[6];
         test_vocab_case("a vocabulary of 304", plain);
-        test_vocab_case("a vocabulary of 304, filtered", filtered);
+        for (i = 4; i <= 6; i += 2) {
+            filtered.sampling = all[i];
+            test_vocab_case(i == 4 ? "of 304, min p" : "of 304, all filters", filtered);
+        }
         return;
     }
     for (i = 0; i < sizeof all / sizeof *all; i++)
@@ -948,6 +950,41 @@ static void test_padding(int vocab, int rows) {
           (double)logprob[0]);
     b->release(c, offset); b->release(c, staged);
     free(w); free(x); free(dy); free(z);
+}
+
+/* One NaN among a row's logits, which are filtered: all threads leave it alone, and the log-probs
+ * become NaN. */
+static void test_odd(int vocab) {
+    const int offsets[2] = { 0, 1 };
+    const grpo_sampling sampling = { 1, 3, 0.9f, 0 };
+    const grpo_backend *b = gpu.b;
+    void *c = gpu.context;
+    size_t w_size = (size_t)vocab * HEAD_WIDTH, row = (size_t)padded(vocab);
+    float *w = random_floats(w_size, 1), *x = random_floats(HEAD_WIDTH, 1), found[2] = { 0, 0 };
+    float *host = zeros(row), *weights, *out = floats_to(gpu, found, 2);
+    int *offset = ints_to(gpu, offsets, 2), *drawn = ints_to(gpu, offsets, 2);
+    int words = (vocab + 31) / 32, *none = numbers(words, 1), *set = ints_to(gpu, none, (size_t)words);
+    void *hidden = elements_to(gpu, x, HEAD_WIDTH), *logits = elements_to(gpu, host, row);
+    grpo_matrix m;
+    grpo_head h;
+    w[w_size / 2] = NAN;
+    weights = floats_to(gpu, w, w_size);
+    m.weights = weights; m.rows = vocab; m.cols = HEAD_WIDTH; m.y_stride = (int)row;
+    m.operand = b->allocate(c, b->operand_size(m.rows, m.cols) + 16);
+    b->prepare(c, &m);
+    memset(&h, 0, sizeof h);
+    h.w = &m; h.hidden = hidden; h.logits = logits; h.targets.num_rows = 1;
+    h.targets.offsets = offset; h.targets.allowed = (uint32_t *)(void *)set;
+    h.targets.allowed_rows = offset; h.targets.temperature = 1; h.sampling = &sampling;
+    h.logprobs = out; h.entropies = out + 1; h.drawn = drawn; h.uniforms = out;
+    b->sample(c, &h);
+    floats_from(gpu, found, out, 2);
+    CHECK(!b->error(c) && isnan(found[0]) && isnan(found[1]),
+          "%s, vocabulary %d, a NaN: a log-prob of %g, an entropy of %g", b->name, vocab,
+          (double)found[0], (double)found[1]);
+    b->release(c, out); b->release(c, offset); b->release(c, drawn); b->release(c, set);
+    b->release(c, hidden); b->release(c, logits); b->release(c, weights); b->release(c, m.operand);
+    free(w); free(x); free(host); free(none);
 }
 
 /* ---- the optimizer */
@@ -1177,6 +1214,7 @@ static void test_backend(const grpo_backend *b) {
     if (wanted("head")) {
         if (!small) { test_padding(37, 70); test_padding(1001, 3); }
         if (!tiny) test_padding(50257, 300);
+        test_odd(304);
         test_vocab();
     }
     gpu.b->close(gpu.context);
