@@ -1,6 +1,6 @@
 #!/bin/sh
 # Each barrier, wait and fence of grpo_cuda.cu is removed in turn, while it runs on the CPU's
-# stand-in (tests/cuda_shim.h, GRPO_SHIM_REMOVE=line); the tests must notice, each time: by a failed
+# stand-in (tests/cuda_shim.h, GRPO_SHIM_REMOVE="line kind"); the tests must notice, each time: by a failed
 # check, a race, a wait that never ends. Or it is named below, with the reason.
 #
 #   sh tests/cuda_barriers.sh [line ...]     build/test_cuda_shim and test_cuda_race first:
@@ -64,7 +64,7 @@ END
 # ---- one run: its output in a file named after it. 0: it passed. Ten times what it took unchanged,
 # and at least ten seconds, is taken for a hang.
 name_of() { echo "$*" | tr ' ' '-'; }
-once() { # once BUILD ORDER PART LINE: ORDER forward or reverse; LINE or none
+once() { # once BUILD ORDER PART SITE: ORDER forward or reverse; SITE: line and kind, or none
     out=$dir/$(name_of "$@").txt
     seconds=$(cat "$dir/$(name_of "$1" "$3").limit" 2> /dev/null || echo 300)
     (
@@ -105,12 +105,25 @@ whole() {
     test ! -e "$dir/broken" || { cat "$dir/broken"; exit 1; }
 }
 
-# ---- 1. the calls in the source: line, function, which of its calls with this text, text; and those
-# that run
-calls='(__syncthreads|__syncthreads_or|__syncwarp|__threadfence|grpo__copy_fence|grpo__copy_wait|'
-calls=$calls'grpo__wait_for_previous|grpo__barrier_(fence|expect|arrive|wait)|'
-calls=$calls'grpo__wgmma_(fence|commit|wait)|grpo__cluster_sync)(<[A-Z0-9]+>)?\(.*'
-awk -v calls="$calls" '
+# ---- 1. the calls in the source: site (line and kind), function, which of its calls of this kind and
+# text, text; and those that run
+awk '
+BEGIN {
+    kind["__syncthreads"] = kind["__syncthreads_or"] = "barrier"
+    kind["__syncwarp"] = "warp barrier"
+    kind["__threadfence"] = "fence"
+    kind["grpo__copy_fence"] = "copy group"
+    kind["grpo__copy_wait"] = "copy wait"
+    kind["grpo__wait_for_previous"] = "grid wait"
+    kind["grpo__barrier_fence"] = "mbarrier fence"
+    kind["grpo__barrier_expect"] = "mbarrier expect"
+    kind["grpo__barrier_arrive"] = "mbarrier arrival"
+    kind["grpo__barrier_wait"] = "mbarrier wait"
+    kind["grpo__wgmma_fence"] = "wgmma fence"
+    kind["grpo__wgmma_commit"] = "wgmma group"
+    kind["grpo__wgmma_wait"] = "wgmma wait"
+    kind["grpo__cluster_sync"] = "cluster barrier"
+}
 /^[a-z_]/ {                         # a definition begins, or goes on
     rest = $0
     while (match(rest, /grpo__[a-z_A-Z0-9]+\(/)) {
@@ -122,40 +135,43 @@ awk -v calls="$calls" '
 {
     text = $0
     sub(/\/\*.*/, "", text)
-    if (!match(text, calls)) next
-    text = substr(text, RSTART)
-    sub(/ +$/, "", text)
-    print NR "|" name "|" ++seen[name, text] "|" text
+    gsub(/^ +| +$/, "", text)
+    for (rest = text; match(rest, /[a-z_]+(<[A-Z0-9]+>)?\(/); rest = substr(rest, RSTART + RLENGTH)) {
+        call = substr(rest, RSTART, RLENGTH - 1)
+        sub(/<.*/, "", call)
+        if (call in kind)
+            print NR " " kind[call] "|" name "|" ++seen[name, kind[call], text] "|" text
+    }
 }' $file > "$dir/written"
 plain | share unchanged shim
 whole
-cat "$dir"/shim-*.sites | sort -n -u > "$dir/sites"
+cat "$dir"/shim-*.sites | sort -u | sort -n > "$dir/sites"
 
 # ---- 2. each is removed, in each part that reaches it until one notices
-place() { awk -F '|' -v line="$1" '$1 == line { print $2 ": " $4 }' "$dir/written"; }
-try() { # try BUILD PARTS LINE
+place() { awk -F '|' -v site="$1" '$1 == site { print $2 ": " $4 }' "$dir/written"; }
+try() { # try BUILD PARTS SITE
+    mark=$dir/$(name_of noticed "$3")
     "$2" | while read -r part; do
-        grep -q "^$3 " "$dir/shim-$(name_of "$part").sites" || continue
+        grep -q -x "$3" "$dir/shim-$(name_of "$part").sites" || continue
         for order in forward reverse; do
             once "$1" $order "$part" "$3" && continue
-            echo "$3 $(place "$3"): $part, $1 $order: $(grep -m 1 -e '^shim:' -e ': not ' \
+            echo "$3, $(place "$3"): $part, $1 $order: $(grep -m 1 -e '^shim:' -e ': not ' \
                 "$dir/$(name_of "$1" $order "$part" "$3").txt" | cut -c 1-150)" \
-                > "$dir/noticed-$3"
+                > "$mark"
             break 2
         done
     done
 }
-sed 's/ .*//' "$dir/sites" > "$dir/lines"
 if [ $# -gt 0 ]; then
-    for line in "$@"; do grep -x "$line" "$dir/lines"; done > "$dir/asked"
-else cp "$dir/lines" "$dir/asked"; fi
+    for line in "$@"; do grep "^$line " "$dir/sites"; done > "$dir/asked"
+else cp "$dir/sites" "$dir/asked"; fi
 share try shim plain < "$dir/asked"
 
 # ---- 3. the rest, with every access looked at
-while read -r line; do test -e "$dir/noticed-$line" || echo "$line"; done < "$dir/asked" > "$dir/rest"
+noticed() { test -e "$dir/$(name_of noticed "$1")"; }
+while read -r site; do noticed "$site" || echo "$site"; done < "$dir/asked" > "$dir/rest"
 race | while read -r part; do
-    while read -r line; do grep "^$line " "$dir/shim-$(name_of "$part").sites"; done < "$dir/rest" \
-        | grep -q . && echo "$part"
+    if grep -q -x -F -f "$dir/rest" "$dir/shim-$(name_of "$part").sites"; then echo "$part"; fi
 done > "$dir/parts"
 share unchanged race < "$dir/parts"
 whole
@@ -163,17 +179,17 @@ share try race race < "$dir/rest"
 
 # ---- 4. what came of it
 touch "$dir/named" "$dir/unnoticed"
-while read -r line; do
+while read -r site; do
     known=$(redundant | while IFS='|' read -r name which text why; do
-        grep -q -x -F "$line|$name|$which|$text" "$dir/written" && echo "$why"; done)
-    if [ -e "$dir/noticed-$line" ]; then
-        test -z "$known" || echo "$line $(place "$line"): named redundant, and noticed" \
+        grep -q -x -F "$site|$name|$which|$text" "$dir/written" && echo "$why"; done)
+    if noticed "$site"; then
+        test -z "$known" || echo "$site, $(place "$site"): named redundant, and noticed" \
             >> "$dir/unnoticed"
-    elif [ -n "$known" ]; then echo "$line $(place "$line"): redundant: $known" >> "$dir/named"
-    else echo "$line $(place "$line"): UNNOTICED" >> "$dir/unnoticed"; fi
+    elif [ -n "$known" ]; then echo "$site, $(place "$site"): redundant: $known" >> "$dir/named"
+    else echo "$site, $(place "$site"): UNNOTICED" >> "$dir/unnoticed"; fi
 done < "$dir/asked"
-while IFS='|' read -r line name which text; do
-    grep -q -x "$line" "$dir/lines" || echo "$line $name: $text: NO TEST REACHES IT"
+while IFS='|' read -r site name which text; do
+    grep -q -x "$site" "$dir/sites" || echo "$site, $name: $text: NO TEST REACHES IT"
 done < "$dir/written" >> "$dir/unnoticed"
 redundant | while IFS='|' read -r name which text why; do
     grep -q -F "|$name|$which|$text" "$dir/written" \

@@ -16,8 +16,8 @@
  * end (canaries, or the address sanitizer). With GRPO_SHIM_RACE (make build/test_cuda_race,
  * some five times slower) also two accesses of a word with nothing between them that orders
  * them: see "races" below; so that a missing fence around a ticket is found, and a barrier
- * whose absence the order of the threads hides. GRPO_SHIM_REMOVE=line takes one of them away:
- * tests/cuda_barriers.sh.
+ * whose absence the order of the threads hides. GRPO_SHIM_REMOVE="line kind" takes one of them
+ * away: tests/cuda_barriers.sh.
  *
  * What it cannot find: anything about time, how the hardware rounds inside a tensor
  * instruction, that what is written down here of descriptors and swizzles is not what the
@@ -219,28 +219,36 @@ enum { GRPO_SHIM_SAVED = 20, GRPO_SHIM_ENTRY = 11 };
 #error "tests/cuda_shim.h knows x86-64 and aarch64"
 #endif
 
-/* ---- sites: each call of a barrier, a wait or a fence, by its line. GRPO_SHIM_REMOVE=line: there
- * it does nothing; GRPO_SHIM_SITES=file: which lines were reached is added to this file. */
-enum { GRPO_SHIM_LINES = 8192 };
+/* ---- sites: each call of a barrier, a wait or a fence, by its line and kind. GRPO_SHIM_REMOVE=line,
+ * or "line kind": there it does nothing; GRPO_SHIM_SITES=file: which were reached is added to it. */
+enum { GRPO_SHIM_LINES = 8192, GRPO_SHIM_KINDS = 2 };
 struct grpo_shim_site_list {
     int removed;
-    const char *kinds[GRPO_SHIM_LINES];
+    std::string removed_kind;       /* "": all of the line                                       */
+    const char *kinds[GRPO_SHIM_LINES][GRPO_SHIM_KINDS];
     grpo_shim_site_list() : removed(-1), kinds() {
-        const char *line = getenv("GRPO_SHIM_REMOVE");
+        const char *line = getenv("GRPO_SHIM_REMOVE"), *kind = line ? strchr(line, ' ') : NULL;
         if (line) removed = atoi(line);
+        if (kind) removed_kind = kind + 1;
     }
     void reached(int line, const char *kind) {
         const char *name = getenv("GRPO_SHIM_SITES");
-        FILE *file = name ? fopen(name, "a") : NULL;
-        kinds[line] = kind;
+        FILE *file;
+        int i;
+        for (i = 0; i < GRPO_SHIM_KINDS && kinds[line][i]; i++)
+            if (!strcmp(kinds[line][i], kind)) return;
+        if (i == GRPO_SHIM_KINDS) return;
+        kinds[line][i] = kind;
+        file = name ? fopen(name, "a") : NULL;
         if (file) fprintf(file, "%d %s\n", line, kind);
         if (file) fclose(file);
     }
 };
 static grpo_shim_site_list grpo_shim_sites;
 static inline int grpo_shim_removed(int line, const char *kind) {
-    if (line && !grpo_shim_sites.kinds[line]) grpo_shim_sites.reached(line, kind);
-    return line == grpo_shim_sites.removed;
+    if (line && grpo_shim_sites.kinds[line][0] != kind) grpo_shim_sites.reached(line, kind);
+    return line == grpo_shim_sites.removed
+        && (grpo_shim_sites.removed_kind.empty() || grpo_shim_sites.removed_kind == kind);
 }
 #define GRPO_SHIM_SITE int line = __builtin_LINE()
 
