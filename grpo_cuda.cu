@@ -21,9 +21,8 @@
  *     slices of the same size by the same instruction, whatever the tile, and whoever computes a
  *     slice; attention takes keys in the same blocks for one row as for sixty-four;
  *     no row's result depends on the other rows. There is no faster mode that gives this up.
- *     Of tensor cores it is deduced, not seen: a card has to pass make cuda-test first. Where
- *     logits are written (with filters; by grpo_cuda_hopper()) they are bf16, which costs both
- *     0.01 nat a token.
+ *     Of tensor cores it is deduced, not seen: a card has to pass make cuda-test first. Logits
+ *     that are written (with filters; by grpo_cuda_hopper()) are bf16: 0.01 nat a token, in both.
  *   - Two runs give the same bits: no atomics on floats, and every sum has a fixed order.
  *   - fp32 gradients do not depend on the micro-batch split. bf16's do: a gradient's sum over rows
  *     is in groups of 16 rows or more, counted from the start of each pass.
@@ -2813,15 +2812,16 @@ __device__ void grpo__write_gradient(const grpo__vocab_job<E> &t, const grpo__so
         grpo__vector<E, N> z = grpo__load_vector<N>(t.logits, row + (size_t)v), more = { };
         uint32_t bits = grpo__allowed_bits<N>(s.allowed, t.vocab, v);
         if (t.more) more = grpo__load_vector<N>(t.more, row + (size_t)v);
+        float d[N];
         GRPO__EACH(e, N) {
-            float x = grpo__scaled(s, grpo__get(z, e)), weight = total, d = 0;
+            float x = grpo__scaled(s, grpo__get(z, e)), weight = total;
             float p = bits >> e & 1u ? expf(x) : 0.0f;
             if (dentropy != 0) weight += dentropy * (x - log_partition + entropy);
-            if (p != 0.0f) d = -s.inverse * (p * share) * weight;
-            for (i = first; i < end; i++)
-                if (t.targets[i] == v + e) d += s.inverse * t.dlogprobs[i];
-            grpo__put(z, e, v + e < t.vocab ? d + grpo__get(more, e) : 0.0f);
+            d[e] = p != 0.0f ? -s.inverse * (p * share) * weight : 0.0f;
         }
+        for (i = first; i < end; i++)
+            GRPO__EACH(e, N) if (t.targets[i] == v + e) d[e] += s.inverse * t.dlogprobs[i];
+        GRPO__EACH(e, N) grpo__put(z, e, v + e < t.vocab ? d[e] + grpo__get(more, e) : 0.0f);
         grpo__store_vector(t.logits, row + (size_t)v, z);
     }
 }

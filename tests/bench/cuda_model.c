@@ -273,7 +273,7 @@ static void add_product(plan *p, const char *part, product s, double times) {
     j.dram = weights * b_reads;
     near(c, &j, 2 * s.m * s.k);
     if (s.kind == WEIGHTS) { j.dram = 0; near(c, &j, 2 * s.m * s.k); near(c, &j, weights); }
-    j.l2 += tiles * (bm + bn) * s.k * 2;
+    j.l2 += tiles * (bm + bn) * s.k * 2 * (wide && bm == 128 ? 0.75 : 1);     /* clusters of two */
     j.l2 += 2 * j.parts * bm * bn * 4;                        /* partial sums                    */
     if (s.kind == WEIGHTS) j.dram += 8 * s.m * s.n;
     else if (s.writes) near(c, &j, 2 * s.m * s.n * (1 + s.residual));
