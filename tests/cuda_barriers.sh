@@ -1,15 +1,16 @@
 #!/bin/sh
 # Each barrier, wait and fence of grpo_cuda.cu is removed in turn, while it runs on the CPU's
-# stand-in (tests/cuda_shim.h, GRPO_SHIM_REMOVE="line kind"); the tests must notice, each time: by a failed
-# check, a race, a wait that never ends. Or it is named below, with the reason.
+# stand-in (tests/cuda_shim.h, GRPO_SHIM_REMOVE="line kind"); the tests must notice, each time: by a
+# failed check, a race, a wait that never ends. Or it is named below, with the reason.
 #
 #   sh tests/cuda_barriers.sh [line ...]     build/test_cuda_shim and test_cuda_race first:
 #                                            make cuda-barriers
 # First the quick build, its threads in either order; then, of what that does not notice, the build
-# that looks at every access. Only small cases (test_cuda --small), in the parts that reach the line.
-# Lines are found anew at each run.
+# that looks at every access (which must also find nothing in the kernels as they are). Only small
+# cases (test_cuda --small), in the parts that reach the line. Lines are found anew at each run.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
+began=$(date +%s)
 build=${BUILD:-build}
 dir=$build/barriers
 file=grpo_cuda.cu
@@ -21,7 +22,7 @@ mkdir -p "$dir"
 # Redundant: function|which of its calls with this text|the text|why. None may be noticed.
 redundant() {
     cat << 'END'
-grpo__attention_kernel|2|__syncthreads();|p is written again after the next block's sums, which have barriers; y is a thread's own
+grpo__attention_kernel|2|__syncthreads();|p is written after the next sums' barriers; y: by thread
 END
 }
 
@@ -58,11 +59,13 @@ fp32 attention
 bf16 decode
 hopper repeat
 bf16 attention
+bf16 training
 END
 }
 
 # ---- one run: its output in a file named after it. 0: it passed. Ten times what it took unchanged,
 # and at least ten seconds, is taken for a hang.
+said='^shim:\|: not '               # how the stand-in, or a check, says what is wrong
 name_of() { echo "$*" | tr ' ' '-'; }
 once() { # once BUILD ORDER PART SITE: ORDER forward or reverse; SITE: line and kind, or none
     out=$dir/$(name_of "$@").txt
@@ -76,6 +79,7 @@ once() { # once BUILD ORDER PART SITE: ORDER forward or reverse; SITE: line and 
     ) > "$out" 2>&1
     status=$?
     test $status != 124 || echo "shim: it does not end, in $seconds seconds" >> "$out"
+    test $status = 0 || grep -q "$said" "$out" || echo "shim: it ends with $status" >> "$out"
     return $status
 }
 unchanged() { # unchanged BUILD PART: which lines it reaches, how long it takes; must pass
@@ -86,7 +90,7 @@ unchanged() { # unchanged BUILD PART: which lines it reaches, how long it takes;
     unset GRPO_SHIM_SITES
     echo $((10 * ($(date +%s) - begun) + 10)) > "$dir/$(name_of "$1" "$2").limit"
     test $status = 0 && return
-    echo "failed, with all barriers: $1, $2: $(grep -h -m 1 -e '^shim:' -e ': not ' \
+    echo "failed, with all barriers: $1, $2: $(grep -h -m 1 "$said" \
         "$dir/$(name_of "$1" forward "$2" none).txt" "$dir/$(name_of "$1" reverse "$2" none).txt" \
         2> /dev/null | head -n 1)" >> "$dir/broken"
 }
@@ -105,8 +109,8 @@ whole() {
     test ! -e "$dir/broken" || { cat "$dir/broken"; exit 1; }
 }
 
-# ---- 1. the calls in the source: site (line and kind), function, which of its calls of this kind and
-# text, text; and those that run
+# ---- 1. the calls in the source: site (line and kind), function, which of its calls of this kind
+# and text, text; and those that run
 awk '
 BEGIN {
     kind["__syncthreads"] = kind["__syncthreads_or"] = "barrier"
@@ -136,8 +140,9 @@ BEGIN {
     text = $0
     sub(/\/\*.*/, "", text)
     gsub(/^ +| +$/, "", text)
-    for (rest = text; match(rest, /[a-z_]+(<[A-Z0-9]+>)?\(/); rest = substr(rest, RSTART + RLENGTH)) {
+    for (rest = text; match(rest, /[a-z_]+(<[A-Z0-9]+>)?\(/); ) {
         call = substr(rest, RSTART, RLENGTH - 1)
+        rest = substr(rest, RSTART + RLENGTH)
         sub(/<.*/, "", call)
         if (call in kind)
             print NR " " kind[call] "|" name "|" ++seen[name, kind[call], text] "|" text
@@ -155,7 +160,7 @@ try() { # try BUILD PARTS SITE
         grep -q -x "$3" "$dir/shim-$(name_of "$part").sites" || continue
         for order in forward reverse; do
             once "$1" $order "$part" "$3" && continue
-            echo "$3, $(place "$3"): $part, $1 $order: $(grep -m 1 -e '^shim:' -e ': not ' \
+            echo "$3, $(place "$3"): $part, $1 $order: $(grep -m 1 "$said" \
                 "$dir/$(name_of "$1" $order "$part" "$3").txt" | cut -c 1-150)" \
                 > "$mark"
             break 2
@@ -170,10 +175,7 @@ share try shim plain < "$dir/asked"
 # ---- 3. the rest, with every access looked at
 noticed() { test -e "$dir/$(name_of noticed "$1")"; }
 while read -r site; do noticed "$site" || echo "$site"; done < "$dir/asked" > "$dir/rest"
-race | while read -r part; do
-    if grep -q -x -F -f "$dir/rest" "$dir/shim-$(name_of "$part").sites"; then echo "$part"; fi
-done > "$dir/parts"
-share unchanged race < "$dir/parts"
+race | share unchanged race
 whole
 share try race race < "$dir/rest"
 
@@ -198,5 +200,6 @@ done >> "$dir/unnoticed"
 cat "$dir"/noticed-* 2> /dev/null | sort -n > "$dir/noticed"
 cat "$dir/noticed" "$dir/named" "$dir/unnoticed"
 echo "$(wc -l < "$dir/asked") removed: $(wc -l < "$dir/noticed") noticed," \
-    "$(wc -l < "$dir/named") named redundant, $(wc -l < "$dir/unnoticed") unnoticed"
+    "$(wc -l < "$dir/named") named redundant, $(wc -l < "$dir/unnoticed") unnoticed;" \
+    "$(($(date +%s) - began)) seconds"
 test ! -s "$dir/unnoticed"

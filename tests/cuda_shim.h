@@ -219,8 +219,9 @@ enum { GRPO_SHIM_SAVED = 20, GRPO_SHIM_ENTRY = 11 };
 #error "tests/cuda_shim.h knows x86-64 and aarch64"
 #endif
 
-/* ---- sites: each call of a barrier, a wait or a fence, by its line and kind. GRPO_SHIM_REMOVE=line,
- * or "line kind": there it does nothing; GRPO_SHIM_SITES=file: which were reached is added to it. */
+/* ---- sites: each call of a barrier, wait or fence, by its line and kind. GRPO_SHIM_REMOVE is a
+ * line, or "line kind": there it does nothing; GRPO_SHIM_SITES a file, to which those that were
+ * reached are added. */
 enum { GRPO_SHIM_LINES = 8192, GRPO_SHIM_KINDS = 2 };
 struct grpo_shim_site_list {
     int removed;

@@ -495,9 +495,8 @@ static void test_products(void) {
     }
 }
 
-/* Three times y = x W', dx += dy W, dW += dy' x: one after another, or repeated, when each product may
- * be launched while the one before it still runs. y and dy are the same, so all depend on each
- * other. */
+/* Three times y = x W', dW += y' x, x = y W: one after another, or repeated, when each product may
+ * be launched while the one before it still runs; all depend on each other. */
 static void three_products(void *user) {
     const grpo_product *p = (const grpo_product *)user;
     gpu.b->matmul(gpu.context, p);
@@ -692,7 +691,7 @@ static void test_attention(void) {
 static void test_decode(void) {
     layout *l = (layout *)malloc(sizeof *l), *one = (layout *)malloc(sizeof *one);
     const grpo_heads all[] = { { 4, 2, 16 }, { 4, 1, 64 }, { 2, 2, 128 } };
-    const grpo_heads few = { 8, 1, 16 };
+    const grpo_heads few = { 4, 1, 16 };
     size_t i;
     make_layout(l);
     for (i = 0; i < (small ? 1 : 3); i++) {
@@ -963,7 +962,8 @@ static void test_odd(int vocab) {
     float *w = random_floats(w_size, 1), *x = random_floats(HEAD_WIDTH, 1), found[2] = { 0, 0 };
     float *host = zeros(row), *weights, *out = floats_to(gpu, found, 2);
     int *offset = ints_to(gpu, offsets, 2), *drawn = ints_to(gpu, offsets, 2);
-    int words = (vocab + 31) / 32, *none = numbers(words, 1), *set = ints_to(gpu, none, (size_t)words);
+    int words = (vocab + 31) / 32, *none = numbers(words, 1);
+    int *set = ints_to(gpu, none, (size_t)words);
     void *hidden = elements_to(gpu, x, HEAD_WIDTH), *logits = elements_to(gpu, host, row);
     grpo_matrix m;
     grpo_head h;
