@@ -145,6 +145,8 @@ curve() {
     tables="cuda_fp32 cuda"
     [ "$arch" = sm_90a ] && tables="$tables hopper"
     [ "$standing_in" ] && tables=cuda_fp32
+    # the stand-in trains by the program of the CPU's run, which that run builds
+    while [ "$standing_in" ] && [ ! -f "$out/curve_cpu.done" ]; do sleep 1; done
     for table in $tables; do
         rm -f "$out/curve_$table.jsonl"
         backend=$table
