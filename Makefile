@@ -76,8 +76,7 @@ SCRIPTS  = tables command programs symbols chapters
 CHECKS   = test_learning $(SCRIPTS) $(filter-out test_learning,$(TESTS)) examples
 ASKED    = $(if $(T),$(filter $(T:.sh=) test_$(T),$(CHECKS)),$(CHECKS))
 NEEDS_command  = grpo test_verifier $(HELPERS)
-NEEDS_tables   = $(filter-out 01% 02% 04% 05%,$(LESSONS)) league drawings \
-                  cuda_model
+NEEDS_tables   = $(filter-out 01% 02% 04% 05%,$(LESSONS)) league drawings cuda_model
 NEEDS_examples = $(PROGRAMS)
 NEEDED   = $(sort $(filter $(TESTS),$(ASKED)) $(foreach check,$(ASKED),$(NEEDS_$(check))))
 MANY     = +$(MAKE) -s -k --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))

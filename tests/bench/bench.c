@@ -253,19 +253,13 @@ static double decode_seconds(const size *model, int batch, int num_threads) {
     grpo_config c;
     grpo *g;
     grpo_prompt *p;
-    double best = 1e9, t;
-    int i;
+    double best;
     s.prompts = 1; s.group = batch; s.prompt = 1; s.completion = 33;
     c = config_of(&s, num_threads);
     c.objective.beta = 0;
     g = policy_of(&c);
     p = prompts_of(&s, 0);
-    for (i = 0; i < 8; i++) {
-        t = grpo__seconds();
-        check_code(g, grpo_rollout(g, p, 1));
-        t = (grpo__seconds() - t) / s.completion;
-        if (t < best) best = t;
-    }
+    best = token_seconds(g, p, 1, s.completion, 8);
     free_prompts(p);
     grpo_free(g);
     return best;

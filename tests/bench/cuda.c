@@ -12,6 +12,7 @@
  * loaded while running; nothing needs it). PyTorch comes last, where python3 has it with CUDA.
  * FLOPs are the necessary ones. --quick: small shapes once, to see that it works. */
 #define _XOPEN_SOURCE 700           /* popen */
+#include "tests/bench/shapes.h"
 #include "tests/bench/steps.h"
 #include <stdarg.h>
 #ifndef GRPO_CUDA_SHIM
@@ -245,14 +246,9 @@ static void free_product(product_job *p) {
 static void product(void) {
     static const char *const kinds[3] = { "y = x W'", "dx = dy W", "dW += dy' x" };
     static const char *const short_kinds[3] = { "y", "dx", "dw" };
-    static const int shapes[][3] = {          /* m, n, k: rows, out, in                          */
-        { 4096, 4096, 4096 }, { 8192, 1152, 896 }, { 8192, 896, 896 }, { 8192, 9728, 896 },
-        { 8192, 896, 4864 }, { 2048, 151936, 896 }, { 8192, 4096, 1024 }, { 8192, 1024, 2048 },
-        { 8192, 6144, 1024 }, { 8192, 1024, 3072 }, { 8192, 3072, 576 }, { 8192, 576, 1536 },
-        { 64, 9728, 896 }, { 64, 896, 4864 }, { 1, 9728, 896 } };
     static const int small[][3] = { { 33, 40, 24 } };
-    const int (*list)[3] = quick ? small : shapes;
-    int count = quick ? 1 : (int)(sizeof shapes / sizeof *shapes), i, kind, has = find_cublas();
+    const int (*list)[3] = quick ? small : product_shapes;
+    int count = quick ? 1 : PRODUCT_SHAPES, i, kind, has = find_cublas();
     char error[GRPO_ERROR_LENGTH] = "";
     grpo_config c = grpo_defaults();
     void *hopper = grpo_cuda_hopper()->open(&c, error);
@@ -325,7 +321,8 @@ static grpo_rows causal_rows(int num, int length) {
     return rows;
 }
 
-static void attention_of(int num, int length, int heads, int kv_heads, int d) {
+static void attention_of(const int shape[5]) {
+    int num = shape[0], length = shape[1], heads = shape[2], kv_heads = shape[3], d = shape[4];
     grpo_attention a;
     void *dy;
     size_t q, kv;
@@ -359,16 +356,11 @@ static void attention_of(int num, int length, int heads, int kv_heads, int d) {
 }
 
 static void attention(void) {
+    static const int small[5] = { 2, 33, 2, 1, 16 };
+    int i;
     printf("attention    causal: 2 products forward, 5 backward\n");
-    if (quick) attention_of(2, 33, 2, 1, 16);
-    else {
-        attention_of(16, 1024, 16, 16, 64);
-        attention_of(16, 1024, 16, 16, 128);
-        attention_of(16, 1024, 14, 2, 64);
-        attention_of(16, 1024, 16, 8, 128);
-        attention_of(64, 320, 14, 2, 64);
-        attention_of(4, 4096, 16, 16, 128);
-    }
+    if (quick) attention_of(small);
+    for (i = 0; i < ATTENTION_SHAPES && !quick; i++) attention_of(attention_shapes[i]);
     printf("\n");
 }
 
@@ -590,7 +582,7 @@ static void decode_of(const size *model) {
     grpo_config c;
     grpo_prompt *p;
     grpo *g;
-    int i, try, count = quick ? 1 : strcmp(s.name, "0.6B") ? 3 : 4;
+    int i, count = quick ? 1 : strcmp(s.name, "0.6B") ? 3 : 4;
     s.prompts = quick ? 4 : batches[count - 1];
     s.group = 1; s.prompt = 1; s.completion = quick ? 4 : 33;
     c = config_of(&s, 0);
@@ -600,13 +592,8 @@ static void decode_of(const size *model) {
     p = prompts_of(&s, 0);
     for (i = 0; i < count; i++) {
         int b = quick ? s.prompts : batches[i];
-        double best = 1e9, t, bytes = weights_read(&s) * (double)backend->element_size;
-        for (try = 0; try < (quick ? 2 : 8); try++) {
-            t = grpo__seconds();
-            check_code(g, grpo_rollout(g, p, b));
-            t = (grpo__seconds() - t) / s.completion;
-            if (t < best) best = t;
-        }
+        double best = token_seconds(g, p, b, s.completion, quick ? 2 : 8);
+        double bytes = weights_read(&s) * (double)backend->element_size;
         printf("             %-5s batch %3d: %7.3f ms   %5.0f GB/s", s.name, b, 1e3 * best,
                1e-9 * bytes / best);
         if (copy_peak > 0) printf(" (%3.0f%%)", 100 * bytes / best / copy_peak);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tests/bench/shapes.h"
 
 /* ---- cards. Data sheets of NVIDIA, dense bf16 with fp32 sums: H100 SXM5 (989 TFLOP/s, 3.35 TB/s,
  * 50 MB of L2), H200 (4.8 TB/s), A100 SXM4 80 GB (312, 2.04, 40), GeForce RTX 4090 (165.2, 1.008,
@@ -558,16 +559,7 @@ static double forward_flops(const size *s) {
 }
 
 /* ---- one line for each number that bench/cuda.c measures */
-static const double product_shapes[][3] = {
-    { 4096, 4096, 4096 }, { 8192, 1152, 896 }, { 8192, 896, 896 }, { 8192, 9728, 896 },
-    { 8192, 896, 4864 }, { 2048, 151936, 896 }, { 8192, 3072, 576 }, { 8192, 576, 1536 },
-    { 8192, 4096, 1024 }, { 8192, 1024, 2048 }, { 8192, 6144, 1024 }, { 8192, 1024, 3072 },
-    { 64, 9728, 896 }, { 64, 896, 4864 }, { 1, 9728, 896 } };
-static const double attention_shapes[][5] = {
-    { 16, 1024, 16, 16, 64 }, { 16, 1024, 16, 16, 128 }, { 16, 1024, 14, 2, 64 },
-    { 64, 320, 14, 2, 64 }, { 4, 4096, 16, 16, 128 }, { 16, 1024, 16, 8, 128 } };
-
-static double product_tflops(const card *c, int wide, const double shape[3], int kind) {
+static double product_tflops(const card *c, int wide, const int shape[3], int kind) {
     plan p = plan_of(c, wide, node);
     product s = { 0, 0, 0, FORWARD, 0, 1, 0 };
     s.kind = kind;
@@ -578,12 +570,12 @@ static double product_tflops(const card *c, int wide, const double shape[3], int
     return 2e-12 * shape[0] * shape[1] * shape[2] / p.seconds;
 }
 
-static double attention_tflops(const card *c, const double shape[5], int backward) {
+static double attention_tflops(const card *c, const int shape[5], int backward) {
     plan p = plan_of(c, 0, node);
     size s = sizes[0];
-    double rows = shape[0] * shape[1], pairs = shape[0] * shape[1] * (shape[1] + 1) / 2;
+    double length = shape[1], rows = shape[0] * length, pairs = rows * (length + 1) / 2;
     s.heads = shape[2]; s.kv = shape[3]; s.d = shape[4];
-    add_attention(&p, &s, rows, pairs, (shape[1] + 64) / shape[1], backward, 1);
+    add_attention(&p, &s, rows, pairs, (length + 64) / length, backward, 1);
     return (backward ? 10e-12 : 4e-12) * pairs * s.heads * s.d / p.seconds;
 }
 
@@ -617,15 +609,14 @@ static int write_tsv(const card *c, const char *path) {
     static const char *const kinds[] = { "y", "dx", "dw" };
     static const double batches[] = { 1, 8, 64, 256 };
     FILE *f = fopen(path, "w");
-    int wide, kind, i, b;
-    size_t k;
+    int wide, kind, i, b, k;
     if (!f) { fprintf(stderr, "cuda_model: cannot write %s\n", path); return 1; }
     fprintf(f, "# card %s\n", c->name);
     for (wide = 0; wide <= c->hopper; wide++) {
         const char *table_name = wide ? ".hopper" : "";
-        for (k = 0; k < sizeof product_shapes / sizeof *product_shapes; k++)
+        for (k = 0; k < PRODUCT_SHAPES; k++)
             for (kind = 0; kind < (product_shapes[k][0] > 64 ? 3 : 1); kind++)
-                fprintf(f, "product%s\t%.0fx%.0fx%.0f %s\tTFLOP/s\t%.6g\n", table_name,
+                fprintf(f, "product%s\t%dx%dx%d %s\tTFLOP/s\t%.6g\n", table_name,
                         product_shapes[k][0], product_shapes[k][1], product_shapes[k][2],
                         kinds[kind], product_tflops(c, wide, product_shapes[k], kind));
         for (i = 0; i < SIZES; i++)
@@ -645,10 +636,10 @@ static int write_tsv(const card *c, const char *path) {
                 fprintf(f, "step%s\t%s %s\ts\t%.6g\n", table_name, sizes[i].name, names[k], x[k]);
         }
     }
-    for (k = 0; k < sizeof attention_shapes / sizeof *attention_shapes; k++)
+    for (k = 0; k < ATTENTION_SHAPES; k++)
         for (kind = 0; kind < 2; kind++) {
-            const double *a = attention_shapes[k];
-            fprintf(f, "attention\t%.0fx%.0f h%.0f/%.0f d%.0f %s\tTFLOP/s\t%.6g\n", a[0], a[1],
+            const int *a = attention_shapes[k];
+            fprintf(f, "attention\t%dx%d h%d/%d d%d %s\tTFLOP/s\t%.6g\n", a[0], a[1],
                     a[2], a[3], a[4], kind ? "backward" : "forward",
                     attention_tflops(c, a, kind));
         }

@@ -152,6 +152,18 @@ static times time_steps(const size *s, grpo_config *c, int same, double seconds)
     return all[0];
 }
 
+/* Seconds a token of a rollout of `count` prompts, the best of so many tries. */
+static double token_seconds(grpo *g, const grpo_prompt *p, int count, int completion, int tries) {
+    double best = 1e9, t;
+    for (; tries > 0; tries--) {
+        t = grpo__seconds();
+        check_code(g, grpo_rollout(g, p, count));
+        t = (grpo__seconds() - t) / completion;
+        if (t < best) best = t;
+    }
+    return best;
+}
+
 /* Of all heads together. */
 static double attention_width(const size *s) {
     return s->head_dim ? (double)s->heads * s->head_dim : s->hidden;
