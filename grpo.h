@@ -471,6 +471,19 @@ typedef struct grpo_metrics {
  * hooks and user pointers in it must live as long as the object. */
 enum { GRPO_SCHEDULE_CONSTANT, GRPO_SCHEDULE_LINEAR, GRPO_SCHEDULE_COSINE };
 
+/* Processes that train one model together, each called as if alone, with the same config, weights
+ * and prompts: a process samples, rewards and learns from its share of the prompts. rank: its
+ * number, from 0; size: how many there are, a power of two, at most lanes; 0: it is alone.
+ * exchange sends `bytes` bytes to process `peer`, receives as many from it, and returns 0; both
+ * call it. Non-zero, or a process that has failed: every other one gets an error that says so, its
+ * weights as before the update. Files are written by process 0 alone, and saving takes all. */
+typedef struct grpo_team {
+    int rank, size;
+    int (*exchange)(void *user, int peer, const void *send, void *receive, size_t bytes);
+    void *user;
+    int device_memory;              /* 1: exchange also takes addresses in the backend's memory  */
+} grpo_team;
+
 struct grpo_backend;
 typedef void (*grpo_log_function)(const char *message, void *user);
 typedef void (*grpo_step_function)(const grpo_metrics *metrics, void *user);
@@ -516,6 +529,11 @@ typedef struct grpo_config {
     float ref_model_mixup_alpha;
     /* the machine */
     uint64_t seed;                  /* of the weights and of everything sampled                  */
+    int      lanes;                 /* an update's prompts in this many parts, a power of two,
+                                       whose gradients a binary tree adds: results depend on it,
+                                       and not on how many processes share the lanes; each holds
+                                       log2(its lanes) + 1 gradients                             */
+    grpo_team team;                 /* zeros: alone                                              */
     int      threads;               /* 0: one per core. Speed, not results                       */
     const struct grpo_backend *backend;                       /* NULL: grpo_cpu(), or grpo_cuda()
                                                                  where GRPO_CUDA is defined      */
@@ -684,6 +702,10 @@ GRPO_API int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, floa
  * prompts. Its random numbers are its own: training is not affected. */
 GRPO_API int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_samples,
                            int k, grpo_evaluation *evaluation);
+
+/* In a team: 1 if any process calls with a wish other than 0 (to stop, say), else 0, or an error;
+ * all must call. Alone: wish != 0. */
+GRPO_API int grpo_team_any(grpo *g, int wish);
 
 /* -------------------------------------------------------------------------------------- text */
 GRPO_API grpo_prompt grpo_question(const char *text, const char *answer);
@@ -3922,6 +3944,11 @@ int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learnin
     return code;
 }
 
+int grpo_team_any(grpo *g, int wish) {
+    int code = grpo__enter(g, "grpo_team_any", 1, GRPO__EMPTY);
+    return code ? code : wish != 0;
+}
+
 /* ---- generate and evaluate */
 int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
                   uint64_t seed, char *text, size_t capacity) {
@@ -4729,6 +4756,8 @@ static const grpo_field grpo__table[] = {
     GRPO__FIELD(GRPO_FIELD_SIZE, NULL, memory_budget, 0, 0, 1.9e19, "",
                 "bytes; 0: any. Speed, not results"),
     GRPO__INT(threads, 0, 0, 1 << 20, "", "0: one per core. Speed, not results"),
+    GRPO__INT(lanes, 1, 1, 1024, "",
+              "parts of an update, shared by up to so many processes; a power of 2"),
 #undef GRPO__FIELD
 /* fields that may change between two calls */
 #define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
