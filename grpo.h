@@ -12,12 +12,12 @@
  * CONTENTS   (search for the >>tag)                                                  about lines
  *
  *   I    READ ME           GRPO on one page, the worked example, a whole program, questions   190
- *   II   INTERFACE         config, samples, rewards, objective, trainer, maths, backend      1050
- *   III  THE ALGORITHM     in the order in which a batch lives its life:                     2250
+ *   II   INTERFACE         config, samples, rewards, objective, trainer, maths, backend      1080
+ *   III  THE ALGORITHM     in the order in which a batch lives its life:                     2330
  *        >>tools >>text >>model >>sampling >>rollout >>passes
  *        >>reward >>advantage >>score >>loss >>optimize >>step
- *   IV   THE MACHINE ROOM                                                                    5850
- *        >>base >>more >>metrics >>ticks >>characters >>words >>life >>units >>softmax
+ *   IV   THE MACHINE ROOM                                                                    6370
+ *        >>base >>more >>metrics >>ticks >>characters >>words >>team >>life >>units >>softmax
  *        >>threads >>matmul >>rows >>attention >>files >>selftest
  *   V    LICENCE                                                                               50
  *
@@ -624,7 +624,8 @@ enum { GRPO_FIELD_INT, GRPO_FIELD_FLOAT, GRPO_FIELD_SIZE, GRPO_FIELD_UINT64 };
 typedef struct grpo_field {
     const char *name, *symbol, *help;         /* "sampling.temperature", "T", a short line       */
     const char *words;              /* of an enum: the names of 0, 1, ...; NULL: a number        */
-    int    type, fixed;             /* GRPO_FIELD_*; 1: must not change after grpo_new()         */
+    int    type, fixed;             /* GRPO_FIELD_*; not 0: must not change after grpo_new(), 2: */
+                                    /*     and has no effect on results                          */
     size_t at;                      /* offsetof(grpo_config, name)                               */
     double initial, least, most;    /* the default; the range (least == most: any value)         */
 } grpo_field;
@@ -1229,11 +1230,27 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
 static int grpo__check(grpo_config *c);
 static int grpo__check_writes(grpo *g);
 static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x);
+/* >>team: agreement on errors, whose prompts are whose, the batch's arrays, lanes and gradients */
+static int grpo__agree(grpo *g, int code, double *most);
+static int grpo__assign_prompts(grpo *g, int updates);
+static int grpo__is_mine(const grpo *g, int prompt);
+static int grpo__first_set(const grpo *g, int sequence);
+static int grpo__prompts_of(const grpo *g, int lane, int *first, int end);
+static int grpo__gather_batch(grpo *g, int code, void *array, size_t size, const int *offsets,
+                              int first, int end);
+static int grpo__begin_lanes(grpo *g, const char *what);
+static void grpo__end_lane(grpo *g, int lane);
+static int grpo__total_loss(grpo *g, int code, grpo_loss_stats *total);
+static int grpo__reduce_gradient(grpo *g);
+static int grpo__gradient_norm(grpo *g, double *norm);
+static float *grpo__new_weights(grpo *g);
+static int grpo__share_weights(grpo *g);
 /* >>metrics, >>files */
 static void grpo__measure_batch(const grpo *g, grpo_metrics *m);
 static void grpo__measure_sampling(const grpo_sequences *s, int t, double importance,
                                    grpo_loss_stats *sums);
 static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int high);
+static void grpo__add_stats(grpo_loss_stats *all, const grpo_loss_stats *part);
 static void grpo__add_update(grpo_metrics *m, const struct grpo__sums *s);
 static void grpo__average_updates(grpo_metrics *m);
 static int grpo__append_metrics(grpo *g, const grpo_metrics *m);
@@ -1445,7 +1462,13 @@ struct grpo__machinery {
     char  base[GRPO__PATH];         /* LoRA: the folder that it was loaded from                  */
     float *trained;                 /* B [num_trained] what the optimizer moves: all weights, or */
                                     /*     LoRA's A and B, the B times alpha / rank              */
-    float *gradient, *adam_m, *adam_v;                        /* B [num_trained]                 */
+    float *gradient;                /* B [num_trained], of the lane under way, then of all       */
+    float *adam_m, *adam_v;         /* B [share], of trained numbers share_first ...             */
+    float *lane_sums;               /* B [levels of a process's tree, num_trained]               */
+    float *received;                /* B [a piece] of a peer's gradient                          */
+    size_t share, share_first;      /* trained numbers that this process updates                 */
+    size_t piece;                   /* trained numbers in each of as many pieces as lanes        */
+    size_t lane_levels, received_size;
     float *dembed;                  /* B [V, H] the embedding's gradient, if the head is tied:
                                        kept apart from the head's so that rows sum in order      */
     grpo__layer_state *layers;      /* [num_hidden_layers + 1], stored_rows each; last: x alone  */
@@ -1464,11 +1487,26 @@ struct grpo__machinery {
     float *kl, *dkl;                /* B [R] exact KL and its gradient; or NULL                  */
     float *values;                  /* B [R] of the scalar head, then their gradient             */
     float *angles;                  /* B [max_length, {cos, sin}, head_dim / 2]                  */
-    uint32_t *allowed;              /* B [max_sequences, L, words] the batch's sets, or NULL     */
+    uint32_t *allowed;              /* B [max_own G, L, words] sets of own sequences, or NULL    */
     uint32_t *allowed_scratch;      /* B [R, words] sets that training does not need             */
     float *dlogprobs, *dentropies;  /* B [targets], B [R]                                        */
     float *logprobs, *entropies, *uniforms;                   /* B [drawn], see grpo__max_drawn  */
     int   *drawn;                   /* B [drawn]                                                 */
+
+    int   *lanes, *places;          /* [max_sequences] lane of a prompt; own prompts before it   */
+    grpo_loss_stats *lane_stats;    /* [lanes]                                                   */
+    double *squares;                /* [lanes] sums of squares of the gradient's pieces          */
+    char  *packed;                  /* two halves: what is sent to a peer and received from it   */
+    size_t packed_half, staging_size;
+    float *staging;                 /* a piece of the gradient, sent, and one received           */
+    int    first_lane, num_lanes, first_piece;                /* this process's                  */
+    int    max_own;                 /* most prompts of one process                               */
+    int    pending;                 /* 1: the gradient holds one that was not yet used           */
+    int    shared;                  /* 1: the batch is the team's, 0: this process's alone       */
+    int    broken;                  /* 1: an exchange has failed                                 */
+    const char *entered;            /* the public function that this process is in               */
+    uint64_t prompts_hash, weights_hash;      /* of the batch's prompts; of all weights, 0: not  */
+                                              /*     known                                       */
 
     int   *index_host, *index;      /* the integers of one pass, on the host and the backend     */
     int    index_used, index_size;
@@ -1945,8 +1983,10 @@ static void grpo__key_prompts(grpo *g) {
     }
 }
 
-/* Begin a batch of these prompts with group_size completions each, which are still empty. */
-static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size) {
+/* Begin a batch of these prompts with group_size completions each, which are still empty, for so
+ * many updates (0: it is not the team's). */
+static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompts, int group_size,
+                             int updates) {
     grpo_batch *b = &g->batch;
     int i, n, most = g->machinery->max_sequences / group_size;
     if (num_prompts < 1 || num_prompts > most)
@@ -1971,7 +2011,7 @@ static int grpo__begin_batch(grpo *g, const grpo_prompt *prompts, int num_prompt
         g->machinery->prompts[i] = prompts[i];
     }
     grpo__key_prompts(g);
-    return GRPO_OK;
+    return grpo__assign_prompts(g, updates);
 }
 
 /* ---- sampling: the forward pass on all rows of the prompts (prefill), then, tick by tick, on one
@@ -2089,22 +2129,27 @@ static int grpo__prefill(grpo *g, const grpo__draw *d, int first, int *end) {
     const grpo_batch *b = &g->batch;
     int p, c, rows = 0, last = first, G = b->group_size;
     grpo__pass pass;
-    while (last < *end && rows + grpo__prompt_length(b, last) <= g->machinery->max_rows)
-        rows += grpo__prompt_length(b, last++);
+    for (; last < *end; last++) {
+        int n = grpo__is_mine(g, last) ? grpo__prompt_length(b, last) : 0;
+        if (rows + n > g->machinery->max_rows) break;
+        rows += n;
+    }
+    *end = last;
+    if (!rows) return GRPO_OK;
     pass = grpo__begin_pass(g, rows, last - first, last - first, (last - first) * G);
     for (p = first; p < last; p++) {
+        if (!grpo__is_mine(g, p)) continue;
         g->machinery->prompt_rows[p] = g->machinery->stored_used + pass.rows.num_rows;
         grpo__add_segment(&pass, b->prompt_tokens + b->prompt_offsets[p],
                           grpo__prompt_length(b, p), 0, 0, g->machinery->slots[p], 0);
         pass.groups[++pass.rows.num_groups] = pass.rows.num_segments;
         grpo__add_head_row(&pass, pass.rows.num_rows - 1, d->remember
-                           ? p * G * g->config.max_completion_length : pass.heads.num_rows);
+                           ? grpo__first_set(g, p * G) : pass.heads.num_rows);
         for (c = p * G; c < (p + 1) * G; c++) {
             g->machinery->lengths[c] = 0;
             grpo__add_target(g, &pass, 0, c);
         }
     }
-    *end = last;
     return grpo__draw_tokens(g, d, &pass);
 }
 
@@ -2125,26 +2170,29 @@ static int grpo__decode(grpo *g, const grpo__draw *d, int num_active) {
         for (j = 0; j < ticks; j++)
             w->token_rows[grpo__size(sequence, L) + (size_t)(t - 1 + j)]
                 = w->stored_used + j * num_active + i;
-        grpo__add_head_row(&pass, i, d->remember ? sequence * L + t : i);
+        grpo__add_head_row(&pass, i, d->remember ? grpo__first_set(g, sequence) + t : i);
         grpo__add_target(g, &pass, 0, sequence);
     }
     return w->backend->ticks_at_once > 1 ? grpo__draw_ticks(g, d, &pass, ticks)
                                          : grpo__draw_tokens(g, d, &pass);
 }
 
-/* Sample all completions of prompts [first, end), as many prompts together as K and V have room. */
+/* Sample all completions of this process's prompts in [first, end), as many prompts together as K
+ * and V have room. */
 static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end) {
     struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     int G = b->group_size, L = g->config.max_completion_length, code = GRPO_OK, last, p, to;
     w->sampling = d->sampling;
     for (; first < end && !code; first = last) {
-        int slots = 0, active = 1, i;
+        int slots = 0, active = 1, sequences = 0, i;
         for (last = first; last < end; last++) {
             int need = grpo__prompt_length(b, last) + G * L;
-            if (slots + need > w->max_slots || (last + 1 - first) * G > w->max_rows) break;
+            if (!grpo__is_mine(g, last)) continue;
+            if (slots + need > w->max_slots || sequences + G > w->max_rows) break;
             w->slots[last] = slots;
             slots += need;
+            sequences += G;
         }
         for (p = first; p < last && !code; p = to) {
             to = last;
@@ -2152,7 +2200,8 @@ static int grpo__sample(grpo *g, const grpo__draw *d, int first, int end) {
         }
         while (!code && active > 0) {                         /* neither ended nor at the limit  */
             for (active = 0, i = first * G; i < last * G; i++)
-                if (w->lengths[i] < L && !grpo__has_ended(g, i)) w->active[active++] = i;
+                if (grpo__is_mine(g, i / G) && w->lengths[i] < L && !grpo__has_ended(g, i))
+                    w->active[active++] = i;
             if (active) code = grpo__decode(g, d, active);
         }
     }
@@ -2186,21 +2235,30 @@ static int grpo__make_sample(grpo *g, int i) {
     return n < 0 ? n : GRPO_OK;
 }
 
-/* Pack the drawn arrays into the batch's (no padding from here on) and decode the text. */
-static int grpo__finish_batch(grpo *g) {
+/* Pack the drawn arrays into the batch's (no padding from here on) and decode the text. A team
+ * gathers what each process has drawn; code: is all well so far? */
+static int grpo__finish_batch(grpo *g, int code) {
     const struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
-    int i, L = g->config.max_completion_length, code = GRPO_OK;
+    int i, n = b->num_prompts, L = g->config.max_completion_length;
+    code = grpo__gather_batch(g, code, w->lengths, sizeof(int), NULL, 0, n);
     b->offsets[0] = 0;
-    for (i = 0; i < b->num_sequences; i++) {
-        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i], n = (size_t)w->lengths[i];
-        memcpy(b->tokens + to, w->drawn_tokens + from, n * sizeof(int));
-        memcpy(b->logprobs + to, w->drawn_logprobs + from, n * sizeof(float));
-        memcpy(b->entropies + to, w->drawn_entropies + from, n * sizeof(float));
+    for (i = 0; i < b->num_sequences && !code; i++) {
+        size_t from = grpo__size(i, L), to = (size_t)b->offsets[i], size = (size_t)w->lengths[i];
         b->offsets[i + 1] = b->offsets[i] + w->lengths[i];
-        b->truncated[i] = !grpo__is_eos(g, b->tokens[b->offsets[i + 1] - 1]);
+        if (!grpo__is_mine(g, i / b->group_size)) continue;
+        memcpy(b->tokens + to, w->drawn_tokens + from, size * sizeof(int));
+        memcpy(b->logprobs + to, w->drawn_logprobs + from, size * sizeof(float));
+        memcpy(b->entropies + to, w->drawn_entropies + from, size * sizeof(float));
     }
-    for (i = 0; i < b->num_sequences && !code; i++) code = grpo__make_sample(g, i);
+    code = grpo__gather_batch(g, code, b->tokens, sizeof(int), b->offsets, 0, n);
+    code = grpo__gather_batch(g, code, b->logprobs, sizeof(float), b->offsets, 0, n);
+    code = grpo__gather_batch(g, code, b->entropies, sizeof(float), b->offsets, 0, n);
+    for (i = 0; i < b->num_sequences && !code; i++) {
+        b->truncated[i] = !grpo__is_eos(g, b->tokens[b->offsets[i + 1] - 1]);
+        code = grpo__make_sample(g, i);
+    }
+    if (g->machinery->shared) code = grpo__agree(g, code, NULL);
     if (!code) g->machinery->stage = GRPO__ROLLED;
     return code;
 }
@@ -2241,12 +2299,13 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     grpo__draw d;
     int code = grpo__enter(g, "grpo_rollout", prompts != NULL, GRPO__EMPTY);
     if (!code) code = grpo__how_to_draw(g, &d, &g->config.sampling, 1);
-    if (code) return code;
+    if (!code) code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations,
+                                        g->config.steps_per_generation);
+    if (code) return grpo__agree(g, code, NULL);
     d.step = (uint64_t)g->state.step;
     if (g->machinery->stores_batch) d.mode = GRPO__STORE;
-    code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
-    if (!code) code = grpo__sample(g, &d, 0, num_prompts);
-    if (!code) code = grpo__finish_batch(g);
+    code = grpo__sample(g, &d, 0, num_prompts);
+    code = grpo__finish_batch(g, code);
     if (code) return code;
     g->machinery->stored_valid = g->machinery->stores_batch;
     return grpo__count_batch(g);
@@ -2265,7 +2324,7 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
     for (t = 0; t < P; t++) pass->stored_rows[prefix + t] = w->prompt_rows[p] + t;
     if (pass->mode == GRPO__RECALL) prefix = w->slots[p];
     grpo__add_segment(pass, b->prompt_tokens + b->prompt_offsets[p], P, 0, 0, prefix, 0);
-    grpo__add_head_row(pass, pass->rows.num_rows - 1, first * L);
+    grpo__add_head_row(pass, pass->rows.num_rows - 1, grpo__first_set(g, first));
     for (i = first; i < last; i++)
         grpo__add_target(g, pass, b->tokens[b->offsets[i]], b->offsets[i]);
     for (i = first; i < last; i++) {
@@ -2275,7 +2334,7 @@ static void grpo__add_group(grpo *g, grpo__pass *pass, int p) {
                           pass->mode == GRPO__RECALL ? grpo__own_slot(g, i) : row, 0);
         for (t = 0; t < rows; t++) {
             pass->stored_rows[row + t] = w->token_rows[grpo__size(i, L) + (size_t)t];
-            grpo__add_head_row(pass, row + t, i * L + t + 1);
+            grpo__add_head_row(pass, row + t, grpo__first_set(g, i) + t + 1);
             grpo__add_target(g, pass, b->tokens[from + t + 1], from + t + 1);
         }
     }
@@ -2379,16 +2438,20 @@ static int grpo__pass_backward(grpo *g, const grpo__pass *pass, const grpo_per_t
     return grpo__device_check(g);
 }
 
-/* Forward over prompts [first, end) of the batch. */
+/* Forward over prompts [first, end) of the batch, each in its own process. */
 static int grpo__batch_forward(grpo *g, int model, int first, int end, int mode,
                                const grpo_per_token *to) {
-    int p, next = first, code = GRPO_OK;
-    for (p = first; p < end && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, end, &next, mode, NULL);
-        code = grpo__pass_forward(g, model, &pass, to);
-        if (p == first && next == end)
-            g->machinery->forward_valid = !code && model == GRPO_POLICY && mode == GRPO__STORE;
-    }
+    float *const outputs[] = { to->logprobs, to->entropies, to->kl, to->values };
+    int p = first, next = first, run, i, code = GRPO_OK;
+    for (; (run = grpo__prompts_of(g, -1, &p, end)) > p; p = run)
+        for (; p < run && !code; p = next) {
+            grpo__pass pass = grpo__groups_pass(g, p, run, &next, mode, NULL);
+            code = grpo__pass_forward(g, model, &pass, to);
+            if (p == first && next == end && g->config.lanes == 1)
+                g->machinery->forward_valid = !code && model == GRPO_POLICY && mode == GRPO__STORE;
+        }
+    for (i = 0; i < 4; i++)
+        code = grpo__gather_batch(g, code, outputs[i], sizeof(float), g->batch.offsets, first, end);
     return code;
 }
 
@@ -2408,7 +2471,7 @@ int grpo_forward(grpo *g, int model, float *logprobs, const grpo_per_token *more
     int code = grpo__enter(g, "grpo_forward", grpo__wanted(&to, logprobs, more) && known,
                            GRPO__ROLLED);
     if (!code) code = grpo__check_per_token(g, "grpo_forward", model, &to);
-    if (code) return code;
+    if (code) return grpo__agree(g, code, NULL);
     w = g->machinery;
     return grpo__batch_forward(g, model, w->first_prompt, w->end_prompt,
                                model == GRPO_POLICY && !w->stored_valid ? GRPO__STORE : GRPO__SCORE,
@@ -2418,20 +2481,24 @@ int grpo_forward(grpo *g, int model, float *logprobs, const grpo_per_token *more
 int grpo_backward(grpo *g, const float *dlogprobs, const grpo_per_token *more) {
     struct grpo__machinery *w;
     grpo_per_token d;
-    int p, next, mode, in_memory, wanted = grpo__wanted(&d, dlogprobs, more);
+    int p, next, mode, in_memory, lane, run, wanted = grpo__wanted(&d, dlogprobs, more);
     int code = grpo__enter(g, "grpo_backward", wanted, GRPO__ROLLED);
     if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, &d);
-    if (code) return code;
+    if (!code) code = grpo__begin_lanes(g, "grpo_backward");
+    if (code) return grpo__agree(g, code, NULL);
     w = g->machinery;
     mode = w->stored_valid ? GRPO__RECALL : GRPO__STORE;
     /* exact KL: the reference's pass overwrites what grpo_forward() left */
     in_memory = w->stored_valid || (w->forward_valid && !d.kl);
-    for (p = w->first_prompt; p < w->end_prompt && !code; p = next) {
-        grpo__pass pass = grpo__groups_pass(g, p, w->end_prompt, &next, mode, NULL);
-        if (d.kl) grpo__pass_reference(g, &pass);
-        if (!in_memory) grpo__pass_hidden(g, GRPO_POLICY, &pass);
-        code = grpo__pass_backward(g, &pass, &d);
-    }
+    for (lane = 0; lane < w->num_lanes && !code; grpo__end_lane(g, lane++))
+        for (p = w->first_prompt; (run = grpo__prompts_of(g, lane, &p, w->end_prompt)) > p; p = run)
+            for (; p < run && !code; p = next) {
+                grpo__pass pass = grpo__groups_pass(g, p, run, &next, mode, NULL);
+                if (d.kl) grpo__pass_reference(g, &pass);
+                if (!in_memory) grpo__pass_hidden(g, GRPO_POLICY, &pass);
+                code = grpo__pass_backward(g, &pass, &d);
+            }
+    code = grpo__agree(g, code, NULL);
     if (code) grpo__clear_gradient(g);                        /* half of it would be worse       */
     return code;
 }
@@ -2532,6 +2599,23 @@ static int grpo__reward_range(grpo *g, int first, int end) {
             }
         if (compared && !said) b->rewards[i] = (float)NAN;
     }
+    return code;
+}
+
+/* The rubric on this process's sequences, and the others' results; again 1: of dead groups only,
+ * and of all where the rewards of steps have moved with their tokens. */
+static int grpo__reward_batch(grpo *g, int again) {
+    grpo_batch *b = &g->batch;
+    int p, r, run, n = b->num_prompts, G = b->group_size, code = GRPO_OK;
+    for (p = 0; (run = grpo__prompts_of(g, -1, &p, n)) > p; p = again ? p + 1 : run) {
+        if (again) run = g->machinery->dead[p] || b->process ? p + 1 : p;
+        if (p < run && !code) code = grpo__reward_range(g, p * G, run * G);
+    }
+    code = grpo__gather_batch(g, code, b->rewards, sizeof(float), NULL, 0, n);
+    code = grpo__gather_batch(g, code, b->process, sizeof(float), b->offsets, 0, n);
+    for (r = 0; r < g->config.num_rewards; r++)
+        code = grpo__gather_batch(g, code, b->reward_parts + grpo__size(r, b->num_sequences),
+                                  sizeof(float), NULL, 0, n);
     return code;
 }
 
@@ -2802,7 +2886,7 @@ int grpo_advantage(grpo *g) {
     int i, t, n, code = grpo__enter(g, "grpo_advantage", 1, GRPO__SCORED);
     grpo_batch *b;
     const grpo_objective *o;
-    if (code) return code;
+    if (code) return grpo__agree(g, code, NULL);
     b = &g->batch;
     o = &g->config.objective;
     n = b->offsets[b->num_sequences];
@@ -2818,6 +2902,7 @@ int grpo_advantage(grpo *g) {
     for (t = 0; t < n && b->process; t++) b->advantages[t] += b->process[t];
     if (o->whiten) grpo_whiten(b->advantages, b->mask, n);
     grpo__mask_certain_tokens(g);
+    code = grpo__agree(g, code, NULL);
     if (!code) g->machinery->stage = GRPO__COMPARED;
     return code;
 }
@@ -2851,7 +2936,7 @@ static int grpo__resample(grpo *g) {
     grpo_batch *b = &g->batch;
     uint64_t most = (uint64_t)g->config.objective.max_resamples;
     grpo__draw d;
-    int code = grpo__how_to_draw(g, &d, &w->sampling, 1), p, G = b->group_size;
+    int code = grpo__how_to_draw(g, &d, &w->sampling, 1), p;
     d.step = (uint64_t)(g->state.step - 1);
     for (d.attempt = 1; !code && d.attempt <= most && grpo__find_dead_groups(g); d.attempt++) {
         w->stored_valid = 0;                                  /* K and V are overwritten         */
@@ -2859,9 +2944,8 @@ static int grpo__resample(grpo *g) {
             if (w->dead[p]) code = grpo__sample(g, &d, p, p + 1);
             b->resampled[p] += w->dead[p];
         }
-        if (!code) code = grpo__finish_batch(g);
-        for (p = 0; p < b->num_prompts && !code; p++)         /* process: its offsets changed    */
-            if (w->dead[p] || b->process) code = grpo__reward_range(g, p * G, (p + 1) * G);
+        code = grpo__finish_batch(g, code);
+        if (!code) code = grpo__reward_batch(g, 1);
     }
     return code;
 }
@@ -2870,14 +2954,14 @@ int grpo_score(grpo *g) {
     grpo_per_token reference = { NULL, NULL, NULL, NULL }, exact = { NULL, NULL, NULL, NULL };
     int n, code = grpo__enter(g, "grpo_score", 1, GRPO__ROLLED);
     if (!code) code = grpo__check_writes(g);
-    if (code) return code;
+    if (!code && g->config.num_rewards == 0)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
+                          "grpo_new()");
+    if (code) return grpo__agree(g, code, NULL);
     n = g->batch.num_prompts;
     reference.logprobs = g->batch.ref_logprobs;
     exact.kl = g->batch.kl;
-    if (g->config.num_rewards == 0)
-        code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
-                          "grpo_new()");
-    if (!code) code = grpo__reward_range(g, 0, g->batch.num_sequences);
+    code = grpo__reward_batch(g, 0);
     if (!code && g->config.objective.equal_rewards == GRPO_EQUAL_RESAMPLE
         && !g->batch.sampling_logprobs) code = grpo__resample(g);     /* drawn elsewhere: cannot  */
     if (!code) grpo__find_dead_groups(g);
@@ -3278,45 +3362,51 @@ float grpo_schedule(int type, int64_t step, int warmup_steps, int max_steps) {
 
 /* The trained numbers are two ranges, [0, split) and the rest: matrices, which alone decay, and
  * vectors; or LoRA's A and B. B is stored as s B, s = alpha / rank, so the stored gradient is
- * multiplied by s to be B's, and so is the learning rate. */
+ * multiplied by s to be B's, and so is the learning rate. A team's process updates its share,
+ * [first, end); alone that is all. */
 int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     struct grpo__machinery *w;
     const grpo_config *c;
-    size_t split, rest;             /* matrices, which alone decay, and vectors; LoRA: A and B   */
-    double norm, limit;
-    float scale = 1.0f, s;
-    int part, code = grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY);
+    size_t split, first, end;
+    double norm = 0, limit;
+    float scale = 1.0f, s, *weights;
+    uint64_t hash;
+    int part, code = grpo__agree(g, grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY), NULL);
     if (code) return code;
     w = g->machinery; c = &g->config;
     split = w->shape.rank ? w->shape.all_a : w->shape.first_vector;
-    rest = g->num_trained - split;
+    first = w->share_first; end = first + w->share;
     limit = (double)c->max_grad_norm; s = grpo__lora_scale(g);
-    if (w->dembed)
-        w->backend->mix(w->context, w->gradient, w->dembed, 1.0f, 1.0f,
-                        grpo__size(w->shape.V, w->shape.H));
-    if (s != 1) w->backend->mix(w->context, w->gradient + split, w->gradient + split, s, 0, rest);
-    norm = sqrt(w->backend->sum_of_squares(w->context, w->gradient, g->num_trained));
-    if (grad_norm) *grad_norm = norm;
-    if (!grpo__finite(norm) || !grpo__finite((double)learning_rate)) {
-        code = grpo__finite(norm) ? grpo__fail(g, GRPO_NONFINITE, "the learning rate is not finite")
-                                  : grpo__name_culprit(g);
-        grpo__clear_gradient(g);
-        return code;
+    code = grpo__reduce_gradient(g);
+    if (s != 1 && end > split) {
+        size_t at = first > split ? first : split;
+        w->backend->mix(w->context, w->gradient + at, w->gradient + at, s, 0, end - at);
     }
+    if (!code) code = grpo__gradient_norm(g, &norm);
+    if (grad_norm) *grad_norm = norm;
+    if (!code && !grpo__finite(norm)) code = grpo__name_culprit(g);
+    if (!code && !grpo__finite((double)learning_rate))
+        code = grpo__fail(g, GRPO_NONFINITE, "the learning rate is not finite");
     if (limit > 0 && norm > limit) scale = (float)(limit / (norm + 1e-6));    /* as PyTorch does */
-    g->state.adam_step++;
-    for (part = 0; part < 2; part++) {
-        size_t at = part ? split : 0;
+    weights = code ? NULL : grpo__new_weights(g);
+    for (part = 0; part < 2 && !code; part++) {
+        size_t from = part && split > first ? split : first, to = part || split > end ? end : split;
+        size_t at = from - first;
         float decay = !part ? c->weight_decay : w->shape.rank ? c->weight_decay / s : 0;
-        const grpo_optimizer o = { w->trained + at, w->adam_m + at, w->adam_v + at,
-                                   w->gradient + at, part ? rest : split,
+        const grpo_optimizer o = { weights + at, w->adam_m + at, w->adam_v + at,
+                                   w->gradient + from, to - from,
                                    part ? learning_rate * s : learning_rate, c->adam_beta1,
                                    c->adam_beta2, c->adam_epsilon, decay, scale,
-                                   g->state.adam_step };
-        w->backend->adamw(w->context, &o);
+                                   g->state.adam_step + 1 };
+        if (from < to) w->backend->adamw(w->context, &o);
     }
+    if (!code) code = grpo__share_weights(g);
     grpo__clear_gradient(g);
+    if (code) return code;
+    g->state.adam_step++;
+    hash = w->weights_hash ? grpo__mix(w->weights_hash) : 0;  /* still the same in all processes */
     grpo__weights_changed(g, GRPO_POLICY);
+    w->weights_hash = hash;
     return grpo__device_check(g);
 }
 
@@ -3380,8 +3470,8 @@ typedef struct grpo__sums {
 /* One micro-batch, prompts [p, *next): forward, loss, backward. Forward is skipped for idle groups,
  * and while the activations of sampling are valid: the sampler's log-probs and entropies, the same
  * bits, are used instead. */
-static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int end, int *next,
-                                 grpo__sums *sums) {
+static int grpo__accumulate_part(grpo *g, const grpo_objective *o, const grpo__normalizer *n,
+                                 int p, int end, int *next, grpo_loss_stats *stats) {
     struct grpo__machinery *w = g->machinery;
     const grpo_batch *b = &g->batch;
     int exact = w->new_kl && o->kl == GRPO_KL_FULL && o->beta > 0 && !o->kl_in_reward;
@@ -3405,27 +3495,34 @@ static int grpo__accumulate_part(grpo *g, const grpo_objective *o, int p, int en
             code = grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of the batch is not "
                               "finite: the update was skipped, the weights are as before", t);
     if (code) return code;
-    grpo__loss_part(o, &sums->n, &s, p * G, *next * G, d.logprobs, d.kl, &sums->loss);
+    grpo__loss_part(o, n, &s, p * G, *next * G, d.logprobs, d.kl, stats);
     if (!pass.num_targets) return GRPO_OK;
     if (o->entropy_coef != 0) d.entropies = w->new_entropies; /* in place: no longer needed      */
     for (t = from; t < to && d.entropies; t++)
-        d.entropies[t] = b->mask[t] ? -o->entropy_coef / (float)grpo__max(sums->n.num_tokens, 1)
+        d.entropies[t] = b->mask[t] ? -o->entropy_coef / (float)grpo__max(n->num_tokens, 1)
                                     : 0.0f;
     return grpo__pass_backward(g, &pass, &d);
 }
 
-/* The gradient of the loss on prompts [first, end), added up in micro-batches under one
- * normaliser. */
+/* The gradient of the loss on prompts [first, end), added up in micro-batches, lane by lane, under
+ * one normaliser. */
 static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end,
                             grpo__sums *sums) {
     grpo_batch *b = &g->batch;
-    int G = b->group_size, p, next, code = GRPO_OK;
+    int G = b->group_size, lanes = g->machinery->num_lanes, lane, p, run, next;
+    grpo_loss_stats *stats = g->machinery->lane_stats + g->machinery->first_lane;
+    int code = grpo__begin_lanes(g, "an update");
     memset(sums, 0, sizeof *sums);
     sums->n = grpo__count((end - first) * G, b->offsets + first * G, b->mask);
     for (p = first; p < end; p++)
         g->machinery->idle[p] = (unsigned char)grpo__is_idle(g, o, p);
-    for (p = first; p < end && !code; p = next)
-        code = grpo__accumulate_part(g, o, p, end, &next, sums);
+    for (lane = 0; lane < lanes && !code; grpo__end_lane(g, lane++)) {
+        memset(&stats[lane], 0, sizeof *stats);
+        for (p = first; (run = grpo__prompts_of(g, lane, &p, end)) > p; p = run)
+            for (; p < run && !code; p = next)
+                code = grpo__accumulate_part(g, o, &sums->n, p, run, &next, &stats[lane]);
+    }
+    code = grpo__total_loss(g, code, &sums->loss);
     grpo__loss_finish(o, &sums->loss);
     if (!code && !grpo__finite(sums->loss.loss))
         code = grpo__fail(g, GRPO_NONFINITE, "the loss is not finite: the update was skipped, the "
@@ -3474,7 +3571,7 @@ int grpo_update(grpo *g, grpo_metrics *metrics) {
     const grpo_config *c;
     grpo_metrics m;
     int pass, i, n, code = grpo__enter(g, "grpo_update", 1, GRPO__COMPARED);
-    if (code) return code;
+    if (code) return grpo__agree(g, code, NULL);
     c = &g->config;
     memset(&m, 0, sizeof m);
     grpo__measure_batch(g, &m);
@@ -3495,7 +3592,7 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
     grpo_metrics m;
     double start = grpo__seconds();
     int every, code = grpo__enter(g, "grpo_step", prompts != NULL, GRPO__EMPTY);
-    if (code) return code;
+    if (code) return grpo__agree(g, code, NULL);
     every = g->config.ref_model_sync_steps;
     memset(&m, 0, sizeof m);
     code = grpo_rollout(g, prompts, num_prompts);             /* 1. sample G completions of each */
@@ -3505,9 +3602,11 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
     if (!code && every > 0 && g->machinery->reference && g->state.step % every == 0)
         code = grpo_set_reference(g, g->config.ref_model_mixup_alpha);
     m.step_time = grpo__seconds() - start;
+    if (!code) code = grpo__agree(g, code, &m.step_time);
     if (metrics) *metrics = m;
     if (!code && g->config.on_step) g->config.on_step(&m, g->config.user);
-    if (!code && g->config.metrics_path) code = grpo__append_metrics(g, &m);
+    if (!code && g->config.metrics_path && !g->config.team.rank)
+        code = grpo__append_metrics(g, &m);
     return code;
 }
 
@@ -3574,12 +3673,21 @@ typedef struct grpo__tensor {
     const grpo__adapter *adapter;   /* its adapter, or NULL                                      */
 } grpo__tensor;
 
+/* Of numbers [*from, *from + n) those in this process's share: moves *from, returns how many. */
+static size_t grpo__own_part(const struct grpo__machinery *w, size_t *from, size_t n) {
+    size_t end = *from + n, share_end = w->share_first + w->share;
+    if (*from < w->share_first) *from = w->share_first;
+    if (end > share_end) end = share_end;
+    return *from < end ? end - *from : 0;
+}
+
 /* To be called whenever trained weights have changed: refreshes operands, drops activations. */
 static void grpo__weights_changed(grpo *g, int model) {
     struct grpo__machinery *w = g->machinery;
     const grpo__model *m = &w->models[model];
     int i, j, k, frozen = w->shape.rank > 0;
     if (model == GRPO_POLICY) w->stored_valid = w->forward_valid = 0;
+    w->weights_hash = 0;
     for (i = 0; i < g->config.model.num_hidden_layers; i++) {
         const grpo__layer *l = &m->layers[i];
         const grpo__linear *const all[] = { &l->qkv, &l->out, &l->gate_up, &l->down };
@@ -3597,19 +3705,22 @@ static void grpo__weights_changed(grpo *g, int model) {
     if (m->value.rows) w->backend->prepare(w->context, &m->value_column);
 }
 
-/* An error that names the first tensor whose gradient is not finite. */
+/* An error that names the first tensor whose gradient is not finite; of a team each process knows
+ * those of its share. */
 static int grpo__name_culprit(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    int i;
-    for (i = 0; i < w->num_trained_tensors; i++) {
+    int i, code = GRPO_OK;
+    for (i = 0; i < w->num_trained_tensors && !code; i++) {
         const grpo__tensor *t = &w->trained_tensors[i];
-        size_t n = grpo__size(t->rows, t->cols ? t->cols : 1);
-        if (!grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + t->offset, n)))
-            return grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
+        size_t n = grpo__size(t->rows, t->cols ? t->cols : 1), from = t->offset;
+        n = grpo__own_part(w, &from, n);
+        if (n && !grpo__finite(w->backend->sum_of_squares(w->context, w->gradient + from, n)))
+            code = grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
                               "skipped, the weights are as before", t->name);
     }
-    return grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update was skipped, "
-                      "the weights are as before");
+    code = grpo__agree(g, code, NULL);
+    return code ? code : grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update "
+                                    "was skipped, the weights are as before");
 }
 
 static int *grpo__on_device(const grpo *g, const void *host) {
@@ -3756,6 +3867,7 @@ static float grpo__lora_scale(const grpo *g) {
 
 static void grpo__clear_gradient(grpo *g) {
     struct grpo__machinery *w = g->machinery;
+    w->pending = 0;
     w->backend->zero(w->context, w->gradient, g->num_trained * sizeof(float));
     if (w->dembed)
         w->backend->zero(w->context, w->dembed, grpo__size(w->shape.V, w->shape.H) * sizeof(float));
@@ -3845,8 +3957,9 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
     grpo_per_token now = { NULL, NULL, NULL, NULL };
     const grpo_sampling unfiltered = { 1, 0, 1, 0 };
     int i, L, code = grpo__enter(g, "grpo_adopt", prompts && completions, GRPO__EMPTY);
-    if (!code) code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations);
-    if (code) return code;
+    if (!code) code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations,
+                                        g->config.steps_per_generation);
+    if (code) return grpo__agree(g, code, NULL);
     w = g->machinery;
     b = &g->batch;
     L = g->config.max_completion_length;
@@ -3855,7 +3968,7 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
                                               w->drawn_tokens + grpo__size(i, L));
         code = grpo__min(w->lengths[i], 0);
     }
-    if (!code) code = grpo__finish_batch(g);
+    code = grpo__finish_batch(g, code);
     w->sampling = unfiltered;                                 /* their filters are not known     */
     if (g->config.sampling.temperature > 0)
         w->sampling.temperature = g->config.sampling.temperature;
@@ -3909,7 +4022,7 @@ static int grpo__answers_batch(grpo *g, const grpo_prompt *prompts, int num_prom
     grpo_completion answer = { NULL, NULL, 0, NULL, 0 };
     const grpo_sampling unfiltered = { 1, 0, 1, 0 };
     int i, t, code = grpo__check_writes(g);
-    if (!code) code = grpo__begin_batch(g, prompts, num_prompts, 1);
+    if (!code) code = grpo__begin_batch(g, prompts, num_prompts, 1, 1);
     b->offsets[0] = 0;
     for (i = 0; i < num_prompts && !code; i++) {
         answer.text = prompts[i].answer;
@@ -3935,18 +4048,14 @@ int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learnin
     grpo__sums sums;
     int code = grpo__enter(g, "grpo_sft", prompts != NULL, GRPO__EMPTY);
     if (!code) code = grpo__answers_batch(g, prompts, num_prompts);
+    if (code) return grpo__agree(g, code, NULL);
     memset(&likelihood, 0, sizeof likelihood);
     likelihood.loss = GRPO_LOSS_REINFORCE;
     likelihood.average = GRPO_AVERAGE_TOKEN;
-    if (!code) code = grpo__accumulate(g, &likelihood, 0, num_prompts, &sums);
+    code = grpo__accumulate(g, &likelihood, 0, num_prompts, &sums);
     if (!code) code = grpo_optimize(g, learning_rate, NULL);
     if (!code && loss) *loss = sums.loss.loss;
     return code;
-}
-
-int grpo_team_any(grpo *g, int wish) {
-    int code = grpo__enter(g, "grpo_team_any", 1, GRPO__EMPTY);
-    return code ? code : wish != 0;
 }
 
 /* ---- generate and evaluate */
@@ -3958,9 +4067,9 @@ int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampl
     if (!code) code = grpo__how_to_draw(g, &d, sampling ? sampling : &g->config.sampling, 0);
     if (code) return code;
     d.seed = seed;
-    code = grpo__begin_batch(g, prompt, 1, 1);
+    code = grpo__begin_batch(g, prompt, 1, 1, 0);
     if (!code) code = grpo__sample(g, &d, 0, 1);
-    if (!code) code = grpo__finish_batch(g);
+    if (!code) code = grpo__finish_batch(g, code);
     g->machinery->stage = GRPO__EMPTY;
     if (code) return code;
     n = strlen(g->machinery->text);
@@ -3978,15 +4087,15 @@ static int grpo__evaluate_part(grpo *g, const grpo_sampling *sampling, const grp
     grpo__draw d;
     double at_1 = 0, at_k = 0, reward = 0, length = 0;
     int N = e->num_samples, first, n, i, c;
-    int most = grpo__min(g->machinery->max_sequences, g->machinery->max_rows) / N;
+    int most = g->machinery->max_sequences / N;
     int code = grpo__how_to_draw(g, &d, sampling, 0);
     d.seed = grpo__mix(g->config.seed ^ UINT64_C(0x6576616c75617465));        /* "evaluate"      */
     for (first = 0; first < e->num_prompts && !code; first += n) {
         n = grpo__min(e->num_prompts - first, most);
-        code = grpo__begin_batch(g, prompts + first, n, N);
+        code = grpo__begin_batch(g, prompts + first, n, N, 1);
         if (!code) code = grpo__sample(g, &d, 0, n);
-        if (!code) code = grpo__finish_batch(g);
-        if (!code) code = grpo__reward_range(g, 0, n * N);
+        code = grpo__finish_batch(g, code);
+        if (!code) code = grpo__reward_batch(g, 0);
         g->machinery->stage = GRPO__EMPTY;
         for (i = 0; i < n && !code; i++) {
             int correct = 0;
@@ -4014,16 +4123,17 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
     grpo_evaluation sampled = { num_prompts, num_samples, k, 0, 0, 0, 0, 0 };
     const struct grpo__machinery *w;
     int most, code = grpo__enter(g, "grpo_evaluate", prompts && evaluation, GRPO__EMPTY);
-    if (code) return code;
+    if (code) return grpo__agree(g, code, NULL);
     w = g->machinery;
     most = (w->max_slots - g->config.max_prompt_length) / g->config.max_completion_length;
     most = grpo__min(most, grpo__min(w->max_sequences, w->max_rows));
     if (num_prompts < 1 || num_samples < 0 || num_samples > most
         || (num_samples && (k < 1 || k > num_samples)))
-        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: at least one prompt, num_samples 0 to "
+        code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: at least one prompt, num_samples 0 to "
                           "%d (what fits beside one prompt), k 1 to num_samples", most);
-    if (g->config.num_rewards == 0)
-        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: there is no reward to judge by");
+    else if (g->config.num_rewards == 0)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: there is no reward to judge by");
+    if (code) return grpo__agree(g, code, NULL);
     code = grpo__evaluate_part(g, &greedily, prompts, &greedy);
     if (!code && num_samples)
         code = grpo__evaluate_part(g, &g->config.sampling, prompts, &sampled);
@@ -4543,6 +4653,28 @@ static void grpo__sequence_clipping(grpo_loss_stats *s, int tokens, int low, int
     s->clip_high_mean += high;
 }
 
+static double grpo__most(double a, double b) { return a > b || a != a ? a : b; }      /* or NaN  */
+
+/* Adds the sums of another lane of an update. */
+static void grpo__add_stats(grpo_loss_stats *all, const grpo_loss_stats *lane) {
+    const size_t doubles = offsetof(grpo_loss_stats, num_tokens) / sizeof(double);
+    const double *sums = (const double *)(const void *)lane;
+    grpo_loss_stats both = *all;
+    size_t i;
+    if (!lane->num_sequences) return;
+    for (i = 0; i < doubles; i++) ((double *)(void *)&both)[i] += sums[i];
+    both.num_tokens += lane->num_tokens;
+    both.num_sequences += lane->num_sequences;
+    both.sampling_difference_max = grpo__most(all->sampling_difference_max,
+                                              lane->sampling_difference_max);
+    both.importance_max = grpo__most(all->importance_max, lane->importance_max);
+    both.ratio_max = grpo__most(all->ratio_max, lane->ratio_max);
+    both.clip_high_max = grpo__most(all->clip_high_max, lane->clip_high_max);
+    both.importance_min = -grpo__most(-all->importance_min, -lane->importance_min);
+    both.clip_low_min = -grpo__most(-all->clip_low_min, -lane->clip_low_min);
+    *all = all->num_sequences ? both : *lane;
+}
+
 /* ---------------------------------------------------------------------------------- >>ticks --
  * Sampling on a backend that runs several ticks without the host, which polls only now and then.
  * Each tick is computed in the same staging rows, from which it is copied to its stored rows. */
@@ -4750,14 +4882,18 @@ static const grpo_field grpo__table[] = {
     GRPO__INT(num_generations, 8, 1, 1 << 20, "G", "completions of each question: the group"),
     GRPO__INT(max_prompt_length, 64, 1, 1 << 24, "", "tokens; longer questions are left out"),
     GRPO__INT(max_completion_length, 64, 1, 1 << 24, "", "tokens"),
+    GRPO__INT(lanes, 1, 1, 1024, "",
+              "parts of an update, shared by up to so many processes; a power of 2"),
+#undef GRPO__FIELD
+/* of these only memory and speed, not results: processes of a team may differ in them */
+#define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
+    GRPO__ROW(#field, 2, type, words, field, initial, least, most, symbol, help)
     GRPO__INT(rollout_batch_prompts, 0, 0, 1 << 20, "", "questions sampled together; 0: all"),
     GRPO__INT(micro_batch_prompts, 0, 0, 1 << 20, "",
               "questions trained together; memory, not results"),
     GRPO__FIELD(GRPO_FIELD_SIZE, NULL, memory_budget, 0, 0, 1.9e19, "",
                 "bytes; 0: any. Speed, not results"),
     GRPO__INT(threads, 0, 0, 1 << 20, "", "0: one per core. Speed, not results"),
-    GRPO__INT(lanes, 1, 1, 1024, "",
-              "parts of an update, shared by up to so many processes; a power of 2"),
 #undef GRPO__FIELD
 /* fields that may change between two calls */
 #define GRPO__FIELD(type, words, field, initial, least, most, symbol, help) \
@@ -5050,6 +5186,452 @@ grpo_objective grpo_objective_preset(const char *name, int *found) {
     return o;
 }
 
+/* ----------------------------------------------------------------------------------- >>team --
+ * Processes that train one model together. Each has all weights and, after each phase, the whole
+ * batch, so that whatever is computed of a batch (advantages, averages, metrics) is computed by
+ * each, alike. Of a batch it samples, rewards and differentiates the prompts of its lanes:
+ * lanes / size of them, in order. Of the trained numbers it updates a share, and holds the moments
+ * of that alone. An update with n trained numbers on P processes:
+ *
+ *     lanes      each lane's gradient is summed as without a team; the sums of a process's lanes
+ *                are added as the leaves of a binary tree
+ *     halving    in step k = 1, 2, 4 ... < P process r sends half of what it still adds up to
+ *                process r ^ k, and adds what that sends: the upper levels of the same tree. It
+ *                ends with 1 / P of the sum, the share; sent: (1 - 1 / P) 4 n bytes
+ *     update     the norm from one sum of squares a piece, in order; AdamW on the share
+ *     doubling   the same steps backward gather the new weights: (1 - 1 / P) 4 n bytes
+ *
+ * Elements and sums of squares are added in an order that lanes alone fix. New weights are gathered
+ * where the gradient was, and become the weights when all processes have them. */
+enum { GRPO__PIECE = 1 << 18 };     /* numbers that are exchanged at one time                    */
+
+static int grpo__is_team(const grpo *g) { return g && g->config.team.size > 1; }
+
+static int grpo__exchange(grpo *g, int peer, const void *send, void *receive, size_t bytes) {
+    const grpo_team *t = &g->config.team;
+    struct grpo__machinery *w = g->machinery;
+    if (!w->broken && !bytes) return GRPO_OK;
+    if (!w->broken && !t->exchange(t->user, peer, send, receive, bytes)) return GRPO_OK;
+    w->broken = 1;
+    return grpo__fail(g, GRPO_CALLBACK, "%s: the exchange with process %d of %d failed, and the "
+                      "team cannot go on: resume from what was saved", w->entered, peer, t->size);
+}
+
+/* ---- agreement: what must be alike in all processes, and the first error of any */
+enum { GRPO__OF_CONFIG, GRPO__OF_REWARDS, GRPO__OF_STATE, GRPO__OF_PROMPTS, GRPO__OF_WEIGHTS,
+       GRPO__ALIKE };
+static const char *const grpo__alike[GRPO__ALIKE] = {
+    "the config", "the rewards (number, names, weights, kinds), the vocabulary or the backend",
+    "the counters of the state", "the prompts", "the weights" };
+
+typedef struct grpo__notice {
+    int code, process;              /* the first process with an error; -1: two differ           */
+    uint64_t hashes[GRPO__ALIKE];
+    double most;
+    char entered[32], text[GRPO_ERROR_LENGTH];
+} grpo__notice;
+
+static uint64_t grpo__hash_bytes(uint64_t h, const void *bytes, size_t n) {
+    const unsigned char *b = (const unsigned char *)bytes;
+    while (n--) h = (h ^ *b++) * UINT64_C(0x100000001b3);
+    return grpo__mix(h);
+}
+
+/* x [n] in backend memory */
+static uint64_t grpo__hash_numbers(const grpo *g, uint64_t h, const float *x, size_t n) {
+    const struct grpo__machinery *w = g->machinery;
+    uint32_t bits[1024];
+    size_t at, count, i;
+    for (at = 0; x && at < n; at += count) {
+        count = n - at < 1024 ? n - at : 1024;
+        w->backend->download(w->context, bits, x + at, count * sizeof *bits);
+        for (i = 0; i < count; i++) h = (h ^ bits[i]) * UINT64_C(0x100000001b3);
+    }
+    return grpo__mix(h);
+}
+
+/* The values of the fields that must be alike, in the order of the table. */
+static void grpo__field_values(const grpo *g, double values[GRPO__ROWS]) {
+    int i;
+    for (i = 0; i < GRPO__ROWS; i++)
+        values[i] = grpo__table[i].fixed == 2 ? 0 : grpo__get_field(&g->config, &grpo__table[i]);
+}
+
+static void grpo__hash_all(grpo *g, uint64_t hashes[GRPO__ALIKE]) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_config *c = &g->config;
+    const int64_t counters[] = { g->state.step, g->state.optimizer_step, g->state.adam_step,
+                                 g->state.reference_set };
+    double values[GRPO__ROWS];
+    uint64_t h = c->seed;
+    int i;
+    grpo__field_values(g, values);
+    hashes[GRPO__OF_CONFIG] = grpo__hash_bytes(h, values, sizeof values);
+    h = grpo__hash_bytes(1, w->backend->name, strlen(w->backend->name));
+    if (c->vocabulary) h = grpo__hash_bytes(h, c->vocabulary, strlen(c->vocabulary));
+    h = grpo__hash_bytes(h, c->eos_token_ids, (size_t)c->num_eos * sizeof(int));
+    for (i = 0; i < c->num_rewards; i++) {
+        const grpo_reward *r = &c->rewards[i];
+        int kind = r->steps ? 2 : r->batch != NULL;
+        h = grpo__hash_bytes(h ^ (uint64_t)kind, r->name, strlen(r->name));
+        h = grpo__hash_bytes(h, &r->weight, sizeof r->weight);
+    }
+    hashes[GRPO__OF_REWARDS] = h;
+    hashes[GRPO__OF_STATE] = grpo__hash_bytes(1, counters, sizeof counters);
+    hashes[GRPO__OF_PROMPTS] = w->prompts_hash;
+    if (!w->weights_hash) {
+        h = grpo__hash_numbers(g, w->frozen, w->trained, g->num_trained);
+        w->weights_hash = grpo__hash_numbers(g, h, w->reference, g->num_trained) | 1;
+    }
+    hashes[GRPO__OF_WEIGHTS] = w->weights_hash;
+}
+
+/* Says what differs between this process and a peer; both call it. */
+static int grpo__tell_difference(grpo *g, int peer, grpo__notice *mine,
+                                 const grpo__notice *theirs) {
+    double here[GRPO__ROWS], there[GRPO__ROWS];
+    int rank = g->config.team.rank, first = rank < peer, k = 0, i = 0;
+    mine->code = GRPO_BAD_INPUT;
+    mine->process = -1;
+    while (k < GRPO__ALIKE && mine->hashes[k] == theirs->hashes[k]) k++;
+    if (k == GRPO__OF_CONFIG) {
+        grpo__field_values(g, here);
+        if (grpo__exchange(g, peer, here, there, sizeof here)) return GRPO_CALLBACK;
+        while (i < GRPO__ROWS - 1 && here[i] == there[i]) i++;
+        snprintf(mine->text, sizeof mine->text, "config.%s is %g in process %d and %g in process "
+                 "%d: it must be the same in the whole team", grpo__table[i].name,
+                 first ? here[i] : there[i], grpo__min(rank, peer), first ? there[i] : here[i],
+                 grpo__max(rank, peer));
+    } else if (strcmp(mine->entered, theirs->entered)) {
+        snprintf(mine->text, sizeof mine->text, "process %d calls %s() and process %d %s(): all of "
+                 "a team must call the same", grpo__min(rank, peer), first ? mine->entered
+                 : theirs->entered, grpo__max(rank, peer), first ? theirs->entered : mine->entered);
+    } else {
+        snprintf(mine->text, sizeof mine->text, "%s: in processes %d and %d %s differ, and must be "
+                 "the same in the whole team", mine->entered, grpo__min(rank, peer),
+                 grpo__max(rank, peer), grpo__alike[k < GRPO__ALIKE ? k : 0]);
+    }
+    return GRPO_OK;
+}
+
+/* Every process calls this with its own code and gets the first error of any, with its sentence;
+ * most (may be NULL) becomes the largest of all. Alone: code. A process that returns to its caller
+ * with an error has told the others by this. */
+static int grpo__agree(grpo *g, int code, double *most) {
+    grpo__notice mine, theirs;
+    const grpo_team *t;
+    int k;
+    if (!grpo__is_team(g)) return code;
+    t = &g->config.team;
+    memset(&mine, 0, sizeof mine);
+    mine.code = code;
+    mine.process = code ? t->rank : t->size;
+    mine.most = most ? *most : 0;
+    snprintf(mine.entered, sizeof mine.entered, "%s", g->machinery->entered);
+    if (code) snprintf(mine.text, sizeof mine.text, "%s", g->config.error);
+    else grpo__hash_all(g, mine.hashes);
+    for (k = 1; k < t->size; k *= 2) {
+        int peer = t->rank ^ k;
+        if (grpo__exchange(g, peer, &mine, &theirs, sizeof mine)) return GRPO_CALLBACK;
+        if (theirs.most > mine.most) mine.most = theirs.most;
+        if (!mine.code && !theirs.code
+            && (memcmp(mine.hashes, theirs.hashes, sizeof mine.hashes)
+                || strcmp(mine.entered, theirs.entered))) {
+            if (grpo__tell_difference(g, peer, &mine, &theirs)) return GRPO_CALLBACK;
+        } else if (theirs.code && theirs.process < mine.process) {
+            mine.code = theirs.code;
+            mine.process = theirs.process;
+            memcpy(mine.text, theirs.text, sizeof mine.text);
+        }
+    }
+    if (most) *most = mine.most;
+    if (mine.process < 0) grpo__fail(g, mine.code, "%s", mine.text);
+    else if (mine.code && mine.process != t->rank)
+        grpo__fail(g, mine.code, "process %d: %.235s", mine.process, mine.text);
+    return mine.code;
+}
+
+int grpo_team_any(grpo *g, int wish) {
+    double any = wish != 0;
+    int code = grpo__agree(g, grpo__enter(g, "grpo_team_any", 1, GRPO__EMPTY), &any);
+    return code ? code : any != 0;
+}
+
+/* ---- whose prompts are whose */
+
+/* Most prompts of one process in a batch: in each update the lanes divide them evenly. */
+static int grpo__most_own(const grpo_config *c) {
+    int updates = grpo__min(c->steps_per_generation, c->num_prompts);
+    int own = grpo__blocks(grpo__blocks(c->num_prompts, updates), grpo__max(c->team.size, 1));
+    return own <= c->num_prompts / updates ? own * updates : c->num_prompts;
+}
+
+/* The lane of each prompt of the batch, which is for so many updates: of m prompts of an update,
+ * lane l has [m l / lanes, m (l + 1) / lanes). updates 0: all are this process's. */
+static int grpo__assign_prompts(grpo *g, int updates) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_batch *b = &g->batch;
+    int64_t n = b->num_prompts, lanes = g->config.lanes, U = updates, p, own = 0;
+    w->shared = updates > 0;
+    for (p = 0; p < n && w->lanes; p++) {
+        w->lanes[p] = w->first_lane;
+        if (updates) {
+            int64_t i = ((p + 1) * U - 1) / n, first = n * i / U, m = n * (i + 1) / U - first;
+            w->lanes[p] = (int)(((p - first + 1) * lanes - 1) / m);
+        }
+        w->places[p] = (int)own;
+        own += grpo__is_mine(g, (int)p);
+    }
+    if (w->shared) w->prompts_hash = grpo__hash_bytes((uint64_t)b->group_size, w->keys,
+                                                      (size_t)n * sizeof *w->keys);
+    if (own > w->max_own && updates && b->group_size == g->config.num_generations)
+        return grpo__fail(g, GRPO_BAD_INPUT, "process %d has %d prompts and memory for %d: set "
+                          "steps_per_generation before grpo_new()", g->config.team.rank, (int)own,
+                          w->max_own);
+    return GRPO_OK;
+}
+
+static int grpo__is_mine(const grpo *g, int prompt) {
+    const struct grpo__machinery *w = g->machinery;
+    return !w->lanes || (w->lanes[prompt] >= w->first_lane
+                         && w->lanes[prompt] < w->first_lane + w->num_lanes);
+}
+
+/* The set of allowed tokens of an own sequence's first token. */
+static int grpo__first_set(const grpo *g, int sequence) {
+    const struct grpo__machinery *w = g->machinery;
+    int G = g->batch.group_size, p = sequence / G;
+    return g->config.max_completion_length
+           * ((w->lanes ? w->places[p] : p) * G + sequence % G);
+}
+
+/* Moves *first to the next prompt of this process's lane number `lane` (-1: of any of its lanes) in
+ * [*first, end) and returns the end of the run of such prompts that begins there. */
+static int grpo__prompts_of(const grpo *g, int lane, int *first, int end) {
+    const struct grpo__machinery *w = g->machinery;
+    int p, inside = 0, mine;
+    for (p = *first; p < end; p++, inside |= mine) {
+        mine = lane < 0 || !w->lanes ? grpo__is_mine(g, p) : w->lanes[p] == w->first_lane + lane;
+        if (mine < inside) return p;
+        if (!mine) *first = p + 1;
+    }
+    return p;
+}
+
+/* Copies elements of the prompts of lanes [first_lane, first_lane + lanes) to `packed`, or (unpack
+ * 1) from there; packed NULL: only counts. Returns bytes. */
+static size_t grpo__pack_lanes(const grpo *g, char *array, size_t size, const int *offsets,
+                                 int first, int end, int first_lane, int lanes, char *packed,
+                                 int unpack) {
+    int G = g->batch.group_size, p;
+    size_t used = 0;
+    for (p = first; p < end; p++) {
+        int from = offsets ? offsets[p * G] : p * G;
+        int to = offsets ? offsets[(p + 1) * G] : (p + 1) * G;
+        char *at = array + (size_t)from * size;
+        size_t bytes = (size_t)(to - from) * size;
+        int lane = g->machinery->lanes[p] - first_lane;
+        if (lane < 0 || lane >= lanes) continue;
+        if (packed) memcpy(unpack ? at : packed + used, unpack ? packed + used : at, bytes);
+        used += bytes;
+    }
+    return used;
+}
+
+/* Every process gets the others' elements of an array of the batch (NULL: there is none) for
+ * prompts [first, end): sequence i has elements offsets[i] to offsets[i + 1] - 1 or, if that is
+ * NULL, element i. By doubling: log2 P messages. code: is all well in this process? */
+static int grpo__gather_batch(grpo *g, int code, void *array, size_t size, const int *offsets,
+                              int first, int end) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_team *t = &g->config.team;
+    char *x = (char *)array, *received = w->packed + w->packed_half;
+    int k;
+    if (!grpo__is_team(g) || !w->shared || !array) return code;
+    code = grpo__agree(g, code, NULL);
+    for (k = 1; k < t->size && !code; k *= 2) {
+        int n = k * w->num_lanes, mine = t->rank / k * n, theirs = (t->rank / k ^ 1) * n;
+        size_t sent = grpo__pack_lanes(g, x, size, offsets, first, end, mine, n, w->packed, 0);
+        size_t bytes = grpo__pack_lanes(g, x, size, offsets, first, end, theirs, n, NULL, 0);
+        code = grpo__exchange(g, t->rank ^ k, w->packed, received, sent > bytes ? sent : bytes);
+        if (!code) grpo__pack_lanes(g, x, size, offsets, first, end, theirs, n, received, 1);
+    }
+    return code;
+}
+
+/* ---- lanes: gradients as the leaves of a binary tree */
+static int grpo__begin_lanes(grpo *g, const char *what) {
+    struct grpo__machinery *w = g->machinery;
+    if (w->pending && g->config.lanes > 1)
+        return grpo__fail(g, GRPO_BAD_INPUT, "%s: a gradient waits for grpo_optimize(); with lanes "
+                          "above 1 no other can be added to it", what);
+    w->pending = 1;
+    return GRPO_OK;
+}
+
+/* The gradient is lane number j's of this process. Adds the sums of the trees that it completes:
+ * as many as j has ones at its end. Unless it is the last, it waits on the lowest free level. */
+static void grpo__end_lane(grpo *g, int j) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    size_t n = grpo__multiply(w->piece, (size_t)g->config.lanes), V_H;
+    float *level = w->lane_sums;
+    int k;
+    if (g->config.lanes == 1) return;
+    V_H = grpo__size(w->shape.V, w->shape.H);
+    if (w->dembed) {
+        b->mix(w->context, w->gradient, w->dembed, 1, 1, V_H);
+        b->zero(w->context, w->dembed, V_H * sizeof(float));
+    }
+    for (k = j; k & 1; k >>= 1, level += n) b->mix(w->context, w->gradient, level, 1, 1, n);
+    if (j + 1 == w->num_lanes) return;
+    b->mix(w->context, level, w->gradient, 0, 1, n);
+    b->zero(w->context, w->gradient, n * sizeof(float));
+}
+
+/* The sums of the loss over all lanes, from each process's. */
+static int grpo__total_loss(grpo *g, int code, grpo_loss_stats *total) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_team *t = &g->config.team;
+    int k, lane;
+    code = grpo__agree(g, code, NULL);
+    for (k = 1; k < t->size && !code; k *= 2) {
+        int n = k * w->num_lanes, mine = t->rank / k * n, theirs = (t->rank / k ^ 1) * n;
+        code = grpo__exchange(g, t->rank ^ k, w->lane_stats + mine, w->lane_stats + theirs,
+                              (size_t)n * sizeof *w->lane_stats);
+    }
+    memset(total, 0, sizeof *total);
+    for (lane = 0; lane < g->config.lanes; lane++) grpo__add_stats(total, &w->lane_stats[lane]);
+    return code;
+}
+
+/* ---- the gradient, in as many pieces as lanes */
+
+/* Sends n numbers of the gradient, from number `from` on, to a peer, and receives as many for
+ * number `to` on: they are added there or (add 0) replace what is there. */
+static int grpo__trade(grpo *g, int peer, size_t from, size_t to, size_t n, int add) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_backend *b = w->backend;
+    size_t at, count, size;
+    int code = GRPO_OK;
+    for (at = 0; at < n && !code; at += count) {
+        float *x = w->gradient + from + at, *y = w->gradient + to + at, *in = add ? w->received : y;
+        count = n - at < w->received_size ? n - at : w->received_size;
+        size = count * sizeof(float);
+        if (w->staging) b->download(w->context, w->staging, x, size);
+        code = grpo__device_check(g);
+        if (code) w->broken = 1;                              /* the peer must not wait for more */
+        else if (!w->staging) code = grpo__exchange(g, peer, x, in, size);
+        else code = grpo__exchange(g, peer, w->staging, w->staging + w->received_size, size);
+        if (code) return code;
+        if (w->staging) b->upload(w->context, in, w->staging + w->received_size, size);
+        if (add) b->mix(w->context, y, in, 1, 1, count);
+    }
+    return code;
+}
+
+/* Halving: this process's share of the gradient becomes the team's sum. */
+static int grpo__reduce_gradient(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_team *t = &g->config.team;
+    size_t n = grpo__multiply(w->piece, (size_t)g->config.lanes), first = 0;
+    int k, code = GRPO_OK;
+    if (w->dembed && g->config.lanes == 1)
+        w->backend->mix(w->context, w->gradient, w->dembed, 1, 1,
+                        grpo__size(w->shape.V, w->shape.H));
+    for (k = 1; k < t->size && !code; k *= 2) {
+        size_t upper = first + (n /= 2), kept = t->rank & k ? upper : first;
+        code = grpo__trade(g, t->rank ^ k, first + upper - kept, kept, n, 1);
+        first = kept;
+    }
+    return code;
+}
+
+/* Doubling: every process gets the others' pieces of the gradient's array or, if it is not NULL, of
+ * squares. */
+static int grpo__gather_pieces(grpo *g, double *squares) {
+    struct grpo__machinery *w = g->machinery;
+    const grpo_team *t = &g->config.team;
+    int first = w->first_piece, n = w->num_lanes, k, code = GRPO_OK;
+    for (k = t->size / 2; k >= 1 && !code; k /= 2, n *= 2) {
+        int theirs = first ^ n, peer = t->rank ^ k;
+        if (squares) code = grpo__exchange(g, peer, squares + first, squares + theirs,
+                                           (size_t)n * sizeof *squares);
+        else code = grpo__trade(g, peer, (size_t)first * w->piece, (size_t)theirs * w->piece,
+                                (size_t)n * w->piece, 0);
+        first &= ~n;
+    }
+    return code;
+}
+
+static int grpo__gradient_norm(grpo *g, double *norm) {
+    struct grpo__machinery *w = g->machinery;
+    double sum = 0;
+    int i, code;
+    for (i = w->first_piece; i < w->first_piece + w->num_lanes; i++) {
+        size_t from = (size_t)i * w->piece, n = grpo__own_part(w, &from, w->piece);
+        w->squares[i] = n ? w->backend->sum_of_squares(w->context, w->gradient + from, n) : 0;
+    }
+    code = grpo__gather_pieces(g, w->squares);
+    for (i = 0; i < g->config.lanes; i++) sum += w->squares[i];
+    *norm = sqrt(sum);
+    return code;
+}
+
+/* Where AdamW finds the weights of this process's share and leaves the new ones: alone, in place;
+ * in a team, in a part of the gradient's array that is no longer needed. */
+static float *grpo__new_weights(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    float *copy = w->gradient + (size_t)(w->first_piece ^ w->num_lanes) * w->piece;
+    if (!grpo__is_team(g)) return w->trained;
+    w->backend->mix(w->context, copy, w->trained + w->share_first, 0, 1, w->share);
+    return copy;
+}
+
+/* The new weights of all shares become the weights, in all processes or (as far as these can know
+ * of each other) in none. */
+static int grpo__share_weights(grpo *g) {
+    struct grpo__machinery *w = g->machinery;
+    const float *copy = w->gradient + (size_t)(w->first_piece ^ w->num_lanes) * w->piece;
+    int code;
+    if (!grpo__is_team(g)) return GRPO_OK;
+    w->backend->mix(w->context, w->gradient + w->share_first, copy, 0, 1, w->share);
+    code = grpo__agree(g, grpo__gather_pieces(g, NULL), NULL);
+    if (!code) w->backend->mix(w->context, w->trained, w->gradient, 0, 1, g->num_trained);
+    return code;
+}
+
+/* All shares of AdamW's m or v, where the gradient is. */
+static int grpo__gather_moments(grpo *g, const float *moments) {
+    struct grpo__machinery *w = g->machinery;
+    w->backend->mix(w->context, w->gradient + w->share_first, moments, 0, 1, w->share);
+    return grpo__gather_pieces(g, NULL);
+}
+
+/* This process's part of a team, and the memory that it needs for that. */
+static void grpo__measure_team(const grpo_config *c, struct grpo__machinery *w) {
+    int size = grpo__max(c->team.size, 1), k, n = c->lanes, direct;
+    size_t all, trained = w->shape.trained, rest;
+    w->num_lanes = c->lanes / size;
+    w->first_lane = c->team.rank * w->num_lanes;
+    for (k = 1, w->first_piece = 0; k < size; k *= 2)
+        if (n /= 2, c->team.rank & k) w->first_piece += n;
+    w->piece = c->lanes == 1 ? trained : (trained / (size_t)c->lanes + 64) & ~(size_t)63;
+    w->share_first = grpo__multiply((size_t)w->first_piece, w->piece);
+    if (w->share_first > trained) w->share_first = trained;
+    rest = trained - w->share_first;
+    all = grpo__multiply((size_t)w->num_lanes, w->piece);
+    w->share = all < rest ? all : rest;
+    for (k = w->num_lanes, w->lane_levels = 0; k > 1; k /= 2) w->lane_levels++;
+    all = grpo__multiply((size_t)c->lanes / 2, w->piece);
+    direct = c->team.device_memory || w->backend == grpo_cpu();
+    w->received_size = size == 1 ? 0 : all < GRPO__PIECE ? all : (size_t)GRPO__PIECE;
+    w->staging_size = direct ? 0 : 2 * w->received_size;
+    w->packed_half = size == 1 ? 0 : grpo__multiply(sizeof(float),
+                                                    grpo__size(w->max_sequences,
+                                                               c->max_completion_length));
+}
+
 /* ----------------------------------------------------------------------------------- >>life --
  * Checks, memory, grpo_new() and grpo_free(). */
 
@@ -5114,6 +5696,15 @@ static int grpo__check(grpo_config *c) {
             return grpo__fail_config(c, GRPO_BAD_INPUT, "reward %d (\"%.31s\"): set one of "
                                      "function, batch and steps, and a finite weight", i,
                                      c->rewards[i].name);
+    if (c->lanes & (c->lanes - 1))
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "lanes is %d; it must be a power of two",
+                                 c->lanes);
+    if (c->team.size < 0 || c->team.size & (c->team.size - 1) || c->team.size > c->lanes)
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "a team has %d processes; it must be a power "
+                                 "of two, at most lanes, %d", c->team.size, c->lanes);
+    if (c->team.rank < 0 || c->team.rank >= grpo__max(c->team.size, 1))
+        return grpo__fail_config(c, GRPO_BAD_INPUT, "team.rank is %d; it must be from 0 to %d",
+                                 c->team.rank, grpo__max(c->team.size, 1) - 1);
     if (!c->encode != !c->decode || !c->allocate != !c->release)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "hooks come in pairs: set both encode and "
                                  "decode, both allocate and release, or neither");
@@ -5159,6 +5750,7 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     const char *changed = NULL;
     int code;
     if (!g) return GRPO_BAD_INPUT;
+    g->machinery->entered = what;
     if (!arguments)
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: an argument is NULL or out of its range", what);
     c = &g->config;
@@ -5170,6 +5762,7 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     if (c->backend != made->backend) changed = "backend";
     if (c->allocate != made->allocate) changed = "allocate";
     if (c->release != made->release) changed = "release";
+    if (memcmp(&c->team, &made->team, sizeof c->team)) changed = "team";
     if (changed)
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: config.%s has changed since grpo_new(), and "
                           "memory was laid out by it: put it back, or make a new object", what,
@@ -5448,7 +6041,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     if (head > 128) head -= head % 128;                       /* whole tiles of a GPU            */
     w->max_rows = (int)rows;
     w->max_slots = (int)((slots + 31) / 32 * 32);
-    w->stores_batch = keep && together == c->num_prompts;
+    w->stores_batch = keep && together == w->max_own;
     w->stored_rows = w->stores_batch ? (int)(together * (P + G * new_rows)) : w->max_rows;
     w->staged = w->stores_batch && w->backend->ticks_at_once > 1 ? w->stored_rows : 0;
     if (w->staged) w->stored_rows += (int)(together * G);
@@ -5458,6 +6051,7 @@ static int grpo__limits(grpo_config *c, struct grpo__machinery *w, int64_t micro
     w->head_rows = (int)(head < rows ? head : rows);
     w->words = grpo__blocks(m->vocab_size, 32);
     grpo__measure_model(c, w);
+    grpo__measure_team(c, w);
     for (i = 0; i < GRPO__STATES; i++) {                      /* as in grpo__states_of()         */
         const int widths[GRPO__STATES] = { w->shape.H, w->shape.Q, w->shape.Q, w->shape.H,
                                            2 * w->shape.F, heads.num_heads, w->shape.QKV };
@@ -5540,14 +6134,18 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
     const size_t V = grpo__size(writes ? grpo__logits_stride(w->backend, s->V) : 1, (int)e);
     const size_t head = (size_t)w->head_rows;
     const size_t remembered = grpo__filters(&c->sampling)
-                            ? grpo__size(w->max_sequences, c->max_completion_length) : 0;
+                            ? grpo__size(w->max_own * c->num_generations, c->max_completion_length)
+                            : 0;
     const grpo__room weights[] = { { &w->weights, grpo__add(frozen, n), f },
                                    { &w->operands, w->operand_bytes, 1 } };
     const grpo__room reference_arrays[] = { { &w->reference, reference * n, f },
                                       { &w->reference_operands, reference * w->operand_bytes, 1 } };
-    const grpo__room gradients[] = { { &w->gradient, n, f },
-                                     { &w->dembed, tied ? grpo__size(s->V, s->H) : 0, f } };
-    const grpo__room moments[] = { { &w->adam_m, n, f }, { &w->adam_v, n, f } };
+    const size_t padded = grpo__multiply(w->piece, (size_t)c->lanes);
+    const grpo__room gradients[] = { { &w->gradient, padded, f },
+                                     { &w->dembed, tied ? grpo__size(s->V, s->H) : 0, f },
+                                     { &w->lane_sums, grpo__multiply(w->lane_levels, padded), f },
+                                     { &w->received, w->received_size, f } };
+    const grpo__room moments[] = { { &w->adam_m, w->share, f }, { &w->adam_v, w->share, f } };
     const grpo__room activations[] = {
         { &w->d.qkv, R, QKV }, { &w->d.q, R, Q }, { &w->d.k, S, KV }, { &w->d.v, S, KV },
         { &w->d.y, R, Q }, { &w->d.norm, R, H }, { &w->d.gate_up, R, gate_up }, { &w->d.act, R, F },
@@ -5610,6 +6208,10 @@ static void grpo__lay_out_host(const grpo_config *c, struct grpo__machinery *w, 
         { &w->stored_list, 7 * layers + 1, sizeof(grpo_array) },
         { &w->index_host, (size_t)w->index_size, i }, { &w->target_index, grpo__max_targets(w), i },
         { &w->exchange, grpo__multiply(2, drawn), f }, { &w->exchange_tokens, drawn, i },
+        { &w->lanes, c->lanes > 1 ? n : 0, i }, { &w->places, c->lanes > 1 ? n : 0, i },
+        { &w->lane_stats, (size_t)c->lanes, sizeof(grpo_loss_stats) },
+        { &w->squares, (size_t)c->lanes, sizeof(double) },
+        { &w->packed, grpo__multiply(2, w->packed_half), 1 }, { &w->staging, w->staging_size, f },
         { &w->prompts, n, sizeof(grpo_prompt) }, { &w->keys, n, sizeof(uint64_t) },
         { &w->slots, n, i }, { &w->prompt_rows, n, i }, { &w->token_rows, all, i },
         { &w->active, n, i }, { &w->lengths, n, i }, { &w->drawn_tokens, all, i },
@@ -5638,7 +6240,8 @@ static int grpo__fit(grpo_config *c, struct grpo__machinery *w, grpo_memory *mem
     int64_t group = c->max_prompt_length + (int64_t)c->num_generations
                   * (c->max_completion_length - 1);
     int64_t micro = c->micro_batch_prompts, together = c->rollout_batch_prompts;
-    int keep = 1, all = c->num_prompts, code;
+    int keep = 1, all = grpo__most_own(c), code;
+    w->max_own = all;
     if (!micro) micro = 1 + w->backend->rows_at_once / group;
     if (micro > all) micro = all;
     if (!together || together > all) together = all;
@@ -5749,8 +6352,8 @@ static void grpo__initialize_angles(grpo *g) {
 static void grpo__begin(grpo *g) {
     struct grpo__machinery *w = g->machinery;
     w->frozen = 0;
-    w->backend->zero(w->context, w->adam_m, g->num_trained * sizeof(float));
-    w->backend->zero(w->context, w->adam_v, g->num_trained * sizeof(float));
+    w->backend->zero(w->context, w->adam_m, w->share * sizeof(float));
+    w->backend->zero(w->context, w->adam_v, w->share * sizeof(float));
     grpo__initialize(g, 0);
     if (w->reference) grpo_set_reference(g, 1.0f);
     memset(&g->state, 0, sizeof g->state);
@@ -5770,6 +6373,8 @@ static int grpo__start(grpo *g) {
     size_t size;
     int code;
     w->backend = g->config.backend;
+    if (g->config.team.size > 1 && !g->config.team.exchange)
+        return grpo__fail(g, GRPO_BAD_INPUT, "a team needs an exchange between its processes");
     if ((code = grpo__fit(&g->config, w, &m, &size)) < 0) return code;
     w->context = w->backend->open(&g->config, g->config.error);
     if (!w->context) return GRPO_DEVICE;
@@ -5812,6 +6417,8 @@ grpo *grpo_new(grpo_config *config) {
         g->config = w->initial = c;
         g->machinery = w;
         code = grpo__start(g);
+        w->entered = "grpo_new";
+        code = grpo__agree(g, code, NULL);
         memcpy(c.error, g->config.error, sizeof c.error);
     } else if (!code) {
         code = grpo__fail_config(&c, GRPO_NO_MEMORY, "out of memory");
@@ -8426,6 +9033,8 @@ typedef struct grpo__slot {
     float  scale;                   /* memory = file x scale                                     */
     int    tied;                    /* 1: tied embeddings, -1: an LM head that must equal them   */
     const grpo__adapter *adapter;   /* merged in when written, or NULL                           */
+    float *moments;                 /* a team's m or v: read to the share that is here; written  */
+    size_t offset;                  /*     from `at`, where all shares are gathered              */
     int    found;                   /* number of the file that has it; 0: none yet               */
     int    dtype;                   /* in the file                                               */
     double begin, end;              /* bytes of the file's data                                  */
@@ -8455,6 +9064,7 @@ static void grpo__add_slots(grpo__file *f, const grpo *g, int kind) {
     const struct grpo__machinery *w = g->machinery;
     const grpo_model_config *m = &g->config.model;
     float *const arrays[4] = { w->trained, w->adam_m, w->adam_v, w->reference };
+    int shared = g->config.team.size > 1;
     size_t n = (size_t)grpo__max(w->num_tensors, w->num_trained_tensors);
     size_t most = 4 * n + 2 * (size_t)m->num_hidden_layers + 1;
     size_t width = (size_t)w->shape.H + (size_t)grpo__max(w->shape.F, w->shape.Q);
@@ -8488,6 +9098,11 @@ static void grpo__add_slots(grpo__file *f, const grpo *g, int kind) {
             const grpo__tensor *t = &w->trained_tensors[i];
             grpo__slot *s = grpo__add_slot(f, state ? prefix[k] : "", t->name, t->rows, t->cols);
             s->at = arrays[k] ? arrays[k] + t->offset : NULL;
+            if (shared && (k == 1 || k == 2)) {
+                s->at = w->gradient + t->offset;
+                s->moments = arrays[k];
+                s->offset = t->offset;
+            }
             s->transposed = w->shape.rank && i % 2 == 0;
             if (!state && i % 2) s->scale = grpo__lora_scale(g);
         }
@@ -8543,6 +9158,16 @@ static const char *grpo__encode_float(unsigned char *b, float x, int dtype) {
     return dtype == GRPO__BF16 && (bits & 0x7f80) == 0x7f80 ? "is not finite in BF16" : NULL;
 }
 
+/* A team's process keeps only its share of AdamW's moments. */
+static void grpo__upload_slot(struct grpo__machinery *w, const grpo__slot *s, size_t at,
+                              const float *x, size_t n) {
+    size_t first = s->offset + at, from = first;
+    if (!s->moments) w->backend->upload(w->context, s->at + at, x, n * sizeof(float));
+    else if ((n = grpo__own_part(w, &from, n)) > 0)
+        w->backend->upload(w->context, s->moments + (from - w->share_first), x + (from - first),
+                           n * sizeof(float));
+}
+
 /* Numbers [at, at + n) of a slot, from memory to x if the file is written, else from x to memory:
  * the weights of a model are the reference's too. A transpose is staged whole, as is an
  * adapter, A^T [in, rank] and B [out, rank], where W + B A is written. */
@@ -8566,11 +9191,10 @@ static void grpo__move_slot(grpo__file *f, const grpo *g, const grpo__slot *s, s
             if (writing) x[i] = *y;
             else *y = x[i];
         }
-        if (s->at && !writing && at + n == s->count)
-            b->upload(w->context, s->at, a, s->count * sizeof(float));
+        if (s->at && !writing && at + n == s->count) grpo__upload_slot(w, s, 0, a, s->count);
     } else if (s->at) {
         if (writing) b->download(w->context, x, s->at + at, size);
-        else b->upload(w->context, s->at + at, x, size);
+        else grpo__upload_slot(w, s, at, x, n);
     } else if (writing) {
         memset(x, 0, size);
     }
@@ -8730,7 +9354,14 @@ static void grpo__write_archive(grpo__file *f, grpo *g, int kind, int dtype) {
     for (i = 0; i < 8; i++) size[i] = (unsigned char)((uint64_t)t->length >> 8 * i);
     grpo__write(f, size, 8);
     grpo__write(f, t->bytes, t->length);
-    for (i = 0; i < f->num_slots; i++) grpo__pass_slot(f, g, &f->slots[i]);
+    for (i = 0; i < f->num_slots; i++) {
+        float *moments = f->slots[i].moments;
+        if (moments && moments != f->slots[i - 1].moments) {  /* the first tensor of m, of v     */
+            int code = grpo__gather_moments(g, moments);
+            if (!f->code) f->code = code;
+        }
+        grpo__pass_slot(f, g, &f->slots[i]);
+    }
     if (!f->code) f->code = grpo__device_check(g);            /* did each download succeed?      */
 }
 
@@ -8902,12 +9533,14 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
         grpo__read_index(&f);
     else if (!f.file) grpo__open(&f, name, GRPO__READ);  /* says why                        */
     grpo__read_archives(&f, g, &read);
+    f.code = grpo__agree(g, f.code, NULL);
     f.placing = !f.code;
     if (f.placing) {
         w->stage = GRPO__EMPTY;                               /* the batch is the old weights'   */
         if (kind == GRPO__MODEL) w->frozen = 0;
         if (kind == GRPO__MODEL && w->shape.rank) grpo__initialize(g, w->num_tensors);
         grpo__read_archives(&f, g, &read);
+        f.code = grpo__agree(g, f.code, NULL);
         if (f.code) grpo__begin(g);                           /* no mixture of the old and new   */
     }
     if (grpo__close(&f)) return f.code;
@@ -8926,50 +9559,41 @@ int grpo_load(grpo *g, const char *folder) {
     const grpo_lora *ours;
     grpo_config c;
     int lora, code = grpo__enter(g, "grpo_load", folder != NULL, GRPO__EMPTY);
-    if (code) return code;
+    if (code) return grpo__agree(g, code, NULL);
     ours = &g->config.lora;
     c = g->config;
     if (c.encode) c.vocabulary = NULL;
     c.encode = NULL;                                          /* no eos_token_ids are wanted     */
     code = grpo__read_configs(&c, folder, &lora);
     memcpy(g->config.error, c.error, sizeof c.error);
-    if (code) return code;
-    if (lora && (c.lora.rank != ours->rank || c.lora.targets != ours->targets
-                 || c.lora.alpha != ours->alpha))
-        return grpo__fail(g, GRPO_BAD_FILE, "%.90s holds LoRA's adapters, of rank %d and alpha %g, "
+    grpo__model_text(&c, 0, theirs, sizeof theirs);
+    if (!code && lora && (c.lora.rank != ours->rank || c.lora.targets != ours->targets
+                          || c.lora.alpha != ours->alpha))
+        code = grpo__fail(g, GRPO_BAD_FILE, "%.90s holds LoRA's adapters, of rank %d and alpha %g, "
                           "and not for these settings: grpo_load_config() before grpo_new()",
                           folder, c.lora.rank, (double)c.lora.alpha);
-    if (lora) return grpo__load(g, folder, GRPO__ADAPTERS);
-    grpo__model_text(&c, 0, theirs, sizeof theirs);
-    code = grpo__compare(&g->config, 0, "config.json", theirs);
-    if (!code) code = grpo__load(g, folder, GRPO__MODEL);
-    if (!code) snprintf(g->machinery->base, sizeof g->machinery->base, "%s", folder);
+    if (!code && !lora) code = grpo__compare(&g->config, 0, "config.json", theirs);
+    if (code) return grpo__agree(g, code, NULL);
+    code = grpo__load(g, folder, lora ? GRPO__ADAPTERS : GRPO__MODEL);
+    if (!code && !lora) snprintf(g->machinery->base, sizeof g->machinery->base, "%s", folder);
     return code;
 }
 
 int grpo_resume(grpo *g, const char *folder) {
     int code = grpo__enter(g, "grpo_resume", folder != NULL, GRPO__EMPTY);
-    return code ? code : grpo__load(g, folder, GRPO__STATE);
+    return code ? grpo__agree(g, code, NULL) : grpo__load(g, folder, GRPO__STATE);
 }
 
 /* All files are first written as NAME.tmp: if one fails, the old ones are unchanged. A kill between
  * two renames leaves each file whole, the old or the new: a state is complete by itself, and
  * config.json comes last, so a new folder that has one is complete. (A folder holds one model, for
  * which the text of config.json is always the same.) */
-int grpo_save(grpo *g, const char *folder, int flags) {
-    int adapters = g && g->config.lora.rank && !(flags & GRPO_SAVE_MERGED);
-    int kind = adapters ? GRPO__ADAPTERS : GRPO__MODEL;
+static int grpo__write_folder(grpo *g, const char *folder, int state, int kind, int dtype) {
+    int adapters = kind == GRPO__ADAPTERS, i, code;
     const char *const names[] = { grpo__archives[GRPO__STATE], grpo__archives[kind],
                                   adapters ? "adapter_config.json" : "config.json" };
-    grpo__file f;
-    int dtype = flags & GRPO_SAVE_BF16 ? GRPO__BF16 : flags & GRPO_SAVE_F16 ? GRPO__F16 : GRPO__F32;
-    int state = (flags & GRPO_SAVE_STATE) != 0, i, code;
     char from[GRPO__PATH], to[GRPO__PATH];
-    if ((code = grpo__enter(g, "grpo_save", folder != NULL, GRPO__EMPTY)) != GRPO_OK) return code;
-    if (!*folder || strlen(folder) > GRPO__PATH - 32)
-        return grpo__fail(g, GRPO_BAD_INPUT, "the name of the folder is empty or too long");
-    if (flags & GRPO_SAVE_BF16 && flags & GRPO_SAVE_F16)
-        return grpo__fail(g, GRPO_BAD_INPUT, "GRPO_SAVE_BF16 and GRPO_SAVE_F16: choose one");
+    grpo__file f;
     grpo__make_folder(folder);
     f = grpo__files_of(&g->config, folder);
     if (state) grpo__write_archive(&f, g, GRPO__STATE, GRPO__F32);
@@ -8989,6 +9613,28 @@ int grpo_save(grpo *g, const char *folder, int flags) {
         code = grpo__fail(g, GRPO_IO, "%.90s is saved, but may not survive a power cut: %s", folder,
                           strerror(errno));
     return code;
+}
+
+int grpo_save(grpo *g, const char *folder, int flags) {
+    int dtype = flags & GRPO_SAVE_BF16 ? GRPO__BF16 : flags & GRPO_SAVE_F16 ? GRPO__F16 : GRPO__F32;
+    int adapters = g && g->config.lora.rank && !(flags & GRPO_SAVE_MERGED);
+    int kind = adapters ? GRPO__ADAPTERS : GRPO__MODEL;
+    int state = (flags & GRPO_SAVE_STATE) != 0, code;
+    code = grpo__enter(g, "grpo_save", folder != NULL, GRPO__EMPTY);
+    if (!code && (!*folder || strlen(folder) > GRPO__PATH - 32))
+        code = grpo__fail(g, GRPO_BAD_INPUT, "the name of the folder is empty or too long");
+    if (!code && flags & GRPO_SAVE_BF16 && flags & GRPO_SAVE_F16)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "GRPO_SAVE_BF16 and GRPO_SAVE_F16: choose one");
+    if (!code && state && g->config.team.size > 1 && g->machinery->pending)
+        code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_save: a gradient waits for grpo_optimize(), and "
+                          "a team gathers its state where that is");
+    if ((code = grpo__agree(g, code, NULL)) != GRPO_OK) return code;
+    if (g->config.team.rank > 0) {  /* process 0 writes; it needs the others' moments            */
+        if (state) code = grpo__gather_moments(g, g->machinery->adam_m);
+        if (state && !code) code = grpo__gather_moments(g, g->machinery->adam_v);
+    } else code = grpo__write_folder(g, folder, state, kind, dtype);
+    if (state && g->config.team.size > 1) grpo__clear_gradient(g);
+    return grpo__agree(g, code, NULL);
 }
 
 /* ------------------------------------------------------------------------------- >>selftest --
