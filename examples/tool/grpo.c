@@ -6,6 +6,7 @@
  *     grpo inspect MODEL                                                 what it is, what it needs
  *     grpo plot better/log.jsonl [report.html | curves.svg]              a run as a picture
  *     grpo COMMAND --help                                                every option
+ *     grpo train ... --processes 4     in several processes; those of mpirun, built by `make mpi`
  *
  * A verifier is one of those built in, or a program of yours in any language: --reward
  * "cmd:./verify" (verifier.h says how they talk). Ctrl-C ends the step under way and saves;
@@ -18,6 +19,7 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "examples/backend.h"
+#include "examples/team.h"
 #include "chat.h"
 #include "json.h"
 #include "questions.h"
@@ -29,15 +31,17 @@
 
 #include <float.h>
 #include <signal.h>
+#include <stdarg.h>
 
 /* ---------------------------------------------------------------------------- the options ---- */
-enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900 };
+enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900, SAID = 400,
+       INTERRUPTED = 128 };         /* and the signal: the status of such a run                  */
 
 typedef struct settings {
     const char *model, *data, *eval, *out, *question, *answer, *prompt_format, *system,
                *template_of, *dtype, *lora_targets, *adapter;
     int steps, save_steps, eval_steps, eval_questions, eval_samples, sample_steps, limit, hold_out,
-        resume, merge;
+        resume, merge, num_processes;
     float verifier_seconds;         /* of all verifiers, like the two that follow                */
     size_t verifier_memory;
     const char *verifier_reads;
@@ -134,6 +138,9 @@ static const option options[] = {
     { "verifier-must-be-isolated", "", "a cmd: does not run unless it is isolated fully", FLAG, RUN,
       AT(verifier_isolated) },
     OF_CONFIG(seed, ALL),
+    OF_CONFIG(lanes, TRAIN | INSPECT),
+    { "processes", "", "on this machine, a power of two; the same results with any", SOME,
+      RUN | INSPECT, AT(num_processes) },
     OF_CONFIG(threads, ALL) };
 #undef AT
 #undef OF_CONFIG
@@ -154,6 +161,7 @@ static void set_defaults(settings *s) {
     s->c = grpo_defaults();
     s->question = "question";
     s->answer = "answer";
+    s->num_processes = 1;
     s->steps = 200;
     s->save_steps = 50;
     s->eval_steps = 50;
@@ -167,8 +175,24 @@ static void set_defaults(settings *s) {
     s->c.max_completion_length = 256;
 }
 
+/* Of several processes one talks, process 0: what another last had to say is kept for it. */
+static struct { int rank; char said[4 * NAME_ROOM]; } self;
+
+static void say(const char *format, ...)
+#ifdef __GNUC__
+    __attribute__((format(printf, 1, 2)))
+#endif
+    ;
+static void say(const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    vsnprintf(self.said, sizeof self.said, format, list);
+    va_end(list);
+    if (!self.rank) fprintf(stderr, "grpo: %s\n", self.said);
+}
+
 static int complain(const char *sentence) {
-    fprintf(stderr, "grpo: %s\n", sentence);
+    say("%s", sentence);
     return -1;
 }
 
@@ -291,7 +315,7 @@ static int set_option(settings *s, const option *o, const char *value) {
     else if (good && kind == BYTES) *(size_t *)at = (size_t)x;
     else if (good) *(int *)at = (int)x;
     if (good) return 0;
-    fprintf(stderr, "grpo: --%s needs %s, not \"%s\"\n", o->name, kind == NUMBER ? "a number"
+    say("--%s needs %s, not \"%s\"", o->name, kind == NUMBER ? "a number"
             : kind == SOME ? "a whole number from 1 up" : "a whole number from 0 up", value);
     return -1;
 }
@@ -366,7 +390,7 @@ static int add_reward(settings *s, char *name) {
         *tokens = (int)number;
         return add_named(s, "overlong", grpo_reward_overlong, tokens);
     }
-    fprintf(stderr, "grpo: --reward %s is not known; grpo train --help lists them\n", name);
+    say("--reward %s is not known; grpo train --help lists them", name);
     return -1;
 }
 
@@ -401,7 +425,7 @@ static int read_option(settings *s, int command, char **at, int left, int *used)
     }
     for (i = 0; value && command == TRAIN && (f = objective_at(i)) != NULL; i++)
         if (is_option(at[0], spell(f->name, name))) return set_field(s, f->name, value);
-    fprintf(stderr, "grpo: %s is not understood here, or has no value; --help lists the options\n",
+    say("%s is not understood here, or has no value; --help lists the options",
             at[0]);
     return -1;
 }
@@ -427,7 +451,7 @@ static int check_verifiers(settings *s) {
         if (verifier_check(v)) return complain(v->error);
         for (k = 0; k < i; k++)
             if (s->verifiers[k].argv[0] && !strcmp(s->verifiers[k].warning, v->warning)) break;
-        if (k == i) fprintf(stderr, "grpo: %s\n", verifier_sentence(v));
+        if (k == i) say("%s", verifier_sentence(v));
     }
     return 0;
 }
@@ -436,6 +460,8 @@ static int read_options(settings *s, int command, int argc, char **argv) {
     int i, used;
     for (i = 0; i < argc; i += used)
         if (read_option(s, command, argv + i, argc - i, &used)) return -1;
+    if ((command & RUN) && s->num_processes > 1)
+        return complain("--processes: those of this program are mpirun's, which says how many");
     if (s->verifier_seconds <= 0) return complain("--verifier-seconds must be more than 0");
     limit_verifiers(s);
     if ((command & RUN) && !s->data) return complain("--data is missing: a file of questions");
@@ -449,13 +475,38 @@ static int read_options(settings *s, int command, int argc, char **argv) {
     return 0;
 }
 
+/* ---------------------------------------------------------------------------- the team ------- */
+
+/* Several processes do all that follows, each for its share of the prompts; the first writes. */
+
+/* The sentence of the first process that has one, in all. */
+static int first_said(const settings *s, char *sentence) {
+    const grpo_team *t = &s->c.team;
+    char other[SAID];
+    int d;
+    for (d = 1; d < t->size; d *= 2) {
+        if (t->exchange(t->user, t->rank ^ d, sentence, other, SAID))
+            return complain("another process has ended");
+        if (other[0] && (!sentence[0] || (t->rank & d))) memcpy(sentence, other, SAID);
+    }
+    return 0;
+}
+
+/* Where one process has failed all do, and process 0 says why. */
+static int agree(const settings *s, int code) {
+    char why[SAID] = "";
+    if (code) snprintf(why, SAID, "process %d: %.360s", self.rank, self.said);
+    if (first_said(s, why)) return -1;
+    return !code && why[0] ? complain(why) : code;
+}
+
 /* ---------------------------------------------------------------------------- the model ------ */
 
 /* What the library says, of all that fails too: below the picture while there is one. */
 static void on_message(const char *message, void *user) {
     screen *view = (screen *)user;
     if (view->live) screen_note(view, message);
-    else fprintf(stderr, "grpo: %s\n", message);
+    else say("%s", message);
 }
 
 static int file_exists(const char *folder, const char *name) {
@@ -471,8 +522,8 @@ static void fit_lengths(grpo_config *c) {
     if (c->max_completion_length > most / 2) c->max_completion_length = most / 2;
     if (c->max_prompt_length > most - c->max_completion_length)
         c->max_prompt_length = most - c->max_completion_length;
-    fprintf(stderr, "grpo: the model has %d positions: --max-prompt-length becomes %d, "
-            "--max-completion-length %d\n", most, c->max_prompt_length, c->max_completion_length);
+    say("the model has %d positions: --max-prompt-length becomes %d, "
+            "--max-completion-length %d", most, c->max_prompt_length, c->max_completion_length);
 }
 
 /* --lora-targets, words with commas, or --adapter's adapter_config.json into c.lora. */
@@ -501,15 +552,15 @@ static int open_folder(settings *s) {
     c->log = on_message;
     c->user = &s->view;
     if (!file_exists(s->model, ".")) {
-        fprintf(stderr, "grpo: the folder %s cannot be opened: %s. It is to be one as Hugging Face "
-                "has them, on this machine\n", s->model, strerror(errno));
+        say("the folder %s cannot be opened: %s. It is to be one as Hugging Face "
+                "has them, on this machine", s->model, strerror(errno));
         return -1;
     }
     if (!file_exists(s->model, "config.json") && file_exists(s->model, "adapter_config.json"))
         return complain("these are LoRA's adapters: name their model, and them by --adapter");
     if (!file_exists(s->model, "tokenizer.json")) {
-        fprintf(stderr, "grpo: %s has no tokenizer.json: transformers writes one, by AutoTokenizer."
-                "from_pretrained(...).save_pretrained(...)\n", s->model);
+        say("%s has no tokenizer.json: transformers writes one, by AutoTokenizer."
+                "from_pretrained(...).save_pretrained(...)", s->model);
         return -1;
     }
     s->tokens = tokenizer_load(s->model, error);
@@ -521,8 +572,8 @@ static int open_folder(settings *s) {
     if (grpo_load_config(c, s->model)) return -1;             /* on_message has said why         */
     if (read_lora(s)) return -1;
     if (tokenizer_size(s->tokens) > c->model.vocab_size) {
-        fprintf(stderr, "grpo: %s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
-                "they are not of the same model\n", s->model, tokenizer_size(s->tokens),
+        say("%s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
+                "they are not of the same model", s->model, tokenizer_size(s->tokens),
                 c->model.vocab_size);
         return -1;
     }
@@ -622,6 +673,8 @@ static int read_questions(const settings *s, const char *source, int held_out, q
     questions_countdown_rule rule = { 0, 3, 1, 20, 0, 0 };
     rule.held_out = held_out;
     rule.seed = s->c.seed;
+    if (s->c.team.size > 1 && (!strcmp(source, "-") || !strncmp(source, "/dev/", 5)))
+        return complain("several processes cannot read one pipe: give the questions in a file");
     if (strncmp(source, "countdown:", 10) != 0)
         return questions_read(q, source, s->question, s->answer, error) ? 0 : complain(error);
     if (sscanf(source + 10, "%d:%d:%d", &rule.count, &rule.numbers, &rule.high) < 1)
@@ -641,7 +694,7 @@ static int prepare_task(settings *s, const char *source, task *t) {
     }
     if (code < 0 || !t->prompts) return -1;
     if (t->left_out)
-        fprintf(stderr, "grpo: %d of %d questions of %s are longer than --max-prompt-length %d%s\n",
+        say("%d of %d questions of %s are longer than --max-prompt-length %d%s",
                 t->left_out, n, source, s->c.max_prompt_length, t->count ? " and left out"
                 : ": none is left, so raise it");
     return t->count ? 0 : -1;
@@ -691,14 +744,14 @@ static int copy_file(const char *from, const char *to, const char *name, const g
     if (ends) json_free(&parsed);
     else free(text);
     if (done && !system_replace(part, target)) return 0;
-    fprintf(stderr, "grpo: %s cannot be written: %s\n", target, strerror(errno));
+    say("%s cannot be written: %s", target, strerror(errno));
     system_remove(part);
     return -1;
 }
 
 static int make_folder(const char *name) {
     if (!system_make_folder(name)) return 0;
-    fprintf(stderr, "grpo: the folder %s cannot be made: %s\n", name, strerror(errno));
+    say("the folder %s cannot be made: %s", name, strerror(errno));
     return -1;
 }
 
@@ -712,11 +765,11 @@ static int lock_folder(folder_lock *l, const char *folder) {
     l->file = system_lock(l->path, &holder);
     if (l->file >= 0) return 0;
     if (l->file == -1)
-        fprintf(stderr, "grpo: nothing can be written to %s: %s\n", folder, strerror(errno));
+        say("nothing can be written to %s: %s", folder, strerror(errno));
     else {
         if (holder) snprintf(process, sizeof process, " (process %ld)", holder);
-        fprintf(stderr, "grpo: %s is being written by another run%s: wait for it, end it, or "
-                "choose another --out\n", folder, process);
+        say("%s is being written by another run%s: wait for it, end it, or "
+                "choose another --out", folder, process);
     }
     return -1;
 }
@@ -746,7 +799,7 @@ static char *copy_text(const char *s) {
 static int setting_at(const settings *s, int i, char *name, char *text) {
     static const char others[] = "out steps save-steps eval eval-steps eval-questions eval-samples "
         "sample-steps resume dtype merge rollout_batch_prompts micro_batch_prompts memory_budget "
-        "threads verifier-seconds verifier-memory verifier-reads";
+        "threads processes verifier-seconds verifier-memory verifier-reads";
     const option *o = i >= 2 && i < 2 + OPTIONS ? &options[i - 2] : NULL;
     const grpo_field *f = o && o->kind == FIELD ? field_of(o->name) : objective_at(i - 2 - OPTIONS);
     const void *at = (const char *)s + (o ? o->at : 0);
@@ -792,7 +845,7 @@ static int record_settings(const settings *s, int step) {
     if (file) fputs("}\n", file);
     bad = !file || ferror(file);
     if (file && fclose(file)) bad = 1;
-    if (bad) fprintf(stderr, "grpo: %s cannot be written: %s\n", path, strerror(errno));
+    if (bad) say("%s cannot be written: %s", path, strerror(errno));
     return bad ? -1 : 0;
 }
 
@@ -829,8 +882,8 @@ static int compare_settings(const settings *s) {
         was = json_string(json_find(before.values, name), text);
         if (!strcmp(was, text)) continue;
         if (fixed) code = -1;
-        fprintf(stderr, "grpo: %s%s is \"%s\", and was \"%s\" in the run that --resume goes on with"
-                "%s\n", strcmp(name, "MODEL") ? "--" : "", name, text, was, fixed
+        say("%s%s is \"%s\", and was \"%s\" in the run that --resume goes on with"
+                "%s", strcmp(name, "MODEL") ? "--" : "", name, text, was, fixed
                 ? ": that cannot change, so give it as it was" : ", which it changes from here on");
     }
     json_free(&before);
@@ -841,7 +894,6 @@ static int compare_settings(const settings *s) {
 
 /* The first Ctrl-C ends the step under way, a second one the program. What it says stands where the
  * cursor is; below a picture it begins at the left, and the next picture goes over it. */
-enum { INTERRUPTED = 128 };         /* and the signal: the status of such a run                  */
 static volatile sig_atomic_t interrupted, below_picture;
 static void on_interrupt(int signal_number) {
     static const char line[] = "\rending after this step (Ctrl-C: now)\n";
@@ -851,7 +903,7 @@ static void on_interrupt(int signal_number) {
         raise(signal_number);
     }
     interrupted = signal_number;
-    if (write(2, line + !below_picture, sizeof line - 2) < 0) return;
+    if (!self.rank && write(2, line + !below_picture, sizeof line - 2) < 0) return;
     errno = before;
 }
 
@@ -868,12 +920,22 @@ static void print_evaluation(const char *when, const grpo_evaluation *e) {
     fflush(stdout);
 }
 
+/* What reward i's verifier, if it is one, has complained of: in a process's share, or another's. */
+static int ask_verifier(const settings *s, int i, char *error) {
+    const verifier *v = &s->verifiers[i];
+    snprintf(error, SAID, "%.390s", v->error);
+    return v->argv[0] ? first_said(s, error) : 0;
+}
+
 static int evaluate(settings *s, grpo *g, const task *t, const char *when, grpo_evaluation *e) {
     int n = t->count < s->eval_questions ? t->count : s->eval_questions, i;
+    char error[SAID] = "";
     if (grpo_evaluate(g, t->prompts, n, s->eval_samples, s->eval_samples, e)) return -1;
     print_evaluation(when, e);
-    for (i = 0; i < s->c.num_rewards; i++)
-        if (s->verifiers[i].error[0]) complain(s->verifiers[i].error);
+    for (i = 0; i < s->c.num_rewards; i++) {
+        if (ask_verifier(s, i, error)) return -1;
+        if (error[0]) complain(error);
+    }
     return 0;
 }
 
@@ -907,6 +969,7 @@ static grpo *make_policy(settings *s) {
     grpo *g;
     float range = s->c.model.initializer_range;
     if (grpo_memory_needed(&s->c, &needed)) return NULL;      /* on_message has said why         */
+    if (s->c.team.size > 1) printf("each of %d processes: ", s->c.team.size);
     print_memory(&needed);
     fflush(stdout);
     s->c.model.initializer_range = 0; /* no random weights: the folder's follow                  */
@@ -937,10 +1000,11 @@ static int is_time(int every, int64_t step) { return every > 0 && step % every =
 static int after_step(settings *s, grpo *g, const task *held_out, const grpo_metrics *m) {
     screen *view = &s->view;
     grpo_evaluation e;
+    char error[SAID] = "";
     int i;
     for (i = 0; i < s->c.num_rewards; i++) {
-        const verifier *v = &s->verifiers[i];
-        if (v->error[0]) screen_note(view, v->error);
+        if (ask_verifier(s, i, error)) return -1;
+        if (error[0]) screen_note(view, error);
     }
     screen_step(view, g, m);
     if (ferror(stdout) && !s->unheard++)
@@ -951,20 +1015,22 @@ static int after_step(settings *s, grpo *g, const task *held_out, const grpo_met
         if (evaluate(s, g, held_out, "held out", &e)) return -1;
         report_log_eval(s->c.metrics_path, m->step, &e);
     }
-    return is_time(s->save_steps, m->step) || interrupted ? save(s, g) : 0;
+    return is_time(s->save_steps, m->step) ? save(s, g) : 0;
 }
 
-static int train_all(settings *s, grpo *g, const task *t, const task *held_out) {
+/* Steps, until there is no more to do, or a process is interrupted: *cut is then not 0. */
+static int train_all(settings *s, grpo *g, const task *t, const task *held_out, int *cut) {
     grpo_prompt *asked = (grpo_prompt *)calloc((size_t)s->c.num_prompts, sizeof *asked);
     grpo_metrics m;
     int code = asked ? 0 : complain("out of memory"), live;
     if (code) return code;
     screen_start(&s->view, s->steps);
     below_picture = s->view.live;
-    while (!code && !interrupted && g->state.step < s->steps) {
+    while (!code && !(*cut = grpo_team_any(g, interrupted)) && g->state.step < s->steps) {
         code = one_step(s, g, t, asked, &m);
         if (!code) code = after_step(s, g, held_out, &m);
     }
+    if (*cut < 0) code = *cut;
     live = s->view.live;
     screen_end(&s->view);
     if (code && live) complain(s->view.note); /* the error, which no picture has shown            */
@@ -998,10 +1064,10 @@ static void catch_interrupts(void) {
 static int run_training(settings *s, const task *t, const task *held_out) {
     grpo *g = make_policy(s);
     grpo_evaluation before, after;
-    int code = g ? 0 : -1, asks = held_out->count > 0, cut;
+    int code = g ? 0 : -1, asks = held_out->count > 0, cut = 0;
     if (!g) return -1;
     if (g->config.seed != s->c.seed) {                        /* no settings.jsonl said so       */
-        fprintf(stderr, "grpo: --seed is %llu, but the run in %s was begun with %llu: give that\n",
+        say("--seed is %llu, but the run in %s was begun with %llu: give that",
                 (unsigned long long)s->c.seed, s->out, (unsigned long long)g->config.seed);
         grpo_free(g);
         return -1;
@@ -1015,14 +1081,14 @@ static int run_training(settings *s, const task *t, const task *held_out) {
            (int)g->state.step, s->steps, (double)g->state.step * s->c.num_prompts / t->count,
            (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
     report_log_config(s->c.metrics_path, g);
-    if (record_settings(s, (int)g->state.step)) code = -1;
+    code = agree(s, self.rank ? 0 : record_settings(s, (int)g->state.step));
     if (!code && asks && g->state.step == 0) {
         code = evaluate(s, g, held_out, "held out, before", &before);
         if (!code) report_log_eval(s->c.metrics_path, 0, &before);
     }
     catch_interrupts();
-    if (!code) code = train_all(s, g, t, held_out);
-    cut = interrupted;
+    if (!code) code = train_all(s, g, t, held_out, &cut);
+    if (cut) cut = interrupted ? interrupted : SIGTERM;
     if (!code && cut) printf("interrupted after step %d; --resume goes on\n", (int)g->state.step);
     if (!code) code = save(s, g);
     if (!code && !cut && asks) {
@@ -1035,45 +1101,61 @@ static int run_training(settings *s, const task *t, const task *held_out) {
     return !code && cut ? INTERRUPTED + cut : code;
 }
 
-static int train_in_folder(settings *s) {
-    char log[NAME_ROOM], error[JSON_ERROR_LENGTH];
+/* The same gradients take as many lanes as before; a new run one a process. */
+static void choose_lanes(settings *s, int resumes) {
+    const int size = s->c.team.size > 1 ? s->c.team.size : 1;
+    json before = { NULL, NULL, 0, 0 };
+    if (s->c.lanes) return;
+    if (resumes) before = last_settings(s);
+    s->c.lanes = atoi(json_string(json_find(before.values, "lanes"), "0"));
+    json_free(&before);
+    if (s->c.lanes) return;
+    s->c.lanes = size;
+    if (size > 1) printf("lanes %d, one a process; results depend on --lanes, not on the number of "
+                         "processes\n", size);
+}
+
+/* What comes before the first step that needs all processes. */
+static int prepare_training(settings *s, folder_lock *lock, task *t, task *held_out) {
+    char error[JSON_ERROR_LENGTH];
+    int trained;
+    if (open_folder(s) || open_chat(s) || make_folder(s->out)) return -1;
+    trained = file_exists(s->out, "trainer_state.safetensors");
+    if (!trained && system_is_same(s->model, s->out))
+        return complain("--out is MODEL's own folder, which would be written over: choose another");
+    if (!self.rank && lock_folder(lock, s->out)) return -1;
+    if (trained && !s->resume) {
+        say("%s has a trained model: --resume goes on with it, or choose another --out", s->out);
+        return -1;
+    }
+    choose_lanes(s, trained);
+    if (s->c.lr_scheduler_type && !s->c.max_steps)
+        s->c.max_steps = s->steps * s->c.num_iterations * s->c.steps_per_generation;
+    if (trained && compare_settings(s)) return -1;
+    if (!self.rank && copy_companions(s)) return -1;
+    if (read_questions(s, s->data, 0, &t->list)) return -1;
+    if (s->eval && read_questions(s, s->eval, 1, &held_out->list)) return -1;
+    if (!s->eval && s->hold_out
+        && !questions_hold_out(&t->list, &held_out->list, s->hold_out, error))
+        return complain(error);
+    if (prepare_task(s, s->data, t)) return -1;
+    return held_out->list.count ? prepare_task(s, "held-out questions", held_out) : 0;
+}
+
+static int train(settings *s) {
+    folder_lock lock = { "", -1 };
+    char log[NAME_ROOM];
     task t, held_out;
     int code;
     memset(&t, 0, sizeof t);
     memset(&held_out, 0, sizeof held_out);
     snprintf(log, sizeof log, "%s/log.jsonl", s->out);
-    s->c.metrics_path = log;
-    if (s->c.lr_scheduler_type && !s->c.max_steps)
-        s->c.max_steps = s->steps * s->c.num_iterations * s->c.steps_per_generation;
-    if (s->resume && file_exists(s->out, "trainer_state.safetensors") && compare_settings(s))
-        return -1;
-    if (copy_companions(s)) return -1;
-    code = read_questions(s, s->data, 0, &t.list);
-    if (!code && s->eval) code = read_questions(s, s->eval, 1, &held_out.list);
-    if (!code && !s->eval && s->hold_out
-        && !questions_hold_out(&t.list, &held_out.list, s->hold_out, error)) code = complain(error);
-    if (!code) code = prepare_task(s, s->data, &t);
-    if (!code && held_out.list.count) code = prepare_task(s, "held-out questions", &held_out);
+    if (!self.rank) s->c.metrics_path = log;
+    code = agree(s, prepare_training(s, &lock, &t, &held_out));
     if (!code) code = run_training(s, &t, &held_out);
+    if (lock.file >= 0) unlock_folder(&lock);
     free_task(&t);
     free_task(&held_out);
-    return code;
-}
-
-static int train(settings *s) {
-    folder_lock lock;
-    int code;
-    if (open_folder(s) || open_chat(s)) return -1;
-    if (make_folder(s->out)) return -1;
-    if (!file_exists(s->out, "trainer_state.safetensors") && system_is_same(s->model, s->out))
-        return complain("--out is MODEL's own folder, which would be written over: choose another");
-    if (lock_folder(&lock, s->out)) return -1;
-    if (!s->resume && file_exists(s->out, "trainer_state.safetensors")) {
-        fprintf(stderr, "grpo: %s has a trained model: --resume goes on with it, or choose another "
-                "--out\n", s->out);
-        code = -1;
-    } else code = train_in_folder(s);
-    unlock_folder(&lock);
     return code;
 }
 
@@ -1094,10 +1176,11 @@ static int eval(settings *s) {
     grpo *g = NULL;
     int code;
     memset(&t, 0, sizeof t);
-    if (open_folder(s) || open_chat(s) || read_questions(s, s->data, 1, &t.list)
-        || prepare_task(s, s->data, &t)) { free_task(&t); return -1; }
+    code = agree(s, open_folder(s) || open_chat(s) || read_questions(s, s->data, 1, &t.list)
+                    || prepare_task(s, s->data, &t));
     only_ask(&s->c);
-    g = make_policy(s);
+    s->c.lanes = s->c.team.size > 1 ? s->c.team.size : 1;
+    if (!code) g = make_policy(s);
     code = g ? evaluate(s, g, &t, s->model, &e) : -1;
     grpo_free(g);
     free_task(&t);
@@ -1159,7 +1242,7 @@ static int chat(settings *s) {
     int code;
     if (open_folder(s) || open_chat(s)) return -1;
     only_ask(&s->c);
-    s->c.num_prompts = 1;
+    s->c.num_prompts = s->c.lanes = 1;
     g = make_policy(s);
     code = g ? talk_on(s, g) : -1;
     grpo_free(g);
@@ -1194,10 +1277,16 @@ static int inspect(settings *s) {
     print_model(s);
     print_asking(s);
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
+    if (!s->c.lanes) s->c.lanes = s->num_processes;
     if (grpo_memory_needed(&s->c, &needed)) return -1;
     printf("  %.1f million weights. To train %d questions x %d completions of %d tokens:\n  ",
            (double)needed.num_parameters / 1e6, s->c.num_prompts, s->c.num_generations,
            s->c.max_completion_length);
+    print_memory(&needed);
+    if (s->num_processes == 1) return 0;
+    s->c.team.size = s->num_processes;
+    if (grpo_memory_needed(&s->c, &needed)) return -1;
+    printf("  Each of %d processes:\n  ", s->num_processes);
     print_memory(&needed);
     return 0;
 }
@@ -1207,7 +1296,7 @@ static int plot(int argc, char **argv) {
     const char *out = argc > 1 ? argv[1] : "report.html";
     if (argc < 1 || argc > 2) return complain("grpo plot LOG.jsonl [OUT.html | OUT.svg]");
     if (report_write(argv[0], out, error)) return complain(error);
-    if (error[0]) fprintf(stderr, "grpo: left out of the report: %s\n", error);
+    if (error[0]) say("left out of the report: %s", error);
     printf("%s\n", out);
     return 0;
 }
@@ -1236,40 +1325,55 @@ static int usage(int code) {
     return code;
 }
 
-int main(int argc, char **argv) {
-    static settings s;
-    const grpo_backend *backend;
+/* The whole command; returns its status, and that of a signal that has interrupted it. */
+static int run(settings *s, int argc, char **argv) {
+    const grpo_backend *backend = backend_argument(&argc, argv);
     size_t i;
     int code, k;
-    make_signals_errors();
-    system_arguments(&argc, &argv);
-    backend = backend_argument(&argc, argv);
-    set_defaults(&s);
     if (argc > 1 && !strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2) ? 1 : 0;
     for (i = 0; i < sizeof commands / sizeof *commands; i++)
         if (argc > 1 && !strcmp(argv[1], commands[i].name)) break;
     if (argc > 1 && is_option(argv[1], "help")) return usage(0);
     if (i == sizeof commands / sizeof *commands) {
-        if (argc > 1) fprintf(stderr, "grpo: there is no command \"%s\"\n", argv[1]);
+        if (argc > 1) say("there is no command \"%s\"", argv[1]);
         return usage(2);
     }
     for (k = 2; k < argc; k++)
-        if (is_option(argv[k], "help")) { print_help(&s, commands[i].command); return 0; }
+        if (is_option(argv[k], "help")) { print_help(s, commands[i].command); return 0; }
     if (argc == 2 || !strncmp(argv[2], "--", 2)) {
         complain("the folder of a model comes first: grpo COMMAND MODEL [options]");
         return 2;
     }
-    s.model = argv[2];
-    s.c.backend = backend;
-    if (read_options(&s, commands[i].command, argc - 3, argv + 3)) return 2;
-    code = check_verifiers(&s) ? -1 : commands[i].run(&s);
-    for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s.verifiers[i]);
-    tokenizer_free(s.tokens);
+    s->model = argv[2];
+    s->c.backend = backend;
+    s->c.lanes = 0;                 /* not said                                                  */
+    if (read_options(s, commands[i].command, argc - 3, argv + 3)) return 2;
+    code = agree(s, check_verifiers(s));
+    if (!code) code = commands[i].run(s);
+    for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s->verifiers[i]);
+    tokenizer_free(s->tokens);
     if (fflush(stdout) || ferror(stdout))
         code = code > INTERRUPTED ? code : complain("not all that was printed could be written");
+    return code < 0 ? 1 : code;
+}
+
+int main(int argc, char **argv) {
+    static settings s;
+    static team t;
+    int code, asked;
+    make_signals_errors();
+    system_arguments(&argc, &argv);
+    set_defaults(&s);
+    asked = argc > 1 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval"));
+    if (asked) team_start(&t, &argc, &argv);
+    s.c.team = t.of;
+    s.c.threads = t.threads;
+    self.rank = t.of.rank;
+    code = run(&s, argc, argv);
+    if (asked && team_end(&t, code < INTERRUPTED ? code : 0, self.said) && !code) code = 1;
     if (code > INTERRUPTED) {       /* end by the signal, so that a script's loop ends too        */
         signal(code - INTERRUPTED, SIG_DFL);
         raise(code - INTERRUPTED);
     }
-    return code > INTERRUPTED ? code : code ? 1 : 0;
+    return code;
 }

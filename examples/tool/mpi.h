@@ -1,7 +1,7 @@
 /* mpi.h: the team of grpo.h as the processes that mpirun starts, on any number of machines. Compile
  * with -D_GNU_SOURCE or -std=gnu99 (setenv).
  *     here = mpi_team_start(&argc, &argv, &config.team);      first of all; so many on this machine
- *     mpi_team_end(code);                                     last of all; not 0: it has failed */
+ *     mpi_team_end(code, why);                                last of all; not 0: it has failed */
 #ifndef MPI_TEAM_H
 #define MPI_TEAM_H
 #include "grpo.h"
@@ -53,13 +53,14 @@ static inline int mpi_team_start(int *argc, char ***argv, grpo_team *team) {
 }
 
 /* A failure that all have met ends all within seconds. Else one waits for what will not come: MPI
- * ends it. */
-static inline void mpi_team_end(int code) {
+ * ends it, and the reason (NULL: it has been told) is said. */
+static inline void mpi_team_end(int code, const char *why) {
     const time_t late = time(NULL) + 10;
     MPI_Request all;
     int met = !code;
     if (code) MPI_Ibarrier(MPI_COMM_WORLD, &all);
     while (!met && time(NULL) < late) MPI_Test(&all, &met, MPI_STATUS_IGNORE);
+    if (!met && why) fprintf(stderr, "%s\n", why);
     if (!met) MPI_Abort(MPI_COMM_WORLD, code);
     MPI_Finalize();
 }

@@ -16,7 +16,7 @@ enum { PROCESSES_MOST = 64, PROCESSES_PATIENCE = 1800 };      /* seconds without
 
 typedef struct processes {
     int sockets[PROCESSES_MOST];    /* one to each other process; -1: closed                     */
-    long children[PROCESSES_MOST];  /* process 0's, from 1                                       */
+    long first, children[PROCESSES_MOST];                     /* process 0, and those of its own */
 } processes;
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -57,13 +57,16 @@ static inline int processes_exchange(void *user, int peer, const void *out, void
     return p->sockets[peer] < 0;
 }
 
-/* In process 0 the worst status of the others, 128 and more for a signal's; in these 0. */
+/* In process 0 the worst status of the others, 128 and more for a signal's; in one of these 0, or 1
+ * if process 0 is no more, and cannot tell of a failure. */
 static inline int processes_end(processes *p) {
-    int i, status = 0, worst = 0;
+    int i, status = 0, worst = 0, failed = p->sockets[0] < 0;
     processes_close(p->sockets);
+    if (p->first != (long)getpid())
+        return failed && (poll(NULL, 0, 100), p->first != (long)getppid());
     for (i = 1; i < PROCESSES_MOST; i++) {
         pid_t child = (pid_t)p->children[i], ended;
-        do ended = child > 0 ? waitpid(child, &status, 0) : 0; while (ended < 0 && errno == EINTR);
+        do ended = child ? waitpid(child, &status, 0) : 0; while (ended < 0 && errno == EINTR);
         if (ended <= 0) continue;
         status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
         if (status > worst) worst = status;
@@ -78,6 +81,7 @@ static inline int processes_start(processes *p, int n, grpo_team *team, char *er
                     : "it must be a power of two, from 1 to 64";
     int ends[PROCESSES_MOST][PROCESSES_MOST], pair[2], rank = 0, a, b;
     memset(p, 0, sizeof *p);
+    p->first = (long)getpid();
     memset(ends, -1, sizeof ends);
     signal(SIGPIPE, SIG_IGN);       /* an error of send() instead                                */
     fflush(stdout);                 /* or each would print what waits there                      */
@@ -88,9 +92,10 @@ static inline int processes_start(processes *p, int n, grpo_team *team, char *er
             fcntl(ends[b][a] = pair[1], F_SETFD, FD_CLOEXEC);
         }
     for (a = 1; a < n && !why && !rank; a++) {
-        p->children[a] = fork();
-        if (p->children[a] < 0) why = strerror(errno);
-        if (p->children[a] == 0) rank = a;
+        const pid_t child = fork();
+        if (child < 0) why = strerror(errno);
+        else if (child) p->children[a] = child;
+        else rank = a;
     }
     for (a = 0; a < PROCESSES_MOST; a++)
         if (a != rank || why) processes_close(ends[a]);

@@ -1,0 +1,81 @@
+/* team.h: --processes N for the examples, taken out of their arguments: so many processes train one
+ * model. In a program compiled with -DGRPO_MPI (make mpi) they are those that mpirun has started.
+ *
+ *     team t;
+ *     team_start(&t, &argc, &argv);     first of all
+ *     config.team = t.of;               config.lanes is at least t.of.size
+ *     return team_end(&t, code, why);   last of all, in each; why: a sentence, if code is not 0
+ *
+ * Process 0 has the standard output alone. */
+#ifndef TEAM_H
+#define TEAM_H
+
+#include "grpo.h"
+#ifdef GRPO_MPI
+#include "tool/mpi.h"
+#else
+#include "tool/processes.h"
+#endif
+
+#include <stdlib.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
+typedef struct team {
+    grpo_team of;
+    int threads;                    /* its share of the machine's, for config.threads; 0: alone  */
+#ifndef GRPO_MPI
+    processes others;
+#endif
+} team;
+
+/* Ends the program if there cannot be so many. */
+static inline void team_start(team *t, int *argc, char ***argv) {
+    int here = 1;
+    memset(t, 0, sizeof *t);
+#ifdef GRPO_MPI
+    setenv("NO_COLOR", "1", 1);     /* the terminal that mpirun shows is none                    */
+    here = mpi_team_start(argc, argv, &t->of);
+    if (t->of.size & (t->of.size - 1)) {
+        if (!t->of.rank) fprintf(stderr, "%d processes: it must be a power of two\n", t->of.size);
+        mpi_team_end(0, NULL);
+        exit(2);
+    }
+#else
+    char error[GRPO_ERROR_LENGTH], **a = *argv;
+    int i, at = 1;
+    while (at + 1 < *argc && strcmp(a[at], "--processes") != 0) at++;
+    if (at + 1 < *argc) {
+        here = atoi(a[at + 1]);
+        for (i = at + 2; i <= *argc; i++) a[i - 2] = a[i];    /* and the NULL after the last     */
+        *argc -= 2;
+    }
+    if (here != 1 && processes_start(&t->others, here, &t->of, error)) {
+        fprintf(stderr, "%s\n", error);
+        exit(2);
+    }
+#endif
+    if (t->of.rank && !freopen("/dev/null", "w", stdout)) exit(1);
+#if defined(__unix__) || defined(__APPLE__)
+    if (here > 1) t->threads = (int)sysconf(_SC_NPROCESSORS_ONLN) / here;
+    if (here > 1 && !t->threads) t->threads = 1;
+#endif
+}
+
+/* The status that main() returns. What process 0 cannot say, because it has ended or waits for
+ * another, one that knows says. */
+static inline int team_end(team *t, int code, const char *why) {
+    char line[512];
+    snprintf(line, sizeof line, "process %d: %.400s", t->of.rank, why);
+#ifdef GRPO_MPI
+    mpi_team_end(code, t->of.rank ? line : NULL);
+#else
+    if (t->of.size > 1 && processes_end(&t->others)) {
+        if (t->of.rank && code) fprintf(stderr, "%s\n", line);
+        if (!t->of.rank && !code) code = (fprintf(stderr, "another process has failed\n"), 1);
+    }
+#endif
+    return code;
+}
+#endif
