@@ -128,17 +128,17 @@
  * WHAT IT PROMISES
  *
  *   The sampler's log-probs equal the trainer's bit for bit: the first ratio is exactly 1. The same
- *   bits for any number of threads, any micro-batch, any place in the batch. No padding; a
- *   prompt is computed once per group. Logits never all in memory. A step allocates nothing.
- *   Failures are a code and a sentence, and leave the weights as they were before the failing
- *   update. Each promise is a test.
+ *   bits for any number of threads, any micro-batch, any place in the batch, any number of
+ *   processes that share the work. No padding; a prompt is computed once per group. Logits never
+ *   all in memory. A step allocates nothing. Failures are a code and a sentence, and leave the
+ *   weights as they were before the failing update. Each promise is a test.
  *   (32-bit x86: compile with -msse2 -mfpmath=sse; x87 rounds when the compiler spills.)
  *
  * WHAT IT DOES NOT DO
  *
  *   Other architectures than Llama / Qwen2 / Qwen3 / Mistral decoders, mixture of experts,
- *   images, several machines, quantised training, tool calls. It reads no tokenizer files: bring
- *   your own two hooks (examples/tool/tokenizer.h has them for tokenizer.json).
+ *   images, models split over several cards, quantised training, tool calls. It reads no tokenizer
+ *   files: bring your own two hooks (examples/tool/tokenizer.h has them for tokenizer.json).
  *
  * DEVIATIONS FROM THE PAPER
  *
@@ -182,6 +182,8 @@
  *   How does a larger model fit?  config.lora.rank = 16: adapters are trained beside the model's
  *     frozen weights, which need no gradients, no moments and no second copy as a reference. Raise
  *     the learning rate tenfold or more.
+ *   How do several machines train one model?  config.lanes = 8, say, and config.team: up to 8
+ *     processes, by MPI (examples/tool/mpi.h), give the bits of one with as many lanes.
  *   Why do two machines differ?  Vector units with and without fused multiply-add round
  *     differently. On one machine the bits are always the same.
  *
@@ -5222,7 +5224,7 @@ enum { GRPO__OF_CONFIG, GRPO__OF_REWARDS, GRPO__OF_STATE, GRPO__OF_PROMPTS, GRPO
        GRPO__ALIKE };
 static const char *const grpo__alike[GRPO__ALIKE] = {
     "the config", "the rewards (number, names, weights, kinds), the vocabulary or the backend",
-    "the counters of the state", "the prompts", "the weights" };
+    "the seed or a counter of the state", "the prompts", "the weights" };
 
 typedef struct grpo__notice {
     int code, process;              /* the first process with an error; -1: two differ           */
@@ -5260,13 +5262,13 @@ static void grpo__field_values(const grpo *g, double values[GRPO__ROWS]) {
 static void grpo__hash_all(grpo *g, uint64_t hashes[GRPO__ALIKE]) {
     struct grpo__machinery *w = g->machinery;
     const grpo_config *c = &g->config;
-    const int64_t counters[] = { g->state.step, g->state.optimizer_step, g->state.adam_step,
-                                 g->state.reference_set };
+    const int64_t counters[] = { (int64_t)c->seed, g->state.step, g->state.optimizer_step,
+                                 g->state.adam_step, g->state.reference_set };
     double values[GRPO__ROWS];
-    uint64_t h = c->seed;
+    uint64_t h;
     int i;
     grpo__field_values(g, values);
-    hashes[GRPO__OF_CONFIG] = grpo__hash_bytes(h, values, sizeof values);
+    hashes[GRPO__OF_CONFIG] = grpo__hash_bytes(1, values, sizeof values);
     h = grpo__hash_bytes(1, w->backend->name, strlen(w->backend->name));
     if (c->vocabulary) h = grpo__hash_bytes(h, c->vocabulary, strlen(c->vocabulary));
     h = grpo__hash_bytes(h, c->eos_token_ids, (size_t)c->num_eos * sizeof(int));
@@ -5421,8 +5423,8 @@ static int grpo__prompts_of(const grpo *g, int lane, int *first, int end) {
 /* Copies elements of the prompts of lanes [first_lane, first_lane + lanes) to `packed`, or (unpack
  * 1) from there; packed NULL: only counts. Returns bytes. */
 static size_t grpo__pack_lanes(const grpo *g, char *array, size_t size, const int *offsets,
-                                 int first, int end, int first_lane, int lanes, char *packed,
-                                 int unpack) {
+                               int first, int end, int first_lane, int lanes, char *packed,
+                               int unpack) {
     int G = g->batch.group_size, p;
     size_t used = 0;
     for (p = first; p < end; p++) {
@@ -5604,6 +5606,7 @@ static int grpo__share_weights(grpo *g) {
 /* All shares of AdamW's m or v, where the gradient is. */
 static int grpo__gather_moments(grpo *g, const float *moments) {
     struct grpo__machinery *w = g->machinery;
+    if (!grpo__is_team(g)) return GRPO_OK;
     w->backend->mix(w->context, w->gradient + w->share_first, moments, 0, 1, w->share);
     return grpo__gather_pieces(g, NULL);
 }
@@ -5762,7 +5765,9 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     if (c->backend != made->backend) changed = "backend";
     if (c->allocate != made->allocate) changed = "allocate";
     if (c->release != made->release) changed = "release";
-    if (memcmp(&c->team, &made->team, sizeof c->team)) changed = "team";
+    if (c->team.rank != made->team.rank || c->team.size != made->team.size
+        || c->team.exchange != made->team.exchange || c->team.user != made->team.user
+        || c->team.device_memory != made->team.device_memory) changed = "team";
     if (changed)
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: config.%s has changed since grpo_new(), and "
                           "memory was laid out by it: put it back, or make a new object", what,
@@ -9325,7 +9330,7 @@ static void grpo__write_archive(grpo__file *f, grpo *g, int kind, int dtype) {
     char model[GRPO__NAME];
     grpo counted = *g;
     grpo__text *t = &f->text;
-    int i;
+    int i, gathered = 0, code;
     grpo__open(f, grpo__archives[kind], GRPO__WRITE);
     grpo__add_slots(f, g, kind);
     grpo__begin_text(f, 512 * ((size_t)f->num_slots + 1)      /* no entry is as long as that     */
@@ -9357,11 +9362,13 @@ static void grpo__write_archive(grpo__file *f, grpo *g, int kind, int dtype) {
     for (i = 0; i < f->num_slots; i++) {
         float *moments = f->slots[i].moments;
         if (moments && moments != f->slots[i - 1].moments) {  /* the first tensor of m, of v     */
-            int code = grpo__gather_moments(g, moments);
-            if (!f->code) f->code = code;
+            if ((code = grpo__gather_moments(g, moments)) != GRPO_OK) f->code = code;
+            gathered++;
         }
         grpo__pass_slot(f, g, &f->slots[i]);
     }
+    for (; kind == GRPO__STATE && gathered < 2; gathered++)   /* after an error, for the others  */
+        grpo__gather_moments(g, g->machinery->adam_m);
     if (!f->code) f->code = grpo__device_check(g);            /* did each download succeed?      */
 }
 
