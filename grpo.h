@@ -442,7 +442,7 @@ typedef struct grpo_loss_stats {
 typedef struct grpo_metrics {
     int    step;                    /* GRPO steps done, this one included                        */
     double num_tokens;              /* prompt and completion tokens seen since the start         */
-    double step_time;               /* seconds                                                   */
+    double step_time;               /* seconds; of a team each process has its own               */
     double loss, policy_loss, grad_norm, learning_rate;       /* grad_norm: before clipping      */
     double reward, reward_std;      /* mean and sample std over the whole batch                  */
     double frac_reward_zero_std;    /* share of groups whose rewards are all equal               */
@@ -3604,7 +3604,6 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
     if (!code && every > 0 && g->machinery->reference && g->state.step % every == 0)
         code = grpo_set_reference(g, g->config.ref_model_mixup_alpha);
     m.step_time = grpo__seconds() - start;
-    if (!code) code = grpo__agree(g, code, &m.step_time);
     if (metrics) *metrics = m;
     if (!code && g->config.on_step) g->config.on_step(&m, g->config.user);
     if (!code && g->config.metrics_path && !g->config.team.rank)
