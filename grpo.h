@@ -474,11 +474,13 @@ typedef struct grpo_metrics {
 enum { GRPO_SCHEDULE_CONSTANT, GRPO_SCHEDULE_LINEAR, GRPO_SCHEDULE_COSINE };
 
 /* Processes that train one model together, each called as if alone, with the same config, weights
- * and prompts: a process samples, rewards and learns from its share of the prompts. rank: its
- * number, from 0; size: how many there are, a power of two, at most lanes; 0: it is alone.
- * exchange sends `bytes` bytes to process `peer`, receives as many from it, and returns 0; both
- * call it. Non-zero, or a process that has failed: every other one gets an error that says so, its
- * weights as before the update. Files are written by process 0 alone, and saving takes all. */
+ * and prompts: a process samples, rewards and learns from its share of the prompts. All call the
+ * same functions in the same order, but for grpo_generate() and those of text and pure maths; files
+ * are written by process 0. rank: a process's number, from 0; size: how many there are, a power of
+ * two, at most lanes; 0: it is alone. exchange sends `bytes` bytes to process `peer`, receives as
+ * many from it, and returns 0; both call it. If that fails, or a process dies or fails, every other
+ * one gets an error that says so, its weights as before the update; then each should end, and a new
+ * team, of any size, resume from what was saved. */
 typedef struct grpo_team {
     int rank, size;
     int (*exchange)(void *user, int peer, const void *send, void *receive, size_t bytes);
@@ -1233,7 +1235,7 @@ static int grpo__check(grpo_config *c);
 static int grpo__check_writes(grpo *g);
 static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x);
 /* >>team: agreement on errors, whose prompts are whose, the batch's arrays, lanes and gradients */
-static int grpo__agree(grpo *g, int code, double *most);
+static int grpo__agree(grpo *g, int code);
 static int grpo__assign_prompts(grpo *g, int updates);
 static int grpo__is_mine(const grpo *g, int prompt);
 static int grpo__first_set(const grpo *g, int sequence);
@@ -2260,7 +2262,7 @@ static int grpo__finish_batch(grpo *g, int code) {
         b->truncated[i] = !grpo__is_eos(g, b->tokens[b->offsets[i + 1] - 1]);
         code = grpo__make_sample(g, i);
     }
-    if (g->machinery->shared) code = grpo__agree(g, code, NULL);
+    if (g->machinery->shared) code = grpo__agree(g, code);
     if (!code) g->machinery->stage = GRPO__ROLLED;
     return code;
 }
@@ -2303,7 +2305,7 @@ int grpo_rollout(grpo *g, const grpo_prompt *prompts, int num_prompts) {
     if (!code) code = grpo__how_to_draw(g, &d, &g->config.sampling, 1);
     if (!code) code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations,
                                         g->config.steps_per_generation);
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     d.step = (uint64_t)g->state.step;
     if (g->machinery->stores_batch) d.mode = GRPO__STORE;
     code = grpo__sample(g, &d, 0, num_prompts);
@@ -2473,7 +2475,7 @@ int grpo_forward(grpo *g, int model, float *logprobs, const grpo_per_token *more
     int code = grpo__enter(g, "grpo_forward", grpo__wanted(&to, logprobs, more) && known,
                            GRPO__ROLLED);
     if (!code) code = grpo__check_per_token(g, "grpo_forward", model, &to);
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     w = g->machinery;
     return grpo__batch_forward(g, model, w->first_prompt, w->end_prompt,
                                model == GRPO_POLICY && !w->stored_valid ? GRPO__STORE : GRPO__SCORE,
@@ -2487,7 +2489,7 @@ int grpo_backward(grpo *g, const float *dlogprobs, const grpo_per_token *more) {
     int code = grpo__enter(g, "grpo_backward", wanted, GRPO__ROLLED);
     if (!code) code = grpo__check_per_token(g, "grpo_backward", GRPO_POLICY, &d);
     if (!code) code = grpo__begin_lanes(g, "grpo_backward");
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     w = g->machinery;
     mode = w->stored_valid ? GRPO__RECALL : GRPO__STORE;
     /* exact KL: the reference's pass overwrites what grpo_forward() left */
@@ -2500,7 +2502,7 @@ int grpo_backward(grpo *g, const float *dlogprobs, const grpo_per_token *more) {
                 if (!in_memory) grpo__pass_hidden(g, GRPO_POLICY, &pass);
                 code = grpo__pass_backward(g, &pass, &d);
             }
-    code = grpo__agree(g, code, NULL);
+    code = grpo__agree(g, code);
     if (code) grpo__clear_gradient(g);                        /* half of it would be worse       */
     return code;
 }
@@ -2888,7 +2890,7 @@ int grpo_advantage(grpo *g) {
     int i, t, n, code = grpo__enter(g, "grpo_advantage", 1, GRPO__SCORED);
     grpo_batch *b;
     const grpo_objective *o;
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     b = &g->batch;
     o = &g->config.objective;
     n = b->offsets[b->num_sequences];
@@ -2904,7 +2906,7 @@ int grpo_advantage(grpo *g) {
     for (t = 0; t < n && b->process; t++) b->advantages[t] += b->process[t];
     if (o->whiten) grpo_whiten(b->advantages, b->mask, n);
     grpo__mask_certain_tokens(g);
-    code = grpo__agree(g, code, NULL);
+    code = grpo__agree(g, code);
     if (!code) g->machinery->stage = GRPO__COMPARED;
     return code;
 }
@@ -2959,7 +2961,7 @@ int grpo_score(grpo *g) {
     if (!code && g->config.num_rewards == 0)
         code = grpo__fail(g, GRPO_BAD_INPUT, "there is no reward: call grpo_add_reward() before "
                           "grpo_new()");
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     n = g->batch.num_prompts;
     reference.logprobs = g->batch.ref_logprobs;
     exact.kl = g->batch.kl;
@@ -3373,7 +3375,7 @@ int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
     double norm = 0, limit;
     float scale = 1.0f, s, *weights;
     uint64_t hash;
-    int part, code = grpo__agree(g, grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY), NULL);
+    int part, code = grpo__agree(g, grpo__enter(g, "grpo_optimize", 1, GRPO__EMPTY));
     if (code) return code;
     w = g->machinery; c = &g->config;
     split = w->shape.rank ? w->shape.all_a : w->shape.first_vector;
@@ -3573,7 +3575,7 @@ int grpo_update(grpo *g, grpo_metrics *metrics) {
     const grpo_config *c;
     grpo_metrics m;
     int pass, i, n, code = grpo__enter(g, "grpo_update", 1, GRPO__COMPARED);
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     c = &g->config;
     memset(&m, 0, sizeof m);
     grpo__measure_batch(g, &m);
@@ -3594,7 +3596,7 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
     grpo_metrics m;
     double start = grpo__seconds();
     int every, code = grpo__enter(g, "grpo_step", prompts != NULL, GRPO__EMPTY);
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     every = g->config.ref_model_sync_steps;
     memset(&m, 0, sizeof m);
     code = grpo_rollout(g, prompts, num_prompts);             /* 1. sample G completions of each */
@@ -3719,7 +3721,7 @@ static int grpo__name_culprit(grpo *g) {
             code = grpo__fail(g, GRPO_NONFINITE, "the gradient of %s is not finite: the update was "
                               "skipped, the weights are as before", t->name);
     }
-    code = grpo__agree(g, code, NULL);
+    code = grpo__agree(g, code);
     return code ? code : grpo__fail(g, GRPO_NONFINITE, "the gradient's norm overflows: the update "
                                     "was skipped, the weights are as before");
 }
@@ -3960,7 +3962,7 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
     int i, L, code = grpo__enter(g, "grpo_adopt", prompts && completions, GRPO__EMPTY);
     if (!code) code = grpo__begin_batch(g, prompts, num_prompts, g->config.num_generations,
                                         g->config.steps_per_generation);
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     w = g->machinery;
     b = &g->batch;
     L = g->config.max_completion_length;
@@ -4049,7 +4051,7 @@ int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learnin
     grpo__sums sums;
     int code = grpo__enter(g, "grpo_sft", prompts != NULL, GRPO__EMPTY);
     if (!code) code = grpo__answers_batch(g, prompts, num_prompts);
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     memset(&likelihood, 0, sizeof likelihood);
     likelihood.loss = GRPO_LOSS_REINFORCE;
     likelihood.average = GRPO_AVERAGE_TOKEN;
@@ -4124,7 +4126,7 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
     grpo_evaluation sampled = { num_prompts, num_samples, k, 0, 0, 0, 0, 0 };
     const struct grpo__machinery *w;
     int most, code = grpo__enter(g, "grpo_evaluate", prompts && evaluation, GRPO__EMPTY);
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     w = g->machinery;
     most = (w->max_slots - g->config.max_prompt_length) / g->config.max_completion_length;
     most = grpo__min(most, grpo__min(w->max_sequences, w->max_rows));
@@ -4134,7 +4136,7 @@ int grpo_evaluate(grpo *g, const grpo_prompt *prompts, int num_prompts, int num_
                           "%d (what fits beside one prompt), k 1 to num_samples", most);
     else if (g->config.num_rewards == 0)
         code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_evaluate: there is no reward to judge by");
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     code = grpo__evaluate_part(g, &greedily, prompts, &greedy);
     if (!code && num_samples)
         code = grpo__evaluate_part(g, &g->config.sampling, prompts, &sampled);
@@ -5227,8 +5229,8 @@ static const char *const grpo__alike[GRPO__ALIKE] = {
 
 typedef struct grpo__notice {
     int code, process;              /* the first process with an error; -1: two differ           */
+    int wish;
     uint64_t hashes[GRPO__ALIKE];
-    double most;
     char entered[32], text[GRPO_ERROR_LENGTH];
 } grpo__notice;
 
@@ -5315,26 +5317,26 @@ static int grpo__tell_difference(grpo *g, int peer, grpo__notice *mine,
     return GRPO_OK;
 }
 
-/* Every process calls this with its own code and gets the first error of any, with its sentence;
- * most (may be NULL) becomes the largest of all. Alone: code. A process that returns to its caller
- * with an error has told the others by this. */
-static int grpo__agree(grpo *g, int code, double *most) {
+/* Every process calls this with its own code and gets the first error of any, with its sentence,
+ * or, without one, 1 if any code is: a wish. Alone: code. A process that returns to its caller with
+ * an error has told the others by this. */
+static int grpo__agree(grpo *g, int code) {
     grpo__notice mine, theirs;
     const grpo_team *t;
     int k;
     if (!grpo__is_team(g)) return code;
     t = &g->config.team;
     memset(&mine, 0, sizeof mine);
-    mine.code = code;
+    mine.wish = code > 0;
+    mine.code = code = grpo__min(code, 0);
     mine.process = code ? t->rank : t->size;
-    mine.most = most ? *most : 0;
     snprintf(mine.entered, sizeof mine.entered, "%s", g->machinery->entered);
     if (code) snprintf(mine.text, sizeof mine.text, "%s", g->config.error);
     else grpo__hash_all(g, mine.hashes);
     for (k = 1; k < t->size; k *= 2) {
         int peer = t->rank ^ k;
         if (grpo__exchange(g, peer, &mine, &theirs, sizeof mine)) return GRPO_CALLBACK;
-        if (theirs.most > mine.most) mine.most = theirs.most;
+        mine.wish |= theirs.wish;
         if (!mine.code && !theirs.code
             && (memcmp(mine.hashes, theirs.hashes, sizeof mine.hashes)
                 || strcmp(mine.entered, theirs.entered))) {
@@ -5345,17 +5347,15 @@ static int grpo__agree(grpo *g, int code, double *most) {
             memcpy(mine.text, theirs.text, sizeof mine.text);
         }
     }
-    if (most) *most = mine.most;
     if (mine.process < 0) grpo__fail(g, mine.code, "%s", mine.text);
     else if (mine.code && mine.process != t->rank)
         grpo__fail(g, mine.code, "process %d: %.235s", mine.process, mine.text);
-    return mine.code;
+    return mine.code ? mine.code : mine.wish;
 }
 
 int grpo_team_any(grpo *g, int wish) {
-    double any = wish != 0;
-    int code = grpo__agree(g, grpo__enter(g, "grpo_team_any", 1, GRPO__EMPTY), &any);
-    return code ? code : any != 0;
+    int code = grpo__enter(g, "grpo_team_any", 1, GRPO__EMPTY);
+    return grpo__agree(g, code ? code : wish != 0);
 }
 
 /* ---- whose prompts are whose */
@@ -5449,7 +5449,7 @@ static int grpo__gather_batch(grpo *g, int code, void *array, size_t size, const
     char *x = (char *)array, *received = w->packed + w->packed_half;
     int k;
     if (!grpo__is_team(g) || !w->shared || !array) return code;
-    code = grpo__agree(g, code, NULL);
+    code = grpo__agree(g, code);
     for (k = 1; k < t->size && !code; k *= 2) {
         int n = k * w->num_lanes, mine = t->rank / k * n, theirs = (t->rank / k ^ 1) * n;
         size_t sent = grpo__pack_lanes(g, x, size, offsets, first, end, mine, n, w->packed, 0);
@@ -5495,7 +5495,7 @@ static int grpo__total_loss(grpo *g, int code, grpo_loss_stats *total) {
     struct grpo__machinery *w = g->machinery;
     const grpo_team *t = &g->config.team;
     int k, lane;
-    code = grpo__agree(g, code, NULL);
+    code = grpo__agree(g, code);
     for (k = 1; k < t->size && !code; k *= 2) {
         int n = k * w->num_lanes, mine = t->rank / k * n, theirs = (t->rank / k ^ 1) * n;
         code = grpo__exchange(g, t->rank ^ k, w->lane_stats + mine, w->lane_stats + theirs,
@@ -5597,7 +5597,7 @@ static int grpo__share_weights(grpo *g) {
     int code;
     if (!grpo__is_team(g)) return GRPO_OK;
     w->backend->mix(w->context, w->gradient + w->share_first, copy, 0, 1, w->share);
-    code = grpo__agree(g, grpo__gather_pieces(g, NULL), NULL);
+    code = grpo__agree(g, grpo__gather_pieces(g, NULL));
     if (!code) w->backend->mix(w->context, w->trained, w->gradient, 0, 1, g->num_trained);
     return code;
 }
@@ -6422,7 +6422,7 @@ grpo *grpo_new(grpo_config *config) {
         g->machinery = w;
         code = grpo__start(g);
         w->entered = "grpo_new";
-        code = grpo__agree(g, code, NULL);
+        code = grpo__agree(g, code);
         memcpy(c.error, g->config.error, sizeof c.error);
     } else if (!code) {
         code = grpo__fail_config(&c, GRPO_NO_MEMORY, "out of memory");
@@ -9539,14 +9539,14 @@ static int grpo__load(grpo *g, const char *folder, int kind) {
         grpo__read_index(&f);
     else if (!f.file) grpo__open(&f, name, GRPO__READ);  /* says why                        */
     grpo__read_archives(&f, g, &read);
-    f.code = grpo__agree(g, f.code, NULL);
+    f.code = grpo__agree(g, f.code);
     f.placing = !f.code;
     if (f.placing) {
         w->stage = GRPO__EMPTY;                               /* the batch is the old weights'   */
         if (kind == GRPO__MODEL) w->frozen = 0;
         if (kind == GRPO__MODEL && w->shape.rank) grpo__initialize(g, w->num_tensors);
         grpo__read_archives(&f, g, &read);
-        f.code = grpo__agree(g, f.code, NULL);
+        f.code = grpo__agree(g, f.code);
         if (f.code) grpo__begin(g);                           /* no mixture of the old and new   */
     }
     if (grpo__close(&f)) return f.code;
@@ -9565,7 +9565,7 @@ int grpo_load(grpo *g, const char *folder) {
     const grpo_lora *ours;
     grpo_config c;
     int lora, code = grpo__enter(g, "grpo_load", folder != NULL, GRPO__EMPTY);
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     ours = &g->config.lora;
     c = g->config;
     if (c.encode) c.vocabulary = NULL;
@@ -9579,7 +9579,7 @@ int grpo_load(grpo *g, const char *folder) {
                           "and not for these settings: grpo_load_config() before grpo_new()",
                           folder, c.lora.rank, (double)c.lora.alpha);
     if (!code && !lora) code = grpo__compare(&g->config, 0, "config.json", theirs);
-    if (code) return grpo__agree(g, code, NULL);
+    if (code) return grpo__agree(g, code);
     code = grpo__load(g, folder, lora ? GRPO__ADAPTERS : GRPO__MODEL);
     if (!code && !lora) snprintf(g->machinery->base, sizeof g->machinery->base, "%s", folder);
     return code;
@@ -9587,7 +9587,7 @@ int grpo_load(grpo *g, const char *folder) {
 
 int grpo_resume(grpo *g, const char *folder) {
     int code = grpo__enter(g, "grpo_resume", folder != NULL, GRPO__EMPTY);
-    return code ? grpo__agree(g, code, NULL) : grpo__load(g, folder, GRPO__STATE);
+    return code ? grpo__agree(g, code) : grpo__load(g, folder, GRPO__STATE);
 }
 
 /* All files are first written as NAME.tmp: if one fails, the old ones are unchanged. A kill between
@@ -9634,13 +9634,13 @@ int grpo_save(grpo *g, const char *folder, int flags) {
     if (!code && state && g->config.team.size > 1 && g->machinery->pending)
         code = grpo__fail(g, GRPO_BAD_INPUT, "grpo_save: a gradient waits for grpo_optimize(), and "
                           "a team gathers its state where that is");
-    if ((code = grpo__agree(g, code, NULL)) != GRPO_OK) return code;
+    if ((code = grpo__agree(g, code)) != GRPO_OK) return code;
     if (g->config.team.rank > 0) {  /* process 0 writes; it needs the others' moments            */
         if (state) code = grpo__gather_moments(g, g->machinery->adam_m);
         if (state && !code) code = grpo__gather_moments(g, g->machinery->adam_v);
     } else code = grpo__write_folder(g, folder, state, kind, dtype);
     if (state && g->config.team.size > 1) grpo__clear_gradient(g);
-    return grpo__agree(g, code, NULL);
+    return grpo__agree(g, code);
 }
 
 /* ------------------------------------------------------------------------------- >>selftest --
