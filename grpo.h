@@ -3516,6 +3516,7 @@ static int grpo__accumulate(grpo *g, const grpo_objective *o, int first, int end
     int G = b->group_size, lanes = g->machinery->num_lanes, lane, p, run, next;
     grpo_loss_stats *stats = g->machinery->lane_stats + g->machinery->first_lane;
     int code = grpo__begin_lanes(g, "an update");
+    if (code) return grpo__agree(g, code);
     memset(sums, 0, sizeof *sums);
     sums->n = grpo__count((end - first) * G, b->offsets + first * G, b->mask);
     for (p = first; p < end; p++)
@@ -5243,10 +5244,11 @@ static uint64_t grpo__hash_bytes(uint64_t h, const void *bytes, size_t n) {
 /* x [n] in backend memory */
 static uint64_t grpo__hash_numbers(const grpo *g, uint64_t h, const float *x, size_t n) {
     const struct grpo__machinery *w = g->machinery;
-    uint32_t bits[1024];
+    const size_t most = w->packed_half / sizeof(uint32_t);
+    uint32_t *bits = (uint32_t *)(void *)w->packed;
     size_t at, count, i;
     for (at = 0; x && at < n; at += count) {
-        count = n - at < 1024 ? n - at : 1024;
+        count = n - at < most ? n - at : most;
         w->backend->download(w->context, bits, x + at, count * sizeof *bits);
         for (i = 0; i < count; i++) h = (h ^ bits[i]) * UINT64_C(0x100000001b3);
     }
