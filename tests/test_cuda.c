@@ -1,15 +1,20 @@
 /* Each row of the GPU's two tables against the CPU's, over ragged shapes; the same bits from two
- * runs and from any tile; a whole training run; what happens when the device fails. On a card (make
+ * runs, from any tile and from a team of processes; a whole training run; what happens when the
+ * device fails. On a card (make
  * cuda-test) or, on tiny shapes, on the CPU's stand-in for one (tests/cuda_shim.h).
  *
  *   test_cuda [--quick | --small] [table ...] [part ...]
  *
- * tables: fp32 bf16 hopper; parts: products repeat tiles rows sums attention decode flat head
+ * tables: fp32 bf16 hopper; parts: team products repeat tiles rows sums attention decode flat head
  * derivatives training failures; none: all. --small: a few cases of each, the smallest that come to
  * every barrier (tests/cuda_barriers.sh) */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE                 /* fork, for a team of processes */
+#endif
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "check.h"
+#include "examples/tool/processes.h"
 #include <float.h>
 
 #ifdef GRPO_CUDA_SHIM
@@ -1240,6 +1245,74 @@ static int has_device(const grpo_backend *b, char *error) {
     return context != NULL;
 }
 
+/* ---- a team of processes on the device. Each has a context of its own: they are begun before this
+ * process opens one, which children could not use. */
+static float odd_tokens(const grpo_sample *s, void *user) {
+    int i, odd = 0;
+    (void)user;
+    for (i = 0; i < s->num_tokens; i++) odd += s->tokens[i] & 1;
+    return (float)odd / (float)s->num_tokens;
+}
+
+/* Three steps in a process of a team; a hash of the weights, 0 after an error. */
+static uint64_t train_in_team(const grpo_backend *b, const grpo_team *team) {
+    const grpo_prompt prompts[4] = { grpo_question("a", NULL), grpo_question("bb", NULL),
+                                     grpo_question("ca", NULL), grpo_question("b", NULL) };
+    grpo_config c = small_config(b, 4);
+    uint64_t hash = 1;
+    size_t i;
+    float *weights;
+    grpo *g;
+    c.vocabulary = "abc";
+    c.num_prompts = 4;
+    c.lanes = 4;
+    c.team = *team;
+    c.num_rewards = 0;
+    grpo_add_reward(&c, "odd", odd_tokens, 1, NULL);
+    if (!(g = grpo_new(&c))) return printf("%s\n", c.error), 0;
+    weights = (float *)malloc(g->num_trained * sizeof *weights);
+    for (i = 0; i < 3; i++)
+        if (grpo_step(g, prompts, 4, NULL)) return printf("%s\n", grpo_error(g)), 0;
+    b->download(g->machinery->context, weights, g->machinery->trained,
+                g->num_trained * sizeof *weights);
+    for (i = 0; i < g->num_trained; i++) hash = grpo__mix(hash ^ grpo__bits(weights[i]));
+    free(weights);
+    grpo_free(g);
+    return hash;
+}
+
+/* What process 0 of so many finds; 1: there is no device. */
+static uint64_t team_hash(const grpo_backend *b, int size) {
+    char error[GRPO_ERROR_LENGTH] = "";
+    uint64_t hash = 0;
+    processes all;
+    grpo_team team;
+    int ends[2], status = 0;
+    if (pipe(ends) || fflush(stdout)) return 0;
+    memset(&team, 0, sizeof team);
+    if (fork() == 0) {
+        if (processes_start(&all, size, &team, error)) _exit(1);
+        hash = has_device(b, error) ? train_in_team(b, &team) : 1;
+        status = !team.rank && write(ends[1], &hash, sizeof hash) < 0;
+        fflush(stdout);
+        _exit(processes_end(&all) || status || !hash);
+    }
+    close(ends[1]);
+    if (read(ends[0], &hash, sizeof hash) != (ssize_t)sizeof hash) hash = 0;
+    close(ends[0]);
+    return wait(&status) > 0 && !status ? hash : 0;
+}
+
+static void test_team(const grpo_backend *b) {
+    uint64_t alone = team_hash(b, 1);
+    int size;
+    for (size = 2; size <= 4 && alone != 1; size *= 2) {
+        uint64_t hash = team_hash(b, size);
+        CHECK(alone && hash == alone, "%s: %d processes end with other weights than one", b->name,
+              size);
+    }
+}
+
 static int table_of(const char *name) {
     return !strcmp(name, "fp32") ? 1 : !strcmp(name, "bf16") ? 2 : !strcmp(name, "hopper") ? 4 : 0;
 }
@@ -1254,12 +1327,17 @@ int main(int argc, char **argv) {
     else if (argc > 1 && !strcmp(argv[1], "--small")) { tiny = small = 1; argc--; argv++; }
     num_asked = argc - 1;
     asked = (const char *const *)(argv + 1);
+    for (tables = 0; num_asked && table_of(*asked); num_asked--) tables |= table_of(*asked++);
+    if (!tables) tables = 7;
+    if (!small && wanted("team")) {
+        if (tables & 1) test_team(grpo_cuda_fp32());
+        if (tables & 2 && grpo_cuda() != grpo_cuda_fp32()) test_team(grpo_cuda());
+        if (tables & 4) test_team(grpo_cuda_hopper());
+    }
     if (!has_device(grpo_cuda(), error)) {
         printf("skipped: %s\n", error);
         return 0;
     }
-    for (tables = 0; num_asked && table_of(*asked); num_asked--) tables |= table_of(*asked++);
-    if (!tables) tables = 7;
     if (tables & 1) test_backend(grpo_cuda_fp32());
     if (tables & 2 && grpo_cuda() != grpo_cuda_fp32()) test_backend(grpo_cuda());
     if (tables & 4 && has_device(grpo_cuda_hopper(), error)) test_backend(grpo_cuda_hopper());
