@@ -63,13 +63,14 @@ static inline void team_start(team *t, int *argc, char ***argv) {
 #endif
 }
 
-/* The status that main() returns. What process 0 cannot say, because it has ended or waits for
- * another, one that knows says. */
+/* The status that main() returns: code, not 0 if it has failed; a signal's, 128 and more, ends all
+ * alike. What process 0 cannot say, because it has ended or waits for another, one that knows
+ * says. */
 static inline int team_end(team *t, int code, const char *why) {
     char line[512];
     snprintf(line, sizeof line, "process %d: %.400s", t->of.rank, why);
 #ifdef GRPO_MPI
-    mpi_team_end(code, t->of.rank ? line : NULL);
+    mpi_team_end(code < 128 ? code : 0, t->of.rank ? line : NULL);
 #else
     if (t->of.size > 1 && processes_end(&t->others)) {
         if (t->of.rank && code) fprintf(stderr, "%s\n", line);

@@ -184,6 +184,50 @@ check "no lock is left" $?
 check "it is saved" $?
 says "a run is not overwritten by another" "--resume goes on with it" train "$dir/busy"
 
+# ---- several processes come to the bytes of one, stop together, and end if one is killed
+same() { # same DESCRIPTION OUT OUT
+    cmp "$2/model.safetensors" "$3/model.safetensors" \
+        && cmp "$2/trainer_state.safetensors" "$3/trainer_state.safetensors"
+    check "$1" $?
+}
+train "$dir/lanes" --lanes 4 --steps 20 > /dev/null 2>&1
+train "$dir/two" --lanes 4 --steps 20 --processes 2 > /dev/null 2>&1
+same "two processes have the bytes of one" "$dir/lanes" "$dir/two"
+train "$dir/four" --processes 4 --steps 10 > "$dir/four.txt" 2>&1
+says "the lanes are said" "^lanes 4, one a process" cat "$dir/four.txt"
+train "$dir/four" --resume --steps 20 > /dev/null 2>&1
+same "what four begin one ends, with its lanes" "$dir/lanes" "$dir/four"
+[ "$(grep -c '"step"' "$dir/two/log.jsonl")" -eq "$(grep -c '"step"' "$dir/lanes/log.jsonl")" ]
+check "one of them writes the log" $?
+says "three processes" "must be a power of two" train "$dir/x" --processes 3
+says "more processes than lanes" "at most lanes" train "$dir/x" --processes 4 --lanes 2
+says "one pipe for all" "cannot read one pipe" train "$dir/x" --processes 2 --data -
+says "an error is said once" "^1$" sh -c "'$grpo' eval '$dir/toy' $task --template none \
+    --processes 4 2>&1 | grep -c 'no chat template'"
+says "eval by several" "$(sed -n 's/^held out, after: //p' "$dir/whole.txt")" "$grpo" eval \
+    "$dir/whole" --data "$dir/toy/test.jsonl" --reward match --max-prompt-length 64 \
+    --max-completion-length 4 --processes 2
+says "inspect tells the memory of each" "Each of 8 processes" "$grpo" inspect "$dir/toy" \
+    --processes 8
+for signal in TERM KILL; do
+    (in_place=exec; train "$dir/$signal" --processes 4 --steps 1000000 > "$dir/said" 2>&1) &
+    pid=$! tries=0
+    until grep -qs '"step"' "$dir/$signal/log.jsonl" || [ $((tries += 1)) -gt 100 ]; do
+        sleep 0.1
+    done
+    kill -$signal "$(ps -A -o ppid= -o pid= | awk -v of=$pid '$1 == of { print $2; exit }')"
+    wait $pid
+    status=$?
+    cp "$dir/said" "$dir/$signal.txt"
+    if [ $signal = TERM ]; then
+        check "a signal to one ends all by that signal" $((status != 143))
+        says "and is told" "interrupted after step" cat "$dir/$signal.txt"
+    else
+        check "one that is killed is an error of all" $((status != 1))
+        says "and is told" "the exchange with process [0-9] of 4 failed" cat "$dir/$signal.txt"
+    fi
+done
+
 # ---- nobody reads what it prints; a file must not become so large
 { train "$dir/unread" --steps 30; echo $? > "$dir/status"; } 2> "$dir/unread.txt" \
     | head -n 1 > /dev/null

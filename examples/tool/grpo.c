@@ -1370,7 +1370,7 @@ int main(int argc, char **argv) {
     s.c.threads = t.threads;
     self.rank = t.of.rank;
     code = run(&s, argc, argv);
-    if (asked && team_end(&t, code < INTERRUPTED ? code : 0, self.said) && !code) code = 1;
+    if (asked) code = team_end(&t, code, self.said);
     if (code > INTERRUPTED) {       /* end by the signal, so that a script's loop ends too        */
         signal(code - INTERRUPTED, SIG_DFL);
         raise(code - INTERRUPTED);
