@@ -1502,7 +1502,7 @@ static void test_tree(const char *words, int n) {
 /* ------------------------------------------------------------------------- f. what is sent */
 
 /* Of a gradient of n numbers, in `lanes` pieces of as many, on P processes: grpo_optimize() sends
- * half, a quarter ... of it and gets the sum of its share, then the share, twice that ... of the new
+ * half, a quarter ... of it and gets the sum of its share, then the share, twice that ... of new
  * weights: 2 (1 - 1 / P) 4 n bytes; a sum of squares of each piece of another's share; and two
  * agreements, of log2 P notices: that all call it, and that all have the new weights. */
 static int optimize_alone(process *p) {
@@ -1540,8 +1540,8 @@ static void test_bytes(void) {
                 play_team(&h, &y, size);
                 n = (size_t)lanes * h.of[0].g->machinery->piece;
                 CHECK(n >= h.of[0].g->num_trained
-                      && n <= h.of[0].g->num_trained + (size_t)lanes * 64, "%d numbers in %d pieces "
-                      "of %d", (int)h.of[0].g->num_trained, lanes,
+                      && n <= h.of[0].g->num_trained + (size_t)lanes * 64, "%d numbers in %d "
+                      "pieces of %d", (int)h.of[0].g->num_trained, lanes,
                       (int)h.of[0].g->machinery->piece);
                 sums = (size_t)(lanes - lanes / size);
                 notices = (size_t)(levels * (2 + whole)) * sizeof(grpo__notice);
@@ -1598,7 +1598,7 @@ static int spend(process *p) {
 }
 
 /* AdamW's moments fall as 1 / processes; each holds log2(its lanes) + 1 gradients and, in a
- * team, what it receives at a time: half of one, at most 1 MB. All is what was said, to the byte. */
+ * team, what it receives at a time: half of one, at most 1 MB. All is as said, to the byte. */
 static void test_memory(const char *words) {
     play y;
     hub h;
