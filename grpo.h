@@ -6151,7 +6151,8 @@ static void grpo__lay_out_device(const grpo_config *c, struct grpo__machinery *w
                                      { &w->dembed, tied ? grpo__size(s->V, s->H) : 0, f },
                                      { &w->lane_sums, grpo__multiply(w->lane_levels, padded), f },
                                      { &w->received, w->received_size, f } };
-    const grpo__room moments[] = { { &w->adam_m, w->share, f }, { &w->adam_v, w->share, f } };
+    const size_t share = w->share ? w->share : 1;             /* a slot of files has an address  */
+    const grpo__room moments[] = { { &w->adam_m, share, f }, { &w->adam_v, share, f } };
     const grpo__room activations[] = {
         { &w->d.qkv, R, QKV }, { &w->d.q, R, Q }, { &w->d.k, S, KV }, { &w->d.v, S, KV },
         { &w->d.y, R, Q }, { &w->d.norm, R, H }, { &w->d.gate_up, R, gate_up }, { &w->d.act, R, F },
