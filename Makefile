@@ -17,6 +17,7 @@
 #   make smollm2    fetch SmolLM2-135M-Instruct (needs python3 -m pip) and make it a folder to train
 #
 #   make mpi        the command and the main example for mpirun, in build/mpi (needs mpicc)
+#   make mpi-cuda   the command for mpirun, a card each: build/cuda/mpi_grpo (needs nvcc too)
 #
 #   make cuda       grpo_cuda.o and the examples that train on a GPU, in build/cuda (needs nvcc)
 #   make cuda-test  every operation of the GPU against the CPU's, then whole training runs
@@ -229,6 +230,16 @@ $(BUILD)/cuda/%: tests/bench/%.c $(BUILD)/cuda/grpo_cuda.o
 $(BUILD)/cuda/%: tests/%.c $(BUILD)/cuda/grpo_cuda.o
 	$(COMPILE) -O2 $< -o $@ $(CUDA_LINK)
 
+# A card's memory is sent by NCCL where that is installed, else by way of the host.
+CUDA_INCLUDE = $(abspath $(CUDA_LIB)/../include)
+NCCL = $(wildcard $(CUDA_INCLUDE)/nccl.h /usr/include/nccl.h)
+
+mpi-cuda: mpicc-is-there $(BUILD)/cuda/mpi_grpo
+
+$(BUILD)/cuda/mpi_grpo: examples/tool/grpo.c $(BUILD)/cuda/grpo_cuda.o
+	$(MPI_COMPILE) -DGRPO_CUDA $(if $(NCCL),-DGRPO_NCCL -isystem $(CUDA_INCLUDE)) $< -o $@ \
+	    $(CUDA_LINK) $(if $(NCCL),-lnccl)
+
 # ---- the same unit on the CPU. A tensor instruction is a few wrappers there, in tests/cuda_shim.h
 SHIMFLAGS ?= -O2 -ffp-contract=off $(shell $(CXX) -march=native -E -x c++ /dev/null > /dev/null 2>&1 \
              && echo -march=native)
@@ -280,7 +291,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
-        mpi mpicc-is-there \
+        mpi mpi-cuda mpicc-is-there \
         cuda cuda-test cuda-bench cuda-first cuda-model cuda-shim cuda-barriers nvcc-is-there \
         $(SHIM_RUNS) run-examples \
         $(SCRIPTS:%=run-%) $(TESTS:%=run-%)

@@ -16,6 +16,9 @@
 #else
 #include "tool/processes.h"
 #endif
+#ifdef GRPO_NCCL
+#include "tool/nccl.h"
+#endif
 
 #include <stdlib.h>
 #if defined(__unix__) || defined(__APPLE__)
@@ -27,6 +30,9 @@ typedef struct team {
     int threads;                    /* its share of the machine's, for config.threads; 0: alone  */
 #ifndef GRPO_MPI
     processes others;
+#endif
+#ifdef GRPO_NCCL
+    nccl_team cards;
 #endif
 } team;
 
@@ -61,6 +67,9 @@ static inline void team_start(team *t, int *argc, char ***argv) {
     if (here > 1) t->threads = (int)sysconf(_SC_NPROCESSORS_ONLN) / here;
     if (here > 1 && !t->threads) t->threads = 1;
 #endif
+#ifdef GRPO_NCCL
+    if (t->of.size > 1) nccl_team_start(&t->cards, &t->of);   /* or by way of the host           */
+#endif
 }
 
 /* The status that main() returns: code, not 0 if it has failed; a signal's, 128 and more, ends all
@@ -69,6 +78,9 @@ static inline void team_start(team *t, int *argc, char ***argv) {
 static inline int team_end(team *t, int code, const char *why) {
     char line[512];
     snprintf(line, sizeof line, "process %d: %.400s", t->of.rank, why);
+#ifdef GRPO_NCCL
+    nccl_team_end(&t->cards);
+#endif
 #ifdef GRPO_MPI
     mpi_team_end(code < 128 ? code : 0, t->of.rank ? line : NULL);
 #else
