@@ -2,7 +2,7 @@
  * 100, "47+85=" -> "231", "07+12=" -> "91": the digits of the sum, units first.
  *
  *     cc -O2 -I.. 03_arithmetic.c -o arithmetic -lm && ./arithmetic        (or: make run)
- *     ./arithmetic --processes 4 --lanes 4     in four processes: the bits of --lanes 4 in one
+ *     ./arithmetic --processes 4               in four processes: the bits of --lanes 4 in one
  *
  * 1. Warm-up. GRPO can only reward what is sometimes said. A few hundred supervised steps teach the
  *    form, and a seventh of the sums; they stop as soon as a probe says so.
@@ -284,7 +284,7 @@ static const char option_lines[] =
     "  --log FILE    one JSON object a step\n"
     "  --svg FILE    the learning curve\n"
     "  --quiet       the verdict alone\n"
-    "  --lanes N     parts of an update, a power of two: others add up otherwise (1)\n"
+    "  --lanes N     parts of an update, a power of two; results depend on it (one a process)\n"
     "  --processes N share the lanes: the same results with any (1)\n" SHOW_THREADS SHOW_BACKEND;
 
 static int parse(options *o, int argc, char **argv) {
@@ -330,13 +330,14 @@ static const char notice[] =
 static int lesson(int argc, char **argv, const team *t) {
     static run r;
     /* beta 0: no reference to stay near, the warm-up is far from the goal */
-    static options o = { 1, 0, 0, 0, 1, 0, NULL, NULL, "trl entropy_coef=0.015", NULL, NULL,
+    static options o = { 1, 0, 0, 0, 0, 0, NULL, NULL, "trl entropy_coef=0.015", NULL, NULL,
                          { 0, 0, NULL, NULL, 0 } };
     const show_curve *curves[2];
     double accuracy;
     if (show_lesson(argc, argv, intro, option_lines)) return print_preset_names(), 0;
     o.backend = backend_argument(&argc, argv);
     o.team = t->of;
+    o.lanes = t->of.size > 1 ? t->of.size : 1;
     o.threads = t->threads;
     if (parse(&o, argc, argv)) return 2;
     if (o.presets || o.seeds) {

@@ -316,7 +316,7 @@ static int set_option(settings *s, const option *o, const char *value) {
     else if (good) *(int *)at = (int)x;
     if (good) return 0;
     say("--%s needs %s, not \"%s\"", o->name, kind == NUMBER ? "a number"
-            : kind == SOME ? "a whole number from 1 up" : "a whole number from 0 up", value);
+        : kind == SOME ? "a whole number from 1 up" : "a whole number from 0 up", value);
     return -1;
 }
 
@@ -425,8 +425,7 @@ static int read_option(settings *s, int command, char **at, int left, int *used)
     }
     for (i = 0; value && command == TRAIN && (f = objective_at(i)) != NULL; i++)
         if (is_option(at[0], spell(f->name, name))) return set_field(s, f->name, value);
-    say("%s is not understood here, or has no value; --help lists the options",
-            at[0]);
+    say("%s is not understood here, or has no value; --help lists the options", at[0]);
     return -1;
 }
 
@@ -523,7 +522,7 @@ static void fit_lengths(grpo_config *c) {
     if (c->max_prompt_length > most - c->max_completion_length)
         c->max_prompt_length = most - c->max_completion_length;
     say("the model has %d positions: --max-prompt-length becomes %d, "
-            "--max-completion-length %d", most, c->max_prompt_length, c->max_completion_length);
+        "--max-completion-length %d", most, c->max_prompt_length, c->max_completion_length);
 }
 
 /* --lora-targets, words with commas, or --adapter's adapter_config.json into c.lora. */
@@ -553,14 +552,14 @@ static int open_folder(settings *s) {
     c->user = &s->view;
     if (!file_exists(s->model, ".")) {
         say("the folder %s cannot be opened: %s. It is to be one as Hugging Face "
-                "has them, on this machine", s->model, strerror(errno));
+            "has them, on this machine", s->model, strerror(errno));
         return -1;
     }
     if (!file_exists(s->model, "config.json") && file_exists(s->model, "adapter_config.json"))
         return complain("these are LoRA's adapters: name their model, and them by --adapter");
     if (!file_exists(s->model, "tokenizer.json")) {
         say("%s has no tokenizer.json: transformers writes one, by AutoTokenizer."
-                "from_pretrained(...).save_pretrained(...)", s->model);
+            "from_pretrained(...).save_pretrained(...)", s->model);
         return -1;
     }
     s->tokens = tokenizer_load(s->model, error);
@@ -573,8 +572,8 @@ static int open_folder(settings *s) {
     if (read_lora(s)) return -1;
     if (tokenizer_size(s->tokens) > c->model.vocab_size) {
         say("%s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
-                "they are not of the same model", s->model, tokenizer_size(s->tokens),
-                c->model.vocab_size);
+            "they are not of the same model", s->model, tokenizer_size(s->tokens),
+            c->model.vocab_size);
         return -1;
     }
     fit_lengths(c);
@@ -695,8 +694,8 @@ static int prepare_task(settings *s, const char *source, task *t) {
     if (code < 0 || !t->prompts) return -1;
     if (t->left_out)
         say("%d of %d questions of %s are longer than --max-prompt-length %d%s",
-                t->left_out, n, source, s->c.max_prompt_length, t->count ? " and left out"
-                : ": none is left, so raise it");
+            t->left_out, n, source, s->c.max_prompt_length, t->count ? " and left out"
+            : ": none is left, so raise it");
     return t->count ? 0 : -1;
 }
 
@@ -769,7 +768,7 @@ static int lock_folder(folder_lock *l, const char *folder) {
     else {
         if (holder) snprintf(process, sizeof process, " (process %ld)", holder);
         say("%s is being written by another run%s: wait for it, end it, or "
-                "choose another --out", folder, process);
+            "choose another --out", folder, process);
     }
     return -1;
 }
@@ -883,8 +882,8 @@ static int compare_settings(const settings *s) {
         if (!strcmp(was, text)) continue;
         if (fixed) code = -1;
         say("%s%s is \"%s\", and was \"%s\" in the run that --resume goes on with"
-                "%s", strcmp(name, "MODEL") ? "--" : "", name, text, was, fixed
-                ? ": that cannot change, so give it as it was" : ", which it changes from here on");
+            "%s", strcmp(name, "MODEL") ? "--" : "", name, text, was, fixed
+            ? ": that cannot change, so give it as it was" : ", which it changes from here on");
     }
     json_free(&before);
     return code;
@@ -1065,10 +1064,12 @@ static int run_training(settings *s, const task *t, const task *held_out) {
     grpo *g = make_policy(s);
     grpo_evaluation before, after;
     int code = g ? 0 : -1, asks = held_out->count > 0, cut = 0;
+    char given[24], begun[24];
     if (!g) return -1;
     if (g->config.seed != s->c.seed) {                        /* no settings.jsonl said so       */
-        say("--seed is %llu, but the run in %s was begun with %llu: give that",
-                (unsigned long long)s->c.seed, s->out, (unsigned long long)g->config.seed);
+        snprintf(begun, sizeof begun, "%llu", (unsigned long long)g->config.seed);
+        snprintf(given, sizeof given, "%llu", (unsigned long long)s->c.seed);
+        say("--seed is %s, but the run in %s was begun with %s: give that", given, s->out, begun);
         grpo_free(g);
         return -1;
     }
