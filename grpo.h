@@ -491,6 +491,8 @@ typedef struct grpo_team {
 struct grpo_backend;
 typedef void (*grpo_log_function)(const char *message, void *user);
 typedef void (*grpo_step_function)(const grpo_metrics *metrics, void *user);
+/* The completion of a prompt so far, end-of-text included. */
+typedef void (*grpo_token_function)(int prompt, const int *tokens, int num_tokens, void *user);
 
 typedef struct grpo_config {
     grpo_model_config model;
@@ -545,8 +547,9 @@ typedef struct grpo_config {
     void  (*release)(void *memory, void *user);
     grpo_log_function  log;         /* warnings and errors in words; NULL: silent                */
     grpo_step_function on_step;     /* called at the end of each grpo_step(); may be NULL        */
+    grpo_token_function on_token;   /* called for each token that is generated, as it is drawn   */
     const char *metrics_path;       /* if set, one JSON object a step is appended to this file   */
-    void *user;                     /* handed to allocate, release, log and on_step              */
+    void *user;                     /* handed to allocate, release, log, on_step and on_token    */
     char error[GRPO_ERROR_LENGTH];  /* out: why grpo_new() returned NULL                         */
 } grpo_config;
 
@@ -694,10 +697,14 @@ GRPO_API int grpo_minibatch(grpo *g, int first_prompt, int num_prompts);
 GRPO_API int grpo_optimize(grpo *g, float learning_rate, double *grad_norm);
 /* Copy every tensor that both have, by name: a value model begins as the policy. Not LoRA's. */
 GRPO_API int grpo_copy_weights(grpo *to, const grpo *from);
-/* The completion of a prompt; sampling NULL: the config's. Needs no rewards. Returns its length in
- * bytes, or an error. */
+/* The completion of a prompt; sampling NULL: the config's; zeros: greedy. Needs no rewards. Returns
+ * its length in bytes, or an error. batch.samples[0] has its tokens, and says how it ended:
+ * truncated, or by its last token. */
 GRPO_API int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
                            uint64_t seed, char *text, size_t capacity);
+/* Of several prompts at once (as many as completions fit in a step), into batch.samples. */
+GRPO_API int grpo_generate_all(grpo *g, const grpo_prompt *prompts, int num_prompts,
+                               const grpo_sampling *sampling, uint64_t seed);
 /* One supervised step towards each prompt's answer (then end-of-text): the policy gradient with
  * advantage 1, token mean. loss (mean negative log-likelihood) may be NULL. Before the first
  * rollout it is a warm-up: see grpo_set_reference(). */
@@ -1233,6 +1240,7 @@ static double grpo__seconds(void);
 static int grpo__enter(const grpo *object, const char *what, int arguments, int stage);
 static int grpo__check(grpo_config *c);
 static int grpo__check_writes(grpo *g);
+static int grpo__check_groups(grpo *g);
 static int grpo__check_per_token(grpo *g, const char *what, int model, const grpo_per_token *x);
 /* >>team: agreement on errors, whose prompts are whose, the batch's arrays, lanes and gradients */
 static int grpo__agree(grpo *g, int code);
@@ -2078,6 +2086,8 @@ static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int tic
                 w->drawn_logprobs[at] = logprobs[tick * n + i];
                 w->drawn_entropies[at] = entropies[tick * rows + r];
                 w->lengths[sequence]++;
+                if (g->config.on_token && !w->shared)
+                    g->config.on_token(sequence, w->drawn_tokens + at - t, t + 1, g->config.user);
                 if (!grpo__finite((double)w->drawn_logprobs[at]))
                     code = grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of completion "
                                       "%d of prompt %d is not finite: the weights are damaged or "
@@ -2278,6 +2288,7 @@ static int grpo__how_to_draw(grpo *g, grpo__draw *d, const grpo_sampling *sampli
     if (grpo__check(&check)) return grpo__fail(g, GRPO_BAD_INPUT, "%s", check.error);
     memset(d, 0, sizeof *d);
     d->sampling = *sampling;
+    if (d->sampling.top_p == 0) d->sampling.top_p = 1;        /* zeros: greedy                   */
     d->seed = g->config.seed;
     d->remember = remember && grpo__filters(sampling);
     if (d->remember && !w->allowed)
@@ -3597,6 +3608,7 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
     grpo_metrics m;
     double start = grpo__seconds();
     int every, code = grpo__enter(g, "grpo_step", prompts != NULL, GRPO__EMPTY);
+    if (!code) code = grpo__check_groups(g);
     if (code) return grpo__agree(g, code);
     every = g->config.ref_model_sync_steps;
     memset(&m, 0, sizeof m);
@@ -4063,18 +4075,25 @@ int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learnin
 }
 
 /* ---- generate and evaluate */
-int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
-                  uint64_t seed, char *text, size_t capacity) {
+int grpo_generate_all(grpo *g, const grpo_prompt *prompts, int num_prompts,
+                      const grpo_sampling *sampling, uint64_t seed) {
     grpo__draw d;
-    size_t n;
-    int code = grpo__enter(g, "grpo_generate", prompt && text, GRPO__EMPTY);
+    int code = grpo__enter(g, "grpo_generate", prompts != NULL, GRPO__EMPTY);
     if (!code) code = grpo__how_to_draw(g, &d, sampling ? sampling : &g->config.sampling, 0);
     if (code) return code;
     d.seed = seed;
-    code = grpo__begin_batch(g, prompt, 1, 1, 0);
-    if (!code) code = grpo__sample(g, &d, 0, 1);
+    code = grpo__begin_batch(g, prompts, num_prompts, 1, 0);
+    if (!code) code = grpo__sample(g, &d, 0, num_prompts);
     if (!code) code = grpo__finish_batch(g, code);
     g->machinery->stage = GRPO__EMPTY;
+    return code;
+}
+
+int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
+                  uint64_t seed, char *text, size_t capacity) {
+    size_t n;
+    int code = grpo__enter(g, "grpo_generate", prompt && text, GRPO__EMPTY);
+    if (!code) code = grpo_generate_all(g, prompt, 1, sampling, seed);
     if (code) return code;
     n = strlen(g->machinery->text);
     if (n >= capacity)
@@ -5648,14 +5667,16 @@ static int grpo__check(grpo_config *c) {
     const double positions = m->max_position_embeddings;
     const double beyond = 0.2000001 * c->num_prompts * c->num_generations;    /* as a float > .2n */
     const int add_up = o->kl_in_reward == 1 || o->advantage >= GRPO_ADVANTAGE_RETURN;
+    const char *const fits = ": prompt and completion together have model.max_position_embeddings";
     const struct { const void *field; double least, most; const char *why; } depends[] = {
         { &rope->factor, rope->rope_type ? 1e-38 : 0, 3e38, "" },             /* on other fields */
         { &rope->high_freq_factor, llama3 * (1.001 * (double)rope->low_freq_factor + 1e-38), 3e38,
           "" },
         { &rope->original_max_position_embeddings, llama3, 1 << 28, "" },
         { &c->eos_token_id, 0, m->vocab_size - 1.0, "" },
-        { &c->max_prompt_length, 1, positions - 1, "" },
-        { &c->max_completion_length, 1, positions - c->max_prompt_length, "" },
+        { &c->max_prompt_length, 1, positions - 1, fits },
+        { &c->max_completion_length, 1, positions - c->max_prompt_length, fits },
+        { &c->sampling.top_p, c->sampling.temperature == 0 ? 0 : 1e-38, 1, "" },
         { &c->max_steps, c->lr_scheduler_type ? c->warmup_steps + 1.0 : 0, 1 << 30, "" },
         { &c->lora.rank, 0, grpo__has_value_head(m) ? 0.0 : 1 << 16,
           ": it is for policies, a scalar head (num_labels, value_head) would not be trained" },
@@ -5731,8 +5752,13 @@ static int grpo__prepare_config(grpo_config *c) {
         if (c->eos_token_id == -1) c->eos_token_id = size - 1;
     }
     if (!m->num_key_value_heads) m->num_key_value_heads = m->num_attention_heads;
-    if (!m->head_dim && m->num_attention_heads > 0 && m->hidden_size % m->num_attention_heads == 0)
+    if (!m->head_dim && m->num_attention_heads > 0) {
         m->head_dim = m->hidden_size / m->num_attention_heads;
+        if (m->hidden_size % m->num_attention_heads)
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "model.hidden_size %d is no multiple of "
+                                     "model.num_attention_heads %d: change one of them, or set "
+                                     "model.head_dim", m->hidden_size, m->num_attention_heads);
+    }
     if (!c->objective.max_completion_length)
         c->objective.max_completion_length = c->max_completion_length;
 #ifdef GRPO_CUDA
@@ -5789,6 +5815,26 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     if (g->machinery->stage < stage)
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: call grpo_rollout(), grpo_score(), "
                           "grpo_advantage() first, in this order", what);
+    return GRPO_OK;
+}
+
+/* Does one of the rewards reward steps? */
+static int grpo__has_steps(const grpo_config *c) {
+    int r = 0;
+    while (r < c->num_rewards && !c->rewards[r].steps) r++;
+    return r < c->num_rewards;
+}
+
+/* Can completions of a group differ, and can they be compared? */
+static int grpo__check_groups(grpo *g) {
+    const grpo_config *c = &g->config;
+    if (c->sampling.temperature == 0)
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_step: sampling.temperature is 0: the completions "
+                          "of a group would all be the same, and nothing could be learned");
+    if (c->num_generations == 1 && c->objective.advantage != GRPO_ADVANTAGE_RETURN
+        && !grpo__has_steps(c))
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_step: num_generations is 1: a completion is "
+                          "compared with its group, and alone its advantage would always be 0");
     return GRPO_OK;
 }
 
@@ -6088,13 +6134,6 @@ static size_t grpo__max_drawn(const struct grpo__machinery *w) {
 
 static int grpo__uses_exact_kl(const grpo_config *c) {
     return c->objective.kl == GRPO_KL_FULL && c->objective.beta > 0;
-}
-
-/* Does one of the rewards reward steps? */
-static int grpo__has_steps(const grpo_config *c) {
-    int r = 0;
-    while (r < c->num_rewards && !c->rewards[r].steps) r++;
-    return r < c->num_rewards;
 }
 
 /* Takes a list of arrays [n] of elements of `size` bytes from an arena and stores their addresses

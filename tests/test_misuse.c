@@ -638,6 +638,68 @@ static void test_counters(void) {
     grpo_free(g);
 }
 
+/* ---- generation: greedy by zeros, several at once, token by token; training that cannot teach */
+typedef struct heard { int calls, last, whole; } heard;
+
+static void on_token(int prompt, const int *tokens, int num_tokens, void *user) {
+    heard *h = (heard *)user;
+    h->calls++;
+    h->whole += num_tokens == 1 ? 1 : prompt != 0 || tokens[num_tokens - 2] == h->last;
+    h->last = tokens[num_tokens - 1];
+}
+
+static void test_generation(void) {
+    const grpo_sampling zeros = { 0, 0, 0, 0 }, greedily = { 0, 0, 1, 0 };
+    grpo_config c = tiny();
+    char one[64], same[64];
+    heard h = { 0, 0, 0 };
+    grpo *g;
+    int i;
+    c.user = &h;
+    g = begin(c);
+    CHECK(grpo_generate(g, &prompts[0], &zeros, 1, one, sizeof one) >= 0
+          && grpo_generate(g, &prompts[0], &greedily, 2, same, sizeof same) >= 0
+          && !strcmp(one, same), "zeros are greedy: \"%s\", \"%s\" %s", one, same, grpo_error(g));
+    CHECK(h.calls == 0, "no callback was set");
+    for (i = 0; i < 2; i++) {                                 /* each as it is alone             */
+        const grpo_sample *s;
+        CHECK(grpo_generate(g, &prompts[i], NULL, 3, one, sizeof one) >= 0, "%s", grpo_error(g));
+        CHECK(!grpo_generate_all(g, prompts, 2, NULL, 3), "%s", grpo_error(g));
+        s = &g->batch.samples[i];
+        CHECK(!strcmp(s->completion, one), "\"%s\" together, \"%s\" alone", s->completion, one);
+        CHECK(s->truncated == (s->tokens[s->num_tokens - 1] != g->config.eos_token_id),
+              "how it ended");
+    }
+    g->config.on_token = on_token;
+    CHECK(grpo_generate(g, &prompts[0], NULL, 4, one, sizeof one) >= 0, "%s", grpo_error(g));
+    CHECK(h.calls == g->batch.samples[0].num_tokens && h.whole == h.calls, "%d calls, %d whole",
+          h.calls, h.whole);
+    CHECK(!grpo_step(g, prompts, 2, NULL) && h.calls == h.whole, "%s", grpo_error(g));
+    CHECK(h.calls <= g->config.max_completion_length, "training calls it not: %d", h.calls);
+    REFUSED_BY(g, grpo_generate_all(g, NULL, 1, NULL, 1));
+    REFUSED_BY(g, grpo_generate_all(g, prompts, 0, NULL, 1));
+    REFUSED_BY(g, grpo_generate_all(g, prompts, 7, NULL, 1));
+    g->config.sampling = zeros;
+    CHECK(grpo_generate(g, &prompts[0], NULL, 1, one, sizeof one) >= 0, "%s", grpo_error(g));
+    CHECK(grpo_step(g, prompts, 2, NULL) == GRPO_BAD_INPUT && strstr(grpo_error(g), "temperature"),
+          "%s", grpo_error(g));
+    grpo_free(g);
+    c = tiny();
+    c.num_generations = 1;
+    g = begin(c);
+    CHECK(grpo_step(g, prompts, 2, NULL) == GRPO_BAD_INPUT
+          && strstr(grpo_error(g), "num_generations"), "%s", grpo_error(g));
+    CHECK(!grpo_objective_set(&g->config.objective, "advantage=return", NULL)
+          && !grpo_step(g, prompts, 2, NULL), "%s", grpo_error(g));
+    grpo_free(g);
+    c = tiny();
+    c.model.hidden_size = 65;
+    CHECK(!grpo_new(&c) && strstr(c.error, "hidden_size 65"), "%s", c.error);
+    c = tiny();
+    c.max_completion_length = 2000;
+    CHECK(!grpo_new(&c) && strstr(c.error, "max_position_embeddings"), "%s", c.error);
+}
+
 int main(void) {
     prompts[0] = grpo_question("ab", "c");
     prompts[1] = grpo_question("c", "ab");
@@ -649,6 +711,7 @@ int main(void) {
     test_maths();
     test_counters();
     test_selftest();
+    test_generation();
     printf("%d misuses tried\n", tried);
     return check_finish();
 }
