@@ -5829,8 +5829,8 @@ static int grpo__has_steps(const grpo_config *c) {
 static int grpo__check_groups(grpo *g) {
     const grpo_config *c = &g->config;
     if (c->sampling.temperature == 0)
-        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_step: sampling.temperature is 0: the completions "
-                          "of a group would all be the same, and nothing could be learned");
+        return grpo__fail(g, GRPO_BAD_INPUT, "grpo_step: sampling.temperature is 0: a group's "
+                          "completions would all be the same, and nothing could be learned");
     if (c->num_generations == 1 && c->objective.advantage != GRPO_ADVANTAGE_RETURN
         && !grpo__has_steps(c))
         return grpo__fail(g, GRPO_BAD_INPUT, "grpo_step: num_generations is 1: a completion is "

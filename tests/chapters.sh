@@ -48,7 +48,7 @@ check "declared ahead in part III" "$(awk '
                if (substr(text, RSTART, 1) == ";" && text !~ /^enum/) print text
                text = "" } }' "$header")"
 at_most "part I" "$(lines I)" 200
-at_most "parts I to III" "$(($(lines I) + $(lines II) + $(lines III)))" 3620
+at_most "parts I to III" "$(($(lines I) + $(lines II) + $(lines III)))" 3640
 at_most "grpo.h" "$(awk 'END { print NR }' "$header")" 10100
 long=$(awk 'length($0) > 100 { print NR }' "$header" | tr '\n' ' ')
 check "lines of more than 100 columns" "$long"
