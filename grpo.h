@@ -5233,8 +5233,8 @@ static int grpo__is_team(const grpo *g) { return g && g->config.team.size > 1; }
 static int grpo__exchange(grpo *g, int peer, const void *send, void *receive, size_t bytes) {
     const grpo_team *t = &g->config.team;
     struct grpo__machinery *w = g->machinery;
-    if (!w->broken && !bytes) return GRPO_OK;
-    if (!w->broken && !t->exchange(t->user, peer, send, receive, bytes)) return GRPO_OK;
+    if (w->broken) return GRPO_CALLBACK;                      /* that was said already           */
+    if (!bytes || !t->exchange(t->user, peer, send, receive, bytes)) return GRPO_OK;
     w->broken = 1;
     return grpo__fail(g, GRPO_CALLBACK, "%s: the exchange with process %d of %d failed, and the "
                       "team cannot go on: resume from what was saved", w->entered, peer, t->size);

@@ -6,7 +6,7 @@
  *     config.team = t.of;               config.lanes is at least t.of.size
  *     return team_end(&t, code, why);   last of all, in each; why: a sentence, if code is not 0
  *
- * Process 0 has the standard output alone. */
+ * Process 0 has the standard output alone. Compile with -D_GNU_SOURCE or -std=gnu99. */
 #ifndef TEAM_H
 #define TEAM_H
 
@@ -36,12 +36,31 @@ typedef struct team {
 #endif
 } team;
 
+#ifdef GRPO_MPI
+/* Each process of a machine takes a card: of those in CUDA_VISIBLE_DEVICES if it lists several, in
+ * turn, else the one of its number; a card that stands there alone is everybody's. */
+static inline void team_choose_card(void) {
+    const char *openmpi = getenv("OMPI_COMM_WORLD_LOCAL_RANK"), *mpich = getenv("MPI_LOCALRANKID"),
+               *number = openmpi ? openmpi : mpich ? mpich : getenv("SLURM_LOCALID"),
+               *cards = getenv("CUDA_VISIBLE_DEVICES"), *card = cards;
+    char chosen[64];
+    int i;
+    if (!number || (cards && !strchr(cards, ','))) return;
+    for (i = cards ? atoi(number) : 0; i > 0; i--)
+        card = strchr(card, ',') ? strchr(card, ',') + 1 : cards;
+    if (!card) card = number;
+    snprintf(chosen, sizeof chosen, "%.*s", (int)strcspn(card, ","), card);
+    setenv("CUDA_VISIBLE_DEVICES", chosen, 1);
+}
+#endif
+
 /* Ends the program if there cannot be so many. */
 static inline void team_start(team *t, int *argc, char ***argv) {
     int here = 1;
     memset(t, 0, sizeof *t);
 #ifdef GRPO_MPI
     setenv("NO_COLOR", "1", 1);     /* the terminal that mpirun shows is none                    */
+    team_choose_card();                                       /* before anything looks for one   */
     here = mpi_team_start(argc, argv, &t->of);
     if (t->of.size & (t->of.size - 1)) {
         if (!t->of.rank) fprintf(stderr, "%d processes: it must be a power of two\n", t->of.size);

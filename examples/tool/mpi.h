@@ -1,5 +1,4 @@
-/* mpi.h: the team of grpo.h as the processes that mpirun starts, on any number of machines. Compile
- * with -D_GNU_SOURCE or -std=gnu99 (setenv).
+/* mpi.h: the team of grpo.h as the processes that mpirun starts, on any number of machines.
  *     here = mpi_team_start(&argc, &argv, &config.team);      first of all; so many on this machine
  *     mpi_team_end(code, why);                                last of all; not 0: it has failed */
 #ifndef MPI_TEAM_H
@@ -7,8 +6,6 @@
 #include "grpo.h"
 #include <mpi.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 /* In pieces of at most 1 GB: a message's length is an int. */
@@ -22,26 +19,9 @@ static inline int mpi_team_exchange(void *user, int peer, const void *out, void 
     return (void)user, 0;
 }
 
-/* Each process of a machine takes a card: of those in CUDA_VISIBLE_DEVICES if it lists several, in
- * turn, else the one of its number; a card that stands there alone is everybody's. */
-static inline void mpi_team_choose_card(void) {
-    const char *openmpi = getenv("OMPI_COMM_WORLD_LOCAL_RANK"), *mpich = getenv("MPI_LOCALRANKID"),
-               *number = openmpi ? openmpi : mpich ? mpich : getenv("SLURM_LOCALID"),
-               *cards = getenv("CUDA_VISIBLE_DEVICES"), *card = cards;
-    char chosen[64];
-    int i;
-    if (!number || (cards && !strchr(cards, ','))) return;
-    for (i = cards ? atoi(number) : 0; i > 0; i--)
-        card = strchr(card, ',') ? strchr(card, ',') + 1 : cards;
-    if (!card) card = number;
-    snprintf(chosen, sizeof chosen, "%.*s", (int)strcspn(card, ","), card);
-    setenv("CUDA_VISIBLE_DEVICES", chosen, 1);
-}
-
 static inline int mpi_team_start(int *argc, char ***argv, grpo_team *team) {
     MPI_Comm machine;
     int here = 1;
-    mpi_team_choose_card();                                   /* before anything looks for one   */
     MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &here);
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_rank(MPI_COMM_WORLD, &team->rank);
