@@ -9,6 +9,7 @@
 #   make drawings   its drawings and charts, from the tables of tests/bench/README.md
 #   make scratch    what 00_from_scratch ends with, over ten seeds: a table there too
 #   make bench      how close each part comes to the machine's limits, and PyTorch beside it
+#   make bench-team what a team of processes costs: measured here; build/team: expected, up to 1024
 #   make league     every preset, five seeds, two tasks: a table of tests/bench/README.md (minutes)
 #   make check      what .ci/run adds: every compiler and standard, sanitizers, other platforms
 #   make clean      remove build/
@@ -40,7 +41,7 @@ LESSONS  = $(patsubst examples/%.c,%,$(wildcard examples/[0-9]*.c))
 TOOL     = grpo gguf2hf story_verifier make_questions drawings
 TESTS    = $(patsubst tests/%.c,%,$(filter-out tests/test_cuda.c,$(wildcard tests/test_*.c)))
 HELPERS  = toy_folder on_terminal
-PROGRAMS = $(LESSONS) $(TOOL) bench league cuda_model
+PROGRAMS = $(LESSONS) $(TOOL) bench league cuda_model team
 
 all: $(PROGRAMS:%=$(BUILD)/%)
 
@@ -65,6 +66,9 @@ scratch: $(BUILD)/00_from_scratch
 bench: $(BUILD)/bench
 	$(RUN)/bench
 
+bench-team: $(BUILD)/team
+	$(RUN)/team measure
+
 league: $(BUILD)/league
 	$(RUN)/league
 
@@ -79,7 +83,7 @@ SCRIPTS  = tables command programs symbols chapters
 CHECKS   = test_learning $(SCRIPTS) $(filter-out test_learning,$(TESTS)) examples
 ASKED    = $(if $(T),$(filter $(T:.sh=) test_$(T),$(CHECKS)),$(CHECKS))
 NEEDS_command  = grpo test_verifier $(HELPERS)
-NEEDS_tables   = $(filter-out 01% 02% 04% 05%,$(LESSONS)) league drawings cuda_model
+NEEDS_tables   = $(filter-out 01% 02% 04% 05%,$(LESSONS)) league drawings cuda_model team
 NEEDS_examples = $(PROGRAMS)
 NEEDED   = $(sort $(filter $(TESTS),$(ASKED)) $(foreach check,$(ASKED),$(NEEDS_$(check))))
 MANY     = +$(MAKE) -s -k --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
@@ -291,7 +295,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
-        mpi mpi-cuda mpicc-is-there \
+        mpi mpi-cuda mpicc-is-there bench-team \
         cuda cuda-test cuda-bench cuda-first cuda-model cuda-shim cuda-barriers nvcc-is-there \
         $(SHIM_RUNS) run-examples \
         $(SCRIPTS:%=run-%) $(TESTS:%=run-%)

@@ -35,6 +35,7 @@ for drawing in $drawings; do
     else failed=$((failed + 1)); echo "examples/pictures/$drawing.svg is old: make drawings"; fi
 done
 quick cuda_model
+quick team
 grep -e ' +- ' -e ' MB |' -e '^| seed ' -e '^| [0-9]* | ' README.md | grep '^| ' \
     | mask > "$dir/rows"
 name=README.md
