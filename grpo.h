@@ -442,7 +442,7 @@ typedef struct grpo_loss_stats {
 typedef struct grpo_metrics {
     int    step;                    /* GRPO steps done, this one included                        */
     double num_tokens;              /* prompt and completion tokens seen since the start         */
-    double step_time;               /* seconds; of a team each process has its own               */
+    double step_time;               /* seconds; a team's: process 0's, until all agreed last     */
     double loss, policy_loss, grad_norm, learning_rate;       /* grad_norm: before clipping      */
     double reward, reward_std;      /* mean and sample std over the whole batch                  */
     double frac_reward_zero_std;    /* share of groups whose rewards are all equal               */
@@ -1517,6 +1517,7 @@ struct grpo__machinery {
     int    shared;                  /* 1: the batch is the team's, 0: this process's alone       */
     int    broken;                  /* 1: an exchange has failed                                 */
     const char *entered;            /* the public function that this process is in               */
+    double step_began, step_seconds;          /* of grpo_step(); its time as the team agrees on  */
     uint64_t prompts_hash, weights_hash;      /* of the batch's prompts; of all weights, 0: not  */
                                               /*     known                                       */
 
@@ -3611,6 +3612,7 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
     if (!code) code = grpo__check_groups(g);
     if (code) return grpo__agree(g, code);
     every = g->config.ref_model_sync_steps;
+    g->machinery->step_began = start;
     memset(&m, 0, sizeof m);
     code = grpo_rollout(g, prompts, num_prompts);             /* 1. sample G completions of each */
     if (!code) code = grpo_score(g);                          /* 2. reward them                  */
@@ -3618,7 +3620,7 @@ int grpo_step(grpo *g, const grpo_prompt *prompts, int num_prompts, grpo_metrics
     if (!code) code = grpo_update(g, &m);                     /* 4. learn                        */
     if (!code && every > 0 && g->machinery->reference && g->state.step % every == 0)
         code = grpo_set_reference(g, g->config.ref_model_mixup_alpha);
-    m.step_time = grpo__seconds() - start;
+    m.step_time = g->config.team.size > 1 ? g->machinery->step_seconds : grpo__seconds() - start;
     if (metrics) *metrics = m;
     if (!code && g->config.on_step) g->config.on_step(&m, g->config.user);
     if (!code && g->config.metrics_path && !g->config.team.rank)
@@ -5250,8 +5252,9 @@ static const char *const grpo__alike[GRPO__ALIKE] = {
 typedef struct grpo__notice {
     int code, process;              /* the first process with an error; -1: two differ           */
     int wish;
+    double seconds;                 /* since process 0 began the step                            */
     uint64_t hashes[GRPO__ALIKE];
-    char entered[32], text[GRPO_ERROR_LENGTH];
+    char entered[24], text[GRPO_ERROR_LENGTH];
 } grpo__notice;
 
 static uint64_t grpo__hash_bytes(uint64_t h, const void *bytes, size_t n) {
@@ -5351,6 +5354,7 @@ static int grpo__agree(grpo *g, int code) {
     mine.wish = code > 0;
     mine.code = code = grpo__min(code, 0);
     mine.process = code ? t->rank : t->size;
+    mine.seconds = t->rank ? 0 : grpo__seconds() - g->machinery->step_began;
     snprintf(mine.entered, sizeof mine.entered, "%s", g->machinery->entered);
     if (code) snprintf(mine.text, sizeof mine.text, "%s", g->config.error);
     else grpo__hash_all(g, mine.hashes);
@@ -5358,6 +5362,7 @@ static int grpo__agree(grpo *g, int code) {
         int peer = t->rank ^ k;
         if (grpo__exchange(g, peer, &mine, &theirs, sizeof mine)) return GRPO_CALLBACK;
         mine.wish |= theirs.wish;
+        if (theirs.seconds > mine.seconds) mine.seconds = theirs.seconds;
         if (!mine.code && !theirs.code
             && (memcmp(mine.hashes, theirs.hashes, sizeof mine.hashes)
                 || strcmp(mine.entered, theirs.entered))) {
@@ -5368,6 +5373,7 @@ static int grpo__agree(grpo *g, int code) {
             memcpy(mine.text, theirs.text, sizeof mine.text);
         }
     }
+    g->machinery->step_seconds = mine.seconds;
     if (mine.process < 0) grpo__fail(g, mine.code, "%s", mine.text);
     else if (mine.code && mine.process != t->rank)
         grpo__fail(g, mine.code, "process %d: %.235s", mine.process, mine.text);
