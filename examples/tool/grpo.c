@@ -20,6 +20,7 @@
 #include "grpo.h"
 #include "examples/backend.h"
 #include "examples/team.h"
+#include "answers.h"
 #include "chat.h"
 #include "json.h"
 #include "questions.h"
@@ -147,7 +148,7 @@ static const option options[] = {
 enum { OPTIONS = (int)(sizeof options / sizeof *options) };
 
 static const char *const built_in[][2] = {
-    { "gsm8k", "the last number of the completion is that of the answer" },
+    { "gsm8k", "its last (or boxed) number is the answer's: 1,234  -3/4  3 1/2  50%" },
     { "number", "the same" },
     { "match", "the completion is the answer, blanks aside" },
     { "countdown", "an expression with the answer's value and numbers" },
@@ -372,7 +373,7 @@ static int add_command(settings *s, const char *command) {
 
 static int add_reward(settings *s, char *name) {
     static const struct { const char *name; grpo_reward_function function; } plain[] = {
-        { "gsm8k", grpo_reward_last_number }, { "number", grpo_reward_last_number },
+        { "gsm8k", answers_reward_number }, { "number", answers_reward_number },
         { "match", grpo_reward_exact_match }, { "countdown", grpo_reward_countdown },
         { "repetition", grpo_reward_repetition } };
     size_t i;
