@@ -15,13 +15,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Those of this build, the default first. */
+#ifdef GRPO_CUDA
+#define BACKEND_DEFAULT "cuda"
+#define BACKEND_CHOICES "cuda | cuda_fp32 | hopper | cpu"
+#define BACKEND_ELSEWHERE ""
+#else
+#define BACKEND_DEFAULT "cpu"
+#define BACKEND_CHOICES "cpu"
+#define BACKEND_ELSEWHERE "; make cuda builds one in build/cuda that has the GPU's"
+#endif
+
 /* NULL (the default) if it is not among the arguments; ends the program if it makes no sense. */
 static inline const grpo_backend *backend_argument(int *argc, char **argv) {
-    const char *name = "nothing";
+    const char *name;
     int i, at = 1;
     while (at < *argc && strcmp(argv[at], "--backend") != 0) at++;
     if (at == *argc) return NULL;
-    if (at + 1 < *argc) name = argv[at + 1];
+    if (at + 1 == *argc) {
+        fprintf(stderr, "--backend needs a value: %s\n", BACKEND_CHOICES);
+        exit(2);
+    }
+    name = argv[at + 1];
     for (i = at + 2; i < *argc; i++) argv[i - 2] = argv[i];
     *argc -= 2;
     if (!strcmp(name, "cpu")) return grpo_cpu();
@@ -29,11 +44,9 @@ static inline const grpo_backend *backend_argument(int *argc, char **argv) {
     if (!strcmp(name, "cuda")) return grpo_cuda();
     if (!strcmp(name, "cuda_fp32")) return grpo_cuda_fp32();
     if (!strcmp(name, "hopper")) return grpo_cuda_hopper();
-    fprintf(stderr, "--backend: cpu, cuda, cuda_fp32 or hopper, not %s\n", name);
-#else
-    fprintf(stderr, "--backend: this program has cpu alone, not %s; make cuda builds one in "
-            "build/cuda that has the GPU's\n", name);
 #endif
+    fprintf(stderr, "--backend: this program has %s, not %s%s\n", BACKEND_CHOICES, name,
+            BACKEND_ELSEWHERE);
     exit(2);
 }
 

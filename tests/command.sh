@@ -34,7 +34,7 @@ says "inspect" "LlamaForCausalLM" "$grpo" inspect "$dir/toy"
 says "inspect tells the memory" "MB" "$grpo" inspect "$dir/toy" --num-prompts 4
 says "eval" "greedy accuracy" "$grpo" eval "$dir/toy" $task --eval-samples 4 \
     --max-prompt-length 64 --max-completion-length 4
-says "help has the paper's symbols" "num-generations *G" "$grpo" train --help
+says "help has the paper's symbols" "num-generations N .*(G; default 8)" "$grpo" train --help
 fields() { # fields STRUCT: the names of its numbers in grpo.h, as options are spelled
     awk -v first="typedef struct $1 {" '
         $0 == first { on = 1; next }

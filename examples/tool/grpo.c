@@ -5,7 +5,7 @@
  *     grpo chat MODEL                                                    talk to it
  *     grpo inspect MODEL                                                 what it is, what it needs
  *     grpo plot better/log.jsonl [report.html | curves.svg]              a run as a picture
- *     grpo COMMAND --help                                                every option
+ *     grpo help [COMMAND | OPTION]                                       every option, or one
  *     grpo train ... --processes 4     in several processes; those of mpirun, built by `make mpi`
  *
  * A verifier is one of those built in, or a program of yours in any language: --reward
@@ -20,6 +20,7 @@
 #include "grpo.h"
 #include "examples/backend.h"
 #include "examples/team.h"
+#include "examples/words.h"
 #include "answers.h"
 #include "chat.h"
 #include "json.h"
@@ -55,96 +56,133 @@ typedef struct settings {
     chat_template chat;
     screen view;
     int unheard;                    /* standard output has failed                                */
+    double memory_there, memory_free;     /* the machine's when this began, in bytes; 0: unknown */
+    char *vocabulary;               /* the characters of a toy model, which has no tokenizer     */
 } settings;
 
 enum { FIELD,                       /* a number of the config: its table has the rest            */
        COUNT, SOME,                 /* whole numbers: from 0, from 1                             */
-       NUMBER, TEXT, FLAG, BYTES };
+       NUMBER, TEXT, FLAG, BYTES,
+       OTHER,                       /* read by what it is: a reward, an objective ...            */
+       GROUP };                     /* no option: the heading of those that follow               */
 enum { TRAIN = 1, EVAL = 2, CHAT = 4, INSPECT = 8, ALL = 15, RUN = TRAIN | EVAL };
 
 typedef struct option {
-    const char *name, *symbol, *help;
+    const char *name, *value;       /* "steps", "N"; NULL: by the field's type, or a flag        */
+    const char *help;               /* NULL: the field's                                         */
+    const char *given;              /* what is taken without it; NULL: what set_defaults() sets  */
     int kind, commands;
     size_t at;
 } option;
 
 #define AT(field) offsetof(settings, field)
-#define OF_CONFIG(field, commands) { #field, NULL, NULL, FIELD, commands, 0 }
+#define HEADING(words) { words, NULL, NULL, NULL, GROUP, 0, 0 }
+#define OF_CONFIG(field, commands) { #field, NULL, NULL, NULL, FIELD, commands, 0 }
+#define AS(field, commands, help, given) { #field, NULL, help, given, FIELD, commands, 0 }
 static const option options[] = {
-    { "data", "q", "questions: a file of JSON lines, - or countdown:COUNT[:NUMBERS[:LARGEST]]",
-      TEXT, RUN, AT(data) },
-    { "eval", "", "held-out questions, likewise", TEXT, TRAIN, AT(eval) },
-    { "hold-out", "", "without --eval: every so many questions of --data are held out", COUNT,
-      TRAIN, AT(hold_out) },
-    { "out", "", "folder of the result, its checkpoints and log.jsonl", TEXT, TRAIN, AT(out) },
-    { "question", "", "name of the question's field, or several with commas", TEXT, RUN,
+    HEADING("Required"),
+    { "data", "QUESTIONS", "a file of JSON lines, - for those of a pipe, or puzzles: "
+      "countdown:COUNT[:NUMBERS[:LARGEST]]", NULL, TEXT, RUN, AT(data) },
+    { "reward", "R", "what is rewarded, as often as you like: one of those listed below", NULL,
+      OTHER, RUN, 0 },
+    { "out", "FOLDER", "for the result, its checkpoints and log.jsonl", NULL, TEXT, TRAIN,
+      AT(out) },
+    HEADING("Questions, and how they are asked"),
+    { "question", "NAME", "of the question's field, or of several with commas", NULL, TEXT, RUN,
       AT(question) },
-    { "answer", "", "name of the answer's field", TEXT, RUN, AT(answer) },
-    { "prompt-format", "", "text around {question}, instead of a chat template", TEXT,
+    { "answer", "NAME", "of the answer's field", NULL, TEXT, RUN, AT(answer) },
+    { "limit", "N", "use the first N questions; 0: all", NULL, COUNT, RUN, AT(limit) },
+    { "system", "TEXT", "system message of the chat template", "the template's", TEXT, RUN | CHAT,
+      AT(system) },
+    { "template", "NAME", "qwen2.5, qwen3, smollm2, llama3, llama2 ...: a chat template to use "
+      "instead of the folder's own", "the folder's", TEXT, RUN | CHAT, AT(template_of) },
+    { "prompt-format", "TEXT", "text around {question}, instead of a chat template", NULL, TEXT,
       RUN | CHAT, AT(prompt_format) },
-    { "template", "", "qwen2.5, qwen3, smollm2, llama3, llama2 ...: instead of the folder's own",
-      TEXT, RUN | CHAT, AT(template_of) },
-    { "system", "", "system message of the chat template", TEXT, RUN | CHAT, AT(system) },
-    { "limit", "", "use the first so many questions; 0: all", COUNT, RUN, AT(limit) },
-    { "steps", "", "GRPO steps", SOME, TRAIN, AT(steps) },
-    { "save-steps", "", "write a checkpoint every so many steps", COUNT, TRAIN, AT(save_steps) },
-    { "eval-steps", "", "evaluate every so many steps; 0: before and after", COUNT, TRAIN,
-      AT(eval_steps) },
-    { "eval-questions", "", "most held-out questions to ask", SOME, RUN, AT(eval_questions) },
-    { "eval-samples", "", "samples of each for pass@k; 0: greedy alone", COUNT, RUN,
-      AT(eval_samples) },
-    { "sample-steps", "", "log a group's completions every so many steps", COUNT, TRAIN,
-      AT(sample_steps) },
-    { "resume", "", "go on from the checkpoint in --out, if there is one", FLAG, TRAIN,
-      AT(resume) },
-    { "dtype", "", "of the weights written: f32, bf16 or f16", TEXT, TRAIN, AT(dtype) },
-    OF_CONFIG(lora.rank, TRAIN | INSPECT),
-    OF_CONFIG(lora.alpha, TRAIN | INSPECT),
-    { "lora-targets", "", "which matrices: of q,k,v,o,gate,up,down", TEXT, TRAIN | INSPECT,
-      AT(lora_targets) },
-    { "merge", "", "write the whole model, adapters in its weights, not a PEFT folder", FLAG, TRAIN,
-      AT(merge) },
-    { "adapter", "", "a PEFT folder of LoRA's adapters, to begin with", TEXT, RUN | CHAT,
-      AT(adapter) },
-    OF_CONFIG(num_prompts, RUN | INSPECT),
+    AS(max_prompt_length, ALL, "tokens of a question at most; longer ones are left out", NULL),
+    HEADING("The run"),
+    { "steps", "N", "of GRPO, each with other questions", NULL, SOME, TRAIN, AT(steps) },
+    AS(num_prompts, RUN | INSPECT, "questions in a step", NULL),
     OF_CONFIG(num_generations, TRAIN | INSPECT),
-    OF_CONFIG(max_prompt_length, ALL),
-    OF_CONFIG(max_completion_length, ALL),
-    OF_CONFIG(num_iterations, TRAIN),
-    OF_CONFIG(steps_per_generation, TRAIN),
-    OF_CONFIG(rollout_batch_prompts, TRAIN | INSPECT),
-    OF_CONFIG(micro_batch_prompts, TRAIN | INSPECT),
-    OF_CONFIG(memory_budget, ALL),
-    OF_CONFIG(sampling.temperature, TRAIN | CHAT),
+    AS(max_completion_length, ALL, "tokens of an answer at most", NULL),
+    AS(seed, ALL, "of everything that is drawn at random", NULL),
+    { "resume", NULL, "go on from the checkpoint in --out, if there is one", NULL, FLAG, TRAIN,
+      AT(resume) },
+    { "save-steps", "N", "write a checkpoint every N steps; 0: at the end alone", NULL, COUNT,
+      TRAIN, AT(save_steps) },
+    { "sample-steps", "N", "log a group's completions every N steps; 0: never", NULL, COUNT, TRAIN,
+      AT(sample_steps) },
+    { "dtype", "WORD", "of the weights that are written [f32 | bf16 | f16]", "f32", TEXT, TRAIN,
+      AT(dtype) },
+    HEADING("Measuring"),
+    { "eval", "QUESTIONS", "to measure by, held out of training; as --data", NULL, TEXT, TRAIN,
+      AT(eval) },
+    { "hold-out", "N", "without --eval: every Nth question of --data is held out; 0: none", NULL,
+      COUNT, TRAIN, AT(hold_out) },
+    { "eval-steps", "N", "measure every N steps; 0: before and after alone", NULL, COUNT, TRAIN,
+      AT(eval_steps) },
+    { "eval-questions", "N", "ask the first N of them at most", NULL, SOME, RUN,
+      AT(eval_questions) },
+    { "eval-samples", "N", "for pass@1 and pass@N, N samples of each; 0: the greedy answer alone",
+      NULL, COUNT, RUN, AT(eval_samples) },
+    AS(success_reward, RUN, "an answer is right if the first reward gives at least this", NULL),
+    HEADING("Rewards"),
+    { "weight", "X", "of the --reward before it; several are added up", "1", OTHER, RUN, 0 },
+    { "verifier-seconds", "X", "that a cmd: may take for a batch", NULL, NUMBER, RUN,
+      AT(verifier_seconds) },
+    { "verifier-memory", "SIZE", "of addresses that each process of a cmd: may have; 0: any", NULL,
+      BYTES, RUN, AT(verifier_memory) },
+    { "verifier-reads", "PATHS", "files and folders that a cmd: may read too, with ':' between",
+      NULL, TEXT, RUN, AT(verifier_reads) },
+    { "verifier-must-be-isolated", NULL, "do not run a cmd: that cannot be isolated fully", NULL,
+      FLAG, RUN, AT(verifier_isolated) },
+    HEADING("LoRA: adapters beside weights that are frozen, in less memory"),
+    AS(lora.rank, TRAIN | INSPECT, "of the adapters; 0: train all weights instead", NULL),
+    AS(lora.alpha, TRAIN | INSPECT, "the adapters' factor is alpha / r", NULL),
+    { "lora-targets", "NAMES", "which matrices have adapters: of q,k,v,o,gate,up,down with commas",
+      "all", TEXT, TRAIN | INSPECT, AT(lora_targets) },
+    { "adapter", "FOLDER", "of adapters (PEFT's, or of this program) to put on MODEL first; "
+      "one that names its model can be MODEL itself", NULL, TEXT, RUN | CHAT, AT(adapter) },
+    { "merge", NULL, "write a whole model, with the adapters in its weights", NULL, FLAG, TRAIN,
+      AT(merge) },
+    HEADING("How answers are drawn"),
+    AS(sampling.temperature, TRAIN | CHAT, "of sampling; 0: always the most probable token", NULL),
     OF_CONFIG(sampling.top_k, TRAIN | CHAT),
     OF_CONFIG(sampling.top_p, TRAIN | CHAT),
-    OF_CONFIG(sampling.min_p, TRAIN | CHAT),
-    OF_CONFIG(learning_rate, TRAIN),
+    AS(sampling.min_p, TRAIN | CHAT,
+       "leave out tokens less probable than this share of the most probable", NULL),
+    HEADING("The optimizer: AdamW"),
+    AS(learning_rate, TRAIN, "of AdamW; with LoRA some 1e-4", NULL),
+    AS(lr_scheduler_type, TRAIN, "how the rate changes over all steps", NULL),
+    AS(warmup_steps, TRAIN, "optimizer steps in which the rate rises from 0", NULL),
+    AS(num_iterations, TRAIN, "passes over the completions of a step", NULL),
+    AS(steps_per_generation, TRAIN, "optimizer steps in each pass", NULL),
+    AS(max_grad_norm, TRAIN, "clip the gradient to this norm; 0: do not", NULL),
+    AS(weight_decay, TRAIN, "of matrices", NULL),
     OF_CONFIG(adam_beta1, TRAIN),
-    OF_CONFIG(adam_beta2, TRAIN),
-    OF_CONFIG(adam_epsilon, TRAIN),
-    OF_CONFIG(weight_decay, TRAIN),
-    OF_CONFIG(max_grad_norm, TRAIN),
-    OF_CONFIG(lr_scheduler_type, TRAIN),
-    OF_CONFIG(warmup_steps, TRAIN),
-    OF_CONFIG(ref_model_sync_steps, TRAIN),
-    OF_CONFIG(ref_model_mixup_alpha, TRAIN),
-    OF_CONFIG(success_reward, RUN),
-    { "verifier-seconds", "", "that a cmd: may take for a batch; then all is 0", NUMBER, RUN,
-      AT(verifier_seconds) },
-    { "verifier-memory", "", "bytes of addresses of each process of a cmd:; 0: any", BYTES, RUN,
-      AT(verifier_memory) },
-    { "verifier-reads", "", "files and folders that a cmd: may read too, with ':' between", TEXT,
-      RUN, AT(verifier_reads) },
-    { "verifier-must-be-isolated", "", "a cmd: does not run unless it is isolated fully", FLAG, RUN,
-      AT(verifier_isolated) },
-    OF_CONFIG(seed, ALL),
-    OF_CONFIG(lanes, TRAIN | INSPECT),
-    { "processes", "", "on this machine, a power of two; the same results with any", SOME,
+    AS(adam_beta2, TRAIN, "decay of the mean of the gradients' squares", NULL),
+    AS(adam_epsilon, TRAIN, "added to the root of that mean", NULL),
+    HEADING("Memory, speed, machines"),
+    AS(memory_budget, ALL, "within this much memory; 0: any. Speed, not results",
+       "what the machine has free"),
+    AS(rollout_batch_prompts, TRAIN | INSPECT,
+       "questions that are answered together; 0: all. Speed, not results", NULL),
+    AS(micro_batch_prompts, TRAIN | INSPECT,
+       "questions that are trained together. Speed, not results", "what fits"),
+    AS(threads, ALL, "of this machine. Speed, not results", "one per core"),
+    { "processes", "N", "on this machine, a power of two; the same results with any", NULL, SOME,
       RUN | INSPECT, AT(num_processes) },
-    OF_CONFIG(threads, ALL) };
+    AS(lanes, TRAIN | INSPECT, "parts of an update, a power of two, for up to so many processes. "
+       "Results depend on it", "one a process"),
+    { "backend", "WORD", "what computes [" BACKEND_CHOICES "]", BACKEND_DEFAULT, OTHER, ALL, 0 },
+    HEADING("The objective"),
+    { "objective", "WORDS", "a preset of those below, and fields: \"dapo beta=0.01\"", "trl",
+      OTHER, TRAIN, 0 },
+    AS(ref_model_sync_steps, TRAIN, "move the reference policy every N steps; 0: never", NULL),
+    AS(ref_model_mixup_alpha, TRAIN, "how far it moves; 1: it becomes the policy", NULL) };
 #undef AT
+#undef HEADING
 #undef OF_CONFIG
+#undef AS
 enum { OPTIONS = (int)(sizeof options / sizeof *options) };
 
 static const char *const built_in[][2] = {
@@ -174,6 +212,8 @@ static void set_defaults(settings *s) {
     s->c.learning_rate = 1e-6f;     /* TRL                                                       */
     s->c.max_prompt_length = 256;
     s->c.max_completion_length = 256;
+    s->c.memory_budget = SIZE_MAX;  /* not said                                                  */
+    system_memory(&s->memory_there, &s->memory_free);
 }
 
 /* Of several processes one talks, process 0: what another last had to say is kept for it. */
@@ -235,56 +275,167 @@ static const char *spell(const char *field, char *name) {
     return name;
 }
 
-static void print_default(const settings *s, const option *o) {
-    const char *at = (const char *)s + o->at;
-    if (o->kind == COUNT || o->kind == SOME) printf(" (%d)", *(const int *)(const void *)at);
-    if (o->kind == BYTES) printf(" (%.0f)", (double)*(const size_t *)(const void *)at);
-    if (o->kind == NUMBER) printf(" (%g)", (double)*(const float *)(const void *)at);
-    if (o->kind == TEXT && *(const char *const *)(const void *)at)
-        printf(" (%s)", *(const char *const *)(const void *)at);
+/* What is taken if option o, or field f, is not given; "" where that is nothing. */
+static const char *default_of(const settings *s, const option *o, const grpo_field *f, char *text) {
+    const void *at = (const char *)s + (o ? o->at : 0);
+    const char *word = f && f->words ? f->words : "";
+    double value = f ? grpo_config_get(&s->c, f->name) : 0;
+    int i;
+    *text = 0;
+    if (o && o->given) return o->given;
+    for (i = 0; *word && i < (int)value; i++) word += strcspn(word, " ") + 1;
+    if (*word) snprintf(text, NAME_ROOM, "%.*s", (int)strcspn(word, " "), word);
+    else if (f) snprintf(text, NAME_ROOM, f->type == GRPO_FIELD_FLOAT ? "%g" : "%.0f", value);
+    else if (o->kind == NUMBER) snprintf(text, NAME_ROOM, "%g", (double)*(const float *)at);
+    else if (o->kind == BYTES) words_write_size((double)*(const size_t *)at, text);
+    else if (o->kind == COUNT || o->kind == SOME)
+        snprintf(text, NAME_ROOM, "%d", *(const int *)at);
+    else if (o->kind == TEXT && *(const char *const *)at) return *(const char *const *)at;
+    return text;
 }
 
-/* A field as an option: its name, symbol, meaning, values and default. */
-static void print_field(const settings *s, const grpo_field *f) {
-    const char *words = f->words && strlen(f->words) > 3 ? f->words : "", *word = words;
-    double value = grpo_config_get(&s->c, f->name);
+/* "--steps N" of an option, or of a field that is one without standing in the table (o NULL). */
+static void write_option(const option *o, const grpo_field *f, char *text, size_t room) {
     char name[NAME_ROOM];
-    int i;
-    printf("  --%-28s %-6s %s%s%s", spell(f->name, name), f->symbol, f->help, *words ? " " : "",
-           words);
-    for (i = 0; *words && i < (int)value; i++) word += strcspn(word, " ") + 1;
-    if (*words) printf(" (%.*s)\n", (int)strcspn(word, " "), word);
-    else if (f->type == GRPO_FIELD_FLOAT) printf(" (%g)\n", value);
-    else if (f->type == GRPO_FIELD_UINT64) printf("\n");
-    else printf(" (%.0f)\n", value);
+    const char *value = o ? o->value : NULL;
+    if (!value && f)
+        value = f->words ? "WORD" : f->type == GRPO_FIELD_FLOAT ? "X"
+              : f->type == GRPO_FIELD_SIZE ? "SIZE" : "N";
+    snprintf(text, room, "--%s%s%s", spell(f ? f->name : o->name, name), value ? " " : "",
+             value ? value : "");
 }
 
-static void print_help(const settings *s, int command) {
-    const char *name;
+/* Its meaning, "[its choices]" and "(its symbol; default ...)". */
+static void write_meaning(const settings *s, const option *o, const grpo_field *f, char *text,
+                          size_t room) {
+    const char *help = o && o->help ? o->help : f->help, *word = f && f->words ? f->words : "";
+    const char *symbol = f ? f->symbol : "";
+    char taken[NAME_ROOM];
+    const char *without = default_of(s, o, f, taken);
+    size_t n = strlen(help);
+    n -= n && help[n - 1] == ':';
+    snprintf(text, room, "%.*s%s", (int)n, help, *word ? " [" : "");
+    for (; *word; word += strcspn(word, " "), word += *word == ' ')
+        snprintf(text + strlen(text), room - strlen(text), "%.*s%s", (int)strcspn(word, " "), word,
+                 word[strcspn(word, " ")] ? " | " : "]");
+    if (!*symbol && !*without) return;
+    snprintf(text + strlen(text), room - strlen(text), " (%s%s%s%s)", symbol,
+             *symbol && *without ? "; " : "", *without ? "default\t" : "", without);
+}
+
+static void print_option(const settings *s, const option *o, const grpo_field *f) {
+    enum { COLUMN = 36 };
+    char text[2 * NAME_ROOM];
+    write_option(o, f, text, sizeof text);
+    printf("  %-*s", COLUMN - 2, text);
+    write_meaning(s, o, f, text, sizeof text);
+    words_print(stdout, COLUMN, text);
+}
+
+static void print_rewards(void) {
+    size_t i;
+    for (i = 0; i < sizeof built_in / sizeof *built_in; i++)
+        printf("  --reward %-25s %s\n", built_in[i][0], built_in[i][1]);
+}
+
+static void print_presets(void) {
+    const char *name, *source;
     int i;
-    for (i = 0; i < OPTIONS; i++) {
-        if (!(options[i].commands & command)) continue;
-        if (options[i].kind == FIELD) {
-            print_field(s, field_of(options[i].name));
-            continue;
-        }
-        printf("  --%-28s %-6s %s", options[i].name, options[i].symbol, options[i].help);
-        print_default(s, &options[i]);
-        printf("\n");
+    for (i = 0; grpo_objective_name(i, &name, &source); i++) {
+        printf("  %-32s  ", name);
+        words_print(stdout, 36, source);
     }
-    printf("  --%-28s %-6s %s\n", "backend", "", "cpu, cuda or cuda_fp32");
-    if (command & RUN) {
-        printf("\n  --reward R, as often as you like, each followed by --weight W if not 1:\n");
-        for (i = 0; i < (int)(sizeof built_in / sizeof *built_in); i++)
-            printf("    %-30s   %s\n", built_in[i][0], built_in[i][1]);
+}
+
+/* One of the commands that work on a model, its shortest use, and one to copy. */
+typedef struct subcommand {
+    const char *name, *what, *usage, *example;
+    int command;
+    int (*run)(settings *s);
+} subcommand;
+static int train(settings *s), eval(settings *s), chat(settings *s), inspect(settings *s);
+static const subcommand commands[] = {
+    { "train", "learn by GRPO; the result is another folder",
+      "MODEL --data QUESTIONS --reward R --out FOLDER [options]",
+      "Qwen2.5-0.5B-Instruct --data train.jsonl --reward gsm8k --out better", TRAIN, train },
+    { "eval", "how many of its answers are right", "MODEL --data QUESTIONS --reward R [options]",
+      "better --data test.jsonl --reward gsm8k --eval-samples 8", EVAL, eval },
+    { "chat", "talk to it", "MODEL [options]", "better --temperature 0.7", CHAT, chat },
+    { "inspect", "what it is, how it is asked, and the memory that training takes",
+      "MODEL [options]", "Qwen2.5-0.5B-Instruct --num-generations 16 --lora-rank 16", INSPECT,
+      inspect } };
+enum { COMMANDS = (int)(sizeof commands / sizeof *commands) };
+static const char model_is[] = "MODEL is a folder as Hugging Face has them, with config.json, "
+    "tokenizer.json and model.safetensors; or one of LoRA's adapters, that names its model.";
+
+static const char model_line[] = "  MODEL                             the model's folder";
+
+static void print_help(const settings *s, const subcommand *c) {
+    const option *o, *heading = NULL;
+    int i;
+    printf("usage:   grpo %s %s\nexample: grpo %s %s\n\n%s: %s.\n", c->name, c->usage, c->name,
+           c->example, c->name, c->what);
+    words_print(stdout, 0, model_is);
+    words_print(stdout, 0, "Below, in brackets: the choices. In parentheses: the papers' symbol, "
+                "and what is taken if the option is not given. A SIZE is a number of bytes, or "
+                "500M, 4G (thousands), 4Gi (1024s).");
+    if (c->command & (CHAT | INSPECT)) printf("\nRequired:\n%s\n", model_line);
+    for (o = options; o < options + OPTIONS; o++) {
+        if (o->kind == GROUP) heading = o;
+        if (!(o->commands & c->command)) continue;
+        if (heading) printf("\n%s:\n", heading->name);
+        if (heading == options) puts(model_line);
+        heading = NULL;
+        print_option(s, o, o->kind == FIELD ? field_of(o->name) : NULL);
     }
-    if (command != TRAIN) return;
-    printf("\n  --%-28s %-6s a preset, and fields: \"dapo beta=0.01\" (trl)\n    ", "objective",
-           "J");
-    for (i = 0; grpo_objective_name(i, &name, NULL); i++)
-        printf("%s%s", i % 10 == 0 && i ? "\n    " : " ", name);
-    printf("\n");
-    for (i = 0; objective_at(i); i++) print_field(s, objective_at(i));
+    for (i = 0; c->command == TRAIN && objective_at(i); i++) print_option(s, NULL, objective_at(i));
+    if (c->command == TRAIN) {
+        printf("\nPresets of --objective, and where each is from (T, V, O: the code of TRL, veRL "
+               "and OpenRLHF):\n");
+        print_presets();
+    }
+    if (c->command & RUN) {
+        printf("\nRewards:\n");
+        print_rewards();
+    }
+}
+
+/* Option i of all: those of the table, then the objective's fields. 0 after the last. */
+static int option_at(int i, const option **o, const grpo_field **f) {
+    *o = i < OPTIONS ? &options[i] : NULL;
+    *f = !*o ? objective_at(i - OPTIONS) : (*o)->kind == FIELD ? field_of((*o)->name) : NULL;
+    return *o || *f;
+}
+
+static int commands_of(const option *o) { return o ? o->commands : TRAIN; }
+
+static const char *name_of(const option *o, const grpo_field *f, char *name) {
+    return spell(f ? f->name : o->name, name);
+}
+
+/* "train and eval": the commands that have it. */
+static void write_commands(int which, char *text, size_t room) {
+    int i;
+    *text = 0;
+    for (i = 0; i < COMMANDS; i++)
+        if (which & commands[i].command)
+            snprintf(text + strlen(text), room - strlen(text), "%s%s", *text ? ", " : "",
+                     commands[i].name);
+}
+
+/* `grpo help steps`: one option, with the range of a number. */
+static void print_one(const settings *s, const option *o, const grpo_field *f) {
+    char text[2 * NAME_ROOM];
+    write_option(o, f, text, sizeof text);
+    printf("%s\n    ", text);
+    write_meaning(s, o, f, text, sizeof text);
+    words_print(stdout, 4, text);
+    if (f && !f->words && f->least < f->most)
+        printf("    %s from %g to %g%s\n", f->type == GRPO_FIELD_FLOAT ? "a number"
+               : f->type == GRPO_FIELD_SIZE ? "a size, 4G or 500M," : "a whole number", f->least,
+               f->most, f->initial < f->least ? ", or as by default" : "");
+    write_commands(commands_of(o), text, sizeof text);
+    printf("    an option of: %s\n", text);
 }
 
 /* ---------------------------------------------------------------------------- reading them --- */
@@ -308,16 +459,27 @@ static int set_option(settings *s, const option *o, const char *value) {
     void *at = (char *)s + o->at;
     const int kind = o->kind;
     double x = 0, least = kind == NUMBER ? -DBL_MAX : kind == SOME;
-    double most = kind == BYTES ? 9e15 : kind == NUMBER ? (double)FLT_MAX : 2147483647;
-    int good = kind == TEXT
-            || (read_number(value, least, most, &x) && (kind == NUMBER || x == floor(x)));
+    double most = kind == NUMBER ? (double)FLT_MAX : 2147483647;
+    int good = kind == TEXT;
+    if (kind == BYTES) good = (x = words_size(value)) >= 0 && x < (double)SIZE_MAX;
+    else if (!good)
+        good = read_number(value, least, most, &x) && (kind == NUMBER || x == floor(x));
     if (kind == TEXT) *(const char **)at = value;
     else if (kind == NUMBER) *(float *)at = (float)x;
     else if (good && kind == BYTES) *(size_t *)at = (size_t)x;
     else if (good) *(int *)at = (int)x;
     if (good) return 0;
     say("--%s needs %s, not \"%s\"", o->name, kind == NUMBER ? "a number"
-        : kind == SOME ? "a whole number from 1 up" : "a whole number from 0 up", value);
+        : kind == BYTES ? "a size such as 500M, 4G or 4Gi" : kind == SOME
+        ? "a whole number from 1 up" : "a whole number from 0 up", value);
+    return -1;
+}
+
+/* The sentence, and which of these words (blanks between) may have been meant. */
+static int complain_of(const char *sentence, const char *typed, const char *words) {
+    words_guess g = words_of(typed);
+    words_offer_all(&g, words);
+    say("%s%s", sentence, words_meant(&g, "", ""));
     return -1;
 }
 
@@ -328,7 +490,14 @@ static int set_field(settings *s, const char *name, const char *value) {
     char words[NAME_ROOM], error[GRPO_ERROR_LENGTH], number[32], *end;
     double x = strtod(value, &end);
     while ((*value == '0' || *value == '+') && value[1] >= '0' && value[1] <= '9') value++;
-    if (f && !f->words && f->type != GRPO_FIELD_UINT64 && *value && !*end) {
+    if (f && f->type == GRPO_FIELD_SIZE && words_size(value) < 0) {
+        say("--%s needs a size such as 500M, 4G or 4Gi, not \"%s\"", spell(name, words), value);
+        return -1;
+    }
+    if (f && f->type == GRPO_FIELD_SIZE) {
+        snprintf(number, sizeof number, "%.17g", floor(words_size(value)));
+        value = number;
+    } else if (f && !f->words && f->type != GRPO_FIELD_UINT64 && *value && !*end) {
         snprintf(number, sizeof number, "%.17g", x);
         value = number;
     }
@@ -337,7 +506,8 @@ static int set_field(settings *s, const char *name, const char *value) {
         return complain(error);
     }
     snprintf(words, sizeof words, "%s=%s", name, value);
-    return grpo_config_set(&s->c, words, error) ? complain(error) : 0;
+    if (!grpo_config_set(&s->c, words, error)) return 0;
+    return complain_of(error, value, f && f->words ? f->words : "");
 }
 
 /* A second reward of a name gets one of its own, for the log. */
@@ -376,6 +546,7 @@ static int add_reward(settings *s, char *name) {
         { "gsm8k", answers_reward_number }, { "number", answers_reward_number },
         { "match", grpo_reward_exact_match }, { "countdown", grpo_reward_countdown },
         { "repetition", grpo_reward_repetition } };
+    char error[NAME_ROOM];
     size_t i;
     if (s->c.num_rewards == GRPO_MAX_REWARDS) return complain("too many rewards");
     for (i = 0; i < sizeof plain / sizeof *plain; i++)
@@ -391,43 +562,96 @@ static int add_reward(settings *s, char *name) {
         *tokens = (int)number;
         return add_named(s, "overlong", grpo_reward_overlong, tokens);
     }
-    say("--reward %s is not known; grpo train --help lists them", name);
+    snprintf(error, sizeof error, "--reward %.100s is not known; `grpo help reward` lists them",
+             name);
+    return complain_of(error, name, "gsm8k number match countdown repetition format: overlong: "
+                       "cmd:");
+}
+
+/* --objective: a preset, or fields with values. */
+static int set_objective(settings *s, const char *value) {
+    char error[GRPO_ERROR_LENGTH], word[WORDS_LONGEST + 1], names[2 * NAME_ROOM] = "";
+    const char *name;
+    size_t n = strcspn(value, " =");
+    int i;
+    if (!grpo_objective_set(&s->c.objective, value, error)) return 0;
+    for (i = 0; grpo_objective_name(i, &name, NULL); i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s ", name);
+    snprintf(word, sizeof word, "%.*s", (int)n, value);
+    if (value[n] == '=') return complain(error);
+    return complain_of(error, word, names);
+}
+
+static int set_weight(settings *s, const char *value) {
+    double weight;
+    if (!s->c.num_rewards) return complain("--weight is of the --reward before it: there is none");
+    if (!read_number(value, -(double)FLT_MAX, (double)FLT_MAX, &weight))
+        return complain("--weight needs a number");
+    s->c.rewards[s->c.num_rewards - 1].weight = (float)weight;
+    return 0;
+}
+
+/* The option of these commands that an argument is: its number (option_at), or -1. */
+static int find_option(const char *argument, int which) {
+    const option *o;
+    const grpo_field *f;
+    char name[NAME_ROOM];
+    int i;
+    for (i = 0; option_at(i, &o, &f); i++)
+        if ((commands_of(o) & which) && is_option(argument, name_of(o, f, name))) return i;
+    return -1;
+}
+
+/* An argument that is no option of these commands: what is wrong with it. */
+static int complain_of_option(const char *argument, int which) {
+    const option *o;
+    const grpo_field *f;
+    char name[NAME_ROOM], all[NAME_ROOM], here[NAME_ROOM];
+    words_guess g = words_of(argument + strspn(argument, "-"));
+    int i = find_option(argument, ALL);
+    write_commands(which, here, sizeof here);
+    if (strncmp(argument, "--", 2) != 0) {
+        say("\"%s\" is not understood: an option should stand there, and they begin with --",
+            argument);
+        return -1;
+    }
+    if (i >= 0) {
+        option_at(i, &o, &f);
+        write_commands(commands_of(o), all, sizeof all);
+        say("%s is not understood: it is an option of %s, not of %s", argument, all, here);
+        return -1;
+    }
+    for (i = 0; option_at(i, &o, &f); i++)
+        if (commands_of(o) & which) words_offer(&g, name_of(o, f, name));
+    say("%s is not understood: %s has no such option%s `grpo help %s` lists them", argument, here,
+        words_meant(&g, "--", ";"), here);
     return -1;
 }
 
 /* One option and its value; *used says how many arguments that took. */
 static int read_option(settings *s, int command, char **at, int left, int *used) {
-    char *value = left > 1 ? at[1] : NULL, name[NAME_ROOM], error[GRPO_ERROR_LENGTH];
+    char text[NAME_ROOM];
+    const option *o;
     const grpo_field *f;
-    int i;
+    int i = find_option(at[0], command);
     *used = 2;
-    for (i = 0; i < OPTIONS; i++) {
-        if (!(options[i].commands & command) || !is_option(at[0], spell(options[i].name, name)))
-            continue;
-        if (options[i].kind == FLAG) {
-            *used = 1;
-            *(int *)(void *)((char *)s + options[i].at) = 1;
-            return 0;
-        }
-        if (!value) return complain("the last option has no value");
-        return options[i].kind == FIELD ? set_field(s, options[i].name, value)
-                                        : set_option(s, &options[i], value);
-    }
-    if (!value) i = -1;
-    else if ((command & RUN) && is_option(at[0], "reward")) return add_reward(s, value);
-    else if ((command & RUN) && is_option(at[0], "weight") && s->c.num_rewards) {
-        double weight;
-        if (!read_number(value, -(double)FLT_MAX, (double)FLT_MAX, &weight))
-            return complain("--weight needs a number");
-        s->c.rewards[s->c.num_rewards - 1].weight = (float)weight;
+    if (i < 0) return complain_of_option(at[0], command);
+    option_at(i, &o, &f);
+    if (o && o->kind == FLAG) {
+        *used = 1;
+        *(int *)(void *)((char *)s + o->at) = 1;
         return 0;
-    } else if (command == TRAIN && is_option(at[0], "objective")) {
-        return grpo_objective_set(&s->c.objective, value, error) ? complain(error) : 0;
     }
-    for (i = 0; value && command == TRAIN && (f = objective_at(i)) != NULL; i++)
-        if (is_option(at[0], spell(f->name, name))) return set_field(s, f->name, value);
-    say("%s is not understood here, or has no value; --help lists the options", at[0]);
-    return -1;
+    if (left < 2 || find_option(at[1], ALL) >= 0) {
+        write_option(o, f, text, sizeof text);
+        say("%s needs a value: %s%s%s", at[0], text, left < 2 ? "" : "; behind it stands ",
+            left < 2 ? "" : at[1]);
+        return -1;
+    }
+    if (f) return set_field(s, f->name, at[1]);
+    if (o->kind != OTHER) return set_option(s, o, at[1]);
+    if (!strcmp(o->name, "reward")) return add_reward(s, at[1]);
+    return !strcmp(o->name, "weight") ? set_weight(s, at[1]) : set_objective(s, at[1]);
 }
 
 /* What verifiers may take, wherever among the options it stands. */
@@ -469,7 +693,7 @@ static int read_options(settings *s, int command, int argc, char **argv) {
     if (strlen(s->model) > PATH_ROOM || (s->out && strlen(s->out) > PATH_ROOM))
         return complain("the name of a folder is too long");
     if (s->dtype && !one_of("f32 bf16 f16", s->dtype))
-        return complain("--dtype is f32, bf16 or f16");
+        return complain_of("--dtype is f32, bf16 or f16", s->dtype, "f32 bf16 f16");
     if ((command & RUN) && !s->c.num_rewards)
         return complain("--reward is missing: gsm8k, match, cmd:./verify ...; see --help");
     return 0;
@@ -799,7 +1023,8 @@ static char *copy_text(const char *s) {
 static int setting_at(const settings *s, int i, char *name, char *text) {
     static const char others[] = "out steps save-steps eval eval-steps eval-questions eval-samples "
         "sample-steps resume dtype merge rollout_batch_prompts micro_batch_prompts memory_budget "
-        "threads processes verifier-seconds verifier-memory verifier-reads";
+        "threads processes verifier-seconds verifier-memory verifier-reads reward weight objective "
+        "backend";
     const option *o = i >= 2 && i < 2 + OPTIONS ? &options[i - 2] : NULL;
     const grpo_field *f = o && o->kind == FIELD ? field_of(o->name) : objective_at(i - 2 - OPTIONS);
     const void *at = (const char *)s + (o ? o->at : 0);
@@ -1293,57 +1518,102 @@ static int inspect(settings *s) {
     return 0;
 }
 
+static const char plot_usage[] = "grpo plot LOG.jsonl [OUT.html | OUT.svg]";
+
+static int print_plot_help(void) {
+    printf("usage:   %s\nexample: grpo plot better/log.jsonl report.html\n\n"
+           "Required:\n  LOG.jsonl                         of a run: log.jsonl in its --out\n\n"
+           "Options:\n  OUT.html or OUT.svg               a page of all there is, or its curves "
+           "(default report.html)\n", plot_usage);
+    return 0;
+}
+
 static int plot(int argc, char **argv) {
     char error[JSON_ERROR_LENGTH];
     const char *out = argc > 1 ? argv[1] : "report.html";
-    if (argc < 1 || argc > 2) return complain("grpo plot LOG.jsonl [OUT.html | OUT.svg]");
-    if (report_write(argv[0], out, error)) return complain(error);
+    int i;
+    for (i = 0; i < argc; i++) if (is_option(argv[i], "help")) return print_plot_help();
+    if (argc < 1 || argc > 2) {
+        say("%s: %s", argc ? "there are more arguments than two" : "the log of a run is missing",
+            plot_usage);
+        return 2;
+    }
+    if (report_write(argv[0], out, error)) return complain(error), 1;
     if (error[0]) say("left out of the report: %s", error);
     printf("%s\n", out);
     return 0;
 }
 
-typedef struct subcommand {
-    const char *name, *what;
-    int command;
-    int (*run)(settings *s);
-} subcommand;
+static int usage(void) {
+    int i;
+    printf("usage:   grpo COMMAND MODEL [options]\nexample: grpo train %s\n\n",
+           commands[0].example);
+    words_print(stdout, 0, model_is);
+    printf("\nCommands:\n");
+    for (i = 0; i < COMMANDS; i++) printf("  %-9s %s\n", commands[i].name, commands[i].what);
+    printf("  plot      a run as a picture: %s\n"
+           "  help      of a command or an option: grpo help train, grpo help learning-rate\n\n",
+           plot_usage);
+    words_print(stdout, 0, "The status is 0 when all is done, 1 after an error, 2 if the command "
+                "is not understood. A run that was interrupted (Ctrl-C) is saved, and ends with "
+                "the signal's status, 130 in a shell.");
+    return 0;
+}
 
-static const subcommand commands[] = {
-    { "train", "learn by GRPO", TRAIN, train },
-    { "eval", "greedy accuracy and pass@k", EVAL, eval },
-    { "chat", "talk to a model", CHAT, chat },
-    { "inspect", "what a folder holds, and the memory it needs", INSPECT, inspect } };
-
-static int usage(int code) {
-    size_t i;
-    printf("grpo COMMAND MODEL [options]; MODEL is a folder as Hugging Face has them\n");
-    for (i = 0; i < sizeof commands / sizeof *commands; i++)
-        printf("  %-8s %s (grpo %s --help)\n", commands[i].name, commands[i].what,
-               commands[i].name);
-    printf("  plot     LOG.jsonl [OUT.html | OUT.svg]: a run as a picture\n"
-           "status: 0 all is done, 1 an error, 2 not understood; a run that was interrupted is\n"
-           "  saved and ends with its signal's (Ctrl-C: 130)\n");
-    return code;
+/* grpo help, help COMMAND, help OPTION (with or without its --), help MODEL. */
+static int help(const settings *s, const char *topic) {
+    const option *o;
+    const grpo_field *f;
+    char dashed[NAME_ROOM], name[NAME_ROOM];
+    words_guess g = words_of(topic ? topic + strspn(topic, "-") : "");
+    int i;
+    if (!topic || !strcmp(topic, "help")) return usage();
+    snprintf(dashed, sizeof dashed, "--%.100s", g.typed);
+    for (i = 0; i < COMMANDS; i++) {
+        if (!strcmp(topic, commands[i].name)) { print_help(s, &commands[i]); return 0; }
+        words_offer(&g, commands[i].name);
+    }
+    if (!strcmp(topic, "plot")) return print_plot_help();
+    if (!strcmp(topic, "MODEL")) { words_print(stdout, 0, model_is); return 0; }
+    if ((i = find_option(dashed, ALL)) >= 0) {
+        option_at(i, &o, &f);
+        print_one(s, o, f);
+        if (o && !strcmp(o->name, "reward")) print_rewards();
+        if (o && !strcmp(o->name, "objective")) print_presets();
+        return 0;
+    }
+    for (i = 0; option_at(i, &o, &f); i++)
+        if (commands_of(o)) words_offer(&g, name_of(o, f, name));
+    words_offer_all(&g, "help plot");
+    say("there is no command and no option \"%s\"%s `grpo help` has the commands, `grpo help "
+        "train` the options", topic, words_meant(&g, "", ";"));
+    return 2;
 }
 
 /* The whole command; returns its status, and that of a signal that has interrupted it. */
 static int run(settings *s, int argc, char **argv) {
     const grpo_backend *backend = backend_argument(&argc, argv);
-    size_t i;
-    int code, k;
-    if (argc > 1 && !strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2) ? 1 : 0;
-    for (i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (argc > 1 && !strcmp(argv[1], commands[i].name)) break;
-    if (argc > 1 && is_option(argv[1], "help")) return usage(0);
-    if (i == sizeof commands / sizeof *commands) {
-        if (argc > 1) say("there is no command \"%s\"", argv[1]);
-        return usage(2);
+    words_guess g = words_of(argc > 1 ? argv[1] : "");
+    int i, code, k;
+    if (argc < 2) { usage(); return 2; }
+    if (!strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2);
+    if (!strcmp(argv[1], "help") || is_option(argv[1], "help") || !strcmp(argv[1], "-h"))
+        return help(s, argc > 2 ? argv[2] : NULL);
+    for (i = 0; i < COMMANDS && strcmp(argv[1], commands[i].name) != 0; i++)
+        words_offer(&g, commands[i].name);
+    if (i == COMMANDS) {
+        words_offer_all(&g, "plot help");
+        say("there is no command \"%s\"%s `grpo help` lists them", argv[1],
+            words_meant(&g, "", ";"));
+        return 2;
     }
     for (k = 2; k < argc; k++)
-        if (is_option(argv[k], "help")) { print_help(s, commands[i].command); return 0; }
+        if (is_option(argv[k], "help") || !strcmp(argv[k], "-h")) {
+            print_help(s, &commands[i]);
+            return 0;
+        }
     if (argc == 2 || !strncmp(argv[2], "--", 2)) {
-        complain("the folder of a model comes first: grpo COMMAND MODEL [options]");
+        say("the folder of a model comes first: grpo %s %s", commands[i].name, commands[i].usage);
         return 2;
     }
     s->model = argv[2];
@@ -1353,10 +1623,28 @@ static int run(settings *s, int argc, char **argv) {
     code = agree(s, check_verifiers(s));
     if (!code) code = commands[i].run(s);
     for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s->verifiers[i]);
+    free(s->vocabulary);
     tokenizer_free(s->tokens);
     if (fflush(stdout) || ferror(stdout))
         code = code > INTERRUPTED ? code : complain("not all that was printed could be written");
     return code < 0 ? 1 : code;
+}
+
+/* "--steps=5" is "--steps 5": the arguments, from malloc, for as long as the program runs. */
+static void split_arguments(int *argc, char ***argv) {
+    char **all = (char **)malloc((2 * (size_t)*argc + 1) * sizeof *all), *equals;
+    int i, n = 0;
+    if (!all) return;
+    for (i = 0; i < *argc; i++) {
+        all[n++] = (*argv)[i];
+        equals = strncmp(all[n - 1], "--", 2) ? NULL : strchr(all[n - 1], '=');
+        if (!equals || strcspn(all[n - 1], " {") < (size_t)(equals - all[n - 1])) continue;
+        *equals = 0;
+        all[n++] = equals + 1;
+    }
+    all[n] = NULL;
+    *argc = n;
+    *argv = all;
 }
 
 int main(int argc, char **argv) {
@@ -1365,6 +1653,7 @@ int main(int argc, char **argv) {
     int code, asked;
     make_signals_errors();
     system_arguments(&argc, &argv);
+    split_arguments(&argc, &argv);
     set_defaults(&s);
     asked = argc > 1 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval"));
     if (asked) team_start(&t, &argc, &argv);

@@ -22,6 +22,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
+#if defined(__APPLE__)
+#include <sys/types.h>
+#include <sys/sysctl.h>
+#endif
 
 #if defined(_WIN32)
 enum { SYSTEM_PATH = 2048 };        /* what is longer, or no UTF-8, becomes "": there is no such  */
@@ -194,5 +198,68 @@ static inline int system_replace(const char *from, const char *to) {
 }
 static inline int system_make_folder(const char *path) { (void)path; return 0; }
 static inline int system_is_other(const char *path) { (void)path; return 0; }
+#endif
+
+/* ---- the machine's memory, in bytes: all, and what is free or could be at once; 0: unknown */
+#if defined(_WIN32)
+static inline void system_memory(double *all, double *available) {
+    MEMORYSTATUSEX m;
+    m.dwLength = sizeof m;
+    *all = *available = 0;
+    if (!GlobalMemoryStatusEx(&m)) return;
+    *all = (double)m.ullTotalPhys;
+    *available = (double)m.ullAvailPhys;
+}
+#elif defined(__APPLE__)
+static inline void system_memory(double *all, double *available) {
+    /* pages that are empty, or copies of what is in files */
+    static const char *const names[] = { "vm.page_free_count", "vm.page_speculative_count",
+                                         "vm.page_purgeable_count",
+                                         "vm.page_pageable_external_count" };
+    unsigned long long bytes = 0;
+    size_t size = sizeof bytes, i;
+    *all = *available = 0;
+    if (!sysctlbyname("hw.memsize", &bytes, &size, NULL, 0)) *all = (double)bytes;
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        unsigned pages = 0;
+        size = sizeof pages;
+        if (!sysctlbyname(names[i], &pages, &size, NULL, 0))
+            *available += (double)pages * (double)getpagesize();
+    }
+}
+#else
+/* The number behind a word that begins a line of a file ("": the first line); -1: there is none. */
+static inline double system_number(const char *path, const char *word) {
+    FILE *f = fopen(path, "r");
+    char line[256];
+    double number = -1;
+    size_t n = strlen(word);
+    while (f && number < 0 && fgets(line, sizeof line, f))
+        if (!strncmp(line, word, n) && sscanf(line + n, "%lf", &number) != 1) number = -1;
+    if (f) fclose(f);
+    return number;
+}
+
+/* Linux; a container may have less than its machine (control groups, of both kinds). */
+static inline void system_memory(double *all, double *available) {
+    static const char *const groups[2][4] = {
+        { "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current",
+          "/sys/fs/cgroup/memory.stat", "inactive_file " },
+        { "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+          "/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat",
+          "total_inactive_file " } };
+    int i;
+    *all = 1024 * system_number("/proc/meminfo", "MemTotal:");
+    *available = 1024 * system_number("/proc/meminfo", "MemAvailable:");
+    if (*all < 0 || *available < 0) *all = *available = 0;
+    for (i = 0; i < 2; i++) {
+        double most = system_number(groups[i][0], ""), used = system_number(groups[i][1], "");
+        double files = system_number(groups[i][2], groups[i][3]);
+        if (most <= 0 || used < 0 || most >= *all) continue;
+        used -= files > 0 ? files : 0;                        /* which make room when asked      */
+        *all = most;
+        if (most - used < *available) *available = most > used ? most - used : 0;
+    }
+}
 #endif
 #endif
