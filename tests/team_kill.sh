@@ -83,8 +83,8 @@ while [ $killed -lt "$kills" ] && [ $tries -lt $((4 * kills)) ]; do
         "$dir/killed.txt"
     check "kill $killed of process $rank is said: $(tail -n 3 "$dir/killed.txt")" $?
     grep -q "process $rank" "$dir/killed.txt" && named=$((named + 1))
-    echo "kill $killed, process $rank, after $(grep -c '"step"' "$dir/killed/log.jsonl" 2> /dev/null)" \
-        "steps of the log: all ended in $took_to_end ms:" \
+    lines=$(grep -c '"step"' "$dir/killed/log.jsonl" 2> /dev/null)
+    echo "kill $killed, process $rank, at line $lines of the log: all ended in $took_to_end ms:" \
         "$(grep 'cannot go on' "$dir/killed.txt" | tail -n 1 | cut -c1-100)"
 done
 echo "killed $killed times, a run of $took ms; the longest end of the others took $longest ms;" \

@@ -39,6 +39,7 @@ typedef struct process {
     size_t sent;
     grpo *g, *critic;
     grpo_backend backend;
+    double seconds;                 /* of its last step                                          */
     int code, step;                 /* how its part has ended, and in which step                 */
     int disturbed, kept, again;     /* of disturbed(): the code, are its numbers as before, and  */
     int calm, saved;                /*     the next step's code; exchanges before; grpo_save()'s */
@@ -340,10 +341,10 @@ static const char *first_difference(const process *a, const process *b, int from
 }
 
 /* ---- one step of each kind */
-static int adopt(process *p, const grpo_prompt *prompts, int n, grpo_metrics *m) {
+static int adopt_only(process *p, const grpo_prompt *prompts, int n) {
     grpo_completion completions[PROMPTS * GROUP];
     float theirs[PROMPTS * GROUP][LENGTH];
-    int tokens[PROMPTS * GROUP][LENGTH], i, t, code;
+    int tokens[PROMPTS * GROUP][LENGTH], i, t;
     memset(completions, 0, sizeof completions);
     for (i = 0; i < n * GROUP; i++) {
         for (t = 0; t < LENGTH; t++) {
@@ -354,7 +355,11 @@ static int adopt(process *p, const grpo_prompt *prompts, int n, grpo_metrics *m)
         completions[i].num_tokens = 1 + i % LENGTH;
         completions[i].logprobs = i % 3 ? theirs[i] : NULL;
     }
-    code = grpo_adopt(p->g, prompts, n, completions);
+    return grpo_adopt(p->g, prompts, n, completions);
+}
+
+static int adopt(process *p, const grpo_prompt *prompts, int n, grpo_metrics *m) {
+    int code = adopt_only(p, prompts, n);
     if (!code) code = grpo_score(p->g);
     if (!code) code = grpo_advantage(p->g);
     return code ? code : grpo_update(p->g, m);
@@ -373,6 +378,7 @@ static int one_step(process *p, ppo *q) {
         note(p, "PPO's metrics", &pm, sizeof pm);
     } else if (flags & ADOPT && p->step % 2) code = adopt(p, prompts, n, &m);
     else code = grpo_step(p->g, prompts, n, &m);
+    p->seconds = m.step_time;
     m.step_time = 0;
     note(p, "metrics", &m, sizeof m);
     if (code) return code;
@@ -412,6 +418,8 @@ static int train(process *p) {
     for (p->step = y->first; p->step < y->steps && !code; p->step++) {
         code = one_step(p, &q);
         if (!code && y->flags & EVALUATE && p->step % 3 == 1) code = ask(p);
+        if (!code && y->to && p->step == y->steps - 2)        /* and goes on                     */
+            code = grpo_save(p->g, y->to, GRPO_SAVE_STATE);
     }
     if (!code) note_models(p, p->g);
     if (!code && p->critic) note_models(p, p->critic);
@@ -548,6 +556,9 @@ static void check_same(const hub *one, const hub *many, const char *what) {
         if (!p->code)
             CHECK(!first_difference(&one->of[0], p, p->play->first, words, sizeof words)[0],
                   "%s: process %d of %d differs at %s", what, i, many->size, words);
+        CHECK(p->code || memcmp(&p->seconds, &many->of[0].seconds, sizeof p->seconds) == 0,
+              "%s: process %d of %d: a step took %g s, in process 0 %g", what, i, many->size,
+              p->seconds, many->of[0].seconds);
     }
 }
 
@@ -1260,23 +1271,29 @@ static int other_weights(process *p) {
     return just_step(p);
 }
 
+static int other_reference(process *p) {
+    int code = just_step(p);
+    if (!code && p->rank == p->play->victim) code = grpo_set_reference(p->g, 0.5f);
+    return code ? code : just_step(p);
+}
+
 static void test_configs_differ(void) {
-    static const char *const words[CONFIGS + 1] = { "lanes", "intermediate_size", "vocabulary",
+    static const char *const words[CONFIGS + 2] = { "lanes", "intermediate_size", "vocabulary",
         "seed", "beta", "learning_rate", "eos_token_id", "num_prompts", "num_generations",
         "names", "weights", "num_rewards", "kinds", "lora.rank", "advantage", "tie_word_embeddings",
-        "adam_beta2", "max_completion_length", "weights" };
+        "adam_beta2", "max_completion_length", "weights", "weights" };
     play y;
     hub h;
     int i, size, victim, j;
     for (size = 2; size <= 8; size *= 2)
         for (victim = 0; victim < size; victim += size - 1)
-            for (i = 0; i <= CONFIGS; i++) {
+            for (i = 0; i < CONFIGS + 2; i++) {
                 memset(&y, 0, sizeof y);
                 y.config = config_of("", 0);
-                y.script = i == CONFIGS ? other_weights : just_step;
-                y.spoil = differ;
+                y.script = i < CONFIGS ? just_step
+                         : i == CONFIGS ? other_weights : other_reference;
+                y.spoil = i < CONFIGS ? differ : NULL;
                 y.mood = i;
-                if (i == CONFIGS) y.spoil = NULL;
                 y.victim = victim;
                 play_team(&h, &y, size);
                 for (j = 0; j < size; j++) {
@@ -1324,6 +1341,45 @@ static void test_no_team(void) {
     }
 }
 
+/* ---- what a step tells: one file for all, and on_step in each process */
+static void count_step(const grpo_metrics *m, void *user) { (void)m; ++*(int *)user; }
+
+static int told_steps[MOST];
+static void tell(process *p, grpo_config *c) {
+    c->on_step = count_step;
+    c->user = &told_steps[p->rank];
+    c->metrics_path = "team_metrics.jsonl";
+}
+
+static int three_steps(process *p) {
+    int code = 0;
+    for (p->step = 0; p->step < 3 && !code; p->step++) code = just_step(p);
+    return code;
+}
+
+static void test_told(void) {
+    play y;
+    hub h;
+    char *text;
+    size_t n, i, lines = 0;
+    memset(&y, 0, sizeof y);
+    memset(told_steps, 0, sizeof told_steps);
+    y.config = config_of("", 0);
+    y.script = three_steps;
+    y.spoil = tell;
+    remove("team_metrics.jsonl");
+    play_team(&h, &y, 4);
+    for (i = 0; i < 4; i++)
+        CHECK(!h.of[i].code && told_steps[i] == 3, "process %d: on_step %d times: %s", (int)i,
+              told_steps[i], h.of[i].error);
+    text = read_file(".", "team_metrics.jsonl", &n);
+    for (i = 0; text && i < n; i++) lines += text[i] == '\n';
+    CHECK(lines == 3, "three steps of four processes: %d lines", (int)lines);
+    free(text);
+    forget(&h);
+    remove("team_metrics.jsonl");
+}
+
 /* ---- stopping together */
 static int wish(process *p) {
     int victim = p->play->victim, none, one, all;
@@ -1367,7 +1423,6 @@ static void test_resumed(void) {
     for (i = 0; i < 4; i++) {
         memset(&y, 0, sizeof y);
         y.config = config_of(words[i], 0);
-        y.config.model.hidden_size = 32;
         y.flags = SFT;
         y.steps = 7;
         y.script = train;
@@ -1497,6 +1552,59 @@ static void test_tree(const char *words, int n) {
     }
     free(plain); free(sizes);
     grpo_free(one); grpo_free(parts);
+}
+
+/* What an update's metrics say does not depend on lanes, but for the last digits of sums: of tokens
+ * whose ratio is off, as if another policy had drawn them, and whose log-probs are from
+ * elsewhere. */
+static void test_metrics(const char *words, int adopted) {
+    enum { TOKENS = PROMPTS * GROUP * LENGTH };
+    grpo_metrics m[2];
+    int lanes, i, k, t;
+    memset(m, 0, sizeof m);
+    for (lanes = 1; lanes <= 64; lanes *= 2) {
+        grpo_config c = config_of(words, 0);
+        grpo_prompt prompts[PROMPTS];
+        play y;
+        process p;
+        int code;
+        memset(&y, 0, sizeof y);
+        memset(&p, 0, sizeof p);
+        p.play = &y;
+        c.lanes = lanes;
+        c.rollout_batch_prompts = 2;                          /* nothing is stored: log-probs are */
+        p.g = grpo_new(&c);                                   /*     computed again              */
+        CHECK(p.g != NULL, "%s", c.error);
+        if (!p.g) return;
+        prompts_of(&y, 0, prompts);
+        code = adopted ? adopt_only(&p, prompts, PROMPTS) : grpo_rollout(p.g, prompts, PROMPTS);
+        if (!code) code = grpo_score(p.g);
+        if (!code) code = grpo_advantage(p.g);
+        for (t = 0; !code && t < p.g->batch.offsets[PROMPTS * GROUP]; t++)
+            p.g->batch.logprobs[t] += 0.4f * (float)(t % 7 - 3) / 3;
+        if (!code) code = grpo_update(p.g, &m[lanes > 1]);
+        CHECK(!code, "%s", grpo_error(p.g));
+        if (lanes == 1) CHECK(m[0].ratio_max > 1.3 && m[0].clip_ratio_region_mean > 0.1,
+                              "ratio %g, clipped %g", m[0].ratio_max, m[0].clip_ratio_region_mean);
+        for (i = 0; i < GRPO__METRICS && lanes > 1; i++) {
+            const grpo__metric *what = &grpo__metrics[i];
+            double a, b;
+            int number[2];
+            for (k = 0; k < 2 && what->how == GRPO__WHOLE; k++)
+                memcpy(&number[k], (char *)&m[k] + what->at, sizeof(int));
+            if (what->how == GRPO__WHOLE)
+                CHECK(number[0] == number[1], "\"%s\", %d lanes: %s is %d, of one lane %d", words,
+                      lanes, what->name, number[1], number[0]);
+            if (what->how == GRPO__WHOLE || !strcmp(what->name, "step_time")
+                || !strcmp(what->name, "grad_norm")) continue;                /* the tree's test */
+            memcpy(&a, (char *)&m[0] + what->at, sizeof a);
+            memcpy(&b, (char *)&m[1] + what->at, sizeof b);
+            /* a sum of at most TOKENS doubles below 10, in another order */
+            CHECK(fabs(a - b) <= 2.0 * TOKENS * TOKENS * 10 * 1.2e-16, "\"%s\", %d lanes: %s is "
+                  "%.17g, of one lane %.17g", words, lanes, what->name, b, a);
+        }
+        grpo_free(p.g);
+    }
 }
 
 /* ------------------------------------------------------------------------- f. what is sent */
@@ -1644,6 +1752,7 @@ int main(int argc, char **argv) {
     verbose = argc > 3;
 #define PART(name) if (!*only || !strcmp(only, name))
     PART("teams") test_no_team();
+    PART("told") test_told();
     PART("wishes") test_wishes();
     PART("configs") test_configs_differ();
     PART("acts") test_acts();
@@ -1663,6 +1772,10 @@ int main(int argc, char **argv) {
     PART("memory") test_memory("");
     PART("memory") test_memory("model.tie_word_embeddings=0 model.hidden_size=16");
     PART("memory") test_memory("lora.rank=4");
+    PART("metrics") test_metrics("", 0);
+    PART("metrics") test_metrics("trl objective.importance=token objective.importance_cap=1.5 "
+                                 "objective.entropy_coef=0.01 objective.beta=0.1", 1);
+    PART("metrics") test_metrics("gspo", 0);
     PART("before") test_before();
     PART("resumed") test_resumed();
     for (i = 0; i < SETTINGS; i++) PART("cuts") test_cuts(&settings[i], i, 20);
