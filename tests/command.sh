@@ -147,6 +147,49 @@ if [ "$($weaken /bin/echo works)" = works ]; then
 else echo "skipped: no seccomp, so no kernel without Landlock"; fi
 says "no time at all" "must be more than 0" judge --verifier-seconds 0 --reward "cmd:sleep 30"
 
+# ---- a verifier is tried on known answers before the weights are loaded, and one that dies stops the run
+cat > "$dir/kind.sh" << 'END'
+n=0
+while read -r line; do n=$((n + 1)); done
+[ -e "$(dirname "$0")/gone" ] && [ $n -gt 4 ] && { echo "the grader is gone" >&2; exit 5; }
+while [ $n -gt 0 ]; do n=$((n - 1)); echo $((n % 2)); done
+END
+says "known answers first" "the verifier gives the answers of 4 questions 1 0 1 0" \
+    judge --reward "cmd:sh $dir/kind.sh"
+says "a verifier that is not there has its own name" \
+    '"sh not/there.sh" gave none of 4 completions a reward: .*not/there.sh' \
+    judge --reward "cmd:sh not/there.sh"
+grep -q "memory\|verifier-" "$dir/said"
+check "and nothing is loaded for it" $((! $?))
+sed -n '/^```python/,/^```/{/^```/!p;}' examples/tool/README.md > "$dir/readme.py"
+if python3 -c 'import json' 2> /dev/null; then
+    says "the README's verifier" "the verifier gives the answers of 4 questions 1 1 1 1" \
+        judge --reward "cmd:python3 $dir/readme.py"
+else echo "skipped: no python3 for the README's verifier"; fi
+says "one without a word" "gave none of 4 completions a reward: it answered 0 of 4" judge \
+    --reward cmd:true
+says "one that is always wrong" "questions 0 0 0 0: is that right" judge \
+    --reward "cmd:sh -c 'while read -r line; do echo 0; done'"
+says "no answers, no trial" "is not tried first: the questions have no answers" judge --answer "" \
+    --reward "cmd:sh $dir/kind.sh"
+train "$dir/graded" --reward "cmd:sh $dir/kind.sh" --steps 2 > /dev/null 2>&1
+touch "$dir/gone"
+says "a verifier that dies stops the run" "completions a reward: it ended with status 5; its last words: the grader is gone" \
+    train "$dir/graded" --reward "cmd:sh $dir/kind.sh" --steps 4 --resume
+grep -q "graded has the run up to step 2; --resume goes on" "$dir/said"
+check "which is saved" $?
+rm "$dir/gone"
+train "$dir/graded" --reward "cmd:sh $dir/kind.sh" --steps 4 --resume > /dev/null 2>&1
+train "$dir/graded2" --reward "cmd:sh $dir/kind.sh" --steps 4 > /dev/null 2>&1
+cmp "$dir/graded/model.safetensors" "$dir/graded2/model.safetensors"
+check "and goes on to the bytes of one that lived" $?
+says "a trouble of every step is said once" "^1$" sh -c "'$grpo' train '$dir/toy' $task --out \
+    '$dir/partly' --reward 'cmd:sh -c \"echo 1\"' --num-prompts 2 --num-generations 2 --steps 5 \
+    --max-prompt-length 64 --max-completion-length 4 2>&1 | grep -c '^the verifier answered 1 of 4'"
+says "with a count" "so it was in 5 steps" "$grpo" train "$dir/toy" $task --out "$dir/partly2" \
+    --reward 'cmd:sh -c "echo 1"' --num-prompts 2 --num-generations 2 --steps 5 \
+    --max-prompt-length 64 --max-completion-length 4
+
 # ---- on a terminal of its own, of several sizes; then Ctrl-C there, and an error in the middle
 on_terminal() { # on_terminal "ROWS COLUMNS [-c]" OUT OPTIONS...
     in_place="$BUILD/on_terminal $1"

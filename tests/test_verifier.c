@@ -868,6 +868,45 @@ static void check_no_start(void) {
     verifier_close(&v);
 }
 
+/* A verifier that rewards nothing stops a run in its own words, if that is wanted; one that answers
+ * some of a batch, or abstains beside others, does not. */
+static void check_useless(void) {
+    static const struct { const char *script, *says; int one, two; } cases[] = {
+        { "echo cannot import grader >&2; exit 3", "none of 4 completions a reward: it ended with "
+          "status 3; its last words: cannot import grader", 1, 1 },
+        { "echo \"$PWD/mine/rules.txt is not there\" >&2; exit 1",
+          "last words: mine/rules.txt is not there", 1, 1 },
+        { "echo \"$PWD $PWD\" >&2; exit 1", "last words: (nothing on stderr)", 1, 1 },
+        { "kill -9 $$", "it was ended by signal 9", 1, 1 },
+        { "true", "it answered 0 of 4 completions", 1, 1 },
+        { "echo hat; echo hat; echo hat; echo hat", "line 1 of what the verifier wrote is no", 1, 1 },
+        { "echo null; echo null; echo null; echo NaN", "it said null", 0, 1 },
+        { "echo null; echo null", "answered 2 of 4", 0, 1 },
+        { "echo null; echo null; echo 0", "answered 3 of 4", 0, 0 },
+        { "echo 1; exit 3", "status 3", 0, 0 }, { "echo 0; echo 0; echo 0; echo 0", "", 0, 0 } };
+    verifier v = shell();
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        v.must_answer = 0;
+        CHECK(run_script(&v, cases[i].script) == 0, "%s: %s", cases[i].script, v.error);
+        v.must_answer = 1;
+        CHECK(run_script(&v, cases[i].script) == cases[i].one, "%s: %s", cases[i].script, v.error);
+        v.must_answer = 2;
+        CHECK(run_script(&v, cases[i].script) == cases[i].two && strstr(v.error, cases[i].says),
+              "%s: %s", cases[i].script, v.error);
+        CHECK(!cases[i].two == !strstr(v.error, "\"sh -c ''\" gave none"), "%s", v.error);
+        v.must_answer = 0;
+        CHECK(verifier_try(&v, samples, N, rewards) == cases[i].one && !v.must_answer, "%s: %s",
+              cases[i].script, v.error);
+    }
+    v.seconds = 0.3;
+    CHECK(verifier_try(&v, samples, 0, rewards) == 0, "%s", v.error);
+    v.must_answer = 1;
+    CHECK(run_script(&v, "sleep 20") == 1 && strstr(v.error, "it took more than 0.3 seconds"), "%s",
+          v.error);
+    verifier_close(&v);
+}
+
 int main(int argc, char **argv) {
     char path[1200];
     if (argc > 2 && !strcmp(argv[1], "child")) return child(argv + 2);
@@ -905,6 +944,7 @@ int main(int argc, char **argv) {
     check_bin();
     check_ourselves();
     check_no_start();
+    check_useless();
     CHECK(rmdir(path) == 0, "folders were left in %s", path);
     return check_finish();
 }

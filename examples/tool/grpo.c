@@ -36,7 +36,7 @@
 #include <stdarg.h>
 
 /* ---------------------------------------------------------------------------- the options ---- */
-enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900, SAID = 400,
+enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900, SAID = 400, TRIED = 4,
        INTERRUPTED = 128 };         /* and the signal: the status of such a run                  */
 
 typedef struct settings {
@@ -58,6 +58,8 @@ typedef struct settings {
     int unheard;                    /* standard output has failed                                */
     double memory_there, memory_free;     /* the machine's when this began, in bytes; 0: unknown */
     char *vocabulary;               /* the characters of a toy model, which has no tokenizer     */
+    char trouble[SAID];             /* what a verifier last complained of, and in how many steps */
+    int troubles;
 } settings;
 
 enum { FIELD,                       /* a number of the config: its table has the rest            */
@@ -186,14 +188,18 @@ static const option options[] = {
 enum { OPTIONS = (int)(sizeof options / sizeof *options) };
 
 static const char *const built_in[][2] = {
-    { "gsm8k", "its last (or boxed) number is the answer's: 1,234  -3/4  3 1/2  50%" },
+    { "gsm8k", "its last or boxed number is the answer's: 1,234, -3/4, 3 1/2, 50%" },
     { "number", "the same" },
     { "match", "the completion is the answer, blanks aside" },
     { "countdown", "an expression with the answer's value and numbers" },
     { "format:BEGIN...END", "the completion begins and ends so" },
     { "overlong:N", "0 to -1 over the last N tokens (DAPO)" },
     { "repetition", "-(1 - unique / all token 3-grams)" },
-    { "cmd:PROGRAM", "a verifier of yours" } };
+    { "cmd:PROGRAM", "a verifier of yours, run once for a batch. Its stdin has a line for each "
+      "completion: {\"index\":0,\"prompt\":\"2+2?\",\"completion\":\"4\",\"answer\":\"4\",...} with "
+      "\"data\", the question's own line, and \"truncated\". It prints a line for each: a number, or "
+      "null where it cannot tell. It is tried on known answers first. examples/tool/README.md has "
+      "one of ten lines" } };
 
 static void set_defaults(settings *s) {
     memset(s, 0, sizeof *s);
@@ -335,7 +341,7 @@ static void print_option(const settings *s, const option *o, const grpo_field *f
 static void print_rewards(void) {
     size_t i;
     for (i = 0; i < sizeof built_in / sizeof *built_in; i++)
-        printf("  --reward %-25s %s\n", built_in[i][0], built_in[i][1]);
+        printf("  --reward %-25s ", built_in[i][0]), words_print(stdout, 37, built_in[i][1]);
 }
 
 static void print_presets(void) {
@@ -662,6 +668,7 @@ static void limit_verifiers(settings *s) {
         v->cpu_seconds = (int)ceil(fmin(v->seconds, 1e9));
         v->memory = s->verifier_memory;
         v->readable = s->verifier_reads;
+        v->must_answer = s->c.num_rewards == 1 ? 2 : 1;
         if (s->verifier_isolated) v->isolate = VERIFIER_MUST;
     }
 }
@@ -924,6 +931,39 @@ static int prepare_task(settings *s, const char *source, task *t) {
     return t->count ? 0 : -1;
 }
 
+/* The user's verifiers on answers that are known, before the weights are loaded: a few questions,
+ * the completion of each its own answer. One that gives no reward for these will give none later. */
+static int try_verifiers(settings *s, const task *t) {
+    grpo_sample known[TRIED];
+    float rewards[TRIED];
+    char given[40 * TRIED];
+    int i, k, n = 0, right, at;
+    memset(known, 0, sizeof known);
+    for (i = 0; i < t->count && n < TRIED; i++) {
+        if (!t->prompts[i].answer) continue;
+        known[n].prompt = t->prompts[i].text;
+        known[n].completion = known[n].answer = t->prompts[i].answer;
+        known[n++].data = t->prompts[i].data;
+    }
+    for (i = 0; i < s->c.num_rewards; i++) {
+        verifier *v = &s->verifiers[i];
+        if (!v->argv[0]) continue;
+        if (!n) {
+            say("the verifier is not tried first: the questions have no answers");
+            return 0;
+        }
+        if (verifier_try(v, known, n, rewards)) return complain(v->error);
+        for (k = at = right = 0; k < n; k++) {
+            right += rewards[k] != 0;
+            at += snprintf(given + at, sizeof given - (size_t)at, " %g", (double)rewards[k]);
+        }
+        say("the verifier gives the answers of %d questions%s%s", n, given, right ? ""
+            : ": is that right? They were its completions, as they stand in the data");
+        if (v->error[0]) complain(v->error);
+    }
+    return 0;
+}
+
 /* ---------------------------------------------------------------------------- folders -------- */
 
 /* generation_config.json, which transformers obeys, with the ends of answers of config.json. */
@@ -1152,16 +1192,30 @@ static int ask_verifier(const settings *s, int i, char *error) {
     return v->argv[0] ? first_said(s, error) : 0;
 }
 
-static int evaluate(settings *s, grpo *g, const task *t, const char *when, grpo_evaluation *e) {
-    int n = t->count < s->eval_questions ? t->count : s->eval_questions, i;
+/* What this process's verifiers have to say, where one has failed altogether: nothing is exchanged. */
+static int tell_failure(const settings *s) {
+    int i;
+    for (i = 0; i < s->c.num_rewards; i++)
+        if (s->verifiers[i].argv[0] && s->verifiers[i].error[0]) complain(s->verifiers[i].error);
+    return -1;
+}
+
+static int tell_verifiers(const settings *s) {
     char error[SAID] = "";
-    if (grpo_evaluate(g, t->prompts, n, s->eval_samples, s->eval_samples, e)) return -1;
-    print_evaluation(when, e);
+    int i;
     for (i = 0; i < s->c.num_rewards; i++) {
         if (ask_verifier(s, i, error)) return -1;
         if (error[0]) complain(error);
     }
     return 0;
+}
+
+static int evaluate(settings *s, grpo *g, const task *t, const char *when, grpo_evaluation *e) {
+    int n = t->count < s->eval_questions ? t->count : s->eval_questions;
+    if (grpo_evaluate(g, t->prompts, n, s->eval_samples, s->eval_samples, e))
+        return tell_failure(s);
+    print_evaluation(when, e);
+    return tell_verifiers(s);
 }
 
 /* The state that --resume needs; the weights alone when the run is over would do too, but then one
@@ -1221,6 +1275,25 @@ static int one_step(settings *s, grpo *g, const task *t, grpo_prompt *asked, grp
 
 static int is_time(int every, int64_t step) { return every > 0 && step % every == 0; }
 
+/* Are two sentences the same but for the numbers in them? */
+static int same_words(const char *a, const char *b) {
+    static const char digits[] = "0123456789";
+    for (; *a || *b; a++, b++) {
+        a += strspn(a, digits);
+        b += strspn(b, digits);
+        if (*a != *b) return 0;
+        if (!*a) break;
+    }
+    return 1;
+}
+
+/* A step in which a verifier went wrong: said once below one another, each time below a picture. */
+static void note_trouble(settings *s, const char *error) {
+    if (s->view.live || !same_words(error, s->trouble)) screen_note(&s->view, error);
+    snprintf(s->trouble, sizeof s->trouble, "%s", error);
+    s->troubles++;
+}
+
 /* What follows a step: the screen, the log, a checkpoint, an evaluation. */
 static int after_step(settings *s, grpo *g, const task *held_out, const grpo_metrics *m) {
     screen *view = &s->view;
@@ -1229,7 +1302,7 @@ static int after_step(settings *s, grpo *g, const task *held_out, const grpo_met
     int i;
     for (i = 0; i < s->c.num_rewards; i++) {
         if (ask_verifier(s, i, error)) return -1;
-        if (error[0]) screen_note(view, error);
+        if (error[0]) note_trouble(s, error);
     }
     screen_step(view, g, m);
     if (ferror(stdout) && !s->unheard++)
@@ -1252,13 +1325,17 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out, 
     screen_start(&s->view, s->steps);
     below_picture = s->view.live;
     while (!code && !(*cut = grpo_team_any(g, interrupted)) && g->state.step < s->steps) {
+        const grpo_state before = g->state;
         code = one_step(s, g, t, asked, &m);
+        if (code == GRPO_CALLBACK) g->state = before;         /* it was not made: nothing moved  */
         if (!code) code = after_step(s, g, held_out, &m);
     }
     if (*cut < 0) code = *cut;
     live = s->view.live;
     screen_end(&s->view);
     if (code && live) complain(s->view.note); /* the error, which no picture has shown            */
+    if (code == GRPO_CALLBACK) tell_failure(s);
+    if (s->troubles > 1) say("so it was in %d steps; last: %s", s->troubles, s->trouble);
     free(asked);
     return code;
 }
@@ -1317,6 +1394,9 @@ static int run_training(settings *s, const task *t, const task *held_out) {
     if (!code) code = train_all(s, g, t, held_out, &cut);
     if (cut) cut = interrupted ? interrupted : SIGTERM;
     if (!code && cut) printf("interrupted after step %d; --resume goes on\n", (int)g->state.step);
+    if (code == GRPO_CALLBACK && s->c.team.size <= 1 && !save(s, g))
+        say("%s has the run up to step %d; --resume goes on from there", s->out,
+            (int)g->state.step);
     if (!code) code = save(s, g);
     if (!code && !cut && asks) {
         code = evaluate(s, g, held_out, "held out, after", &after);
@@ -1365,7 +1445,7 @@ static int prepare_training(settings *s, folder_lock *lock, task *t, task *held_
     if (!s->eval && s->hold_out
         && !questions_hold_out(&t->list, &held_out->list, s->hold_out, error))
         return complain(error);
-    if (prepare_task(s, s->data, t)) return -1;
+    if (prepare_task(s, s->data, t) || try_verifiers(s, t)) return -1;
     return held_out->list.count ? prepare_task(s, "held-out questions", held_out) : 0;
 }
 
@@ -1404,7 +1484,7 @@ static int eval(settings *s) {
     int code;
     memset(&t, 0, sizeof t);
     code = agree(s, open_folder(s) || open_chat(s) || read_questions(s, s->data, 1, &t.list)
-                    || prepare_task(s, s->data, &t));
+                    || prepare_task(s, s->data, &t) || try_verifiers(s, &t));
     only_ask(&s->c);
     s->c.lanes = s->c.team.size > 1 ? s->c.team.size : 1;
     if (!code) g = make_policy(s);

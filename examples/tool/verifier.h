@@ -16,7 +16,10 @@
  * such line for the k-th completion; or {"index":0,"reward":1}, in any order. null and NaN mean
  * that it cannot say. What it does not answer, answers twice or answers with something else scores
  * 0, v.error has a sentence about the first such thing and v.bad and v.unanswered the counts.
- * Training stops only if the program cannot be started.
+ * Training stops if the program cannot be started and, with v.must_answer, if it answers nothing of
+ * a batch; v.error then names the command and has its last words.
+ *
+ * verifier_try(&v, samples, n, rewards) before a long run: known answers as completions.
  *
  * verifier_check(&v), before the first batch, starts everything but the program: v.isolated and
  * v.warning then say how far it will be isolated, verifier_sentence(&v) puts it into one sentence,
@@ -133,11 +136,14 @@ typedef struct verifier {
     int processes;                  /* at a time (see above)                            256      */
     int isolate;                    /* VERIFIER_NOT ...                                 _TRY     */
     const char *readable;           /* more files and folders that it may read, ':' between; NULL */
+    int must_answer;                /* 1: a batch with no answer is a failure; 2: one with no
+                                       number too, null for all of it                   0        */
 
     /* what came of it */
     int isolated;                   /* VERIFIER_FILES | ... of the last batch                    */
     int bad;                        /* lines of the last batch that are no answers               */
     int unanswered;                 /* completions of the last batch without a good answer       */
+    int abstained;                  /* and those of which it says that it cannot tell            */
     int killed;                     /* 1: the last batch was ended for its time or its output    */
     long total_unanswered;
     char error[VERIFIER_SENTENCE];  /* what went wrong first in the last batch; "" if nothing    */
@@ -146,6 +152,7 @@ typedef struct verifier {
 
     /* private */
     char *argv[VERIFIER_WORDS + 1]; /* the command, made absolute                                */
+    char *command;                  /* as it was given                                           */
     char *reads[VERIFIER_READS];    /* what it may read                                          */
     int num_reads, no_namespaces, tidied;
     int promised;                   /* what was said of isolation: no later batch has less       */
@@ -312,6 +319,7 @@ static inline int verifier_read_answers(verifier *v, const char *text, size_t le
         int good = a.state[i] & VERIFIER_ANSWERED && !(a.state[i] & VERIFIER_SPOILT);
         v->unanswered += !good;
         if (!good) rewards[i] = 0;
+        else v->abstained += isnan(rewards[i]) != 0;
     }
     free(a.state);
     if (v->unanswered && !v->bad)
@@ -333,6 +341,7 @@ static inline void verifier_close(verifier *v) {
     int i;
     for (i = 0; i < v->num_reads; i++) free(v->reads[i]);
     for (i = 0; i < VERIFIER_WORDS; i++) free(v->argv[i]);
+    free(v->command);
     memset(v, 0, sizeof *v);
 }
 
@@ -520,7 +529,9 @@ static inline int verifier_open(verifier *v, const char *command, char *error) {
     v->output = (size_t)16 << 20;
     v->processes = 256;
     v->isolate = VERIFIER_TRY;
-    good = here ? verifier_split(v, command, error) && verifier_resolve(v, here, error)
+    v->command = verifier_copy(command, strlen(command));
+    good = here && v->command
+         ? verifier_split(v, command, error) && verifier_resolve(v, here, error)
                 : verifier_wrong(error, "cannot be found from this folder", strerror(errno));
     free(here);
     if (!good) verifier_close(v);
@@ -1309,10 +1320,16 @@ static inline void verifier_finish(verifier_run *r) {
     free(r->text);
 }
 
-/* The last line that it wrote to stderr, for a sentence. */
+/* The last line that it wrote to stderr, for a sentence. Its own folder, in which it has looked for
+ * files that are not there, is left out: so they are called what the user calls them. */
 static inline const char *verifier_last_words(verifier_run *r) {
-    size_t n = strlen(r->tail);
-    char *line;
+    size_t n, own = strlen(r->folder);
+    char *line, *at;
+    while (own && (at = strstr(r->tail, r->folder)) != NULL) {
+        size_t skipped = own + (at[own] == '/');
+        memmove(at, at + skipped, strlen(at + skipped) + 1);
+    }
+    n = strlen(r->tail);
     while (n && (r->tail[n - 1] == '\n' || r->tail[n - 1] == ' ')) r->tail[--n] = 0;
     line = strrchr(r->tail, '\n');
     return n == 0 ? "(nothing on stderr)" : line ? line + 1 : r->tail;
@@ -1386,7 +1403,7 @@ static inline int verifier_batch(verifier *v, const grpo_sample *samples, int n,
     r.root = r.lock = r.input = -1;
     r.output[0] = r.output[1] = r.errors[0] = r.errors[1] = r.news[0] = r.news[1] = -1;
     v->error[0] = 0;
-    v->bad = v->unanswered = v->killed = 0;
+    v->bad = v->unanswered = v->abstained = v->killed = 0;
     v->isolated = -1;               /* not told yet                                              */
     for (i = 0; i < n; i++) rewards[i] = 0;
     if (!verifier_prepare(&r, samples, n)) {
@@ -1424,9 +1441,36 @@ static inline int verifier_batch(verifier *v, const grpo_sample *samples, int n,
     return r.failure != 0;
 }
 
+/* Not one number for n completions: says whose fault it is, in the words that there are. */
+static inline void verifier_useless(verifier *v, int n) {
+    static const char name[] = "the verifier ";
+    char why[VERIFIER_SENTENCE];
+    snprintf(why, sizeof why, "%s", v->error[0] ? v->error : v->abstained
+             ? "it said null, that it cannot tell" : "it wrote nothing");
+    v->error[0] = 0;
+    verifier_say(v, "the verifier \"%.120s\" gave none of %d completions a reward: %s%.330s",
+                 v->command, n, strncmp(why, name, sizeof name - 1) ? "" : "it ",
+                 strncmp(why, name, sizeof name - 1) ? why : why + sizeof name - 1);
+}
+
 /* A reward for grpo_reward.batch; user: a verifier. The samples' data: questions_item, or NULL. */
 static inline int verifier_reward(const grpo_sample *samples, int n, float *rewards, void *user) {
-    return verifier_batch((verifier *)user, samples, n, rewards, 0);
+    verifier *v = (verifier *)user;
+    int code = verifier_batch(v, samples, n, rewards, 0);
+    if (code || !v->must_answer || n < 1 || v->unanswered + v->abstained < n) return code;
+    if (v->must_answer < 2 && v->abstained) return 0;
+    verifier_useless(v, n);
+    return 1;
+}
+
+/* A batch of known answers as completions, before anything depends on it. Not 0: not one of them got
+ * a number, and v->error says why. */
+static inline int verifier_try(verifier *v, const grpo_sample *samples, int n, float *rewards) {
+    int before = v->must_answer, code;
+    if (!before) v->must_answer = 1;
+    code = verifier_reward(samples, n, rewards, v);
+    v->must_answer = before;
+    return code;
 }
 
 /* Before the first batch: how far it will be isolated. Not 0: v->error says why it cannot run. */
@@ -1452,6 +1496,10 @@ static inline int verifier_reward(const grpo_sample *samples, int n, float *rewa
     (void)rewards;
     (void)user;
     return 1;
+}
+
+static inline int verifier_try(verifier *v, const grpo_sample *samples, int n, float *rewards) {
+    return verifier_reward(samples, n, rewards, v);
 }
 
 static inline int verifier_check(verifier *v) { (void)v; return 1; }
