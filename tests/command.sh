@@ -190,6 +190,28 @@ says "with a count" "so it was in 5 steps" "$grpo" train "$dir/toy" $task --out 
     --reward 'cmd:sh -c "echo 1"' --num-prompts 2 --num-generations 2 --steps 5 \
     --max-prompt-length 64 --max-completion-length 4
 
+# ---- words: markers that are no tokens, tokens without rows, ends that are no token
+says "markers that are no tokens are told" "one token of .*: <|begin_of_text|> ([0-9]* tok" "$grpo" \
+    eval "$dir/toy" $task --template llama3 --max-prompt-length 200 --max-completion-length 4
+grep -q "ends an answer with <|eot_id|>, which is no token" "$dir/said"
+check "an end that is none, too" $?
+"$grpo" eval "$dir/toy" $task --max-prompt-length 64 --max-completion-length 4 2>&1 \
+    | grep "no token\|one token" > "$dir/said"
+check "and nothing where they are" $(($? != 1))
+cp -r "$dir/toy" "$dir/padded"
+sed 's/{/{"pad_token": "[PAD]", /' "$dir/toy/tokenizer_config.json" \
+    > "$dir/padded/tokenizer_config.json"
+says "an added token without a row" "from id 259 on (1 of them, .* beyond config.json" \
+    "$grpo" eval "$dir/padded" $task --max-prompt-length 64 --max-completion-length 4
+grep -q "greedy accuracy" "$dir/said"
+check "it is no obstacle" $?
+cp -r "$dir/toy" "$dir/endless"
+sed 's/, {"id": 258[^}]*}//' "$dir/toy/tokenizer.json" > "$dir/endless/tokenizer.json"
+sed 's/"<|im_end|>"/"<|im_start|>"/' "$dir/toy/tokenizer_config.json" \
+    > "$dir/endless/tokenizer_config.json"
+says "an end that the tokenizer lacks" "ends answers with token 258, which its tokenizer" \
+    "$grpo" eval "$dir/endless" $task --max-prompt-length 64 --max-completion-length 4
+
 # ---- on a terminal of its own, of several sizes; then Ctrl-C there, and an error in the middle
 on_terminal() { # on_terminal "ROWS COLUMNS [-c]" OUT OPTIONS...
     in_place="$BUILD/on_terminal $1"

@@ -605,6 +605,7 @@ static void test_splitters(void) {
         { "default", "Split", 4, 0, 0 }, { NULL, "Split", 4, 0, 0 } };
     static const make_shape s = { "llama", 8, 12, 1, 2, 2, 4, MAKE_BYTE_TOKENS, 1, 0 };
     make_file f;
+    tokenizer *t;
     json j;
     size_t i;
     make_model(&f, &s, 0, bytes_of);
@@ -614,6 +615,9 @@ static void test_splitters(void) {
         if (cases[i].pre) make_text(&f, "tokenizer.ggml.pre", cases[i].pre);
         else make_remove(&f, "tokenizer.ggml.pre");
         CHECK(convert(&f, GGUF_AUTO, NULL), "%s", error);
+        t = tokenizer_load(folder, error);
+        CHECK(t != NULL, "what is written is read: %s", error);
+        tokenizer_free(t);
         CHECK(read_json(&j, "tokenizer.json"), "%s", error);
         list = json_find(json_find(j.values, "pre_tokenizer"), "pretokenizers");
         CHECK(text_of_is(nth(list, 0), "type", cases[i].first), "pre %d", (int)i);
@@ -674,6 +678,10 @@ static void test_pieces(void) {
     CHECK(json_number(json_find(j.values, "bos_token_id"), -1) == 1
           && json_number(nth(json_find(j.values, "eos_token_id"), 0), -1) == 2
           && json_number(nth(json_find(j.values, "eos_token_id"), 1), -1) == 3, "ends of text");
+    json_free(&j);
+    CHECK(read_json(&j, "config.json"), "%s", error);
+    CHECK(json_number(nth(json_find(j.values, "eos_token_id"), 0), -1) == 2
+          && json_number(nth(json_find(j.values, "eos_token_id"), 1), -1) == 3, "the same ends");
     json_free(&j);
     make_number(&f, "tokenizer.ggml.add_space_prefix", MAKE_BOOL, 0);
     make_number(&f, "tokenizer.ggml.add_bos_token", MAKE_BOOL, 0);
@@ -907,6 +915,32 @@ static void test_kept(void) {
     make_free(&f);
 }
 
+/* No folder is written that could not be read: here one with another model's added tokens. */
+static void test_unreadable(void) {
+    char name[80], *before, *after;
+    size_t length, n;
+    make_file f;
+    FILE *file;
+    make_model(&f, &small, 0, bytes_of);
+    CHECK(convert(&f, GGUF_AUTO, NULL), "%s", error);
+    snprintf(name, sizeof name, "%s/tokenizer.json", folder);
+    before = json_load(name, &length, error);
+    snprintf(name, sizeof name, "%s/added_tokens.json", folder);
+    file = fopen(name, "wb");
+    CHECK(file && fputs("{\"<a>\": 5000}", file) >= 0, "%s", name);
+    if (file) fclose(file);
+    make_text(&f, "tokenizer.ggml.pre", "qwen2");
+    CHECK(!convert(&f, GGUF_AUTO, NULL) && strstr(error, "none is written: added_tokens.json: the "
+          "added token \"<a>\" has the id 5000"), "%s", error);
+    remove(name);
+    snprintf(name, sizeof name, "%s/tokenizer.json", folder);
+    after = json_load(name, &n, error);
+    CHECK(before && after && n == length && !memcmp(before, after, n), "it is another");
+    free(before);
+    free(after);
+    make_free(&f);
+}
+
 /* Without a tokenizer its two files are not written. */
 static void test_no_tokenizer(void) {
     gguf_summary s;
@@ -997,6 +1031,7 @@ int main(void) {
     test_lengths();
     test_kept();
     test_no_tokenizer();
+    test_unreadable();
     if (data) {
         test_stories(data);
         test_vectors(data, "gpt-2", 50257, 50000);

@@ -424,6 +424,181 @@ static void test_added(void) {
     tokenizer_free(t);
 }
 
+/* ---- added tokens that stand beside tokenizer.json, as transformers 5.24 adds them */
+
+static void write_file(const char *folder, const char *name, const char *text, size_t length) {
+    char path[200];
+    FILE *file;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    file = fopen(path, "wb");
+    CHECK(file && fwrite(text, 1, length, file) == length, "%s", path);
+    if (file) fclose(file);
+}
+
+static void write_text(const char *folder, const char *name, const char *text) {
+    char path[200];
+    tokenizer_text x;
+    memset(&x, 0, sizeof x);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    remove(path);
+    if (!text) return;
+    put(&x, text);
+    write_file(folder, name, x.bytes, x.length);
+    tokenizer__free_text(&x);
+}
+
+typedef struct beside {             /* the files beside one with <|end|>, special, id 297        */
+    const char *config, *map, *list;
+} beside;
+
+static const char *write_beside(const beside *b, int number) {
+    static char folder[40];
+    recipe r = family(0);
+    size_t length;
+    char *text;
+    r.added = ADDED(297, "<|end|>", false, false, false, false, true);
+    snprintf(folder, sizeof folder, "tokens_beside%d", number);
+    system_make_folder(folder);
+    text = write_json(&r, &length);
+    write_file(folder, "tokenizer.json", text, length);
+    free(text);
+    write_text(folder, "tokenizer_config.json", b->config);
+    write_text(folder, "special_tokens_map.json", b->map);
+    write_text(folder, "added_tokens.json", b->list);
+    return folder;
+}
+
+static void test_beside(void) {
+    static const struct { beside files; const char *text, *tokens, *shown; int size; } rows[] = {
+        { { NULL, NULL, "{ `<tool>`: 298 }" },
+          "a <tool> b<tool>", "a Ġ <tool> Ġ b <tool>", "a <tool> b<tool>", 299 },
+        { { "{ `eos_token`: `<tool>` }", NULL, "{ `<b>`: 299, `<tool>`: 298 }" },
+          "a <tool> <b>", "a Ġ <tool> Ġ <b>", "a  <b>", 300 },
+        { { "{ `added_tokens_decoder`: { `299`: { `content`: `<l>`, `lstrip`: true, `rstrip`: "
+            "false, `single_word`: false, `normalized`: false, `special`: false }, `298`: { "
+            "`content`: `<r>`, `lstrip`: false, `rstrip`: true, `single_word`: false, "
+            "`normalized`: false, `special`: true } } }", "{ `pad_token`: `<pad>` }",
+            "{ `<q>`: 7 }" },
+          "a <l> <r> c<q><pad>", "a <l> Ġ <r> c < q > < p a d >", "a<l> c<q><pad>", 300 },
+        { { "{ `added_tokens_decoder`: { `297`: { `content`: `<|end|>`, `lstrip`: false, "
+            "`rstrip`: true, `single_word`: true, `normalized`: false, `special`: false } } }",
+            NULL, NULL },
+          "a <|end|>  b<|end|> c", "a Ġ <|end|> b < | e n d | > Ġ c", "a b<|end|> c", 298 },
+        { { "{ `additional_special_tokens`: [`<x>`, `<y>`], `bos_token`: { `__type`: `AddedToken`, "
+            "`content`: `<b>`, `lstrip`: true, `rstrip`: false, `normalized`: false, "
+            "`single_word`: false }, `unk_token`: null }",
+            "{ `pad_token`: { `content`: `<pad>`, `lstrip`: false, `rstrip`: true, `normalized`: "
+            "false, `single_word`: false }, `eos_token`: `<|end|>` }", NULL },
+          "a <b> <x><y> <pad> c<|end|>", "a <b> Ġ <x> <y> Ġ <pad> c <|end|>", "a  c", 302 },
+        { { "{ `image_token`: `<image>`, `use_token`: true, `extra_special_tokens`: { "
+            "`audio_token`: `<audio>` } }", NULL, NULL },
+          "<audio> <image>", "<audio> Ġ <image>", " ", 300 },
+        { { "{ `eos_token`: `Ġthe` }", NULL, NULL },        /* a token of the model, now added   */
+          "Ġthe the", "Ġthe Ġthe", "", 298 },
+        { { "{ `split_special_tokens`: false, `added_tokens_decoder`: null }", NULL, NULL },
+          "<|end|>", "<|end|>", "", 298 },
+    };
+    static const struct { beside files; const char *sentence; } refused[] = {
+        { { "{ `added_tokens_decoder`: { `400`: { `content`: `<b>` } } }", NULL, NULL },
+          "tokens_beside/tokenizer_config.json: the added token \"<b>\" has the id 400, but would "
+          "get 298" },
+        { { "{ `added_tokens_decoder`: { `x`: { `content`: `<b>` } } }", NULL, NULL },
+          "tokens_beside/tokenizer_config.json: \"x\" in added_tokens_decoder should be the id of "
+          "a token" },
+        { { "{ `added_tokens_decoder`: { `298`: 7 } }", NULL, NULL },
+          "tokens_beside/tokenizer_config.json: each added token should have a string \"content\"" },
+        { { "{ `split_special_tokens`: true }", NULL, NULL },
+          "tokens_beside/tokenizer_config.json: split_special_tokens is not known here; set it to "
+          "false" },
+        { { NULL, NULL, "{ `<b>`: `x` }" },
+          "tokens_beside/added_tokens.json: each id in added_tokens.json should be a whole number "
+          "from 0 to 8388608" },
+        { { NULL, NULL, "{ `<|end|>`: 5 }" },
+          "tokens_beside/added_tokens.json: the added token \"<|end|>\" has the id 5, but would get "
+          "297" },
+        { { NULL, "[]", NULL }, "tokens_beside/special_tokens_map.json should be an object" },
+    };
+    char error[JSON_ERROR_LENGTH], expected[JSON_ERROR_LENGTH];
+    size_t i;
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tokenizer *t = tokenizer_load(write_beside(&rows[i].files, (int)i), error);
+        CHECK(t != NULL, "%s", error);
+        if (!t) continue;
+        tokens_are(t, rows[i].text, rows[i].tokens);
+        text_is(t, rows[i].text, rows[i].shown);
+        CHECK(tokenizer_size(t) == rows[i].size, "%d: %d", (int)i, tokenizer_size(t));
+        tokenizer_free(t);
+    }
+    for (i = 0; i < sizeof refused / sizeof *refused; i++) {
+        tokenizer *t = tokenizer_load(write_beside(&refused[i].files, 99), error);
+        snprintf(expected, sizeof expected, "tokens_beside99%s",
+                 refused[i].sentence + strlen("tokens_beside"));
+        CHECK(!t && strcmp(error, expected) == 0, "%d: %s", (int)i, error);
+        tokenizer_free(t);
+    }
+}
+
+/* What a model has no rows for is given up, if tokenizer.json does not have it itself. */
+static void test_cut_off(void) {
+    static const beside two = { "{ `pad_token`: `<pad>`, `eos_token`: `<e>` }", NULL, NULL };
+    char error[JSON_ERROR_LENGTH];
+    tokenizer *t = tokenizer_load(write_beside(&two, 99), error);
+    CHECK(t != NULL, "%s", error);
+    if (!t) return;
+    CHECK(tokenizer_size(t) == 300 && tokenizer_cut_off(t, 300) == 0
+          && tokenizer_cut_off(t, 297) == 0 && tokenizer_size(t) == 300, "nothing to give up");
+    CHECK(tokenizer_id(t, "<e>") == 298 && tokenizer_id(t, "<pad>") == 299, "ids");
+    CHECK(tokenizer_cut_off(t, 299) == 1 && tokenizer_size(t) == 299, "%d", tokenizer_size(t));
+    CHECK(tokenizer_id(t, "<pad>") == -1 && !tokenizer_has(t, 299) && tokenizer_has(t, 298)
+          && !tokenizer_has(t, -1), "what is there");
+    tokens_are(t, "<pad><e><|end|>", "< p a d > <e> <|end|>");
+    tokenizer_free(t);
+}
+
+/* Markers of a template that are not one token, each once. */
+static void test_broken(void) {
+    static const char text[] = "<s><|end|>a <tool> <|user|>\n<|user|>\n<|us er|> <\357\275\234x"
+                               "\357\275\234><start_of_turn><|end|> <b> <|> <|";
+    recipe r = family(0);
+    tokenizer *t;
+    char list[200];
+    r.added = ADDED(297, "<|end|>", false, false, false, false, true);
+    t = make(&r);
+    if (!t) return;
+    CHECK(tokenizer_broken(t, text, list, sizeof list) == 4
+          && strcmp(list, "<s> (3 tokens), <|user|> (8 tokens), <\357\275\234x\357\275\234> "
+                    "(9 tokens), <start_of_turn> (15 tokens)") == 0, "%s", list);
+    CHECK(tokenizer_broken(t, text, list, 30) > 0 && strcmp(list, "<s> (3 tokens)") == 0, "%s",
+          list);
+    CHECK(tokenizer_broken(t, "<|end|> is <b>one</b>", list, sizeof list) == 0 && !*list, "%s",
+          list);
+    tokenizer_free(t);
+}
+
+/* llama.cpp's default, four patterns in turn. */
+static void test_default(void) {
+    static const char *const rows[][2] = {
+        { "don't 12345, a+b<=c  \n\nx!?«7»", "don|'|t| |123|45|,| a|+|b|<=|c|  \n|\n|x|!?«|7|»|" },
+        { "a`b ²1234 _x $5", "a|`|b| |²|123|4| |_|x| |$|5|" },
+    };
+    recipe r = family(0);
+    tokenizer *t;
+    size_t i;
+    r.pre_tokenizer = "{ `type`: `Sequence`, `pretokenizers`: ["
+        SPLIT("[\\\\p{P}\\\\$\\\\+<=>\\\\^~\\\\|]+") ", "
+        SPLIT("'s|'t|'re|'ve|'m|'ll|'d| ?\\\\p{L}+| ?\\\\p{N}+| ?[^\\\\s\\\\p{L}\\\\p{N}]+|"
+              "\\\\s+(?!\\\\S)")
+        ", " SPLIT("\\\\p{N}+") ", " SPLIT("[0-9][0-9][0-9]") ", " BYTE_LEVEL("false", "false") "] }";
+    t = make(&r);
+    for (i = 0; i < sizeof rows / sizeof *rows && t; i++) {
+        char got[MOST] = "";
+        cut(t, 0, rows[i][0], strlen(rows[i][0]), got);
+        CHECK(strcmp(got, rows[i][1]) == 0, "\"%s\" became\n  %s\n  not\n  %s", rows[i][0], got,
+              rows[i][1]);
+    }
+    tokenizer_free(t);
+}
+
 /* ---- the families with pieces */
 
 #define METASPACE(scheme, split) "{ `type`: `Metaspace`, `replacement`: `▁`, `prepend_scheme`: `" \
@@ -625,6 +800,12 @@ static void test_unicode(void) {
     }
     CHECK(kinds == 0x43424ada22358c0fu, "letters, numbers, spaces, words: %llx",
           (unsigned long long)kinds);
+    kinds = 0xcbf29ce484222325u;
+    for (code = 0; code < UNICODE_CODES; code++) {
+        char kind = (char)(u->kinds[code] & UNICODE_PUNCTUATION);
+        kinds = sum(kinds, &kind, 1);
+    }
+    CHECK(kinds == 0x929e93aa62a9d885u, "punctuation: %llx", (unsigned long long)kinds);
     marks = sum_of_nfc(u, "", "\314\201\314\243");                  /* acute, dot below          */
     CHECK(marks == 0x7364dadc2be94fcu, "%llx", (unsigned long long)marks);
     syllables = sum_of_nfc(u, "q\314\225", "\341\205\241\341\206\250");     /* comma; Hangul     */
@@ -840,7 +1021,7 @@ static void test_refused_parts(void) {
     r = family(0);
     r.pre_tokenizer = SPLIT("[0-9]+|[a-z]+|[A-Z]+|[^0-9a-zA-Z]+|x");
     refuses(&r, "a Split with the pattern \"[0-9]+|[a-z]+|[A-Z]+|[^0-9a-zA-Z]+|x\" is not known "
-            "here, only with that of GPT-2, Llama 3 or Qwen2");
+            "here, only with those of GPT-2, Llama 3, Qwen2 and llama.cpp's default");
     r.pre_tokenizer = "{ `type`: `Split`, `pattern`: { `Regex`: `x` }, `behavior`: `Removed`, "
                       "`invert`: false }";
     refuses(&r, "a Split is known here with behavior \"Isolated\" and invert false only, not with "
@@ -865,8 +1046,8 @@ static void test_refused_parts(void) {
     r.added = ADDED(400, "<x>", false, false, false, false, false);
     refuses(&r, "the added token \"<x>\" has the id 400, but would get 297");
     r.added = ADDED(297, "<x>", false, false, false, false, false) ", "
-              ADDED(297, "<x>", false, false, false, false, false);
-    refuses(&r, "the added token \"<x>\" has the id 297, but would get 298");
+              ADDED(298, "<x>", false, false, false, false, false);
+    refuses(&r, "the added token \"<x>\" has the id 298, but would get 297");
     r.added = ADDED(297, "<x>", false, 1, false, false, false);
     refuses(&r, "\"lstrip\" should be true or false");
     r.normalizer = nfc;
@@ -1002,6 +1183,10 @@ int main(void) {
     test_tokens();
     test_prefix();
     test_added();
+    test_beside();
+    test_cut_off();
+    test_broken();
+    test_default();
     test_pieces();
     test_impossible();
     test_template();

@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "json.h"
+#include "tokenizer.h"
 
 enum { GGUF_ERROR_LENGTH = JSON_ERROR_LENGTH, GGUF_NAME = 64, GGUF_KEY = 96, GGUF_PATH = 1024 };
 enum { GGUF_MOST_ENTRIES = 1 << 16, GGUF_MOST_DIMENSION = 1 << 28 };      /* beyond any model's  */
@@ -1500,6 +1500,22 @@ static inline void gguf_write_id(FILE *file, const char *name, int64_t id) {
     if (id >= 0) fprintf(file, "  \"%s\": %ld,\n", name, (long)id);
 }
 
+/* Text ends with any of eos, eot (of a turn) and eom (of a message): a list if they differ. Returns
+ * how many. */
+static inline int gguf_write_ends(FILE *file, const gguf_vocab *v, const char *before) {
+    static const int ends[3] = { GGUF_EOS, GGUF_EOT, GGUF_EOM };
+    int64_t ids[3];
+    int i, k, n = 0;
+    for (i = 0; i < 3; i++) {
+        for (k = 0; k < n && ids[k] != v->special[ends[i]]; k++) {}
+        if (k == n && v->special[ends[i]] >= 0) ids[n++] = v->special[ends[i]];
+    }
+    if (n) fprintf(file, "%s\"eos_token_id\": %s", before, n > 1 ? "[" : "");
+    for (i = 0; i < n; i++) fprintf(file, "%s%ld", i ? ", " : "", (long)ids[i]);
+    if (n > 1) fputs("]", file);
+    return n;
+}
+
 static inline int gguf_write_config(FILE *file, const gguf_model *m, const gguf_vocab *v,
                                     int dtype) {
     static const char *const dtypes[] = { "", "float32", "bfloat16", "float16" };
@@ -1514,7 +1530,7 @@ static inline int gguf_write_config(FILE *file, const gguf_model *m, const gguf_
     gguf_write_float(file, "rms_norm_eps", m->eps);
     gguf_write_rope(file, m);
     gguf_write_id(file, "bos_token_id", v->special[GGUF_BOS]);
-    gguf_write_id(file, "eos_token_id", v->special[GGUF_EOS]);
+    if (gguf_write_ends(file, v, "  ")) fputs(",\n", file);
     gguf_write_id(file, "pad_token_id", v->special[GGUF_PAD]);
     if (m->family == GGUF_LLAMA)
         fprintf(file, "  \"attention_bias\": %s,\n  \"mlp_bias\": false,\n",
@@ -1525,19 +1541,10 @@ static inline int gguf_write_config(FILE *file, const gguf_model *m, const gguf_
     return 1;
 }
 
-/* Text ends with any of eos, eot (of a turn) and eom (of a message): a list if they differ. */
 static inline int gguf_write_generation(FILE *file, const gguf_vocab *v) {
-    static const int ends[3] = { GGUF_EOS, GGUF_EOT, GGUF_EOM };
-    int64_t ids[3];
-    int i, k, n = 0;
-    for (i = 0; i < 3; i++) {
-        for (k = 0; k < n && ids[k] != v->special[ends[i]]; k++) {}
-        if (k == n && v->special[ends[i]] >= 0) ids[n++] = v->special[ends[i]];
-    }
+    int i, n;
     fputs("{", file);
-    if (n) fputs(n > 1 ? "\n  \"eos_token_id\": [" : "\n  \"eos_token_id\": ", file);
-    for (i = 0; i < n; i++) fprintf(file, "%s%ld", i ? ", " : "", (long)ids[i]);
-    if (n > 1) fputs("]", file);
+    n = gguf_write_ends(file, v, "\n  ");
     for (i = 0; i < 2; i++) {
         int64_t id = v->special[i ? GGUF_PAD : GGUF_BOS];
         if (id < 0) continue;
@@ -1666,12 +1673,25 @@ static inline int gguf_write_file(gguf_job *j, int which) {
     return good && !full;
 }
 
+/* The tokenizer, while its files have .tmp behind their names, as it will be read. */
+static inline int gguf_check_tokenizer(gguf_job *j) {
+    char why[JSON_ERROR_LENGTH];
+    tokenizer *t = tokenizer_load_parts(j->folder, ".tmp", why);
+    if (!t) return gguf_fail(&j->g, "as a folder it could not be read, so none is written: %.150s",
+                             strrchr(why, '/') ? strrchr(why, '/') + 1 : why);
+    tokenizer_free(t);
+    return 1;
+}
+
 /* The files from `first` to before `end`: all, or none. */
 static inline int gguf_write_files(gguf_job *j, int first, int end) {
     char from[GGUF_PATH], to[GGUF_PATH];
     int i;
     system_make_folder(j->folder);
-    for (i = first; i < end && !j->g.failed; i++) gguf_write_file(j, i);
+    for (i = first; i < end && !j->g.failed; i++) {
+        gguf_write_file(j, i);
+        if (i == GGUF_TOKENIZER_CONFIG && !j->g.failed) gguf_check_tokenizer(j);
+    }
     for (i = first; i < end; i++) {
         gguf_path(from, j, i, ".tmp");
         gguf_path(to, j, i, "");

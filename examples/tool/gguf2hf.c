@@ -29,17 +29,19 @@ static void report(const gguf_summary *s, const char *folder) {
     static const char *const names[] = { "", "F32", "BF16", "F16" };
     printf("%s: %s, %d layers, %.0f parameters in %s%s\n", folder, s->architecture, s->layers,
            s->parameters, names[s->dtype], s->has_tokenizer ? "" : ", no tokenizer");
+    if (!s->has_tokenizer)
+        fprintf(stderr, "gguf2hf: grpo needs a tokenizer.json in that folder: this file has none\n");
 }
 
 int main(int argc, char **argv) {
-    int i, dtype = GGUF_AUTO, tokenizer = 0, count = 0;
+    int i, dtype = GGUF_AUTO, words_alone = 0, count = 0;
     const char *names[2] = { NULL, NULL };
     char error[GGUF_ERROR_LENGTH];
     gguf_summary s;
     system_arguments(&argc, &argv);
     for (i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return usage(stdout);
-        if (!strcmp(argv[i], "--tokenizer")) tokenizer = 1;
+        if (!strcmp(argv[i], "--tokenizer")) words_alone = 1;
         else if (!strcmp(argv[i], "--dtype")) {
             dtype = i + 1 < argc ? dtype_of(argv[++i]) : -1;
             if (dtype < 0) return usage(stderr);
@@ -47,9 +49,9 @@ int main(int argc, char **argv) {
         else names[count++] = argv[i];
     }
     if (count < 2) return usage(stderr);
-    if (tokenizer ? gguf_convert_tokenizer(names[0], names[1], error)
+    if (words_alone ? gguf_convert_tokenizer(names[0], names[1], error)
                   : gguf_convert(names[0], names[1], dtype, &s, error)) {
-        if (!tokenizer) report(&s, names[1]);
+        if (!words_alone) report(&s, names[1]);
         return 0;
     }
     fprintf(stderr, "gguf2hf: %s\n", error);

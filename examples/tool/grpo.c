@@ -780,6 +780,7 @@ static int read_lora(settings *s) {
 static int open_folder(settings *s) {
     char error[JSON_ERROR_LENGTH];
     grpo_config *c = &s->c;
+    int more;
     c->log = on_message;
     c->user = &s->view;
     if (!file_exists(s->model, ".")) {
@@ -802,6 +803,11 @@ static int open_folder(settings *s) {
     c->max_token_bytes = tokenizer_longest(s->tokens);
     if (grpo_load_config(c, s->model)) return -1;             /* on_message has said why         */
     if (read_lora(s)) return -1;
+    more = tokenizer_cut_off(s->tokens, c->model.vocab_size);
+    if (more)
+        say("%s: added tokens from id %d on (%d of them, of tokenizer_config.json and the like) "
+            "are beyond config.json's vocab_size and read as text", s->model, c->model.vocab_size,
+            more);
     if (tokenizer_size(s->tokens) > c->model.vocab_size) {
         say("%s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
             "they are not of the same model", s->model, tokenizer_size(s->tokens),
@@ -820,19 +826,48 @@ static void add_end(grpo_config *c, int id) {
     c->eos_token_id = id;
 }
 
+/* What reads as a marker of the template ought to be one token, and so ought each end of an answer.
+ * Some models were trained otherwise (Zephyr's <|user|> is text), so it is said and not refused. */
+static void check_markers(const settings *s, const char *const *stops, int num_stops) {
+    static const chat_turn turns[] = { { "user", "?" }, { "assistant", "." }, { "user", "?" } };
+    char error[JSON_ERROR_LENGTH], list[400];
+    chat_text text = { NULL, 0, 0 };
+    int i, ends = 0;
+    if (s->prompt_format) return;
+    if (!chat_render(&s->chat, s->system, turns, 3, 1, &text, error)
+        && !chat_render(&s->chat, s->system, turns, 1, 1, &text, error)) return;
+    for (i = 0; i < num_stops; i++) ends += tokenizer_id(s->tokens, stops[i]) >= 0;
+    if (tokenizer_broken(s->tokens, text.text, list, sizeof list))
+        say("markers of the chat template that are not one token of %s each: %s. They are read as "
+            "text, which is right only if the model was trained so: is the template another "
+            "model's, or do added tokens miss?", s->model, list);
+    if (num_stops && !ends)
+        say("the chat template ends an answer with %s, which is no token of %s: answers end where "
+            "config.json says", stops[0], s->model);
+    chat_text_free(&text);
+}
+
 /* How it is asked, and by which tokens its answers end: those of the folder, and the template's. A
  * template that tells the date tells always the same, so that a run can be repeated. */
 static int open_chat(settings *s) {
     char error[JSON_ERROR_LENGTH];
     const char *stops[CHAT_STOPS];
-    int i, id, good;
+    int i, id, good, n;
     if (s->prompt_format) good = chat_plain(&s->chat, s->prompt_format, error);
     else if (s->template_of) good = chat_named(&s->chat, s->template_of, error);
     else good = chat_recognise(&s->chat, s->model, error);
     if (!good) return complain(error);
     if (s->chat.date[0]) snprintf(s->chat.date, sizeof s->chat.date, "26 Jul 2024");
-    for (i = chat_stops(&s->chat, stops) - 1; i >= 0; i--)
+    n = chat_stops(&s->chat, stops);
+    check_markers(s, stops, n);
+    for (i = n - 1; i >= 0; i--)
         if ((id = tokenizer_id(s->tokens, stops[i])) >= 0) add_end(&s->c, id);
+    for (i = 0; i < s->c.num_eos || i == 0; i++) {
+        id = s->c.num_eos ? s->c.eos_token_ids[i] : s->c.eos_token_id;
+        if (id >= 0 && !tokenizer_has(s->tokens, id))
+            say("%s: config.json or generation_config.json ends answers with token %d, which its "
+                "tokenizer does not have", s->model, id);
+    }
     if (s->c.eos_token_id >= 0) return 0;
     return complain("neither config.json, generation_config.json nor the template names a token "
                     "that ends an answer");

@@ -1,4 +1,4 @@
-/* tokenizer.h: text to tokens and back, as the tokenizer.json of a Hugging Face folder says.
+/* tokenizer.h: text to tokens and back, as a Hugging Face folder says.
  *
  *     tokenizer *t = tokenizer_load("Qwen2.5-0.5B", error);        (char error[JSON_ERROR_LENGTH])
  *     if (!t) return complain(error);
@@ -9,20 +9,24 @@
  *     ...
  *     tokenizer_free(t);
  *
- * It does what the Python package tokenizers (0.23) does with the same file, add_special_tokens
- * off: added tokens are found first, what lies between is normalised, cut into words, and each
- * word is merged by byte pair encoding. It knows
+ * It does what the Python package tokenizers (0.23) does with the folder's tokenizer.json,
+ * add_special_tokens off: added tokens are found first, what lies between is normalised, cut into
+ * words, and each word is merged by byte pair encoding. It knows
  *
  *     normalizer      NFC, Prepend, Replace
- *     pre_tokenizer   ByteLevel, Digits, Metaspace, Split with the pattern of GPT-2, Llama 3 or
- *                     Qwen2 (SmolLM2 is Digits and ByteLevel)
+ *     pre_tokenizer   ByteLevel, Digits, Metaspace, Split with the pattern of GPT-2, Llama 3,
+ *                     Qwen2 or the four of llama.cpp's default (SmolLM2 is Digits and ByteLevel)
  *     model           BPE, with or without byte_fallback, unk_token, fuse_unk, ignore_merges
  *     decoder         ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip
  *     post_processor  ByteLevel, TemplateProcessing: only what it puts in front and behind
  *
  * and Sequences of these; anything else that would change the tokens is refused by name. Not read
- * are truncation and padding: those are the caller's. A text need not be UTF-8: each byte that is
- * not is a character of its own, and comes back as it was where the vocabulary has all bytes.
+ * are truncation and padding: those are the caller's. Added tokens are also those that transformers
+ * takes from beside tokenizer.json: added_tokens_decoder and the special tokens (bos_token and the
+ * like, extra_special_tokens, additional_special_tokens) of tokenizer_config.json, and where that
+ * has no added_tokens_decoder also special_tokens_map.json and added_tokens.json. A text need not
+ * be UTF-8: each byte that is not is a character of its own, and comes back as it was where the
+ * vocabulary has all bytes.
  *
  * One tokenizer serves one thread at a time (it remembers words); two are independent. */
 #ifndef TOKENIZER_H
@@ -33,7 +37,7 @@
 
 #include "unicode.h"
 
-enum { TOKENIZER_STEPS = 16, TOKENIZER_MOST_IDS = 1 << 22 };
+enum { TOKENIZER_STEPS = 16, TOKENIZER_NAMES = 4096, TOKENIZER_MOST_IDS = 1 << 22 };
 
 typedef struct tokenizer tokenizer;
 typedef struct tokenizer_step tokenizer_step;
@@ -41,6 +45,8 @@ typedef struct tokenizer_step tokenizer_step;
 /* The bytes, at least one, of the first piece of s, which has n > 0. */
 typedef size_t (*tokenizer_cut)(const tokenizer *t, const tokenizer_step *step, const char *s,
                                 size_t n);
+
+enum { TOKENIZER_JSON, TOKENIZER_CONFIG, TOKENIZER_MAP, TOKENIZER_LIST, TOKENIZER_FILES };
 
 enum { TOKENIZER_ALWAYS, TOKENIZER_FIRST, TOKENIZER_NEVER };        /* prepend_scheme            */
 
@@ -69,12 +75,16 @@ typedef struct tokenizer_token {
     const char *shown;              /* what is decoded: of an added token the normalised text    */
     size_t shown_length;
     int in_model, special;          /* in model.vocab; left out by tokenizer_decode()            */
+    int added;                      /* while loading: its number among the added ones, from 1    */
 } tokenizer_token;
 
 typedef struct tokenizer_added {
+    const char *content;            /* as in the file                                            */
+    size_t content_length;
     char *text;                     /* what to look for: normalised if that is asked for         */
     size_t length;
-    int id, single_word, lstrip, rstrip;
+    int id, special, single_word, lstrip, rstrip;
+    int normalized;                 /* -1: if it is not special                                  */
 } tokenizer_added;
 
 typedef struct tokenizer_added_list {
@@ -110,15 +120,18 @@ typedef struct tokenizer_text {     /* a text that grows, perhaps made of pieces
 struct tokenizer {
     int show_special;               /* yours: 1 to have special tokens decoded too               */
 
-    char *file;                     /* the tokenizer.json, into which the texts point            */
+    char *files[TOKENIZER_FILES];   /* tokenizer.json and others, into which the texts point     */
     tokenizer_token *tokens;        /* [size]                                                    */
-    int size, longest, bos, eos;
+    int size, longest, bos, eos, own_size;
     int *slots;                     /* hash table of ids, -1: free                               */
     size_t slot_mask;
     tokenizer_merge *merges;        /* hash table                                                */
     size_t merge_mask;
     int *merged;                    /* by rank: the id that the merge makes                      */
     tokenizer_added_list added[2];  /* found in the text as it is; in the normalised text        */
+    tokenizer_added *found;         /* while loading: all of them, in the order of the files     */
+    size_t num_found;
+    int next;                       /* while loading: the id of a token that is new              */
 
     tokenizer_steps normalizer, pre_tokenizer, decoder;
     int has_decoder, byte_level, byte_fallback, has_unk, unk, fuse_unk, ignore_merges;
@@ -143,6 +156,7 @@ struct tokenizer {
 };
 
 static inline tokenizer *tokenizer_load(const char *folder, char *error);
+static inline tokenizer *tokenizer_load_parts(const char *folder, const char *end, char *error);
 static inline tokenizer *tokenizer_parse(char *text, size_t length, const char *name, char *error);
 static inline void tokenizer_free(tokenizer *t);
 static inline int tokenizer_encode(void *t, const char *text, int *tokens, int capacity);
@@ -153,6 +167,11 @@ static inline int tokenizer_id(const tokenizer *t, const char *token);
 
 /* Largest id + 1. */
 static inline int tokenizer_size(const tokenizer *t) { return t->size; }
+
+/* Whether there is a token of this id. */
+static inline int tokenizer_has(const tokenizer *t, int id) {
+    return id >= 0 && id < t->size && t->tokens[id].text != NULL;
+}
 
 /* n tokens never decode to more than n times so many bytes. */
 static inline int tokenizer_longest(const tokenizer *t) { return t->longest; }
@@ -214,7 +233,8 @@ static inline void tokenizer_free(tokenizer *t) {
     tokenizer__free_text(&t->spaced);
     tokenizer__free_text(&t->scratch);
     unicode_work_free(&t->nfc);
-    free(t->file); free(t->tokens); free(t->slots); free(t->merges); free(t->merged);
+    for (i = 0; i < TOKENIZER_FILES; i++) free(t->files[i]);
+    free(t->found); free(t->tokens); free(t->slots); free(t->merges); free(t->merged);
     free(t->unicode); free(t->words); free(t->symbols); free(t->heap);
     free(t);
 }
@@ -247,7 +267,8 @@ static inline size_t tokenizer__slot(const tokenizer *t, const char *s, size_t n
 }
 
 static inline int tokenizer_id(const tokenizer *t, const char *token) {
-    return t->slots[tokenizer__slot(t, token, strlen(token))];
+    int id = t->slots[tokenizer__slot(t, token, strlen(token))];
+    return id < t->size ? id : -1;
 }
 
 /* The id of a text in model.vocab, or -1. */
@@ -360,6 +381,56 @@ static inline size_t tokenizer__cut_qwen2(const tokenizer *t, const tokenizer_st
                                           const char *s, size_t n) {
     (void)step;
     return tokenizer__cut_modern(t, s, n, 1);
+}
+
+/* Whether llama.cpp's default takes it for punctuation: [\p{P}\$\+<=>\^~\|] */
+static inline int tokenizer__punctuation(const tokenizer *t, const char *s, size_t n,
+                                         size_t *length) {
+    int kind;
+    *length = tokenizer__character(t, s, n, &kind);
+    return kind & UNICODE_PUNCTUATION || (*s && strchr("$+<=>^~|", *s));
+}
+
+/* A run of these or of others. */
+static inline size_t tokenizer__cut_punctuation(const tokenizer *t, const tokenizer_step *step,
+                                                const char *s, size_t n) {
+    size_t i, length;
+    int first = tokenizer__punctuation(t, s, n, &i);
+    (void)step;
+    for (; i < n; i += length)
+        if (tokenizer__punctuation(t, s + i, n - i, &length) != first) break;
+    return i;
+}
+
+/* \p{N}+ and what is between. */
+static inline size_t tokenizer__cut_numbers(const tokenizer *t, const tokenizer_step *step,
+                                            const char *s, size_t n) {
+    size_t i, length;
+    int first, kind;
+    (void)step;
+    i = tokenizer__character(t, s, n, &first);
+    for (; i < n; i += length) {
+        length = tokenizer__character(t, s + i, n - i, &kind);
+        if ((kind & UNICODE_NUMBER) != (first & UNICODE_NUMBER)) break;
+    }
+    return i;
+}
+
+static inline int tokenizer__three_digits(const char *s, size_t n) {
+    size_t i;
+    for (i = 0; i < 3 && i < n && s[i] >= '0' && s[i] <= '9'; i++) {}
+    return i == 3;
+}
+
+/* [0-9][0-9][0-9] and what is between. */
+static inline size_t tokenizer__cut_three_digits(const tokenizer *t, const tokenizer_step *step,
+                                                 const char *s, size_t n) {
+    size_t i = 1;
+    (void)t;
+    (void)step;
+    if (tokenizer__three_digits(s, n)) return 3;
+    while (i < n && !tokenizer__three_digits(s + i, n - i)) i++;
+    return i;
 }
 
 /* Rust's char::is_numeric; it has the thirteen of Unicode 17 too. */
@@ -761,6 +832,68 @@ static inline int tokenizer_encode_bytes(tokenizer *t, const char *text, size_t 
 /* grpo.h's grpo_encode_function. Nothing is put in front or behind. */
 static inline int tokenizer_encode(void *t, const char *text, int *tokens, int capacity) {
     return tokenizer_encode_bytes((tokenizer *)t, text, strlen(text), tokens, capacity);
+}
+
+/* ---- markers: what a chat template writes between its texts, to be read as one token each */
+
+/* The bytes of a marker at s, or 0: <|...|>, the same with the wide bars of DeepSeek, <s>, </s>,
+ * <bos>, <eos>, <start_of_...> and <end_of_...>; other names in angle brackets may be plain text. */
+static inline size_t tokenizer__marker(const char *s) {
+    static const char *const whole[] = { "<s>", "</s>", "<bos>", "<eos>" };
+    static const char *const ends[][2] = { { "<|", "|>" }, { "<\xef\xbd\x9c", "\xef\xbd\x9c>" },
+                                           { "<start_of_", ">" }, { "<end_of_", ">" } };
+    size_t i, n, k;
+    for (i = 0; i < 4; i++) if (!strncmp(s, whole[i], strlen(whole[i]))) return strlen(whole[i]);
+    for (i = 0; i < 4; i++) {
+        n = strlen(ends[i][0]);
+        k = strlen(ends[i][1]);
+        if (strncmp(s, ends[i][0], n) != 0) continue;
+        for (; s[n] && !strchr(" \t\r\n<", s[n]) && n < 64; n++)
+            if (!strncmp(s + n, ends[i][1], k)) return n + k;
+    }
+    return 0;
+}
+
+/* How many different markers of a text are not exactly one token; list says which, and how many
+ * tokens each is, as far as there is room: "<|user|> (5 tokens), <|end|> (4 tokens)". */
+static inline int tokenizer_broken(tokenizer *t, const char *text, char *list, size_t room) {
+    size_t length, used = 0;
+    int count = 0, n;
+    char marker[80], *seen;
+    *list = 0;
+    for (; *text; text += length ? length : 1) {
+        length = tokenizer__marker(text);
+        if (!length || length >= sizeof marker) continue;
+        memcpy(marker, text, length);
+        marker[length] = 0;
+        n = tokenizer_encode_bytes(t, marker, length, NULL, 0);
+        seen = strstr(list, marker);
+        if (n == 1 || (seen && !strncmp(seen + length, " (", 2))) continue;
+        count++;
+        n = snprintf(list + used, room - used, "%s%s (%d tokens)", used ? ", " : "", marker, n);
+        if (n < 0 || (size_t)n >= room - used) list[used] = 0;
+        else used += (size_t)n;
+    }
+    return count;
+}
+
+/* Gives up added tokens from `count` on, which a model has no rows for, where they are not of
+ * tokenizer.json itself. Returns how many. */
+static inline int tokenizer_cut_off(tokenizer *t, int count) {
+    int i, size = t->size;
+    if (count >= t->size || count < t->own_size) return 0;
+    for (i = 0; i < 2; i++) {
+        tokenizer_added_list *list = &t->added[i];
+        size_t k, kept = 0;
+        for (k = 0; k < list->count; k++)
+            if (list->items[k].id < count) list->items[kept++] = list->items[k];
+            else free(list->items[k].text);
+        list->count = kept;
+    }
+    if (t->bos >= count) t->bos = -1;
+    if (t->eos >= count) t->eos = -1;
+    t->size = count;
+    return size - count;
 }
 
 /* ---- decoding: a list of texts, one for each token, goes through the steps of the decoder. What
@@ -1173,7 +1306,12 @@ static inline int tokenizer__read_normalizer(tokenizer *t, const json_value *v,
 static inline int tokenizer__read_split(tokenizer *t, const json_value *v) {
     static const struct { const char *pattern; tokenizer_cut cut; } known[] = {
         { "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+          tokenizer__cut_gpt2 },        /* without its end, which is the same: */
+        { "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)",
           tokenizer__cut_gpt2 },
+        { "[\\p{P}\\$\\+<=>\\^~\\|]+", tokenizer__cut_punctuation },
+        { "\\p{N}+", tokenizer__cut_numbers },
+        { "[0-9][0-9][0-9]", tokenizer__cut_three_digits },
         { "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
           "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", tokenizer__cut_llama3 },
         { "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
@@ -1198,8 +1336,8 @@ static inline int tokenizer__read_split(tokenizer *t, const json_value *v) {
             return 1;
         }
     return step && tokenizer__refuse(t, "a Split with the pattern \"%.40s%s\" is not known here, "
-                                     "only with that of GPT-2, Llama 3 or Qwen2", pattern,
-                                     strlen(pattern) > 40 ? "..." : "");
+                                     "only with those of GPT-2, Llama 3, Qwen2 and llama.cpp's "
+                                     "default", pattern, strlen(pattern) > 40 ? "..." : "");
 }
 
 static inline int tokenizer__read_byte_level(tokenizer *t, const json_value *v) {
@@ -1304,72 +1442,226 @@ static inline int tokenizer__compare_added(const void *a, const void *b) {
     return order ? order : (x->length > y->length) - (x->length < y->length);
 }
 
-/* The id that the library gives: the one in the vocabulary, or the next free one; it does not look
- * at the one in the file, which has to be the same. */
-static inline int tokenizer__number_added(tokenizer *t, const json_value *v, int *next) {
-    const json_value *content = json_find(v, "content");
-    int id, special, model;
-    if (!tokenizer__whole(t, json_find(v, "id"), "the id of an added token", 2 * TOKENIZER_MOST_IDS,
-                          &id)) return -1;
-    if (!tokenizer__flag(t, v, "special", 0, &special)) return -1;
-    model = tokenizer__find(t, content->text, content->length);
-    if (id != (model >= 0 ? model : *next)) {
-        tokenizer__refuse(t, "the added token \"%.60s\" has the id %d, but would get %d",
-                          content->text, id, model >= 0 ? model : *next);
-        return -1;
-    }
-    if (model < 0) {
-        if (!tokenizer__name_token(t, id, content->text, content->length)) return -1;
-        if (id >= t->size) t->size = id + 1;
-        ++*next;
-    }
-    t->tokens[id].special = special;
-    return id;
+static inline int tokenizer__compare_ids(const void *a, const void *b) {
+    int x = ((const tokenizer_added *)a)->id, y = ((const tokenizer_added *)b)->id;
+    return (x > y) - (x < y);
 }
 
-static inline int tokenizer__read_added(tokenizer *t, const json_value *v, int *next) {
-    const json_value *content = json_find(v, "content");
-    tokenizer_added *a;
-    const char *text;
-    size_t length;
-    int normalized, id;
+/* What an object says of an added token, or a string, which is one without wishes. special: where
+ * nothing is said of it. */
+static inline int tokenizer__describe(tokenizer *t, const json_value *v, int special,
+                                      tokenizer_added *a) {
+    const json_value *content = json_is(v, JSON_STRING) ? v : json_find(v, "content");
+    memset(a, 0, sizeof *a);
+    a->id = -1;
     if (!json_is(content, JSON_STRING))
-        return tokenizer__refuse(t, "each of added_tokens should have a string \"content\"");
-    if (content->length == 0) return 1;
-    id = tokenizer__number_added(t, v, next);
-    if (id < 0 || !tokenizer__flag(t, v, "normalized", 1, &normalized)) return 0;
-    a = &t->added[normalized].items[t->added[normalized].count];
-    text = content->text;
-    length = content->length;
-    a->id = id;
-    if (!tokenizer__flag(t, v, "single_word", 0, &a->single_word)
-        || !tokenizer__flag(t, v, "lstrip", 0, &a->lstrip)
-        || !tokenizer__flag(t, v, "rstrip", 0, &a->rstrip)) return 0;
-    if (normalized && !tokenizer__normalize(t, &text, &length)) return tokenizer__no_memory(t);
+        return tokenizer__refuse(t, "each added token should have a string \"content\"");
+    a->content = content->text;
+    a->content_length = content->length;
+    return tokenizer__flag(t, v, "special", special, &a->special)
+           && tokenizer__flag(t, v, "normalized", -1, &a->normalized)
+           && tokenizer__flag(t, v, "single_word", 0, &a->single_word)
+           && tokenizer__flag(t, v, "lstrip", 0, &a->lstrip)
+           && tokenizer__flag(t, v, "rstrip", 0, &a->rstrip);
+}
+
+/* The added token of this text so far, or NULL. */
+static inline tokenizer_added *tokenizer__added_as(const tokenizer *t, const tokenizer_added *a) {
+    int id = t->slots[tokenizer__slot(t, a->content, a->content_length)];
+    return id >= 0 && t->tokens[id].added ? &t->found[t->tokens[id].added - 1] : NULL;
+}
+
+/* Adds a token, or tells one that was added before how it is found from now on. Its id is the one
+ * in the vocabulary or the next free one; the library does not look at what the file says, which
+ * has to be the same. Once special it stays so. */
+static inline int tokenizer__add(tokenizer *t, const tokenizer_added *a) {
+    int known = t->slots[tokenizer__slot(t, a->content, a->content_length)];
+    int id = known >= 0 ? known : t->next;
+    tokenizer_token *token = &t->tokens[id];
+    tokenizer_added *found;
+    if (!a->content_length) return 1;
+    if (a->id >= 0 && a->id != id)
+        return tokenizer__refuse(t, "the added token \"%.60s\" has the id %d, but would get %d",
+                                 a->content, a->id, id);
+    if (known < 0 && !tokenizer__name_token(t, id, a->content, a->content_length)) return 0;
+    if (id >= t->size) t->size = id + 1;
+    if (id >= t->next) t->next = id + 1;
+    if (!token->added) token->added = (int)++t->num_found;
+    token->special |= a->special;
+    found = &t->found[token->added - 1];
+    *found = *a;
+    found->id = id;
+    if (a->normalized < 0) found->normalized = !a->special;
+    return 1;
+}
+
+/* added_tokens of tokenizer.json. */
+static inline int tokenizer__read_added(tokenizer *t, const json_value *list) {
+    const json_value *v;
+    tokenizer_added a;
+    for (v = json_first(list); v; v = json_next(list, v))
+        if (!tokenizer__describe(t, v, 0, &a)
+            || !tokenizer__whole(t, json_find(v, "id"), "the id of an added token",
+                                 2 * TOKENIZER_MOST_IDS, &a.id) || !tokenizer__add(t, &a)) return 0;
+    return 1;
+}
+
+/* The special tokens that the other files name, in the order in which they are added. */
+typedef struct tokenizer_names {
+    const json_value *items[TOKENIZER_NAMES];
+    int count, roles;               /* the first so many have a role of their own: bos_token ... */
+    int usual;                      /* and of these so many are the roles that everyone has      */
+    const json_value *decoder, *listed;     /* added_tokens_decoder; added_tokens.json           */
+} tokenizer_names;
+
+static inline int tokenizer__add_name(tokenizer *t, tokenizer_names *names, const json_value *v) {
+    if (tokenizer__is_nothing(v)) return 1;
+    if (names->count == TOKENIZER_NAMES)
+        return tokenizer__refuse(t, "it names more than %d special tokens", TOKENIZER_NAMES);
+    if (v->type == JSON_STRING || json_is(json_find(v, "content"), JSON_STRING))
+        names->items[names->count++] = v;
+    return 1;
+}
+
+static inline int tokenizer__add_names(tokenizer *t, tokenizer_names *names, const json_value *list,
+                                       int type) {
+    const json_value *v;
+    for (v = json_is(list, type) ? json_first(list) : NULL; v; v = json_next(list, v))
+        if (!tokenizer__add_name(t, names, v)) return 0;
+    return 1;
+}
+
+/* config: tokenizer_config.json; map: special_tokens_map.json, NULL where it does not count. */
+static inline int tokenizer__read_names(tokenizer *t, tokenizer_names *names,
+                                        const json_value *config, const json_value *map) {
+    static const char *const usual[] = { "bos_token", "eos_token", "unk_token", "sep_token",
+                                         "pad_token", "cls_token", "mask_token" };
+    static const char *const more[] = { "model_specific_special_tokens", "extra_special_tokens",
+                                        "additional_special_tokens" };
+    const json_value *of[2], *v;
+    size_t i, k;
+    of[0] = config;
+    of[1] = map;
+    for (i = 0; i < 7; i++) {
+        v = json_find(map, usual[i]);
+        if (!tokenizer__add_name(t, names, v ? v : json_find(config, usual[i]))) return 0;
+    }
+    names->usual = names->count;
+    for (k = 0; k < 2; k++)
+        for (v = json_first(of[k]); v; v = json_next(of[k], v)) {
+            for (i = 0; i < 7 && strcmp(v->key, usual[i]) != 0; i++) {}
+            if (i == 7 && v->key_length > 6 && !strcmp(v->key + v->key_length - 6, "_token")
+                && !tokenizer__add_name(t, names, v)) return 0;
+        }
+    for (k = 0; k < 4; k++)
+        if (!tokenizer__add_names(t, names, json_find(of[k / 2], more[k % 2]), JSON_OBJECT))
+            return 0;
+    names->roles = names->count;
+    for (k = 0; k < 4; k++)
+        if (!tokenizer__add_names(t, names, json_find(of[k / 2], more[1 + k % 2]), JSON_ARRAY))
+            return 0;
+    return 1;
+}
+
+/* Whether one of the names from `from` on and before `to` is this text. */
+static inline int tokenizer__is_named(const tokenizer_names *names, int from, int to,
+                                      const tokenizer_added *a) {
+    int i;
+    for (i = from; i < to; i++) {
+        const json_value *v = names->items[i];
+        if (v->type != JSON_STRING) v = json_find(v, "content");
+        if (v->length == a->content_length && !memcmp(v->text, a->content, v->length)) return 1;
+    }
+    return 0;
+}
+
+/* One of added_tokens_decoder, which are objects by id, or of added_tokens.json: ids by text. */
+static inline int tokenizer__read_numbered(tokenizer *t, const tokenizer_names *names,
+                                           const json_value *v, int listed, tokenizer_added *a) {
+    char *end;
+    long id;
+    if (!listed) {
+        if (!tokenizer__describe(t, v, 0, a)) return 0;
+        id = strtol(v->key, &end, 10);
+        a->id = *end || end == v->key || id < 0 || id > 2 * TOKENIZER_MOST_IDS ? -1 : (int)id;
+        return a->id >= 0 || tokenizer__refuse(t, "\"%.40s\" in added_tokens_decoder should be the "
+                                               "id of a token", v->key);
+    }
+    memset(a, 0, sizeof *a);
+    a->content = v->key;
+    a->content_length = v->key_length;
+    a->special = tokenizer__is_named(names, 0, names->usual, a)
+                 || tokenizer__is_named(names, names->roles, names->count, a);
+    a->normalized = !a->special;
+    return tokenizer__whole(t, v, "each id in added_tokens.json", 2 * TOKENIZER_MOST_IDS, &a->id);
+}
+
+/* Those of one of the two, by rising id. */
+static inline int tokenizer__add_numbered(tokenizer *t, const tokenizer_names *names,
+                                          const json_value *of, int listed) {
+    tokenizer_added *all = of ? (tokenizer_added *)calloc(of->length + 1, sizeof *all) : NULL;
+    const json_value *v;
+    size_t n = 0, i;
+    int good = 1;
+    if (!of) return 1;
+    if (!all) return tokenizer__no_memory(t);
+    for (v = json_first(of); v && good; v = json_next(of, v))
+        good = tokenizer__read_numbered(t, names, v, listed, &all[n++]);
+    qsort(all, good ? n : 0, sizeof *all, tokenizer__compare_ids);
+    for (i = 0; i < n && good; i++) {
+        tokenizer_added *a = &all[i], *same = tokenizer__added_as(t, a);
+        if (listed && same && same->id == a->id) continue;      /* it says no more than its id  */
+        a->special |= tokenizer__is_named(names, 0, names->roles, a);
+        good = tokenizer__add(t, a);
+    }
+    free(all);
+    return good;
+}
+
+/* The names that are no added tokens so far; of two for one text the later counts. */
+static inline int tokenizer__add_named(tokenizer *t, const tokenizer_names *names) {
+    size_t before = t->num_found;
+    tokenizer_added a, *same;
+    int i;
+    for (i = 0; i < names->count; i++) {
+        if (!tokenizer__describe(t, names->items[i], 1, &a)) return 0;
+        if (i < names->roles) a.special = 1;
+        same = tokenizer__added_as(t, &a);
+        if ((!same || same >= t->found + before) && !tokenizer__add(t, &a)) return 0;
+    }
+    return 1;
+}
+
+/* One of those that were found goes where texts are searched for it. */
+static inline int tokenizer__place_added(tokenizer *t, const tokenizer_added *of) {
+    tokenizer_added_list *list = &t->added[of->normalized];
+    tokenizer_added *a = &list->items[list->count];
+    const char *text = of->content;
+    size_t length = of->content_length;
+    if (of->normalized && !tokenizer__normalize(t, &text, &length)) return tokenizer__no_memory(t);
     if (!length) return tokenizer__refuse(t, "the normalizer leaves nothing of the added token "
-                                          "\"%.60s\"", content->text);
+                                          "\"%.60s\"", of->content);
+    *a = *of;
     a->text = (char *)malloc(length);
     if (!a->text) return tokenizer__no_memory(t);
     memcpy(a->text, text, length);
     a->length = length;
-    t->tokens[id].shown = a->text;
-    t->tokens[id].shown_length = length;
-    t->added[normalized].starts[(unsigned char)*a->text] = 1;
-    t->added[normalized].count++;
+    t->tokens[a->id].shown = a->text;
+    t->tokens[a->id].shown_length = length;
+    list->starts[(unsigned char)*a->text] = 1;
+    list->count++;
     return 1;
 }
 
-static inline int tokenizer__read_all_added(tokenizer *t, const json_value *list, size_t vocab) {
-    const json_value *v;
-    int next = (int)vocab, i;
+static inline int tokenizer__place_all_added(tokenizer *t) {
+    int i;
     size_t k;
-    if (tokenizer__is_nothing(list)) return 1;
     for (i = 0; i < 2; i++) {
-        t->added[i].items = (tokenizer_added *)calloc(list->length + 1, sizeof(tokenizer_added));
+        t->added[i].items = (tokenizer_added *)calloc(t->num_found + 1, sizeof(tokenizer_added));
         if (!t->added[i].items) return tokenizer__no_memory(t);
     }
-    for (v = json_first(list); v; v = json_next(list, v))
-        if (!tokenizer__read_added(t, v, &next)) return 0;
+    for (k = 0; k < t->num_found; k++)
+        if (!tokenizer__place_added(t, &t->found[k])) return 0;
     for (i = 0; i < 2; i++) {
         tokenizer_added_list *a = &t->added[i];
         qsort(a->items, a->count, sizeof *a->items, tokenizer__compare_added);
@@ -1457,67 +1749,138 @@ static inline int tokenizer__measure(tokenizer *t) {
     return 1;
 }
 
-static inline int tokenizer__read(tokenizer *t, const json_value *root) {
+typedef struct tokenizer_files {
+    json parsed[TOKENIZER_FILES];   /* no values: it is not there                                */
+    const char *names[TOKENIZER_FILES];
+} tokenizer_files;
+
+/* All added tokens, of tokenizer.json first. */
+static inline int tokenizer__read_all_added(tokenizer *t, const tokenizer_files *f,
+                                            const json_value *list) {
+    const json_value *config = f->parsed[TOKENIZER_CONFIG].values, *split;
+    tokenizer_names names;
+    size_t k;
+    memset(&names, 0, sizeof names);
+    names.decoder = json_find(config, "added_tokens_decoder");
+    if (tokenizer__is_nothing(names.decoder)) names.decoder = NULL;
+    if (!names.decoder) names.listed = f->parsed[TOKENIZER_LIST].values;
+    if (!tokenizer__read_added(t, list)) return 0;
+    t->own_size = t->size;
+    t->name = f->names[TOKENIZER_CONFIG];
+    split = json_find(config, "split_special_tokens");
+    if (json_is(split, JSON_TRUE))
+        return tokenizer__refuse(t, "split_special_tokens is not known here; set it to false");
+    if (!tokenizer__read_names(t, &names, config, names.decoder ? NULL
+                               : f->parsed[TOKENIZER_MAP].values)
+        || !tokenizer__add_numbered(t, &names, names.decoder, 0)) return 0;
+    for (k = 0; k < t->num_found && !names.decoder; k++)
+        t->tokens[t->found[k].id].special |= tokenizer__is_named(&names, 0, names.roles,
+                                                                 &t->found[k]);
+    t->name = f->names[TOKENIZER_LIST];
+    if (!tokenizer__add_numbered(t, &names, names.listed, 1)) return 0;
+    t->name = f->names[TOKENIZER_CONFIG];
+    if (!tokenizer__add_named(t, &names)) return 0;
+    t->name = f->names[TOKENIZER_JSON];
+    return tokenizer__place_all_added(t);
+}
+
+static inline int tokenizer__read(tokenizer *t, const tokenizer_files *f) {
+    const json_value *root = f->parsed[TOKENIZER_JSON].values;
     const json_value *added = json_find(root, "added_tokens"), *model = json_find(root, "model");
     const json_value *version = json_find(root, "version");
+    size_t room = added ? added->length : 0;
+    int i;
     if (version && strcmp(json_string(version, ""), "1.0") != 0)
         return tokenizer__refuse(t, "its version is not known here, only \"1.0\"");
     if (!tokenizer__is_nothing(added) && added->type != JSON_ARRAY)
         return tokenizer__refuse(t, "added_tokens should be an array");
+    for (i = 1; i < TOKENIZER_FILES; i++) room += f->parsed[i].count;
     t->unicode = unicode_new();
     t->words = (tokenizer_word *)calloc(TOKENIZER_WORDS, sizeof *t->words);
-    if (!t->unicode || !t->words) return tokenizer__no_memory(t);
-    return tokenizer__read_model(t, model, added ? added->length : 0)
-           && tokenizer__read_steps(t, json_find(root, "normalizer"), "normalizers",
-                                    tokenizer__read_normalizer)
+    t->found = (tokenizer_added *)calloc(room + 1, sizeof *t->found);
+    if (!t->unicode || !t->words || !t->found) return tokenizer__no_memory(t);
+    if (!tokenizer__read_model(t, model, room)) return 0;
+    t->next = (int)json_find(model, "vocab")->length;
+    return tokenizer__read_steps(t, json_find(root, "normalizer"), "normalizers",
+                                 tokenizer__read_normalizer)
            && tokenizer__read_steps(t, json_find(root, "pre_tokenizer"), "pretokenizers",
                                     tokenizer__read_pre_tokenizer)
            && tokenizer__read_steps(t, json_find(root, "decoder"), "decoders",
                                     tokenizer__read_decoder)
-           && tokenizer__read_all_added(t, added, json_find(model, "vocab")->length)
+           && tokenizer__read_all_added(t, f, added)
            && tokenizer__read_steps(t, json_find(root, "post_processor"), "processors",
                                     tokenizer__read_processor)
            && tokenizer__cut_at_blanks(t) && tokenizer__measure(t);
 }
 
-/* From the text of a tokenizer.json, which it takes over (from malloc, length bytes and then a
- * NUL). NULL with a sentence in error[JSON_ERROR_LENGTH], in which name (may be NULL) says whose
- * text it is. */
-static inline tokenizer *tokenizer_parse(char *text, size_t length, const char *name,
-                                         char *error) {
-    tokenizer *t;
-    json j;
-    if (!json_parse(&j, text, length, name, error)) return NULL;
-    t = (tokenizer *)calloc(1, sizeof *t);
-    if (!t) {
-        snprintf(error, JSON_ERROR_LENGTH, "there is not enough memory for a tokenizer");
-        json_free(&j);
-        return NULL;
+/* Takes over the files. */
+static inline tokenizer *tokenizer__new(tokenizer_files *f, char *error) {
+    tokenizer *t = (tokenizer *)calloc(1, sizeof *t);
+    int i;
+    if (!t) snprintf(error, JSON_ERROR_LENGTH, "there is not enough memory for a tokenizer");
+    for (i = 0; i < TOKENIZER_FILES && t; i++) {
+        t->files[i] = f->parsed[i].text;
+        f->parsed[i].text = NULL;
     }
-    t->file = j.text;
-    j.text = NULL;
-    t->bos = t->eos = -1;
-    t->error = error;
-    t->name = name;
-    if (!tokenizer__read(t, j.values)) {
-        tokenizer_free(t);
-        t = NULL;
-    } else t->error = NULL, t->name = NULL;
-    json_free(&j);
+    if (t) {
+        t->bos = t->eos = -1;
+        t->error = error;
+        t->name = f->names[TOKENIZER_JSON];
+        if (!tokenizer__read(t, f)) {
+            tokenizer_free(t);
+            t = NULL;
+        } else t->error = NULL, t->name = NULL;
+    }
+    for (i = 0; i < TOKENIZER_FILES; i++) json_free(&f->parsed[i]);
     return t;
 }
 
-/* folder/tokenizer.json */
-static inline tokenizer *tokenizer_load(const char *folder, char *error) {
-    char path[1024], *text;
+/* From the text of a tokenizer.json alone, which it takes over (from malloc, length bytes and then
+ * a NUL). NULL with a sentence in error[JSON_ERROR_LENGTH], in which name (may be NULL) says whose
+ * text it is. */
+static inline tokenizer *tokenizer_parse(char *text, size_t length, const char *name,
+                                         char *error) {
+    tokenizer_files f;
+    memset(&f, 0, sizeof f);
+    f.names[TOKENIZER_JSON] = name;
+    return json_parse(&f.parsed[TOKENIZER_JSON], text, length, name, error)
+           ? tokenizer__new(&f, error) : NULL;
+}
+
+/* The same of a folder whose files have `end` behind their names, or not, where there is none. */
+static inline tokenizer *tokenizer_load_parts(const char *folder, const char *end, char *error) {
+    static const char *const names[TOKENIZER_FILES] = {
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json" };
+    char paths[TOKENIZER_FILES][1024], *text;
+    tokenizer_files f;
     size_t length;
-    int n = snprintf(path, sizeof path, "%s/tokenizer.json", folder);
-    if (n < 0 || (size_t)n >= sizeof path) {
-        snprintf(error, JSON_ERROR_LENGTH, "%.80s...: this name is too long", folder);
-        return NULL;
+    int i, n, bare, good = 1;
+    memset(&f, 0, sizeof f);
+    for (i = 0; i < TOKENIZER_FILES && good; i++) {
+        f.names[i] = paths[i];
+        for (bare = !*end, text = NULL; bare < 2 && !text && good; bare++) {
+            n = snprintf(paths[i], sizeof paths[i], "%s/%s%s", folder, names[i], bare ? "" : end);
+            good = n >= 0 && (size_t)n < sizeof paths[i];
+            if (!good)
+                snprintf(error, JSON_ERROR_LENGTH, "%.80s...: this name is too long", folder);
+            errno = 0;
+            text = good ? json_load(paths[i], &length, error) : NULL;
+            if (good && !text && (errno != ENOENT || (bare && i == TOKENIZER_JSON))) good = 0;
+        }
+        if (text) good = json_parse(&f.parsed[i], text, length, paths[i], error);
+        if (good && text && f.parsed[i].values->type != JSON_OBJECT && i != TOKENIZER_JSON) {
+            snprintf(error, JSON_ERROR_LENGTH, "%.180s should be an object", paths[i]);
+            good = 0;
+        }
     }
-    text = json_load(path, &length, error);
-    return text ? tokenizer_parse(text, length, path, error) : NULL;
+    if (good) return tokenizer__new(&f, error);
+    for (i = 0; i < TOKENIZER_FILES; i++) json_free(&f.parsed[i]);
+    return NULL;
+}
+
+/* folder/tokenizer.json, and what stands beside it. */
+static inline tokenizer *tokenizer_load(const char *folder, char *error) {
+    return tokenizer_load_parts(folder, "", error);
 }
 
 #endif

@@ -1,13 +1,13 @@
 /* unicode.h: what a tokenizer has to know of Unicode: which characters are letters, numbers, white
- * space and parts of words, and the composed form NFC.
+ * space, punctuation and parts of words, and the composed form NFC.
  *
  *     unicode_tables *u = unicode_new();                    (one calloc; free() releases it)
  *     if (u->kinds[code] & UNICODE_LETTER) ...              (any code below UNICODE_CODES)
  *     const char *same = unicode_nfc(u, &work, text, length, &new_length);
  *
  * Everything agrees, code point by code point, with version 0.23 of the Python package tokenizers:
- * \p{L}, \p{N} and \s of its Oniguruma and \w of its Rust regex are Unicode 16.0; its NFC is that
- * of Unicode 9.0, so marks and letters that are younger stay as they are.
+ * \p{L}, \p{N}, \p{P} and \s of its Oniguruma and \w of its Rust regex are Unicode 16.0; its NFC
+ * is that of Unicode 9.0, so marks and letters that are younger stay as they are.
  *
  * The tables are sequences of whole numbers. A number is written in digits of base 28, '#' to '>',
  * the most significant first, and one last digit of base 34, ']' to '~', which so also ends it.
@@ -24,6 +24,7 @@ enum {                              /* bits of unicode_tables.kinds             
     UNICODE_NUMBER = 2,             /* \p{N}                                                     */
     UNICODE_SPACE = 4,              /* \s                                                        */
     UNICODE_WORD = 8,               /* \w: letters, marks, digits, connecting punctuation        */
+    UNICODE_PUNCTUATION = 32,       /* \p{P}                                                     */
     UNICODE_NFC = 16                /* NFC may change it, or join it to what stands before it    */
 };
 
@@ -61,6 +62,17 @@ static const char *const unicode_kind_runs[] = {
     "f]uq,]'ua3h)ng$]|b$jl^$6_'ga%i)ip$j%/~']p$j$&h'gf^$j%2c|]m]c]%`]$#zb$f$]({,{$]^l$j''c+r]j]o.^",
     ")p]%b$#jm]&z]c]^b^]$i]m]^]^v^l^]^]^]h]c]^b^]^]^]^]^]c]^bm]|]m]m]^]$i]%jqh]r]%j&$b$z(]&xv&xv&x",
     "0>h$j(.h+#-e'p89wv$'ob$%*e$|$.)z%_&*i/=n%:q*<h<=dq9#i'823`$*f",
+    NULL
+};
+
+/* Runs from code 0 on: length - 1, of what is no punctuation and what is, in turn. */
+static const char *const unicode_punctuation_runs[] = {
+    "}_]b]`f^_^v_]]w]]]$]]a]_]f^_]_]7r]d]0tb$c^$m]]]^]^]$f^p^]^i]]_%b`%~]$ej)y_$pk{]*s^f]'`]&n]&o]",
+    ".l]h]-w]%r]f^'|k]]$_`%_]%ba`^&eb(]]4~e'k]5e]$f^%f_%_^'q_]_$_g,c^)h^&vc]b't^fcx_&r`$ua$x^$zdg]",
+    ";htdp]i]hz^j^5q`y^$&{j%g^{f.yr$y`|^9k`]^&f]'c$i]|^h/g_`f^hl]h]%z]%r]$&(l^*{_%{]f]&ib.b`%n^$b_",
+    "]]$k^$i]%yil^&r`&t^l^*g]8;f^)`fr$]]j]]`]]^'i_]b]`f^_^v_]]w]]]]c/^_6r]$j]/b]8y](y]{]*~e$`]&fc$",
+    "|c%q`0s],h]'{a$f`(oc&c^]`&t`$j^%g``]i]]_%pb&a]+v^]^&haf^]]&^]*hs&__xi%d]&x_*j]*v_'o]%td%k_]a%",
+    "uf)g]%wa$d^5}^%bi(a]$(ja&%l^27g^&{]${ad]3d_+s`,q]74v]+$aa&%c]<h^",
     NULL
 };
 
@@ -230,6 +242,11 @@ static inline void unicode_fill_kinds(unicode_tables *u) {
     }
     for (i = 0; i < sizeof spaces / sizeof *spaces; i++)
         memset(u->kinds + spaces[i][0], UNICODE_SPACE, spaces[i][1] - spaces[i][0] + 1u);
+    r = unicode_read(unicode_punctuation_runs);
+    for (code = 0; unicode_more(&r);) {
+        code += unicode_number(&r) + 1;
+        for (i = unicode_number(&r) + 1; i > 0; i--) u->kinds[code++] |= UNICODE_PUNCTUATION;
+    }
 }
 
 static inline void unicode_fill_combining(unicode_tables *u) {
