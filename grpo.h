@@ -1210,7 +1210,8 @@ extern "C" {
 
 /* ---- the stairs: what the algorithm (part III) asks of the machine room (part IV), by chapter */
 enum { GRPO__PATH = 1024 };         /* bytes of a file's name                                    */
-enum { GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };            /* stages of a batch */
+/* Stages of a batch; ALONE: of functions that a team's process calls for itself, and never mind. */
+enum { GRPO__ALONE = -1, GRPO__EMPTY, GRPO__ROLLED, GRPO__SCORED, GRPO__COMPARED };
 struct grpo__layer_state; struct grpo__softmax; struct grpo__sums;
 struct grpo__draw; struct grpo__pass;
 /* >>base: addresses on the backend; a pass's integers; activations stored; its value head; input */
@@ -1248,8 +1249,8 @@ static int grpo__assign_prompts(grpo *g, int updates);
 static int grpo__is_mine(const grpo *g, int prompt);
 static int grpo__first_set(const grpo *g, int sequence);
 static int grpo__prompts_of(const grpo *g, int lane, int *first, int end);
-static int grpo__gather_batch(grpo *g, int code, void *array, size_t size, const int *offsets,
-                              int first, int end);
+static int grpo__gather_batch(grpo *g, void *array, size_t size, const int *offsets, int first,
+                              int end);
 static int grpo__begin_lanes(grpo *g, const char *what);
 static void grpo__end_lane(grpo *g, int lane);
 static int grpo__total_loss(grpo *g, int code, grpo_loss_stats *total);
@@ -1349,7 +1350,7 @@ static int grpo__blocks(int n, int size) { return n / size + (n % size != 0); }
 /* ----------------------------------------------------------------------------------- >>text --
  * Text -> tokens -> text: by the caller's tokenizer, or a token for each character. */
 int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
-    int code, n = grpo__enter(g, "grpo_encode", text && tokens && capacity >= 0, GRPO__EMPTY);
+    int code, n = grpo__enter(g, "grpo_encode", text && tokens && capacity >= 0, GRPO__ALONE);
     if (n) return n;
     if (g->config.encode) n = g->config.encode(g->config.tokenizer, text, tokens, capacity);
     else n = grpo__encode_text(g->config.vocabulary, text, tokens, capacity);
@@ -1367,7 +1368,7 @@ int grpo_encode(grpo *g, const char *text, int *tokens, int capacity) {
 
 int grpo_decode(grpo *g, const int *tokens, int num_tokens, char *text, int capacity) {
     int n = grpo__enter(g, "grpo_decode", tokens && text && num_tokens >= 0 && capacity > 0,
-                        GRPO__EMPTY);
+                        GRPO__ALONE);
     if (!n) n = grpo__check_tokens(g, "grpo_decode", tokens, num_tokens);
     if (n) return n;
     if (g->config.decode)
@@ -2256,7 +2257,9 @@ static int grpo__finish_batch(grpo *g, int code) {
     const struct grpo__machinery *w = g->machinery;
     grpo_batch *b = &g->batch;
     int i, n = b->num_prompts, L = g->config.max_completion_length;
-    code = grpo__gather_batch(g, code, w->lengths, sizeof(int), NULL, 0, n);
+    if (w->shared) code = grpo__agree(g, code);
+    if (code) return code;
+    code = grpo__gather_batch(g, w->lengths, sizeof(int), NULL, 0, n);
     b->offsets[0] = 0;
     for (i = 0; i < b->num_sequences && !code; i++) {
         size_t from = grpo__size(i, L), to = (size_t)b->offsets[i], size = (size_t)w->lengths[i];
@@ -2266,14 +2269,14 @@ static int grpo__finish_batch(grpo *g, int code) {
         memcpy(b->logprobs + to, w->drawn_logprobs + from, size * sizeof(float));
         memcpy(b->entropies + to, w->drawn_entropies + from, size * sizeof(float));
     }
-    code = grpo__gather_batch(g, code, b->tokens, sizeof(int), b->offsets, 0, n);
-    code = grpo__gather_batch(g, code, b->logprobs, sizeof(float), b->offsets, 0, n);
-    code = grpo__gather_batch(g, code, b->entropies, sizeof(float), b->offsets, 0, n);
+    if (!code) code = grpo__gather_batch(g, b->tokens, sizeof(int), b->offsets, 0, n);
+    if (!code) code = grpo__gather_batch(g, b->logprobs, sizeof(float), b->offsets, 0, n);
+    if (!code) code = grpo__gather_batch(g, b->entropies, sizeof(float), b->offsets, 0, n);
     for (i = 0; i < b->num_sequences && !code; i++) {
         b->truncated[i] = !grpo__is_eos(g, b->tokens[b->offsets[i + 1] - 1]);
         code = grpo__make_sample(g, i);
     }
-    if (g->machinery->shared) code = grpo__agree(g, code);
+    if (w->shared) code = grpo__agree(g, code);
     if (!code) g->machinery->stage = GRPO__ROLLED;
     return code;
 }
@@ -2466,8 +2469,9 @@ static int grpo__batch_forward(grpo *g, int model, int first, int end, int mode,
             if (p == first && next == end && g->config.lanes == 1)
                 g->machinery->forward_valid = !code && model == GRPO_POLICY && mode == GRPO__STORE;
         }
-    for (i = 0; i < 4; i++)
-        code = grpo__gather_batch(g, code, outputs[i], sizeof(float), g->batch.offsets, first, end);
+    code = grpo__agree(g, code);
+    for (i = 0; i < 4 && !code; i++)
+        code = grpo__gather_batch(g, outputs[i], sizeof(float), g->batch.offsets, first, end);
     return code;
 }
 
@@ -2627,10 +2631,11 @@ static int grpo__reward_batch(grpo *g, int again) {
         if (again) run = g->machinery->dead[p] || b->process ? p + 1 : p;
         if (p < run && !code) code = grpo__reward_range(g, p * G, run * G);
     }
-    code = grpo__gather_batch(g, code, b->rewards, sizeof(float), NULL, 0, n);
-    code = grpo__gather_batch(g, code, b->process, sizeof(float), b->offsets, 0, n);
-    for (r = 0; r < g->config.num_rewards; r++)
-        code = grpo__gather_batch(g, code, b->reward_parts + grpo__size(r, b->num_sequences),
+    code = grpo__agree(g, code);
+    if (!code) code = grpo__gather_batch(g, b->rewards, sizeof(float), NULL, 0, n);
+    if (!code) code = grpo__gather_batch(g, b->process, sizeof(float), b->offsets, 0, n);
+    for (r = 0; r < g->config.num_rewards && !code; r++)
+        code = grpo__gather_batch(g, b->reward_parts + grpo__size(r, b->num_sequences),
                                   sizeof(float), NULL, 0, n);
     return code;
 }
@@ -3428,7 +3433,7 @@ int grpo_optimize(grpo *g, float learning_rate, double *grad_norm) {
 
 int grpo_set_reference(grpo *g, float alpha) {
     struct grpo__machinery *w;
-    int code = grpo__enter(g, "grpo_set_reference", alpha >= 0 && alpha <= 1, GRPO__EMPTY);
+    int code = grpo__enter(g, "grpo_set_reference", alpha >= 0 && alpha <= 1, GRPO__ALONE);
     if (code) return code;
     w = g->machinery;
     if (!w->reference)
@@ -4011,8 +4016,8 @@ int grpo_adopt(grpo *g, const grpo_prompt *prompts, int num_prompts,
 /* ---- weights of another model */
 int grpo_copy_weights(grpo *to, const grpo *from) {
     float staging[1024];
-    int i, j, code = grpo__enter(to, "grpo_copy_weights", from != NULL, GRPO__EMPTY);
-    if (!code && (code = grpo__enter(from, "grpo_copy_weights", 1, GRPO__EMPTY)) != GRPO_OK)
+    int i, j, code = grpo__enter(to, "grpo_copy_weights", from != NULL, GRPO__ALONE);
+    if (!code && (code = grpo__enter(from, "grpo_copy_weights", 1, GRPO__ALONE)) != GRPO_OK)
         grpo__fail(to, code, "the other model: %s", grpo_error(from));
     if (code) return code;
     for (i = 0; i < 2 * to->machinery->num_tensors; i++)      /* all shapes first, then numbers  */
@@ -4080,7 +4085,7 @@ int grpo_sft(grpo *g, const grpo_prompt *prompts, int num_prompts, float learnin
 int grpo_generate_all(grpo *g, const grpo_prompt *prompts, int num_prompts,
                       const grpo_sampling *sampling, uint64_t seed) {
     grpo__draw d;
-    int code = grpo__enter(g, "grpo_generate", prompts != NULL, GRPO__EMPTY);
+    int code = grpo__enter(g, "grpo_generate", prompts != NULL, GRPO__ALONE);
     if (!code) code = grpo__how_to_draw(g, &d, sampling ? sampling : &g->config.sampling, 0);
     if (code) return code;
     d.seed = seed;
@@ -4094,7 +4099,7 @@ int grpo_generate_all(grpo *g, const grpo_prompt *prompts, int num_prompts,
 int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
                   uint64_t seed, char *text, size_t capacity) {
     size_t n;
-    int code = grpo__enter(g, "grpo_generate", prompt && text, GRPO__EMPTY);
+    int code = grpo__enter(g, "grpo_generate", prompt && text, GRPO__ALONE);
     if (!code) code = grpo_generate_all(g, prompt, 1, sampling, seed);
     if (code) return code;
     n = strlen(g->machinery->text);
@@ -5468,15 +5473,14 @@ static size_t grpo__pack_lanes(const grpo *g, char *array, size_t size, const in
 
 /* Every process gets the others' elements of an array of the batch (NULL: there is none) for
  * prompts [first, end): sequence i has elements offsets[i] to offsets[i + 1] - 1 or, if that is
- * NULL, element i. By doubling: log2 P messages. code: is all well in this process? */
-static int grpo__gather_batch(grpo *g, int code, void *array, size_t size, const int *offsets,
-                              int first, int end) {
+ * NULL, element i. By doubling: log2 P messages. */
+static int grpo__gather_batch(grpo *g, void *array, size_t size, const int *offsets, int first,
+                              int end) {
     struct grpo__machinery *w = g->machinery;
     const grpo_team *t = &g->config.team;
     char *x = (char *)array, *received = w->packed + w->packed_half;
-    int k;
+    int k, code = GRPO_OK;
     if (!grpo__is_team(g) || !w->shared || !array) return code;
-    code = grpo__agree(g, code);
     for (k = 1; k < t->size && !code; k *= 2) {
         int n = k * w->num_lanes, mine = t->rank / k * n, theirs = (t->rank / k ^ 1) * n;
         size_t sent = grpo__pack_lanes(g, x, size, offsets, first, end, mine, n, w->packed, 0);
@@ -5786,7 +5790,7 @@ static int grpo__enter(const grpo *object, const char *what, int arguments, int 
     const char *changed = NULL;
     int code;
     if (!g) return GRPO_BAD_INPUT;
-    g->machinery->entered = what;
+    if (stage > GRPO__ALONE) g->machinery->entered = what;
     if (!arguments)
         return grpo__fail(g, GRPO_BAD_INPUT, "%s: an argument is NULL or out of its range", what);
     c = &g->config;
@@ -6425,8 +6429,6 @@ static int grpo__start(grpo *g) {
     size_t size;
     int code;
     w->backend = g->config.backend;
-    if (g->config.team.size > 1 && !g->config.team.exchange)
-        return grpo__fail(g, GRPO_BAD_INPUT, "a team needs an exchange between its processes");
     if ((code = grpo__fit(&g->config, w, &m, &size)) < 0) return code;
     w->context = w->backend->open(&g->config, g->config.error);
     if (!w->context) return GRPO_DEVICE;
@@ -6461,6 +6463,9 @@ grpo *grpo_new(grpo_config *config) {
     if (!config) return NULL;
     c = *config;
     code = grpo__prepare_config(&c);
+    if (!code && c.team.size > 1 && !c.team.exchange)
+        code = grpo__fail_config(&c, GRPO_BAD_INPUT, "team.exchange is NULL: %d processes need it",
+                                 c.team.size);
     if (!code) g = (grpo *)grpo__allocate(&c, sizeof *g);
     if (g) w = (struct grpo__machinery *)grpo__allocate(&c, sizeof *w);
     if (w) {

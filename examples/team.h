@@ -104,8 +104,11 @@ static inline int team_end(team *t, int code, const char *why) {
     mpi_team_end(code < 128 ? code : 0, t->of.rank ? line : NULL);
 #else
     if (t->of.size > 1 && processes_end(&t->others)) {
-        if (t->of.rank && code) fprintf(stderr, "%s\n", line);
-        if (!t->of.rank && !code) code = (fprintf(stderr, "another process has failed\n"), 1);
+        if (t->of.rank && code) fprintf(stderr, "process 0 has ended; %s\n", line);
+        if (t->others.killed)
+            fprintf(stderr, "signal %d ended process %d\n", t->others.by, t->others.killed);
+        else if (!t->of.rank && !code) fprintf(stderr, "another process has failed\n");
+        if (!code) code = 1;
     }
 #endif
     return code;

@@ -90,6 +90,7 @@ done
 echo "killed $killed times, a run of $took ms; the longest end of the others took $longest ms;" \
     "what is said names the process that was killed $named times"
 check "$kills kills met a living team" $((killed < kills))
+check "all $killed are named: $named" $((named < killed))
 check "they end within 5 seconds: $longest ms" $((longest > 5000))
 for processes in 1 2 4 8; do
     cp -r "$dir/killed" "$dir/on$processes"

@@ -17,6 +17,7 @@ enum { PROCESSES_MOST = 64, PROCESSES_PATIENCE = 1800 };      /* seconds without
 typedef struct processes {
     int sockets[PROCESSES_MOST];    /* one to each other process; -1: closed                     */
     long first, children[PROCESSES_MOST];                     /* process 0, and those of its own */
+    int killed, by;                 /* after the end: one that a signal ended (0: none); which   */
 } processes;
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -68,6 +69,7 @@ static inline int processes_end(processes *p) {
         pid_t child = (pid_t)p->children[i], ended;
         do ended = child ? waitpid(child, &status, 0) : 0; while (ended < 0 && errno == EINTR);
         if (ended <= 0) continue;
+        if (WIFSIGNALED(status) && !p->killed) { p->killed = i; p->by = WTERMSIG(status); }
         status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
         if (status > worst) worst = status;
     }
