@@ -3,7 +3,7 @@
  *   build/team                     tables: how a step and its memory go with the processes
  *   build/team --tflops 40 --read 900 --gbs 12.5 --us 10   ... of such processes and such a network
  *   build/team --seconds 30        ... where a step takes so long alone, of every model
- *   build/team measure [--part cores|lanes|networks] [--rounds N]
+ *   build/team measure [--part cores|lanes|networks] [--sizes toy,short,mid] [--rounds N]
  *                                  processes of this machine, what they exchange, slower networks
  *
  * A step of P processes takes
@@ -322,9 +322,10 @@ static void measure_cores(const size *s, int rounds) {
     while (2 * n <= all && 2 * n <= s->prompts) n *= 2;
     t[0] = trial_of(1, n, 1, 0, 0);
     t[1] = trial_of(1, n, n, 0, 0);
-    t[2] = trial_of(n, 1, n, 0, 0);
+    t[2] = trial_of(n, 1, n, HUGE_VAL, 0);
     run_all(s, t, 3, rounds);
     printf("| %s, %d cores |", s->name, n);
+    t[2].processor += t[2].exchange;
     for (i = 0; i < 3; i++) printf(" %.4f s, %.4f s |", t[i].step, t[i].processor);
     printf(" %.2f, %.2f | %.0f | %.0f |\n", t[1].step / t[2].step,
            t[1].processor / t[2].processor, t[2].sent.messages, t[2].sent.bytes);
@@ -344,15 +345,14 @@ static void measure_lanes(const size *s, int rounds) {
     fflush(stdout);
 }
 
-/* Processor seconds of a step of one of n processes, by one process alone: for its share of the
- * prompts the rollout; of the rest the nth part. */
+/* Processor seconds of one process alone with the prompts of one of n. */
 static double share_seconds(const size *s, int n, int rounds) {
     size part = *s;
-    trial t[2];
+    trial t;
     part.prompts /= n;
-    t[0] = trial_of(1, 1, 1, 0, 0);
-    run_all(&part, t, 1, rounds);
-    return t[0].processor;
+    t = trial_of(1, 1, 1, 0, 0);
+    run_all(&part, &t, 1, rounds);
+    return t.processor;
 }
 
 /* Networks that are slower than this machine's memory. Where processes are more than cores, as many
@@ -370,50 +370,55 @@ static void measure_networks(const size *s, int rounds) {
         for (i = 0; i < SPEEDS; i++) {
             traffic e = t[i].sent;
             double exchange = 1e-6 * t[i].us * e.messages + e.bytes / (1e9 * t[i].gbs);
+            double processor = t[i].processor * (n > all ? (double)n / all : 1);
             printf("| %s, %d processes | ", s->name, n);
             if (i) printf("%g GB/s, %g us", t[i].gbs, t[i].us);
             else printf("this machine's");
-            printf(" | %.4f s | %.4f s | %.4f s | %.4f s | %.4f s | %.4f s | %.2f |\n", compute,
-                   t[i].processor * (n > all ? (double)n / all : 1), exchange, t[i].exchange,
-                   compute + exchange, t[i].step, t[i].step / (compute + exchange));
+            printf(" | %.4f s, %.4f s | %.4f s, %.4f s | %.2f | %.4f s, %.2f |\n", compute,
+                   processor, exchange, t[i].exchange,
+                   (processor + t[i].exchange) / (compute + exchange), t[i].step,
+                   t[i].step / (compute + exchange));
         }
         fflush(stdout);
     }
 }
 
 enum { TOY, SHORT, MID, MEASURED };
-static const size measured[MEASURED] = {                      /* bench.c's; short: 1/8 a sample  */
+static const size measured[MEASURED] = {                      /* bench.c's; short: 16 of 256     */
     { "toy", 64, 2, 4, 4, 192, 32, 0, 32, 8, 16, 32, 0, 0 },
-    { "mid, short", 512, 8, 8, 8, 1376, 4096, 0, 8, 8, 16, 32, 0, 0 },
+    { "short", 512, 8, 8, 8, 1376, 4096, 0, 8, 8, 16, 16, 0, 0 },
     { "mid", 512, 8, 8, 8, 1376, 4096, 0, 2, 8, 16, 256, 0, 0 } };
 
-static void measure(const char *part, int rounds) {
+static int wanted(const char *list, int i) { return !list || strstr(list, measured[i].name); }
+
+static void measure(const char *part, const char *list, int rounds) {
     int i;
     printf("The least of %d rounds of %d steps; seconds of the clock, and of the processor in each "
-           "thread\n\n", rounds, STEPS - 1);
+           "thread\n(of a team and in messages: what a step takes where nothing else runs)\n\n",
+           rounds, STEPS - 1);
     if (!part || !strcmp(part, "cores")) {
         printf("| all cores | threads, lanes 1 | threads, as many lanes | processes, as many lanes "
                "| ratio | messages | bytes |\n|---|---|---|---|---|---|---|\n");
-        for (i = 0; i < MEASURED; i++) measure_cores(&measured[i], rounds);
+        for (i = 0; i < MEASURED; i++) if (wanted(list, i)) measure_cores(&measured[i], rounds);
         printf("\n");
     }
     if (!part || !strcmp(part, "lanes")) {
         printf("| one thread: processor, times lanes 1, GB | lanes 1 | lanes 2 | lanes 4 | lanes 8 "
                "|\n|---|---|---|---|---|\n");
-        for (i = 0; i < MID; i++) measure_lanes(&measured[i], rounds);
+        for (i = 0; i < MID; i++) if (wanted(list, i)) measure_lanes(&measured[i], rounds);
         printf("\n");
     }
     if (!part || !strcmp(part, "networks")) {
-        printf("| %d cores | network | computing: expected | processor | exchange: expected | "
-               "measured | a step: expected | measured | ratio |\n"
-               "|---|---|---|---|---|---|---|---|---|\n", grpo__num_threads(0));
-        for (i = 0; i < MID; i++) measure_networks(&measured[i], rounds);
+        printf("| %d cores | network | computing: expected, processor | exchange: expected, "
+               "measured | ratio | a step by the clock, ratio |\n|---|---|---|---|---|---|\n",
+               grpo__num_threads(0));
+        for (i = 0; i < MID; i++) if (wanted(list, i)) measure_networks(&measured[i], rounds);
     }
 }
 
 int main(int argc, char **argv) {
     place own = places[0];
-    const char *part = NULL;
+    const char *part = NULL, *list = NULL;
     double seconds = 0;
     int i, asked = 0, to_measure = 0, rounds = 3;
     (void)time_steps; (void)token_seconds;                    /* of steps.h, not needed here     */
@@ -422,6 +427,7 @@ int main(int argc, char **argv) {
         double x = atof(value);
         if (!strcmp(argv[i], "measure")) { to_measure = 1; continue; }
         if (!strcmp(argv[i], "--part")) part = value;
+        else if (!strcmp(argv[i], "--sizes")) list = value;
         else if (!strcmp(argv[i], "--rounds") && x >= 1) rounds = (int)x;
         else if (!strcmp(argv[i], "--tflops") && x > 0) own.tflops = x, asked = 1;
         else if (!strcmp(argv[i], "--read") && x > 0) own.read = x, asked = 1;
@@ -431,7 +437,7 @@ int main(int argc, char **argv) {
         else { fprintf(stderr, "team: what is %s %s?\n", argv[i], value); return 2; }
         i++;
     }
-    if (to_measure) { measure(part, rounds); return 0; }
+    if (to_measure) { measure(part, list, rounds); return 0; }
     if (asked) { own.name = "As asked"; print_place(&own, seconds); }
     for (i = 0; !asked && i < PLACES; i++) print_place(&places[i], 0);
     print_memory();
