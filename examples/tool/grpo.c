@@ -1262,12 +1262,134 @@ static int save(const settings *s, grpo *g) {
     return grpo_save(g, s->out, flags);
 }
 
+/* ---- memory: what it takes at its fastest and at its least, and what the machine has */
 static void print_memory(const grpo_memory *m) {
     printf("memory %.0f MB: weights %.0f, reference %.0f, gradients %.0f, AdamW %.0f, activations "
            "%.0f, K and V %.0f, logits %.0f, the batch %.0f\n", (double)m->total / 1e6,
            (double)m->weights / 1e6, (double)m->reference / 1e6, (double)m->gradients / 1e6,
            (double)m->optimizer / 1e6, (double)m->activations / 1e6, (double)m->cache / 1e6,
            (double)m->logits / 1e6, (double)m->host / 1e6);
+}
+
+/* Without a budget, and within the smallest that is not refused; 0, or -1: both are refused. */
+static int memory_bounds(const grpo_config *of, grpo_memory *fastest, double *least) {
+    grpo_config c = *of;
+    grpo_memory m;
+    size_t low = 1;
+    c.log = NULL;                   /* not each attempt's refusal                                */
+    c.memory_budget = 0;
+    if (grpo_memory_needed(&c, fastest)) return -1;
+    *least = (double)fastest->total;
+    while (low < (size_t)*least) {  /* low is refused, or is 1; *least is not                    */
+        c.memory_budget = low + ((size_t)*least - low) / 2;
+        if (grpo_memory_needed(&c, &m)) low = c.memory_budget + 1;
+        else *least = (double)(m.total < c.memory_budget ? m.total : c.memory_budget);
+    }
+    return 0;
+}
+
+/* What would take less than so much, at the least: "--lora-rank 16 (2.1GB), ...". */
+static void write_savings(const settings *s, double than, char *text, size_t room) {
+    grpo_config c = s->c;
+    const struct { const char *option; int *at, to; } ways[] = {
+        { "lora-rank", &c.lora.rank, c.lora.rank ? 0 : 16 },
+        { "num-generations", &c.num_generations, c.num_generations < 4 ? 0
+          : c.num_generations / 2 },
+        { "num-prompts", &c.num_prompts, c.num_prompts / 2 },
+        { "max-completion-length", &c.max_completion_length, c.max_completion_length / 2 } };
+    grpo_memory fastest;
+    double least;
+    char size[32];
+    size_t i;
+    *text = 0;
+    for (i = 0; i < sizeof ways / sizeof *ways; i++) {
+        const int before = *ways[i].at;
+        if (!ways[i].to) continue;
+        *ways[i].at = ways[i].to;
+        if (!memory_bounds(&c, &fastest, &least) && least < 0.97 * than)
+            snprintf(text + strlen(text), room - strlen(text), "%s--%s %d (%sB)",
+                     *text ? ", " : "", ways[i].option, ways[i].to, words_write_size(least, size));
+        *ways[i].at = before;
+    }
+}
+
+/* How many processes share this machine. */
+static int processes_here(const settings *s) {
+#ifdef GRPO_MPI
+    const char *openmpi = getenv("OMPI_COMM_WORLD_LOCAL_SIZE"), *mpich = getenv("MPI_LOCALNRANKS");
+    const int here = openmpi ? atoi(openmpi) : mpich ? atoi(mpich) : 1;
+    (void)s;
+    return here > 0 ? here : 1;
+#else
+    return s->c.team.size > 1 ? s->c.team.size : 1;
+#endif
+}
+
+/* Memory of this machine counts, not a card's. */
+static int is_on_host(const settings *s) {
+#ifdef GRPO_CUDA
+    return s->c.backend == grpo_cpu();
+#else
+    (void)s;
+    return 1;
+#endif
+}
+
+/* "this machine has 24.7GB, 20.4GB of them free"; "" where that is not known. */
+static const char *write_machine(const settings *s, char *text) {
+    char all[32], left[32];
+    *text = 0;
+    if (is_on_host(s) && s->memory_there > 0)
+        snprintf(text, NAME_ROOM, "this machine has %sB, %sB of them free",
+                 words_write_size(s->memory_there, all), words_write_size(s->memory_free, left));
+    return text;
+}
+
+/* --memory-budget, if it was not given: what is free. 1: it was not. */
+static int choose_budget(settings *s) {
+    if (s->c.memory_budget != SIZE_MAX) return 0;
+    s->c.memory_budget = is_on_host(s) ? (size_t)(s->memory_free / processes_here(s)) : 0;
+    return 1;
+}
+
+/* It is not within --memory-budget, which was chosen here or not: both numbers, and what helps. */
+static int complain_of_memory(const settings *s, int chosen, double fastest, double least) {
+    char machine[NAME_ROOM], savings[NAME_ROOM], budget[64], size[3][32];
+    write_machine(s, machine);
+    write_savings(s, least, savings, sizeof savings);
+    words_write_size((double)s->c.memory_budget, size[2]);
+    snprintf(budget, sizeof budget, "--memory-budget is %s%s", size[2], *machine ? " and " : "");
+    say("%s %sB of memory at the fastest, %sB at the least, but %s%s%s%s%s",
+        s->c.team.size > 1 ? "each process takes" : "this takes", words_write_size(fastest, size[0]),
+        words_write_size(least, size[1]), chosen ? "" : budget, machine,
+        *savings ? "; less, at the least: " : "", savings,
+        chosen ? "; --memory-budget 0 tries all the same" : "");
+    return -1;
+}
+
+/* Is it within --memory-budget? Then all that it takes is printed. 0, or -1. */
+static int fit_memory(settings *s) {
+    const int chosen = choose_budget(s);
+    const char *each = s->c.team.size > 1 ? "each process" : "it";
+    grpo_memory needed, fastest;
+    grpo_config c = s->c;
+    double least;
+    char machine[NAME_ROOM], size[32];
+    int code;
+    c.log = NULL;                   /* the sentence below says more                              */
+    code = grpo_memory_needed(&c, &needed);
+    if (code && code != GRPO_NO_MEMORY) return complain(c.error);
+    if (memory_bounds(&c, &fastest, &least)) return complain("that is more than can be counted");
+    if (code) return complain_of_memory(s, chosen, (double)fastest.total, least);
+    if (s->c.team.size > 1) printf("each of %d processes: ", s->c.team.size);
+    print_memory(&needed);
+    words_write_size((double)fastest.total, size);
+    if (needed.total < fastest.total)
+        printf("it would be faster with %sB, and come to the same\n", size);
+    if (chosen && *write_machine(s, machine))
+        printf("%s, within which %s stays; --memory-budget sets another bound\n", machine, each);
+    fflush(stdout);
+    return 0;
 }
 
 /* Weights: of --out where --resume finds some, else of MODEL; adapters stand beside MODEL's. */
@@ -1279,13 +1401,9 @@ static int load_weights(const settings *s, grpo *g) {
 }
 
 static grpo *make_policy(settings *s) {
-    grpo_memory needed;
     grpo *g;
     float range = s->c.model.initializer_range;
-    if (grpo_memory_needed(&s->c, &needed)) return NULL;      /* on_message has said why         */
-    if (s->c.team.size > 1) printf("each of %d processes: ", s->c.team.size);
-    print_memory(&needed);
-    fflush(stdout);
+    if (fit_memory(s)) return NULL;
     s->c.model.initializer_range = 0; /* no random weights: the folder's follow                  */
     g = grpo_new(&s->c);
     if (!g) return NULL;
@@ -1613,24 +1731,54 @@ static void print_asking(settings *s) {
     free(text);
 }
 
+/* What each process takes, all of them on this machine: within --memory-budget if it was given, at
+ * the fastest, at the least, and what would take less; and whether there is so much. */
+static int print_needs(settings *s) {
+    const double here = s->c.team.size > 1 ? s->c.team.size : 1;
+    grpo_memory needed, fastest;
+    grpo_config c = s->c;
+    double least;
+    char machine[NAME_ROOM], savings[NAME_ROOM], size[32];
+    int code;
+    c.log = NULL;
+    if (c.memory_budget == SIZE_MAX) c.memory_budget = 0;
+    code = grpo_memory_needed(&c, &needed);
+    if (code && code != GRPO_NO_MEMORY) return complain(c.error);
+    if (memory_bounds(&c, &fastest, &least)) return complain("that is more than can be counted");
+    if (code) return complain_of_memory(s, 0, (double)fastest.total, least);
+    printf("  ");
+    print_memory(&needed);
+    words_write_size((double)fastest.total, size);
+    printf("  at the fastest %sB (--memory-budget %s), ", size, size);
+    words_write_size(least, size);
+    printf("at the least %sB (--memory-budget %s: slower, the same results)\n", size, size);
+    write_savings(s, least, savings, sizeof savings);
+    if (*savings) printf("  less, at the least: %s\n", savings);
+    if (!*write_machine(s, machine)) return 0;
+    printf("  %s: %s\n", machine, here * (double)fastest.total <= s->memory_free
+           ? "enough for the fastest" : here * least <= s->memory_free
+           ? "enough, but not for the fastest" : "not enough");
+    return 0;
+}
+
 static int inspect(settings *s) {
     grpo_memory needed;
+    double least;
+    int code;
     if (open_folder(s)) return -1;
     print_model(s);
     print_asking(s);
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
     if (!s->c.lanes) s->c.lanes = s->num_processes;
-    if (grpo_memory_needed(&s->c, &needed)) return -1;
-    printf("  %.1f million weights. To train %d questions x %d completions of %d tokens:\n  ",
+    memory_bounds(&s->c, &needed, &least);
+    printf("  %.1f million weights. To train %d questions x %d completions of %d tokens:\n",
            (double)needed.num_parameters / 1e6, s->c.num_prompts, s->c.num_generations,
            s->c.max_completion_length);
-    print_memory(&needed);
-    if (s->num_processes == 1) return 0;
+    code = print_needs(s);
+    if (code || s->num_processes == 1) return code;
     s->c.team.size = s->num_processes;
-    if (grpo_memory_needed(&s->c, &needed)) return -1;
-    printf("  Each of %d processes:\n  ", s->num_processes);
-    print_memory(&needed);
-    return 0;
+    printf("  Each of %d processes:\n", s->num_processes);
+    return print_needs(s);
 }
 
 static const char plot_usage[] = "grpo plot LOG.jsonl [OUT.html | OUT.svg]";
