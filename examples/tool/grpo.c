@@ -57,6 +57,9 @@ typedef struct settings {
     screen view;
     int unheard;                    /* standard output has failed                                */
     double memory_there, memory_free;     /* the machine's when this began, in bytes; 0: unknown */
+    const char *words;              /* the folder of the tokenizer and the template              */
+    char base[1024];                /* of a MODEL that is adapters: its model                    */
+    int learned;                    /* a step has been done                                      */
     char *vocabulary;               /* the characters of a toy model, which has no tokenizer     */
     char trouble[SAID];             /* what a verifier last complained of, and in how many steps */
     int troubles;
@@ -746,6 +749,11 @@ static int file_exists(const char *folder, const char *name) {
     return system_exists(path);
 }
 
+static char *copy_text(const char *s) {
+    char *copy = (char *)malloc(strlen(s) + 1);
+    return copy ? strcpy(copy, s) : NULL;
+}
+
 /* A prompt and its completion must fit into the model's positions. */
 static void fit_lengths(grpo_config *c) {
     int most = c->model.max_position_embeddings;
@@ -776,9 +784,88 @@ static int read_lora(settings *s) {
     return s->adapter ? grpo_load_config(&s->c, s->adapter) : 0;
 }
 
+/* A text in a JSON file of a folder, from malloc. NULL: there is none, or, *bad, it cannot be read,
+ * and a sentence says why. */
+static char *text_of(const char *folder, const char *file, const char *name, int *bad) {
+    char path[2 * NAME_ROOM], error[JSON_ERROR_LENGTH], *text, *found = NULL;
+    const json_value *v;
+    json parsed = { NULL, NULL, 0, 0 };
+    size_t length;
+    *bad = 0;
+    if (!file_exists(folder, file)) return NULL;
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    text = json_load(path, &length, error);
+    if (!text || !json_parse(&parsed, text, length, path, error)) {
+        *bad = complain(error);
+        return NULL;
+    }
+    v = json_find(parsed.values, name);
+    if (json_string(v, NULL)) found = copy_text(json_string(v, NULL));
+    json_free(&parsed);
+    return found;
+}
+
+/* MODEL may be adapters that name their model: base_model_name_or_path, which is absolute, or
+ * relative to their folder or to where this was started (as PEFT has it). */
+static int follow_adapters(settings *s) {
+    char *name;
+    int bad;
+    s->words = s->model;
+    if (!file_exists(s->model, "adapter_config.json")
+        || (file_exists(s->model, "config.json")
+            && (file_exists(s->model, "model.safetensors")
+                || file_exists(s->model, "model.safetensors.index.json")))) return 0;
+    if (s->adapter) {
+        say("%s is adapters, and so is --adapter: name their model instead", s->model);
+        return -1;
+    }
+    name = text_of(s->model, "adapter_config.json", "base_model_name_or_path", &bad);
+    if (bad) return -1;
+    if (!name) {
+        say("%s is adapters, and its adapter_config.json has no base_model_name_or_path: name "
+            "their model, and them by --adapter", s->model);
+        return -1;
+    }
+    if (!system_is_absolute(name)) snprintf(s->base, sizeof s->base, "%s/%s", s->model, name);
+    if (system_is_absolute(name) || !file_exists(s->base, "config.json"))
+        snprintf(s->base, sizeof s->base, "%s", name);
+    free(name);
+    if (!file_exists(s->base, "config.json")) {
+        say("%s is adapters of %s, which is no model's folder on this machine: name the folder of "
+            "their model, and them by --adapter", s->model, s->base);
+        return -1;
+    }
+    printf("%s: adapters of %s\n", s->model, s->base);
+    s->adapter = s->model;
+    s->model = s->base;
+    if (!file_exists(s->words, "tokenizer.json")) s->words = s->base;
+    return 0;
+}
+
+/* The folder's tokenizer; or the characters that a toy model has in its config.json. */
+static int open_words(settings *s) {
+    char error[JSON_ERROR_LENGTH];
+    grpo_config *c = &s->c;
+    int bad;
+    if (!file_exists(s->words, "tokenizer.json")) {
+        s->vocabulary = text_of(s->model, "config.json", "vocabulary", &bad);
+        c->vocabulary = s->vocabulary;
+        if (s->vocabulary || bad) return bad;
+        say("%s has no tokenizer.json: transformers writes one, by AutoTokenizer."
+            "from_pretrained(...).save_pretrained(...)", s->words);
+        return -1;
+    }
+    s->tokens = tokenizer_load(s->words, error);
+    if (!s->tokens) return complain(error);
+    c->tokenizer = s->tokens;
+    c->encode = tokenizer_encode;
+    c->decode = tokenizer_decode;
+    c->max_token_bytes = tokenizer_longest(s->tokens);
+    return 0;
+}
+
 /* The folder's config.json and tokenizer, before any memory is taken for weights. */
 static int open_folder(settings *s) {
-    char error[JSON_ERROR_LENGTH];
     grpo_config *c = &s->c;
     int more;
     c->log = on_message;
@@ -788,29 +875,19 @@ static int open_folder(settings *s) {
             "has them, on this machine", s->model, strerror(errno));
         return -1;
     }
-    if (!file_exists(s->model, "config.json") && file_exists(s->model, "adapter_config.json"))
-        return complain("these are LoRA's adapters: name their model, and them by --adapter");
-    if (!file_exists(s->model, "tokenizer.json")) {
-        say("%s has no tokenizer.json: transformers writes one, by AutoTokenizer."
-            "from_pretrained(...).save_pretrained(...)", s->model);
-        return -1;
-    }
-    s->tokens = tokenizer_load(s->model, error);
-    if (!s->tokens) return complain(error);
-    c->tokenizer = s->tokens;
-    c->encode = tokenizer_encode;
-    c->decode = tokenizer_decode;
-    c->max_token_bytes = tokenizer_longest(s->tokens);
+    if (follow_adapters(s) || open_words(s)) return -1;
     if (grpo_load_config(c, s->model)) return -1;             /* on_message has said why         */
     if (read_lora(s)) return -1;
-    more = tokenizer_cut_off(s->tokens, c->model.vocab_size);
+    if (s->adapter && s->resume && system_is_same(s->adapter, s->out))
+        s->adapter = NULL;          /* they are those that --resume finds                        */
+    more = s->tokens ? tokenizer_cut_off(s->tokens, c->model.vocab_size) : 0;
     if (more)
         say("%s: added tokens from id %d on (%d of them, of tokenizer_config.json and the like) "
-            "are beyond config.json's vocab_size and read as text", s->model, c->model.vocab_size,
+            "are beyond config.json's vocab_size and read as text", s->words, c->model.vocab_size,
             more);
-    if (tokenizer_size(s->tokens) > c->model.vocab_size) {
+    if (s->tokens && tokenizer_size(s->tokens) > c->model.vocab_size) {
         say("%s: tokenizer.json has %d tokens, config.json's vocab_size is %d: "
-            "they are not of the same model", s->model, tokenizer_size(s->tokens),
+            "they are not of the same model", s->words, tokenizer_size(s->tokens),
             c->model.vocab_size);
         return -1;
     }
@@ -855,8 +932,10 @@ static int open_chat(settings *s) {
     int i, id, good, n;
     if (s->prompt_format) good = chat_plain(&s->chat, s->prompt_format, error);
     else if (s->template_of) good = chat_named(&s->chat, s->template_of, error);
-    else good = chat_recognise(&s->chat, s->model, error);
+    else if (s->vocabulary) good = chat_plain(&s->chat, "{question}", error);
+    else good = chat_recognise(&s->chat, s->words, error);
     if (!good) return complain(error);
+    if (s->vocabulary) return 0;    /* its last token, of no character, ends an answer           */
     if (s->chat.date[0]) snprintf(s->chat.date, sizeof s->chat.date, "26 Jul 2024");
     n = chat_stops(&s->chat, stops);
     check_markers(s, stops, n);
@@ -902,9 +981,33 @@ static void free_task(task *t) {
     memset(t, 0, sizeof *t);
 }
 
+/* A text's tokens where each is a character of the vocabulary, from malloc. */
+static int *characters_of(const char *vocabulary, const char *text, int *count) {
+    int *tokens = (int *)malloc((strlen(text) + 1) * sizeof *tokens);
+    size_t n;
+    *count = 0;
+    for (; tokens && *text; text += n) {
+        const char *at = vocabulary;
+        int i = 0;
+        for (n = 1; (text[n] & 0xC0) == 0x80; n++) {}
+        for (; *at && strncmp(at, text, n) != 0; i++)
+            for (at++; (*at & 0xC0) == 0x80; at++) {}
+        if (!*at) {
+            say("\"%.*s\" is none of the characters that this model has: %s", (int)n, text,
+                vocabulary);
+            free(tokens);
+            return NULL;
+        }
+        tokens[(*count)++] = i;
+    }
+    return tokens;
+}
+
 /* A rendered text's tokens, from malloc; begin-of-text in front where the model wants one. */
 static int *tokens_of(const settings *s, const char *text, int *count) {
-    int bos = tokenizer_bos(s->tokens), n, *tokens;
+    int bos, n, *tokens;
+    if (s->vocabulary) return characters_of(s->vocabulary, text, count);
+    bos = tokenizer_bos(s->tokens);
     n = tokenizer_encode(s->tokens, text, NULL, 0);
     tokens = n < 0 ? NULL : (int *)malloc(((size_t)n + 1) * sizeof *tokens);
     if (!tokens) return NULL;
@@ -930,7 +1033,8 @@ static int ask(settings *s, const task *t, int i, grpo_prompt *p) {
     if (p->tokens && p->num_tokens <= s->c.max_prompt_length) return 1;
     free((void *)(uintptr_t)p->text);
     free((void *)(uintptr_t)p->tokens);
-    return p->tokens ? 0 : complain("a question cannot be made tokens: out of memory");
+    if (p->tokens) return 0;
+    return s->vocabulary ? -1 : complain("a question cannot be made tokens: out of memory");
 }
 
 /* Appends what --data or --eval names; puzzles held out are none of the others. */
@@ -1076,19 +1180,15 @@ static int lock_folder(folder_lock *l, const char *folder) {
 static void unlock_folder(folder_lock *l) { system_unlock(l->path, l->file); }
 
 /* What transformers and others want beside the weights. */
-static int copy_companions(const settings *s) {
-    static const char *const names[] = {
-        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja" };
-    size_t i;
-    for (i = 0; i < sizeof names / sizeof *names; i++)
-        if (copy_file(s->model, s->out, names[i], NULL)) return -1;
-    return copy_file(s->model, s->out, "generation_config.json", &s->c);
-}
+static const char *const companions[] = {
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja" };
 
-static char *copy_text(const char *s) {
-    char *copy = (char *)malloc(strlen(s) + 1);
-    return copy ? strcpy(copy, s) : NULL;
+static int copy_companions(const settings *s) {
+    size_t i;
+    for (i = 0; i < sizeof companions / sizeof *companions; i++)
+        if (copy_file(s->words, s->out, companions[i], NULL)) return -1;
+    return copy_file(s->model, s->out, "generation_config.json", &s->c);
 }
 
 /* ---- OUT/settings.jsonl: what a run was told, a line at each start. --resume compares */
@@ -1180,7 +1280,7 @@ static int compare_settings(const settings *s) {
                     || (!strcmp(name, "beta") && j->kl_target > 0)
                     || (!strcmp(name, "entropy_coef") && j->entropy_target > 0);
         was = json_string(json_find(before.values, name), text);
-        if (!strcmp(was, text)) continue;
+        if (!strcmp(was, text) || (!strcmp(name, "MODEL") && system_is_same(was, text))) continue;
         if (fixed) code = -1;
         say("%s%s is \"%s\", and was \"%s\" in the run that --resume goes on with"
             "%s", strcmp(name, "MODEL") ? "--" : "", name, text, was, fixed
@@ -1360,8 +1460,9 @@ static int complain_of_memory(const settings *s, int chosen, double fastest, dou
     words_write_size((double)s->c.memory_budget, size[2]);
     snprintf(budget, sizeof budget, "--memory-budget is %s%s", size[2], *machine ? " and " : "");
     say("%s %sB of memory at the fastest, %sB at the least, but %s%s%s%s%s",
-        s->c.team.size > 1 ? "each process takes" : "this takes", words_write_size(fastest, size[0]),
-        words_write_size(least, size[1]), chosen ? "" : budget, machine,
+        s->c.team.size > 1 ? "each process takes" : "this takes",
+        words_write_size(fastest, size[0]), words_write_size(least, size[1]),
+        chosen ? "" : budget, machine,
         *savings ? "; less, at the least: " : "", savings,
         chosen ? "; --memory-budget 0 tries all the same" : "");
     return -1;
@@ -1395,7 +1496,9 @@ static int fit_memory(settings *s) {
 /* Weights: of --out where --resume finds some, else of MODEL; adapters stand beside MODEL's. */
 static int load_weights(const settings *s, grpo *g) {
     int resume = s->resume && file_exists(s->out, "trainer_state.safetensors");
-    int code = resume && !s->c.lora.rank ? 0 : grpo_load(g, s->model);
+    char whole[NAME_ROOM];          /* adapters name their model, from wherever they are opened  */
+    const char *model = s->c.lora.rank ? system_absolute(s->model, whole, sizeof whole) : NULL;
+    int code = resume && !s->c.lora.rank ? 0 : grpo_load(g, model ? model : s->model);
     if (!code && resume) return grpo_resume(g, s->out);
     return !code && s->adapter ? grpo_load(g, s->adapter) : code;
 }
@@ -1481,6 +1584,7 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out, 
         const grpo_state before = g->state;
         code = one_step(s, g, t, asked, &m);
         if (code == GRPO_CALLBACK) g->state = before;         /* it was not made: nothing moved  */
+        s->learned |= !code;
         if (!code) code = after_step(s, g, held_out, &m);
     }
     if (*cut < 0) code = *cut;
@@ -1581,7 +1685,8 @@ static int prepare_training(settings *s, folder_lock *lock, task *t, task *held_
     int trained;
     if (open_folder(s) || open_chat(s) || make_folder(s->out)) return -1;
     trained = file_exists(s->out, "trainer_state.safetensors");
-    if (!trained && system_is_same(s->model, s->out))
+    if (!trained && (system_is_same(s->model, s->out)
+                     || (s->adapter && system_is_same(s->adapter, s->out))))
         return complain("--out is MODEL's own folder, which would be written over: choose another");
     if (!self.rank && lock_folder(lock, s->out)) return -1;
     if (trained && !s->resume) {
@@ -1602,18 +1707,35 @@ static int prepare_training(settings *s, folder_lock *lock, task *t, task *held_
     return held_out->list.count ? prepare_task(s, "held-out questions", held_out) : 0;
 }
 
+/* A run that has been refused, before its first step was done, leaves no folder behind that was not
+ * there before. */
+static void leave_nothing(const settings *s) {
+    static const char *const others[] = { "generation_config.json", "settings.jsonl", "log.jsonl" };
+    char path[NAME_ROOM];
+    size_t i, all = sizeof companions / sizeof *companions;
+    for (i = 0; i < all + sizeof others / sizeof *others; i++) {
+        snprintf(path, sizeof path, "%s/%s", s->out, i < all ? companions[i] : others[i - all]);
+        if (system_exists(path)) system_remove(path);
+    }
+    system_remove_folder(s->out);
+}
+
 static int train(settings *s) {
     folder_lock lock = { "", -1 };
     char log[NAME_ROOM];
     task t, held_out;
-    int code;
+    int code, is_new = !file_exists(s->out, ".");
     memset(&t, 0, sizeof t);
     memset(&held_out, 0, sizeof held_out);
     snprintf(log, sizeof log, "%s/log.jsonl", s->out);
     if (!self.rank) s->c.metrics_path = log;
     code = agree(s, prepare_training(s, &lock, &t, &held_out));
     if (!code) code = run_training(s, &t, &held_out);
-    if (lock.file >= 0) unlock_folder(&lock);
+    if (lock.file >= 0) {           /* it is process 0, and the folder is there                  */
+        unlock_folder(&lock);
+        if (code < 0 && is_new && !s->learned
+            && !file_exists(s->out, "trainer_state.safetensors")) leave_nothing(s);
+    } else if (code < 0 && is_new && !self.rank) system_remove_folder(s->out);
     free_task(&t);
     free_task(&held_out);
     return code;
@@ -1641,7 +1763,7 @@ static int eval(settings *s) {
     only_ask(&s->c);
     s->c.lanes = s->c.team.size > 1 ? s->c.team.size : 1;
     if (!code) g = make_policy(s);
-    code = g ? evaluate(s, g, &t, s->model, &e) : -1;
+    code = g ? evaluate(s, g, &t, *s->base ? s->adapter : s->model, &e) : -1;
     grpo_free(g);
     free_task(&t);
     return code;
@@ -1713,11 +1835,11 @@ static int chat(settings *s) {
 static void print_model(const settings *s) {
     const grpo_model_config *m = &s->c.model;
     printf("%s: %s\n  %d layers, hidden %d, feed-forward %d, %d heads of %d over %d for K and V\n"
-           "  vocabulary %d (tokenizer.json has %d tokens), positions up to %d, rope_theta %g, %s "
-           "head\n", s->model, m->qk_norm ? "Qwen3ForCausalLM" : m->attention_bias
+           "  vocabulary %d (%d of them in %s), positions up to %d, rope_theta %g, %s head\n", s->model, m->qk_norm ? "Qwen3ForCausalLM" : m->attention_bias
            ? "Qwen2ForCausalLM" : "LlamaForCausalLM", m->num_hidden_layers, m->hidden_size,
            m->intermediate_size, m->num_attention_heads, m->head_dim, m->num_key_value_heads,
-           m->vocab_size, tokenizer_size(s->tokens), m->max_position_embeddings,
+           m->vocab_size, s->tokens ? tokenizer_size(s->tokens) : m->vocab_size,
+           s->tokens ? "tokenizer.json" : "config.json", m->max_position_embeddings,
            (double)m->rope_theta, m->tie_word_embeddings ? "a tied" : "its own");
 }
 
@@ -1725,7 +1847,8 @@ static void print_asking(settings *s) {
     static const char *const families[] = { "plain", "ChatML", "Llama 3", "Llama 2", "Zephyr" };
     const chat_turn turn = { "user", "..." };
     char error[JSON_ERROR_LENGTH], *text;
-    if (!chat_recognise(&s->chat, s->model, error)) { printf("  %s\n", error); return; }
+    if (s->vocabulary) { printf("  asked in its characters: %s\n", s->vocabulary); return; }
+    if (!chat_recognise(&s->chat, s->words, error)) { printf("  %s\n", error); return; }
     text = render(s, &turn, 1);
     printf("  asked as %s:\n%s\n", families[s->chat.family], text ? text : "");
     free(text);

@@ -90,6 +90,24 @@ static inline int system_is_same(const char *a, const char *b) {
         && at.nFileIndexHigh == bt.nFileIndexHigh && at.nFileIndexLow == bt.nFileIndexLow;
 }
 
+/* 0: there was a folder without anything in it, and it is gone. */
+static inline int system_remove_folder(const char *path) {
+    wchar_t wide[SYSTEM_PATH];
+    return _wrmdir(system_wide(path, wide));
+}
+
+/* A name that is the same from every folder; NULL, if it cannot be had. */
+static inline const char *system_absolute(const char *path, char *whole, size_t room) {
+    wchar_t wide[SYSTEM_PATH], all[SYSTEM_PATH];
+    if (!_wfullpath(all, system_wide(path, wide), SYSTEM_PATH)) return NULL;
+    if (!WideCharToMultiByte(CP_UTF8, 0, all, -1, whole, (int)room, NULL, NULL)) return NULL;
+    return whole;
+}
+
+static inline int system_is_absolute(const char *path) {
+    return *path == '/' || *path == '\\' || (*path && path[1] == ':');
+}
+
 /* A file that one process has at a time, and that is gone when that ends, whatever ends it: a
  * descriptor; -1 with errno: it cannot be made; -2: another has it, and which, if that is known. */
 static inline int system_lock(const char *path, long *holder) {
@@ -159,8 +177,21 @@ static inline int system_is_same(const char *a, const char *b) {
 }
 
 static inline void system_arguments(int *argc, char ***argv) { (void)argc; (void)argv; }
+static inline int system_is_absolute(const char *path) { return *path == '/'; }
 
 #ifdef _GNU_SOURCE                  /* -std=c99 hides these                                      */
+/* 0: there was a folder without anything in it, and it is gone. */
+static inline int system_remove_folder(const char *path) { return rmdir(path); }
+
+/* A name that is the same from every folder; NULL, if it cannot be had. */
+static inline const char *system_absolute(const char *path, char *whole, size_t room) {
+    char *real = realpath(path, NULL);
+    const int fits = real && strlen(real) < room;
+    if (fits) strcpy(whole, real);
+    free(real);
+    return fits ? whole : NULL;
+}
+
 /* The lock is the system's (fcntl); its file says nothing. A file system without locks is used
  * without. */
 static inline int system_lock(const char *path, long *holder) {
