@@ -317,7 +317,7 @@ static void print_preset_names(void) {
     int i;
     printf("Presets:");
     for (i = 0; grpo_objective_name(i, &name, NULL); i++)
-        printf("%s%s", i % 8 == 0 && i ? "\n         " : " ", name);
+        printf("%s%s", i % 6 == 0 && i ? "\n         " : " ", name);
     printf("\n");
 }
 

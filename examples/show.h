@@ -4,6 +4,7 @@
 #define SHOW_H
 
 #include "tool/system.h"
+#include "words.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,24 +30,55 @@ static inline int show_is_terminal(void) {
 }
 
 /* ---- a lesson's first two lines, and its options: a line each, two blanks before it */
-#define SHOW_BACKEND "  --backend B   cpu; or cuda, cuda_fp32, hopper where built in (make cuda)\n"
-#define SHOW_THREADS "  --threads N   0: one per core; the same results with any\n"
+#ifdef GRPO_CUDA
+#define SHOW_BACKEND "  --backend B   cuda, cuda_fp32, hopper or cpu (cuda)\n"
+#else
+#define SHOW_BACKEND "  --backend B   cpu alone in this program; make cuda builds more (cpu)\n"
+#endif
+#define SHOW_THREADS "  --threads N   0: one per core; the same results with any (0)\n"
 
-/* The lines, unless --quiet is among the arguments. Where --help is, the options too, and 1. */
+/* The lines, unless --quiet is among the arguments. Where --help is, usage, lines and options, and
+ * 1. */
 static inline int show_lesson(int argc, char **argv, const char *lines, const char *options) {
     int i, help = 0, quiet = 0;
     for (i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--help")) help = 1;
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) help = 1;
         if (!strcmp(argv[i], "--quiet")) quiet = 1;
     }
+    if (help) printf("usage: %s [options]; nothing is required\n\n", argv[0]);
     if (help || !quiet) printf("%s\n", lines);
-    if (help) printf("Options:\n%s", options);
+    if (help) printf("\nOptions, and in parentheses what is taken without them:\n%s", options);
     return help;
 }
 
-/* For an argument that is none of the options, or lacks its value. Returns 2, main's status. */
+/* Option i of such lines, "--steps", and whether it takes a value: 1 or 0; -1: there is none. */
+static inline int show_option(const char *options, int i, char name[WORDS_LONGEST + 1]) {
+    const char *line = options;
+    size_t n;
+    for (; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        if (strncmp(line, "  --", 4) != 0 || i--) continue;
+        line += 2;
+        n = strcspn(line, " \n");
+        snprintf(name, WORDS_LONGEST + 1, "%.*s", (int)n, line);
+        return line[n] == ' ' && line[n + 1] >= 'A' && line[n + 1] <= 'Z';
+    }
+    return -1;
+}
+
+/* For an argument that is none of the options, or lacks its value; or whose value is none. Returns
+ * 2, main's status. */
 static inline int show_misuse(const char *argument, const char *options) {
-    fprintf(stderr, "%s is not understood, or has no value. Options:\n%s", argument, options);
+    char name[WORDS_LONGEST + 1];
+    words_guess g = words_of(argument + strspn(argument, "-"));
+    int i, takes;
+    for (i = 0; (takes = show_option(options, i, name)) >= 0; i++) {
+        if (!strcmp(name, argument)) break;
+        words_offer(&g, name + 2);
+    }
+    if (takes > 0) fprintf(stderr, "%s needs a value, within its bounds.", argument);
+    else if (*argument != '-') fprintf(stderr, "%s is not understood.", argument);
+    else fprintf(stderr, "there is no option %s%s", argument, words_meant(&g, "--", "."));
+    fprintf(stderr, " Options:\n%s", options);
     return 2;
 }
 

@@ -388,7 +388,185 @@ says "merged, it is a model" "greedy accuracy" "$grpo" eval "$dir/merged" $task 
     --max-prompt-length 64 --max-completion-length 4
 says "inspect tells what LoRA saves" "memory" "$grpo" inspect "$dir/toy" --lora-rank 4
 says "a wrong target" "--lora-targets are of" "$grpo" inspect "$dir/toy" --lora-targets qkv
-says "adapters are no model" "name their model" "$grpo" eval "$dir/adapted" $task
+
+# ---- adapters name their model: absolute as it was written, relative to their folder or from here
+follow() { # follow FOLDER: its model's answers, from another folder
+    (cd "$dir/aside" && "$1" eval "$2" --data "$home/toy/train.jsonl" --reward match \
+        --max-prompt-length 64 --max-completion-length 4)
+}
+home=$(cd "$dir" && pwd) program=$(cd "$(dirname "$grpo")" && pwd)/$(basename "$grpo")
+accuracy=$("$grpo" eval "$dir/toy" --adapter "$dir/adapted" $task --max-prompt-length 64 \
+    --max-completion-length 4 2> /dev/null | sed -n 's/.*: greedy/greedy/p')
+says "adapters name their model, whole" "\"base_model_name_or_path\": \"$home/toy\"" \
+    cat "$dir/adapted/adapter_config.json"
+says "and are followed from anywhere" "adapted: $accuracy" follow "$program" "$home/adapted"
+rename() { # rename FOLDER BASE: adapters that name this model
+    rm -rf "$1"
+    cp -r "$dir/adapted" "$1"
+    sed "s|\"base_model_name_or_path\": \"[^\"]*\"|\"base_model_name_or_path\": $2|" \
+        "$dir/adapted/adapter_config.json" > "$1/adapter_config.json"
+}
+rename "$dir/near" '"../toy"'
+says "a name relative to their folder" "near: $accuracy" follow "$program" "$home/near"
+rename "$dir/near" '"../none"'
+says "a model that is not there" 'near is adapters of ../none, which is no model' follow \
+    "$program" "$home/near"
+rename "$dir/near" null
+says "no name" "has no base_model_name_or_path" follow "$program" "$home/near"
+says "chat with adapters" "adapted: adapters of" sh -c \
+    "echo 2+3= | '$grpo' chat '$dir/adapted' --max-prompt-length 64 --max-completion-length 4"
+"$grpo" train "$dir/adapted" $task --steps 2 --max-prompt-length 64 --max-completion-length 4 \
+    --out "$dir/further" > "$dir/said" 2>&1
+check "training begins with adapters" $?
+says "and names their model" "\"base_model_name_or_path\": \"$home/toy\"" \
+    cat "$dir/further/adapter_config.json"
+says "their folder is not written over" "adapted has a trained model" "$grpo" train \
+    "$dir/adapted" $task --out "$dir/adapted"
+"$grpo" train "$dir/further" $task --steps 3 --max-prompt-length 64 --max-completion-length 4 \
+    --out "$dir/further" --resume > "$dir/said" 2>&1
+check "resumed by their own name" $?
+refuse() { # refuse NAME VALUE: an adapter's setting
+    rename "$dir/strange" '"../toy"'
+    sed "s|\"peft_type\"|\"$1\": $2, \"peft_type\"|" "$dir/strange/adapter_config.json" \
+        > "$dir/strange/next" && mv "$dir/strange/next" "$dir/strange/adapter_config.json"
+    says "an adapter's $1" "$3\"$1\".* \|$1" follow "$program" "$home/strange"
+    grep -q "accuracy" "$dir/said"
+    check "is refused" $((! $?))
+}
+refuse use_rslora true
+refuse use_dora true
+refuse alpha_pattern '{"q_proj": 3}'
+refuse rank_pattern '{"q_proj": 3}'
+refuse modules_to_save '["lm_head"]'
+refuse layers_to_transform '[0]'
+refuse fan_in_fan_out true
+refuse a_setting_of_next_year 3
+
+# ---- the characters of a toy model are in its config.json, where another process finds them
+cp -r "$dir/toy" "$dir/letters"
+rm -f "$dir/letters"/tokenizer*.json "$dir/letters/generation_config.json"
+awk 'BEGIN { printf "0123456789+="; for (i = 0; i < 246; i++) printf "\\u%04x", 256 + i }' \
+    > "$dir/characters"
+sed "s|\"model_type\"|\"vocabulary\": \"$(sed 's/\\/&&/g' "$dir/characters")\", \"model_type\"|
+    s|\"eos_token_id\": [0-9]*|\"eos_token_id\": 258|" "$dir/toy/config.json" \
+    > "$dir/letters/config.json"
+lettered() { # lettered COMMAND FOLDER ...
+    "$grpo" "$@" $task --max-prompt-length 64 --max-completion-length 4
+}
+lettered train "$dir/letters" --steps 2 --out "$dir/lettered" > "$dir/said" 2>&1
+check "a model of characters is trained" $?
+[ ! -e "$dir/lettered/tokenizer.json" ] && grep -q '"vocabulary": "0123' "$dir/lettered/config.json"
+check "its characters are written" $?
+says "another process asks it" "greedy accuracy" lettered eval "$dir/lettered"
+says "and goes on" "lettered has the model" lettered train "$dir/letters" --steps 3 --resume \
+    --out "$dir/lettered"
+says "a character that it has not" '" " is none of the characters' sh -c \
+    "echo '2 3' | '$grpo' chat '$dir/lettered' --max-completion-length 4"
+
+# ---- a train that is refused leaves no folder behind
+gone() { # gone DESCRIPTION PATTERN OPTIONS...
+    what=$1 pattern=$2
+    shift 2
+    says "$what" "$pattern" train "$dir/gone" "$@"
+    [ ! -e "$dir/gone" ]
+    check "$what: no folder is left" $?
+}
+gone "nothing to compare" "num_generations is 1" --num-generations 1
+gone "nothing at random" "temperature is 0" --temperature 0
+gone "no memory" "14.[0-9]*MB at the least\|MB at the least, but --memory-budget is 50" \
+    --memory-budget 50k
+gone "no questions" "cannot be read" --eval "$dir/nowhere.jsonl"
+gone "no adapters" "aside is no folder of adapters" --adapter "$dir/aside"
+says "nor takes one that was there" "num_generations is 1" train "$dir/aside" --num-generations 1
+[ -d "$dir/aside" ]
+check "a folder that was there stays" $?
+
+# ---- memory, in sizes that people write
+says "fastest and least" "at the fastest .*MB (--memory-budget .*M), at the least" "$grpo" \
+    inspect "$dir/toy"
+cp "$dir/said" "$dir/needs"
+most=$(sed -n 's/.*at the fastest [0-9.]*MB (--memory-budget \([0-9.]*M\)).*/\1/p' "$dir/needs")
+least=$(sed -n 's/.*at the least [0-9.]*MB (--memory-budget \([0-9.]*M\):.*/\1/p' "$dir/needs")
+says "and what the machine has" "this machine has .*B, .*B of them free: enough" cat "$dir/needs"
+says "the least is enough" "at the fastest ${most}B" "$grpo" inspect "$dir/toy" \
+    --memory-budget "$least"
+says "less is not" "${most}B of memory at the fastest, ${least}B at the least, but" "$grpo" \
+    inspect "$dir/toy" --memory-budget "$(echo "$least" | awk '{ print $1 - 0.2 }')M"
+says "and how to need less" "--num-generations 4 ([0-9.]*MB)" cat "$dir/needs"
+says "a run says what it may take" "^this machine has .*, within which it stays" \
+    cat "$dir/whole.txt"
+for size in 500M 4G 4Gi 1.5GiB 2000000000 3e9 800000k; do
+    says "a size of $size" "at the fastest" "$grpo" inspect "$dir/toy" --memory-budget $size
+done
+for size in 4X G -1 "" 1e30 nan; do
+    says "no size: $size" "memory-budget needs a size such as 500M, 4G or 4Gi" "$grpo" \
+        inspect "$dir/toy" --memory-budget "$size"
+done
+says "other sizes too" "verifier-memory needs a size" judge --verifier-memory some
+
+# ---- help: of every command and program; what is required; no line too wide; what was meant
+page() { # page PROGRAM PATTERN ARGUMENTS...: its help has the pattern and lines of 100 columns
+    program=$1 pattern=$2
+    shift 2
+    "$BUILD/$program" "$@" > "$dir/page" 2> "$dir/said" < /dev/null
+    check "$program $*: its status" $?
+    [ ! -s "$dir/said" ] && [ -s "$dir/page" ] && ! grep -q '.\{101\}' "$dir/page"
+    check "$program $*: lines of at most 100 columns" $?
+    grep -q -- "$pattern" "$dir/page"
+    check "$program $*: $pattern" $?
+}
+for command in train eval chat inspect plot; do
+    page grpo "^Required" $command --help
+    cp "$dir/page" "$dir/first"
+    page grpo "^example: grpo $command" help $command
+    cmp "$dir/page" "$dir/first"
+    check "help $command is $command --help" $?
+    [ "$(head -c 7 "$dir/page")" = "usage: " ]
+    check "$command: usage comes first" $?
+done
+page grpo "--reward cmd:" help reward
+page grpo "--objective WORDS" help objective
+page grpo "a whole number from 1 to" help --num-generations
+page grpo "\[k1 | k2 | k3 | abs | full\] (D_KL; default k3)" help kl
+page grpo "what the machine has free" help memory_budget
+page grpo "^  inspect" --help
+page grpo "^  inspect" help
+page grpo "what computes .cpu. " help backend
+for option in $(sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' "$dir/help" | sort -u); do
+    "$grpo" help "--$option" > "$dir/page" 2>&1 && head -1 "$dir/page" | grep -q "^--$option" \
+        && ! grep -q '.\{101\}' "$dir/page" && grep -q "an option of: .*train" "$dir/page"
+    check "help $option" $?
+done
+for program in gguf2hf make_questions story_verifier drawings 00_from_scratch 01_hello 02_unrolled \
+               03_arithmetic 04_your_own_model 05_patience 06_ladder 07_ppo_vs_grpo 08_code \
+               09_rubric 10_luck; do
+    [ -x "$BUILD/$program" ] || continue
+    case $program in 0* | 1*) page $program "ptions\|rgument" --help ;;
+    *) page $program "^usage" --help ;; esac
+done
+bad() { # bad PATTERN ARGUMENTS...: not understood, with this sentence
+    pattern=$1
+    shift
+    says "$*" "$pattern" "$grpo" "$@"
+    "$grpo" "$@" > /dev/null 2>&1
+    check "$*: status 2" $(($? != 2))
+}
+bad "did you mean train?" trian "$dir/toy"
+bad "did you mean --steps?" train "$dir/toy" --stpes 3
+bad "did you mean --max-prompt-length?" eval "$dir/toy" --max-prompt 3
+bad "--steps needs a value: --steps N" train "$dir/toy" --steps
+bad "--out needs a value: --out FOLDER; behind it stands --resume" train "$dir/toy" --out --resume
+bad "it is an option of train, not of chat" chat "$dir/toy" --steps 3
+bad "an option should stand there" chat "$dir/toy" steps 3
+bad "did you mean zscore?" train "$dir/toy" --advantage zsocre
+bad "did you mean dapo?" train "$dir/toy" --objective dapoo
+bad "did you mean gsm8k?" train "$dir/toy" --reward gsm8
+bad "this program has cpu, not gpu; make cuda" train "$dir/toy" --backend gpu
+bad "did you mean learning-rate?" help learnin-rate
+bad "the log of a run is missing: grpo plot LOG.jsonl" plot
+says "nothing near" "has no such option; .grpo help train. lists" "$grpo" train "$dir/toy" --qqq 1
+says "= is a blank" "on 2 questions" "$grpo" eval "$dir/toy" "--data=$dir/toy/test.jsonl" \
+    --reward=match --limit=2 --max-prompt-length=64 --max-completion-length=4
 
 # ---- GSM8K as with Qwen2.5, on a narrow random model that has its shape and tokenizer
 gsm8k() { # gsm8k COMMAND MODEL OPTIONS...

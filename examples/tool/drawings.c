@@ -481,9 +481,21 @@ static char *read_file(const char *path) {
     return all;
 }
 
+static int usage(void) {
+    puts("usage:   drawings TABLES FOLDER\n"
+         "example: drawings tests/bench/README.md examples/pictures\n\n"
+         "Draws the charts of README.md, as SVG.\n\n"
+         "Required:\n"
+         "  TABLES   a file with the tables that tests/bench/README.md has\n"
+         "  FOLDER   where the pictures are written");
+    return 0;
+}
+
 int main(int argc, char **argv) {
+    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) return usage();
     if (argc != 3) {
-        fprintf(stderr, "drawings TABLES FOLDER: tables are those of tests/bench/README.md\n");
+        fprintf(stderr, "drawings: two arguments, TABLES and FOLDER, and not %d; --help says what "
+                "they are\n", argc - 1);
         return 2;
     }
     tables = read_file(argv[1]);

@@ -6,16 +6,32 @@
  *
  * What it can read, and how it is done, stands in gguf.h. */
 #include "gguf.h"
+#include "examples/words.h"
 
-static int usage(FILE *to) {
-    fputs("usage: gguf2hf [--dtype auto|f32|bf16|f16] [--tokenizer] FILE.gguf FOLDER\n"
-          "Writes config.json, generation_config.json, model.safetensors, tokenizer.json and\n"
-          "tokenizer_config.json into FOLDER. Architectures llama, qwen2, qwen3; F32, F16, BF16,\n"
-          "Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K.\n"
-          "  --dtype      how numbers are written. auto, the default: the smallest of bf16, f16,\n"
-          "               f32 that holds all of them exactly, which for a quantised file is f32\n"
-          "  --tokenizer  write tokenizer.json and tokenizer_config.json alone\n", to);
-    return to == stdout ? 0 : 2;
+static int usage(void) {
+    puts("usage:   gguf2hf [options] FILE.gguf FOLDER\n"
+         "example: gguf2hf --dtype bf16 Qwen2.5-0.5B-Instruct-Q8_0.gguf qwen\n\n"
+         "Writes config.json, generation_config.json, model.safetensors, tokenizer.json and\n"
+         "tokenizer_config.json into FOLDER, which `grpo` and transformers read.\n\n"
+         "Required:\n"
+         "  FILE.gguf      llama.cpp's; of the architectures llama, qwen2, qwen3; of the types\n"
+         "                 F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K\n"
+         "  FOLDER         is made if it is not there\n\n"
+         "Options:\n"
+         "  --dtype WORD   how numbers are written [auto | f32 | bf16 | f16] (default auto: the\n"
+         "                 smallest that holds all of them exactly, for a quantised file f32)\n"
+         "  --tokenizer    write tokenizer.json and tokenizer_config.json alone\n"
+         "  --help         this page");
+    return 0;
+}
+
+/* What is wrong with the arguments; returns main's status. */
+static int misuse(const char *sentence, const char *typed, const char *words) {
+    words_guess g = words_of(typed);
+    words_offer_all(&g, words);
+    fprintf(stderr, "gguf2hf: %s %s%s `gguf2hf --help` says how it is used\n", sentence, typed,
+            words_meant(&g, strncmp(typed, "--", 2) ? "" : "--", ";"));
+    return 2;
 }
 
 static int dtype_of(const char *name) {
@@ -40,15 +56,21 @@ int main(int argc, char **argv) {
     gguf_summary s;
     system_arguments(&argc, &argv);
     for (i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return usage(stdout);
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return usage();
         if (!strcmp(argv[i], "--tokenizer")) words_alone = 1;
         else if (!strcmp(argv[i], "--dtype")) {
-            dtype = i + 1 < argc ? dtype_of(argv[++i]) : -1;
-            if (dtype < 0) return usage(stderr);
-        } else if (count == 2 || argv[i][0] == '-') return usage(stderr);
+            if (i + 1 == argc)
+                return misuse("--dtype needs a value:", "auto, f32, bf16 or f16", "");
+            dtype = dtype_of(argv[++i]);
+            if (dtype < 0) return misuse("--dtype is auto, f32, bf16 or f16, not", argv[i],
+                                         "auto f32 bf16 f16");
+        } else if (!strncmp(argv[i], "--", 2))
+            return misuse("there is no option", argv[i], "dtype tokenizer help");
+        else if (count == 2) return misuse("FILE.gguf and FOLDER are all it takes, not also",
+                                           argv[i], "");
         else names[count++] = argv[i];
     }
-    if (count < 2) return usage(stderr);
+    if (count < 2) return misuse("missing:", count ? "FOLDER" : "FILE.gguf and FOLDER", "");
     if (words_alone ? gguf_convert_tokenizer(names[0], names[1], error)
                   : gguf_convert(names[0], names[1], dtype, &s, error)) {
         if (!words_alone) report(&s, names[1]);

@@ -59,6 +59,7 @@ typedef struct settings {
     double memory_there, memory_free;     /* the machine's when this began, in bytes; 0: unknown */
     const char *words;              /* the folder of the tokenizer and the template              */
     char base[1024];                /* of a MODEL that is adapters: its model                    */
+    char begun[1024];               /* the --adapter of a run that is gone on with by its name   */
     int learned;                    /* a step has been done                                      */
     char *vocabulary;               /* the characters of a toy model, which has no tokenizer     */
     char trouble[SAID];             /* what a verifier last complained of, and in how many steps */
@@ -343,8 +344,10 @@ static void print_option(const settings *s, const option *o, const grpo_field *f
 
 static void print_rewards(void) {
     size_t i;
-    for (i = 0; i < sizeof built_in / sizeof *built_in; i++)
-        printf("  --reward %-25s ", built_in[i][0]), words_print(stdout, 37, built_in[i][1]);
+    for (i = 0; i < sizeof built_in / sizeof *built_in; i++) {
+        printf("  --reward %-24s ", built_in[i][0]);
+        words_print(stdout, 36, built_in[i][1]);
+    }
 }
 
 static void print_presets(void) {
@@ -781,7 +784,11 @@ static int read_lora(settings *s) {
         s->c.lora.targets |= 1 << i;
         at += n + (at[n] == ',');
     }
-    return s->adapter ? grpo_load_config(&s->c, s->adapter) : 0;
+    if (!s->adapter) return 0;
+    if (file_exists(s->adapter, "adapter_config.json"))
+        return grpo_load_config(&s->c, s->adapter);
+    say("--adapter %s is no folder of adapters: it has no adapter_config.json", s->adapter);
+    return -1;
 }
 
 /* A text in a JSON file of a folder, from malloc. NULL: there is none, or, *bad, it cannot be read,
@@ -878,8 +885,8 @@ static int open_folder(settings *s) {
     if (follow_adapters(s) || open_words(s)) return -1;
     if (grpo_load_config(c, s->model)) return -1;             /* on_message has said why         */
     if (read_lora(s)) return -1;
-    if (s->adapter && s->resume && system_is_same(s->adapter, s->out))
-        s->adapter = NULL;          /* they are those that --resume finds                        */
+    if (*s->base && s->resume && system_is_same(s->adapter, s->out))
+        s->adapter = NULL;          /* MODEL is what --resume goes on with                       */
     more = s->tokens ? tokenizer_cut_off(s->tokens, c->model.vocab_size) : 0;
     if (more)
         say("%s: added tokens from id %d on (%d of them, of tokenizer_config.json and the like) "
@@ -1265,6 +1272,15 @@ static json last_settings(const settings *s) {
     }
     free(text);
     return last;
+}
+
+/* MODEL is the adapters that --resume goes on with: --adapter is as it was when they were begun. */
+static void keep_adapter(settings *s) {
+    json before = last_settings(s);
+    snprintf(s->begun, sizeof s->begun, "%s",
+             json_string(json_find(before.values, "adapter"), ""));
+    s->adapter = s->begun[0] ? s->begun : NULL;
+    json_free(&before);
 }
 
 /* A setting that has changed takes effect from here on, and is told; or it cannot, and is refused:
@@ -1696,6 +1712,7 @@ static int prepare_training(settings *s, folder_lock *lock, task *t, task *held_
     choose_lanes(s, trained);
     if (s->c.lr_scheduler_type && !s->c.max_steps)
         s->c.max_steps = s->steps * s->c.num_iterations * s->c.steps_per_generation;
+    if (trained && *s->base && !s->adapter) keep_adapter(s);
     if (trained && compare_settings(s)) return -1;
     if (!self.rank && copy_companions(s)) return -1;
     if (read_questions(s, s->data, 0, &t->list)) return -1;
@@ -1835,7 +1852,8 @@ static int chat(settings *s) {
 static void print_model(const settings *s) {
     const grpo_model_config *m = &s->c.model;
     printf("%s: %s\n  %d layers, hidden %d, feed-forward %d, %d heads of %d over %d for K and V\n"
-           "  vocabulary %d (%d of them in %s), positions up to %d, rope_theta %g, %s head\n", s->model, m->qk_norm ? "Qwen3ForCausalLM" : m->attention_bias
+           "  vocabulary %d (%d of them in %s), positions up to %d, rope_theta %g, %s head\n",
+           s->model, m->qk_norm ? "Qwen3ForCausalLM" : m->attention_bias
            ? "Qwen2ForCausalLM" : "LlamaForCausalLM", m->num_hidden_layers, m->hidden_size,
            m->intermediate_size, m->num_attention_heads, m->head_dim, m->num_key_value_heads,
            m->vocab_size, s->tokens ? tokenizer_size(s->tokens) : m->vocab_size,
@@ -1978,13 +1996,14 @@ static int help(const settings *s, const char *topic) {
 
 /* The whole command; returns its status, and that of a signal that has interrupted it. */
 static int run(settings *s, int argc, char **argv) {
-    const grpo_backend *backend = backend_argument(&argc, argv);
+    const grpo_backend *backend;
     words_guess g = words_of(argc > 1 ? argv[1] : "");
     int i, code, k;
     if (argc < 2) { usage(); return 2; }
     if (!strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2);
     if (!strcmp(argv[1], "help") || is_option(argv[1], "help") || !strcmp(argv[1], "-h"))
         return help(s, argc > 2 ? argv[2] : NULL);
+    backend = backend_argument(&argc, argv);
     for (i = 0; i < COMMANDS && strcmp(argv[1], commands[i].name) != 0; i++)
         words_offer(&g, commands[i].name);
     if (i == COMMANDS) {

@@ -4,6 +4,8 @@
  *   ./build/make_questions beginnings    100 beginnings of children's stories, each with its hero
  *
  * The same lines on every machine: random numbers are drawn here, not by the system. */
+#include "examples/words.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,11 +63,25 @@ static void beginnings(void) {
         }
 }
 
+static int usage(void) {
+    puts("usage:   make_questions sums | beginnings\n"
+         "example: make_questions sums > sums.jsonl\n\n"
+         "Prints questions with answers, a JSON object a line, the same on every machine.\n\n"
+         "Required, one of:\n"
+         "  sums         360 sums of two numbers from 2 to 20\n"
+         "  beginnings   100 beginnings of children's stories; the answer is the hero's name");
+    return 0;
+}
+
 int main(int argc, char **argv) {
+    words_guess g = words_of(argc > 1 ? argv[1] : "");
     if (argc == 2 && !strcmp(argv[1], "sums")) sums();
     else if (argc == 2 && !strcmp(argv[1], "beginnings")) beginnings();
+    else if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) return usage();
     else {
-        fputs("usage: make_questions sums|beginnings > FILE.jsonl\n", stderr);
+        words_offer_all(&g, "sums beginnings");
+        fprintf(stderr, "make_questions: one argument, sums or beginnings, and not %s%s\n",
+                argc == 1 ? "none" : argc > 2 ? "more" : argv[1], words_meant(&g, "", ""));
         return 2;
     }
     return 0;
