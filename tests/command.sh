@@ -212,6 +212,11 @@ sed 's/"<|im_end|>"/"<|im_start|>"/' "$dir/toy/tokenizer_config.json" \
 says "an end that the tokenizer lacks" "ends answers with token 258, which its tokenizer" \
     "$grpo" eval "$dir/endless" $task --max-prompt-length 64 --max-completion-length 4
 
+mkdir "$dir/stale"
+echo '{"<q>": 999}' > "$dir/stale/added_tokens.json"
+says "another model's files are not mixed in" "stale has added_tokens.json, which .*toy has not" \
+    train "$dir/stale" --steps 1
+
 # ---- on a terminal of its own, of several sizes; then Ctrl-C there, and an error in the middle
 on_terminal() { # on_terminal "ROWS COLUMNS [-c]" OUT OPTIONS...
     in_place="$BUILD/on_terminal $1"

@@ -1,11 +1,12 @@
 /* Fuzzing of the tokenizer. The first byte of an input says which of the files below it is for:
  * either the rest is a text for it, or (128 and more) the rest is itself a tokenizer.json, with
- * which the texts below are encoded. Whatever it holds: no crash, a sentence for what is refused,
- * tokens that exist, as many of them whether there is room or not. fuzz.h says how it is run. */
+ * which the texts below are encoded, or (192 and more) a file beside one. Whatever it holds: no
+ * crash, a sentence for what is refused, tokens that exist, as many of them whether there is room
+ * or not. fuzz.h says how it is run. */
 #include "examples/tool/tokenizer.h"
 #include "fuzz.h"
 
-enum { FILES = 5, TEXTS = 8, MOST_BYTES = 4096 };
+enum { FILES = 5, TEXTS = 8, BESIDES = 3, MOST_BYTES = 4096 };
 
 #define SPLIT(digits) "{ `type`: `Sequence`, `pretokenizers`: [ { `type`: `Split`, `pattern`: " \
     "{ `Regex`: `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|" \
@@ -56,6 +57,16 @@ static const char *const texts[TEXTS] = {
     "\314\201\314\243\314\225\314\201\314\201", "'\305\277 \302\240\343\200\200\342\200\203x", ""
 };
 
+/* tokenizer_config.json, special_tokens_map.json, added_tokens.json; # is the next free id */
+static const char *const besides[BESIDES] = {
+    "{ `added_tokens_decoder`: { `#`: { `content`: `<z>`, `lstrip`: true, `special`: true }, "
+    "`0`: { `content`: `` } }, `eos_token`: `<z>`, `pad_token`: null, `image_token`: `a`, "
+    "`unk_token`: { `content`: `b`, `rstrip`: true }, `split_special_tokens`: false }",
+    "{ `bos_token`: { `content`: `<s>`, `single_word`: true }, `extra_special_tokens`: [`<a>`, { "
+    "`content`: `<b>` }], `additional_special_tokens`: { `k_token`: `<k>` } }",
+    "{ `<z>`: #, ``: 7 }"
+};
+
 static tokenizer *known[FILES];
 
 static size_t put_file(int number, char *to) {
@@ -65,13 +76,34 @@ static size_t put_file(int number, char *to) {
     return n;
 }
 
-static tokenizer *parse(const char *text, size_t n) {
-    char error[JSON_ERROR_LENGTH] = "", *copy = (char *)malloc(n + 1);
-    tokenizer *t;
+static char *copy_of(const char *text, size_t n) {
+    char *copy = (char *)malloc(n + 1);
     require(copy != NULL, "out of memory");
     memcpy(copy, text, n);
     copy[n] = 0;
-    t = tokenizer_parse(copy, n, "fuzz", error);
+    return copy;
+}
+
+static tokenizer *parse(const char *text, size_t n) {
+    char error[JSON_ERROR_LENGTH] = "";
+    tokenizer *t = tokenizer_parse(copy_of(text, n), n, "fuzz", error);
+    require(t || strlen(error) > 10, "no sentence");
+    return t;
+}
+
+/* One of the files from here with a text as one of the files beside it. */
+static tokenizer *parse_beside(int number, int which, const char *text, size_t n) {
+    char error[JSON_ERROR_LENGTH] = "", file[MOST_BYTES];
+    size_t length = put_file(number, file);
+    tokenizer_files f;
+    tokenizer *t = NULL;
+    memset(&f, 0, sizeof f);
+    f.names[TOKENIZER_JSON] = f.names[which] = "fuzz";
+    if (json_parse(&f.parsed[which], copy_of(text, n), n, "fuzz", error)) {
+        require(json_parse(&f.parsed[TOKENIZER_JSON], copy_of(file, length), length, "fuzz", error),
+                "a file from here is no JSON");
+        t = tokenizer__new(&f, error);
+    }
     require(t || strlen(error) > 10, "no sentence");
     return t;
 }
@@ -110,7 +142,8 @@ static int fuzz_one(const uint8_t *data, size_t size) {
         try_text(known[number], rest, size - 1);
         return 1;
     }
-    t = parse(rest, size - 1);
+    if (data[0] < 192) t = parse(rest, size - 1);
+    else t = parse_beside(data[0] / BESIDES % FILES, 1 + data[0] % BESIDES, rest, size - 1);
     for (i = 0; t && i < TEXTS; i++) try_text(t, texts[i], strlen(texts[i]));
     tokenizer_free(t);
     return t != NULL;
@@ -119,7 +152,19 @@ static int fuzz_one(const uint8_t *data, size_t size) {
 /* Each file, then each text for each file. */
 static size_t fuzz_begin_with(int i, uint8_t *to) {
     const char *text;
-    if (i >= FILES * (1 + TEXTS)) return 0;
+    char file[MOST_BYTES];
+    if (i >= FILES * (1 + TEXTS) + BESIDES * FILES) return 0;
+    if (i >= FILES * (1 + TEXTS)) {
+        size_t n = 1;
+        i -= FILES * (1 + TEXTS);
+        to[0] = (uint8_t)(192 + i);
+        i = to[0] / BESIDES % FILES;
+        if (!known[i]) known[i] = parse(file, put_file(i, file));
+        for (text = besides[to[0] % BESIDES]; *text; text++)
+            if (*text != '#') to[n++] = (uint8_t)(*text == '`' ? '"' : *text);
+            else n += (size_t)sprintf((char *)to + n, "%d", tokenizer_size(known[i]));
+        return n;
+    }
     to[0] = (uint8_t)(i < FILES ? 128 : i % FILES);
     if (i < FILES) return 1 + put_file(i, (char *)to + 1);
     text = texts[i / FILES - 1];
@@ -133,7 +178,8 @@ static const char *const *fuzz_words(void) {
         "2147483648", "\\u0000", "\\ud83d\\ude00", "NFC", "Prepend", "Replace", "Metaspace",
         "ByteFallback", "Digits", "Strip", "first", "never", "<0x61>", "Ġ", "\342\226\201",
         "\314\201", "\341\205\241", "\377", "\360\237\230\200", " ", "\n", "'s", "ab",
-        "\"a b\"", "\"\"", "12345", NULL };
+        "\"a b\"", "\"\"", "12345", "content", "lstrip", "_token", "special",
+        "added_tokens_decoder", NULL };
     return words;
 }
 

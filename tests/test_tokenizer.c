@@ -507,6 +507,8 @@ static void test_beside(void) {
           "a token" },
         { { "{ `added_tokens_decoder`: { `298`: 7 } }", NULL, NULL },
           "tokens_beside/tokenizer_config.json: each added token should have a string \"content\"" },
+        { { "{ `added_tokens_decoder`: [7] }", NULL, NULL },
+          "tokens_beside/tokenizer_config.json: added_tokens_decoder should be an object" },
         { { "{ `split_special_tokens`: true }", NULL, NULL },
           "tokens_beside/tokenizer_config.json: split_special_tokens is not known here; set it to "
           "false" },
@@ -516,7 +518,7 @@ static void test_beside(void) {
         { { NULL, NULL, "{ `<|end|>`: 5 }" },
           "tokens_beside/added_tokens.json: the added token \"<|end|>\" has the id 5, but would get "
           "297" },
-        { { NULL, "[]", NULL }, "tokens_beside/special_tokens_map.json should be an object" },
+        { { NULL, "[]", NULL }, "tokens_beside/special_tokens_map.json: it should be an object" },
     };
     char error[JSON_ERROR_LENGTH], expected[JSON_ERROR_LENGTH];
     size_t i;

@@ -1191,9 +1191,19 @@ static const char *const companions[] = {
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja" };
 
+/* A file of another model that would stay in OUT is not left to be read with the result. */
+static int is_stale(const settings *s, const char *of, const char *name) {
+    if (file_exists(of, name) || !file_exists(s->out, name)) return 0;
+    say("%s has %s, which %s has not: the result would be read by it. Choose another --out, or "
+        "remove it", s->out, name, of);
+    return 1;
+}
+
 static int copy_companions(const settings *s) {
-    size_t i;
-    for (i = 0; i < sizeof companions / sizeof *companions; i++)
+    size_t i, count = sizeof companions / sizeof *companions;
+    if (is_stale(s, s->model, "generation_config.json")) return -1;
+    for (i = 0; i < count; i++) if (is_stale(s, s->words, companions[i])) return -1;
+    for (i = 0; i < count; i++)
         if (copy_file(s->words, s->out, companions[i], NULL)) return -1;
     return copy_file(s->model, s->out, "generation_config.json", &s->c);
 }

@@ -1605,6 +1605,8 @@ static inline int tokenizer__add_numbered(tokenizer *t, const tokenizer_names *n
     int good = 1;
     if (!of) return 1;
     if (!all) return tokenizer__no_memory(t);
+    if (of->type != JSON_OBJECT) good = tokenizer__refuse(t, "added_tokens_decoder should be an "
+                                                          "object");
     for (v = json_first(of); v && good; v = json_next(of, v))
         good = tokenizer__read_numbered(t, names, v, listed, &all[n++]);
     qsort(all, good ? n : 0, sizeof *all, tokenizer__compare_ids);
@@ -1794,7 +1796,13 @@ static inline int tokenizer__read(tokenizer *t, const tokenizer_files *f) {
         return tokenizer__refuse(t, "its version is not known here, only \"1.0\"");
     if (!tokenizer__is_nothing(added) && added->type != JSON_ARRAY)
         return tokenizer__refuse(t, "added_tokens should be an array");
-    for (i = 1; i < TOKENIZER_FILES; i++) room += f->parsed[i].count;
+    for (i = 1; i < TOKENIZER_FILES; i++) {
+        t->name = f->names[i];
+        if (f->parsed[i].values && f->parsed[i].values->type != JSON_OBJECT)
+            return tokenizer__refuse(t, "it should be an object");
+        room += f->parsed[i].count;
+    }
+    t->name = f->names[TOKENIZER_JSON];
     t->unicode = unicode_new();
     t->words = (tokenizer_word *)calloc(TOKENIZER_WORDS, sizeof *t->words);
     t->found = (tokenizer_added *)calloc(room + 1, sizeof *t->found);
@@ -1868,10 +1876,6 @@ static inline tokenizer *tokenizer_load_parts(const char *folder, const char *en
             if (good && !text && (errno != ENOENT || (bare && i == TOKENIZER_JSON))) good = 0;
         }
         if (text) good = json_parse(&f.parsed[i], text, length, paths[i], error);
-        if (good && text && f.parsed[i].values->type != JSON_OBJECT && i != TOKENIZER_JSON) {
-            snprintf(error, JSON_ERROR_LENGTH, "%.180s should be an object", paths[i]);
-            good = 0;
-        }
     }
     if (good) return tokenizer__new(&f, error);
     for (i = 0; i < TOKENIZER_FILES; i++) json_free(&f.parsed[i]);
