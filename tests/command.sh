@@ -359,6 +359,35 @@ says "questions from a pipe" "on 1 questions" sh -c "echo '$line' | $grpo eval $
 echo '{"question": "1+1=", "answer": 1, "answer": 2}' > "$dir/twice.jsonl"
 says "a name twice" 'twice.jsonl, line 1, column 43: the name "answer" is there twice' \
     ask "$dir/twice.jsonl"
+asks() { # asks DESCRIPTION PATTERN LINE OPTIONS...: a first step's words, with that question
+    about=$1 for=$2
+    printf '%s\n' "$3" > "$dir/one.jsonl"
+    shift 3
+    rm -rf "$dir/one_step"
+    says "$about" "$for" "$grpo" train "$dir/toy" --data "$dir/one.jsonl" --reward gsm8k --num-prompts 1 \
+        --num-generations 2 --steps 1 --max-prompt-length 128 --max-completion-length 2 --out "$dir/one_step" "$@"
+}
+says_too() { grep -q -- "$2" "$dir/said"; check "$1" $?; }
+u='{"role": "user", "content": "1+1="}'
+asks "a conversation is asked" "^1+1=<|im_end|>" '{"messages": ['"$u"'], "answer": 2}'
+says_too "as a question is" "im_start|>user"
+s='{"role": "system", "content": "Sums"}' a='{"role": "assistant", "content": "2"}'
+asks "with all its turns" "Sums<|im_end|>" \
+    '{"chat": ['"$s,$u,$a"',{"role": "user", "content": "2+2="}], "answer": 4}' --question chat
+says_too "the answer to the first" "assistant"
+says_too "the last question" "^2+2=<|im_end|>"
+asks "fields in fields" "^1+1=<|im_end|>" '{"prompt": ['"$u"'], "reward_model": {"ground_truth": "2"}}' \
+    --answer reward_model.ground_truth
+asks "or what there is of them" "of it there is: truth" '{"prompt": ['"$u"'], "reward_model": {"truth": "2"}}' \
+    --answer reward_model.ground_truth
+printf 'Frage,Antwort\r\n"1,1=",2\r\n' > "$dir/one.csv"
+says "CSV" "^1,1=<|im_end|>" "$grpo" train "$dir/toy" --data "$dir/one.csv" --reward gsm8k --num-prompts 1 \
+    --num-generations 2 --steps 1 --max-prompt-length 128 --max-completion-length 2 --out "$dir/csv" \
+    --question Frage --answer Antwort
+printf 'PAR1\000PAR1' > "$dir/x.parquet"
+says "Parquet" "is Parquet: duckdb -json -c .*x.parquet'. | grpo ... --data - reads" ask "$dir/x.parquet"
+says "the end of an epoch" "^epoch 1 of 2.00 is over: 42 questions" train "$dir/epochs" --num-prompts 4 \
+    --steps 21
 mkfifo "$dir/pipe"
 says "a pipe instead of questions" "pipe cannot be read: it is no regular file" ask "$dir/pipe"
 says "a device" "/dev/zero cannot be read: it is no regular file" ask /dev/zero

@@ -37,10 +37,10 @@ static int fuzz_json(const uint8_t *data, size_t size) {
 }
 
 /* What is accepted is JSON on one line, and comes back as it was when it is read again. */
-static int fuzz_questions(const uint8_t *data, size_t size, const char *names) {
+static int fuzz_questions(const uint8_t *data, size_t size, const char *names, int csv) {
     char error[JSON_ERROR_LENGTH] = "", *text = fuzz_text(data, size);
     questions q = { NULL, 0, 0 }, again = { NULL, 0, 0 };
-    int i, good = questions_parse(&q, text, size, "file", names, "answer", error);
+    int i, good = questions_parse(&q, text, size, csv ? "a.csv" : "file", names, "answer", error);
     if (!good) need_sentence(error);
     require(good ? q.count > 0 : q.count == 0, "questions of a refused file");
     for (i = 0; i < q.count; i++) {
@@ -49,7 +49,8 @@ static int fuzz_questions(const uint8_t *data, size_t size, const char *names) {
         require(questions_parse(&again, item->json, strlen(item->json), "line", names, "answer",
                                 error) && again.count == i + 1, error);
         require(!strcmp(again.items[i].text, item->text) && !strcmp(again.items[i].json, item->json)
-                && !strcmp(again.items[i].answer, item->answer), "it was read differently");
+                && !strcmp(again.items[i].answer, item->answer)
+                && again.items[i].num_turns == item->num_turns, "it was read differently");
     }
     questions_free(&q);
     questions_free(&again);
@@ -121,8 +122,8 @@ static int fuzz_one(const uint8_t *data, size_t size) {
     if (!size) return 0;
     switch (data[0] % 6) {
     case 0: return fuzz_json(data + 1, size - 1);
-    case 1: return fuzz_questions(data + 1, size - 1, "question");
-    case 2: return fuzz_questions(data + 1, size - 1, "b,question");
+    case 1: return fuzz_questions(data + 1, size - 1, "question", data[0] < '6');
+    case 2: return fuzz_questions(data + 1, size - 1, "b.c,question", data[0] < '6');
     case 3: return fuzz_chat(data + 1, size - 1);
     case 4: return fuzz_answers(data + 1, size - 1);
     default: return fuzz_command(data + 1, size - 1);
@@ -132,8 +133,13 @@ static int fuzz_one(const uint8_t *data, size_t size) {
 static const char *const corpus[] = {
     "6{\"a\": [1, -2.5e+3, true, false, null, \"\\u00e9\\ud83d\\ude00\\n\"], \"b\": {}}",
     "7{\"question\": \"2+2?\", \"answer\": \"#### 4\"}\n\n{\"answer\": 1.5, \"question\": \"\\t\"}",
-    "8[{\"b\": \"Body\", \"question\": 1, \"answer\": \"x]\"},\n {\"question\": \"q\", "
-    "\"answer\": 0, \"b\": \"{\\\"\"}]",
+    "7{\"messages\": [{\"role\": \"system\", \"content\": \"a\"}, {\"role\": \"user\", "
+    "\"content\": [{\"type\": \"text\", \"text\": \"b\"}]}], \"answer\": 1}",
+    "8{\"b\": {\"c\": 3, \"d\": [1]}, \"question\": \"q\", \"answer\": 5}",
+    "1question,answer,\"x\"\r\n\"2,\"\"\n\",4,\xc3\xa9\n\n3,5,6",
+    "2b.c,answer,question\n1,2,3\n",
+    "8[{\"b.c\": \"Body\", \"question\": 1, \"answer\": \"x]\"},\n {\"question\": \"q\", "
+    "\"answer\": 0, \"b.c\": \"{\\\"\"}]",
     "9{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] "
     "+ '<|im_end|>' + '\\n'}}{% endfor %}{{ '<|im_start|>assistant\n' }}",
     "9{{- '<|im_start|>system\\nBe \\'so\\'<|im_end|>\\n' -}}{#- c -#}{{'<|im_start|>' + "

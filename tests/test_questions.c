@@ -95,6 +95,177 @@ static void check_refusals(void) {
     refused("{\"question\": \"a\", \"answer\": 1, \"\": 1, \"\": 1}", "\"\" is there twice");
 }
 
+/* A conversation as a prompt: its turns, in this notation: role>text|role>text. */
+static void talks(const char *text, const char *question, const char *turns) {
+    questions q = { 0 };
+    char got[512] = "";
+    int i, n = 0;
+    CHECK(parse(&q, text, question, "answer") && q.count == 1, "%s: %s", text, error);
+    if (q.count == 1) {
+        const questions_item *item = &q.items[0];
+        for (i = 0; i < item->num_turns; i++)
+            n += snprintf(got + n, sizeof got - (size_t)n, "%s%s>%s", i ? "|" : "",
+                          item->turns[i].role, item->turns[i].text);
+        CHECK(!strcmp(got, turns), "%s became %s", text, got);
+        CHECK(!item->num_turns || item->text == item->turns[item->num_turns - 1].text, "%s",
+              item->text);
+        CHECK(!strcmp(item->answer, "4"), "%s", item->answer);
+    }
+    questions_free(&q);
+}
+
+#define USER "{\"role\": \"user\", \"content\": \"2+2?\"}"
+#define SYSTEM "{\"role\": \"system\", \"content\": \"Be \\\"brief\\\".\"}"
+#define REPLY "{\"role\": \"assistant\", \"content\": \"What?\"}"
+#define ANSWERED(messages) "{\"messages\": [" messages "], \"answer\": 4}"
+
+static void check_conversations(void) {
+    questions q = { 0 }, held = { 0 };
+    int i;
+    talks(ANSWERED(USER), "messages", "user>2+2?");
+    talks(ANSWERED(USER), "question", "user>2+2?");           /* as others call it               */
+    talks(ANSWERED(SYSTEM "," USER "," REPLY "," USER), "messages",
+          "system>Be \"brief\".|user>2+2?|assistant>What?|user>2+2?");
+    talks("{\"prompt\": [" USER "], \"messages\": 1, \"answer\": 4}", "question", "user>2+2?");
+    talks("{\"prompt\": \"2+2?\", \"messages\": [], \"answer\": 4}", "question", "");
+    talks("{\"question\": \"q\", \"messages\": [" REPLY "], \"answer\": 4}", "question", "");
+    talks("{\"x\": {\"y\": [" USER "]}, \"answer\": 4}", "x.y", "user>2+2?");
+    talks(ANSWERED("{\"content\": [{\"type\": \"text\", \"text\": \"2+\"}, {\"text\": \"2?\", "
+                   "\"type\": \"text\"}], \"role\": \"user\", \"name\": null}"), "messages",
+          "user>2+2?");
+    talks(ANSWERED(USER "," REPLY ",{\"role\": \"tool\", \"content\": \"4\"}"), "messages",
+          "user>2+2?|assistant>What?|tool>4");
+    refused(ANSWERED(USER "," REPLY), "message 2 is the last and nothing that can be answered, but "
+                                      "of role assistant");
+    refused(ANSWERED(SYSTEM), "of role system");
+    refused(ANSWERED(USER "," SYSTEM "," USER), "message 2 is the system's");
+    refused(ANSWERED(""), "the field \"messages\" is no string and no number");
+    refused(ANSWERED("\"2+2?\""), "is no string and no number");
+    refused(ANSWERED("{\"content\": \"2+2?\"}"), "message 1 has no role");
+    refused(ANSWERED(USER ", 5"), "message 2 has no role");
+    refused(ANSWERED("{\"role\": \"user\"}"), "message 1 has no content");
+    refused(ANSWERED("{\"role\": \"user\", \"content\": \"\"}"), "is empty");
+    refused(ANSWERED("{\"role\": \"user\", \"content\": \"a\\u0000\"}"), "\\u0000");
+    refused(ANSWERED("{\"role\": \"user\", \"content\": \"\", \"tool_calls\": []}"),
+            "message 1 has what is not understood: tool_calls");
+    refused(ANSWERED("{\"role\": \"user\", \"content\": [{\"type\": \"image\", \"text\": \"\"}]}"),
+            "a part that is no text, of type image");
+    refused("{\"messages\": [" USER "]}", "there is no field \"answer\" (there is: messages)");
+    for (i = 0; i < 10; i++) CHECK(parse(&q, ANSWERED(SYSTEM "," USER), "messages", "answer"), "%s",
+                                   error);
+    CHECK(questions_hold_out(&q, &held, 3, error) && held.count == 3 && q.count == 7, "%s", error);
+    CHECK(held.items[2].num_turns == 2 && !strcmp(held.items[2].turns[1].text, "2+2?"), "%s",
+          "its turns");
+    questions_free(&q);
+    questions_free(&held);
+}
+
+/* Fields in fields. */
+static void check_paths(void) {
+    static const char line[] = "{\"p\": {\"q\": \"2+2?\", \"list\": [3, {\"z\": \"four\"}]}, "
+        "\"a.b\": 4, \"a\": {\"b\": 5, \"c.d\": {\"e\": 6}}}";
+    static const char *const paths[][2] = { { "a.b", "4" }, { "a.c.d.e", "6" }, { "p.list.0", "3" },
+        { "p.list.1.z", "four" }, { "p.q", "2+2?" }, { "p.list.0,a.b", "3 4" } };
+    static const char *const wrong[][2] = {
+        { "p.x", "there is no field \"p.x\" (of it there is: q, list)" },
+        { "x.q", "there is no field \"x.q\" (there is: p, a.b, a)" },
+        { "p", "is no string and no number; choose of what is in it, with a point: q, list" },
+        { "p.list", "\"p.list\" is no string and no number" },
+        { "p.list.2", "there is no field \"p.list.2\"" }, { "p.list.01", "there is no field" },
+        { "p.", "there is no field \"p.\"" }, { ".q", "there is no field" },
+        { "p..q", "there is no field" }, { "p.q.x", "of it there is: nothing" },
+        { "p.q,", "empty" } };
+    questions q = { 0 };
+    size_t i;
+    for (i = 0; i < sizeof paths / sizeof *paths; i++) {
+        CHECK(parse(&q, line, "p.q", paths[i][0]), "%s: %s", paths[i][0], error);
+        CHECK(q.count == (int)i + 1 && !strcmp(q.items[i].answer, paths[i][1])
+              && !strcmp(q.items[i].text, "2+2?"), "%s", paths[i][0]);
+    }
+    questions_free(&q);
+    for (i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(!parse(&q, line, "p.q", wrong[i][0]) && strstr(error, wrong[i][1]), "%s: %s",
+              wrong[i][0], error);
+    CHECK(!parse(&q, line, "p.y", "a.b") && strstr(error, "of it there is: q, list"), "%s", error);
+}
+
+static int parse_csv(questions *q, const char *text) {
+    error[0] = 0;
+    return questions_parse(q, text, strlen(text), "some.CSV", "question", "answer", error);
+}
+
+static void check_csv(void) {
+    static const struct { const char *text, *question, *answer, *json; } good[] = {
+        { "question,answer\n2+2?,4\n", "2+2?", "4", "{\"question\":\"2+2?\",\"answer\":\"4\"}" },
+        { "question,answer\r\n2+2?,4", "2+2?", "4", "{\"question\":\"2+2?\",\"answer\":\"4\"}" },
+        { "\xef\xbb\xbf" "answer,question\n\r\n4,2+2?\r\n\r\n", "2+2?", "4",
+          "{\"answer\":\"4\",\"question\":\"2+2?\"}" },
+        { "\"question\",\"answer\"\n\"a, \"\"b\"\"\nc\\\",\"\"\n", "a, \"b\"\nc\\", "",
+          "{\"question\":\"a, \\\"b\\\"\\u000ac\\\\\",\"answer\":\"\"}" },
+        { "question,answer,\"x,y\"\n a ,\"4\",\t\xc3\xa9\n", " a ", "4",
+          "{\"question\":\" a \",\"answer\":\"4\",\"x,y\":\"\\u0009\xc3\xa9\"}" },
+        { "question,answer\n\"a\r\nb\",4\n", "a\r\nb", "4",
+          "{\"question\":\"a\\u000d\\u000ab\",\"answer\":\"4\"}" },
+        { "question,answer\n\"\"\"\",\"\"\"\"", "\"", "\"",
+          "{\"question\":\"\\\"\",\"answer\":\"\\\"\"}" },
+        { "question,answer\na\rb,4\n", "a\rb", "4",
+          "{\"question\":\"a\\u000db\",\"answer\":\"4\"}" } };
+    static const struct { const char *text, *says; } wrong[] = {
+        { "question,answer\n", "has no questions in it" }, { "", "no questions" },
+        { "question;answer\n1;2\n", "line 2: there is no field \"question\" (there is: "
+          "question;answer)" },
+        { "question,answer\n1,2\n3\n4,5\n", "line 3: it has 1 fields, and the line of names at the "
+          "head has 2" },
+        { "question,answer\n1,2,3\n", "line 2: it has 3 fields" },
+        { "question,answer\n1,2\n\"a\nb,4\n5,6\n", "line 3: the field in quotes that begins in "
+          "line 3 does not end" },
+        { "question,answer\n\"a\nb\",4\n5,6,7\n", "line 4: it has 3 fields" },
+        { "question,answer\na\"b,4\n", "line 2: a double quote within a field" },
+        { "question,answer\n\"a\"b,4\n", "line 2: something follows a field's closing quote" },
+        { "question,answer\na\xff,4\n", "line 2: a byte that is not UTF-8" },
+        { "question,question,answer\na,b,4\n", "\"question\" is there twice" },
+        { "\"question,answer\n", "line 1: the field in quotes" },
+        { "question,answer\n,4\n", "line 2: the question is empty" },
+        { "question,answer\n1\n2\n3,3\n4\n", "line 2: it has 1 fields, and the line of names at "
+          "the head has 2 (and 2 more are wrong)" } };
+    questions q = { 0 };
+    char big[20000] = "question,answer\n\"";
+    size_t i;
+    for (i = 0; i < sizeof good / sizeof *good; i++) {
+        CHECK(parse_csv(&q, good[i].text) && q.count == 1, "%s: %d, %s", good[i].text, q.count,
+              error);
+        CHECK(q.count == 1 && is(&q.items[0], good[i].question, good[i].answer, good[i].json),
+              "%s", q.count ? q.items[0].json : error);
+        questions_free(&q);
+    }
+    for (i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(!parse_csv(&q, wrong[i].text) && strstr(error, wrong[i].says) && !q.count, "%s: %s",
+              wrong[i].text, error);
+    for (i = strlen(big); i < 9000; i++) big[i] = i % 2 ? '\n' : '\1';
+    strcpy(big + i, "\",4\nshort,5\n");
+    CHECK(parse_csv(&q, big) && q.count == 2 && strlen(q.items[0].text) == 9000 - 17
+          && !strcmp(q.items[1].answer, "5"), "%d: %s", q.count, error);
+    questions_free(&q);
+}
+
+/* What is said of many wrong lines, and of files that are no text. */
+static void check_faults(void) {
+    static const char parquet[] = "PAR1\0\0", zipped[] = "\x1f\x8b\x08";
+    questions q = { 0 };
+    refused("{\"question\": \"a\", \"answer\": 1}\n{\n{\"question\": 1}\n\n7\n",
+            "line 2, column 2: ");
+    CHECK(strstr(error, " (and 2 more are wrong)"), "%s", error);
+    refused("[{\"question\": 1}, {\"question\": 1, \"answer\": 2},\n{\"question\": 1}]",
+            "line 1: there is no field \"answer\" (there is: question) (and 1 more are wrong)");
+    CHECK(!questions_parse(&q, parquet, 6, "x", "question", "answer", error)
+          && strstr(error, "x is Parquet: duckdb -json -c \"FROM 'x'\" | grpo ... --data - reads"),
+          "%s", error);
+    CHECK(!questions_read(&q, "a/train.parquet", "question", "answer", error)
+          && strstr(error, "a/train.parquet"), "%s", error);
+    CHECK(!questions_parse(&q, zipped, 3, "x.jsonl.gz", "question", "answer", error)
+          && strstr(error, "gzip -dc 'x.jsonl.gz' | grpo ... --data - reads it"), "%s", error);
+}
+
 /* Each epoch has each question once; orders differ between epochs and seeds, and a place is equally
  * likely for all: chi-square of the first place over 2,000 epochs. */
 static void check_order(void) {
@@ -330,6 +501,10 @@ int main(void) {
     check_lines();
     check_array();
     check_refusals();
+    check_conversations();
+    check_paths();
+    check_csv();
+    check_faults();
     check_order();
     check_splits();
     check_countdown();

@@ -87,16 +87,18 @@ typedef struct option {
 #define AS(field, commands, help, given) { #field, NULL, help, given, FIELD, commands, 0 }
 static const option options[] = {
     HEADING("Required"),
-    { "data", "QUESTIONS", "a file of JSON lines, - for those of a pipe, or puzzles: "
+    { "data", "QUESTIONS", "a file of JSON lines or .csv, - for JSON of a pipe, or puzzles: "
       "countdown:COUNT[:NUMBERS[:LARGEST]]", NULL, TEXT, RUN, AT(data) },
     { "reward", "R", "what is rewarded, as often as you like: one of those listed below", NULL,
       OTHER, RUN, 0 },
     { "out", "FOLDER", "for the result, its checkpoints and log.jsonl", NULL, TEXT, TRAIN,
       AT(out) },
     HEADING("Questions, and how they are asked"),
-    { "question", "NAME", "of the question's field, or of several with commas", NULL, TEXT, RUN,
+    { "question", "NAME", "of the question's field, or of several with commas; a list of "
+      "messages is a conversation. Without \"question\": prompt or messages", NULL, TEXT, RUN,
       AT(question) },
-    { "answer", "NAME", "of the answer's field", NULL, TEXT, RUN, AT(answer) },
+    { "answer", "NAME", "of the answer's field; within another: "
+      "reward_model.ground_truth", NULL, TEXT, RUN, AT(answer) },
     { "limit", "N", "use the first N questions; 0: all", NULL, COUNT, RUN, AT(limit) },
     { "system", "TEXT", "system message of the chat template", "the template's", TEXT, RUN | CHAT,
       AT(system) },
@@ -200,10 +202,10 @@ static const char *const built_in[][2] = {
     { "overlong:N", "0 to -1 over the last N tokens (DAPO)" },
     { "repetition", "-(1 - unique / all token 3-grams)" },
     { "cmd:PROGRAM", "a verifier of yours, run once for a batch. Its stdin has a line for each "
-      "completion: {\"index\":0,\"prompt\":\"2+2?\",\"completion\":\"4\",\"answer\":\"4\",...} with "
-      "\"data\", the question's own line, and \"truncated\". It prints a line for each: a number, or "
-      "null where it cannot tell. It is tried on known answers first. examples/tool/README.md has "
-      "one of ten lines" } };
+      "completion: {\"index\":0,\"prompt\":\"2+2?\",\"completion\":\"4\",\"answer\":\"4\",...} "
+      "with \"data\", the question's own line, and \"truncated\". It prints a line for each: a "
+      "number, or null where it cannot tell. It is tried on known answers first. "
+      "examples/tool/README.md has one of ten lines" } };
 
 static void set_defaults(settings *s) {
     memset(s, 0, sizeof *s);
@@ -1027,21 +1029,41 @@ static int *tokens_of(const settings *s, const char *text, int *count) {
     return tokens;
 }
 
+/* A question's text for the model, from malloc. A conversation has all its turns, and its own
+ * system message if it has one. NULL with a sentence. */
+static char *render_question(settings *s, const questions_item *q) {
+    const char *system = s->system;
+    int own = q->turns && !strcmp(q->turns[0].role, "system"), n = q->turns ? q->num_turns : 1, i;
+    chat_turn *turns = (chat_turn *)malloc((size_t)n * sizeof *turns);
+    char *text = NULL;
+    for (i = 0; turns && i < n; i++) {
+        turns[i].role = q->turns ? q->turns[i].role : "user";
+        turns[i].text = q->turns ? q->turns[i].text : q->text;
+    }
+    if (own) s->system = q->turns[0].text;
+    if (turns) text = render(s, turns + own, n - own);
+    else complain("out of memory");
+    s->system = system;
+    free(turns);
+    return text;
+}
+
 /* Question i as a prompt. 1: done; 0: it is too long; -1: it cannot be. */
 static int ask(settings *s, const task *t, int i, grpo_prompt *p) {
     const questions_item *q = &t->list.items[i];
-    chat_turn turn = { "user", NULL };
+    int fits;
     memset(p, 0, sizeof *p);
-    turn.text = q->text;
-    p->text = render(s, &turn, 1);
-    p->tokens = p->text ? tokens_of(s, p->text, &p->num_tokens) : NULL;
+    p->text = render_question(s, q);
+    if (!p->text) return -1;
+    p->tokens = tokens_of(s, p->text, &p->num_tokens);
     p->answer = q->answer;
     p->data = q;
     if (p->tokens && p->num_tokens <= s->c.max_prompt_length) return 1;
+    fits = p->tokens ? 0 : s->vocabulary ? -1
+         : complain("a question cannot be made tokens: out of memory");
     free((void *)(uintptr_t)p->text);
     free((void *)(uintptr_t)p->tokens);
-    if (p->tokens) return 0;
-    return s->vocabulary ? -1 : complain("a question cannot be made tokens: out of memory");
+    return fits;
 }
 
 /* Appends what --data or --eval names; puzzles held out are none of the others. */
@@ -1069,6 +1091,7 @@ static int prepare_task(settings *s, const char *source, task *t) {
         t->count += code == 1;
         t->left_out += code == 0;
     }
+    if (code < 0) say("that is question %d of %s", i, source);
     if (code < 0 || !t->prompts) return -1;
     if (t->left_out)
         say("%d of %d questions of %s are longer than --max-prompt-length %d%s",
@@ -1078,7 +1101,7 @@ static int prepare_task(settings *s, const char *source, task *t) {
 }
 
 /* The user's verifiers on answers that are known, before the weights are loaded: a few questions,
- * the completion of each its own answer. One that gives no reward for these will give none later. */
+ * the completion of each its own answer. What rewards none of these will reward none later. */
 static int try_verifiers(settings *s, const task *t) {
     grpo_sample known[TRIED];
     float rewards[TRIED];
@@ -1353,7 +1376,7 @@ static int ask_verifier(const settings *s, int i, char *error) {
     return v->argv[0] ? first_said(s, error) : 0;
 }
 
-/* What this process's verifiers have to say, where one has failed altogether: nothing is exchanged. */
+/* What this process's verifiers have to say, where one has failed altogether; no exchange. */
 static int tell_failure(const settings *s) {
     int i;
     for (i = 0; i < s->c.num_rewards; i++)
@@ -1598,6 +1621,15 @@ static int after_step(settings *s, grpo *g, const task *held_out, const grpo_met
     return is_time(s->save_steps, m->step) ? save(s, g) : 0;
 }
 
+/* One line where an epoch ends, unless there is a picture, or they are short. */
+static void tell_epoch(const settings *s, const task *t, int64_t step) {
+    const int64_t asked = step * s->c.num_prompts, epoch = asked / t->count;
+    if (s->view.live || t->count < 10 * s->c.num_prompts
+        || (asked - s->c.num_prompts) / t->count == epoch) return;
+    printf("epoch %d of %.2f is over: %d questions\n", (int)epoch,
+           (double)s->steps * s->c.num_prompts / t->count, t->count);
+}
+
 /* Steps, until there is no more to do, or a process is interrupted: *cut is then not 0. */
 static int train_all(settings *s, grpo *g, const task *t, const task *held_out, int *cut) {
     grpo_prompt *asked = (grpo_prompt *)calloc((size_t)s->c.num_prompts, sizeof *asked);
@@ -1612,6 +1644,7 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out, 
         if (code == GRPO_CALLBACK) g->state = before;         /* it was not made: nothing moved  */
         s->learned |= !code;
         if (!code) code = after_step(s, g, held_out, &m);
+        if (!code) tell_epoch(s, t, g->state.step);
     }
     if (*cut < 0) code = *cut;
     live = s->view.live;

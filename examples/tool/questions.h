@@ -6,10 +6,17 @@
  *     for (position = 0; ; position++) ask(&train.items[questions_at(&train, seed, position)]);
  *     questions_free(&train);
  *
- * A file is one JSON object a line (GSM8K as it is published) or one array of objects (SVAMP). A
- * question may be put together from several fields: "Body,Question". The whole line stays within
- * reach of a verifier as JSON. Functions that can fail return 1, or 0 with a sentence in
- * error[JSON_ERROR_LENGTH]; the questions are then as they were before. */
+ * A file is one JSON object a line (GSM8K as it is published), one array of objects (SVAMP), or CSV
+ * (RFC 4180) with a line of names at its head, if its own name ends with .csv. A question may be
+ * put together from several fields, "Body,Question". Fields lie in others:
+ * "reward_model.ground_truth", "choices.0.text" (a field whose own name is that comes first). One
+ * that is a list of messages, [{"role": "system", "content": "..."}, {"role": "user", ...}], is a
+ * conversation, which ends with what is to be answered. Where there is no "question" it is "prompt"
+ * or "messages", as others call it. The whole line stays within reach of a verifier as JSON.
+ *
+ * Functions that can fail return 1, or 0 with a sentence in error[JSON_ERROR_LENGTH], which is
+ * about the first line that is wrong and has the number of the others; the questions are then as
+ * they were before. */
 #ifndef QUESTIONS_H
 #define QUESTIONS_H
 
@@ -17,11 +24,15 @@
 
 #include <limits.h>
 
+typedef struct questions_turn { const char *role, *text; } questions_turn;
+
 typedef struct questions_item {
-    const char *text;
+    const char *text;               /* of a conversation: its last turn's                        */
     const char *answer;             /* NULL if none was asked for                                */
     const char *json;               /* all its fields: an object on one line                     */
-    char *memory;                   /* where the three stand                                     */
+    char *memory;                   /* where all of it stands                                    */
+    const questions_turn *turns;    /* of a conversation; NULL: text is the one                  */
+    int num_turns;
 } questions_item;
 
 typedef struct questions {          /* all zeros: none                                           */
@@ -41,25 +52,33 @@ static inline int questions_wrong(char *error, const char *what) {
     return 0;
 }
 
-/* Takes over memory, also when it fails. */
-static inline int questions_append(questions *q, char *memory, const char *answer,
-                                   const char *json_text, char *error) {
+/* Takes over item.memory, also when it fails. */
+static inline int questions_add(questions *q, questions_item item, char *error) {
     if (q->count == q->capacity) {
         size_t more = q->capacity ? 2 * (size_t)q->capacity : 256;
         questions_item *items = more > INT_MAX ? NULL
                           : (questions_item *)realloc(q->items, more * sizeof *items);
         if (!items) {
-            free(memory);
+            free(item.memory);
             return questions_wrong(error, "there is not enough memory for so many questions");
         }
         q->items = items;
         q->capacity = (int)more;
     }
-    q->items[q->count].memory = memory;
-    q->items[q->count].text = memory;
-    q->items[q->count].answer = answer;
-    q->items[q->count++].json = json_text;
+    q->items[q->count++] = item;
     return 1;
+}
+
+/* One turn, whose text stands at the beginning of memory. */
+static inline int questions_append(questions *q, char *memory, const char *answer,
+                                   const char *json_text, char *error) {
+    questions_item item;
+    memset(&item, 0, sizeof item);
+    item.memory = memory;
+    item.text = memory;
+    item.answer = answer;
+    item.json = json_text;
+    return questions_add(q, item, error);
 }
 
 /* Forget what came after the first `count`. */
@@ -80,31 +99,67 @@ static inline void questions_names(const json_value *object, char *to, size_t si
     }
 }
 
-/* A field that is a string or a number, as text; NULL with a sentence. */
-static inline const char *questions_field(const json_value *object, const char *name, size_t n,
-                                          size_t *length, char *error) {
-    char copy[128], others[128];
+/* The member of an object, or of an array by its number, that is called name[n]. */
+static inline const json_value *questions_member(const json_value *of, const char *name, size_t n) {
     const json_value *v;
-    if (n == 0 || n >= sizeof copy) {
+    size_t i = 0;
+    char number[24];
+    for (v = json_first(of); v; v = json_next(of, v), i++) {
+        if (of->type == JSON_ARRAY) snprintf(number, sizeof number, "%lu", (unsigned long)i);
+        if (of->type == JSON_ARRAY ? strlen(number) == n && !memcmp(number, name, n)
+                                   : v->key_length == n && !memcmp(v->key, name, n)) return v;
+    }
+    return NULL;
+}
+
+/* The value at a path, "a.b.0"; NULL: there is none, and *deepest is the last value on the way. */
+static inline const json_value *questions_path(const json_value *of, const char *path, size_t n,
+                                               const json_value **deepest) {
+    const json_value *v = questions_member(of, path, n);
+    size_t i;
+    *deepest = of;
+    for (i = 1; i + 1 < n && !v; i++) {
+        const json_value *inside = path[i] == '.' ? questions_member(of, path, i) : NULL;
+        if (inside) v = questions_path(inside, path + i + 1, n - i - 1, deepest);
+    }
+    return v;
+}
+
+/* The field name[n]; NULL with a sentence. */
+static inline const json_value *questions_find(const json_value *object, const char *name,
+                                               size_t n, char *error) {
+    char others[128];
+    const json_value *v, *deepest;
+    if (n == 0 || n >= 128) {
         questions_wrong(error, "the name of a field is empty or too long");
         return NULL;
     }
-    memcpy(copy, name, n);
-    copy[n] = 0;
-    v = json_find(object, copy);
-    if (!v) {
-        questions_names(object, others, sizeof others);
-        snprintf(error, JSON_ERROR_LENGTH, "there is no field \"%.60s\" (there is: %s)", copy,
-                 others[0] ? others : "nothing");
-        return NULL;
-    }
+    v = questions_path(object, name, n, &deepest);
+    if (v) return v;
+    questions_names(deepest, others, sizeof others);
+    snprintf(error, JSON_ERROR_LENGTH, "there is no field \"%.*s\" (%s: %s)", n < 60 ? (int)n : 60,
+             name, deepest == object ? "there is" : "of it there is",
+             others[0] ? others : "nothing");
+    return NULL;
+}
+
+/* A field that is a string or a number, as text; NULL with a sentence. */
+static inline const char *questions_field(const json_value *object, const char *name, size_t n,
+                                          size_t *length, char *error) {
+    const json_value *v = questions_find(object, name, n, error);
+    char inside[100];
+    int shown = n < 60 ? (int)n : 60;
+    if (!v) return NULL;
     if (v->type != JSON_STRING && v->type != JSON_NUMBER) {
-        snprintf(error, JSON_ERROR_LENGTH, "the field \"%.60s\" is no string and no number", copy);
+        inside[0] = 0;
+        if (v->type == JSON_OBJECT) questions_names(v, inside, sizeof inside);
+        snprintf(error, JSON_ERROR_LENGTH, "the field \"%.*s\" is no string and no number%s%s",
+                 shown, name, inside[0] ? "; choose of what is in it, with a point: " : "", inside);
         return NULL;
     }
     *length = v->type == JSON_STRING ? strlen(v->text) : strspn(v->text, "+-.0123456789eE");
     if (v->type == JSON_STRING && v->length != *length) {
-        snprintf(error, JSON_ERROR_LENGTH, "the field \"%.60s\" has a \\u0000 in it", copy);
+        snprintf(error, JSON_ERROR_LENGTH, "the field \"%.*s\" has a \\u0000 in it", shown, name);
         return NULL;
     }
     return v->text;
@@ -128,6 +183,73 @@ static inline int questions_join(const json_value *object, const char *names, ch
     }
 }
 
+/* ---- conversations: a list of messages, each a role and what is said */
+
+static inline int questions_turn_wrong(char *error, int i, const char *what, const char *name) {
+    snprintf(error, JSON_ERROR_LENGTH, "message %d %s%.60s", i + 1, what, name);
+    return 0;
+}
+
+/* What a message says, a string or parts of type "text" one after the other, to `to` (NULL: only
+ * measure). */
+static inline int questions_content(const json_value *content, int i, char *to, size_t *length,
+                                    char *error) {
+    const json_value *part;
+    *length = 0;
+    if (json_is(content, JSON_STRING)) {
+        *length = content->length;
+        if (to) memcpy(to, content->text, content->length);
+        return strlen(content->text) == content->length
+               || questions_turn_wrong(error, i, "has a \\u0000 in it", "");
+    }
+    if (!json_is(content, JSON_ARRAY)) return questions_turn_wrong(error, i, "has no content", "");
+    for (part = json_first(content); part; part = json_next(content, part)) {
+        const json_value *text = json_find(part, "text");
+        const char *type = json_string(json_find(part, "type"), "");
+        if (strcmp(type, "text") != 0 || !json_is(text, JSON_STRING) || part->length != 2
+            || strlen(text->text) != text->length)
+            return questions_turn_wrong(error, i, "has a part that is no text, of type ", type);
+        if (to) memcpy(to + *length, text->text, text->length);
+        *length += text->length;
+    }
+    return 1;
+}
+
+/* A list of messages: the turns to `turns`, their texts to `to` (both NULL: only measure). */
+static inline int questions_talk(const json_value *list, questions_turn *turns, char *to,
+                                 size_t *length, char *error) {
+    const json_value *message, *v;
+    const char *role = "";
+    size_t size = 0;
+    int i = 0;
+    *length = 0;
+    for (message = json_first(list); message; message = json_next(list, message), i++) {
+        role = json_string(json_find(message, "role"), "");
+        if (!role[0]) return questions_turn_wrong(error, i, "has no role: {\"role\": \"user\", "
+                                                  "\"content\": \"...\"}", "");
+        for (v = json_first(message); v; v = json_next(message, v))
+            if (strcmp(v->key, "role") && strcmp(v->key, "content") && v->type != JSON_NULL)
+                return questions_turn_wrong(error, i, "has what is not understood: ", v->key);
+        if (!strcmp(role, "system") && i)
+            return questions_turn_wrong(error, i, "is the system's, which comes first", "");
+        if (!questions_content(json_find(message, "content"), i, to ? to + *length : NULL, &size,
+                               error)) return 0;
+        if (turns) {
+            turns[i].text = to + *length;
+            turns[i].role = to + *length + size + 1;
+            to[*length + size] = 0;
+            strcpy(to + *length + size + 1, role);
+        }
+        *length += size + strlen(role) + 2;
+    }
+    if (i == 0) return questions_wrong(error, "the list of messages is empty");
+    if (!strcmp(role, "assistant") || !strcmp(role, "system"))
+        return questions_turn_wrong(error, i - 1, "is the last and nothing that can be answered, "
+                                    "but of role ", role);
+    if (size == 0) return questions_wrong(error, "the question, the last message, is empty");
+    return 1;
+}
+
 /* JSON that is known to be well-formed, without the blanks between its parts; returns its length.
  * to has room for n bytes. */
 static inline size_t questions_compact(char *to, const char *from, size_t n) {
@@ -142,27 +264,56 @@ static inline size_t questions_compact(char *to, const char *from, size_t n) {
     return size;
 }
 
+/* What a question is called where it is not called "question". */
+static inline const char *questions_called(const json_value *object, const char *names) {
+    if (strcmp(names, "question") || json_find(object, names)) return names;
+    if (json_find(object, "prompt")) return "prompt";
+    return json_find(object, "messages") ? "messages" : names;
+}
+
 /* One object: its values, and how it is written, raw[n]. */
 static inline int questions_take(questions *q, const json_value *object, const char *raw, size_t n,
                                  const char *question_names, const char *answer_names,
                                  char *error) {
-    int answered = answer_names && *answer_names;
-    size_t text = 0, answer = 0;
-    char *memory;
+    int answered = answer_names && *answer_names, talks;
+    size_t text = 0, answer = 0, head = 0;
+    const json_value *talk, *deepest;
+    questions_turn *turns = NULL;
+    questions_item item;
+    char *at;
     if (!json_is(object, JSON_OBJECT))
         return questions_wrong(error, "this is no object: {\"question\": ..., \"answer\": ...}");
-    if (!questions_join(object, question_names, NULL, &text, error)
+    question_names = questions_called(object, question_names);
+    talk = questions_path(object, question_names, strlen(question_names), &deepest);
+    talks = json_is(talk, JSON_ARRAY) && json_is(json_first(talk), JSON_OBJECT);
+    if (!(talks ? questions_talk(talk, NULL, NULL, &text, error)
+                : questions_join(object, question_names, NULL, &text, error))
         || (answered && !questions_join(object, answer_names, NULL, &answer, error))) return 0;
     if (text == 0) return questions_wrong(error, "the question is empty");
-    memory = (char *)malloc(text + answer + n + 3);
-    if (!memory) return questions_wrong(error, "there is not enough memory for the questions");
-    questions_join(object, question_names, memory, &text, error);
-    memory[text] = 0;
-    if (answered) questions_join(object, answer_names, memory + text + 1, &answer, error);
-    memory[text + 1 + answer] = 0;
-    memory[text + answer + 2 + questions_compact(memory + text + answer + 2, raw, n)] = 0;
-    return questions_append(q, memory, answered ? memory + text + 1 : NULL,
-                            memory + text + answer + 2, error);
+    if (talks) head = talk->length * sizeof *turns;
+    memset(&item, 0, sizeof item);
+    item.memory = (char *)malloc(head + text + answer + n + 3);
+    if (!item.memory) return questions_wrong(error, "there is not enough memory for the questions");
+    at = item.memory + head;
+    item.text = at;
+    if (talks) {
+        turns = (questions_turn *)(void *)item.memory;
+        questions_talk(talk, turns, at, &text, error);
+        item.turns = turns;
+        item.num_turns = (int)talk->length;
+        item.text = turns[item.num_turns - 1].text;
+    } else questions_join(object, question_names, at, &text, error);
+    at[text] = 0;
+    at += text + 1;
+    if (answered) {
+        questions_join(object, answer_names, at, &answer, error);
+        item.answer = at;
+    }
+    at[answer] = 0;
+    at += answer + 1;
+    at[questions_compact(at, raw, n)] = 0;
+    item.json = at;
+    return questions_add(q, item, error);
 }
 
 /* A sentence with its file and line; json.h counts lines from the text that it was given. */
@@ -190,20 +341,45 @@ static inline int questions_line(questions *q, const char *raw, size_t n, const 
     return good;
 }
 
+/* Lines that are wrong: the first one's sentence, and how many there are. */
+typedef struct questions_faults {
+    unsigned long count;
+    char first[JSON_ERROR_LENGTH];
+} questions_faults;
+
+/* One more line, if it is not good. */
+static inline void questions_fault(questions_faults *f, int good, const char *path,
+                                   unsigned long line, char *error) {
+    if (good || f->count++) return;
+    questions_place(path, line, error);
+    memcpy(f->first, error, sizeof f->first);
+}
+
+static inline int questions_faultless(const questions_faults *f, char *error) {
+    if (!f->count) return 1;
+    snprintf(error, JSON_ERROR_LENGTH, "%s", f->first);
+    if (f->count > 1)
+        snprintf(error, JSON_ERROR_LENGTH, "%.200s (and %lu more are wrong)", f->first,
+                 f->count - 1);
+    return 0;
+}
+
 static inline int questions_lines(questions *q, const char *text, size_t length, const char *path,
                                   const char *question, const char *answer, char *error) {
     const char *at = text, *end = text + length, *stop;
+    questions_faults faults;
     unsigned long line;
+    faults.count = 0;
     for (line = 1; at < end; line++, at = stop + (stop < end)) {
         size_t n, blank = 0;
         stop = (const char *)memchr(at, '\n', (size_t)(end - at));
         if (!stop) stop = end;
         n = (size_t)(stop - at);
         while (blank < n && strchr(" \t\r", at[blank]) && at[blank]) blank++;
-        if (blank < n && !questions_line(q, at, n, question, answer, error))
-            return questions_place(path, line, error);
+        if (blank < n) questions_fault(&faults, questions_line(q, at, n, question, answer, error),
+                                       path, line, error);
     }
-    return 1;
+    return questions_faultless(&faults, error);
 }
 
 /* Where a value ends that begins at `at`, in text that is well-formed and ends with a NUL. */
@@ -224,22 +400,187 @@ static inline int questions_array(questions *q, const char *text, char *copy, si
                                   const char *path, const char *question, const char *answer,
                                   char *error) {
     const json_value *v;
+    questions_faults faults;
     unsigned long line = 1;
     json j;
-    int good = 1;
+    faults.count = 0;
     if (!json_parse(&j, copy, length, path, error)) return 0;
     text = strchr(text, '[');
-    for (v = json_first(j.values); v && good; v = json_next(j.values, v)) {
+    for (v = json_first(j.values); v; v = json_next(j.values, v)) {
         const char *end;
         for (text++; strchr(" \t\r\n", *text); text++) line += *text == '\n';
         end = questions_skip(text);
-        good = questions_take(q, v, text, (size_t)(end - text), question, answer, error)
-               || questions_place(path, line, error);
+        questions_fault(&faults, questions_take(q, v, text, (size_t)(end - text), question, answer,
+                                                error), path, line, error);
         for (; text < end || (*text && *text != ',' && *text != ']'); text++)
             line += *text == '\n';
     }
     json_free(&j);
-    return good;
+    return questions_faultless(&faults, error);
+}
+
+/* ---- CSV (RFC 4180): a line of names, then records; fields with commas, quotes or ends of lines
+ * in them stand in double quotes, "" for one */
+
+typedef struct questions_csv {
+    const char *at, *end;
+    unsigned long line;
+    char *field;                    /* the last one that was read; room for all that is left     */
+    size_t length;
+} questions_csv;
+
+/* One field to c->field; what ends it, ',' or '\n', is passed: *last 1 where it was the record's
+ * last. */
+static inline int questions_csv_field(questions_csv *c, int *last, char *error) {
+    int quoted = c->at < c->end && *c->at == '"';
+    unsigned long line = c->line;
+    c->length = 0;
+    for (c->at += quoted; c->at < c->end; c->at++) {
+        char b = *c->at;
+        if (quoted && b == '"' && c->at + 1 < c->end && c->at[1] == '"') c->at++;
+        else if (quoted && b == '"') break;
+        else if (!quoted && (b == ',' || b == '\n'
+                             || (b == '\r' && c->at + 1 < c->end && c->at[1] == '\n'))) break;
+        else if (!quoted && b == '"')
+            return questions_wrong(error, "a double quote within a field that does not begin with "
+                                          "one: put the field in quotes, and \"\" for each in it");
+        else if (!b) return questions_wrong(error, "a NUL byte");
+        c->line += b == '\n';
+        c->field[c->length++] = b;
+    }
+    if (quoted && c->at == c->end) {
+        snprintf(error, JSON_ERROR_LENGTH, "the field in quotes that begins in line %lu does not "
+                 "end", line);
+        return 0;
+    }
+    c->at += quoted;
+    if (c->at + 1 < c->end && c->at[0] == '\r' && c->at[1] == '\n') c->at++;
+    *last = c->at == c->end || *c->at == '\n';
+    if (!*last && *c->at != ',')
+        return questions_wrong(error, "something follows a field's closing quote");
+    c->line += c->at < c->end && *c->at == '\n';
+    c->at += c->at < c->end;
+    return 1;
+}
+
+/* A string of JSON to `to`, which has room for 6 n + 2 bytes; returns its length. */
+static inline size_t questions_quoted(char *to, const char *from, size_t n) {
+    size_t i, size = 0;
+    to[size++] = '"';
+    for (i = 0; i < n; i++) {
+        if (strchr("\"\\", from[i])) to[size++] = '\\';
+        if ((unsigned char)from[i] >= 32) to[size++] = from[i];
+        else size += (size_t)sprintf(to + size, "\\u%04x", (unsigned)from[i]);
+    }
+    to[size++] = '"';
+    return size;
+}
+
+/* One record as an object: its fields under the names at `names` (quoted, each with a NUL; NULL:
+ * the record is they). Room for 6 times what is left in to. Returns the number of fields, 0 with a
+ * sentence. */
+static inline int questions_csv_record(questions_csv *c, const char *names, int num_names, char *to,
+                                       size_t *size, char *error) {
+    int last = 0, n = 0;
+    *size = 0;
+    if (names) to[(*size)++] = '{';
+    for (; !last; n++) {
+        uint32_t code;
+        size_t i;
+        int k;
+        if (!questions_csv_field(c, &last, error)) return 0;
+        for (i = 0; i < c->length; i += (size_t)k)
+            if ((k = json_utf8(c->field + i, c->length - i, &code)) == 0)
+                return questions_wrong(error, "a byte that is not UTF-8");
+        if (names && n < num_names) {
+            *size += (size_t)sprintf(to + *size, "%s%s:", n ? "," : "", names);
+            names += strlen(names) + 1;
+        }
+        if (!names || n < num_names) *size += questions_quoted(to + *size, c->field, c->length);
+        if (!names) to[(*size)++] = 0;
+    }
+    if (names) to[(*size)++] = '}';
+    if (!names || n == num_names) return n;
+    snprintf(error, JSON_ERROR_LENGTH, "it has %d fields, and the line of names at the head has %d",
+             n, num_names);
+    return 0;
+}
+
+/* Where the record ends that begins at `at`, its end of line included. */
+static inline const char *questions_csv_end(const char *at, const char *end) {
+    int inside = 0;
+    for (; at < end && (inside || *at != '\n'); at++) inside ^= *at == '"';
+    return at + (at < end);
+}
+
+static inline int questions_csv_text(questions *q, const char *text, size_t length,
+                                     const char *path, const char *question, const char *answer,
+                                     char *error) {
+    const char *end = text + length, *at = text, *stop;
+    char *names = NULL, *room = NULL;
+    size_t names_size = 0, largest = 0, size = 0;
+    questions_csv c = { NULL, NULL, 1, NULL, 0 };
+    questions_faults faults;
+    int num_names = 0, good = 1;
+    for (faults.count = 0; at < end && good; at = stop) {
+        size_t n = (size_t)((stop = questions_csv_end(at, end)) - at);
+        unsigned long line = c.line;
+        if (!room || n > largest) { /* JSON has at most 9 bytes for each, names aside            */
+            free(room);
+            largest = 2 * n;
+            room = (char *)malloc(names_size + 10 * largest + 20);
+        }
+        if (!room) {
+            good = questions_wrong(error, "there is not enough memory for the questions");
+            break;
+        }
+        c.at = at;
+        c.end = stop;
+        c.field = room + names_size + 9 * largest + 16;
+        if (n - (size_t)(*at == '\r' && n == 2) == 1 && stop[-1] == '\n') {
+            c.line++;               /* an empty line                                             */
+        } else if (!names) {
+            num_names = questions_csv_record(&c, NULL, 0, room, &names_size, error);
+            names = room;
+            room = NULL;
+            if (!num_names) good = questions_place(path, line, error);
+        } else if (!questions_csv_record(&c, names, num_names, room, &size, error)) {
+            questions_fault(&faults, 0, path, line, error);
+            stop = (const char *)memchr(at, '\n', n); /* try again with the next line            */
+            stop = stop ? stop + 1 : end;
+            c.line = line + 1;
+        } else {
+            questions_fault(&faults, questions_line(q, room, size, question, answer, error), path,
+                            line, error);
+        }
+    }
+    free(names);
+    free(room);
+    return good && questions_faultless(&faults, error);
+}
+
+/* Does a name end so, in whatever case? */
+static inline int questions_ends(const char *name, const char *end) {
+    size_t n = strlen(name), k = strlen(end), i;
+    for (i = 0; i < k && i < n; i++) {
+        char c = name[n - 1 - i];
+        if ((c >= 'A' && c <= 'Z' ? c + 32 : c) != end[k - 1 - i]) return 0;
+    }
+    return n >= k;
+}
+
+/* What is no text, and how it becomes one. */
+static inline int questions_other_format(const char *text, size_t length, const char *path,
+                                         char *error) {
+    int parquet = questions_ends(path, ".parquet") || (length >= 4 && !memcmp(text, "PAR1", 4));
+    if (parquet)
+        snprintf(error, JSON_ERROR_LENGTH, "%.60s is Parquet: duckdb -json -c \"FROM '%.60s'\" | "
+                 "grpo ... --data - reads it", path, path);
+    else if (length >= 2 && !memcmp(text, "\x1f\x8b", 2))
+        snprintf(error, JSON_ERROR_LENGTH, "%.60s is compressed: gzip -dc '%.60s' | grpo ... "
+                 "--data - reads it", path, path);
+    else return 0;
+    return 1;
 }
 
 /* text: length bytes and a NUL, which come from the file path. */
@@ -249,8 +590,11 @@ static inline int questions_parse(questions *q, const char *text, size_t length,
     size_t mark = length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0, blank;
     text += mark;                   /* a byte order mark is no part of the text                  */
     length -= mark;
+    if (questions_other_format(text, length, path, error)) return 0;
     for (blank = 0; text[blank] && strchr(" \t\r\n", text[blank]); ) blank++;
-    if (text[blank] == '[') {
+    if (questions_ends(path, ".csv")) {
+        good = questions_csv_text(q, text, length, path, question, answer, error);
+    } else if (text[blank] == '[') {
         char *copy = (char *)malloc(length + 1);
         if (!copy) return questions_wrong(error, "there is not enough memory for the questions");
         memcpy(copy, text, length + 1);
@@ -274,8 +618,10 @@ static inline int questions_read(questions *q, const char *path, const char *que
     size_t length;
     int is_pipe = !strcmp(path, "/dev/stdin") || !strncmp(path, "/dev/fd/", 8);
     FILE *file = !strcmp(path, "-") ? stdin : is_pipe ? fopen(path, "rb") : json_open(path, error);
-    char *text = file ? json_load_all(file, path, &length, error) : NULL;
+    int other = file && questions_other_format("", 0, path, error);
+    char *text = file && !other ? json_load_all(file, path, &length, error) : NULL;
     int good = text && questions_parse(q, text, length, path, question, answer, error);
+    if (other) fclose(file);
     if (!file && is_pipe) questions_wrong(error, "the pipe with the questions cannot be opened");
     free(text);
     return good;
@@ -322,16 +668,17 @@ static inline int questions_at(const questions *q, uint64_t seed, uint64_t posit
 
 static inline int questions_move(questions *q, questions *held, const unsigned char *moves,
                                  char *error) {
-    int i, kept = 0, before = held->count;
+    int i, k, kept = 0, before = held->count;
     for (i = 0; i < q->count; i++) {
-        const questions_item *item = &q->items[i];
-        if (!moves[i]) continue;
-        if (!questions_append(held, NULL, item->answer, item->json, error)) {
+        questions_item item = q->items[i];
+        item.memory = NULL;         /* it is freed once only, whatever happens                   */
+        if (moves[i] && !questions_add(held, item, error)) {
             held->count = before;
             return 0;
         }
-        held->items[held->count - 1] = *item;
     }
+    for (i = k = 0; i < q->count; i++)
+        if (moves[i]) held->items[before + k++].memory = q->items[i].memory;
     for (i = 0; i < q->count; i++)
         if (!moves[i]) q->items[kept++] = q->items[i];
     q->count = kept;
