@@ -573,12 +573,15 @@ static inline int questions_ends(const char *name, const char *end) {
 static inline int questions_other_format(const char *text, size_t length, const char *path,
                                          char *error) {
     int parquet = questions_ends(path, ".parquet") || (length >= 4 && !memcmp(text, "PAR1", 4));
+    int zipped = length >= 2 && !memcmp(text, "\x1f\x8b", 2);
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    if (strlen(path) > 120) path = "FILE";                    /* a command cut off is none       */
     if (parquet)
-        snprintf(error, JSON_ERROR_LENGTH, "%.60s is Parquet: duckdb -json -c \"FROM '%.60s'\" | "
-                 "grpo ... --data - reads it", path, path);
-    else if (length >= 2 && !memcmp(text, "\x1f\x8b", 2))
-        snprintf(error, JSON_ERROR_LENGTH, "%.60s is compressed: gzip -dc '%.60s' | grpo ... "
-                 "--data - reads it", path, path);
+        snprintf(error, JSON_ERROR_LENGTH, "%.50s is Parquet: duckdb -json -c \"FROM '%s'\" | grpo "
+                 "... --data - reads it", name, path);
+    else if (zipped)
+        snprintf(error, JSON_ERROR_LENGTH, "%.50s is compressed: gzip -dc '%s' | grpo ... --data - "
+                 "reads it", name, path);
     else return 0;
     return 1;
 }
