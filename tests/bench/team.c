@@ -66,12 +66,6 @@ static void add_agreements(traffic *t, int team, int count) {
         for (n = 1; n < team; n *= 2) add(t, sizeof(grpo__notice));
 }
 
-/* Before a phase's results are gathered all agree that there is no error. */
-static void add_array(traffic *t, int team, double own) {
-    add_agreements(t, team, 1);
-    add_gather(t, team, own);
-}
-
 /* Floats of the gradient to a peer, in messages of 1 MB at most. */
 static void add_floats(traffic *t, double n, double most) {
     for (; n > 0; n -= most) add(t, 4 * least(n, most));
@@ -86,15 +80,17 @@ static traffic traffic_of(const size *s, double n, int reference, int lanes, int
     double all = piece * lanes, most = least(all / 2, GRPO__PIECE);
     int i, part;
     if (team == 1) return t;
-    add_array(&t, team, 4 * sequences);                       /* lengths                         */
-    for (i = 0; i < 3; i++) add_array(&t, team, 4 * tokens);  /* tokens, log-probs, entropies    */
-    for (i = 0; i < 2; i++) add_array(&t, team, 4 * sequences);       /* rewards, of each part   */
-    if (reference) add_array(&t, team, 4 * tokens);           /* the reference's log-probs       */
-    add_array(&t, team, (double)lanes / team * sizeof(grpo_loss_stats));
+    add_gather(&t, team, 4 * sequences);                       /* lengths                         */
+    for (i = 0; i < 3; i++) add_gather(&t, team, 4 * tokens);  /* tokens, log-probs, entropies    */
+    for (i = 0; i < 2; i++) add_gather(&t, team, 4 * sequences);       /* rewards, of each part   */
+    if (reference) add_gather(&t, team, 4 * tokens);           /* the reference's log-probs       */
+    add_gather(&t, team, (double)lanes / team * sizeof(grpo_loss_stats));
     for (part = 2; part <= team; part *= 2) add_floats(&t, all / part, most);      /* halving    */
     add_gather(&t, team, 8.0 * lanes / team);                 /* squares of the norm             */
     for (part = team; part >= 2; part /= 2) add_floats(&t, all / part, most);      /* doubling   */
-    add_agreements(&t, team, 4);    /* a rollout, advantages, an update begins, new weights      */
+    /* before and after a batch is gathered, after its rewards, the reference, advantages and loss,
+     * as the update begins, and before the new weights replace the old */
+    add_agreements(&t, team, 7 + reference);
     return t;
 }
 
