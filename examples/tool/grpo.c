@@ -598,7 +598,7 @@ static int open_chat(settings *s) {
     else if (s->template_of) good = chat_named(&s->chat, s->template_of, error);
     else good = chat_recognise(&s->chat, s->model, error);
     if (!good) return complain(error);
-    if (s->chat.date[0]) snprintf(s->chat.date, sizeof s->chat.date, "26 Jul 2024");
+    chat_keep_day(&s->chat);
     for (i = chat_stops(&s->chat, stops) - 1; i >= 0; i--)
         if ((id = tokenizer_id(s->tokens, stops[i])) >= 0) add_end(&s->c, id);
     if (s->c.eos_token_id >= 0) return 0;
@@ -635,9 +635,10 @@ static void free_task(task *t) {
     memset(t, 0, sizeof *t);
 }
 
-/* A rendered text's tokens, from malloc; begin-of-text in front where the model wants one. */
+/* A rendered text's tokens, from malloc. A template has written begin-of-text where it should stand;
+ * in front of a format it is put where the model wants one. */
 static int *tokens_of(const settings *s, const char *text, int *count) {
-    int bos = tokenizer_bos(s->tokens), n, *tokens;
+    int bos = s->prompt_format ? tokenizer_bos(s->tokens) : -1, n, *tokens;
     n = tokenizer_encode(s->tokens, text, NULL, 0);
     tokens = n < 0 ? NULL : (int *)malloc(((size_t)n + 1) * sizeof *tokens);
     if (!tokens) return NULL;
@@ -1263,12 +1264,11 @@ static void print_model(const settings *s) {
 }
 
 static void print_asking(settings *s) {
-    static const char *const families[] = { "plain", "ChatML", "Llama 3", "Llama 2", "Zephyr" };
     const chat_turn turn = { "user", "..." };
     char error[JSON_ERROR_LENGTH], *text;
     if (!chat_recognise(&s->chat, s->model, error)) { printf("  %s\n", error); return; }
     text = render(s, &turn, 1);
-    printf("  asked as %s:\n%s\n", families[s->chat.family], text ? text : "");
+    printf("  asked by its chat template:\n%s\n", text ? text : "");
     free(text);
 }
 
@@ -1353,6 +1353,7 @@ static int run(settings *s, int argc, char **argv) {
     if (!code) code = commands[i].run(s);
     for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s->verifiers[i]);
     tokenizer_free(s->tokens);
+    chat_free(&s->chat);
     if (fflush(stdout) || ferror(stdout))
         code = code > INTERRUPTED ? code : complain("not all that was printed could be written");
     return code < 0 ? 1 : code;
