@@ -6,10 +6,10 @@
  *
  * `variables` is a JSON object: {"messages": [...], "add_generation_prompt": true, ...}. The text
  * is the one that jinja2 3.1 writes as transformers' apply_chat_template() sets it up: an immutable
- * sandbox, trim_blocks, lstrip_blocks, {% generation %}, {% break %} and {% continue %}, tojson that
- * leaves < and non-ASCII as they are, raise_exception and strftime_now. Python shows through where
- * it does there: True and None, the repr() of lists, lengths in code points, iterators that are
- * used up, what is undefined printing as nothing and failing when one asks further.
+ * sandbox, trim_blocks, lstrip_blocks, {% generation %}, {% break %} and {% continue %}, a tojson
+ * that leaves < and non-ASCII as they are, raise_exception and strftime_now. Python shows through
+ * where it does there: True and None, the repr() of lists, lengths in code points, iterators that
+ * are used up, what is undefined printing as nothing and failing when one asks further.
  *
  * What is not here (include, recursive loops, filters that no template uses, ...) is refused by
  * name, line and column: when the template is parsed, or else, where only running it shows (the
@@ -17,8 +17,8 @@
  * memory it may use and the text it may write are limited, and it can neither change its variables
  * nor reach anything outside.
  *
- * A template and a run take all their memory from blocks that are freed at once; a refusal leaves by
- * longjmp() to the one place that frees them. */
+ * A template and a run take all their memory from blocks that are freed at once; a refusal leaves
+ * by longjmp() to the one place that frees them. */
 #ifndef JINJA_H
 #define JINJA_H
 
@@ -89,7 +89,7 @@ typedef struct jinja_node {         /* of a template, see the parser            
 typedef struct jinja_var { const char *name; jinja_value value; struct jinja_var *next; } jinja_var;
 typedef struct jinja_scope { struct jinja_scope *up; jinja_var *vars; } jinja_scope;
 typedef struct jinja_macro { const jinja_node *node; jinja_scope *scope; } jinja_macro;
-typedef struct jinja_loop { jinja_list *items; size_t index; int depth; jinja_value seen; } jinja_loop;
+typedef struct jinja_loop { jinja_list *items; size_t index; } jinja_loop;
 typedef struct jinja_buffer { char *s; size_t n, room; } jinja_buffer;
 
 typedef struct jinja_state {        /* of a parse or a run                                       */
@@ -140,7 +140,7 @@ static inline void jinja_refuse(jinja_state *j, const char *at, const char *form
 static inline void *jinja_take(jinja_state *j, size_t n) {
     const size_t block = (size_t)1 << 16, head = 16;
     char *given;
-    n = (n + 15) & ~(size_t)15;
+    n = n ? (n + 15) & ~(size_t)15 : 16;
     if (n > j->free_bytes) {
         size_t size = n > block / 4 ? n : block;
         void *fresh = size > j->limits.memory ? NULL : malloc(size + head);
@@ -254,9 +254,8 @@ static inline jinja_value jinja_list_of(jinja_state *j, int type, jinja_value *i
 }
 
 static inline jinja_value *jinja_items_new(jinja_state *j, size_t n) {
-    if (n > j->limits.memory / sizeof(jinja_value)) n = j->limits.memory + 1;
-    else n *= sizeof(jinja_value);
-    return (jinja_value *)jinja_take(j, n + 1);
+    const size_t most = ((size_t)-1 >> 2) / sizeof(jinja_value);
+    return (jinja_value *)jinja_take(j, (n < most ? n : most) * sizeof(jinja_value));
 }
 
 /* ---- text */
@@ -314,8 +313,8 @@ static inline int jinja_is_space(uint32_t c) {
            || c == 0x205f || c == 0x3000;
 }
 
-/* Without the code points at its ends (which: 1 the left, 2 the right, 3 both) that are in chars, or
- * are space where that is NULL. */
+/* Without the code points at its ends (which: 1 the left, 2 the right, 3 both) that are in chars,
+ * or are space where that is NULL. */
 static inline jinja_value jinja_strip(jinja_value v, int which, const jinja_value *chars) {
     for (;;) {
         size_t at = 0, n, i;
@@ -394,7 +393,7 @@ static inline uint32_t jinja_other_case(uint32_t c, int upper) {
         { 0x4d1, 0x52f, 2, 1 }, { 0x561, 0x586, 1, 48 }, { 0x1e01, 0x1e95, 2, 1 },
         { 0x1ea1, 0x1eff, 2, 1 } };
     static const uint32_t unknown[][2] = {
-        { 0xb5, 0xb5 }, { 0xdf, 0xdf }, { 0xff, 0xff }, { 0x130, 0x131 }, { 0x149, 0x149 },
+        { 0xb5, 0xb5 }, { 0xff, 0xff }, { 0x130, 0x131 }, { 0x149, 0x149 },
         { 0x178, 0x178 }, { 0x17f, 0x2af }, { 0x345, 0x345 }, { 0x370, 0x3ff }, { 0x4c0, 0x4c0 },
         { 0x4cf, 0x4cf }, { 0x587, 0x587 }, { 0x10a0, 0x10ff }, { 0x13a0, 0x13ff },
         { 0x1c80, 0x1cbf }, { 0x1d79, 0x1d8e }, { 0x1e96, 0x1e9f }, { 0x1f00, 0x1fff },
@@ -403,6 +402,7 @@ static inline uint32_t jinja_other_case(uint32_t c, int upper) {
         { 0x10400, 0x105bc }, { 0x10c80, 0x10d85 }, { 0x118a0, 0x118df }, { 0x16e40, 0x16e7f },
         { 0x1e900, 0x1e943 } };
     size_t i;
+    if (c == 0xdf) return upper ? 0 : c;            /* "SS"                                      */
     for (i = 0; i < sizeof runs / sizeof *runs; i++) {
         uint32_t x = upper ? c : c + runs[i].up;
         if (x >= runs[i].first && x <= runs[i].last && (x - runs[i].first) % runs[i].step == 0)
@@ -557,7 +557,8 @@ typedef struct jinja_json {         /* how json.dumps() is to write             
     jinja_value indent, comma, colon;           /* indent: a string, or NONE                     */
 } jinja_json;
 
-static inline void jinja_put_json_string(jinja_state *j, jinja_buffer *b, jinja_value v, int ascii) {
+static inline void jinja_put_json_string(jinja_state *j, jinja_buffer *b, jinja_value v,
+                                         int ascii) {
     size_t i, n, from = 0;
     char text[16];
     jinja_put(j, b, "\"");
@@ -708,7 +709,8 @@ static inline jinja_value jinja_dict_get(jinja_state *j, const jinja_dict *d, ji
     return jinja_of(JINJA_MISSING);
 }
 
-static inline void jinja_dict_set(jinja_state *j, jinja_dict *d, jinja_value key, jinja_value value) {
+static inline void jinja_dict_set(jinja_state *j, jinja_dict *d, jinja_value key,
+                                  jinja_value value) {
     int depth = jinja_is_list(value) ? value.as.list->depth
               : value.type == JINJA_DICT ? value.as.dict->depth : 0;
     size_t i;
@@ -792,22 +794,22 @@ static inline int jinja_in(jinja_state *j, const char *at, jinja_value a, jinja_
 }
 
 /* ---- what can be called by name. kinds: f filter, t test, g global function, and the methods of s
- * strings, d dicts, l lists and tuples, o loop. parameters: as Python names them; "*": any. */
+ * strings, d dicts, l lists and tuples. parameters: as Python names them; "*": any. */
 enum { JINJA_UNSUPPORTED, JINJA_ABS, JINJA_BOOLEAN, JINJA_CALLABLE, JINJA_CASE_CAPITALIZE,
-       JINJA_CASE_LOWER, JINJA_CASE_TITLE, JINJA_CASE_UPPER, JINJA_CHANGED, JINJA_COUNT,
-       JINJA_CYCLE, JINJA_DEFAULT, JINJA_DEFINED, JINJA_DICT_OF, JINJA_DICTSORT, JINJA_DIVISIBLE,
+       JINJA_CASE_LOWER, JINJA_CASE_TITLE, JINJA_CASE_UPPER, JINJA_COUNT,
+       JINJA_DEFAULT, JINJA_DEFINED, JINJA_DICT_OF, JINJA_DICTSORT, JINJA_DIVISIBLE,
        JINJA_ENDSWITH, JINJA_ESCAPE, JINJA_FIND, JINJA_FIRST, JINJA_FORMAT, JINJA_INDENT,
        JINJA_INDEX, JINJA_IN, JINJA_IS_EQ, JINJA_IS_FALSE, JINJA_IS_FLOAT, JINJA_IS_GE, JINJA_IS_GT,
        JINJA_IS_INT, JINJA_IS_LE, JINJA_IS_LIST, JINJA_IS_LT, JINJA_IS_NE, JINJA_IS_NONE,
-       JINJA_IS_NUMBER, JINJA_IS_STRING, JINJA_IS_TRUE, JINJA_ISALNUM, JINJA_ISALPHA, JINJA_ISDIGIT,
-       JINJA_ISLOWER, JINJA_ISSPACE, JINJA_ISUPPER, JINJA_ITEMS, JINJA_ITERABLE, JINJA_JOIN,
+       JINJA_IS_NUMBER, JINJA_IS_STRING, JINJA_IS_TRUE, 
+       JINJA_ITEMS, JINJA_ITERABLE, JINJA_JOIN,
        JINJA_JOIN_METHOD, JINJA_KEYS, JINJA_LAST, JINJA_LEN, JINJA_LIST_OF, JINJA_MAP,
-       JINJA_MAPPING, JINJA_MAX, JINJA_MIN, JINJA_NAMESPACE_OF, JINJA_ODD, JINJA_PARTITION,
+       JINJA_MAPPING, JINJA_MAX, JINJA_MIN, JINJA_NAMESPACE_OF, JINJA_ODD, 
        JINJA_PERCENT, JINJA_RAISE, JINJA_RANGE_OF, JINJA_REJECT, JINJA_REJECTATTR, JINJA_REMOVE,
        JINJA_REPLACE, JINJA_REVERSE, JINJA_ROUND, JINJA_SAFE, JINJA_SELECT, JINJA_SELECTATTR,
        JINJA_SEQUENCE, JINJA_SORT, JINJA_SPLIT, JINJA_SPLITLINES, JINJA_STARTSWITH, JINJA_STR_OF,
        JINJA_STRFTIME, JINJA_STRIP, JINJA_SUM, JINJA_TITLE_OF, JINJA_TO_FLOAT, JINJA_TO_INT,
-       JINJA_TOJSON, JINJA_UNIQUE, JINJA_DICT_GET, JINJA_VALUES, JINJA_ZFILL };
+       JINJA_TOJSON, JINJA_UNIQUE, JINJA_DICT_GET, JINJA_VALUES };
 
 typedef struct jinja_entry {
     const char *kinds, *names;      /* of one meaning, with blanks between and after             */
@@ -875,14 +877,6 @@ static const jinja_entry jinja_entries[] = {
     { "t", "none ", JINJA_IS_NONE, 0, 0, "" },
     { "t", "sequence ", JINJA_SEQUENCE, 0, 0, "" },
     { "t", "string ", JINJA_IS_STRING, 0, 0, "" },
-    { "t", "lower ", JINJA_ISLOWER, 0, 0, "" },
-    { "t", "upper ", JINJA_ISUPPER, 0, 0, "" },
-    { "s", "islower ", JINJA_ISLOWER, 0, 0, "" },
-    { "s", "isupper ", JINJA_ISUPPER, 0, 0, "" },
-    { "s", "isalnum ", JINJA_ISALNUM, 0, 0, "" },
-    { "s", "isalpha ", JINJA_ISALPHA, 0, 0, "" },
-    { "s", "isdigit ", JINJA_ISDIGIT, 0, 0, "" },
-    { "s", "isspace ", JINJA_ISSPACE, 0, 0, "" },
     { "s", "title ", JINJA_CASE_TITLE, 0, 0, "" },
     { "s", "strip ", JINJA_STRIP, 3, 0, "chars" },
     { "s", "lstrip ", JINJA_STRIP, 1, 0, "chars" },
@@ -899,11 +893,8 @@ static const jinja_entry jinja_entries[] = {
     { "s", "count ", JINJA_COUNT, 0, 1, "sub start end" },
     { "s", "replace ", JINJA_REPLACE, 0, 2, "old new count" },
     { "s", "join ", JINJA_JOIN_METHOD, 0, 1, "iterable" },
-    { "s", "partition ", JINJA_PARTITION, 0, 1, "sep" },
-    { "s", "rpartition ", JINJA_PARTITION, 1, 1, "sep" },
     { "s", "removeprefix ", JINJA_REMOVE, 0, 1, "prefix" },
     { "s", "removesuffix ", JINJA_REMOVE, 1, 1, "suffix" },
-    { "s", "zfill ", JINJA_ZFILL, 0, 1, "width" },
     { "s", "format ", JINJA_FORMAT, 0, 0, "*" },
     { "d", "get ", JINJA_DICT_GET, 0, 1, "key default" },
     { "d", "items ", JINJA_ITEMS, 0, 0, "" },
@@ -911,8 +902,6 @@ static const jinja_entry jinja_entries[] = {
     { "d", "values ", JINJA_VALUES, 0, 0, "" },
     { "l", "index ", JINJA_INDEX, 1, 1, "value" },
     { "l", "count ", JINJA_INDEX, 0, 1, "value" },
-    { "o", "cycle ", JINJA_CYCLE, 0, 0, "*" },
-    { "o", "changed ", JINJA_CHANGED, 0, 0, "*" },
     { "g", "dict ", JINJA_DICT_OF, 0, 0, "*" },
     { "g", "namespace ", JINJA_NAMESPACE_OF, 0, 0, "*" },
     { "g", "raise_exception ", JINJA_RAISE, 0, 1, "message" },
@@ -920,13 +909,13 @@ static const jinja_entry jinja_entries[] = {
     { "g", "strftime_now ", JINJA_STRFTIME, 0, 1, "format" },
     { "f", "attr batch center filesizeformat forceescape groupby pprint random slice striptags "
            "truncate urlencode urlize wordcount wordwrap xmlattr ", JINJA_UNSUPPORTED, 0, 0, "" },
-    { "t", "escaped filter sameas test ", JINJA_UNSUPPORTED, 0, 0, "" },
-    { "g", "lipsum cycler joiner ", JINJA_UNSUPPORTED, 0, 0, "" },
-    { "s", "casefold center encode expandtabs format_map isascii isdecimal isidentifier isnumeric "
-           "isprintable istitle ljust maketrans rjust swapcase translate ", JINJA_UNSUPPORTED, 0, 0,
-           "" },
+    { "t", "escaped filter lower sameas test upper ", JINJA_UNSUPPORTED, 0, 0, "" },
+    { "s", "casefold center encode expandtabs format_map isalnum isalpha isascii isdecimal isdigit "
+           "isidentifier islower isnumeric isprintable isspace istitle isupper ljust maketrans "
+           "partition rjust rpartition swapcase translate zfill ", JINJA_UNSUPPORTED, 0, 0, "" },
     { "d", "clear copy fromkeys pop popitem setdefault update ", JINJA_UNSUPPORTED, 0, 0, "" },
-    { "l", "append clear copy extend insert pop remove reverse sort ", JINJA_UNSUPPORTED, 0, 0, "" },
+    { "l", "append clear copy extend insert pop remove reverse sort ", JINJA_UNSUPPORTED, 0, 0,
+      "" },
 };
 
 /* The entry of a name among those of a kind, -1: there is none. */
@@ -1075,7 +1064,7 @@ static inline void jinja_string_token(jinja_parser *p) {
         digits = *p->at == 'x' ? 2 : *p->at == 'u' ? 4 : *p->at == 'U' ? 8 : 0;
         if (name) { *to++ = meant[name - names]; p->at++; continue; }
         if (*p->at == '\n') { p->at++; continue; }
-        if (*p->at == 'N') jinja_no(p, "\\N{...} is not understood here: write \\u and four digits");
+        if (*p->at == 'N') jinja_no(p, "\\N{...} is not understood here: write \\u....");
         if (!digits && (*p->at < '0' || *p->at > '7')) { *to++ = '\\'; continue; }
         p->at += digits > 0;
         for (i = 0; i < (digits ? digits : 3) && p->at < end; i++, p->at++) {
@@ -1236,7 +1225,8 @@ static inline jinja_node *jinja_arguments(jinja_parser *p) {
         *to = jinja_node_new(p, JINJA_ARG, p->from, NULL, NULL);
         (*to)->op = p->type == '*';
         if ((*to)->op) jinja_next(p);
-        else if (p->type == JINJA_WORD && p->end - ahead > 1 && ahead[0] == '=' && ahead[1] != '=') {
+        else if (p->type == JINJA_WORD && p->end - ahead > 1 && ahead[0] == '='
+                 && ahead[1] != '=') {
             (*to)->value = p->token;
             jinja_next(p);
             jinja_next(p);
@@ -1467,16 +1457,28 @@ static inline jinja_node *jinja_target(jinja_parser *p, int with_get) {
 
 static inline jinja_node *jinja_statement(jinja_parser *p);
 
+/* Is this {% word %}, with or without signs? */
+static inline int jinja_is_tag(const char *at, const char *end, const char *word) {
+    size_t n = strlen(word);
+    if (at[1] != '%') return 0;
+    at = jinja_skip_space(at + 2 + (at[2] == '-' || at[2] == '+'), end);
+    if ((size_t)(end - at) < n || memcmp(at, word, n) != 0) return 0;
+    at = jinja_skip_space(at + n, end);
+    return at < end && jinja_tag_end(at, end, '%') != NULL;
+}
+
 /* Text and tags up to a tag whose first word is in `ends` ("elif else endif"), which is passed but
  * not what follows in its tag; without `ends` to the end of the template. */
 static inline jinja_node *jinja_body(jinja_parser *p, const char *ends, const char *of) {
     jinja_node *first = NULL, **to = &first;
+    int raw = 0;
     jinja_deeper(p);
     for (;;) {
-        const char *from = p->at, *at = from, *tag, *data, *raw, *line;
+        const char *from = p->at, *at = from, *tag, *data, *line;
         char kind = 0, sign;
         while (at < p->end && !kind) {
-            if (*at == '{' && p->end - at > 1 && at[1] && strchr("{%#", at[1])) kind = at[1];
+            if (*at == '{' && p->end - at > 1 && at[1] && strchr("{%#", at[1])
+                && (!raw || jinja_is_tag(at, p->end, "endraw"))) kind = at[1];
             else at++;
         }
         tag = p->from = data = at;
@@ -1496,6 +1498,7 @@ static inline jinja_node *jinja_body(jinja_parser *p, const char *ends, const ch
             to = &(*to)->next;
         }
         if (!kind) {
+            if (raw) ends = "endraw";
             if (ends) jinja_refuse(p->j, of, "this does not end: %s is missing", ends);
             break;
         }
@@ -1509,34 +1512,12 @@ static inline jinja_node *jinja_body(jinja_parser *p, const char *ends, const ch
                                   p->end, '#');
             continue;
         }
-        raw = jinja_skip_space(at, p->end);
-        if (kind == '%' && p->end - raw > 3 && !memcmp(raw, "raw", 3)) {
-            const char *close = jinja_skip_space(raw + 3, p->end), *stop = NULL;
-            if (p->end - close > 3 && (*close == '%' || *close == '-')
-                && (data = jinja_tag_end(close, p->end, '%')) != NULL) {
-                if (*close == '%') data = close + 2;
-                for (at = data; p->end - at > 1 && !stop; at++) {
-                    if (at[0] != '{' || at[1] != '%') continue;
-                    sign = p->end - at > 2 && (at[2] == '-' || at[2] == '+') ? at[2] : 0;
-                    raw = jinja_skip_space(at + 2 + (sign != 0), p->end);
-                    if (p->end - raw > 6 && !memcmp(raw, "endraw", 6)) {
-                        raw = jinja_skip_space(raw + 6, p->end);
-                        if (raw < p->end) stop = jinja_tag_end(raw, p->end, '%');
-                    }
-                    if (stop) break;
-                }
-                if (!stop) jinja_refuse(p->j, tag, "this does not end: endraw is missing");
-                for (line = at; line > data && line[-1] != '\n'; ) line--;
-                raw = sign == '-' ? data + jinja_strip(jinja_string(data, (size_t)(at - data)), 2,
-                                                       NULL).n
-                    : !sign && line > data && jinja_skip_space(line, at) == at ? line : at;
-                *to = jinja_node_new(p, JINJA_PRINT, data, jinja_node_new(p, JINJA_CONST, data,
-                                                                          NULL, NULL), NULL);
-                (*to)->part[0]->value = jinja_string(data, (size_t)(raw - data));
-                to = &(*to)->next;
-                p->at = stop;
-                continue;
-            }
+        if (raw || jinja_is_tag(tag, p->end, "raw")) {     /* tags are text up to {% endraw %}   */
+            at = jinja_skip_space(jinja_skip_space(at, p->end) + (raw ? 6 : 3), p->end);
+            p->at = jinja_tag_end(at, p->end, '%');
+            if (!raw && *at != '-') p->at = at + 2;
+            raw = !raw;
+            continue;
         }
         jinja_next(p);
         if (kind == '{') *to = jinja_node_new(p, JINJA_PRINT, tag, jinja_tuple(p, 1, 1), NULL);
@@ -1746,9 +1727,10 @@ static inline int64_t jinja_need_int(jinja_state *j, const char *at, jinja_value
 
 /* ---- looking up */
 
-static inline jinja_value jinja_loop_get(jinja_state *j, jinja_value loop, jinja_value name) {
-    static const char *const names[] = { "index", "index0", "revindex", "revindex0", "first", "last",
-                                         "length", "depth", "depth0", "previtem", "nextitem" };
+static inline jinja_value jinja_loop_get(jinja_value loop, jinja_value name) {
+    static const char *const names[] = { "index", "index0", "revindex", "revindex0", "first",
+                                         "last", "length", "depth", "depth0", "previtem",
+                                         "nextitem" };
     jinja_loop *l = loop.as.loop;
     int64_t at = (int64_t)l->index, n = (int64_t)l->items->n;
     int i = 0;
@@ -1765,9 +1747,7 @@ static inline jinja_value jinja_loop_get(jinja_state *j, jinja_value loop, jinja
     case 8: return jinja_int(0);
     case 9: return at > 0 ? l->items->items[at - 1] : jinja_undefined("loop.previtem");
     case 10: return at < n - 1 ? l->items->items[at + 1] : jinja_undefined("loop.nextitem");
-    default:
-        i = jinja_entry_find('o', name);
-        return i >= 0 ? jinja_bind_method(j, i, loop) : jinja_of(JINJA_MISSING);
+    default: return jinja_of(JINJA_MISSING);
     }
 }
 
@@ -1784,7 +1764,7 @@ static inline jinja_value jinja_item(jinja_state *j, const char *at, jinja_value
         if (key.type >= JINJA_NONE && key.type <= JINJA_STRING)
             v = jinja_dict_get(j, of.as.dict, key);
     } else if (of.type == JINJA_NAMESPACE) v = jinja_dict_get(j, of.as.dict, key);
-    else if (of.type == JINJA_LOOP) v = jinja_loop_get(j, of, key);
+    else if (of.type == JINJA_LOOP) v = jinja_loop_get(of, key);
     else if (of.type == JINJA_STRING || of.type == JINJA_LIST || of.type == JINJA_TUPLE
              || of.type == JINJA_RANGE) {
         kind = of.type == JINJA_STRING ? 's' : of.type == JINJA_RANGE ? 0 : 'l';
@@ -1801,9 +1781,6 @@ static inline jinja_value jinja_item(jinja_state *j, const char *at, jinja_value
     if (!v.type && kind && key.type == JINJA_STRING && (entry = jinja_entry_find(kind, key)) >= 0)
         v = jinja_bind_method(j, entry, of);
     if (v.type) return v;
-    if (key.type == JINJA_STRING && key.n > 1 && !memcmp(key.as.s, "__", 2))
-        jinja_refuse(j, at, "%.*s cannot be reached from a template", (int)(key.n < 80 ? key.n : 80),
-                     key.as.s);
     v = jinja_undefined("that item");
     v.n = key.type == JINJA_STRING ? key.n : strlen(v.as.s);
     if (key.type == JINJA_STRING) v.as.s = key.as.s;
@@ -1845,7 +1822,7 @@ static inline void jinja_assign(jinja_state *j, const char *name, jinja_value va
     v->value = value;
 }
 
-static inline jinja_value jinja_lookup(jinja_state *j, const char *at, jinja_value name) {
+static inline jinja_value jinja_lookup(jinja_state *j, jinja_value name) {
     const jinja_scope *scope = j->scope;
     jinja_value v = jinja_of(JINJA_MISSING);
     int entry;
@@ -1861,8 +1838,6 @@ static inline jinja_value jinja_lookup(jinja_state *j, const char *at, jinja_val
         v.n = name.n;
         return v;
     }
-    if (jinja_entries[entry].what == JINJA_UNSUPPORTED)
-        jinja_refuse(j, at, "the function %s is not understood here", name.as.s);
     return jinja_bind_method(j, entry, v);
 }
 
@@ -1898,7 +1873,8 @@ static inline jinja_value jinja_arithmetic(jinja_state *j, const char *at, int o
     if (!ints) return jinja_float(r);
     if (fabs(r) >= 9.2e18) jinja_refuse(j, at, "a whole number beyond 64 bits");
     if (op == JINJA_POW) {
-        if (i == 0 || i == 1 || i == -1) return jinja_int(k == 0 ? 1 : i == -1 && k % 2 ? -1 : i * i);
+        if (i == 0 || i == 1 || i == -1)
+            return jinja_int(k == 0 ? 1 : i == -1 && k % 2 ? -1 : i * i);
         while (k--) whole *= i;
         return jinja_int(whole);
     }
@@ -1975,136 +1951,93 @@ static inline jinja_value jinja_binary_of(jinja_state *j, const char *at, int op
     return a;
 }
 
-/* ---- formats: "%-5s" % x and "{:>5}".format(x) */
+/* ---- formats: "%-5s" % x and "{}".format(x) */
 
-/* One value by flags (of "-+ 0#"), width, precision (-1: none) and conversion. */
+/* One value by a directive of C's: "%", flags, width, precision, and what it is. */
 static inline void jinja_put_figure(jinja_state *j, const char *at, jinja_buffer *out,
-                                    const char *flags, int width, int precision, int conversion,
-                                    jinja_value v) {
-    char format[32], text[512];
-    jinja_value s;
-    size_t n;
-    if (conversion == 's' || conversion == 'r') {
+                                    const char *directive, size_t n, jinja_value v) {
+    char format[16], text[512], kind = directive[n - 1];
+    int width = 0, precision = -1, whole = kind && strchr("dixXo", kind) != NULL;
+    const char *s = directive + 1 + strspn(directive + 1, "-+ 0#");
+    size_t flags = (size_t)(s - directive), length;
+    for (; jinja_is_digit(*s) && width < 1000; s++) width = 10 * width + (*s - '0');
+    if (*s == '.')
+        for (s++, precision = 0; jinja_is_digit(*s) && precision < 1000; s++)
+            precision = 10 * precision + (*s - '0');
+    if (s != directive + n - 1 || flags > 4 || !kind || !strchr("srdixXofFeEgG", kind)
+        || width > 200 || precision > 200)
+        jinja_refuse(j, at, "a format that is not understood here");
+    if (kind == 's' || kind == 'r') {
         jinja_buffer b = { NULL, 0, 0 };
-        if (conversion == 's' && v.type == JINJA_STRING) s = v;
-        else {
-            jinja_put_value(j, &b, v, conversion == 'r');
-            s = jinja_built(b);
-        }
-        if (precision >= 0) s = jinja_part(s, 0, jinja_offset(s, (size_t)precision));
-        n = jinja_length(s);
-        if (strchr(flags, '-')) jinja_add(j, out, s.as.s, s.n);
-        for (; n < (size_t)width; n++) jinja_put(j, out, " ");
-        if (!strchr(flags, '-')) jinja_add(j, out, s.as.s, s.n);
+        jinja_put_value(j, &b, v, kind == 'r');
+        v = jinja_built(b);
+        if (precision >= 0) v = jinja_part(v, 0, jinja_offset(v, (size_t)precision));
+        if (directive[1] == '-') jinja_add(j, out, v.as.s, v.n);
+        for (length = jinja_length(v); length < (size_t)width; length++) jinja_put(j, out, " ");
+        if (directive[1] != '-') jinja_add(j, out, v.as.s, v.n);
         return;
     }
     jinja_need_defined(j, at, v);
-    if (!strchr("dixXofFeEgG", conversion) || !jinja_is_number(v) || width > 200 || precision > 100
-        || (strchr("xXo", conversion) && (!jinja_is_whole(v) || v.as.i < 0))
-        || (strchr("di", conversion) && !(fabs(jinja_real(v)) < 9.2e18))
-        || fabs(jinja_real(v)) > 1e300)
-        jinja_refuse(j, at, "this value, or format, is not understood here");
-    if (strchr("dixXo", conversion)) {
-        snprintf(format, sizeof format, "%%%s*.*ll%c", flags, conversion);
-        snprintf(text, sizeof text, format, width, precision,
-                 v.type == JINJA_FLOAT ? (long long)v.as.d : (long long)v.as.i);
-    } else {
-        snprintf(format, sizeof format, "%%%s*.*%c", flags, conversion);
-        snprintf(text, sizeof text, format, width, precision, jinja_real(v));
-    }
+    if (!jinja_is_number(v) || !(fabs(jinja_real(v)) < (whole ? 9.2e18 : 1e200))
+        || (strchr("xXo", kind) && (!jinja_is_whole(v) || v.as.i < 0)))
+        jinja_refuse(j, at, "a format and its value do not fit");
+    snprintf(format, sizeof format, "%.*s*.*%s%c", (int)flags, directive, whole ? "ll" : "", kind);
+    if (!whole) snprintf(text, sizeof text, format, width, precision, jinja_real(v));
+    else snprintf(text, sizeof text, format, width, precision, v.type == JINJA_FLOAT
+                  ? (long long)v.as.d : (long long)v.as.i);
     jinja_put(j, out, text);
-}
-
-/* Digits at *s, up to 9 of them. */
-static inline int jinja_digits(const char **s, const char *end, int otherwise) {
-    int n = 0, count = 0;
-    for (; *s < end && jinja_is_digit(**s) && count < 9; ++*s, count++) n = 10 * n + (**s - '0');
-    return count ? n : otherwise;
-}
-
-/* Flags, width, precision and conversion at *s (which may end before the last of them: 0). */
-static inline int jinja_spec(const char **s, const char *end, char flags[6], int *width,
-                             int *precision) {
-    int n = 0;
-    while (*s < end && n < 5 && **s && strchr("-+ 0#", **s)) flags[n++] = *(*s)++;
-    flags[n] = 0;
-    *width = jinja_digits(s, end, 0);
-    *precision = -1;
-    if (*s < end && **s == '.') { ++*s; *precision = jinja_digits(s, end, 0); }
-    return *s < end ? *(*s)++ : 0;
 }
 
 /* format % arguments */
 static inline jinja_value jinja_percent(jinja_state *j, const char *at, jinja_value format,
                                         jinja_args args) {
-    const char *s = format.as.s, *end = s + format.n;
     jinja_buffer out = { NULL, 0, 0 };
-    jinja_value result;
-    size_t next = 0;
-    char flags[6];
-    int width, precision, conversion;
-    for (; s < end; ) {
-        const char *percent = (const char *)memchr(s, '%', (size_t)(end - s));
-        jinja_add(j, &out, s, (size_t)((percent ? percent : end) - s));
-        if (!percent) break;
-        s = percent + 1;
-        conversion = jinja_spec(&s, end, flags, &width, &precision);
-        if (conversion == '%') { jinja_put(j, &out, "%"); continue; }
-        if (!conversion || next == args.n)
-            jinja_refuse(j, at, "the %% of a format have too few values, or are not understood");
-        result = args.values[next++];
-        if (format.safe && (conversion == 's' || conversion == 'r')) {
-            if (result.type != JINJA_STRING) result = jinja_str(j, result);
-            result = jinja_escaped(j, result);
-        }
-        jinja_put_figure(j, at, &out, flags, width, precision, conversion, result);
+    jinja_value v;
+    size_t next = 0, i, n;
+    for (i = 0; i < format.n; i += n) {
+        const char *s = format.as.s + i;
+        for (n = 0; i + n < format.n && s[n] != '%'; ) n++;
+        jinja_add(j, &out, s, n);
+        if (i + n++ == format.n) break;
+        i += n - 1;
+        s = format.as.s + i;
+        for (n = 1; i + n < format.n && strchr("-+ 0#.123456789", s[n]) && s[n]; ) n++;
+        if (i + n++ == format.n) jinja_refuse(j, at, "a format that is not understood here");
+        if (n == 2 && s[1] == '%') { jinja_put(j, &out, "%"); continue; }
+        if (next == args.n) jinja_refuse(j, at, "a format has more %% than values");
+        v = args.values[next++];
+        if (format.safe && (s[n - 1] == 's' || s[n - 1] == 'r'))
+            v = jinja_escaped(j, jinja_str(j, v));
+        jinja_put_figure(j, at, &out, s, n, v);
     }
-    if (next < args.n) jinja_refuse(j, at, "a format has more values than it asks for");
-    result = jinja_built(out);
-    result.safe = format.safe;
-    return result;
+    if (next < args.n) jinja_refuse(j, at, "a format has more values than %%");
+    v = jinja_built(out);
+    v.safe = format.safe;
+    return v;
 }
 
-/* format.format(arguments): {}, {1}, {name}, each with !r or !s and :spec */
+/* format.format(arguments): {}, {1} and {name} */
 static inline jinja_value jinja_braces(jinja_state *j, const char *at, jinja_value format,
                                        jinja_args args) {
-    const char *s = format.as.s, *end = s + format.n, *name;
+    const char *s = format.as.s, *end = s + format.n, *close;
     jinja_buffer out = { NULL, 0, 0 };
     size_t next = 0, i, n;
-    char flags[6];
-    int width = 0, precision = -1, conversion, type;
-    if (format.safe) jinja_refuse(j, at, "format() of a text marked safe is not understood here");
-    while (s < end) {
-        if (*s != '{' && *s != '}') { jinja_add(j, &out, s++, 1); continue; }
-        if (end - s > 1 && s[1] == *s) { jinja_add(j, &out, s, 1); s += 2; continue; }
-        for (name = ++s; s < end && *s != '}' && *s != ':' && *s != '!'; ) s++;
-        n = (size_t)(s - name);
-        for (i = 0; i < args.n && !(args.names[i].n == n && n
-                                    && !memcmp(args.names[i].as.s, name, n)); ) i++;
-        if (n && jinja_is_digit(*name)) i = (size_t)jinja_digits(&name, name + n, 0);
+    for (; s < end; s++) {
+        if ((*s != '{' && *s != '}') || (end - s > 1 && s[1] == *s)) {
+            jinja_add(j, &out, s, 1);
+            s += *s == '{' || *s == '}';
+            continue;
+        }
+        close = *s == '{' ? (const char *)memchr(s, '}', (size_t)(end - s)) : NULL;
+        n = close ? (size_t)(close - s) - 1 : 0;
+        for (i = 0; i < args.n && n && !(args.names[i].n == n
+                                         && !memcmp(args.names[i].as.s, s + 1, n)); ) i++;
         if (!n) i = next++;
-        type = s < end && *s == '!' ? (s += 2, s[-1]) : 0;
-        conversion = 0;
-        flags[0] = 0;
-        width = 0;
-        precision = -1;
-        if (s < end && *s == ':') {
-            const char *stop = (const char *)memchr(s, '}', (size_t)(end - s));
-            s++;
-            if (stop) conversion = jinja_spec(&s, stop, flags, &width, &precision);
-        }
-        if (name[-1] == '}' || s >= end || *s++ != '}' || i >= args.n
-            || (n && !jinja_is_digit(*name) && !args.names[i].type) || strchr(flags, '-'))
-            jinja_refuse(j, at, "a format that is not understood here");
-        if (type) {
-            jinja_buffer b = { NULL, 0, 0 };
-            jinja_put_value(j, &b, args.values[i], type == 'r');
-            args.values[i] = jinja_built(b);
-        }
-        if (!conversion) conversion = !width && precision < 0 ? 's' : jinja_is_whole(args.values[i])
-                                      ? 'd' : args.values[i].type == JINJA_FLOAT ? '?' : 's';
-        if (conversion == 's' && args.values[i].type == JINJA_STRING) strcpy(flags, "-");
-        jinja_put_figure(j, at, &out, flags, width, precision, conversion, args.values[i]);
+        else if (n == 1 && jinja_is_digit(s[1])) i = (size_t)(s[1] - '0');
+        if (!close || i >= args.n || (n && !jinja_is_digit(s[1]) && !args.names[i].type)
+            || format.safe) jinja_refuse(j, at, "a format that is not understood here");
+        jinja_put_value(j, &out, args.values[i], 0);
+        s = close;
     }
     return jinja_built(out);
 }
@@ -2175,7 +2108,7 @@ static inline jinja_value jinja_filtered(jinja_state *j, const char *at, int wha
         }
     } else {
         if (by_path) {
-            if (!args.n || args.names[0].type) jinja_refuse(j, at, "the attribute's name is missing");
+            if (!args.n || args.names[0].type) jinja_refuse(j, at, "an attribute is missing");
             path = args.values[0];
             args.values++;
             args.names++;
@@ -2271,8 +2204,8 @@ static inline jinja_value jinja_lines(jinja_state *j, jinja_value v, int keep) {
     return jinja_list_of(j, JINJA_LIST, items, n);
 }
 
-static inline jinja_value jinja_split(jinja_state *j, const char *at, jinja_value v, jinja_value sep,
-                                      int64_t most, int right) {
+static inline jinja_value jinja_split(jinja_state *j, const char *at, jinja_value v,
+                                      jinja_value sep, int64_t most, int right) {
     jinja_value *items = jinja_items_new(j, v.n + 1), part;
     size_t n = 0, i, k;
     int space = sep.type == JINJA_MISSING || sep.type == JINJA_NONE;
@@ -2288,11 +2221,7 @@ static inline jinja_value jinja_split(jinja_state *j, const char *at, jinja_valu
         } else for (i = v.n, k = 0; k < v.n; k += jinja_bytes(v.as.s + k))
             if (jinja_is_space(jinja_code(v.as.s + k))) i = k;
         if (i >= v.n + (space ? 0 : 1)) {
-            part = v;
-            v.n = 0;
-            if (space && most < 0) part = jinja_strip(part, right ? 1 : 2, NULL);
-            if (space && most < 0) part = right ? v.n ? part : part : part;
-            items[n++] = part;
+            items[n++] = v;
             break;
         }
         k = space ? jinja_bytes(v.as.s + i) : sep.n;
@@ -2355,7 +2284,7 @@ static inline jinja_value jinja_joined(jinja_state *j, const char *at, jinja_val
     jinja_list *l = jinja_each(j, at, list);
     jinja_buffer b = { NULL, 0, 0 };
     size_t i;
-    if (method && between.safe) jinja_refuse(j, at, "join() by a text marked safe is not understood");
+    if (method && between.safe) jinja_refuse(j, at, "join() by a safe text is not understood here");
     for (i = 0; i < l->n; i++) {
         jinja_value v = jinja_path(j, at, l->items[i], path);
         if (i) jinja_add(j, &b, between.as.s, between.n);
@@ -2408,48 +2337,22 @@ static inline double jinja_rounded(double d, int64_t digits, int how) {
 
 /* What the clock says, in the directives of strftime() that templates use. */
 static inline jinja_value jinja_time(jinja_state *j, const char *at, jinja_value format) {
-    static const char days[] = "Sunday\0   Monday\0   Tuesday\0  Wednesday\0Thursday\0 Friday\0   "
-                               "Saturday";
-    static const char months[] = "January\0  February\0 March\0    April\0    May\0      June\0     "
-                                 "July\0     August\0   September\0October\0  November\0 December";
     time_t clock = time(NULL);
     const struct tm *now = j->limits.now ? j->limits.now : localtime(&clock);
     jinja_buffer b = { NULL, 0, 0 };
-    char text[64];
+    char directive[3] = "%", text[64], *from;
     size_t i;
-    if (!now || now->tm_wday < 0 || now->tm_wday > 6 || now->tm_mon < 0 || now->tm_mon > 11)
-        jinja_refuse(j, at, "the time is not known");
+    if (!now) jinja_refuse(j, at, "the time is not known");
     for (i = 0; i < format.n; i++) {
-        int plain = 0, number = -1, width = 2;
-        char c = format.as.s[i];
-        text[0] = 0;
-        if (c != '%') { jinja_add(j, &b, format.as.s + i, 1); continue; }
-        if (++i < format.n && format.as.s[i] == '-') { plain = 1; i++; }
-        switch (c = i < format.n ? format.as.s[i] : 0) {
-        case 'a': snprintf(text, sizeof text, "%.3s", days + 10 * now->tm_wday); break;
-        case 'A': snprintf(text, sizeof text, "%s", days + 10 * now->tm_wday); break;
-        case 'b': case 'h': snprintf(text, sizeof text, "%.3s", months + 10 * now->tm_mon); break;
-        case 'B': snprintf(text, sizeof text, "%s", months + 10 * now->tm_mon); break;
-        case 'p': snprintf(text, sizeof text, "%s", now->tm_hour < 12 ? "AM" : "PM"); break;
-        case 'F': snprintf(text, sizeof text, "%d-%02d-%02d", now->tm_year + 1900, now->tm_mon + 1,
-                           now->tm_mday); break;
-        case 'T': snprintf(text, sizeof text, "%02d:%02d:%02d", now->tm_hour, now->tm_min,
-                           now->tm_sec); break;
-        case '%': snprintf(text, sizeof text, "%%"); break;
-        case 'd': number = now->tm_mday; break;
-        case 'e': snprintf(text, sizeof text, "%2d", now->tm_mday); break;
-        case 'm': number = now->tm_mon + 1; break;
-        case 'y': number = now->tm_year % 100; break;
-        case 'Y': number = now->tm_year + 1900; width = 4; break;
-        case 'H': number = now->tm_hour; break;
-        case 'I': number = (now->tm_hour + 11) % 12 + 1; break;
-        case 'M': number = now->tm_min; break;
-        case 'S': number = now->tm_sec; break;
-        case 'j': number = now->tm_yday + 1; width = 3; break;
-        default: jinja_refuse(j, at, "strftime_now does not understand %%%c here", c ? c : ' ');
-        }
-        if (number >= 0) snprintf(text, sizeof text, "%0*d", plain ? 1 : width, number);
-        jinja_put(j, &b, text);
+        int plain = format.n - i > 1 && format.as.s[i + 1] == '-';         /* no zero in front   */
+        if (format.as.s[i] != '%') { jinja_add(j, &b, format.as.s + i, 1); continue; }
+        i += 1 + (size_t)plain;
+        directive[1] = i < format.n ? format.as.s[i] : 0;
+        if (!directive[1] || !strchr("aAbBdeHIjmMpSyYFT%", directive[1]))
+            jinja_refuse(j, at, "strftime_now does not understand this %% here");
+        strftime(text, sizeof text, directive, now);
+        for (from = text; plain && from[0] == '0' && from[1]; ) from++;
+        jinja_put(j, &b, from);
     }
     return jinja_built(b);
 }
@@ -2553,31 +2456,6 @@ static inline jinja_value jinja_indented(jinja_state *j, const char *at, jinja_v
     return jinja_built(b);
 }
 
-/* isalnum() and its kin, of ASCII. */
-static inline int jinja_all(jinja_state *j, const char *at, jinja_value v, int what) {
-    int any = 0;
-    size_t i;
-    for (i = 0; i < v.n; i += jinja_bytes(v.as.s + i)) {
-        uint32_t c = jinja_code(v.as.s + i), lower = jinja_other_case(c, 0),
-                 upper = jinja_other_case(c, 1);
-        int digit = c >= '0' && c <= '9';
-        if (what == JINJA_ISSPACE) {
-            if (!jinja_is_space(c)) return 0;
-            any = 1;
-            continue;
-        }
-        if (c >= 0x80 && (!lower || !upper || (what != JINJA_ISLOWER && what != JINJA_ISUPPER)))
-            jinja_refuse(j, at, "what U+%04lX is is not known here", (unsigned long)c);
-        if (what == JINJA_ISLOWER || what == JINJA_ISUPPER) {
-            if (lower == upper) continue;
-            if (c != (what == JINJA_ISLOWER ? lower : upper)) return 0;
-        } else if (!(digit && what != JINJA_ISALPHA)
-                   && !(lower != upper && what != JINJA_ISDIGIT)) return 0;
-        any = 1;
-    }
-    return any;
-}
-
 /* Methods of strings that look for one in another: the part of self between the arguments start
  * and end, and where it begins. */
 static inline jinja_value jinja_window(jinja_state *j, const char *at, jinja_value self,
@@ -2595,20 +2473,11 @@ static inline int jinja_has_end(jinja_value v, jinja_value end, int right) {
     return end.n <= v.n && memcmp(v.as.s + (right ? v.n - end.n : 0), end.as.s, end.n) == 0;
 }
 
-static inline jinja_value jinja_three(jinja_state *j, jinja_value a, jinja_value b, jinja_value c) {
-    jinja_value *items = jinja_items_new(j, 3);
-    items[0] = a;
-    items[1] = b;
-    items[2] = c;
-    return jinja_list_of(j, JINJA_TUPLE, items, 3);
-}
-
 /* A method of a string, or a filter that is one. */
 static inline jinja_value jinja_on_text(jinja_state *j, const char *at, const jinja_entry *e,
                                         jinja_value self, const jinja_value a[4]) {
     int what = e->what, right = e->option & 1;
-    jinja_value part, empty = jinja_part(self, 0, 0);
-    jinja_buffer b = { NULL, 0, 0 };
+    jinja_value part;
     size_t from, hit, n, i;
     if (what == JINJA_STRIP) {
         if (a[0].type > JINJA_NONE) jinja_need_text(j, at, a[0]);
@@ -2618,14 +2487,6 @@ static inline jinja_value jinja_on_text(jinja_state *j, const char *at, const ji
     if (what == JINJA_SPLIT) return jinja_split(j, at, self, a[0], jinja_need_int(j, at, a[1], -1),
                                                 e->option);
     if (what == JINJA_SPLITLINES) return jinja_lines(j, self, jinja_truth(a[0]));
-    if (what == JINJA_ZFILL) {
-        int64_t width = jinja_need_int(j, at, a[0], 0);
-        from = self.n && (self.as.s[0] == '-' || self.as.s[0] == '+');
-        jinja_add(j, &b, self.as.s, from);
-        for (n = jinja_length(self); (int64_t)n < width; n++) jinja_put(j, &b, "0");
-        jinja_add(j, &b, self.as.s + from, self.n - from);
-        return jinja_built(b);
-    }
     if (what == JINJA_STARTSWITH || what == JINJA_ENDSWITH) {
         part = jinja_window(j, at, self, a, &from);
         if (a[0].type != JINJA_TUPLE)
@@ -2640,14 +2501,6 @@ static inline jinja_value jinja_on_text(jinja_state *j, const char *at, const ji
     if (what == JINJA_REMOVE) {
         if (!jinja_has_end(self, a[0], right)) return self;
         return right ? jinja_part(self, 0, self.n - a[0].n) : jinja_part(self, a[0].n, self.n);
-    }
-    if (what == JINJA_PARTITION) {
-        if (!a[0].n) jinja_refuse(j, at, "an empty separator");
-        hit = jinja_find(j, self, a[0], 0, right);
-        if (hit > self.n) return right ? jinja_three(j, empty, empty, self)
-                                       : jinja_three(j, self, empty, empty);
-        return jinja_three(j, jinja_part(self, 0, hit), a[0],
-                           jinja_part(self, hit + a[0].n, self.n));
     }
     part = jinja_window(j, at, self, a, &from);
     if (what == JINJA_COUNT) {
@@ -2677,7 +2530,7 @@ static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry,
         jinja_need_defined(j, at, self);
         if (!jinja_is_number(self)) jinja_refuse(j, at, "abs of what is no number");
         return self.type == JINJA_FLOAT ? jinja_float(fabs(self.as.d))
-               : jinja_int(self.as.i < 0 ? -self.as.i : self.as.i);
+               : jinja_arithmetic(j, at, self.as.i < 0 ? '-' : '+', jinja_int(0), self);
     case JINJA_CASE_CAPITALIZE: return jinja_cased(j, at, jinja_str(j, self), JINJA_CAPITALIZE);
     case JINJA_CASE_LOWER: return jinja_cased(j, at, jinja_str(j, self), JINJA_LOWER);
     case JINJA_CASE_UPPER: return jinja_cased(j, at, jinja_str(j, self), JINJA_UPPER);
@@ -2805,12 +2658,9 @@ static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry,
                           || self.type == JINJA_DICT || self.type == JINJA_STRING
                           || self.type == JINJA_RANGE || self.type == JINJA_UNDEFINED);
     case JINJA_IS_STRING: return jinja_bool(self.type == JINJA_STRING);
-    case JINJA_ISLOWER: case JINJA_ISUPPER: case JINJA_ISALNUM: case JINJA_ISALPHA:
-    case JINJA_ISDIGIT: case JINJA_ISSPACE:
-        return jinja_bool(jinja_all(j, at, jinja_str(j, self), what));
     case JINJA_STRIP: case JINJA_SPLIT: case JINJA_SPLITLINES: case JINJA_STARTSWITH:
-    case JINJA_ENDSWITH: case JINJA_FIND: case JINJA_COUNT: case JINJA_PARTITION: case JINJA_REMOVE:
-    case JINJA_ZFILL: return jinja_on_text(j, at, e, jinja_str(j, self), a);
+    case JINJA_ENDSWITH: case JINJA_FIND: case JINJA_COUNT: case JINJA_REMOVE:
+        return jinja_on_text(j, at, e, jinja_str(j, self), a);
     case JINJA_INDEX:
         for (i = 0, n = 0; i < self.as.list->n; i++) {
             if (!jinja_equal(j, self.as.list->items[i], a[0])) continue;
@@ -2819,14 +2669,6 @@ static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry,
         }
         if (e->option) jinja_refuse(j, at, "index(): the value is not in the list");
         return jinja_int(n);
-    case JINJA_CYCLE:
-        if (!args.n) jinja_refuse(j, at, "cycle needs arguments");
-        return args.values[self.as.loop->index % args.n];
-    case JINJA_CHANGED:
-        v = jinja_list_of(j, JINJA_TUPLE, args.values, args.n);
-        real = !self.as.loop->seen.type || !jinja_equal(j, v, self.as.loop->seen);
-        self.as.loop->seen = v;
-        return jinja_bool(real);
     case JINJA_DICT_OF: case JINJA_NAMESPACE_OF: case JINJA_RANGE_OF:
         return jinja_made(j, at, what, args, a);
     case JINJA_STRFTIME: return jinja_time(j, at, jinja_need_text(j, at, a[0]));
@@ -2835,8 +2677,7 @@ static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry,
         jinja_refuse(j, at, "the chat template says: %.*s", (int)(v.n < 200 ? v.n : 200), v.as.s);
         return v;
     default:
-        jinja_refuse(j, at, "one of these is not understood here, or would change a value: %.100s",
-                     e->names);
+        jinja_refuse(j, at, "this is not understood here");
         return self;
     }
 }
@@ -2919,7 +2760,11 @@ static inline jinja_value jinja_call(jinja_state *j, const jinja_node *n) {
     jinja_args args = jinja_args_of(j, n->part[1]);
     jinja_need_defined(j, n->at, f);
     if (f.type == JINJA_MACRO) return jinja_call_macro(j, n->at, f.as.macro, args);
-    if (f.type != JINJA_METHOD) jinja_refuse(j, n->at, "a %s cannot be called", jinja_types[f.type]);
+    if (f.type == JINJA_METHOD && jinja_entries[f.as.bound->entry].what == JINJA_UNSUPPORTED)
+        jinja_refuse(j, n->at, "%.*s() is not understood here, or would change a value",
+                     (int)n->part[0]->value.n, n->part[0]->value.as.s);
+    if (f.type != JINJA_METHOD)
+        jinja_refuse(j, n->at, "a %s cannot be called", jinja_types[f.type]);
     return jinja_apply(j, n->at, f.as.bound->entry, f.as.bound->self, args);
 }
 
@@ -2992,7 +2837,7 @@ static inline jinja_value jinja_eval_rest(jinja_state *j, const jinja_node *n) {
         if (!jinja_is_number(v))
             jinja_refuse(j, n->at, "a %s has no sign", jinja_types[v.type]);
         if (v.type == JINJA_FLOAT) return jinja_float(n->kind == JINJA_NEG ? -v.as.d : v.as.d);
-        return jinja_int(n->kind == JINJA_NEG ? -v.as.i : v.as.i);
+        return jinja_arithmetic(j, n->at, n->kind == JINJA_NEG ? '-' : '+', jinja_int(0), v);
     }
 }
 
@@ -3007,10 +2852,11 @@ static inline jinja_value jinja_eval_filter(jinja_state *j, const jinja_node *n)
 static inline jinja_value jinja_eval(jinja_state *j, const jinja_node *n) {
     jinja_value v, w;
     jinja_spend(j, 1);
-    if (++j->depth > JINJA_DEEPEST) jinja_refuse(j, n->at, "the chat template calls itself too deep");
+    if (++j->depth > JINJA_DEEPEST)
+        jinja_refuse(j, n->at, "the chat template calls itself too deep");
     switch (n->kind) {
     case JINJA_CONST: v = n->value; break;
-    case JINJA_NAME: v = jinja_lookup(j, n->at, n->value); break;
+    case JINJA_NAME: v = jinja_lookup(j, n->value); break;
     case JINJA_GET:                 /* of a dict its methods come first                          */
         v = jinja_eval(j, n->part[0]);
         v = v.type == JINJA_DICT && n->op >= 0 ? jinja_bind_method(j, n->op, v)
@@ -3141,7 +2987,7 @@ static inline void jinja_begin(jinja_state *j, const char *text, const char *end
     if (!j->limits.output) j->limits.output = (size_t)1 << 26;
 }
 
-/* The template's text as jinja2 reads it: every end of a line is "\n", one at the end is dropped. */
+/* The text as jinja2 reads it: every end of a line is "\n", one at the very end is dropped. */
 static inline void jinja_read(jinja_parser *p, const char *s, size_t n) {
     char *to = (char *)jinja_take(p->j, n + 8);
     uint32_t code;
@@ -3153,7 +2999,7 @@ static inline void jinja_read(jinja_parser *p, const char *s, size_t n) {
             p->j->end = to;
             jinja_refuse(p->j, to, "a byte that is not UTF-8, or 0");
         }
-        if (*s != '\r' || 1) memcpy(to, s + i, (size_t)bytes);
+        memcpy(to, s + i, (size_t)bytes);
         if (s[i] == '\r') *to = '\n';
         i += s[i] == '\r' && i + 1 < n && s[i + 1] == '\n' ? 2 : (size_t)bytes;
         to += bytes;
