@@ -22,7 +22,7 @@
 enum { CHAT_ROOM = 2048, CHAT_TOKEN = 64, CHAT_STOPS = 2 };
 
 typedef struct chat_template {
-    jinja *jinja;                   /* NULL: the format                                          */
+    jinja *parsed;                  /* NULL: the format                                          */
     char format[CHAT_ROOM];
     char tokens[CHAT_ROOM];         /* bos_token and the like, as members of a JSON object       */
     char stops[CHAT_STOPS][CHAT_TOKEN];
@@ -47,7 +47,7 @@ static inline void chat_text_free(chat_text *t) {
 }
 
 static inline void chat_free(chat_template *t) {
-    jinja_free(t->jinja);
+    jinja_free(t->parsed);
     memset(t, 0, sizeof *t);
 }
 
@@ -112,7 +112,7 @@ static inline int chat_run(const chat_template *t, const char *messages, int add
     if (t->now.tm_mday) limits.now = &t->now;
     if (!good) chat_text_free(&input);
     else if (json_parse(&parsed, input.text, input.length, "the conversation", error)) {
-        text = jinja_render(t->jinja, parsed.values, &limits, &length, error);
+        text = jinja_render(t->parsed, parsed.values, &limits, &length, error);
         json_free(&parsed);
         if (!text) return 0;
         good = chat_add(out, text, length);
@@ -151,16 +151,16 @@ static inline int chat_render(const chat_template *t, const char *system, const 
     int i, good;
     first.role = "system";
     first.text = system;
-    good = t->jinja ? chat_put(&messages, "[") : chat_format(t, system, turns, n, out);
-    for (i = system ? -1 : 0; i < n && good && t->jinja; i++) {
+    good = t->parsed ? chat_put(&messages, "[") : chat_format(t, system, turns, n, out);
+    for (i = system ? -1 : 0; i < n && good && t->parsed; i++) {
         const chat_turn *turn = i < 0 ? &first : &turns[i];
         good = chat_put(&messages, "{\"role\": ") && chat_put_json(&messages, turn->role)
                && chat_put(&messages, ", \"content\": ") && chat_put_json(&messages, turn->text)
                && chat_put(&messages, i + 1 < n ? "}, " : "}");
     }
-    if (!good || (t->jinja && !chat_put(&messages, "]")))
+    if (!good || (t->parsed && !chat_put(&messages, "]")))
         good = chat_wrong(error, "there is not enough memory for the conversation");
-    else if (t->jinja) good = chat_run(t, messages.text, add_generation_prompt, out, error);
+    else if (t->parsed) good = chat_run(t, messages.text, add_generation_prompt, out, error);
     chat_text_free(&messages);
     if (good) return 1;
     out->length = before;
@@ -232,9 +232,9 @@ static inline int chat_from_jinja(chat_template *t, const char *text, size_t len
     memset(t, 0, sizeof *t);
     if (!chat_set_token(t, "bos_token", bos) || !chat_set_token(t, "eos_token", eos))
         return chat_wrong(error, "bos_token or eos_token is too long");
-    t->jinja = jinja_parse(text, length, error);
-    if (t->jinja) chat_find_stop(t);
-    return t->jinja != NULL;
+    t->parsed = jinja_parse(text, length, error);
+    if (t->parsed) chat_find_stop(t);
+    return t->parsed != NULL;
 }
 
 /* Today is 26 July 2024 from here on, as Llama 3.1 has it: what repeats itself is the same tomorrow. */
@@ -363,9 +363,9 @@ static inline int chat_recognise(chat_template *t, const char *folder, char *err
         snprintf(why, sizeof why, "it has no chat template (it may be a base model): say how a "
                  "question is put with --prompt-format");
     else if ((text || named) && chat_tokens(t, config.values, why)) {
-        t->jinja = jinja_parse(text ? text : named->text, text ? length : named->length, why);
-        if (t->jinja) chat_find_stop(t);
-        good = t->jinja != NULL;
+        t->parsed = jinja_parse(text ? text : named->text, text ? length : named->length, why);
+        if (t->parsed) chat_find_stop(t);
+        good = t->parsed != NULL;
     }
     if (!good) snprintf(error, JSON_ERROR_LENGTH, "%.60s: %s%.170s", folder,
                         text || named ? "its chat template: " : "", why);

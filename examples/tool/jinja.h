@@ -31,7 +31,7 @@
 #include <time.h>
 
 enum { JINJA_NESTS = 100,           /* values in values; blocks and brackets in a template       */
-       JINJA_DEEPEST = 1500 };      /* evaluations within evaluations, macros' calls among them  */
+       JINJA_DEEPEST = 500 };       /* evaluations within evaluations: some 250 KB of stack      */
 
 typedef struct jinja_limits {
     size_t steps;                   /* about one for each expression and 32 bytes of text        */
@@ -289,7 +289,7 @@ static inline size_t jinja_bytes(const char *s) {
 
 static inline uint32_t jinja_code(const char *s) {
     uint32_t code = 0;
-    json_utf8(s, 4 < jinja_bytes(s) ? 4 : jinja_bytes(s), &code);
+    json_utf8(s, jinja_bytes(s), &code);
     return code;
 }
 
@@ -367,13 +367,14 @@ static inline jinja_value jinja_replace(jinja_state *j, jinja_value v, jinja_val
 }
 
 static inline jinja_value jinja_escaped(jinja_state *j, jinja_value v) {
+    static const char specials[] = "&<>'\"";
     static const char *const by[] = { "&amp;", "&lt;", "&gt;", "&#39;", "&#34;" };
     jinja_buffer b = { NULL, 0, 0 };
     size_t i;
     if (v.safe) return v;
     for (i = 0; i < v.n; i++) {
-        const char *special = v.as.s[i] ? strchr("&<>'\"", v.as.s[i]) : NULL;
-        if (special) jinja_put(j, &b, by[strchr("&<>'\"", *special) - "&<>'\""]);
+        const char *special = v.as.s[i] ? strchr(specials, v.as.s[i]) : NULL;
+        if (special) jinja_put(j, &b, by[special - specials]);
         else jinja_add(j, &b, v.as.s + i, 1);
     }
     v = jinja_built(b);
@@ -484,17 +485,18 @@ static inline int jinja_is_unprintable(uint32_t c) {
 }
 
 static inline void jinja_put_quoted(jinja_state *j, jinja_buffer *b, jinja_value v) {
+    static const char names[] = "\n\r\t\\";
     static const char *const formats[] = { "\\x%02lx", "\\u%04lx", "\\U%08lx" };
     char quote = memchr(v.as.s, '\'', v.n) && !memchr(v.as.s, '"', v.n) ? '"' : '\'', text[16];
     size_t i, n;
     jinja_add(j, b, &quote, 1);
     for (i = 0; i < v.n; i += n) {
         uint32_t c = jinja_code(v.as.s + i);
-        const char *name = c && c < 0x80 ? strchr("\n\r\t\\", (int)c) : NULL;
+        const char *name = c && c < 0x80 ? strchr(names, (int)c) : NULL;
         n = jinja_bytes(v.as.s + i);
         if (name || c == (uint32_t)quote) {
             text[0] = '\\';
-            text[1] = name ? "nrt\\"[strchr("\n\r\t\\", *name) - "\n\r\t\\"] : quote;
+            text[1] = name ? "nrt\\"[name - names] : quote;
             jinja_add(j, b, text, 2);
         } else if (jinja_is_unprintable(c)) {
             snprintf(text, sizeof text, formats[(c > 0xff) + (c > 0xffff)], (unsigned long)c);
@@ -1866,7 +1868,7 @@ static inline jinja_value jinja_arithmetic(jinja_state *j, const char *at, int o
     case '-': r = x - y; break;
     case '*': r = x * y; break;
     case '/': return jinja_float(x / y);
-    case '%': r = fmod(x, y); return jinja_float(r && (r < 0) != (y < 0) ? r + y : r);
+    case '%': r = fmod(x, y); return jinja_float(r != 0 && (r < 0) != (y < 0) ? r + y : r);
     case JINJA_FLOOR: return jinja_float(floor(x / y));
     default: r = pow(x, y); ints = ints && k >= 0; break;
     }
@@ -2276,7 +2278,8 @@ static inline jinja_value jinja_slice(jinja_state *j, const char *at, jinja_valu
     }
     items = jinja_items_new(j, (size_t)n);
     for (i = from; step < 0 ? i > to : i < to; i += step) items[count++] = v.as.list->items[i];
-    return jinja_list_of(j, v.type == JINJA_RANGE ? JINJA_LIST : v.type, items, count);
+    if (v.type == JINJA_RANGE) v.type = JINJA_LIST;
+    return jinja_list_of(j, v.type, items, count);
 }
 
 static inline jinja_value jinja_joined(jinja_state *j, const char *at, jinja_value between,
