@@ -70,14 +70,16 @@ static const char *const corpus[] = {
     "{{ ns.n }}{{ ns.s }}{% if x is defined and x or tools is none %}a{% elif y %}b{% else %}c"
     "{% endif %}",
     "{% macro f(a, b=2, c='q') %}{{ a|tojson(indent=2) }}{% if b > 0 %}{{ f([a], b - 1) }}"
-    "{% endif %}{{ caller is defined }}{% endmacro %}{{ f({'k': [1, -2.5e3, none]}) }}{{ f(*[1, 0]) }}"
+    "{% endif %}{{ caller is defined }}{% endmacro %}{{ f({'k': [1, -2.5e3, none]}) }}"
+    "{{ f(*[1, 0]) }}"
     "{% call(v) f(1, c=3) %}{{ v }}{% endcall %}",
     "{{ messages|selectattr('role', 'ne', 'user')|map(attribute='content')|list }}{{ messages[0]."
     "items()|list|length }}{{ messages|map(attribute='role')|unique|sort(reverse=true)|join(',') }}"
     "{{ {'b': 1, 'a': (2, 3)}|dictsort }}{{ [3, 1]|min + [2.5]|sum }}{{ 'a b'|title|upper|e }}",
     "{{ 'a,b,c'.split(',', 1)[-1].strip('c').replace('b', 'x')|default('z') }}{{ 'abc'[1:][::-1] }}"
-    "{{ ' x'.lstrip().startswith(('x', 'y')) and 'abc'.find('c', 1) in range(3) }}{{ '%5.1f|%-3s|%d' "
-    "% (1.25, 'a', 7) }}{{ '{} {1} {x}'.format(1, 2, x=3) }}{{ strftime_now('%d %b %Y %-d') }}",
+    "{{ ' x'.lstrip().startswith(('x', 'y')) and 'abc'.find('c', 1) in range(3) }}"
+    "{{ '%5.1f|%-3s|%d' "
+    "% (1.25, 'a', 7) }}{{ '{} {} {x:d}'.format(1, 2, x=3) }}{{ strftime_now('%d %b %Y %-d') }}",
     "  {#- c -#}\n  {% set x %}a\n{% filter upper|indent(2) %}b\nc{% endfilter %}{% endset %}\n"
     "{% generation %}{{ x|length }}{% endgeneration %}{% raw %}{{ no }}{% endraw %}{% for i in "
     "range(9) %}{% if i == 2 %}{% continue %}{% elif i > 3 %}{% break %}{% endif %}{{ i }}"

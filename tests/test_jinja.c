@@ -270,6 +270,8 @@ static const struct { const char *jinja, *text; } written[] = {
     { "{{ '{} {}'.format('a', 1) }} {{ '{1}{0}'.format('a', 'b') }} {{ '{x}!'.format(x='y') }} {"
       "{ '{{}}'.format() }}",
       "a 1 ba y! {}" },
+    { "{{ '{:02d}|{i:d}|{x:5d}|{x:x}'.format(5, i=7, x=42) }} {{ '{0:.1f}{0:d}'.format(1) }}",
+      "05|7|   42|2a 1.01" },
     { "{{ html|e }} {{ html|safe }} {{ (html|safe) + html }} {{ html + (html|safe) }} {{ (html|s"
       "afe) ~ html }} {{ html|escape|upper }} {{ (html|safe)|replace('a', '<') }} {{ (html|safe)"
       ".replace('x', '<') }} {{ (html|safe)[0:3] + '<' }} {{ (html|safe) is string }} {{ ['<'|sa"
@@ -485,8 +487,12 @@ static const struct { const char *jinja, *why; } refused[] = {
       "line 1, column 9: a format has more values than %" },
     { "{{ '%d' % 'a' }}",
       "line 1, column 9: a format and its value do not fit" },
-    { "{{ '{:02d}'.format(5) }}",
-      "line 1, column 19: a format that is not understood here" },
+    { "{{ '{:>5}'.format(1) }}",
+      "line 1, column 18: a format that is not understood here" },
+    { "{{ '{:}'.format(1) }}",
+      "line 1, column 16: a format that is not understood here" },
+    { "{{ '{}{0}'.format(1) }}",
+      "line 1, column 18: a format that is not understood here" },
     { "{{ '{x}'.format(1) }}",
       "line 1, column 16: a format that is not understood here" },
     { "{{ '{'.format(1) }}",

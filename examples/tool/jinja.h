@@ -96,6 +96,7 @@ typedef struct jinja_state {        /* of a parse or a run                      
     jmp_buf refused;
     char *error;
     const char *text, *end;         /* the template                                              */
+    const char *at;                 /* where in it something is wrong, if it is; NULL: nowhere   */
     void *blocks;                   /* each begins with a pointer to the next                    */
     char *free_at;
     size_t free_bytes;
@@ -120,17 +121,17 @@ static inline void jinja_free_blocks(void *block) {
     }
 }
 
-/* Leaves with a sentence. */
-static inline void jinja_refuse(jinja_state *j, const char *at, const char *format, ...) {
+/* Leaves with a sentence, about the place j->at. */
+static inline void jinja_refuse(jinja_state *j, const char *format, ...) {
     unsigned long line = 1, column = 1;
     const char *s;
     va_list values;
     int n = 0;
-    for (s = j->text; at && s < at; s++) {
+    for (s = j->text; j->at && s < j->at; s++) {
         if (*s == '\n') { line++; column = 1; }
         else column += ((unsigned char)*s & 0xc0) != 0x80;
     }
-    if (at) n = snprintf(j->error, JSON_ERROR_LENGTH, "line %lu, column %lu: ", line, column);
+    if (j->at) n = snprintf(j->error, JSON_ERROR_LENGTH, "line %lu, column %lu: ", line, column);
     va_start(values, format);
     vsnprintf(j->error + n, (size_t)(JSON_ERROR_LENGTH - n), format, values);
     va_end(values);
@@ -144,7 +145,7 @@ static inline void *jinja_take(jinja_state *j, size_t n) {
     if (n > j->free_bytes) {
         size_t size = n > block / 4 ? n : block;
         void *fresh = size > j->limits.memory ? NULL : malloc(size + head);
-        if (!fresh) jinja_refuse(j, NULL, "the chat template needs more memory than it may have");
+        if (!fresh) jinja_refuse(j, "the chat template needs more memory than it may have");
         j->limits.memory -= size;
         *(void **)fresh = j->blocks;
         j->blocks = fresh;
@@ -165,7 +166,7 @@ static inline void *jinja_new(jinja_state *j, size_t n) {
 
 static inline void jinja_spend(jinja_state *j, size_t steps) {
     if (steps >= j->limits.steps)
-        jinja_refuse(j, NULL, "the chat template takes too many steps: it may not end");
+        jinja_refuse(j, "the chat template takes too many steps: it may not end");
     j->limits.steps -= steps;
 }
 
@@ -249,7 +250,7 @@ static inline jinja_value jinja_list_of(jinja_state *j, int type, jinja_value *i
                   : items[i].type == JINJA_DICT ? items[i].as.dict->depth : 0;
         if (depth >= v.as.list->depth) v.as.list->depth = depth + 1;
     }
-    if (v.as.list->depth > JINJA_NESTS) jinja_refuse(j, NULL, "a list or dict nests too deep");
+    if (v.as.list->depth > JINJA_NESTS) jinja_refuse(j, "a list or dict nests too deep");
     return v;
 }
 
@@ -263,7 +264,7 @@ static inline jinja_value *jinja_items_new(jinja_state *j, size_t n) {
 static inline void jinja_add(jinja_state *j, jinja_buffer *b, const char *s, size_t n) {
     jinja_spend(j, n / 32);
     if (n > j->limits.output - b->n)
-        jinja_refuse(j, NULL, "the chat template writes more text than it may");
+        jinja_refuse(j, "the chat template writes more text than it may");
     if (n > b->room - b->n) {
         size_t room = 2 * b->room + n + 64;
         char *more = (char *)jinja_take(j, room);
@@ -420,21 +421,21 @@ static inline uint32_t jinja_other_case(uint32_t c, int upper) {
 enum { JINJA_LOWER, JINJA_UPPER, JINJA_CAPITALIZE, JINJA_TITLE, JINJA_TITLE_FILTER };
 
 /* lower(), upper(), capitalize(), title() and the filter title, which counts other word ends. */
-static inline jinja_value jinja_cased(jinja_state *j, const char *at, jinja_value v, int how) {
+static inline jinja_value jinja_cased(jinja_state *j, jinja_value v, int how) {
     jinja_buffer b = { NULL, 0, 0 };
     int first = how != JINJA_LOWER;
     size_t i;
     char code[4];
     for (i = 0; i < v.n; i += jinja_bytes(v.as.s + i)) {
         uint32_t c = jinja_code(v.as.s + i), to = jinja_other_case(c, first);
-        if (!to) jinja_refuse(j, at, "upper and lower case of U+%04lX are not known here",
+        if (!to) jinja_refuse(j, "upper and lower case of U+%04lX are not known here",
                               (unsigned long)c);
         jinja_add(j, &b, code, (size_t)json_put_utf8(code, to));
         if (how == JINJA_CAPITALIZE) first = 0;
         if (how == JINJA_TITLE) {
             first = jinja_other_case(c, 0) == c && jinja_other_case(c, 1) == c;
             if (first && c >= 0x80)
-                jinja_refuse(j, at, "title() knows no word ends around U+%04lX", (unsigned long)c);
+                jinja_refuse(j, "title() knows no word ends around U+%04lX", (unsigned long)c);
         }
         if (how == JINJA_TITLE_FILTER)
             first = (c < 0x80 && c && strchr("-({[<", (int)c)) || jinja_is_space(c);
@@ -537,7 +538,7 @@ static inline void jinja_put_value(jinja_state *j, jinja_buffer *b, jinja_value 
     case JINJA_LIST: open = "["; close = "]"; break;
     case JINJA_TUPLE: open = "("; close = v.as.list->n == 1 ? ",)" : ")"; break;
     case JINJA_VIEW: jinja_put(j, b, v.as.list->name); open = "(["; close = "])"; break;
-    default: jinja_refuse(j, NULL, "a %s cannot be written as text", jinja_types[v.type]);
+    default: jinja_refuse(j, "a %s cannot be written as text", jinja_types[v.type]);
     }
     jinja_put(j, b, open);
     for (i = 0; i < v.as.list->n; i++) {
@@ -583,7 +584,7 @@ static inline void jinja_put_json_string(jinja_state *j, jinja_buffer *b, jinja_
     jinja_put(j, b, "\"");
 }
 
-static inline int jinja_order(jinja_state *j, const char *at, jinja_value a, jinja_value b);
+static inline int jinja_order(jinja_state *j, jinja_value a, jinja_value b);
 
 static inline void jinja_break_line(jinja_state *j, jinja_buffer *b, const jinja_json *how,
                                     int level) {
@@ -592,7 +593,7 @@ static inline void jinja_break_line(jinja_state *j, jinja_buffer *b, const jinja
     while (level--) jinja_add(j, b, how->indent.as.s, how->indent.n);
 }
 
-static inline void jinja_put_json(jinja_state *j, const char *at, jinja_buffer *b, jinja_value v,
+static inline void jinja_put_json(jinja_state *j, jinja_buffer *b, jinja_value v,
                                   const jinja_json *how, int level) {
     int dict = v.type == JINJA_DICT;
     size_t i, n, k, *order = NULL;
@@ -603,13 +604,13 @@ static inline void jinja_put_json(jinja_state *j, const char *at, jinja_buffer *
     if (v.type == JINJA_BOOL) { jinja_put(j, b, v.as.i ? "true" : "false"); return; }
     if (v.type == JINJA_NONE) { jinja_put(j, b, "null"); return; }
     if (!dict && v.type != JINJA_LIST && v.type != JINJA_TUPLE)
-        jinja_refuse(j, at, "a value of type %s cannot be made JSON", jinja_types[v.type]);
+        jinja_refuse(j, "a value of type %s cannot be made JSON", jinja_types[v.type]);
     n = dict ? v.as.dict->n : v.as.list->n;
     jinja_put(j, b, dict ? "{" : "[");
     if (dict && how->sort) {
         order = (size_t *)jinja_new(j, (n + 1) * sizeof *order);
         for (i = 0; i < n; i++) {
-            for (k = i; k && jinja_order(j, at, v.as.dict->keys[order[k - 1]],
+            for (k = i; k && jinja_order(j, v.as.dict->keys[order[k - 1]],
                                          v.as.dict->keys[i]) > 0; k--) order[k] = order[k - 1];
             order[k] = i;
         }
@@ -623,12 +624,12 @@ static inline void jinja_put_json(jinja_state *j, const char *at, jinja_buffer *
             if (v.as.dict->keys[k].type == JINJA_STRING)
                 jinja_put_json_string(j, b, v.as.dict->keys[k], how->ascii);
             else {
-                jinja_put_json(j, at, &name, v.as.dict->keys[k], how, 0);
+                jinja_put_json(j, &name, v.as.dict->keys[k], how, 0);
                 jinja_put_json_string(j, b, jinja_built(name), how->ascii);
             }
             jinja_add(j, b, how->colon.as.s, how->colon.n);
-            jinja_put_json(j, at, b, v.as.dict->values[k], how, level + 1);
-        } else jinja_put_json(j, at, b, v.as.list->items[i], how, level + 1);
+            jinja_put_json(j, b, v.as.dict->values[k], how, level + 1);
+        } else jinja_put_json(j, b, v.as.list->items[i], how, level + 1);
     }
     if (n) jinja_break_line(j, b, how, level);
     jinja_put(j, b, dict ? "}" : "]");
@@ -680,7 +681,7 @@ static inline int jinja_equal(jinja_state *j, jinja_value a, jinja_value b) {
 }
 
 /* -1, 0 or 1; 2 where a float is no number. */
-static inline int jinja_order(jinja_state *j, const char *at, jinja_value a, jinja_value b) {
+static inline int jinja_order(jinja_state *j, jinja_value a, jinja_value b) {
     size_t i, n;
     int order;
     jinja_spend(j, 1);
@@ -696,10 +697,10 @@ static inline int jinja_order(jinja_state *j, const char *at, jinja_value a, jin
         return order ? (order > 0) - (order < 0) : (a.n > b.n) - (a.n < b.n);
     }
     if (a.type != b.type || (a.type != JINJA_LIST && a.type != JINJA_TUPLE))
-        jinja_refuse(j, at, "%s and %s have no order", jinja_types[a.type], jinja_types[b.type]);
+        jinja_refuse(j, "%s and %s have no order", jinja_types[a.type], jinja_types[b.type]);
     for (i = 0; i < a.as.list->n && i < b.as.list->n; i++)
         if (!jinja_equal(j, a.as.list->items[i], b.as.list->items[i]))
-            return jinja_order(j, at, a.as.list->items[i], b.as.list->items[i]);
+            return jinja_order(j, a.as.list->items[i], b.as.list->items[i]);
     return (a.as.list->n > b.as.list->n) - (a.as.list->n < b.as.list->n);
 }
 
@@ -717,7 +718,7 @@ static inline void jinja_dict_set(jinja_state *j, jinja_dict *d, jinja_value key
               : value.type == JINJA_DICT ? value.as.dict->depth : 0;
     size_t i;
     if (depth >= d->depth) d->depth = depth + 1;
-    if (d->depth > JINJA_NESTS) jinja_refuse(j, NULL, "a list or dict nests too deep");
+    if (d->depth > JINJA_NESTS) jinja_refuse(j, "a list or dict nests too deep");
     for (i = 0; i < d->n; i++)
         if (jinja_equal(j, d->keys[i], key)) { d->values[i] = value; return; }
     if (d->n == d->room) {
@@ -740,13 +741,13 @@ static inline jinja_value jinja_dict_new(jinja_state *j, int type) {
 }
 
 /* May it be a dict's key? */
-static inline void jinja_need_key(jinja_state *j, const char *at, jinja_value v) {
+static inline void jinja_need_key(jinja_state *j, jinja_value v) {
     if (v.type < JINJA_NONE || v.type > JINJA_STRING)
-        jinja_refuse(j, at, "a value of type %s cannot be the key of a dict", jinja_types[v.type]);
+        jinja_refuse(j, "a value of type %s cannot be the key of a dict", jinja_types[v.type]);
 }
 
 /* What a for or a filter goes through. An iterator is used up by that. */
-static inline jinja_list *jinja_each(jinja_state *j, const char *at, jinja_value v) {
+static inline jinja_list *jinja_each(jinja_state *j, jinja_value v) {
     jinja_list *list = (jinja_list *)jinja_new(j, sizeof *list);
     size_t i;
     if (jinja_is_list(v)) {
@@ -762,35 +763,35 @@ static inline jinja_list *jinja_each(jinja_state *j, const char *at, jinja_value
         for (i = 0; i < v.n; i += jinja_bytes(v.as.s + i))
             list->items[list->n++] = jinja_part(v, i, i + jinja_bytes(v.as.s + i));
     } else if (v.type != JINJA_UNDEFINED)
-        jinja_refuse(j, at, "a value of type %s cannot be gone through", jinja_types[v.type]);
+        jinja_refuse(j, "a value of type %s cannot be gone through", jinja_types[v.type]);
     return list;
 }
 
 /* len(v); refused where it has none. */
-static inline size_t jinja_len(jinja_state *j, const char *at, jinja_value v) {
+static inline size_t jinja_len(jinja_state *j, jinja_value v) {
     if (v.type == JINJA_UNDEFINED) return 0;
     if (v.type == JINJA_STRING) return jinja_length(v);
     if (v.type == JINJA_DICT) return v.as.dict->n;
     if (v.type == JINJA_LOOP) return v.as.loop->items->n;
     if (!jinja_is_list(v) || v.type == JINJA_ITERATOR)
-        jinja_refuse(j, at, "a value of type %s has no length", jinja_types[v.type]);
+        jinja_refuse(j, "a value of type %s has no length", jinja_types[v.type]);
     return v.as.list->n;
 }
 
 /* `a in b` */
-static inline int jinja_in(jinja_state *j, const char *at, jinja_value a, jinja_value b) {
+static inline int jinja_in(jinja_state *j, jinja_value a, jinja_value b) {
     jinja_list *list;
     size_t i;
     if (b.type == JINJA_STRING) {
         if (a.type != JINJA_STRING)
-            jinja_refuse(j, at, "a %s cannot be in a string", jinja_types[a.type]);
+            jinja_refuse(j, "a %s cannot be in a string", jinja_types[a.type]);
         return jinja_find(j, b, a, 0, 0) <= b.n;
     }
     if (b.type == JINJA_DICT) {
-        if (a.type != JINJA_UNDEFINED) jinja_need_key(j, at, a);
+        if (a.type != JINJA_UNDEFINED) jinja_need_key(j, a);
         return jinja_dict_get(j, b.as.dict, a).type != JINJA_MISSING;
     }
-    list = jinja_each(j, at, b);
+    list = jinja_each(j, b);
     for (i = 0; i < list->n; i++) if (jinja_equal(j, list->items[i], a)) return 1;
     return 0;
 }
@@ -965,8 +966,13 @@ typedef struct jinja_parser {
     jinja_dict *names;
 } jinja_parser;
 
+static inline jinja_state *jinja_here(jinja_parser *p, const char *at) {
+    p->j->at = at;
+    return p->j;
+}
+
 static inline void jinja_no(jinja_parser *p, const char *what) {
-    jinja_refuse(p->j, p->from, "%s", what);
+    jinja_refuse(jinja_here(p, p->from), "%s", what);
 }
 
 /* Deeper by one for as long as something is read; the caller takes it back. */
@@ -1287,15 +1293,16 @@ static inline jinja_node *jinja_postfix(jinja_parser *p, jinja_node *n) {
 static inline void jinja_known(jinja_parser *p, jinja_node *n, char kind) {
     n->op = jinja_entry_find(kind, n->value);
     if (n->op >= 0 && jinja_entries[n->op].what == JINJA_UNSUPPORTED)
-        jinja_refuse(p->j, n->at, "the %s %.*s is not understood here", kind == 'f' ? "filter"
-                     : "test", (int)n->value.n, n->value.as.s);
+        jinja_refuse(jinja_here(p, n->at), "the %s %.*s is not understood here",
+                     kind == 'f' ? "filter" : "test", (int)n->value.n, n->value.as.s);
     if (n->op < 0 && !p->unknown) p->unknown = n;
 }
 
 static inline void jinja_need_known(jinja_parser *p) {
     const jinja_node *n = p->unknown;
-    if (n) jinja_refuse(p->j, n->at, "there is no %s %.*s", n->kind == JINJA_FILTER ? "filter"
-                        : "test", (int)n->value.n, n->value.as.s);
+    if (n) jinja_refuse(jinja_here(p, n->at), "there is no %s %.*s",
+                        n->kind == JINJA_FILTER ? "filter" : "test", (int)n->value.n,
+                        n->value.as.s);
 }
 
 /* Filters, after a '|'. */
@@ -1501,7 +1508,7 @@ static inline jinja_node *jinja_body(jinja_parser *p, const char *ends, const ch
         }
         if (!kind) {
             if (raw) ends = "endraw";
-            if (ends) jinja_refuse(p->j, of, "this does not end: %s is missing", ends);
+            if (ends) jinja_refuse(jinja_here(p, of), "this does not end: %s is missing", ends);
             break;
         }
         p->at = at += 2 + (sign != 0);
@@ -1608,7 +1615,7 @@ static inline jinja_node *jinja_statement(jinja_parser *p) {
     if (jinja_is(word, "if")) return jinja_if(p, at);
     if (jinja_is(word, "for")) return jinja_for(p, at);
     if (jinja_is(word, "break") || jinja_is(word, "continue")) {
-        if (!p->j->loops) jinja_refuse(p->j, at, "this is in no loop");
+        if (!p->j->loops) jinja_refuse(jinja_here(p, at), "this is in no loop");
         return jinja_node_new(p, jinja_is(word, "break") ? JINJA_BREAK : JINJA_CONTINUE, at, NULL,
                               NULL);
     }
@@ -1648,7 +1655,7 @@ static inline jinja_node *jinja_statement(jinja_parser *p) {
         inner = jinja_macro_of(p, at);
         inner->value = jinja_name(p, jinja_words("caller"));
         n = jinja_expression(p, 1);
-        if (n->kind != JINJA_CALL) jinja_refuse(p->j, at, "a call of something should follow");
+        if (n->kind != JINJA_CALL) jinja_refuse(jinja_here(p, at), "a call should follow");
         if (p->type != JINJA_END) jinja_no(p, "the end of the tag should stand here");
         inner->part[1] = jinja_inner(p, "endcall", at, 0);
         jinja_next(p);
@@ -1660,7 +1667,8 @@ static inline jinja_node *jinja_statement(jinja_parser *p) {
         }
         return jinja_node_new(p, JINJA_PRINT, at, n, NULL);
     }
-    jinja_refuse(p->j, at, "the statement %.*s is not understood here", (int)word.n, word.as.s);
+    jinja_refuse(jinja_here(p, at), "the statement %.*s is not understood here", (int)word.n,
+                 word.as.s);
     return NULL;
 }
 
@@ -1684,7 +1692,7 @@ static inline jinja_value jinja_bind_method(jinja_state *j, int entry, jinja_val
 }
 
 /* The arguments in the order of the parameters, MISSING where there is none. */
-static inline void jinja_bind(jinja_state *j, const char *at, const jinja_entry *e, jinja_args args,
+static inline void jinja_bind(jinja_state *j, const jinja_entry *e, jinja_args args,
                               jinja_value to[4]) {
     const char *names[4], *s = e->parameters;
     int count = 0, k, len = (int)strcspn(e->names, " ");
@@ -1699,31 +1707,30 @@ static inline void jinja_bind(jinja_state *j, const char *at, const jinja_entry 
                                       || memcmp(names[k], args.names[i].as.s, args.names[i].n)); )
                 k++;
         if (k >= count || i > 3 || to[k].type)
-            jinja_refuse(j, at, "%.*s takes no such arguments", len, e->names);
+            jinja_refuse(j, "%.*s takes no such arguments", len, e->names);
         to[k] = args.values[i];
     }
     for (k = 0; k < e->least; k++)
-        if (!to[k].type) jinja_refuse(j, at, "%.*s needs more arguments", len, e->names);
+        if (!to[k].type) jinja_refuse(j, "%.*s needs more arguments", len, e->names);
 }
 
-static inline void jinja_need_defined(jinja_state *j, const char *at, jinja_value v) {
+static inline void jinja_need_defined(jinja_state *j, jinja_value v) {
     if (v.type == JINJA_UNDEFINED)
-        jinja_refuse(j, at, "'%.*s' is undefined", (int)(v.n < 80 ? v.n : 80), v.as.s);
+        jinja_refuse(j, "'%.*s' is undefined", (int)(v.n < 80 ? v.n : 80), v.as.s);
 }
 
-static inline jinja_value jinja_need_text(jinja_state *j, const char *at, jinja_value v) {
-    jinja_need_defined(j, at, v);
+static inline jinja_value jinja_need_text(jinja_state *j, jinja_value v) {
+    jinja_need_defined(j, v);
     if (v.type != JINJA_STRING)
-        jinja_refuse(j, at, "a string should stand here, not a %s", jinja_types[v.type]);
+        jinja_refuse(j, "a string should stand here, not a %s", jinja_types[v.type]);
     return v;
 }
 
-static inline int64_t jinja_need_int(jinja_state *j, const char *at, jinja_value v,
-                                     int64_t otherwise) {
+static inline int64_t jinja_need_int(jinja_state *j, jinja_value v, int64_t otherwise) {
     if (v.type == JINJA_MISSING || v.type == JINJA_NONE) return otherwise;
-    jinja_need_defined(j, at, v);
+    jinja_need_defined(j, v);
     if (!jinja_is_whole(v))
-        jinja_refuse(j, at, "a whole number should stand here, not a %s", jinja_types[v.type]);
+        jinja_refuse(j, "a whole number should stand here, not a %s", jinja_types[v.type]);
     return v.as.i;
 }
 
@@ -1754,13 +1761,12 @@ static inline jinja_value jinja_loop_get(jinja_value loop, jinja_value name) {
 }
 
 /* of[key]; a method where there is no such item; else undefined. */
-static inline jinja_value jinja_item(jinja_state *j, const char *at, jinja_value of,
-                                     jinja_value key) {
+static inline jinja_value jinja_item(jinja_state *j, jinja_value of, jinja_value key) {
     jinja_value v = jinja_of(JINJA_MISSING);
     char kind = 0;
     int64_t i, n;
     int entry;
-    jinja_need_defined(j, at, of);
+    jinja_need_defined(j, of);
     if (of.type == JINJA_DICT) {
         kind = 'd';
         if (key.type >= JINJA_NONE && key.type <= JINJA_STRING)
@@ -1790,10 +1796,9 @@ static inline jinja_value jinja_item(jinja_state *j, const char *at, jinja_value
 }
 
 /* An attribute by a path, "function.name" or "0", or a number; MISSING or None: v itself. */
-static inline jinja_value jinja_path(jinja_state *j, const char *at, jinja_value v,
-                                     jinja_value path) {
+static inline jinja_value jinja_path(jinja_state *j, jinja_value v, jinja_value path) {
     if (path.type == JINJA_MISSING || path.type == JINJA_NONE) return v;
-    if (path.type != JINJA_STRING) return jinja_item(j, at, v, path);
+    if (path.type != JINJA_STRING) return jinja_item(j, v, path);
     for (;;) {
         const char *dot = path.n ? (const char *)memchr(path.as.s, '.', path.n) : NULL;
         jinja_value part = jinja_part(path, 0, dot ? (size_t)(dot - path.as.s) : path.n);
@@ -1801,7 +1806,7 @@ static inline jinja_value jinja_path(jinja_state *j, const char *at, jinja_value
         int64_t number = 0;
         for (; i < part.n && i < 18 && jinja_is_digit(part.as.s[i]); i++)
             number = 10 * number + (part.as.s[i] - '0');
-        v = jinja_item(j, at, v, part.n && i == part.n ? jinja_int(number) : part);
+        v = jinja_item(j, v, part.n && i == part.n ? jinja_int(number) : part);
         if (!dot) return v;
         path = jinja_part(path, part.n + 1, path.n);
     }
@@ -1834,6 +1839,7 @@ static inline jinja_value jinja_lookup(jinja_state *j, jinja_value name) {
     }
     v = jinja_dict_get(j, j->variables, name);
     if (v.type) return v;
+    if (jinja_is(name, "self")) return jinja_dict_new(j, JINJA_NAMESPACE);  /* its blocks: none  */
     entry = jinja_entry_find('g', name);
     if (entry < 0) {
         v = jinja_undefined(name.as.s);
@@ -1851,15 +1857,14 @@ static inline void jinja_open_scope(jinja_state *j, jinja_scope *up) {
 
 /* ---- numbers */
 
-static inline jinja_value jinja_arithmetic(jinja_state *j, const char *at, int op, jinja_value a,
-                                           jinja_value b) {
+static inline jinja_value jinja_arithmetic(jinja_state *j, int op, jinja_value a, jinja_value b) {
     double x = jinja_real(a), y = jinja_real(b), r;
     int64_t i = a.as.i, k = b.as.i, whole = 1;
     int ints = jinja_is_whole(a) && jinja_is_whole(b);
     if ((op == '/' || op == '%' || op == JINJA_FLOOR) && y == 0)
-        jinja_refuse(j, at, "a division by zero");
+        jinja_refuse(j, "a division by zero");
     if (ints && (op == '%' || op == JINJA_FLOOR)) {
-        if (k == -1) return op == '%' ? jinja_int(0) : jinja_arithmetic(j, at, '*', a, b);
+        if (k == -1) return op == '%' ? jinja_int(0) : jinja_arithmetic(j, '*', a, b);
         whole = i / k - (i % k != 0 && (i % k < 0) != (k < 0));
         return jinja_int(op == '%' ? i - whole * k : whole);
     }
@@ -1873,7 +1878,7 @@ static inline jinja_value jinja_arithmetic(jinja_state *j, const char *at, int o
     default: r = pow(x, y); ints = ints && k >= 0; break;
     }
     if (!ints) return jinja_float(r);
-    if (fabs(r) >= 9.2e18) jinja_refuse(j, at, "a whole number beyond 64 bits");
+    if (fabs(r) >= 9.2e18) jinja_refuse(j, "a whole number beyond 64 bits");
     if (op == JINJA_POW) {
         if (i == 0 || i == 1 || i == -1)
             return jinja_int(k == 0 ? 1 : i == -1 && k % 2 ? -1 : i * i);
@@ -1883,18 +1888,16 @@ static inline jinja_value jinja_arithmetic(jinja_state *j, const char *at, int o
     return jinja_int(op == '+' ? i + k : op == '-' ? i - k : i * k);
 }
 
-static inline jinja_value jinja_percent(jinja_state *j, const char *at, jinja_value format,
-                                        jinja_args args);
+static inline jinja_value jinja_percent(jinja_state *j, jinja_value format, jinja_args args);
 
-static inline jinja_value jinja_binary_of(jinja_state *j, const char *at, int op, jinja_value a,
-                                          jinja_value b) {
+static inline jinja_value jinja_binary_of(jinja_state *j, int op, jinja_value a, jinja_value b) {
     jinja_buffer out = { NULL, 0, 0 };
     if (op == '~') {
         jinja_put_value(j, &out, a, 0);
         jinja_put_value(j, &out, b, 0);
         return jinja_built(out);
     }
-    jinja_need_defined(j, at, a);
+    jinja_need_defined(j, a);
     if (op == '%' && a.type == JINJA_STRING) {
         jinja_args args;
         jinja_value none = jinja_of(JINJA_MISSING), *list = &b;
@@ -1905,10 +1908,10 @@ static inline jinja_value jinja_binary_of(jinja_state *j, const char *at, int op
         }
         args.values = list;
         args.names = &none;
-        return jinja_percent(j, at, a, args);
+        return jinja_percent(j, a, args);
     }
-    jinja_need_defined(j, at, b);
-    if (jinja_is_number(a) && jinja_is_number(b)) return jinja_arithmetic(j, at, op, a, b);
+    jinja_need_defined(j, b);
+    if (jinja_is_number(a) && jinja_is_number(b)) return jinja_arithmetic(j, op, a, b);
     if (op == '+' && a.type == JINJA_STRING && b.type == JINJA_STRING) {
         int safe = a.safe || b.safe;
         if (safe) { a = jinja_escaped(j, a); b = jinja_escaped(j, b); }
@@ -1948,7 +1951,7 @@ static inline jinja_value jinja_binary_of(jinja_state *j, const char *at, int op
         for (i = 0; i < n * times; i++) items[i] = a.as.list->items[i % n];
         return jinja_list_of(j, a.type, items, n * times);
     }
-    jinja_refuse(j, at, "%s and %s cannot be combined like this", jinja_types[a.type],
+    jinja_refuse(j, "%s and %s cannot be combined like this", jinja_types[a.type],
                  jinja_types[b.type]);
     return a;
 }
@@ -1956,7 +1959,7 @@ static inline jinja_value jinja_binary_of(jinja_state *j, const char *at, int op
 /* ---- formats: "%-5s" % x and "{}".format(x) */
 
 /* One value by a directive of C's: "%", flags, width, precision, and what it is. */
-static inline void jinja_put_figure(jinja_state *j, const char *at, jinja_buffer *out,
+static inline void jinja_put_figure(jinja_state *j, jinja_buffer *out,
                                     const char *directive, size_t n, jinja_value v) {
     char format[16], text[512], kind = directive[n - 1];
     int width = 0, precision = -1, whole = kind && strchr("dixXo", kind) != NULL;
@@ -1966,9 +1969,9 @@ static inline void jinja_put_figure(jinja_state *j, const char *at, jinja_buffer
     if (*s == '.')
         for (s++, precision = 0; jinja_is_digit(*s) && precision < 1000; s++)
             precision = 10 * precision + (*s - '0');
-    if (s != directive + n - 1 || flags > 4 || !kind || !strchr("srdixXofFeEgG", kind)
+    if (n < 2 || s != directive + n - 1 || flags > 4 || !kind || !strchr("srdixXofFeEgG", kind)
         || width > 200 || precision > 200)
-        jinja_refuse(j, at, "a format that is not understood here");
+        jinja_refuse(j, "a format that is not understood here");
     if (kind == 's' || kind == 'r') {
         jinja_buffer b = { NULL, 0, 0 };
         jinja_put_value(j, &b, v, kind == 'r');
@@ -1979,10 +1982,10 @@ static inline void jinja_put_figure(jinja_state *j, const char *at, jinja_buffer
         if (directive[1] != '-') jinja_add(j, out, v.as.s, v.n);
         return;
     }
-    jinja_need_defined(j, at, v);
+    jinja_need_defined(j, v);
     if (!jinja_is_number(v) || !(fabs(jinja_real(v)) < (whole ? 9.2e18 : 1e200))
         || (strchr("xXo", kind) && (!jinja_is_whole(v) || v.as.i < 0)))
-        jinja_refuse(j, at, "a format and its value do not fit");
+        jinja_refuse(j, "a format and its value do not fit");
     snprintf(format, sizeof format, "%.*s*.*%s%c", (int)flags, directive, whole ? "ll" : "", kind);
     if (!whole) snprintf(text, sizeof text, format, width, precision, jinja_real(v));
     else snprintf(text, sizeof text, format, width, precision, v.type == JINJA_FLOAT
@@ -1991,8 +1994,7 @@ static inline void jinja_put_figure(jinja_state *j, const char *at, jinja_buffer
 }
 
 /* format % arguments */
-static inline jinja_value jinja_percent(jinja_state *j, const char *at, jinja_value format,
-                                        jinja_args args) {
+static inline jinja_value jinja_percent(jinja_state *j, jinja_value format, jinja_args args) {
     jinja_buffer out = { NULL, 0, 0 };
     jinja_value v;
     size_t next = 0, i, n;
@@ -2004,41 +2006,50 @@ static inline jinja_value jinja_percent(jinja_state *j, const char *at, jinja_va
         i += n - 1;
         s = format.as.s + i;
         for (n = 1; i + n < format.n && strchr("-+ 0#.123456789", s[n]) && s[n]; ) n++;
-        if (i + n++ == format.n) jinja_refuse(j, at, "a format that is not understood here");
+        if (i + n++ == format.n) jinja_refuse(j, "a format that is not understood here");
         if (n == 2 && s[1] == '%') { jinja_put(j, &out, "%"); continue; }
-        if (next == args.n) jinja_refuse(j, at, "a format has more %% than values");
+        if (next == args.n) jinja_refuse(j, "a format has more %% than values");
         v = args.values[next++];
         if (format.safe && (s[n - 1] == 's' || s[n - 1] == 'r'))
             v = jinja_escaped(j, jinja_str(j, v));
-        jinja_put_figure(j, at, &out, s, n, v);
+        jinja_put_figure(j, &out, s, n, v);
     }
-    if (next < args.n) jinja_refuse(j, at, "a format has more values than %%");
+    if (next < args.n) jinja_refuse(j, "a format has more values than %%");
     v = jinja_built(out);
     v.safe = format.safe;
     return v;
 }
 
-/* format.format(arguments): {}, {1} and {name} */
-static inline jinja_value jinja_braces(jinja_state *j, const char *at, jinja_value format,
-                                       jinja_args args) {
-    const char *s = format.as.s, *end = s + format.n, *close;
+/* format.format(arguments): {}, {1} and {name}; numbers with what C's % has too, {:02d} */
+static inline jinja_value jinja_braces(jinja_state *j, jinja_value format, jinja_args args) {
+    const char *s = format.as.s, *end = s + format.n, *close, *name, *spec;
     jinja_buffer out = { NULL, 0, 0 };
     size_t next = 0, i, n;
+    int counted = 0;                /* 1: {} were counted, 2: numbers were given; not both       */
+    char directive[16] = "%";
     for (; s < end; s++) {
         if ((*s != '{' && *s != '}') || (end - s > 1 && s[1] == *s)) {
             jinja_add(j, &out, s, 1);
             s += *s == '{' || *s == '}';
             continue;
         }
+        name = s + 1;
         close = *s == '{' ? (const char *)memchr(s, '}', (size_t)(end - s)) : NULL;
-        n = close ? (size_t)(close - s) - 1 : 0;
+        spec = close ? (const char *)memchr(s, ':', (size_t)(close - s)) : NULL;
+        n = close ? (size_t)((spec ? spec : close) - name) : 0;
         for (i = 0; i < args.n && n && !(args.names[i].n == n
-                                         && !memcmp(args.names[i].as.s, s + 1, n)); ) i++;
+                                         && !memcmp(args.names[i].as.s, name, n)); ) i++;
         if (!n) i = next++;
-        else if (n == 1 && jinja_is_digit(s[1])) i = (size_t)(s[1] - '0');
-        if (!close || i >= args.n || (n && !jinja_is_digit(s[1]) && !args.names[i].type)
-            || format.safe) jinja_refuse(j, at, "a format that is not understood here");
-        jinja_put_value(j, &out, args.values[i], 0);
+        else if (n == 1 && jinja_is_digit(*name)) i = (size_t)(*name - '0');
+        counted |= !n ? 1 : jinja_is_digit(*name) ? 2 : 0;
+        if (!close || i >= args.n || counted == 3 || format.safe
+            || (n && !jinja_is_digit(*name) && !args.names[i].type)
+            || (spec && (close - spec > 9 || close[-1] == 's')))
+            jinja_refuse(j, "a format that is not understood here");
+        if (spec) {
+            memcpy(directive + 1, spec + 1, (size_t)(close - spec) - 1);
+            jinja_put_figure(j, &out, directive, (size_t)(close - spec), args.values[i]);
+        } else jinja_put_value(j, &out, args.values[i], 0);
         s = close;
     }
     return jinja_built(out);
@@ -2046,27 +2057,25 @@ static inline jinja_value jinja_braces(jinja_state *j, const char *at, jinja_val
 
 /* ---- what the entries do */
 
-static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry, jinja_value self,
-                                      jinja_args args);
+static inline jinja_value jinja_apply(jinja_state *j, int entry, jinja_value self, jinja_args args);
 
-static inline jinja_value jinja_call_macro(jinja_state *j, const char *at, const jinja_macro *macro,
+static inline jinja_value jinja_call_macro(jinja_state *j, const jinja_macro *macro,
                                            jinja_args args);
 
 /* The lower case of a string, for comparing without it. */
-static inline jinja_value jinja_folded(jinja_state *j, const char *at, jinja_value v,
-                                       jinja_value case_sensitive) {
+static inline jinja_value jinja_folded(jinja_state *j, jinja_value v, jinja_value case_sensitive) {
     return v.type == JINJA_STRING && !jinja_truth(case_sensitive)
-           ? jinja_cased(j, at, v, JINJA_LOWER) : v;
+           ? jinja_cased(j, v, JINJA_LOWER) : v;
 }
 
 /* The items in order of their keys (which are moved too); equal ones stay as they are. */
-static inline void jinja_sort(jinja_state *j, const char *at, jinja_value *keys, jinja_value *items,
+static inline void jinja_sort(jinja_state *j, jinja_value *keys, jinja_value *items,
                               size_t n, int reverse) {
     size_t i, k;
     for (i = 1; i < n; i++) {
         jinja_value key = keys[i], item = items[i];
         for (k = i; k; k--) {
-            int order = jinja_order(j, at, key, keys[k - 1]);
+            int order = jinja_order(j, key, keys[k - 1]);
             if (reverse ? order != 1 : order != -1) break;
             keys[k] = keys[k - 1];
             items[k] = items[k - 1];
@@ -2095,7 +2104,7 @@ static inline jinja_value jinja_of_dict(jinja_state *j, jinja_dict *d, int type,
 }
 
 /* map, select, reject, selectattr, rejectattr */
-static inline jinja_value jinja_filtered(jinja_state *j, const char *at, int what, jinja_value self,
+static inline jinja_value jinja_filtered(jinja_state *j, int what, jinja_value self,
                                          jinja_args args) {
     int by_path = what == JINJA_SELECTATTR || what == JINJA_REJECTATTR, entry = -1;
     int keep = what == JINJA_SELECT || what == JINJA_SELECTATTR;
@@ -2106,32 +2115,32 @@ static inline jinja_value jinja_filtered(jinja_state *j, const char *at, int wha
         for (i = 0; i < args.n; i++) {
             if (jinja_is(args.names[i], "attribute")) path = args.values[i];
             else if (jinja_is(args.names[i], "default")) otherwise = args.values[i];
-            else jinja_refuse(j, at, "map takes no such arguments");
+            else jinja_refuse(j, "map takes no such arguments");
         }
     } else {
         if (by_path) {
-            if (!args.n || args.names[0].type) jinja_refuse(j, at, "an attribute is missing");
+            if (!args.n || args.names[0].type) jinja_refuse(j, "an attribute is missing");
             path = args.values[0];
             args.values++;
             args.names++;
             args.n--;
         }
         if (args.n && !args.names[0].type) {
-            jinja_value name = jinja_need_text(j, at, args.values[0]);
+            jinja_value name = jinja_need_text(j, args.values[0]);
             entry = jinja_entry_find(what == JINJA_MAP ? 'f' : 't', name);
-            if (entry < 0) jinja_refuse(j, at, "there is no filter or test \"%.*s\"",
+            if (entry < 0) jinja_refuse(j, "there is no filter or test \"%.*s\"",
                                         (int)(name.n < 80 ? name.n : 80), name.as.s);
             args.values++;
             args.names++;
             args.n--;
-        } else if (what == JINJA_MAP || args.n) jinja_refuse(j, at, "a filter's name is missing");
+        } else if (what == JINJA_MAP || args.n) jinja_refuse(j, "a filter's name is missing");
     }
-    list = jinja_each(j, at, jinja_truth(self) ? self : jinja_undefined(""));
+    list = jinja_each(j, jinja_truth(self) ? self : jinja_undefined(""));
     items = jinja_items_new(j, list->n);
     for (i = 0; i < list->n; i++) {
-        jinja_value v = jinja_path(j, at, list->items[i], path);
+        jinja_value v = jinja_path(j, list->items[i], path);
         if (v.type == JINJA_UNDEFINED && otherwise.type > JINJA_NONE) v = otherwise;
-        if (entry >= 0) v = jinja_apply(j, at, entry, v, args);
+        if (entry >= 0) v = jinja_apply(j, entry, v, args);
         if (what == JINJA_MAP) items[n++] = v;
         else if (jinja_truth(v) == keep) items[n++] = list->items[i];
     }
@@ -2139,33 +2148,33 @@ static inline jinja_value jinja_filtered(jinja_state *j, const char *at, int wha
 }
 
 /* min, max, sort, unique, sum and dictsort, whose arguments a[] are the entries' */
-static inline jinja_value jinja_ordered(jinja_state *j, const char *at, int what, jinja_value self,
+static inline jinja_value jinja_ordered(jinja_state *j, int what, jinja_value self,
                                         const jinja_value a[4]) {
     jinja_list *list;
     jinja_value *keys, *items, path = a[what == JINJA_SORT ? 2 : what == JINJA_SUM ? 0 : 1], v;
     size_t i, k, n = 0, best = 0;
     if (what == JINJA_DICTSORT) {
-        if (self.type != JINJA_DICT) jinja_refuse(j, at, "dictsort needs a dict");
+        if (self.type != JINJA_DICT) jinja_refuse(j, "dictsort needs a dict");
         path = jinja_int(a[1].type && jinja_is(a[1], "value"));
         self = jinja_of_dict(j, self.as.dict, JINJA_LIST, 2);
     }
-    list = jinja_each(j, at, self);
+    list = jinja_each(j, self);
     keys = jinja_items_new(j, list->n);
     items = jinja_items_new(j, list->n);
     if (list->n) memcpy(items, list->items, list->n * sizeof *items);
     for (i = 0; i < list->n; i++) {
-        keys[i] = jinja_path(j, at, items[i], path);
+        keys[i] = jinja_path(j, items[i], path);
         if (what != JINJA_SUM)
-            keys[i] = jinja_folded(j, at, keys[i], a[what == JINJA_SORT ? 1 : 0]);
+            keys[i] = jinja_folded(j, keys[i], a[what == JINJA_SORT ? 1 : 0]);
     }
     switch (what) {
     case JINJA_SUM:
         v = a[1].type ? a[1] : jinja_int(0);
-        for (i = 0; i < list->n; i++) v = jinja_binary_of(j, at, '+', v, keys[i]);
+        for (i = 0; i < list->n; i++) v = jinja_binary_of(j, '+', v, keys[i]);
         return v;
     case JINJA_UNIQUE:
         for (i = 0; i < list->n; i++) {
-            jinja_need_key(j, at, keys[i]);
+            jinja_need_key(j, keys[i]);
             for (k = 0; k < n && !jinja_equal(j, keys[k], keys[i]); ) k++;
             if (k < n) continue;
             keys[n] = keys[i];
@@ -2175,11 +2184,10 @@ static inline jinja_value jinja_ordered(jinja_state *j, const char *at, int what
     case JINJA_MIN: case JINJA_MAX:
         if (!list->n) return jinja_undefined("");
         for (i = 1; i < list->n; i++)
-            if (jinja_order(j, at, keys[i], keys[best]) == (what == JINJA_MIN ? -1 : 1)) best = i;
+            if (jinja_order(j, keys[i], keys[best]) == (what == JINJA_MIN ? -1 : 1)) best = i;
         return items[best];
     default:
-        jinja_sort(j, at, keys, items, list->n,
-                   jinja_truth(a[what == JINJA_SORT ? 0 : 2]));
+        jinja_sort(j, keys, items, list->n, jinja_truth(a[what == JINJA_SORT ? 0 : 2]));
         return jinja_list_of(j, JINJA_LIST, items, list->n);
     }
 }
@@ -2206,13 +2214,13 @@ static inline jinja_value jinja_lines(jinja_state *j, jinja_value v, int keep) {
     return jinja_list_of(j, JINJA_LIST, items, n);
 }
 
-static inline jinja_value jinja_split(jinja_state *j, const char *at, jinja_value v,
+static inline jinja_value jinja_split(jinja_state *j, jinja_value v,
                                       jinja_value sep, int64_t most, int right) {
     jinja_value *items = jinja_items_new(j, v.n + 1), part;
     size_t n = 0, i, k;
     int space = sep.type == JINJA_MISSING || sep.type == JINJA_NONE;
     jinja_spend(j, v.n / 4);
-    if (!space && !jinja_need_text(j, at, sep).n) jinja_refuse(j, at, "an empty separator");
+    if (!space && !jinja_need_text(j, sep).n) jinja_refuse(j, "an empty separator");
     if (space) v = jinja_strip(v, right ? 2 : 1, NULL);
     while (v.n || !space) {
         if (most-- == 0) i = v.n + 1;
@@ -2240,28 +2248,27 @@ static inline jinja_value jinja_split(jinja_state *j, const char *at, jinja_valu
 }
 
 /* The bounds that a slice's start and end, of n things, mean; step < 0: it goes backwards. */
-static inline int64_t jinja_bound_of(jinja_state *j, const char *at, jinja_value v, int64_t n,
+static inline int64_t jinja_bound_of(jinja_state *j, jinja_value v, int64_t n,
                                      int64_t otherwise, int back) {
-    int64_t i = jinja_need_int(j, at, v, otherwise);
+    int64_t i = jinja_need_int(j, v, otherwise);
     if (v.type == JINJA_MISSING || v.type == JINJA_NONE) return i;
     if (i < 0) i += n;
     if (i < 0) return back ? -1 : 0;
     return i < n ? i : back ? n - 1 : n;
 }
 
-static inline jinja_value jinja_slice(jinja_state *j, const char *at, jinja_value v,
-                                      const jinja_value by[3]) {
-    int64_t step = jinja_need_int(j, at, by[2], 1), from, to, n, i;
+static inline jinja_value jinja_slice(jinja_state *j, jinja_value v, const jinja_value by[3]) {
+    int64_t step = jinja_need_int(j, by[2], 1), from, to, n, i;
     jinja_value *items;
     size_t count = 0;
-    jinja_need_defined(j, at, v);
+    jinja_need_defined(j, v);
     if (v.type != JINJA_STRING && v.type != JINJA_LIST && v.type != JINJA_TUPLE
         && v.type != JINJA_RANGE)
-        jinja_refuse(j, at, "a %s has no slices", jinja_types[v.type]);
-    if (step == 0 || step < -INT_MAX || step > INT_MAX) jinja_refuse(j, at, "a slice's step is 0");
+        jinja_refuse(j, "a %s has no slices", jinja_types[v.type]);
+    if (step == 0 || step < -INT_MAX || step > INT_MAX) jinja_refuse(j, "a slice's step is 0");
     n = (int64_t)(v.type == JINJA_STRING ? jinja_length(v) : v.as.list->n);
-    from = jinja_bound_of(j, at, by[0], n, step < 0 ? n - 1 : 0, step < 0);
-    to = jinja_bound_of(j, at, by[1], n, step < 0 ? -1 : n, step < 0);
+    from = jinja_bound_of(j, by[0], n, step < 0 ? n - 1 : 0, step < 0);
+    to = jinja_bound_of(j, by[1], n, step < 0 ? -1 : n, step < 0);
     jinja_spend(j, (size_t)n / 8);
     if (v.type == JINJA_STRING && step == 1) {
         size_t first = jinja_offset(v, (size_t)from);
@@ -2271,7 +2278,7 @@ static inline jinja_value jinja_slice(jinja_state *j, const char *at, jinja_valu
     if (v.type == JINJA_STRING) {
         jinja_value all = jinja_of(JINJA_LIST);
         jinja_buffer b = { NULL, 0, 0 };
-        all.as.list = jinja_each(j, at, v);
+        all.as.list = jinja_each(j, v);
         for (i = from; step < 0 ? i > to : i < to; i += step)
             jinja_add(j, &b, all.as.list->items[i].as.s, all.as.list->items[i].n);
         return jinja_built(b);
@@ -2282,16 +2289,16 @@ static inline jinja_value jinja_slice(jinja_state *j, const char *at, jinja_valu
     return jinja_list_of(j, v.type, items, count);
 }
 
-static inline jinja_value jinja_joined(jinja_state *j, const char *at, jinja_value between,
+static inline jinja_value jinja_joined(jinja_state *j, jinja_value between,
                                        jinja_value list, jinja_value path, int method) {
-    jinja_list *l = jinja_each(j, at, list);
+    jinja_list *l = jinja_each(j, list);
     jinja_buffer b = { NULL, 0, 0 };
     size_t i;
-    if (method && between.safe) jinja_refuse(j, at, "join() by a safe text is not understood here");
+    if (method && between.safe) jinja_refuse(j, "join() by a safe text is not understood here");
     for (i = 0; i < l->n; i++) {
-        jinja_value v = jinja_path(j, at, l->items[i], path);
+        jinja_value v = jinja_path(j, l->items[i], path);
         if (i) jinja_add(j, &b, between.as.s, between.n);
-        if (method) jinja_need_text(j, at, v);
+        if (method) jinja_need_text(j, v);
         jinja_put_value(j, &b, v, 0);
     }
     return jinja_built(b);
@@ -2339,20 +2346,20 @@ static inline double jinja_rounded(double d, int64_t digits, int how) {
 }
 
 /* What the clock says, in the directives of strftime() that templates use. */
-static inline jinja_value jinja_time(jinja_state *j, const char *at, jinja_value format) {
+static inline jinja_value jinja_time(jinja_state *j, jinja_value format) {
     time_t clock = time(NULL);
     const struct tm *now = j->limits.now ? j->limits.now : localtime(&clock);
     jinja_buffer b = { NULL, 0, 0 };
     char directive[3] = "%", text[64], *from;
     size_t i;
-    if (!now) jinja_refuse(j, at, "the time is not known");
+    if (!now) jinja_refuse(j, "the time is not known");
     for (i = 0; i < format.n; i++) {
         int plain = format.n - i > 1 && format.as.s[i + 1] == '-';         /* no zero in front   */
         if (format.as.s[i] != '%') { jinja_add(j, &b, format.as.s + i, 1); continue; }
         i += 1 + (size_t)plain;
         directive[1] = i < format.n ? format.as.s[i] : 0;
         if (!directive[1] || !strchr("aAbBdeHIjmMpSyYFT%", directive[1]))
-            jinja_refuse(j, at, "strftime_now does not understand this %% here");
+            jinja_refuse(j, "strftime_now does not understand this %% here");
         strftime(text, sizeof text, directive, now);
         for (from = text; plain && from[0] == '0' && from[1]; ) from++;
         jinja_put(j, &b, from);
@@ -2361,21 +2368,21 @@ static inline jinja_value jinja_time(jinja_state *j, const char *at, jinja_value
 }
 
 /* range, dict and namespace */
-static inline jinja_value jinja_made(jinja_state *j, const char *at, int what, jinja_args args,
+static inline jinja_value jinja_made(jinja_state *j, int what, jinja_args args,
                                      const jinja_value a[4]) {
     jinja_value v, pair, *items;
     jinja_buffer b = { NULL, 0, 0 };
     jinja_list *list;
     size_t i;
     if (what == JINJA_RANGE_OF) {
-        int64_t from = jinja_need_int(j, at, a[0], 0), to = jinja_need_int(j, at, a[1], 0);
-        int64_t step = jinja_need_int(j, at, a[2], 1), n = 0;
+        int64_t from = jinja_need_int(j, a[0], 0), to = jinja_need_int(j, a[1], 0);
+        int64_t step = jinja_need_int(j, a[2], 1), n = 0;
         if (!a[1].type) { to = from; from = 0; }
         if (!step || step < -INT_MAX || step > INT_MAX || from < -INT_MAX || from > INT_MAX
-            || to < -INT_MAX || to > INT_MAX) jinja_refuse(j, at, "such a range is not understood");
+            || to < -INT_MAX || to > INT_MAX) jinja_refuse(j, "such a range is not understood");
         if (step > 0 && to > from) n = (to - from + step - 1) / step;
         if (step < 0 && to < from) n = (from - to - step - 1) / -step;
-        if (n > 100000) jinja_refuse(j, at, "a range of more than 100000 numbers is not allowed");
+        if (n > 100000) jinja_refuse(j, "a range of more than 100000 numbers is not allowed");
         items = jinja_items_new(j, (size_t)n);
         for (i = 0; i < (size_t)n; i++) items[i] = jinja_int(from + (int64_t)i * step);
         v = jinja_list_of(j, JINJA_RANGE, items, (size_t)n);
@@ -2391,31 +2398,30 @@ static inline jinja_value jinja_made(jinja_state *j, const char *at, int what, j
     v = jinja_dict_new(j, what == JINJA_DICT_OF ? JINJA_DICT : JINJA_NAMESPACE);
     for (i = 0; i < args.n; i++) {
         if (args.names[i].type) jinja_dict_set(j, v.as.dict, args.names[i], args.values[i]);
-        else if (i) jinja_refuse(j, at, "a dict is made of one value, or of named ones");
+        else if (i) jinja_refuse(j, "a dict is made of one value, or of named ones");
         else if (args.values[0].type == JINJA_DICT) {
             const jinja_dict *d = args.values[0].as.dict;
             size_t k;
             for (k = 0; k < d->n; k++) jinja_dict_set(j, v.as.dict, d->keys[k], d->values[k]);
         } else {
             size_t k;
-            list = jinja_each(j, at, args.values[0]);
+            list = jinja_each(j, args.values[0]);
             for (k = 0; k < list->n; k++) {
                 pair = list->items[k];
                 if (!jinja_is_list(pair) || pair.as.list->n != 2)
-                    jinja_refuse(j, at, "a dict is made of pairs");
-                jinja_need_key(j, at, pair.as.list->items[0]);
+                    jinja_refuse(j, "a dict is made of pairs");
+                jinja_need_key(j, pair.as.list->items[0]);
                 jinja_dict_set(j, v.as.dict, pair.as.list->items[0], pair.as.list->items[1]);
             }
         }
     }
     for (i = 0; what == JINJA_NAMESPACE_OF && i < v.as.dict->n; i++)
         if (v.as.dict->keys[i].n && *v.as.dict->keys[i].as.s == '_')
-            jinja_refuse(j, at, "a name in a namespace cannot begin with _");
+            jinja_refuse(j, "a name in a namespace cannot begin with _");
     return v;
 }
 
-static inline jinja_value jinja_tojson(jinja_state *j, const char *at, jinja_value self,
-                                       const jinja_value a[4]) {
+static inline jinja_value jinja_tojson(jinja_state *j, jinja_value self, const jinja_value a[4]) {
     jinja_buffer b = { NULL, 0, 0 }, blanks = { NULL, 0, 0 };
     jinja_json how;
     int64_t n;
@@ -2423,33 +2429,31 @@ static inline jinja_value jinja_tojson(jinja_state *j, const char *at, jinja_val
     how.sort = jinja_truth(a[3]);
     how.indent = a[1].type ? a[1] : jinja_of(JINJA_NONE);
     if (how.indent.type != JINJA_NONE && how.indent.type != JINJA_STRING) {
-        for (n = jinja_need_int(j, at, how.indent, 0); n > 0; n--) jinja_put(j, &blanks, " ");
+        for (n = jinja_need_int(j, how.indent, 0); n > 0; n--) jinja_put(j, &blanks, " ");
         how.indent = jinja_built(blanks);
     }
     how.comma = jinja_words(how.indent.type == JINJA_STRING ? "," : ", ");
     how.colon = jinja_words(": ");
     if (a[2].type > JINJA_NONE) {
         if (!jinja_is_list(a[2]) || a[2].as.list->n != 2)
-            jinja_refuse(j, at, "tojson's separators are two strings");
-        how.comma = jinja_need_text(j, at, a[2].as.list->items[0]);
-        how.colon = jinja_need_text(j, at, a[2].as.list->items[1]);
+            jinja_refuse(j, "tojson's separators are two strings");
+        how.comma = jinja_need_text(j, a[2].as.list->items[0]);
+        how.colon = jinja_need_text(j, a[2].as.list->items[1]);
     }
-    jinja_put_json(j, at, &b, self, &how, 0);
+    jinja_put_json(j, &b, self, &how, 0);
     return jinja_built(b);
 }
 
-static inline jinja_value jinja_indented(jinja_state *j, const char *at, jinja_value v,
-                                         const jinja_value a[4]) {
+static inline jinja_value jinja_indented(jinja_state *j, jinja_value v, const jinja_value a[4]) {
     jinja_buffer b = { NULL, 0, 0 }, blanks = { NULL, 0, 0 };
     jinja_value by = a[0], lines;
     int64_t n;
     size_t i;
     if (by.type != JINJA_STRING) {
-        for (n = jinja_need_int(j, at, by, 4); n > 0; n--) jinja_put(j, &blanks, " ");
+        for (n = jinja_need_int(j, by, 4); n > 0; n--) jinja_put(j, &blanks, " ");
         by = jinja_built(blanks);
     }
-    lines = jinja_lines(j, jinja_binary_of(j, at, '+', jinja_need_text(j, at, v),
-                                           jinja_words("\n")), 0);
+    lines = jinja_lines(j, jinja_binary_of(j, '+', jinja_need_text(j, v), jinja_words("\n")), 0);
     for (i = 0; i < lines.as.list->n; i++) {
         jinja_value line = lines.as.list->items[i];
         if (i) jinja_put(j, &b, "\n");
@@ -2461,13 +2465,13 @@ static inline jinja_value jinja_indented(jinja_state *j, const char *at, jinja_v
 
 /* Methods of strings that look for one in another: the part of self between the arguments start
  * and end, and where it begins. */
-static inline jinja_value jinja_window(jinja_state *j, const char *at, jinja_value self,
+static inline jinja_value jinja_window(jinja_state *j, jinja_value self,
                                        const jinja_value a[4], size_t *from) {
     jinja_value by[3], part;
     by[0] = a[1];
     by[1] = a[2];
     by[2] = jinja_of(JINJA_MISSING);
-    part = jinja_slice(j, at, self, by);
+    part = jinja_slice(j, self, by);
     *from = jinja_length(jinja_part(self, 0, (size_t)(part.as.s - self.as.s)));
     return part;
 }
@@ -2477,35 +2481,35 @@ static inline int jinja_has_end(jinja_value v, jinja_value end, int right) {
 }
 
 /* A method of a string, or a filter that is one. */
-static inline jinja_value jinja_on_text(jinja_state *j, const char *at, const jinja_entry *e,
+static inline jinja_value jinja_on_text(jinja_state *j, const jinja_entry *e,
                                         jinja_value self, const jinja_value a[4]) {
     int what = e->what, right = e->option & 1;
     jinja_value part;
     size_t from, hit, n, i;
     if (what == JINJA_STRIP) {
-        if (a[0].type > JINJA_NONE) jinja_need_text(j, at, a[0]);
+        if (a[0].type > JINJA_NONE) jinja_need_text(j, a[0]);
         jinja_spend(j, self.n / 32);
         return jinja_strip(self, e->option, a[0].type > JINJA_NONE ? &a[0] : NULL);
     }
-    if (what == JINJA_SPLIT) return jinja_split(j, at, self, a[0], jinja_need_int(j, at, a[1], -1),
+    if (what == JINJA_SPLIT) return jinja_split(j, self, a[0], jinja_need_int(j, a[1], -1),
                                                 e->option);
     if (what == JINJA_SPLITLINES) return jinja_lines(j, self, jinja_truth(a[0]));
     if (what == JINJA_STARTSWITH || what == JINJA_ENDSWITH) {
-        part = jinja_window(j, at, self, a, &from);
+        part = jinja_window(j, self, a, &from);
         if (a[0].type != JINJA_TUPLE)
-            return jinja_bool(jinja_has_end(part, jinja_need_text(j, at, a[0]),
+            return jinja_bool(jinja_has_end(part, jinja_need_text(j, a[0]),
                                             what == JINJA_ENDSWITH));
         for (i = 0; i < a[0].as.list->n; i++)
-            if (jinja_has_end(part, jinja_need_text(j, at, a[0].as.list->items[i]),
+            if (jinja_has_end(part, jinja_need_text(j, a[0].as.list->items[i]),
                               what == JINJA_ENDSWITH)) return jinja_bool(1);
         return jinja_bool(0);
     }
-    jinja_need_text(j, at, a[0]);
+    jinja_need_text(j, a[0]);
     if (what == JINJA_REMOVE) {
         if (!jinja_has_end(self, a[0], right)) return self;
         return right ? jinja_part(self, 0, self.n - a[0].n) : jinja_part(self, a[0].n, self.n);
     }
-    part = jinja_window(j, at, self, a, &from);
+    part = jinja_window(j, self, a, &from);
     if (what == JINJA_COUNT) {
         if (!a[0].n) return jinja_int((int64_t)jinja_length(part) + 1);
         for (n = 0, i = 0; (hit = jinja_find(j, part, a[0], i, 0)) <= part.n; n++)
@@ -2513,12 +2517,12 @@ static inline jinja_value jinja_on_text(jinja_state *j, const char *at, const ji
         return jinja_int((int64_t)n);
     }
     hit = jinja_find(j, part, a[0], 0, right);
-    if (hit > part.n && e->option & 2) jinja_refuse(j, at, "index(): the text is not in it");
+    if (hit > part.n && e->option & 2) jinja_refuse(j, "index(): the text is not in it");
     return jinja_int(hit > part.n ? -1 : (int64_t)(from + jinja_length(jinja_part(part, 0, hit))));
 }
 
 /* Entry `entry` of self with arguments. */
-static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry, jinja_value self,
+static inline jinja_value jinja_apply(jinja_state *j, int entry, jinja_value self,
                                       jinja_args args) {
     const jinja_entry *e = &jinja_entries[entry];
     jinja_value a[4], v;
@@ -2527,19 +2531,19 @@ static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry,
     int64_t n, whole = 0;
     double d = 0;
     size_t i;
-    jinja_bind(j, at, e, args, a);
+    jinja_bind(j, e, args, a);
     switch (what) {
     case JINJA_ABS:
-        jinja_need_defined(j, at, self);
-        if (!jinja_is_number(self)) jinja_refuse(j, at, "abs of what is no number");
+        jinja_need_defined(j, self);
+        if (!jinja_is_number(self)) jinja_refuse(j, "abs of what is no number");
         return self.type == JINJA_FLOAT ? jinja_float(fabs(self.as.d))
-               : jinja_arithmetic(j, at, self.as.i < 0 ? '-' : '+', jinja_int(0), self);
-    case JINJA_CASE_CAPITALIZE: return jinja_cased(j, at, jinja_str(j, self), JINJA_CAPITALIZE);
-    case JINJA_CASE_LOWER: return jinja_cased(j, at, jinja_str(j, self), JINJA_LOWER);
-    case JINJA_CASE_UPPER: return jinja_cased(j, at, jinja_str(j, self), JINJA_UPPER);
-    case JINJA_CASE_TITLE: return jinja_cased(j, at, self, JINJA_TITLE);
-    case JINJA_TITLE_OF: return jinja_cased(j, at, jinja_str(j, self), JINJA_TITLE_FILTER);
-    case JINJA_LEN: return jinja_int((int64_t)jinja_len(j, at, self));
+               : jinja_arithmetic(j, self.as.i < 0 ? '-' : '+', jinja_int(0), self);
+    case JINJA_CASE_CAPITALIZE: return jinja_cased(j, jinja_str(j, self), JINJA_CAPITALIZE);
+    case JINJA_CASE_LOWER: return jinja_cased(j, jinja_str(j, self), JINJA_LOWER);
+    case JINJA_CASE_UPPER: return jinja_cased(j, jinja_str(j, self), JINJA_UPPER);
+    case JINJA_CASE_TITLE: return jinja_cased(j, self, JINJA_TITLE);
+    case JINJA_TITLE_OF: return jinja_cased(j, jinja_str(j, self), JINJA_TITLE_FILTER);
+    case JINJA_LEN: return jinja_int((int64_t)jinja_len(j, self));
     case JINJA_DEFAULT:
         if (self.type != JINJA_UNDEFINED && !(jinja_truth(a[1]) && !jinja_truth(self))) return self;
         return a[0].type ? a[0] : jinja_words("");
@@ -2550,61 +2554,61 @@ static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry,
         return v;
     case JINJA_FIRST: case JINJA_LAST:
         if (what == JINJA_LAST && self.type == JINJA_ITERATOR)
-            jinja_refuse(j, at, "an iterator has no last item");
+            jinja_refuse(j, "an iterator has no last item");
         if (self.type == JINJA_ITERATOR && self.as.list->used < self.as.list->n)
             return self.as.list->items[self.as.list->used++];
-        list = jinja_each(j, at, self);
+        list = jinja_each(j, self);
         return !list->n ? jinja_undefined("") : list->items[what == JINJA_LAST ? list->n - 1 : 0];
     case JINJA_TO_INT: case JINJA_TO_FLOAT:
-        jinja_need_defined(j, at, self);
+        jinja_need_defined(j, self);
         v = a[0].type ? a[0] : what == JINJA_TO_INT ? jinja_int(0) : jinja_float(0);
-        n = what == JINJA_TO_INT ? jinja_need_int(j, at, a[1], 10) : 10;
-        if (n != 10 && n != 16) jinja_refuse(j, at, "int with such a base is not understood here");
+        n = what == JINJA_TO_INT ? jinja_need_int(j, a[1], 10) : 10;
+        if (n != 10 && n != 16) jinja_refuse(j, "int with such a base is not understood here");
         if (!jinja_convert(self, n, &real, &whole, &d)) return v;
         if (what == JINJA_TO_FLOAT) return jinja_float(d);
         if (!real) return jinja_int(whole);
         if (d != d || d - d != 0) return v;
-        if (fabs(d) >= 9.2e18) jinja_refuse(j, at, "a whole number beyond 64 bits");
+        if (fabs(d) >= 9.2e18) jinja_refuse(j, "a whole number beyond 64 bits");
         return jinja_int((int64_t)d);
-    case JINJA_PERCENT: return jinja_percent(j, at, jinja_str(j, self), args);
-    case JINJA_FORMAT: return jinja_braces(j, at, self, args);
-    case JINJA_INDENT: return jinja_indented(j, at, self, a);
+    case JINJA_PERCENT: return jinja_percent(j, jinja_str(j, self), args);
+    case JINJA_FORMAT: return jinja_braces(j, self, args);
+    case JINJA_INDENT: return jinja_indented(j, self, a);
     case JINJA_ITEMS:
         if (self.type == JINJA_UNDEFINED) return jinja_list_of(j, JINJA_ITERATOR, NULL, 0);
-        if (self.type != JINJA_DICT) jinja_refuse(j, at, "items of what is no dict");
+        if (self.type != JINJA_DICT) jinja_refuse(j, "items of what is no dict");
         return jinja_of_dict(j, self.as.dict, e->option ? JINJA_ITERATOR : JINJA_VIEW, 2);
     case JINJA_KEYS: return jinja_of_dict(j, self.as.dict, JINJA_VIEW, 0);
     case JINJA_VALUES: return jinja_of_dict(j, self.as.dict, JINJA_VIEW, 1);
     case JINJA_DICT_GET:
-        jinja_need_key(j, at, a[0]);
+        jinja_need_key(j, a[0]);
         v = jinja_dict_get(j, self.as.dict, a[0]);
         return v.type ? v : a[1].type ? a[1] : jinja_of(JINJA_NONE);
     case JINJA_JOIN:
-        return jinja_joined(j, at, a[0].type ? jinja_str(j, a[0]) : jinja_words(""), self, a[1], 0);
+        return jinja_joined(j, a[0].type ? jinja_str(j, a[0]) : jinja_words(""), self, a[1], 0);
     case JINJA_JOIN_METHOD:
-        jinja_need_defined(j, at, a[0]);
-        return jinja_joined(j, at, self, a[0], jinja_of(JINJA_MISSING), 1);
+        jinja_need_defined(j, a[0]);
+        return jinja_joined(j, self, a[0], jinja_of(JINJA_MISSING), 1);
     case JINJA_LIST_OF:
-        list = jinja_each(j, at, self);
+        list = jinja_each(j, self);
         return jinja_list_of(j, JINJA_LIST, list->items, list->n);
     case JINJA_REVERSE:
         if (self.type == JINJA_STRING) {
             a[0] = a[1] = jinja_of(JINJA_NONE);
             a[2] = jinja_int(-1);
-            return jinja_slice(j, at, self, a);
+            return jinja_slice(j, self, a);
         }
-        list = jinja_each(j, at, self);
+        list = jinja_each(j, self);
         v = jinja_of(JINJA_LIST);
         v.as.list = list;
         a[0] = a[1] = jinja_of(JINJA_NONE);
         a[2] = jinja_int(-1);
-        v = jinja_slice(j, at, v, a);
+        v = jinja_slice(j, v, a);
         v.type = JINJA_ITERATOR;
         return v;
     case JINJA_MAP: case JINJA_SELECT: case JINJA_REJECT: case JINJA_SELECTATTR:
-    case JINJA_REJECTATTR: return jinja_filtered(j, at, what, self, args);
+    case JINJA_REJECTATTR: return jinja_filtered(j, what, self, args);
     case JINJA_MIN: case JINJA_MAX: case JINJA_SORT: case JINJA_UNIQUE: case JINJA_SUM:
-    case JINJA_DICTSORT: return jinja_ordered(j, at, what, self, a);
+    case JINJA_DICTSORT: return jinja_ordered(j, what, self, a);
     case JINJA_REPLACE:
         if (e->option) {            /* the filter takes what is no string, and forgets `safe`    */
             self = jinja_str(j, self);
@@ -2612,40 +2616,40 @@ static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry,
             a[1] = jinja_str(j, a[1]);
             self.safe = 0;
         }
-        jinja_need_text(j, at, a[0]);
-        jinja_need_text(j, at, a[1]);
-        n = jinja_need_int(j, at, a[2], -1);
+        jinja_need_text(j, a[0]);
+        jinja_need_text(j, a[1]);
+        n = jinja_need_int(j, a[2], -1);
         v = jinja_replace(j, self, a[0], self.safe ? jinja_escaped(j, a[1]) : a[1], n);
         v.safe = self.safe;
         return v;
     case JINJA_ROUND:
-        jinja_need_defined(j, at, self);
-        if (!jinja_is_number(self)) jinja_refuse(j, at, "round of what is no number");
-        n = jinja_need_int(j, at, a[0], 0);
+        jinja_need_defined(j, self);
+        if (!jinja_is_number(self)) jinja_refuse(j, "round of what is no number");
+        n = jinja_need_int(j, a[0], 0);
         real = a[1].type ? jinja_is(a[1], "floor") ? -1 : jinja_is(a[1], "ceil") ? 1
                            : jinja_is(a[1], "common") ? 0 : 2 : 0;
-        if (real == 2) jinja_refuse(j, at, "round is common, floor or ceil");
+        if (real == 2) jinja_refuse(j, "round is common, floor or ceil");
         if (!real && jinja_is_whole(self) && n >= 0) return jinja_int(self.as.i);
         return jinja_float(jinja_rounded(jinja_real(self), n, real));
     case JINJA_STR_OF: return jinja_str(j, self);
-    case JINJA_TOJSON: return jinja_tojson(j, at, self, a);
+    case JINJA_TOJSON: return jinja_tojson(j, self, a);
     case JINJA_BOOLEAN: return jinja_bool(self.type == JINJA_BOOL);
     case JINJA_CALLABLE: return jinja_bool(self.type == JINJA_MACRO || self.type == JINJA_METHOD
                                            || self.type == JINJA_UNDEFINED);
     case JINJA_DEFINED: return jinja_bool((self.type != JINJA_UNDEFINED) == e->option);
     case JINJA_DIVISIBLE:
     case JINJA_ODD:
-        v = jinja_binary_of(j, at, '%', self, what == JINJA_ODD ? jinja_int(2) : a[0]);
+        v = jinja_binary_of(j, '%', self, what == JINJA_ODD ? jinja_int(2) : a[0]);
         return jinja_bool(jinja_equal(j, v, jinja_int(e->option)));
     case JINJA_IS_EQ: return jinja_bool(jinja_equal(j, self, a[0]));
     case JINJA_IS_NE: return jinja_bool(!jinja_equal(j, self, a[0]));
     case JINJA_IS_LT: case JINJA_IS_LE: case JINJA_IS_GT: case JINJA_IS_GE:
-        jinja_need_defined(j, at, self);
-        jinja_need_defined(j, at, a[0]);
-        real = jinja_order(j, at, self, a[0]);
+        jinja_need_defined(j, self);
+        jinja_need_defined(j, a[0]);
+        real = jinja_order(j, self, a[0]);
         return jinja_bool(what == JINJA_IS_LT ? real == -1 : what == JINJA_IS_LE ? real < 1
                           : what == JINJA_IS_GT ? real == 1 : real == 0 || real == 1);
-    case JINJA_IN: return jinja_bool(jinja_in(j, at, self, a[0]));
+    case JINJA_IN: return jinja_bool(jinja_in(j, self, a[0]));
     case JINJA_IS_FALSE: return jinja_bool(self.type == JINJA_BOOL && !self.as.i);
     case JINJA_IS_TRUE: return jinja_bool(self.type == JINJA_BOOL && self.as.i);
     case JINJA_IS_FLOAT: return jinja_bool(self.type == JINJA_FLOAT);
@@ -2663,29 +2667,35 @@ static inline jinja_value jinja_apply(jinja_state *j, const char *at, int entry,
     case JINJA_IS_STRING: return jinja_bool(self.type == JINJA_STRING);
     case JINJA_STRIP: case JINJA_SPLIT: case JINJA_SPLITLINES: case JINJA_STARTSWITH:
     case JINJA_ENDSWITH: case JINJA_FIND: case JINJA_COUNT: case JINJA_REMOVE:
-        return jinja_on_text(j, at, e, jinja_str(j, self), a);
+        return jinja_on_text(j, e, jinja_str(j, self), a);
     case JINJA_INDEX:
         for (i = 0, n = 0; i < self.as.list->n; i++) {
             if (!jinja_equal(j, self.as.list->items[i], a[0])) continue;
             if (e->option) return jinja_int((int64_t)i);
             n++;
         }
-        if (e->option) jinja_refuse(j, at, "index(): the value is not in the list");
+        if (e->option) jinja_refuse(j, "index(): the value is not in the list");
         return jinja_int(n);
     case JINJA_DICT_OF: case JINJA_NAMESPACE_OF: case JINJA_RANGE_OF:
-        return jinja_made(j, at, what, args, a);
-    case JINJA_STRFTIME: return jinja_time(j, at, jinja_need_text(j, at, a[0]));
+        return jinja_made(j, what, args, a);
+    case JINJA_STRFTIME: return jinja_time(j, jinja_need_text(j, a[0]));
     case JINJA_RAISE:
         v = jinja_str(j, a[0]);
-        jinja_refuse(j, at, "the chat template says: %.*s", (int)(v.n < 200 ? v.n : 200), v.as.s);
+        jinja_refuse(j, "the chat template says: %.*s", (int)(v.n < 200 ? v.n : 200), v.as.s);
         return v;
     default:
-        jinja_refuse(j, at, "this is not understood here");
+        jinja_refuse(j, "this is not understood here");
         return self;
     }
 }
 
 /* ---- running: expressions and statements */
+
+static inline void jinja_deep(jinja_state *j, const jinja_node *n) {
+    if (++j->depth <= JINJA_DEEPEST) return;
+    j->at = n->at;
+    jinja_refuse(j, "the chat template calls itself too deep");
+}
 
 static inline int jinja_run(jinja_state *j, const jinja_node *n);
 
@@ -2698,7 +2708,7 @@ static inline jinja_value jinja_captured(jinja_state *j, const jinja_node *body)
     return jinja_built(out);
 }
 
-static inline jinja_value jinja_call_macro(jinja_state *j, const char *at, const jinja_macro *macro,
+static inline jinja_value jinja_call_macro(jinja_state *j, const jinja_macro *macro,
                                            jinja_args args) {
     const jinja_node *parameter = macro->node->part[0];
     jinja_scope *before = j->scope;
@@ -2711,7 +2721,7 @@ static inline jinja_value jinja_call_macro(jinja_state *j, const char *at, const
         for (i = 0; i < args.n; i++)
             if (args.names[i].type ? args.names[i].as.s == parameter->value.as.s : i == k) {
                 if (v.type != JINJA_UNDEFINED || v.as.s != parameter->value.as.s)
-                    jinja_refuse(j, at, "an argument is given twice");
+                    jinja_refuse(j, "an argument is given twice");
                 v = args.values[i];
                 taken++;
             }
@@ -2724,7 +2734,7 @@ static inline jinja_value jinja_call_macro(jinja_state *j, const char *at, const
             jinja_assign(j, args.names[i].as.s, args.values[i]);
             taken++;
         }
-    if (taken < args.n) jinja_refuse(j, at, "the macro %.*s takes no such arguments",
+    if (taken < args.n) jinja_refuse(j, "the macro %.*s takes no such arguments",
                                      (int)macro->node->value.n, macro->node->value.as.s);
     text = jinja_captured(j, macro->node->part[1]);
     j->scope = before;
@@ -2742,7 +2752,7 @@ static inline jinja_args jinja_args_of(jinja_state *j, const jinja_node *first) 
     args.names = args.values + count;
     for (n = first; n; n = n->next) {
         jinja_value v = jinja_eval(j, n->part[0]), *all = args.values;
-        jinja_list *list = n->op ? jinja_each(j, n->at, v) : NULL;
+        jinja_list *list = n->op ? jinja_each(j, v) : NULL;
         if (list) {
             all = jinja_items_new(j, 2 * (count += list->n));
             memcpy(all, args.values, args.n * sizeof *all);
@@ -2761,14 +2771,15 @@ static inline jinja_args jinja_args_of(jinja_state *j, const jinja_node *first) 
 static inline jinja_value jinja_call(jinja_state *j, const jinja_node *n) {
     jinja_value f = jinja_eval(j, n->part[0]);
     jinja_args args = jinja_args_of(j, n->part[1]);
-    jinja_need_defined(j, n->at, f);
-    if (f.type == JINJA_MACRO) return jinja_call_macro(j, n->at, f.as.macro, args);
+    j->at = n->at;
+    jinja_need_defined(j, f);
+    if (f.type == JINJA_MACRO) return jinja_call_macro(j, f.as.macro, args);
     if (f.type == JINJA_METHOD && jinja_entries[f.as.bound->entry].what == JINJA_UNSUPPORTED)
-        jinja_refuse(j, n->at, "%.*s() is not understood here, or would change a value",
+        jinja_refuse(j, "%.*s() is not understood here, or would change a value",
                      (int)n->part[0]->value.n, n->part[0]->value.as.s);
     if (f.type != JINJA_METHOD)
-        jinja_refuse(j, n->at, "a %s cannot be called", jinja_types[f.type]);
-    return jinja_apply(j, n->at, f.as.bound->entry, f.as.bound->self, args);
+        jinja_refuse(j, "a %s cannot be called", jinja_types[f.type]);
+    return jinja_apply(j, f.as.bound->entry, f.as.bound->self, args);
 }
 
 static inline jinja_value jinja_compared(jinja_state *j, const jinja_node *n) {
@@ -2777,14 +2788,15 @@ static inline jinja_value jinja_compared(jinja_state *j, const jinja_node *n) {
     int holds = 1, order;
     for (o = n->part[1]; o && holds; o = o->next, left = right) {
         right = jinja_eval(j, o->part[0]);
+        j->at = o->at;
         if (o->op == JINJA_EQ || o->op == JINJA_NE)
             holds = jinja_equal(j, left, right) == (o->op == JINJA_EQ);
         else if (o->op == JINJA_IS_IN || o->op == JINJA_NOT_IN)
-            holds = jinja_in(j, o->at, left, right) == (o->op == JINJA_IS_IN);
+            holds = jinja_in(j, left, right) == (o->op == JINJA_IS_IN);
         else {
-            jinja_need_defined(j, o->at, left);
-            jinja_need_defined(j, o->at, right);
-            order = jinja_order(j, o->at, left, right);
+            jinja_need_defined(j, left);
+            jinja_need_defined(j, right);
+            order = jinja_order(j, left, right);
             holds = o->op == '<' ? order == -1 : o->op == '>' ? order == 1
                   : o->op == JINJA_LE ? order < 1 : order == 0 || order == 1;
         }
@@ -2801,7 +2813,8 @@ static inline jinja_value jinja_made_list(jinja_state *j, const jinja_node *n) {
         dict = jinja_dict_new(j, JINJA_DICT);
         for (item = n->part[0]; item; item = item->next->next) {
             jinja_value key = jinja_eval(j, item);
-            jinja_need_key(j, item->at, key);
+            j->at = item->at;
+            jinja_need_key(j, key);
             jinja_dict_set(j, dict.as.dict, key, jinja_eval(j, item->next));
         }
         return dict;
@@ -2822,7 +2835,8 @@ static inline jinja_value jinja_eval_rest(jinja_state *j, const jinja_node *n) {
         v = jinja_eval(j, n->part[0]);
         for (i = 0; i < 3; i++)
             by[i] = n->part[i + 1] ? jinja_eval(j, n->part[i + 1]) : jinja_of(JINJA_MISSING);
-        return jinja_slice(j, n->at, v, by);
+        j->at = n->at;
+        return jinja_slice(j, v, by);
     case JINJA_CAPTURE:
         jinja_open_scope(j, scope);
         v = jinja_captured(j, n->part[0]);
@@ -2836,38 +2850,43 @@ static inline jinja_value jinja_eval_rest(jinja_state *j, const jinja_node *n) {
         return v;
     default:                        /* NEG, POS                                                  */
         v = jinja_eval(j, n->part[0]);
-        jinja_need_defined(j, n->at, v);
+        j->at = n->at;
+        jinja_need_defined(j, v);
         if (!jinja_is_number(v))
-            jinja_refuse(j, n->at, "a %s has no sign", jinja_types[v.type]);
+            jinja_refuse(j, "a %s has no sign", jinja_types[v.type]);
         if (v.type == JINJA_FLOAT) return jinja_float(n->kind == JINJA_NEG ? -v.as.d : v.as.d);
-        return jinja_arithmetic(j, n->at, n->kind == JINJA_NEG ? '-' : '+', jinja_int(0), v);
+        return jinja_arithmetic(j, n->kind == JINJA_NEG ? '-' : '+', jinja_int(0), v);
     }
 }
 
 static inline jinja_value jinja_eval_filter(jinja_state *j, const jinja_node *n) {
     jinja_value v = jinja_eval(j, n->part[0]);
+    jinja_args args = jinja_args_of(j, n->part[1]);
+    j->at = n->at;
     if (n->op < 0)
-        jinja_refuse(j, n->at, "there is no %s %.*s", n->kind == JINJA_FILTER ? "filter" : "test",
+        jinja_refuse(j, "there is no %s %.*s", n->kind == JINJA_FILTER ? "filter" : "test",
                      (int)n->value.n, n->value.as.s);
-    return jinja_apply(j, n->at, n->op, v, jinja_args_of(j, n->part[1]));
+    return jinja_apply(j, n->op, v, args);
 }
 
 static inline jinja_value jinja_eval(jinja_state *j, const jinja_node *n) {
     jinja_value v, w;
     jinja_spend(j, 1);
-    if (++j->depth > JINJA_DEEPEST)
-        jinja_refuse(j, n->at, "the chat template calls itself too deep");
+    jinja_deep(j, n);
     switch (n->kind) {
     case JINJA_CONST: v = n->value; break;
     case JINJA_NAME: v = jinja_lookup(j, n->value); break;
     case JINJA_GET:                 /* of a dict its methods come first                          */
         v = jinja_eval(j, n->part[0]);
+        j->at = n->at;
         v = v.type == JINJA_DICT && n->op >= 0 ? jinja_bind_method(j, n->op, v)
-                                               : jinja_item(j, n->at, v, n->value);
+                                               : jinja_item(j, v, n->value);
         break;
     case JINJA_ITEM:
         v = jinja_eval(j, n->part[0]);
-        v = jinja_item(j, n->at, v, jinja_eval(j, n->part[1]));
+        w = jinja_eval(j, n->part[1]);
+        j->at = n->at;
+        v = jinja_item(j, v, w);
         break;
     case JINJA_CALL: v = jinja_call(j, n); break;
     case JINJA_FILTER: case JINJA_TEST: v = jinja_eval_filter(j, n); break;
@@ -2883,7 +2902,8 @@ static inline jinja_value jinja_eval(jinja_state *j, const jinja_node *n) {
     case JINJA_BINARY:
         v = jinja_eval(j, n->part[0]);
         w = jinja_eval(j, n->part[1]);
-        v = jinja_binary_of(j, n->at, n->op, v, w);
+        j->at = n->at;
+        v = jinja_binary_of(j, n->op, v, w);
         break;
     case JINJA_COMPARE: v = jinja_compared(j, n); break;
     default: v = jinja_eval_rest(j, n); break;
@@ -2897,30 +2917,34 @@ static inline void jinja_set(jinja_state *j, const jinja_node *target, jinja_val
     jinja_list *list;
     const jinja_node *t;
     size_t i = 0;
+    j->at = target->at;
     if (target->kind == JINJA_NAME) {
         jinja_assign(j, target->value.as.s, v);
     } else if (target->kind == JINJA_GET) {
         of = jinja_eval(j, target->part[0]);
         if (of.type != JINJA_NAMESPACE || *target->value.as.s == '_')
-            jinja_refuse(j, target->at, "only what is in a namespace can be set like this");
+            jinja_refuse(j, "only what is in a namespace can be set like this");
         jinja_dict_set(j, of.as.dict, target->value, v);
         of.as.dict->depth = 1;
     } else {
-        jinja_need_defined(j, target->at, v);
-        list = jinja_each(j, target->at, v);
+        jinja_need_defined(j, v);
+        list = jinja_each(j, v);
         for (t = target->part[0]; t; t = t->next, i++)
             if (i < list->n) jinja_set(j, t, list->items[i]);
-        if (i != list->n) jinja_refuse(j, target->at, "%lu values cannot be given to %lu names",
+        j->at = target->at;
+        if (i != list->n) jinja_refuse(j, "%lu values cannot be given to %lu names",
                                        (unsigned long)list->n, (unsigned long)i);
     }
 }
 
 static inline int jinja_run_for(jinja_state *j, const jinja_node *n) {
     jinja_scope *scope = j->scope;
-    jinja_list *list = jinja_each(j, n->at, jinja_eval(j, n->part[1]));
-    jinja_value loop = jinja_of(JINJA_LOOP);
+    jinja_value of = jinja_eval(j, n->part[1]), loop = jinja_of(JINJA_LOOP);
+    jinja_list *list;
     size_t i, count = 0;
     int how = 0;
+    j->at = n->at;
+    list = jinja_each(j, of);
     if (n->part[2]) {
         jinja_value *items = jinja_items_new(j, list->n);
         for (i = 0; i < list->n; i++) {
@@ -2953,9 +2977,8 @@ static inline int jinja_run_for(jinja_state *j, const jinja_node *n) {
 static inline int jinja_run(jinja_state *j, const jinja_node *n) {
     const jinja_node *clause;
     int how = 0;
-    if (n && ++j->depth > JINJA_DEEPEST)
-        jinja_refuse(j, n->at, "the chat template calls itself too deep");
     if (!n) return 0;
+    jinja_deep(j, n);
     for (; n && !how; n = n->next) {
         jinja_spend(j, 1);
         switch (n->kind) {
@@ -2999,8 +3022,8 @@ static inline void jinja_read(jinja_parser *p, const char *s, size_t n) {
     for (; i < n; ) {
         int bytes = json_utf8(s + i, n - i, &code);
         if (!bytes || !code) {
-            p->j->end = to;
-            jinja_refuse(p->j, to, "a byte that is not UTF-8, or 0");
+            p->j->end = p->j->at = to;
+            jinja_refuse(p->j, "a byte that is not UTF-8, or 0");
         }
         memcpy(to, s + i, (size_t)bytes);
         if (s[i] == '\r') *to = '\n';
@@ -3062,7 +3085,7 @@ static inline jinja_value jinja_from_json(jinja_state *j, const json_value *of) 
         if (of->text[n] && strchr(".eE", of->text[n])) return jinja_float(strtod(of->text, NULL));
         errno = 0;
         v = jinja_int(strtoll(of->text, NULL, 10));
-        if (errno) jinja_refuse(j, NULL, "%.40s is a whole number beyond 64 bits", of->text);
+        if (errno) jinja_refuse(j, "%.40s is a whole number beyond 64 bits", of->text);
         return v;
     case JSON_ARRAY:
         items = jinja_items_new(j, of->length);
