@@ -717,6 +717,12 @@ static void check_limits(void) {
             "{% endfor %}{{ ns.x == ns.x|list }}", "{}", &limits, "too many steps");
     refuses("{% set ns = namespace(x=[1]) %}{% for i in range(90) %}{% set ns.x = [ns.x, ns.x] %}"
             "{% endfor %}{{ ns.x }}", "{}", &limits, "too many steps");
+    refuses("{% set a = 'a' * 60000 %}{{ (a ~ a).find(a ~ 'b') }}", "{}", &limits,
+            "too many steps");
+    refuses("{% set a = 'a ' * 3000 %}{% for i in range(90) %}{{ a.rsplit(none) }}{% endfor %}",
+            "{}", &limits, "too many steps");
+    refuses("{% set a = 'a' * 60000 %}{% for i in range(900) %}{{ a|upper|length }}{% endfor %}",
+            "{}", &limits, "too many steps");
     limits.output = 1000;
     refuses("{% for i in range(500) %}{{ i }}{% endfor %}", "{}", &limits, "more text than it may");
     limits.output = 0;

@@ -340,11 +340,13 @@ static inline size_t jinja_find(jinja_state *j, jinja_value v, jinja_value what,
                                 int last) {
     size_t i, found = v.n + 1;
     jinja_spend(j, (v.n - from) / 32);
-    for (i = from; i + what.n <= v.n; i++)
-        if (memcmp(v.as.s + i, what.as.s, what.n) == 0) {
-            found = i;
-            if (!last) break;
-        }
+    for (i = from; i + what.n <= v.n; i++) {
+        if (what.n && v.as.s[i] != *what.as.s) continue;
+        jinja_spend(j, what.n / 32);
+        if (what.n && memcmp(v.as.s + i, what.as.s, what.n) != 0) continue;
+        found = i;
+        if (!last) break;
+    }
     return found;
 }
 
@@ -373,6 +375,7 @@ static inline jinja_value jinja_escaped(jinja_state *j, jinja_value v) {
     jinja_buffer b = { NULL, 0, 0 };
     size_t i;
     if (v.safe) return v;
+    jinja_spend(j, v.n / 32);
     for (i = 0; i < v.n; i++) {
         const char *special = v.as.s[i] ? strchr(specials, v.as.s[i]) : NULL;
         if (special) jinja_put(j, &b, by[special - specials]);
@@ -426,6 +429,7 @@ static inline jinja_value jinja_cased(jinja_state *j, jinja_value v, int how) {
     int first = how != JINJA_LOWER;
     size_t i;
     char code[4];
+    jinja_spend(j, v.n / 8);
     for (i = 0; i < v.n; i += jinja_bytes(v.as.s + i)) {
         uint32_t c = jinja_code(v.as.s + i), to = jinja_other_case(c, first);
         if (!to) jinja_refuse(j, "upper and lower case of U+%04lX are not known here",
@@ -490,6 +494,7 @@ static inline void jinja_put_quoted(jinja_state *j, jinja_buffer *b, jinja_value
     static const char *const formats[] = { "\\x%02lx", "\\u%04lx", "\\U%08lx" };
     char quote = memchr(v.as.s, '\'', v.n) && !memchr(v.as.s, '"', v.n) ? '"' : '\'', text[16];
     size_t i, n;
+    jinja_spend(j, v.n / 32);
     jinja_add(j, b, &quote, 1);
     for (i = 0; i < v.n; i += n) {
         uint32_t c = jinja_code(v.as.s + i);
@@ -770,7 +775,10 @@ static inline jinja_list *jinja_each(jinja_state *j, jinja_value v) {
 /* len(v); refused where it has none. */
 static inline size_t jinja_len(jinja_state *j, jinja_value v) {
     if (v.type == JINJA_UNDEFINED) return 0;
-    if (v.type == JINJA_STRING) return jinja_length(v);
+    if (v.type == JINJA_STRING) {
+        jinja_spend(j, v.n / 32);
+        return jinja_length(v);
+    }
     if (v.type == JINJA_DICT) return v.as.dict->n;
     if (v.type == JINJA_LOOP) return v.as.loop->items->n;
     if (!jinja_is_list(v) || v.type == JINJA_ITERATOR)
@@ -993,6 +1001,7 @@ static inline jinja_node *jinja_node_new(jinja_parser *p, int kind, const char *
 /* Names are equal where their pointers are. */
 static inline jinja_value jinja_name(jinja_parser *p, jinja_value name) {
     size_t i;
+    jinja_spend(p->j, p->names->n / 8);
     for (i = 0; i < p->names->n; i++)
         if (p->names->keys[i].n == name.n && !memcmp(p->names->keys[i].as.s, name.as.s, name.n))
             return p->names->keys[i];
@@ -1786,6 +1795,7 @@ static inline jinja_value jinja_item(jinja_state *j, jinja_value of, jinja_value
             } else if (i >= 0 && i < n) v = of.as.list->items[i];
         }
     }
+    if (!v.type) jinja_spend(j, 8);
     if (!v.type && kind && key.type == JINJA_STRING && (entry = jinja_entry_find(kind, key)) >= 0)
         v = jinja_bind_method(j, entry, of);
     if (v.type) return v;
@@ -1839,6 +1849,7 @@ static inline jinja_value jinja_lookup(jinja_state *j, jinja_value name) {
     }
     v = jinja_dict_get(j, j->variables, name);
     if (v.type) return v;
+    jinja_spend(j, 8);
     if (jinja_is(name, "self")) return jinja_dict_new(j, JINJA_NAMESPACE);  /* its blocks: none  */
     entry = jinja_entry_find('g', name);
     if (entry < 0) {
@@ -2027,6 +2038,7 @@ static inline jinja_value jinja_braces(jinja_state *j, jinja_value format, jinja
     size_t next = 0, i, n;
     int counted = 0;                /* 1: {} were counted, 2: numbers were given; not both       */
     char directive[16] = "%";
+    jinja_spend(j, format.n / 32);
     for (; s < end; s++) {
         if ((*s != '{' && *s != '}') || (end - s > 1 && s[1] == *s)) {
             jinja_add(j, &out, s, 1);
@@ -2200,51 +2212,64 @@ static inline size_t jinja_line_end(const char *s, size_t n) {
            ? jinja_bytes(s) : 0;
 }
 
+/* One more item, of a list that `used` has the room of until it is whole. */
+static inline void jinja_push(jinja_state *j, jinja_list *l, jinja_value v) {
+    if (l->n == l->used) {
+        jinja_value *more = jinja_items_new(j, l->used = 2 * l->used + 4);
+        if (l->n) memcpy(more, l->items, l->n * sizeof *more);
+        l->items = more;
+    }
+    l->items[l->n++] = v;
+}
+
 static inline jinja_value jinja_lines(jinja_state *j, jinja_value v, int keep) {
-    jinja_value *items = jinja_items_new(j, v.n);
-    size_t i, n = 0, from = 0, end;
-    jinja_spend(j, v.n / 4);
+    jinja_list l = { 0, 0, 0, NULL, NULL };
+    size_t i, from = 0, end;
+    jinja_spend(j, v.n / 32);
     for (i = 0; i < v.n; ) {
         end = jinja_line_end(v.as.s + i, v.n - i);
-        if (end) items[n++] = jinja_part(v, from, i + (keep ? end : 0));
+        if (end) jinja_push(j, &l, jinja_part(v, from, i + (keep ? end : 0)));
         if (end) from = i += end;
         else i += jinja_bytes(v.as.s + i);
     }
-    if (from < v.n) items[n++] = jinja_part(v, from, v.n);
-    return jinja_list_of(j, JINJA_LIST, items, n);
+    if (from < v.n) jinja_push(j, &l, jinja_part(v, from, v.n));
+    return jinja_list_of(j, JINJA_LIST, l.items, l.n);
 }
 
-static inline jinja_value jinja_split(jinja_state *j, jinja_value v,
-                                      jinja_value sep, int64_t most, int right) {
-    jinja_value *items = jinja_items_new(j, v.n + 1), part;
-    size_t n = 0, i, k;
+/* split(sep, most), from the right rsplit(); sep None: at space, however much of it. */
+static inline jinja_value jinja_split(jinja_state *j, jinja_value v, jinja_value sep, int64_t most,
+                                      int right) {
+    jinja_list l = { 0, 0, 0, NULL, NULL };
+    jinja_value part;
+    size_t i, k;
     int space = sep.type == JINJA_MISSING || sep.type == JINJA_NONE;
-    jinja_spend(j, v.n / 4);
     if (!space && !jinja_need_text(j, sep).n) jinja_refuse(j, "an empty separator");
+    jinja_spend(j, v.n / 32);
     if (space) v = jinja_strip(v, right ? 2 : 1, NULL);
     while (v.n || !space) {
-        if (most-- == 0) i = v.n + 1;
-        else if (!space) i = jinja_find(j, v, sep, 0, right);
+        i = v.n + 1;
+        if (most-- == 0) { jinja_push(j, &l, v); break; }
+        if (!space) i = jinja_find(j, v, sep, 0, right);
         else if (!right) {
-            for (i = 0; i < v.n && !jinja_is_space(jinja_code(v.as.s + i)); )
-                i += jinja_bytes(v.as.s + i);
-        } else for (i = v.n, k = 0; k < v.n; k += jinja_bytes(v.as.s + k))
-            if (jinja_is_space(jinja_code(v.as.s + k))) i = k;
-        if (i >= v.n + (space ? 0 : 1)) {
-            items[n++] = v;
-            break;
+            for (k = 0; k < v.n && i > v.n; k += jinja_bytes(v.as.s + k))
+                if (jinja_is_space(jinja_code(v.as.s + k))) i = k;
+        } else {
+            jinja_spend(j, v.n / 32);
+            for (k = 0; k < v.n; k += jinja_bytes(v.as.s + k))
+                if (jinja_is_space(jinja_code(v.as.s + k))) i = k;
         }
+        if (i > v.n) { jinja_push(j, &l, v); break; }
         k = space ? jinja_bytes(v.as.s + i) : sep.n;
-        items[n++] = right ? jinja_part(v, i + k, v.n) : jinja_part(v, 0, i);
+        jinja_push(j, &l, right ? jinja_part(v, i + k, v.n) : jinja_part(v, 0, i));
         v = right ? jinja_part(v, 0, i) : jinja_part(v, i + k, v.n);
         if (space) v = jinja_strip(v, right ? 2 : 1, NULL);
     }
-    for (i = 0; right && i < n / 2; i++) {
-        part = items[i];
-        items[i] = items[n - 1 - i];
-        items[n - 1 - i] = part;
+    for (i = 0; right && i < l.n / 2; i++) {
+        part = l.items[i];
+        l.items[i] = l.items[l.n - 1 - i];
+        l.items[l.n - 1 - i] = part;
     }
-    return jinja_list_of(j, JINJA_LIST, items, n);
+    return jinja_list_of(j, JINJA_LIST, l.items, l.n);
 }
 
 /* The bounds that a slice's start and end, of n things, mean; step < 0: it goes backwards. */
@@ -2269,7 +2294,7 @@ static inline jinja_value jinja_slice(jinja_state *j, jinja_value v, const jinja
     n = (int64_t)(v.type == JINJA_STRING ? jinja_length(v) : v.as.list->n);
     from = jinja_bound_of(j, by[0], n, step < 0 ? n - 1 : 0, step < 0);
     to = jinja_bound_of(j, by[1], n, step < 0 ? -1 : n, step < 0);
-    jinja_spend(j, (size_t)n / 8);
+    jinja_spend(j, (size_t)n / 32);
     if (v.type == JINJA_STRING && step == 1) {
         size_t first = jinja_offset(v, (size_t)from);
         v = jinja_part(v, first, v.n);
@@ -2352,6 +2377,7 @@ static inline jinja_value jinja_time(jinja_state *j, jinja_value format) {
     jinja_buffer b = { NULL, 0, 0 };
     char directive[3] = "%", text[64], *from;
     size_t i;
+    jinja_spend(j, format.n);
     if (!now) jinja_refuse(j, "the time is not known");
     for (i = 0; i < format.n; i++) {
         int plain = format.n - i > 1 && format.as.s[i + 1] == '-';         /* no zero in front   */
@@ -2468,6 +2494,8 @@ static inline jinja_value jinja_indented(jinja_state *j, jinja_value v, const ji
 static inline jinja_value jinja_window(jinja_state *j, jinja_value self,
                                        const jinja_value a[4], size_t *from) {
     jinja_value by[3], part;
+    *from = 0;
+    if (!a[1].type && !a[2].type) return self;
     by[0] = a[1];
     by[1] = a[2];
     by[2] = jinja_of(JINJA_MISSING);
@@ -2488,7 +2516,7 @@ static inline jinja_value jinja_on_text(jinja_state *j, const jinja_entry *e,
     size_t from, hit, n, i;
     if (what == JINJA_STRIP) {
         if (a[0].type > JINJA_NONE) jinja_need_text(j, a[0]);
-        jinja_spend(j, self.n / 32);
+        jinja_spend(j, self.n / 32 * (a[0].type > JINJA_NONE ? a[0].n : 1));
         return jinja_strip(self, e->option, a[0].type > JINJA_NONE ? &a[0] : NULL);
     }
     if (what == JINJA_SPLIT) return jinja_split(j, self, a[0], jinja_need_int(j, a[1], -1),
@@ -3009,7 +3037,7 @@ static inline void jinja_begin(jinja_state *j, const char *text, const char *end
     j->error = error;
     if (limits) j->limits = *limits;
     if (!j->limits.steps) j->limits.steps = 20000000;
-    if (!j->limits.memory) j->limits.memory = (size_t)1 << 28;
+    if (!j->limits.memory) j->limits.memory = (size_t)1 << 29;
     if (!j->limits.output) j->limits.output = (size_t)1 << 26;
 }
 
