@@ -115,6 +115,13 @@ static void check_options(void) {
     t.variables = "\"enable_thinking\": true";
     renders(&t, "", &question, 1, 1, "<|im_start|>system\n<|im_end|>\n<|im_start|>user\n2+2?"
             "<|im_end|>\n<|im_start|>assistant\n");
+    t.variables = NULL;
+    t.tools = "[{\"name\": \"f\"}]";
+    renders(&t, NULL, &question, 1, 0, "<|im_start|>user\n2+2?<|im_end|>\n");
+    t.tools = "[";
+    CHECK(!chat_render(&t, NULL, &question, 1, 1, &out, error) && strstr(error, "column"), "%s",
+          error);
+    t.tools = NULL;
     t.variables = "\"messages\": 1";
     CHECK(!chat_render(&t, NULL, &question, 1, 1, &out, error) && strstr(error, "twice"), "%s",
           error);
@@ -139,12 +146,13 @@ static void check_options(void) {
     chat_free(&t);
 }
 
-/* What is no UTF-8 (an answer that was cut off within a character), quotes and control characters. */
+/* What is no UTF-8 (an answer cut off within a character), quotes and control characters. */
 static void check_bytes(void) {
     static const chat_turn turn = { "user", "\"\\\x01\t\xe2\x82\xac\xe2\x82" };
     chat_template t;
     CHECK(chat_named(&t, "zephyr", error), "%s", error);
-    renders(&t, NULL, &turn, 1, 0, "<|user|>\n\"\\\x01\t\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd</s>\n");
+    renders(&t, NULL, &turn, 1, 0,
+            "<|user|>\n\"\\\x01\t\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd</s>\n");
     chat_free(&t);
 }
 
@@ -179,8 +187,8 @@ static void check_stops(void) {
                           "<eos>", error) && chat_stops(&t, stops) == 2
           && !strcmp(stops[0], "<end>") && !strcmp(stops[1], "<eos>"), "%s", error);
     chat_free(&t);
-    CHECK(chat_from_jinja(&t, TURNS "\n### {% endfor %}", strlen(TURNS "\n### {% endfor %}"), "", "",
-                          error) && chat_stops(&t, stops) == 0, "%s", error);
+    CHECK(chat_from_jinja(&t, TURNS "\n### {% endfor %}", strlen(TURNS "\n### {% endfor %}"), "",
+                          "", error) && chat_stops(&t, stops) == 0, "%s", error);
     chat_free(&t);
 }
 
@@ -209,6 +217,8 @@ static void check_folder(void) {
                "none and enable_thinking is undefined }}\r\n");
     CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
     renders(&t, "s", &question, 1, 0, "<|e|><\"pad\">\n  system: s;\n  user: 2+2?;\nTrue");
+    t.tools = "[1]";
+    renders(&t, NULL, &question, 1, 0, "<|e|><\"pad\">\n  user: 2+2?;\nFalse");
     chat_free(&t);
     write_file(config, "{\"chat_template\": \"{{ 'never read' }}\"}");
     CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);

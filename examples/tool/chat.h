@@ -26,8 +26,9 @@ typedef struct chat_template {
     char format[CHAT_ROOM];
     char tokens[CHAT_ROOM];         /* bos_token and the like, as members of a JSON object       */
     char stops[CHAT_STOPS][CHAT_TOKEN];
+    const char *tools;              /* a JSON array, or NULL: none                               */
     const char *variables;          /* more of the template's, or NULL: "\"enable_thinking\": false"
-                                       (must live as long as this)                               */
+                                       (both must live as long as this)                          */
     struct tm now;                  /* what it says today is, where tm_mday is not 0             */
 } chat_template;
 
@@ -94,7 +95,7 @@ static inline int chat_put_json(chat_text *t, const char *s) {
 
 /* ---- writing a conversation */
 
-/* Appends what the template writes of messages, a JSON array. 0 with a sentence: out is as it was. */
+/* Appends what the template writes of messages, a JSON array; or 0 with a sentence. */
 static inline int chat_run(const chat_template *t, const char *messages, int add_generation_prompt,
                            chat_text *out, char *error) {
     chat_text input = { NULL, 0, 0 };
@@ -103,8 +104,9 @@ static inline int chat_run(const chat_template *t, const char *messages, int add
     char *text = NULL;
     size_t length = 0;
     int good = chat_put(&input, "{\"messages\": ") && chat_put(&input, messages)
-               && chat_put(&input, ", \"tools\": null, \"documents\": null, "
-                                   "\"add_generation_prompt\": ")
+               && chat_put(&input, ", \"tools\": ")
+               && chat_put(&input, t->tools ? t->tools : "null")
+               && chat_put(&input, ", \"documents\": null, \"add_generation_prompt\": ")
                && chat_put(&input, add_generation_prompt ? "true" : "false")
                && chat_put(&input, t->tokens) && chat_put(&input, t->variables ? ", " : "")
                && chat_put(&input, t->variables ? t->variables : "") && chat_put(&input, "}");
@@ -237,7 +239,7 @@ static inline int chat_from_jinja(chat_template *t, const char *text, size_t len
     return t->parsed != NULL;
 }
 
-/* Today is 26 July 2024 from here on, as Llama 3.1 has it: what repeats itself is the same tomorrow. */
+/* Today is 26 July 2024 from here on, as Llama 3.1 has it, so that tomorrow's texts are the same. */
 static inline void chat_keep_day(chat_template *t) {
     t->now.tm_mday = 26;
     t->now.tm_mon = 6;
