@@ -239,7 +239,7 @@ static inline int chat_from_jinja(chat_template *t, const char *text, size_t len
     return t->parsed != NULL;
 }
 
-/* Today is 26 July 2024 from here on, as Llama 3.1 has it, so that tomorrow's texts are the same. */
+/* Today is 26 July 2024 from here on, as Llama 3.1 has it: texts are the same tomorrow. */
 static inline void chat_keep_day(chat_template *t) {
     t->now.tm_mday = 26;
     t->now.tm_mon = 6;
