@@ -1,5 +1,5 @@
-/* Fuzzing of what reads other people's text: json.h, files of questions, chat templates, and a
- * verifier's answers and command. The first byte of an input says which reader the rest is for.
+/* Fuzzing of what reads other people's text: json.h, files of questions, what a chat is made of, and
+ * a verifier's answers and command. The first byte of an input says which reader the rest is for.
  * fuzz.h says how it is run. */
 #define GRPO_IMPLEMENTATION
 #include "examples/tool/verifier.h"
@@ -58,33 +58,22 @@ static int fuzz_questions(const uint8_t *data, size_t size, const char *names, i
     return good;
 }
 
+/* A format, and the text as an answer and as its own turns. */
 static int fuzz_chat(const uint8_t *data, size_t size) {
     static const chat_turn turns[3] = { { "user", " a" }, { "assistant", "<think>b</think>c" },
                                         { "user", "d\xff\xc2" } };
-    const char *stops[CHAT_STOPS];
     char error[JSON_ERROR_LENGTH] = "", *text = fuzz_text(data, size);
     chat_text out = { NULL, 0, 0 };
+    chat_turn own[2] = { { "user", "?" }, { "assistant", "" } };
     chat_template t;
-    int n, good = chat_from_jinja(&t, text, size, "<s>", "</s>", error);
-    if (good) {
-        require(chat_render(&t, NULL, turns, 3, 1, &out, error) && out.length == strlen(out.text),
-                error);
-        n = chat_stops(&t, stops);
-        require(n >= 0 && n <= CHAT_STOPS, "stops");
-    } else need_sentence(error);
-    if (!chat_plain(&t, text, error)) need_sentence(error);
-    else {
-        require(chat_render(&t, text, turns, 3, 1, &out, error), error);
-        good = 1;
-    }
+    int good = chat_plain(&t, text, error);
+    if (!good) need_sentence(error);
+    else require(chat_render(&t, text, turns, 3, 1, &out, error), error);
+    own[1].text = text;
+    require(chat_named(&t, size && data[0] & 1 ? "qwen3" : "llama2", error), error);
+    require(chat_render(&t, text, own, 2, 1, &out, error) && out.length == strlen(out.text), error);
     chat_text_free(&out);
-    if (size > 1) {                 /* the text as an answer and as its own turns                */
-        chat_turn own[2] = { { "user", "?" }, { "assistant", "" } };
-        own[1].text = text;
-        require(chat_named(&t, data[0] & 1 ? "qwen3" : "llama2", error), error);
-        require(chat_render(&t, NULL, own, 2, 1, &out, error), error);
-        chat_text_free(&out);
-    }
+    chat_free(&t);
     free(text);
     return good;
 }
@@ -140,14 +129,7 @@ static const char *const corpus[] = {
     "2b.c,answer,question\n1,2,3\n",
     "8[{\"b.c\": \"Body\", \"question\": 1, \"answer\": \"x]\"},\n {\"question\": \"q\", "
     "\"answer\": 0, \"b.c\": \"{\\\"\"}]",
-    "9{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] "
-    "+ '<|im_end|>' + '\\n'}}{% endfor %}{{ '<|im_start|>assistant\n' }}",
-    "9{{- '<|im_start|>system\\nBe \\'so\\'<|im_end|>\\n' -}}{#- c -#}{{'<|im_start|>' + "
-    "message.role + '\\n' + message.content + '<|im_end|>\\n'}}{{'<|im_start|>assistant\\n'}}",
     "9Q: {question}\\nA: <think>\n</think>\n\n",
-    "9{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + "
-    "message['content'] | trim + '<|eot_id|>' %}{%set content = bos_token + content%}"
-    "{{'<|start_header_id|>assistant<|end_header_id|>\n\n'}}",
     ":1\n0.5\nnull\nNaN\n-3e2",
     ":{\"index\": 0, \"reward\": 1}\n{\"reward\": NaN, \"index\": 4}\n2\n{\"index\": 2}\n",
     ";sh -c 'echo \"1\"' \\a ./tests/check.h"

@@ -1,9 +1,8 @@
-/* Chat templates. What is expected was written by the templates as Qwen2, Qwen2.5, Qwen3, SmolLM2,
- * Llama 2, 3 and 3.1 and Zephyr (TinyLlama's too) publish them, under jinja2 with the settings of
+/* Chats. What is expected was written by the templates as Qwen2, Qwen2.5, Qwen3, SmolLM2, Llama 2,
+ * 3 and 3.1 and Zephyr (TinyLlama's too) publish them, under jinja2 with the settings of
  * transformers' apply_chat_template(). They were found in TRL 1.16 (trl/chat_templates: Qwen2.5,
  * Qwen3, Llama 3 and 3.1), in huggingface.js (packages/jinja/test: Llama 2, Zephyr), quoted by
- * SGLang (Qwen2) and in SmolLM2's tokenizer_config.json. The templates here are shorter ones that
- * write turns with the same expressions. With GRPO_DATA set, Qwen3's own is recognised too. */
+ * SGLang (Qwen2) and in SmolLM2's tokenizer_config.json. The language itself is test_jinja's. */
 #include "examples/tool/chat.h"
 #include "check.h"
 
@@ -100,33 +99,61 @@ static void check_named(void) {
         renders(&t, NULL, &question, 1, 1, expected[i].one);
         renders(&t, " Be brief. ", turns, 3, 1, expected[i].all);
         renders(&t, NULL, turns, 2, 1, expected[i].late);
+        chat_free(&t);
     }
     CHECK(!chat_named(&t, "gpt", error) && strstr(error, "\"gpt\""), "%s", error);
 }
 
 static void check_options(void) {
     chat_text out = { NULL, 0, 0 };
-    chat_turn wrong[2] = { { "user", "a" }, { "tool", "b" } };
     chat_template t;
     CHECK(chat_named(&t, "qwen3", error), "%s", error);
-    t.thinking = CHAT_THINK_NEVER;
+    t.variables = "\"enable_thinking\": false";
     renders(&t, NULL, &question, 1, 1, "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
             "<think>\n\n</think>\n\n");
     renders(&t, NULL, &question, 1, 0, "<|im_start|>user\n2+2?<|im_end|>\n");
-    t.thinking = CHAT_THINK_ALWAYS;
+    t.variables = "\"enable_thinking\": true";
     renders(&t, "", &question, 1, 1, "<|im_start|>system\n<|im_end|>\n<|im_start|>user\n2+2?"
-            "<|im_end|>\n<|im_start|>assistant\n<think>\n");
-    CHECK(!chat_render(&t, NULL, wrong, 2, 1, &out, error) && !out.text, "a role unknown");
+            "<|im_end|>\n<|im_start|>assistant\n");
+    t.variables = NULL;
+    t.tools = "[{\"name\": \"f\"}]";
+    renders(&t, NULL, &question, 1, 0, "<|im_start|>user\n2+2?<|im_end|>\n");
+    t.tools = "[";
+    CHECK(!chat_render(&t, NULL, &question, 1, 1, &out, error) && strstr(error, "column"), "%s",
+          error);
+    t.tools = NULL;
+    t.variables = "\"messages\": 1";
+    CHECK(!chat_render(&t, NULL, &question, 1, 1, &out, error) && strstr(error, "twice"), "%s",
+          error);
+    chat_free(&t);
     CHECK(chat_named(&t, "llama3", error), "%s", error);
     renders(&t, NULL, &question, 1, 0, "<|begin_of_text|><|start_header_id|>user"
             "<|end_header_id|>\n\n2+2?<|eot_id|>");
+    chat_free(&t);
+    CHECK(chat_named(&t, "llama3.2", error), "%s", error);
+    chat_keep_day(&t);
+    renders(&t, "", &question, 0, 0, "<|begin_of_text|><|start_header_id|>system<|end_header_id|>"
+            "\n\nCutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n<|eot_id|>");
+    chat_free(&t);
     CHECK(chat_named(&t, "llama2", error), "%s", error);
     CHECK(!chat_render(&t, NULL, turns + 1, 2, 1, &out, error) && strstr(error, "in turn"), "%s",
           error);
     CHECK(chat_render(&t, NULL, &question, 1, 1, &out, error)
+          && !chat_render(&t, NULL, turns + 1, 2, 1, &out, error)
           && chat_render(&t, NULL, &question, 1, 1, &out, error)
           && !strcmp(out.text, "<s>[INST] 2+2? [/INST]<s>[INST] 2+2? [/INST]"), "%s", out.text);
     chat_text_free(&out);
+    chat_free(&t);
+}
+
+/* What is no UTF-8 (an answer cut off within a character), quotes and control characters. */
+static void check_bytes(void) {
+    static const chat_turn turn = { "user", "\"\\\x01\t\xe2\x82\xac\xe2\x82" };
+    chat_template t;
+    CHECK(chat_named(&t, "zephyr", error), "%s", error);
+    renders(&t, NULL, &turn, 1, 0,
+            "<|user|>\n\"\\\x01\t\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd</s>\n");
+    chat_free(&t);
 }
 
 static void check_plain(void) {
@@ -138,108 +165,34 @@ static void check_plain(void) {
     CHECK(!chat_plain(&t, "Question:", error) && strstr(error, "{question}"), "%s", error);
 }
 
-static int has_stop(const chat_template *t, const char *text) {
+static void stops_are(const char *name, int count, const char *text) {
     const char *stops[CHAT_STOPS];
-    int i, n = chat_stops(t, stops);
-    for (i = 0; i < n && strcmp(stops[i], text) != 0; ) i++;
-    return i < n;
+    chat_template t;
+    CHECK(chat_named(&t, name, error), "%s", error);
+    CHECK(chat_stops(&t, stops) == count && !strcmp(stops[0], text), "%s: %d, \"%s\"", name,
+          chat_stops(&t, stops), stops[0]);
+    chat_free(&t);
 }
 
 static void check_stops(void) {
     const char *stops[CHAT_STOPS];
     chat_template t;
-    CHECK(chat_named(&t, "smollm2", error) && chat_stops(&t, stops) == 1
-          && has_stop(&t, "<|im_end|>"), "%d", chat_stops(&t, stops));
-    CHECK(chat_named(&t, "llama3", error) && has_stop(&t, "<|eot_id|>")
-          && has_stop(&t, "<|end_of_text|>") && chat_stops(&t, stops) == 2, "llama3");
-    CHECK(chat_named(&t, "llama3.1", error) && has_stop(&t, "<|eom_id|>"), "llama3.1");
-    CHECK(chat_named(&t, "zephyr", error) && has_stop(&t, "</s>"), "zephyr");
+    stops_are("smollm2", 1, "<|im_end|>");
+    stops_are("qwen3", 1, "<|im_end|>");
+    stops_are("llama3", 1, "<|eot_id|>");
+    stops_are("llama2", 1, "</s>");
     CHECK(chat_plain(&t, "{question}", error) && chat_stops(&t, stops) == 0, "plain");
+#define TURNS "{% for m in messages %}[{{ m.role }}] {{ m.content }}"
+    CHECK(chat_from_jinja(&t, TURNS "<end> {% endfor %}", strlen(TURNS "<end> {% endfor %}"), "",
+                          "<eos>", error) && chat_stops(&t, stops) == 2
+          && !strcmp(stops[0], "<end>") && !strcmp(stops[1], "<eos>"), "%s", error);
+    chat_free(&t);
+    CHECK(chat_from_jinja(&t, TURNS "\n### {% endfor %}", strlen(TURNS "\n### {% endfor %}"), "",
+                          "", error) && chat_stops(&t, stops) == 0, "%s", error);
+    chat_free(&t);
 }
 
-/* ---- recognising */
-
-#define LOOP "{% for message in messages %}"
-#define TURN "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + " \
-             "'\n' }}{% endfor %}"
-#define ASK "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-#define HEADER "'<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + " \
-               "message['content'] | trim + '<|eot_id|>'"
-#define ASK3 "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>" \
-             "\n\n' }}{% endif %}"
-#define ROLE(r) "{{ '<|" r "|>\\n' + message.content + eos_token }}\n"
-
-static const char llama2_turns[] =
-    "{% if messages[0].role == 'system' %}{% set system_message = messages[0].content %}{% else %}"
-    "{% set system_message = false %}{% endif %}" LOOP "{% set content = '<<SYS>>\\n' + "
-    "system_message + '\\n<</SYS>>\\n\\n' + message['content'] %}{{ bos_token + '[INST] ' + "
-    "content.strip() + ' [/INST]' }}{{ ' '  + content.strip() + ' ' + eos_token }}{% endfor %}";
-
-static const char thinking_turns[] =
-    LOOP "{%- set content = message.content %}\n  {%- if message.role == \"user\" %}\n{{- "
-    "'<|im_start|>' + message.role + '\\n' + content + '<|im_end|>' + '\\n' }}\n{%- else %}\n{{- "
-    "'<|im_start|>' + message.role + '\\n<think>\\n' + reasoning_content.strip('\\n') + "
-    "'\\n</think>\\n\\n' + content.lstrip('\\n') }}\n{%- endif %}\n{%- endfor %}\n"
-    "{%- if add_generation_prompt %}\n{{- '<|im_start|>assistant\\n' }}\n{%- if enable_thinking is "
-    "false %}\n{{- '<think>\\n\\n</think>\\n\\n' }}\n{%- endif %}\n{%- endif %}\n";
-
-static int from_jinja(chat_template *t, const char *jinja) {
-    return chat_from_jinja(t, jinja, strlen(jinja), "<s>", "</s>", error);
-}
-
-static void check_recognised(void) {
-    chat_template t;
-    CHECK(from_jinja(&t, LOOP TURN ASK) && t.family == CHAT_CHATML && !t.has_system, "%s", error);
-    CHECK(from_jinja(&t, "{#- what\n it is -#}\n" LOOP "{% if loop.first %}{{- \"<|im_start|>system"
-                     "\\nIt's \\\\boxed{}.<|im_end|>\\n\" -}}\n  {% endif %}" TURN ASK "\n"), "%s",
-          error);
-    CHECK(t.has_system && strcmp(t.system, "It's \\boxed{}.") == 0, "\"%s\"", t.system);
-    CHECK(from_jinja(&t, "{{ bos_token }}" LOOP TURN ASK), "%s", error);
-    renders(&t, NULL, &question, 1, 0, "<s><|im_start|>user\n2+2?<|im_end|>\n");
-    CHECK(from_jinja(&t, thinking_turns) && t.reasoning && t.can_think
-          && t.thinking == CHAT_THINK_FREE, "%s", error);
-    CHECK(from_jinja(&t, LOOP TURN "{{ '<|im_start|>assistant\n<think>\n' }}")
-          && t.thinking == CHAT_THINK_ALWAYS, "%s", error);
-    CHECK(from_jinja(&t, LOOP "{% set content = " HEADER " %}{% if loop.index0 == 0 %}{% set "
-                     "content = bos_token + content %}{% endif %}{{ content }}{% endfor %}" ASK3)
-          && t.family == CHAT_LLAMA3 && !t.date[0], "%s", error);
-    CHECK(from_jinja(&t, "{{- bos_token }}\n{%- set date_string = \"26 Jul 2024\" %}\n{{- "
-                     "\"Cutting Knowledge Date: December 2023\\n\" }}\n{{- \"Today Date: \" + "
-                     "date_string + \"\\n\\n\" }}\n{%- for message in messages %}\n{{- " HEADER
-                     " }}\n"
-                     "{%- endfor %}" ASK3) && !strcmp(t.date, "26 Jul 2024"), "%s", error);
-    CHECK(from_jinja(&t, llama2_turns) && t.family == CHAT_LLAMA2, "%s", error);
-    CHECK(from_jinja(&t, LOOP "\n{% if a %}\n" ROLE("user") "{% elif b %}\n" ROLE("system")
-                     "{% else %}\n" ROLE("assistant") "{% endif %}\n{% if loop.last %}\n"
-                     "{{ '<|assistant|>' }}\n{% endif %}\n{% endfor %}")
-          && t.family == CHAT_ZEPHYR, "%s", error);
-}
-
-/* Near to what is known, but they would write something else. */
-static void check_refused(void) {
-    static const char *const others[] = {
-        "", "{{", "{% for", "{{ 'a", "{# b", "no template",
-        LOOP "\n" TURN ASK "x",
-        LOOP TURN,
-        LOOP "\n{{ bos_token }}" TURN ASK,
-        LOOP "{{ '<|im_sep|>' }}" TURN ASK,
-        LOOP "{% set system_message = 'You are you.' %}" TURN ASK,
-        "{{ '<|im_start|>system\na<|im_end|>\n' }}{{ '<|im_start|>system\nb<|im_end|>\n' }}"
-        LOOP TURN ASK,
-        LOOP "{% set content = message.content | trim %}{{ '<|im_start|>' + message.role + '\n' + "
-        "content + '<|im_end|>' + '\n' }}" ASK,
-        LOOP "{{ '<|user|>\n' + message.content + '<|end|>\n<|assistant|>\n' }}{% endfor %}",
-        "{{ bos_token }}" LOOP "{{ '[INST] ' + message['content'] + ' [/INST]' }}{% endfor %}",
-        LOOP "{{ " HEADER " }}{% endfor %}" ASK3,
-    };
-    chat_template t;
-    size_t i;
-    for (i = 0; i < sizeof others / sizeof *others; i++)
-        CHECK(!from_jinja(&t, others[i]) && strstr(error, "--prompt-format"), "\"%s\" was taken",
-              others[i]);
-    CHECK(!chat_from_jinja(&t, llama2_turns, strlen(llama2_turns), "", "</s>", error)
-          && strstr(error, "bos_token"), "%s", error);
-}
+/* ---- folders */
 
 static void write_file(const char *path, const char *text) {
     FILE *file = fopen(path, "wb");
@@ -248,34 +201,54 @@ static void write_file(const char *path, const char *text) {
 
 static void check_folder(void) {
     static const char config[] = "chat_folder/tokenizer_config.json";
-    static const char jinja[] = "chat_folder/chat_template.jinja";
+    static const char path[] = "chat_folder/chat_template.jinja";
     chat_template t;
     mkdir("chat_folder", 0777);
     remove(config);
-    remove(jinja);
+    remove(path);
     CHECK(!chat_recognise(&t, "chat_folder", error) && strstr(error, "tokenizer_config"), "%s",
           error);
-    write_file(config, "{\"bos_token\": null, \"eos_token\": {\"content\": \"<|im_end|>\"}}");
+    write_file(config, "{\"bos_token\": null, \"eos_token\": {\"content\": \"<|e|>\"}, "
+               "\"pad_token\": \"<\\\"pad\\\">\", \"chat_template\": null}");
     CHECK(!chat_recognise(&t, "chat_folder", error) && strstr(error, "--prompt-format"), "%s",
           error);
-    write_file(jinja, LOOP TURN ASK);
-    CHECK(chat_recognise(&t, "chat_folder", error) && t.family == CHAT_CHATML
-          && !strcmp(t.eos, "<|im_end|>") && !t.bos[0], "%s", error);
+    write_file(path, "{{ bos_token }}{{ eos_token }}{{ pad_token }}\r\n{% for m in messages %}\r\n"
+               "  {{ m.role }}: {{ m.content }};\r\n{% endfor %}{{ tools is none and documents is "
+               "none and enable_thinking is undefined }}\r\n");
+    CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
+    renders(&t, "s", &question, 1, 0, "<|e|><\"pad\">\n  system: s;\n  user: 2+2?;\nTrue");
+    t.tools = "[1]";
+    renders(&t, NULL, &question, 1, 0, "<|e|><\"pad\">\n  user: 2+2?;\nFalse");
+    chat_free(&t);
     write_file(config, "{\"chat_template\": \"{{ 'never read' }}\"}");
     CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
-    remove(jinja);
-    CHECK(!chat_recognise(&t, "chat_folder", error) && strstr(error, "none of those"), "%s",
-          error);
+    chat_free(&t);
+    write_file(path, "{% for m in messages %}\n{% include 'other' %}{% endfor %}");
+    CHECK(!chat_recognise(&t, "chat_folder", error) && strstr(error, "line 2, column 4")
+          && strstr(error, "include") && strstr(error, "chat_folder"), "%s", error);
+    remove(path);
+    CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
+    renders(&t, NULL, &question, 1, 1, "never read");
+    chat_free(&t);
     write_file(config, "{\"chat_template\": [{\"name\": \"rag\", \"template\": \"\"}, {\"name\": "
-               "\"default\", \"template\": \"{{'<|im_start|>' + message.role + '\\\\n' + "
-               "message.content + '<|im_end|>\\\\n'}}{{'<|im_start|>assistant\\\\n'}}\"}]}");
-    CHECK(chat_recognise(&t, "chat_folder", error) && t.family == CHAT_CHATML, "%s", error);
+               "\"default\", \"template\": \"{{ messages[0].content }}\"}]}");
+    CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
+    renders(&t, NULL, &question, 1, 1, "2+2?");
+    chat_free(&t);
+    write_file(config, "{\"chat_template\": \"{{ raise_exception('No system \\\\u00e9!') }}\"}");
+    CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
+    {
+        chat_text out = { NULL, 0, 0 };
+        CHECK(!chat_render(&t, NULL, &question, 1, 1, &out, error)
+              && strstr(error, "No system \xc3\xa9!") && !out.text, "%s", error);
+    }
+    chat_free(&t);
     remove(config);
     remove("chat_folder");
 }
 
 static void check_real_folder(void) {
-    const char *data = getenv("GRPO_DATA");
+    const char *data = getenv("GRPO_DATA"), *stops[CHAT_STOPS];
     char folder[512];
     chat_template t;
     if (!data) {
@@ -283,17 +256,20 @@ static void check_real_folder(void) {
         return;
     }
     snprintf(folder, sizeof folder, "%.400s/tokenizers", data);
-    CHECK(chat_recognise(&t, folder, error) && t.family == CHAT_CHATML && t.reasoning
-          && t.can_think && !t.has_system && !strcmp(t.eos, "<|im_end|>"), "%s", error);
+    CHECK(chat_recognise(&t, folder, error) && chat_stops(&t, stops) == 1
+          && !strcmp(stops[0], "<|im_end|>"), "%s", error);
+    renders(&t, NULL, &question, 1, 1, expected[2].one);
+    renders(&t, " Be brief. ", turns, 3, 1, expected[2].all);
+    renders(&t, NULL, turns, 2, 1, expected[2].late);
+    chat_free(&t);
 }
 
 int main(void) {
     check_named();
     check_options();
+    check_bytes();
     check_plain();
     check_stops();
-    check_recognised();
-    check_refused();
     check_folder();
     check_real_folder();
     return check_finish();

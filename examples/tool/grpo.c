@@ -945,7 +945,7 @@ static int open_chat(settings *s) {
     else good = chat_recognise(&s->chat, s->words, error);
     if (!good) return complain(error);
     if (s->vocabulary) return 0;    /* its last token, of no character, ends an answer           */
-    if (s->chat.date[0]) snprintf(s->chat.date, sizeof s->chat.date, "26 Jul 2024");
+    chat_keep_day(&s->chat);
     n = chat_stops(&s->chat, stops);
     check_markers(s, stops, n);
     for (i = n - 1; i >= 0; i--)
@@ -1012,11 +1012,12 @@ static int *characters_of(const char *vocabulary, const char *text, int *count) 
     return tokens;
 }
 
-/* A rendered text's tokens, from malloc; begin-of-text in front where the model wants one. */
+/* A rendered text's tokens, from malloc. A template has written begin-of-text where it should stand;
+ * in front of a format it is put where the model wants one. */
 static int *tokens_of(const settings *s, const char *text, int *count) {
-    int bos, n, *tokens;
+    int bos = -1, n, *tokens;
     if (s->vocabulary) return characters_of(s->vocabulary, text, count);
-    bos = tokenizer_bos(s->tokens);
+    if (s->prompt_format) bos = tokenizer_bos(s->tokens);
     n = tokenizer_encode(s->tokens, text, NULL, 0);
     tokens = n < 0 ? NULL : (int *)malloc(((size_t)n + 1) * sizeof *tokens);
     if (!tokens) return NULL;
@@ -1905,13 +1906,12 @@ static void print_model(const settings *s) {
 }
 
 static void print_asking(settings *s) {
-    static const char *const families[] = { "plain", "ChatML", "Llama 3", "Llama 2", "Zephyr" };
     const chat_turn turn = { "user", "..." };
     char error[JSON_ERROR_LENGTH], *text;
     if (s->vocabulary) { printf("  asked in its characters: %s\n", s->vocabulary); return; }
     if (!chat_recognise(&s->chat, s->words, error)) { printf("  %s\n", error); return; }
     text = render(s, &turn, 1);
-    printf("  asked as %s:\n%s\n", families[s->chat.family], text ? text : "");
+    printf("  asked by its chat template:\n%s\n", text ? text : "");
     free(text);
 }
 
@@ -2073,6 +2073,7 @@ static int run(settings *s, int argc, char **argv) {
     for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s->verifiers[i]);
     free(s->vocabulary);
     tokenizer_free(s->tokens);
+    chat_free(&s->chat);
     if (fflush(stdout) || ferror(stdout))
         code = code > INTERRUPTED ? code : complain("not all that was printed could be written");
     return code < 0 ? 1 : code;
