@@ -923,10 +923,10 @@ static void check_markers(const settings *s, const char *const *stops, int num_s
     if (!chat_render(&s->chat, s->system, turns, 3, 1, &text, error)
         && !chat_render(&s->chat, s->system, turns, 1, 1, &text, error)) return;
     for (i = 0; i < num_stops; i++) ends += tokenizer_id(s->tokens, stops[i]) >= 0;
-    if (tokenizer_broken(s->tokens, text.text, list, sizeof list))
+    if (text.text && tokenizer_broken(s->tokens, text.text, list, sizeof list))
         say("markers of the chat template that are not one token of %s each: %s. They are read as "
             "text, which is right only if the model was trained so: is the template another "
-            "model's, or do added tokens miss?", s->model, list);
+            "model's, or are added tokens missing?", s->model, list);
     if (num_stops && !ends)
         say("the chat template ends an answer with %s, which is no token of %s: answers end where "
             "config.json says", stops[0], s->model);
@@ -1946,12 +1946,14 @@ static int print_needs(settings *s) {
 }
 
 static int inspect(settings *s) {
+    const char *stops[CHAT_STOPS];
     grpo_memory needed;
     double least;
     int code;
     if (open_folder(s)) return -1;
     print_model(s);
     print_asking(s);
+    if (s->tokens) check_markers(s, stops, chat_stops(&s->chat, stops));
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
     if (!s->c.lanes) s->c.lanes = s->num_processes;
     memory_bounds(&s->c, &needed, &least);
