@@ -253,20 +253,21 @@ right=$(grep -c '"sampling": "greedy".*"correct": true' "$dir/predictions.jsonl"
 says "as many right ones as are told" "accuracy $(awk -v r="$right" -v n="$questions" \
     'BEGIN { printf "%.3f", r / n }') " cat "$dir/asked.txt"
 sort "$dir/predictions.jsonl" > "$dir/one.jsonl"
-asked --eval-samples 3 --out "$dir/predictions.jsonl" --num-prompts 16 --processes 2 > /dev/null 2>&1
+asked --eval-samples 3 --out "$dir/predictions.jsonl" --num-prompts 16 --processes 2 \
+    > /dev/null 2>&1
 sort "$dir/predictions.jsonl" | cmp "$dir/one.jsonl" -
 check "however many at once, and by two processes" $?
 says "--data is not written over" "choose another" asked --out "$dir/toy/test.jsonl"
 [ "$(wc -l < "$dir/toy/test.jsonl")" -eq "$questions" ]
 check "indeed" $?
 
-# ---- a step is saved once; Ctrl-C twice while a folder is written waits for that (strace counts the
-# files, and makes each take a while)
+# ---- a step is saved once; Ctrl-C twice while a folder is written waits for that (strace counts
+# the files, and makes each take a while)
 traced() { # traced FILTER OUT OPTIONS...
     filter=$1 out=$2
     shift 2
-    timeout 120 strace -f -o "$dir/trace" -e trace=rename -e "$filter" "$grpo" train "$dir/toy" $task \
-        --out "$out" --save-steps 2 --num-prompts 2 --num-generations 2 --max-prompt-length 64 \
+    timeout 120 strace -f -o "$dir/trace" -e trace=rename -e "$filter" "$grpo" train "$dir/toy" \
+        $task --out "$out" --save-steps 2 --num-prompts 2 --num-generations 2 --max-prompt-length 64 \
         --max-completion-length 4 "$@"
 }
 if command -v strace > /dev/null && traced trace=rename "$dir/once" --steps 4 > "$dir/said" 2>&1

@@ -1352,8 +1352,8 @@ static int compare_settings(const settings *s) {
 /* ---------------------------------------------------------------------------- training ------- */
 
 /* The first Ctrl-C ends the step under way, a second one the program, but not while a folder is
- * being written: then it waits for that. What it says stands where the cursor is; below a picture it
- * begins at the left, and the next picture goes over it. */
+ * being written: then it waits for that. What it says stands where the cursor is; below a picture
+ * it begins at the left, and the next picture goes over it. */
 enum { STEPPING, ASKING, SAVING };
 static volatile sig_atomic_t interrupted, below_picture, doing;
 static void on_interrupt(int signal_number) {
@@ -1424,16 +1424,16 @@ static void move_begin(settings *s, const char *what, double bytes, int written)
     if (!s->view.waiting.terminal && bytes >= 1e8) printf("%s\n", line), fflush(stdout);
     waiting.from = system_moved(written);
     waiting.written = written;
-    if (waiting.from >= 0) waiting.bytes = bytes * (written ? 1 : 2); /* read twice: it is checked */
+    if (waiting.from >= 0) waiting.bytes = bytes * (written ? 1 : 2); /* what is read is checked */
 }
 
 /* Share correct and half the width of its 95 % interval, which is that of two more right and two
  * more wrong (Agresti and Coull 1998): none right of few is not 0 +- 0. */
 static const char *describe_evaluation(const char *when, const grpo_evaluation *e, char *line) {
     double n = e->num_prompts + 4.0, p = ((double)e->accuracy * e->num_prompts + 2) / n;
-    int at = snprintf(line, SAID, "%.100s: greedy accuracy %.3f +- %.3f on %d questions, mean reward "
-                      "%.3f, length %.0f", when, (double)e->accuracy, 1.96 * sqrt(p * (1 - p) / n),
-                      e->num_prompts, (double)e->reward, (double)e->mean_length);
+    int at = snprintf(line, SAID, "%.200s: greedy accuracy %.3f +- %.3f on %d questions, mean "
+                      "reward %.3f, length %.0f", when, (double)e->accuracy,
+                      1.96 * sqrt(p * (1 - p) / n), e->num_prompts, (double)e->reward, (double)e->mean_length);
     if (e->num_samples)
         snprintf(line + at, (size_t)(SAID - at), "; sampled, %d each: pass@1 %.3f, pass@%d %.3f",
                  e->num_samples, (double)e->pass_at_1, e->k, (double)e->pass_at_k);
@@ -1519,8 +1519,8 @@ static void write_prediction(FILE *file, const grpo *g, int i, int sample) {
 /* What an evaluation has added up, in the order of the questions, as grpo_evaluate() does. */
 typedef struct sums { double correct, reward, length, at_1, at_k; } sums;
 
-/* One batch of questions, their completions `samples` each (0: one, greedy), into the sums, the file
- * and, the first few, the screen. */
+/* One batch of questions, their completions `samples` each (0: one, greedy), into the sums, the
+ * file and, the first few, the screen. */
 static void judge(settings *s, const grpo *g, int samples, FILE *file, int *shown, sums *x) {
     const grpo_batch *b = &g->batch;
     int each = samples ? samples : 1, i, right = 0;
@@ -1542,8 +1542,9 @@ static void judge(settings *s, const grpo *g, int samples, FILE *file, int *show
     }
 }
 
-/* grpo_evaluate(), a batch at a time: the same completions and numbers, to the bit, and one sees how
- * far it is, and may end it. 0; 1: it was interrupted; less: an error. */
+/* grpo_evaluate(), a batch at a time: the same completions and numbers, to the bit, and one sees
+ * how far it is, and may end it. With samples the library draws the greedy ones again. 0;
+ * 1: it was interrupted; less: an error. */
 static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE *file, int *shown,
                     grpo_evaluation *e) {
     int n = t->count < s->eval_questions ? t->count : s->eval_questions, samples = s->eval_samples;
@@ -1813,8 +1814,9 @@ static int after_step(settings *s, grpo *g, const task *held_out, const grpo_met
     screen_step(view, g, m);
     if (ferror(stdout) && !s->unheard++)
         complain("nobody reads standard output any more: training goes on, and is saved");
-    for (i = 0; s->sample_steps && i < g->batch.num_prompts
-         && (s->logged < LEAST_LOGGED || (!i && (last || is_time(s->sample_steps, m->step)))); i++) {
+    for (i = 0; s->sample_steps && i < g->batch.num_prompts; i++) {
+        int due = !i && (last || is_time(s->sample_steps, m->step));
+        if (s->logged >= LEAST_LOGGED && !due) break;
         report_log_samples(s->c.metrics_path, g, i);
         s->logged += g->batch.group_size;
     }
@@ -1898,8 +1900,8 @@ static void log_config(const settings *s, const grpo *g, const task *t, const ta
                             asked, "reward", rewards, NULL };
     int i, n = 0;
     snprintf(data, sizeof data, "%.300s, %d questions", s->data, t->count);
-    snprintf(asked, sizeof asked, held_out->count ? "%.250s, %d questions, at most %d asked" : "none",
-             s->eval ? s->eval : "of the same", held_out->count, s->eval_questions);
+    snprintf(asked, sizeof asked, held_out->count ? "%.250s, %d questions, at most %d asked"
+             : "none", s->eval ? s->eval : "of the same", held_out->count, s->eval_questions);
     for (i = 0; i < s->c.num_rewards && n < SAID; i++) {
         const char *command = s->verifiers[i].argv[0];
         n += snprintf(rewards + n, (size_t)(SAID - n), "%s%s%s%.100s, weight %g", i ? "; " : "",

@@ -134,7 +134,7 @@ static inline void report_pieces(FILE *f, grpo *g, const int *tokens, int n) {
     free(text);
 }
 
-/* A group of the batch: each completion in the pieces that are its tokens, with their advantages. */
+/* A group of the batch: each completion in the pieces that are its tokens, and their advantages. */
 static inline void report_log_samples(const char *path, grpo *g, int group) {
     const grpo_batch *b = &g->batch;
     FILE *f = report_append(path);
@@ -618,9 +618,9 @@ static inline void report_value(FILE *f, const json_value *v) {
  * is what it is if nobody says, or stands in the model's folder. */
 static inline const grpo_field *report_field_of(const json_value *v, int *usual) {
     static const char *const always[] = {
-        "num_prompts", "num_generations", "max_completion_length", "num_iterations", "learning_rate",
-        "objective.beta", "objective.epsilon", "objective.epsilon_high", "sampling.temperature",
-        "seed" };
+        "num_prompts", "num_generations", "max_completion_length", "num_iterations",
+        "learning_rate", "objective.beta", "objective.epsilon", "objective.epsilon_high",
+        "sampling.temperature", "seed" };
     static const char *const never[] = { "max_token_bytes", "eos_token_id", "num_eos",
                                          "num_rewards", "objective.max_completion_length" };
     const grpo_field *f;
@@ -641,8 +641,8 @@ static inline const grpo_field *report_field_of(const json_value *v, int *usual)
     return f;
 }
 
-/* What the run is: first what is no number of the config, a line each; then what was set, and, to be
- * opened, what was not. */
+/* What the run is: first what is no number of the config, a line each; then what was set, and, to
+ * be opened, what was not. */
 static inline void report_config(FILE *f, const json_value *config) {
     const json_value *v;
     int usual, pass;
@@ -723,7 +723,8 @@ static inline void report_html(FILE *f, report *r, const char *name) {
             "font:13px/1.5 ui-monospace,monospace}table{border-collapse:collapse;width:100%%}td,th{"
             "border-top:1px solid #ddd;padding:.3em .6em;text-align:left;vertical-align:top}.k,"
             "footer,summary{color:#777}.w th{color:#777;font-weight:400;white-space:nowrap}.w{"
-            "margin-bottom:1em}.x{color:#d6601e;font-weight:600}.d{border-left:4px solid #d6601e;padding-left:.8em}"
+            "margin-bottom:1em}.x{color:#d6601e;font-weight:600;white-space:nowrap}.d{"
+            "border-left:4px solid #d6601e;padding-left:.8em}"
             "@media(prefers-color-scheme:dark){body{background:#111418;color:#ddd}td,th{"
             "border-color:#333}}</style></head><body>\n<h1>");
     report_text(f, name);

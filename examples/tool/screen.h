@@ -7,7 +7,7 @@
  *     while (...) { grpo_step(...); screen_step(&view, g, &metrics); }
  *     screen_end(&view);
  *
- * What takes long besides has a line, over itself below the picture; piped, one every half a minute:
+ * What takes long besides has a line, over itself below the picture; piped, one every half minute:
  *
  *     screen_begin(&view, "loading 538 MB");
  *     while (...) screen_wait(&view, share);        0 to 1: how much is done, and the time left
@@ -205,8 +205,8 @@ static inline void screen_flow(screen_text *t, screen_block *b, const char *s, i
     }
 }
 
-/* A completion beside what stands in the `indent` columns before it, in at most `most` lines; a mark
- * where it was cut off. Returns its lines. */
+/* A completion beside what stands in the `indent` columns before it, in at most `most` lines; a
+ * mark where it was cut off. Returns its lines. */
 static inline int screen_ends(screen_text *t, const char *s, int cut, int indent, int columns,
                               int most) {
     static const char mark[] = " [cut off]", gap[] = " ... ";
@@ -253,8 +253,8 @@ static inline void screen_question(screen_text *t, const screen *v, const grpo_s
 
 /* Lines of the text of a sequence if it may have all it needs. */
 static inline int screen_needs(const grpo_sample *s, int columns) {
-    return 1 + (screen_columns(s->completion) + (s->truncated ? 20 : 0)) / (columns > 1 ? columns - 1
-                                                                           : 1);
+    const int all = screen_columns(s->completion) + (s->truncated ? 20 : 0);
+    return 1 + all / (columns > 1 ? columns - 1 : 1);
 }
 
 /* Group k of the batch, in at most so many lines: the answer and the question; then reward,
