@@ -384,7 +384,8 @@ static const subcommand commands[] = {
       "Qwen2.5-0.5B-Instruct --data train.jsonl --reward gsm8k --out better", TRAIN, train },
     { "eval", "how many of its answers are right", "MODEL --data QUESTIONS --reward R [options]",
       "better --data test.jsonl --reward gsm8k --eval-samples 8", EVAL, eval },
-    { "chat", "talk to it", "MODEL [options]", "better --temperature 0.7", CHAT, chat },
+    { "chat", "talk to it: a line is a turn, an empty one begins anew, Ctrl-D ends",
+      "MODEL [options]", "better --temperature 0.7 --max-completion-length 512", CHAT, chat },
     { "inspect", "what it is, how it is asked, and the memory that training takes",
       "MODEL [options]", "Qwen2.5-0.5B-Instruct --num-generations 16 --lora-rank 16", INSPECT,
       inspect } };
@@ -2350,11 +2351,11 @@ static int run(settings *s, int argc, char **argv) {
     return code < 0 ? 1 : code;
 }
 
-/* "--steps=5" is "--steps 5": the arguments, from malloc, for as long as the program runs. */
-static void split_arguments(int *argc, char ***argv) {
+/* "--steps=5" is "--steps 5". Returns the arguments that are now, from malloc; NULL: as before. */
+static char **split_arguments(int *argc, char ***argv) {
     char **all = (char **)malloc((2 * (size_t)*argc + 1) * sizeof *all), *equals;
     int i, n = 0;
-    if (!all) return;
+    if (!all) return NULL;
     for (i = 0; i < *argc; i++) {
         all[n++] = (*argv)[i];
         equals = strncmp(all[n - 1], "--", 2) ? NULL : strchr(all[n - 1], '=');
@@ -2364,16 +2365,17 @@ static void split_arguments(int *argc, char ***argv) {
     }
     all[n] = NULL;
     *argc = n;
-    *argv = all;
+    return *argv = all;
 }
 
 int main(int argc, char **argv) {
     static settings s;
     static team t;
+    char **arguments;
     int code, asked;
     make_signals_errors();
     system_arguments(&argc, &argv);
-    split_arguments(&argc, &argv);
+    arguments = split_arguments(&argc, &argv);
     set_defaults(&s);
     asked = argc > 1 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval"));
     if (asked) team_start(&t, &argc, &argv);
@@ -2382,6 +2384,7 @@ int main(int argc, char **argv) {
     self.rank = t.of.rank;
     code = run(&s, argc, argv);
     if (asked) code = team_end(&t, code, self.said);
+    free(arguments);
     if (code > INTERRUPTED) {       /* end by the signal, so that a script's loop ends too        */
         signal(code - INTERRUPTED, SIG_DFL);
         raise(code - INTERRUPTED);
