@@ -507,6 +507,8 @@ says "chat with adapters" "adapted: adapters of" sh -c \
 check "training begins with adapters" $?
 says "and names their model" "\"base_model_name_or_path\": \"$home/toy\"" \
     cat "$dir/further/adapter_config.json"
+says "another rank is told" "lora-rank is that of the adapters in .*adapted: 4" "$grpo" inspect \
+    "$dir/adapted" --lora-rank 8
 says "their folder is not written over" "adapted has a trained model" "$grpo" train \
     "$dir/adapted" $task --out "$dir/adapted"
 "$grpo" train "$dir/further" $task --steps 3 --max-prompt-length 64 --max-completion-length 4 \

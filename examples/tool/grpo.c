@@ -786,6 +786,7 @@ static int read_lora(settings *s) {
     static const char *const names[GRPO_LORA_TARGETS] = { "q", "k", "v", "o", "gate", "up",
                                                           "down" };
     const char *at = s->lora_targets;
+    const int rank = s->c.lora.rank;
     int i;
     if (at) s->c.lora.targets = 0;
     while (at && *at) {
@@ -798,8 +799,12 @@ static int read_lora(settings *s) {
         at += n + (at[n] == ',');
     }
     if (!s->adapter) return 0;
-    if (file_exists(s->adapter, "adapter_config.json"))
-        return grpo_load_config(&s->c, s->adapter);
+    if (file_exists(s->adapter, "adapter_config.json")) {
+        if (grpo_load_config(&s->c, s->adapter)) return -1;
+        if (rank && rank != s->c.lora.rank)
+            say("--lora-rank is that of the adapters in %s: %d", s->adapter, s->c.lora.rank);
+        return 0;
+    }
     say("--adapter %s is no folder of adapters: it has no adapter_config.json", s->adapter);
     return -1;
 }
