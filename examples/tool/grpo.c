@@ -456,7 +456,7 @@ static void print_one(const settings *s, const option *o, const grpo_field *f) {
     write_meaning(s, o, f, text, sizeof text);
     words_print(stdout, 4, text);
     if (f && !f->words && f->least < f->most)
-        printf("    %s from %g to %g%s\n", f->type == GRPO_FIELD_FLOAT ? "a number"
+        printf("    %s from %.10g to %.10g%s\n", f->type == GRPO_FIELD_FLOAT ? "a number"
                : f->type == GRPO_FIELD_SIZE ? "a size, 4G or 500M," : "a whole number", f->least,
                f->most, f->initial < f->least ? ", or as by default" : "");
     write_commands(commands_of(o), text, sizeof text);
