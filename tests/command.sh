@@ -238,6 +238,59 @@ if "$BUILD/on_terminal" 24 80 /bin/sh -c true | grep '^skipped'; then :; else
     says "Ctrl-C says how to go on" "interrupted after step" cat "$dir/stopped.txt"
 fi
 
+# ---- eval tells the greedy answer from the sampled ones, shows some and writes all
+asked() { "$grpo" eval "$dir/whole" --data "$dir/toy/test.jsonl" --reward match \
+    --max-prompt-length 64 --max-completion-length 4 "$@"; }
+says "samples are told apart" "greedy accuracy.*; sampled, 3 each: pass@1 [0-9.]*, pass@3" asked \
+    --eval-samples 3 --out "$dir/predictions.jsonl" --num-prompts 4
+cp "$dir/said" "$dir/asked.txt"
+says "completions are shown" "right\|wrong" cat "$dir/asked.txt"
+questions=$(wc -l < "$dir/toy/test.jsonl")
+[ "$(grep -c '"sampling": "greedy"' "$dir/predictions.jsonl")" -eq "$questions" ] \
+    && [ "$(grep -c '"sampling": "sampled"' "$dir/predictions.jsonl")" -eq $((3 * questions)) ]
+check "all are written" $?
+right=$(grep -c '"sampling": "greedy".*"correct": true' "$dir/predictions.jsonl")
+says "as many right ones as are told" "accuracy $(awk -v r="$right" -v n="$questions" \
+    'BEGIN { printf "%.3f", r / n }') " cat "$dir/asked.txt"
+sort "$dir/predictions.jsonl" > "$dir/one.jsonl"
+asked --eval-samples 3 --out "$dir/predictions.jsonl" --num-prompts 16 --processes 2 \
+    > /dev/null 2>&1
+sort "$dir/predictions.jsonl" | cmp "$dir/one.jsonl" -
+check "however many at once, and by two processes" $?
+says "--data is not written over" "choose another" asked --out "$dir/toy/test.jsonl"
+[ "$(wc -l < "$dir/toy/test.jsonl")" -eq "$questions" ]
+check "indeed" $?
+
+# ---- a step is saved once; Ctrl-C twice while a folder is written waits for that (strace counts
+# the files, and makes each take a while)
+traced() { # traced FILTER OUT OPTIONS...
+    filter=$1 out=$2
+    shift 2
+    timeout 120 strace -f -o "$dir/trace" -e trace=rename -e "$filter" "$grpo" train "$dir/toy" \
+        $task --out "$out" --save-steps 2 --num-prompts 2 --num-generations 2 --max-prompt-length 64 \
+        --max-completion-length 4 "$@"
+}
+if command -v strace > /dev/null && traced trace=rename "$dir/once" --steps 4 > "$dir/said" 2>&1
+then
+    [ "$(grep -c 'trainer_state.*= 0$' "$dir/trace")" -eq 2 ]
+    check "four steps, every second one saved, are two saves" $?
+    (traced inject=rename:delay_enter=300000 "$dir/slow" --steps 1000000 > "$dir/slow.txt" 2>&1) &
+    pid=$! tries=0
+    until ls "$dir/slow/model"*.tmp > /dev/null 2>&1 || [ $((tries += 1)) -gt 200 ]; do
+        sleep 0.05
+    done
+    run=$(ps -A -o pid= -o args= | awk -v out="$dir/slow" -v grpo="$grpo" \
+        '$2 == grpo && index($0, out) { print $1; exit }')
+    kill -INT "$run" && sleep 0.1 && kill -INT "$run"
+    wait $pid
+    check "Ctrl-C twice within a save ends by that signal" $(($? != 130))
+    says "when that is done" "ending when this is saved" cat "$dir/slow.txt"
+    says "and tells" "interrupted after step 2; --resume goes on" cat "$dir/slow.txt"
+    says "it is whole" "step 2 of 3" traced trace=none "$dir/slow" --steps 3 --resume
+    ls "$dir/slow" | grep -q tmp
+    check "nothing half written is left" $(($? == 0))
+else echo "skipped: no strace here"; fi
+
 # ---- one folder, one run
 (in_place=exec; train "$dir/busy" --steps 1000000 > "$dir/busy.txt" 2>&1) &
 pid=$!
@@ -454,6 +507,8 @@ says "chat with adapters" "adapted: adapters of" sh -c \
 check "training begins with adapters" $?
 says "and names their model" "\"base_model_name_or_path\": \"$home/toy\"" \
     cat "$dir/further/adapter_config.json"
+says "another rank is told" "lora-rank is that of the adapters in .*adapted: 4" "$grpo" inspect \
+    "$dir/adapted" --lora-rank 8
 says "their folder is not written over" "adapted has a trained model" "$grpo" train \
     "$dir/adapted" $task --out "$dir/adapted"
 "$grpo" train "$dir/further" $task --steps 3 --max-prompt-length 64 --max-completion-length 4 \

@@ -14,6 +14,10 @@ static float is_seven(const grpo_sample *s, void *user) {
     (void)user;
     return strchr(s->completion, '7') != NULL;
 }
+static float is_even(const grpo_sample *s, void *user) {
+    (void)user;
+    return s->num_tokens % 2 ? 0.5f : 0;
+}
 static float always(const grpo_sample *s, void *user) { (void)s; (void)user; return 1; }
 static float never(const grpo_sample *s, void *user) { (void)s; (void)user; return 0; }
 
@@ -31,6 +35,7 @@ static grpo *policy(grpo_reward_function reward, const char *path) {
     c.learning_rate = 3e-3f;
     c.threads = 1;
     grpo_add_reward(&c, "sev<en>", reward, 1, NULL);
+    if (path) grpo_add_reward(&c, "even", is_even, 1, NULL);
     g = grpo_new(&c);
     CHECK(g, "%s", c.error);
     return g;
@@ -91,6 +96,7 @@ static void check_sizes(const screen *seen, const grpo *g, const grpo_metrics *m
 }
 
 static void test_run(void) {
+    const char *const about[] = { "command", "grpo train <toy> --steps 40", NULL };
     grpo_evaluation e;
     grpo_metrics m;
     screen view;
@@ -100,7 +106,7 @@ static void test_run(void) {
     remove(log_path);
     g = policy(is_seven, log_path);
     if (!g) return;
-    report_log_config(log_path, g);
+    report_log_config(log_path, g, about);
     memset(&view, 0, sizeof view);
     view.steps = 40;
     memset(&e, 0, sizeof e);
@@ -108,8 +114,11 @@ static void test_run(void) {
         step(g, &m);
         screen_remember(&view, &m);
         if (i % 10 == 9) {
-            report_log_samples(log_path, g);
+            report_log_samples(log_path, g, 0);
             e.accuracy = (float)i / 40;
+            e.num_prompts = 20;
+            e.num_samples = e.k = 4;
+            e.pass_at_1 = 0.25f;
             report_log_eval(log_path, i + 1, &e);
         }
         CHECK(!doctor_says(view.points, view.count) || i > 30, "step %d: %s", i,
@@ -121,10 +130,13 @@ static void test_run(void) {
     text = page();
     CHECK(!not_well_formed(text), "the page goes wrong at %.60s", not_well_formed(text));
     CHECK(has_numbers_only(text), "a number is not finite");
-    CHECK(strstr(text, "held-out accuracy") && strstr(text, "rewards/sev&lt;en&gt;/mean"),
-          "a curve is missing");
+    CHECK(strstr(text, "held-out accuracy, greedy") && strstr(text, "pass@k, sampled"), "both");
+    CHECK(strstr(text, "rewards/sev&lt;en&gt;/mean"), "a curve is missing");
     CHECK(strstr(text, "&lt;7&gt;") && !strstr(text, "<7>"), "the answer is not escaped");
     CHECK(strstr(text, "rgba("), "no token has a colour");
+    CHECK(strstr(text, "grpo train &lt;toy&gt; --steps 40"), "the command is missing");
+    CHECK(strstr(text, "trl beta=") || strstr(text, "<td class=\"c\">grpo"), "the objective");
+    CHECK(strstr(text, "learning_rate <b>0.003</b>"), "a hyper-parameter is missing");
     free(text);
     free(drawn);
     grpo_free(g);
@@ -140,7 +152,7 @@ static void test_pieces(void) {
     remove(log_path);
     g = policy(is_seven, NULL);
     step(g, &m);
-    report_log_samples(log_path, g);
+    report_log_samples(log_path, g, 0);
     CHECK(json_read(&j, log_path, error), "%s", error);
     list = json_find(json_find(j.values, "samples"), "completions");
     one = json_first(list);
@@ -158,6 +170,88 @@ static void log_lines(const char *lines) {
     FILE *f = fopen(log_path, "wb");
     fputs(lines, f);
     fclose(f);
+}
+
+/* A text of so many words, and how it is shown; the answer is at its end. */
+static void test_ends(void) {
+    static const char said[] = "one two three four five six seven eight nine ten so it is 42";
+    char text[512];
+    screen_text t = { NULL, 0, sizeof text, 0 };
+    int columns, most, lines, counted;
+    t.bytes = text;
+    for (columns = 5; columns < 90; columns++)
+        for (most = 1; most < 6; most++) {
+            t.length = 0;
+            t.lines = 0;
+            screen_put(&t, "%3s", "");
+            lines = screen_ends(&t, said, columns % 2, 3, columns, most);
+            screen_line(&t);
+            CHECK(lines == t.lines && lines <= most, "%d lines, %d drawn, %d allowed", lines,
+                  t.lines, most);
+            CHECK(widest(text, &counted) <= columns + 3, "%d of %d columns", widest(text, &counted),
+                  columns);
+            CHECK(most > 1 || columns < 10 || strstr(text, " 42"), "the end is missing: %s", text);
+            CHECK(columns < 40 || !(columns % 2) || strstr(text, " [cut off]") || most > 1,
+                  "the mark is missing: %s", text);
+            CHECK((int)strlen(said) + 20 + most > columns * most || strstr(text, "... ") == NULL,
+                  "it is shortened without need: %s", text);
+        }
+}
+
+/* A group, its answer and its ends are on the picture where they fit. */
+static void test_group(void) {
+    static screen view;
+    char *drawn = (char *)malloc(SCREEN_ROOM);
+    grpo_metrics m;
+    grpo *g = policy(is_seven, NULL);
+    const char *at;
+    int i, found = 0;
+    step(g, &m);
+    view.steps = 1;
+    screen_remember(&view, &m);
+    view.live = 1;
+    screen_evaluated(&view, "held out: greedy accuracy 0.5");
+    screen_draw(&view, g, &m, 80, 40, drawn, SCREEN_ROOM);
+    CHECK(strstr(drawn, "<7>"), "the expected answer is missing");
+    CHECK(strstr(drawn, "held out: greedy"), "the evaluation is missing");
+    for (i = 0; i < g->batch.num_sequences; i++) found += g->batch.samples[i].truncated;
+    for (i = 0, at = drawn; (at = strstr(at, "[cut off]")) != NULL; at++) i++;
+    CHECK(i == found && found, "%d marks for %d that were cut off", i, found);
+    free(drawn);
+    grpo_free(g);
+}
+
+/* Of a reward alone one panel; of two evaluations no line; a run that was resumed tells each step
+ * and each group once, and its curves go on. */
+static void test_panels(void) {
+    doctor_point points[4];
+    char *text;
+    int i;
+    const char *at;
+    log_lines("{\"step\":1,\"reward\":0.1,\"rewards/a/mean\":0.1,\"kl\":1}\n"
+              "{\"eval\":{\"step\":0,\"accuracy\":0.25,\"questions\":20}}\n"
+              "{\"samples\":{\"step\":1,\"prompt\":\"old\",\"answer\":\"\",\"completions\":[]}}\n"
+              "{\"config\":{\"data\":\"<x>\"}}\n"
+              "{\"samples\":{\"step\":1,\"prompt\":\"new\",\"answer\":\"\",\"completions\":"
+              "[{\"truncated\":1,\"reward\":1,\"text\":[\"a\"],\"advantages\":[1]}]}}\n"
+              "{\"step\":1,\"reward\":0.2,\"rewards/a/mean\":0.2,\"kl\":2}\n"
+              "{\"step\":2,\"reward\":0.3,\"rewards/a/mean\":0.3,\"kl\":3}\n"
+              "{\"eval\":{\"step\":2,\"accuracy\":0.5,\"questions\":20}}\n");
+    text = page();
+    CHECK(!not_well_formed(text) && has_numbers_only(text), "a short log");
+    CHECK(!strstr(text, "rewards/a/mean"), "the reward has two panels");
+    for (at = text; (at = strstr(at, "<path")) != NULL; at++)
+        CHECK(!strchr(at, 'L') || strchr(at, 'L') > strstr(at, "/>")
+              || !strncmp(at, "<path class=\"r\"", 15), "a line: %.60s", at);
+    for (at = text, i = 0; (at = strstr(at, "<circle")) != NULL; at++) i++;
+    CHECK(i == 3 * 2, "%d points", i);
+    CHECK(!strstr(text, "<pre>old") && strstr(text, "<pre>new"), "a group that is told twice");
+    CHECK(strstr(text, "cut off</b>"), "no mark where it was cut off");
+    CHECK(strstr(text, "<th>data</th><td class=\"c\">&lt;x&gt;"), "the data");
+    free(text);
+    CHECK(report_points(log_path, 1, points, 4) == 1 && points[0].kl == 2, "a run to resume");
+    CHECK(report_points(log_path, 9, points, 1) == 1 && points[0].kl == 3, "its end");
+    CHECK(report_points("none", 9, points, 1) == 0, "no log");
 }
 
 static void test_logs(void) {
@@ -259,6 +353,9 @@ int main(void) {
     test_seeds();
     test_run();
     test_pieces();
+    test_ends();
+    test_group();
+    test_panels();
     test_logs();
     test_doctor();
     test_clip();

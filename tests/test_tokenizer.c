@@ -560,16 +560,16 @@ static void test_cut_off(void) {
 /* Markers of a template that are not one token, each once. */
 static void test_broken(void) {
     static const char text[] = "<s><|end|>a <tool> <|user|>\n<|user|>\n<|us er|> <\357\275\234x"
-                               "\357\275\234><start_of_turn><|end|> <b> <|> <|";
+                               "\357\275\234><start_of_turn><|end|> <b> <|> [|user|] <|";
     recipe r = family(0);
     tokenizer *t;
     char list[200];
     r.added = ADDED(297, "<|end|>", false, false, false, false, true);
     t = make(&r);
     if (!t) return;
-    CHECK(tokenizer_broken(t, text, list, sizeof list) == 4
+    CHECK(tokenizer_broken(t, text, list, sizeof list) == 5
           && strcmp(list, "<s> (3 tokens), <|user|> (8 tokens), <\357\275\234x\357\275\234> "
-                    "(9 tokens), <start_of_turn> (15 tokens)") == 0, "%s", list);
+                    "(9 tokens), <start_of_turn> (15 tokens), [|user|] (8 tokens)") == 0, "%s", list);
     CHECK(tokenizer_broken(t, text, list, 30) > 0 && strcmp(list, "<s> (3 tokens)") == 0, "%s",
           list);
     CHECK(tokenizer_broken(t, "<|end|> is <b>one</b>", list, sizeof list) == 0 && !*list, "%s",

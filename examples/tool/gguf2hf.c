@@ -5,6 +5,8 @@
  *   ./build/gguf2hf --tokenizer vocabulary.gguf folder
  *
  * What it can read, and how it is done, stands in gguf.h. */
+#define GRPO_IMPLEMENTATION
+#include "grpo.h"
 #include "gguf.h"
 #include "examples/words.h"
 
@@ -54,6 +56,7 @@ int main(int argc, char **argv) {
     const char *names[2] = { NULL, NULL };
     char error[GGUF_ERROR_LENGTH];
     gguf_summary s;
+    grpo_config config = grpo_defaults();
     system_arguments(&argc, &argv);
     for (i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return usage();
@@ -73,8 +76,11 @@ int main(int argc, char **argv) {
     if (count < 2) return misuse("missing:", count ? "FOLDER" : "FILE.gguf and FOLDER", "");
     if (words_alone ? gguf_convert_tokenizer(names[0], names[1], error)
                   : gguf_convert(names[0], names[1], dtype, &s, error)) {
-        if (!words_alone) report(&s, names[1]);
-        return 0;
+        if (words_alone) return 0;
+        report(&s, names[1]);
+        if (!grpo_load_config(&config, names[1])) return 0;
+        fprintf(stderr, "gguf2hf: grpo cannot train what was written: %s\n", config.error);
+        return 1;
     }
     fprintf(stderr, "gguf2hf: %s\n", error);
     return 1;

@@ -37,6 +37,7 @@
 
 /* ---------------------------------------------------------------------------- the options ---- */
 enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900, SAID = 400, TRIED = 4,
+       REPLY_ROOM = 1 << 20,
        INTERRUPTED = 128 };         /* and the signal: the status of such a run                  */
 
 typedef struct settings {
@@ -64,6 +65,13 @@ typedef struct settings {
     char *vocabulary;               /* the characters of a toy model, which has no tokenizer     */
     char trouble[SAID];             /* what a verifier last complained of, and in how many steps */
     int troubles;
+    int64_t saved;                  /* the step that OUT has                                     */
+    int logged;                     /* completions in the log, of this start                     */
+    char command[2 * NAME_ROOM];    /* the line that was typed, for the report                   */
+    double seconds;                 /* of an evaluation                                          */
+    grpo *policy;                   /* chat: whose answer is printed as it comes                 */
+    char *reply;
+    int printed;                    /* bytes of it                                               */
 } settings;
 
 enum { FIELD,                       /* a number of the config: its table has the rest            */
@@ -132,6 +140,8 @@ static const option options[] = {
       AT(eval_questions) },
     { "eval-samples", "N", "for pass@1 and pass@N, N samples of each; 0: the greedy answer alone",
       NULL, COUNT, RUN, AT(eval_samples) },
+    { "out", "FILE", "for what was asked and answered, a JSON object a line", NULL, TEXT, EVAL,
+      AT(out) },
     AS(success_reward, RUN, "an answer is right if the first reward gives at least this", NULL),
     HEADING("Rewards"),
     { "weight", "X", "of the --reward before it; several are added up", "1", OTHER, RUN, 0 },
@@ -374,7 +384,8 @@ static const subcommand commands[] = {
       "Qwen2.5-0.5B-Instruct --data train.jsonl --reward gsm8k --out better", TRAIN, train },
     { "eval", "how many of its answers are right", "MODEL --data QUESTIONS --reward R [options]",
       "better --data test.jsonl --reward gsm8k --eval-samples 8", EVAL, eval },
-    { "chat", "talk to it", "MODEL [options]", "better --temperature 0.7", CHAT, chat },
+    { "chat", "talk to it: a line is a turn, an empty one begins anew, Ctrl-D ends",
+      "MODEL [options]", "better --temperature 0.7 --max-completion-length 512", CHAT, chat },
     { "inspect", "what it is, how it is asked, and the memory that training takes",
       "MODEL [options]", "Qwen2.5-0.5B-Instruct --num-generations 16 --lora-rank 16", INSPECT,
       inspect } };
@@ -445,7 +456,7 @@ static void print_one(const settings *s, const option *o, const grpo_field *f) {
     write_meaning(s, o, f, text, sizeof text);
     words_print(stdout, 4, text);
     if (f && !f->words && f->least < f->most)
-        printf("    %s from %g to %g%s\n", f->type == GRPO_FIELD_FLOAT ? "a number"
+        printf("    %s from %.10g to %.10g%s\n", f->type == GRPO_FIELD_FLOAT ? "a number"
                : f->type == GRPO_FIELD_SIZE ? "a size, 4G or 500M," : "a whole number", f->least,
                f->most, f->initial < f->least ? ", or as by default" : "");
     write_commands(commands_of(o), text, sizeof text);
@@ -743,7 +754,7 @@ static int agree(const settings *s, int code) {
 
 /* What the library says, of all that fails too: below the picture while there is one. */
 static void on_message(const char *message, void *user) {
-    screen *view = (screen *)user;
+    screen *view = &((settings *)user)->view;
     if (view->live) screen_note(view, message);
     else say("%s", message);
 }
@@ -775,6 +786,7 @@ static int read_lora(settings *s) {
     static const char *const names[GRPO_LORA_TARGETS] = { "q", "k", "v", "o", "gate", "up",
                                                           "down" };
     const char *at = s->lora_targets;
+    const int rank = s->c.lora.rank;
     int i;
     if (at) s->c.lora.targets = 0;
     while (at && *at) {
@@ -787,8 +799,12 @@ static int read_lora(settings *s) {
         at += n + (at[n] == ',');
     }
     if (!s->adapter) return 0;
-    if (file_exists(s->adapter, "adapter_config.json"))
-        return grpo_load_config(&s->c, s->adapter);
+    if (file_exists(s->adapter, "adapter_config.json")) {
+        if (grpo_load_config(&s->c, s->adapter)) return -1;
+        if (rank && rank != s->c.lora.rank)
+            say("--lora-rank is that of the adapters in %s: %d", s->adapter, s->c.lora.rank);
+        return 0;
+    }
     say("--adapter %s is no folder of adapters: it has no adapter_config.json", s->adapter);
     return -1;
 }
@@ -878,7 +894,7 @@ static int open_folder(settings *s) {
     grpo_config *c = &s->c;
     int more;
     c->log = on_message;
-    c->user = &s->view;
+    c->user = s;
     if (!file_exists(s->model, ".")) {
         say("the folder %s cannot be opened: %s. It is to be one as Hugging Face "
             "has them, on this machine", s->model, strerror(errno));
@@ -923,10 +939,10 @@ static void check_markers(const settings *s, const char *const *stops, int num_s
     if (!chat_render(&s->chat, s->system, turns, 3, 1, &text, error)
         && !chat_render(&s->chat, s->system, turns, 1, 1, &text, error)) return;
     for (i = 0; i < num_stops; i++) ends += tokenizer_id(s->tokens, stops[i]) >= 0;
-    if (tokenizer_broken(s->tokens, text.text, list, sizeof list))
+    if (text.text && tokenizer_broken(s->tokens, text.text, list, sizeof list))
         say("markers of the chat template that are not one token of %s each: %s. They are read as "
             "text, which is right only if the model was trained so: is the template another "
-            "model's, or do added tokens miss?", s->model, list);
+            "model's, or are added tokens missing?", s->model, list);
     if (num_stops && !ends)
         say("the chat template ends an answer with %s, which is no token of %s: answers end where "
             "config.json says", stops[0], s->model);
@@ -937,7 +953,7 @@ static void check_markers(const settings *s, const char *const *stops, int num_s
  * template that tells the date tells always the same, so that a run can be repeated. */
 static int open_chat(settings *s) {
     char error[JSON_ERROR_LENGTH];
-    const char *stops[CHAT_STOPS];
+    const char *stops[CHAT_STOPS] = { NULL };
     int i, id, good, n;
     if (s->prompt_format) good = chat_plain(&s->chat, s->prompt_format, error);
     else if (s->template_of) good = chat_named(&s->chat, s->template_of, error);
@@ -1342,32 +1358,93 @@ static int compare_settings(const settings *s) {
 
 /* ---------------------------------------------------------------------------- training ------- */
 
-/* The first Ctrl-C ends the step under way, a second one the program. What it says stands where the
- * cursor is; below a picture it begins at the left, and the next picture goes over it. */
-static volatile sig_atomic_t interrupted, below_picture;
+/* The first Ctrl-C ends the step under way, a second one the program, but not while a folder is
+ * being written: then it waits for that. What it says stands where the cursor is; below a picture
+ * it begins at the left, and the next picture goes over it. */
+enum { STEPPING, ASKING, SAVING };
+static volatile sig_atomic_t interrupted, below_picture, doing;
 static void on_interrupt(int signal_number) {
-    static const char line[] = "\rending after this step (Ctrl-C: now)\n";
+    static const char *const lines[] = {
+        "\rending after this step (Ctrl-C: now)\n",
+        "\rending after these questions (Ctrl-C: now)\n", "\rending when this is saved\n" };
+    const char *line = lines[doing];
     int before = errno;
-    if (interrupted) {
+    if (interrupted && doing != SAVING) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
     }
     interrupted = signal_number;
-    if (!self.rank && write(2, line + !below_picture, sizeof line - 2) < 0) return;
+    if (!self.rank && write(2, line + !below_picture, strlen(line) - 1) < 0) return;
     errno = before;
+}
+
+/* ---- what takes long has a line, by a timer, as the library has the processor meanwhile: of files
+ * the share of their bytes, which the system counts; of batches those that are done, and of that
+ * under way what it should have come to if it goes as they did */
+static struct {
+    screen *view;
+    double from, bytes;             /* of files; 0: batches                                      */
+    int written;
+    double done, batch, rate, began;          /* shares; seconds of all of it, as far as known   */
+} waiting;
+
+static void on_timer(int signal_number) {
+    int before = errno;
+    double share = waiting.done, more;
+    (void)signal_number;
+    if (waiting.bytes > 0) share = (system_moved(waiting.written) - waiting.from) / waiting.bytes;
+    else if (waiting.rate > 0) {
+        more = (system_seconds() - waiting.began) / waiting.rate;
+        share += more < 0.95 * waiting.batch ? more : 0.95 * waiting.batch;
+    }
+    if (waiting.view) screen_wait(waiting.view, share);
+    errno = before;
+}
+
+static void wait_begin(settings *s, const char *what) {
+    memset(&waiting, 0, sizeof waiting);
+    screen_begin(&s->view, what);
+    waiting.view = &s->view;
+    system_every(200, on_timer);
+}
+
+static void wait_end(settings *s) {
+    system_every(0, NULL);
+    waiting.view = NULL;
+    screen_done(&s->view);
+}
+
+/* The batch of shares that begins now; what has been done is the measure. */
+static void wait_batch(settings *s, double done, double batch) {
+    double now = system_seconds();
+    if (done > 0) waiting.rate = (now - s->view.waiting.began) / done;
+    waiting.done = done;
+    waiting.batch = batch;
+    waiting.began = now;
+}
+
+static void move_begin(settings *s, const char *what, double bytes, int written) {
+    char line[100];
+    snprintf(line, sizeof line, bytes < 1e9 ? "%s %.0f MB" : "%s %.1f GB", what,
+             bytes / (bytes < 1e9 ? 1e6 : 1e9));
+    wait_begin(s, line);
+    if (!s->view.waiting.terminal && bytes >= 1e8) printf("%s\n", line), fflush(stdout);
+    waiting.from = system_moved(written);
+    waiting.written = written;
+    if (waiting.from >= 0) waiting.bytes = bytes * (written ? 1 : 2); /* what is read is checked */
 }
 
 /* Share correct and half the width of its 95 % interval, which is that of two more right and two
  * more wrong (Agresti and Coull 1998): none right of few is not 0 +- 0. */
-static void print_evaluation(const char *when, const grpo_evaluation *e) {
+static const char *describe_evaluation(const char *when, const grpo_evaluation *e, char *line) {
     double n = e->num_prompts + 4.0, p = ((double)e->accuracy * e->num_prompts + 2) / n;
-    printf("%s: greedy accuracy %.3f +- %.3f on %d questions, mean reward %.3f, length %.0f", when,
-           (double)e->accuracy, 1.96 * sqrt(p * (1 - p) / n), e->num_prompts, (double)e->reward,
-           (double)e->mean_length);
+    int at = snprintf(line, SAID, "%.200s: greedy accuracy %.3f +- %.3f on %d questions, mean "
+                      "reward %.3f, length %.0f", when, (double)e->accuracy,
+                      1.96 * sqrt(p * (1 - p) / n), e->num_prompts, (double)e->reward, (double)e->mean_length);
     if (e->num_samples)
-        printf(", pass@1 %.3f, pass@%d %.3f", (double)e->pass_at_1, e->k, (double)e->pass_at_k);
-    printf("\n");
-    fflush(stdout);
+        snprintf(line + at, (size_t)(SAID - at), "; sampled, %d each: pass@1 %.3f, pass@%d %.3f",
+                 e->num_samples, (double)e->pass_at_1, e->k, (double)e->pass_at_k);
+    return line;
 }
 
 /* What reward i's verifier, if it is one, has complained of: in a process's share, or another's. */
@@ -1395,21 +1472,143 @@ static int tell_verifiers(const settings *s) {
     return 0;
 }
 
-static int evaluate(settings *s, grpo *g, const task *t, const char *when, grpo_evaluation *e) {
-    int n = t->count < s->eval_questions ? t->count : s->eval_questions;
-    if (grpo_evaluate(g, t->prompts, n, s->eval_samples, s->eval_samples, e))
-        return tell_failure(s);
-    print_evaluation(when, e);
+/* What a question asks, without the template around it. */
+static const char *question_of(const grpo_sample *a) {
+    const questions_item *q = (const questions_item *)a->data;
+    return q && q->text ? q->text : a->prompt ? a->prompt : "";
+}
+
+/* Bytes of s[n] that are whole UTF-8 characters, as far as its end says. */
+static int whole_characters(const char *s, int n) {
+    int back = 1, lead;
+    if (n < 1) return 0;
+    while (back < 4 && back < n && (s[n - back] & 0xc0) == 0x80) back++;
+    lead = (unsigned char)s[n - back];
+    return back < (lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1) ? n - back : n;
+}
+
+/* Each token of an answer, on its way to the screen. */
+static void on_token(int sequence, const int *tokens, int n, void *user) {
+    settings *s = (settings *)user;
+    int length;
+    (void)sequence;
+    if (!s->reply) return;
+    length = grpo_decode(s->policy, tokens, n, s->reply, REPLY_ROOM);
+    length = whole_characters(s->reply, length);
+    if (length <= s->printed) return;
+    fwrite(s->reply + s->printed, 1, (size_t)(length - s->printed), stdout);
+    fflush(stdout);
+    s->printed = length;
+}
+
+/* One completion of an evaluation, as it was judged. */
+static void write_prediction(FILE *file, const grpo *g, int i, int sample) {
+    const grpo_sample *a = &g->batch.samples[i];
+    int k;
+    fputs("{\"question\": ", file);
+    json_write(file, question_of(a), strlen(question_of(a)));
+    fputs(", \"answer\": ", file);
+    json_write(file, a->answer ? a->answer : "", strlen(a->answer ? a->answer : ""));
+    fprintf(file, ", \"sampling\": \"%s\", \"sample\": %d, \"completion\": ",
+            sample < 0 ? "greedy" : "sampled", sample < 0 ? 0 : sample);
+    json_write(file, a->completion, strlen(a->completion));
+    fprintf(file, ", \"tokens\": %d, \"truncated\": %s, \"correct\": %s, \"reward\": ",
+            a->num_tokens, a->truncated ? "true" : "false",
+            g->batch.reward_parts[i] >= g->config.success_reward ? "true" : "false");
+    report_number(file, (double)g->batch.rewards[i]);
+    for (k = 0; k < g->config.num_rewards; k++) {
+        fprintf(file, "%s\"%s\": ", k ? ", " : ", \"rewards\": {", g->config.rewards[k].name);
+        report_number(file, (double)g->batch.reward_parts[k * g->batch.num_sequences + i]);
+    }
+    fputs("}}\n", file);
+}
+
+/* What an evaluation has added up, in the order of the questions, as grpo_evaluate() does. */
+typedef struct sums { double correct, reward, length, at_1, at_k; } sums;
+
+/* One batch of questions, their completions `samples` each (0: one, greedy), into the sums, the
+ * file and, the first few, the screen. */
+static void judge(settings *s, const grpo *g, int samples, FILE *file, int *shown, sums *x) {
+    const grpo_batch *b = &g->batch;
+    int each = samples ? samples : 1, i, right = 0;
+    for (i = 0; i < b->num_sequences; i++) {
+        int good = b->reward_parts[i] >= g->config.success_reward;
+        right += good;
+        if (file) write_prediction(file, g, i, samples ? i % each : -1);
+        if (!samples) {
+            x->correct += good;
+            if (fabs((double)b->rewards[i]) <= DBL_MAX) x->reward += (double)b->rewards[i];
+            x->length += b->samples[i].num_tokens;
+            if (shown && *shown > 0 && (*shown)--) screen_completion(&s->view, &b->samples[i],
+                                                                     (double)b->rewards[i], good);
+        } else if (i % each == each - 1) {
+            x->at_1 += grpo_pass_at_k(samples, right, 1);
+            x->at_k += grpo_pass_at_k(samples, right, samples);
+            right = 0;
+        }
+    }
+}
+
+/* grpo_evaluate(), a batch at a time: the same completions and numbers, to the bit, and one sees
+ * how far it is, and may end it. With samples the library draws the greedy ones again. 0;
+ * 1: it was interrupted; less: an error. */
+static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE *file, int *shown,
+                    grpo_evaluation *e) {
+    int n = t->count < s->eval_questions ? t->count : s->eval_questions, samples = s->eval_samples;
+    int per = g->config.num_prompts * g->config.num_generations / (samples ? samples : 1);
+    int first, now, code = 0, rolled = g->config.rollout_batch_prompts;
+    char line[SAID];
+    sums x = { 0, 0, 0, 0, 0 };
+    if (rolled && per > rolled) per = rolled;
+    if (per < 1) per = 1;
+    snprintf(line, sizeof line, "%.80s, %d questions", when, n);
+    wait_begin(s, line);
+    waiting.rate = s->seconds;
+    doing = ASKING;
+    for (first = 0; first < n && !code; first += now) {
+        now = n - first < per ? n - first : per;
+        wait_batch(s, (double)first / n, (double)now / n / (1 + samples));
+        code = grpo_evaluate(g, t->prompts + first, now, 0, 1, e);
+        if (!code) judge(s, g, 0, file, shown, &x);
+        wait_batch(s, waiting.done + waiting.batch, waiting.batch * samples);
+        if (!code && samples) code = grpo_evaluate(g, t->prompts + first, now, samples, samples, e);
+        if (!code && samples) judge(s, g, samples, file, NULL, &x);
+        if (!code) code = grpo_team_any(g, interrupted);
+    }
+    doing = STEPPING;
+    s->seconds = system_seconds() - s->view.waiting.began;
+    wait_end(s);
+    if (code) return code < 0 ? tell_failure(s) : code;
+    e->num_prompts = n;
+    e->num_samples = e->k = samples;
+    e->accuracy = (float)(x.correct / n);
+    e->reward = (float)(x.reward / n);
+    e->mean_length = (float)(x.length / n);
+    e->pass_at_1 = (float)(x.at_1 / n);
+    e->pass_at_k = (float)(x.at_k / n);
+    screen_evaluated(&s->view, describe_evaluation(when, e, line));
     return tell_verifiers(s);
 }
 
 /* The state that --resume needs; the weights alone when the run is over would do too, but then one
- * could not go on from there. */
-static int save(const settings *s, grpo *g) {
-    int flags = GRPO_SAVE_STATE | (s->merge ? GRPO_SAVE_MERGED : 0);
-    if (s->dtype && !strcmp(s->dtype, "bf16")) flags |= GRPO_SAVE_BF16;
-    if (s->dtype && !strcmp(s->dtype, "f16")) flags |= GRPO_SAVE_F16;
-    return grpo_save(g, s->out, flags);
+ * could not go on from there. What no step has changed since is not written again. */
+static int save(settings *s, grpo *g) {
+    int flags = GRPO_SAVE_STATE | (s->merge ? GRPO_SAVE_MERGED : 0), code;
+    int adapters = s->c.lora.rank && !s->merge, half = 0;
+    double trained = (double)g->num_trained, all = (double)g->num_parameters;
+    if (s->saved == g->state.step) return 0;
+    if (s->dtype && !strcmp(s->dtype, "bf16")) flags |= GRPO_SAVE_BF16, half = 1;
+    if (s->dtype && !strcmp(s->dtype, "f16")) flags |= GRPO_SAVE_F16, half = 1;
+    doing = SAVING;
+    move_begin(s, interrupted ? "not to be interrupted: saving" : "saving",
+               (adapters ? trained : all) * (half ? 2 : 4)    /* and the state: AdamW's moments   */
+               + 8 * trained + 4 * (s->c.lora.rank ? trained
+                                    : all * (s->c.objective.beta > 0 ? 2 : 1)), 1);
+    code = grpo_save(g, s->out, flags);
+    wait_end(s);
+    doing = STEPPING;
+    if (!code) s->saved = g->state.step;
+    return code;
 }
 
 /* ---- memory: what it takes at its fastest and at its least, and what the machine has */
@@ -1556,12 +1755,20 @@ static int load_weights(const settings *s, grpo *g) {
 static grpo *make_policy(settings *s) {
     grpo *g;
     float range = s->c.model.initializer_range;
+    int code;
     if (fit_memory(s)) return NULL;
+    s->view.question = question_of;
     s->c.model.initializer_range = 0; /* no random weights: the folder's follow                  */
+    wait_begin(s, "taking that memory");
     g = grpo_new(&s->c);
+    wait_end(s);
     if (!g) return NULL;
     g->config.model.initializer_range = range;
-    if (!load_weights(s, g)) return g;
+    move_begin(s, "loading", 4 * (double)g->num_parameters, 0);
+    code = load_weights(s, g);
+    wait_end(s);
+    s->saved = g->state.step;
+    if (!code) return g;
     grpo_free(g);
     return NULL;
 }
@@ -1602,10 +1809,11 @@ static void note_trouble(settings *s, const char *error) {
 
 /* What follows a step: the screen, the log, a checkpoint, an evaluation. */
 static int after_step(settings *s, grpo *g, const task *held_out, const grpo_metrics *m) {
+    enum { LEAST_LOGGED = 10 };     /* completions of any run                                    */
     screen *view = &s->view;
     grpo_evaluation e;
     char error[SAID] = "";
-    int i;
+    int i, code = 0, last = m->step == s->steps;
     for (i = 0; i < s->c.num_rewards; i++) {
         if (ask_verifier(s, i, error)) return -1;
         if (error[0]) note_trouble(s, error);
@@ -1613,12 +1821,17 @@ static int after_step(settings *s, grpo *g, const task *held_out, const grpo_met
     screen_step(view, g, m);
     if (ferror(stdout) && !s->unheard++)
         complain("nobody reads standard output any more: training goes on, and is saved");
-    if (is_time(s->sample_steps, m->step)) report_log_samples(s->c.metrics_path, g);
-    if (is_time(s->eval_steps, m->step) && held_out->count && m->step < s->steps) {
-        screen_leave(view);
-        if (evaluate(s, g, held_out, "held out", &e)) return -1;
-        report_log_eval(s->c.metrics_path, m->step, &e);
+    for (i = 0; s->sample_steps && i < g->batch.num_prompts; i++) {
+        int due = !i && (last || is_time(s->sample_steps, m->step));
+        if (s->logged >= LEAST_LOGGED && !due) break;
+        report_log_samples(s->c.metrics_path, g, i);
+        s->logged += g->batch.group_size;
     }
+    if (is_time(s->eval_steps, m->step) && held_out->count && !last) {
+        code = evaluate(s, g, held_out, "held out", NULL, NULL, &e);
+        if (!code) report_log_eval(s->c.metrics_path, m->step, &e);
+    }
+    if (code < 0) return code;      /* else it was interrupted, which is asked again              */
     return is_time(s->save_steps, m->step) ? save(s, g) : 0;
 }
 
@@ -1635,22 +1848,29 @@ static void tell_epoch(const settings *s, const task *t, int64_t step) {
 static int train_all(settings *s, grpo *g, const task *t, const task *held_out, int *cut) {
     grpo_prompt *asked = (grpo_prompt *)calloc((size_t)s->c.num_prompts, sizeof *asked);
     grpo_metrics m;
+    screen *view = &s->view;
+    char line[80];
     int code = asked ? 0 : complain("out of memory"), live;
     if (code) return code;
-    screen_start(&s->view, s->steps);
-    below_picture = s->view.live;
+    screen_start(view, s->steps);
+    view->count = report_points(s->c.metrics_path, (int)g->state.step, view->points, SCREEN_POINTS);
+    below_picture = view->live;
+    snprintf(line, sizeof line, "step %d of %d ...", (int)g->state.step + 1, s->steps);
+    wait_begin(s, line);
     while (!code && !(*cut = grpo_team_any(g, interrupted)) && g->state.step < s->steps) {
         const grpo_state before = g->state;
         code = one_step(s, g, t, asked, &m);
+        if (view->waiting.what[0]) wait_end(s);
         if (code == GRPO_CALLBACK) g->state = before;         /* it was not made: nothing moved  */
         s->learned |= !code;
         if (!code) code = after_step(s, g, held_out, &m);
         if (!code) tell_epoch(s, t, g->state.step);
     }
+    wait_end(s);
     if (*cut < 0) code = *cut;
-    live = s->view.live;
-    screen_end(&s->view);
-    if (code && live) complain(s->view.note); /* the error, which no picture has shown            */
+    live = view->live;
+    screen_end(view);
+    if (code && live) complain(view->note); /* the error, which no picture has shown            */
     if (code == GRPO_CALLBACK) tell_failure(s);
     if (s->troubles > 1) say("so it was in %d steps; last: %s", s->troubles, s->trouble);
     free(asked);
@@ -1680,6 +1900,24 @@ static void catch_interrupts(void) {
             sigaction(signals[i], &action, NULL);
 }
 
+/* What the report says of the run beside its numbers. */
+static void log_config(const settings *s, const grpo *g, const task *t, const task *held_out) {
+    char data[SAID], asked[SAID], rewards[SAID] = "";
+    const char *about[] = { "command", s->command, "model", s->model, "data", data, "held out",
+                            asked, "reward", rewards, NULL };
+    int i, n = 0;
+    snprintf(data, sizeof data, "%.300s, %d questions", s->data, t->count);
+    snprintf(asked, sizeof asked, held_out->count ? "%.250s, %d questions, at most %d asked"
+             : "none", s->eval ? s->eval : "of the same", held_out->count, s->eval_questions);
+    for (i = 0; i < s->c.num_rewards && n < SAID; i++) {
+        const char *command = s->verifiers[i].argv[0];
+        n += snprintf(rewards + n, (size_t)(SAID - n), "%s%s%s%.100s, weight %g", i ? "; " : "",
+                      s->c.rewards[i].name, command ? " " : "", command ? command : "",
+                      (double)s->c.rewards[i].weight);
+    }
+    report_log_config(s->c.metrics_path, g, about);
+}
+
 static int run_training(settings *s, const task *t, const task *held_out) {
     grpo *g = make_policy(s);
     grpo_evaluation before, after;
@@ -1701,25 +1939,27 @@ static int run_training(settings *s, const task *t, const task *held_out) {
     printf("step %d of %d, epoch %.2f of %.2f, %d questions; the first as the model sees it:\n%s\n",
            (int)g->state.step, s->steps, (double)g->state.step * s->c.num_prompts / t->count,
            (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
-    report_log_config(s->c.metrics_path, g);
+    log_config(s, g, t, held_out);
     code = agree(s, self.rank ? 0 : record_settings(s, (int)g->state.step));
     if (!code && asks && g->state.step == 0) {
-        code = evaluate(s, g, held_out, "held out, before", &before);
+        code = evaluate(s, g, held_out, "held out, before", NULL, NULL, &before);
         if (!code) report_log_eval(s->c.metrics_path, 0, &before);
     }
     catch_interrupts();
     if (!code) code = train_all(s, g, t, held_out, &cut);
     if (cut) cut = interrupted ? interrupted : SIGTERM;
-    if (!code && cut) printf("interrupted after step %d; --resume goes on\n", (int)g->state.step);
-    if (code == GRPO_CALLBACK && s->c.team.size <= 1 && !save(s, g))
+    if (code == GRPO_CALLBACK && s->c.team.size <= 1 && g->state.step > 0 && !save(s, g))
         say("%s has the run up to step %d; --resume goes on from there", s->out,
             (int)g->state.step);
     if (!code) code = save(s, g);
+    if (!code && cut)
+        printf("interrupted after step %d; --resume goes on\n", (int)g->state.step), fflush(stdout);
     if (!code && !cut && asks) {
-        code = evaluate(s, g, held_out, "held out, after", &after);
+        code = evaluate(s, g, held_out, "held out, after", NULL, NULL, &after);
         if (!code) report_log_eval(s->c.metrics_path, s->steps, &after);
+        if (code > 0) cut = interrupted ? interrupted : SIGTERM, code = 0;
     }
-    if (!code) printf("%s has the %s; `grpo plot %s` draws the run\n", s->out,
+    if (!code && g->state.step > 0) printf("%s has the %s; `grpo plot %s` draws the run\n", s->out,
                       s->c.lora.rank && !s->merge ? "adapters" : "model", s->c.metrics_path);
     grpo_free(g);
     return !code && cut ? INTERRUPTED + cut : code;
@@ -1814,17 +2054,31 @@ static void only_ask(grpo_config *c) {
 }
 
 static int eval(settings *s) {
+    enum { SHOWN = 5 };             /* completions                                               */
     grpo_evaluation e;
     task t;
     grpo *g = NULL;
-    int code;
+    FILE *file = NULL;
+    int code, shown = SHOWN;
     memset(&t, 0, sizeof t);
     code = agree(s, open_folder(s) || open_chat(s) || read_questions(s, s->data, 1, &t.list)
                     || prepare_task(s, s->data, &t) || try_verifiers(s, &t));
+    if (!code && s->out && !self.rank) {
+        if (system_is_same(s->out, s->data)) code = complain("--out is --data: choose another");
+        else if ((file = system_open(s->out, "wb")) == NULL) {
+            say("%s cannot be written: %s", s->out, strerror(errno));
+            code = -1;
+        }
+    }
+    code = agree(s, code);
     only_ask(&s->c);
     s->c.lanes = s->c.team.size > 1 ? s->c.team.size : 1;
     if (!code) g = make_policy(s);
-    code = g ? evaluate(s, g, &t, *s->base ? s->adapter : s->model, &e) : -1;
+    code = g ? evaluate(s, g, &t, *s->base ? s->adapter : s->model, file, &shown, &e) : -1;
+    if (file && (ferror(file) | fclose(file)) && !code) {
+        say("%s cannot be written: %s", s->out, strerror(errno));
+        code = -1;
+    }
     grpo_free(g);
     free_task(&t);
     return code;
@@ -1862,20 +2116,25 @@ static void forget(talk *t) {
 
 /* A line is a turn, an empty one begins anew, the end of input ends. */
 static int talk_on(settings *s, grpo *g) {
-    char line[LINE_ROOM], *reply = (char *)malloc(1 << 20);
+    char line[LINE_ROOM], *reply = (char *)malloc(2 * REPLY_ROOM);
     talk t = { { NULL }, 0 };
     uint64_t seed = s->c.seed;
+    s->policy = g;
+    s->reply = reply ? reply + REPLY_ROOM : NULL;
     while (reply && (fputs("> ", stdout), !fflush(stdout)) && fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\r\n")] = 0;
         if (!*line || t.count + 2 > MOST_TURNS) forget(&t);
         if (!*line || !(t.turns[t.count] = copy_text(line))) continue;
         t.count++;
-        if (answer(s, g, &t, seed++, reply, 1 << 20)) { forget(&t); continue; }
-        printf("%s\n", reply);
+        s->printed = 0;
+        if (answer(s, g, &t, seed++, reply, REPLY_ROOM)) { forget(&t); continue; }
+        printf("%s%s\n", (int)strlen(reply) > s->printed ? reply + s->printed : "",
+               g->batch.samples[0].truncated ? " [cut off: --max-completion-length]" : "");
         if ((t.turns[t.count] = copy_text(reply)) != NULL) t.count++;
     }
     printf("\n");
     forget(&t);
+    s->reply = NULL;
     free(reply);
     return 0;
 }
@@ -1886,6 +2145,7 @@ static int chat(settings *s) {
     if (open_folder(s) || open_chat(s)) return -1;
     only_ask(&s->c);
     s->c.num_prompts = s->c.lanes = 1;
+    s->c.on_token = on_token;
     g = make_policy(s);
     code = g ? talk_on(s, g) : -1;
     grpo_free(g);
@@ -1946,12 +2206,14 @@ static int print_needs(settings *s) {
 }
 
 static int inspect(settings *s) {
+    const char *stops[CHAT_STOPS];
     grpo_memory needed;
     double least;
     int code;
     if (open_folder(s)) return -1;
     print_model(s);
     print_asking(s);
+    if (s->tokens) check_markers(s, stops, chat_stops(&s->chat, stops));
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
     if (!s->c.lanes) s->c.lanes = s->num_processes;
     memory_bounds(&s->c, &needed, &least);
@@ -2037,6 +2299,21 @@ static int help(const settings *s, const char *topic) {
     return 2;
 }
 
+/* Appends an argument as a shell reads it. */
+static void quote(char *line, size_t room, const char *word) {
+    size_t n = strlen(line);
+    int plain = *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789-_=+./,:@%")];
+    if (n && n + 2 < room) line[n++] = ' ';
+    if (!plain && n + 2 < room) line[n++] = '\'';
+    for (; *word && n + 8 < room; word++) {
+        if (*word == '\'') memcpy(line + n, "'\\'", 3), n += 3;
+        line[n++] = *word;
+    }
+    if (!plain && n + 2 < room) line[n++] = '\'';
+    line[n] = 0;
+}
+
 /* The whole command; returns its status, and that of a signal that has interrupted it. */
 static int run(settings *s, int argc, char **argv) {
     const grpo_backend *backend;
@@ -2064,6 +2341,7 @@ static int run(settings *s, int argc, char **argv) {
         say("the folder of a model comes first: grpo %s %s", commands[i].name, commands[i].usage);
         return 2;
     }
+    for (k = 0; k < argc; k++) quote(s->command, sizeof s->command, argv[k]);
     s->model = argv[2];
     s->c.backend = backend;
     s->c.lanes = 0;                 /* not said                                                  */
@@ -2079,11 +2357,11 @@ static int run(settings *s, int argc, char **argv) {
     return code < 0 ? 1 : code;
 }
 
-/* "--steps=5" is "--steps 5": the arguments, from malloc, for as long as the program runs. */
-static void split_arguments(int *argc, char ***argv) {
+/* "--steps=5" is "--steps 5". Returns the arguments that are now, from malloc; NULL: as before. */
+static char **split_arguments(int *argc, char ***argv) {
     char **all = (char **)malloc((2 * (size_t)*argc + 1) * sizeof *all), *equals;
     int i, n = 0;
-    if (!all) return;
+    if (!all) return NULL;
     for (i = 0; i < *argc; i++) {
         all[n++] = (*argv)[i];
         equals = strncmp(all[n - 1], "--", 2) ? NULL : strchr(all[n - 1], '=');
@@ -2093,16 +2371,17 @@ static void split_arguments(int *argc, char ***argv) {
     }
     all[n] = NULL;
     *argc = n;
-    *argv = all;
+    return *argv = all;
 }
 
 int main(int argc, char **argv) {
     static settings s;
     static team t;
+    char **arguments;
     int code, asked;
     make_signals_errors();
     system_arguments(&argc, &argv);
-    split_arguments(&argc, &argv);
+    arguments = split_arguments(&argc, &argv);
     set_defaults(&s);
     asked = argc > 1 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval"));
     if (asked) team_start(&t, &argc, &argv);
@@ -2111,6 +2390,7 @@ int main(int argc, char **argv) {
     self.rank = t.of.rank;
     code = run(&s, argc, argv);
     if (asked) code = team_end(&t, code, self.said);
+    free(arguments);
     if (code > INTERRUPTED) {       /* end by the signal, so that a script's loop ends too        */
         signal(code - INTERRUPTED, SIG_DFL);
         raise(code - INTERRUPTED);

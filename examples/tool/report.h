@@ -22,7 +22,7 @@
 #include <float.h>
 #include <math.h>
 
-enum { REPORT_CURVES = 32, REPORT_NAME = 80, REPORT_GROUPS = 5, REPORT_WIDTH = 300,
+enum { REPORT_CURVES = 32, REPORT_NAME = 80, REPORT_GROUPS = 6, REPORT_WIDTH = 300,
        REPORT_HEIGHT = 150, REPORT_COLUMNS = 3 };
 
 /* ---- writing the log */
@@ -44,29 +44,79 @@ static inline void report_number(FILE *f, double x) {
     else fputs("null", f);
 }
 
-static inline void report_log_config(const char *path, const grpo *g) {
-    static const char *const names[] = {
-        "num_prompts", "num_generations", "max_completion_length", "num_iterations",
-        "learning_rate", "objective.beta", "objective.epsilon", "objective.epsilon_high",
-        "sampling.temperature" };
-    FILE *f = report_append(path);
-    size_t i;
-    if (!f) return;
-    fprintf(f, "{\"config\": {\"parameters\": %.0f, ", (double)g->num_parameters);
-    for (i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *dot = strchr(names[i], '.');
-        double x = grpo_config_get(&g->config, names[i]);
-        fprintf(f, x == floor(x) ? "\"%s\": %.0f, " : "\"%s\": %g, ", dot ? dot + 1 : names[i], x);
+/* The preset that differs from an objective in the fewest fields, and these: "trl beta=0.01". */
+static inline void report_objective(const grpo *g, char *text, size_t room) {
+    grpo_config c = g->config;
+    const grpo_field *f;
+    const char *name, *best = "";
+    int i, k, differ, least = 1 << 20;
+    size_t n;
+    for (k = 0; grpo_objective_name(k, &name, NULL); k++) {
+        c.objective = grpo_objective_preset(name, NULL);
+        c.objective.max_completion_length = g->config.objective.max_completion_length;
+        for (i = differ = 0; (f = grpo_field_at(i)) != NULL; i++)
+            differ += grpo_config_get(&c, f->name) != grpo_config_get(&g->config, f->name);
+        if (differ < least) { least = differ; best = name; }
     }
-    fprintf(f, "\"seed\": %.0f}}\n", (double)g->config.seed);
+    c.objective = grpo_objective_preset(best, NULL);
+    c.objective.max_completion_length = g->config.objective.max_completion_length;
+    snprintf(text, room, "%s", best);
+    for (i = 0; (f = grpo_field_at(i)) != NULL; i++) {
+        double x = grpo_config_get(&g->config, f->name);
+        n = strlen(text);
+        if (grpo_config_get(&c, f->name) != x && n < room)
+            snprintf(text + n, room - n, " %s=%g", f->name + strlen("objective."), x);
+    }
+}
+
+/* A field's value: a number, or its word. */
+static inline void report_field(FILE *f, const grpo *g, const grpo_field *field) {
+    double x = grpo_config_get(&g->config, field->name);
+    const char *word = field->words;
+    int i;
+    fprintf(f, ", \"%s\": ", field->name);
+    for (i = 0; word && i < (int)x; i++) word += strcspn(word, " "), word += *word == ' ';
+    if (field->type == GRPO_FIELD_UINT64)
+        fprintf(f, "\"%llu\"", (unsigned long long)g->config.seed);
+    else if (word && *word) json_write(f, word, strcspn(word, " "));
+    else if (fabs(x) <= DBL_MAX) fprintf(f, x == floor(x) && fabs(x) < 1e15 ? "%.0f" : "%.7g", x);
+    else fputs("null", f);
+}
+
+/* What a run is: `about` has names and texts in turn, to be shown first (the command, the data),
+ * then NULL; its objective; and every field of the config that moves results. */
+static inline void report_log_config(const char *path, const grpo *g, const char *const *about) {
+    FILE *f = report_append(path);
+    const grpo_field *field;
+    char objective[GRPO_ERROR_LENGTH];
+    int i;
+    if (!f) return;
+    fputs("{\"config\": {", f);
+    for (i = 0; about && about[i]; i += 2) {
+        json_write(f, about[i], strlen(about[i]));
+        fputs(": ", f);
+        json_write(f, about[i + 1], strlen(about[i + 1]));
+        fputs(", ", f);
+    }
+    report_objective(g, objective, sizeof objective);
+    fputs("\"objective\": ", f);
+    json_write(f, objective, strlen(objective));
+    fprintf(f, ", \"parameters\": %.0f", (double)g->num_parameters);
+    for (i = 0; (field = grpo_field_at(i)) != NULL; i++)
+        if (field->fixed != 2) report_field(f, g, field);
+    fputs("}}\n", f);
     report_close(f);
 }
 
 static inline void report_log_eval(const char *path, int step, const grpo_evaluation *e) {
     FILE *f = report_append(path);
     if (!f) return;
-    fprintf(f, "{\"eval\": {\"step\": %d, \"accuracy\": %g, \"reward\": %g, \"questions\": %d}}\n",
+    fprintf(f, "{\"eval\": {\"step\": %d, \"accuracy\": %g, \"reward\": %g, \"questions\": %d",
             step, (double)e->accuracy, (double)e->reward, e->num_prompts);
+    if (e->num_samples)
+        fprintf(f, ", \"samples\": %d, \"pass@1\": %g, \"k\": %d, \"pass@k\": %g", e->num_samples,
+                (double)e->pass_at_1, e->k, (double)e->pass_at_k);
+    fprintf(f, "}}\n");
     report_close(f);
 }
 
@@ -84,20 +134,20 @@ static inline void report_pieces(FILE *f, grpo *g, const int *tokens, int n) {
     free(text);
 }
 
-/* The batch's first group: each completion in the pieces that are its tokens, with their
- * advantages. */
-static inline void report_log_samples(const char *path, grpo *g) {
+/* A group of the batch: each completion in the pieces that are its tokens, and their advantages. */
+static inline void report_log_samples(const char *path, grpo *g, int group) {
     const grpo_batch *b = &g->batch;
     FILE *f = report_append(path);
-    int i, t;
+    int first = group * b->group_size, i, t;
+    const grpo_sample *a = &b->samples[first];
     if (!f) return;
     fprintf(f, "{\"samples\": {\"step\": %.0f, \"prompt\": ", (double)g->state.step);
-    json_write(f, b->samples[0].prompt, strlen(b->samples[0].prompt));
+    json_write(f, a->prompt, strlen(a->prompt));
     fprintf(f, ", \"answer\": ");
-    json_write(f, b->samples[0].answer ? b->samples[0].answer : "",
-               b->samples[0].answer ? strlen(b->samples[0].answer) : 0);
-    for (i = 0; i < b->group_size; i++) {
-        fprintf(f, "%s{\"reward\": ", i ? ", " : ", \"completions\": [");
+    json_write(f, a->answer ? a->answer : "", a->answer ? strlen(a->answer) : 0);
+    for (i = first; i < first + b->group_size; i++) {
+        fprintf(f, "%s{\"truncated\": %d, \"reward\": ", i > first ? ", " : ", \"completions\": [",
+                b->truncated[i]);
         report_number(f, (double)b->rewards[i]);
         fprintf(f, ", \"text\": [");
         report_pieces(f, g, b->tokens + b->offsets[i], b->offsets[i + 1] - b->offsets[i]);
@@ -121,15 +171,16 @@ typedef struct report {
     int curves, evaluated;          /* evaluated: index of the held-out accuracy, or -1          */
     report_row *rows;
     int count, capacity;
-    json config, groups[REPORT_GROUPS];                       /* the last groups, in a ring      */
-    int num_groups, bad_lines;
+    json config, groups[REPORT_GROUPS];                       /* the first group and the last    */
+    int num_groups, resumed, bad_lines;                       /* resumed: since the last group   */
     char first_bad[JSON_ERROR_LENGTH];                        /* what is wrong with it           */
     double tokens;                  /* of the row before                                         */
 } report;
 
 /* What is drawn, in this order; rewards of the rubric follow. */
 static const char *const report_titles[][2] = {
-    { "reward", "reward" }, { "eval/accuracy", "held-out accuracy" },
+    { "reward", "reward, sampled" }, { "eval/accuracy", "held-out accuracy, greedy" },
+    { "eval/pass@1", "held-out pass@1, sampled" }, { "eval/pass@k", "held-out pass@k, sampled" },
     { "kl", "KL to the reference" },
     { "entropy", "entropy" }, { "completions/mean_length", "length, tokens" },
     { "completions/clipped_ratio", "share cut off" },
@@ -140,7 +191,7 @@ enum { REPORT_TITLES = (int)(sizeof report_titles / sizeof *report_titles) };
 
 static inline void report_free(report *r) {
     int i;
-    for (i = 0; i < REPORT_GROUPS; i++) json_free(&r->groups[i]);
+    for (i = 0; i < r->num_groups; i++) json_free(&r->groups[i]);
     json_free(&r->config);
     free(r->rows);
     memset(r, 0, sizeof *r);
@@ -211,22 +262,44 @@ static inline int report_eval(report *r, const json_value *v) {
     report_row *row = step < 0 ? NULL : report_row_of(r, step, 0);
     if (!row) return 0;
     report_set(r, row, "eval/accuracy", json_number(json_find(v, "accuracy"), (double)NAN));
+    report_set(r, row, "eval/questions", json_number(json_find(v, "questions"), (double)NAN));
+    if (json_find(v, "pass@1"))
+        report_set(r, row, "eval/pass@1", json_number(json_find(v, "pass@1"), (double)NAN));
+    if (json_number(json_find(v, "k"), 1) > 1)                /* else that is the same           */
+        report_set(r, row, "eval/pass@k", json_number(json_find(v, "pass@k"), (double)NAN));
     return 1;
+}
+
+static inline int report_group_step(const report *r, int i) {
+    return report_step_of(json_find(r->groups[i].values, "samples"));
+}
+
+/* Room for one more group: what a run that was resumed tells again is forgotten, and, if there are
+ * too many, the second. */
+static inline json *report_group_slot(report *r, int step) {
+    while (r->resumed && r->num_groups && report_group_step(r, r->num_groups - 1) >= step)
+        json_free(&r->groups[--r->num_groups]);
+    r->resumed = 0;
+    if (r->num_groups == REPORT_GROUPS) {
+        json_free(&r->groups[1]);
+        memmove(&r->groups[1], &r->groups[2], (REPORT_GROUPS - 2) * sizeof *r->groups);
+        r->num_groups--;
+    }
+    return &r->groups[r->num_groups++];
 }
 
 /* Takes over j if it is kept. */
 static inline int report_line(report *r, json *j) {
     const json_value *v = j->values;
     if (json_is(json_find(v, "samples"), JSON_OBJECT)) {
-        json *slot = &r->groups[r->num_groups++ % REPORT_GROUPS];
-        json_free(slot);
-        *slot = *j;
+        *report_group_slot(r, report_step_of(json_find(v, "samples"))) = *j;
         memset(j, 0, sizeof *j);
         return 1;
     }
     if (json_is(json_find(v, "config"), JSON_OBJECT)) {
         json_free(&r->config);
         r->config = *j;
+        r->resumed = 1;
         memset(j, 0, sizeof *j);
         return 1;
     }
@@ -320,6 +393,21 @@ static inline double report_y(const report_scale *s, double y) {
     return REPORT_HEIGHT - 24 - (REPORT_HEIGHT - 56) * (y - s->least) / (s->most - s->least);
 }
 
+static inline int report_points_of(const report *r, int i) {
+    int k, n = 0;
+    for (k = 0; k < r->count; k++) n += fabs(r->rows[k].values[i]) < 1e300;
+    return n;
+}
+
+/* Half of the greedy accuracy's 95 % interval (Agresti and Coull); 0: it has none. */
+static inline double report_half(const report *r, int i, int k) {
+    int c = report_curve((report *)(uintptr_t)r, "eval/questions", 0);
+    double n = c < 0 ? (double)NAN : r->rows[k].values[c], p;
+    if (strcmp(r->names[i], "eval/accuracy") != 0 || !(n > 0)) return 0;
+    p = (r->rows[k].values[i] * n + 2) / (n + 4);
+    return 1.96 * sqrt(p * (1 - p) / (n + 4));
+}
+
 /* The range of curve i, with some air if it is flat; 0: it has no numbers. */
 static inline int report_range(const report *r, int i, report_scale *s) {
     int k, any = 0;
@@ -331,8 +419,12 @@ static inline int report_range(const report *r, int i, report_scale *s) {
         double y = r->rows[k].values[i];
         if (!(fabs(y) < 1e300)) continue;
         any = 1;
-        s->least = fmin(s->least, y);
-        s->most = fmax(s->most, y);
+        s->least = fmin(s->least, y - report_half(r, i, k));
+        s->most = fmax(s->most, y + report_half(r, i, k));
+    }
+    if (!strncmp(r->names[i], "eval/", 5)) {                  /* a share of the questions        */
+        s->least = fmax(s->least, 0);
+        s->most = fmin(s->most, 1);
     }
     if (any && s->most - s->least <= 1e-9 * fabs(s->most)) {
         s->least -= 0.5 * fabs(s->least) + 1e-9;
@@ -345,7 +437,7 @@ static inline int report_range(const report *r, int i, report_scale *s) {
 static inline void report_path(FILE *f, const report *r, int i, const report_scale *s, double keep,
                                const char *kind) {
     double mean = 0, weight = 0;
-    int k, pen = 0, joined = strcmp(r->names[i], "eval/accuracy") == 0;   /* over its gaps       */
+    int k, pen = 0, joined = !strncmp(r->names[i], "eval/", 5);           /* over its gaps       */
     fprintf(f, "<path class=\"%s\" d=\"", kind);
     for (k = 0; k < r->count; k++) {
         double y = r->rows[k].values[i];
@@ -365,10 +457,31 @@ static inline double report_last(const report *r, int i) {
     return r->rows[k].values[i];
 }
 
+/* Has it one value only, and more than a point? Then a sentence says so, and no panel. */
+static inline int report_is_flat(const report *r, int i) {
+    double least = HUGE_VAL, most = -HUGE_VAL;
+    int k;
+    for (k = 0; k < r->count; k++) {
+        double y = r->rows[k].values[i];
+        if (!(fabs(y) < 1e300)) continue;
+        least = fmin(least, y);
+        most = fmax(most, y);
+    }
+    return report_points_of(r, i) > 1 && least == most && strcmp(r->names[i], "reward") != 0
+        && strncmp(r->names[i], "eval/", 5) != 0;
+}
+
+static inline const char *report_title(const char *name) {
+    int k;
+    for (k = 0; k < REPORT_TITLES; k++)
+        if (!strcmp(name, report_titles[k][0])) return report_titles[k][1];
+    return name;
+}
+
 /* One panel, its left upper corner at the origin. */
 static inline void report_panel(FILE *f, const report *r, int i, const char *title) {
     report_scale s;
-    int k;
+    int k, few;
     if (!report_range(r, i, &s)) return;
     fprintf(f, "<text class=\"t\" x=\"12\" y=\"20\">");
     report_text(f, title);
@@ -377,22 +490,42 @@ static inline void report_panel(FILE *f, const report *r, int i, const char *tit
     for (k = 0; k < 2; k++) {
         double y = k ? s.most : s.least;
         fprintf(f, "<line class=\"g\" x1=\"44\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                "<text class=\"a\" x=\"40\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n",
-                REPORT_WIDTH - 16, report_y(&s, y), report_y(&s, y), report_y(&s, y) + 3, y);
+                "<text class=\"a\" x=\"40\" y=\"%.1f\" text-anchor=\"end\">",
+                REPORT_WIDTH - 16, report_y(&s, y), report_y(&s, y), report_y(&s, y) + 3);
+        if (fabs(y) < 1e-3 * (s.most - s.least)) y = 0;
+        fprintf(f, fabs(y) >= 100 && fabs(y) < 1e5 ? "%.0f</text>\n" : "%.3g</text>\n", y);
     }
     fprintf(f, "<text class=\"a\" x=\"44\" y=\"%d\">%.0f</text>"
             "<text class=\"a\" x=\"%d\" y=\"%d\" text-anchor=\"end\">step %.0f</text>\n",
             REPORT_HEIGHT - 8, s.first, REPORT_WIDTH - 16, REPORT_HEIGHT - 8, s.last);
-    if (strcmp(r->names[i], "eval/accuracy") != 0) {
+    few = report_points_of(r, i) < 3;
+    if (strncmp(r->names[i], "eval/", 5) != 0 && !few) {
         report_path(f, r, i, &s, 0, "r");
         report_path(f, r, i, &s, r->count > 20 ? 0.9 : 0.5, "s");
         return;
     }
-    report_path(f, r, i, &s, 0, "s");
-    for (k = 0; k < r->count; k++)
-        if (fabs(r->rows[k].values[i]) < 1e300)
-            fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n",
-                    report_x(&s, r->rows[k].step), report_y(&s, r->rows[k].values[i]));
+    if (!few) report_path(f, r, i, &s, 0, "s");
+    for (k = 0; k < r->count; k++) {
+        double y = r->rows[k].values[i], x = report_x(&s, r->rows[k].step), half;
+        if (!(fabs(y) < 1e300)) continue;
+        half = report_half(r, i, k);
+        if (half > 0)
+            fprintf(f, "<path class=\"r\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n", x,
+                    report_y(&s, fmax(y - half, s.least)), x, report_y(&s, fmin(y + half, s.most)));
+        fprintf(f, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>\n", x, report_y(&s, y));
+    }
+}
+
+/* Is it the reward once more? Of a rubric of one it is, whatever its weight. */
+static inline int report_is_twice(const report *r, int i) {
+    int k, rewards = 0, same = 1, c = report_curve((report *)(uintptr_t)r, "reward", 0);
+    if (strncmp(r->names[i], "rewards/", 8) != 0 || c < 0) return 0;
+    for (k = 0; k < r->curves; k++) rewards += !strncmp(r->names[k], "rewards/", 8);
+    for (k = 0; k < r->count; k++) {
+        double a = r->rows[k].values[i], b = r->rows[k].values[c];
+        same &= a == b || (isnan(a) && isnan(b));
+    }
+    return rewards == 1 || same;
 }
 
 /* All panels in one SVG. */
@@ -401,10 +534,10 @@ static inline void report_svg(FILE *f, const report *r) {
     report_scale s;
     for (i = 0; i < REPORT_TITLES; i++) {
         int c = report_curve((report *)(uintptr_t)r, report_titles[i][0], 0);
-        if (c >= 0 && report_range(r, c, &s)) order[n++] = c;
-        if (i > 1) continue;
-        for (c = 0; i == 1 && c < r->curves; c++)
-            if (!strncmp(r->names[c], "rewards/", 8) && report_range(r, c, &s)) order[n++] = c;
+        if (c >= 0 && !report_is_flat(r, c) && report_range(r, c, &s)) order[n++] = c;
+        for (c = 0; i == 3 && c < r->curves; c++)             /* after what is held out          */
+            if (!strncmp(r->names[c], "rewards/", 8) && !report_is_twice(r, c)
+                && !report_is_flat(r, c) && report_range(r, c, &s)) order[n++] = c;
     }
     rows = (n + REPORT_COLUMNS - 1) / REPORT_COLUMNS;
     fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
@@ -416,10 +549,7 @@ static inline void report_svg(FILE *f, const report *r) {
             ".t,.v{fill:#ddd}.g{stroke:#2a2e35}.r,.s{stroke:#6cb2ff}circle{fill:#6cb2ff}}"
             "</style>\n", REPORT_COLUMNS * (REPORT_WIDTH + 8), rows * (REPORT_HEIGHT + 8));
     for (i = 0; i < n; i++) {
-        const char *title = r->names[order[i]];
-        int k;
-        for (k = 0; k < REPORT_TITLES; k++)
-            if (!strcmp(title, report_titles[k][0])) title = report_titles[k][1];
+        const char *title = report_title(r->names[order[i]]);
         fprintf(f, "<g transform=\"translate(%d %d)\"><rect class=\"p\" width=\"%d\" height=\"%d\" "
                 "rx=\"6\"/>\n", 4 + i % REPORT_COLUMNS * (REPORT_WIDTH + 8),
                 4 + i / REPORT_COLUMNS * (REPORT_HEIGHT + 8), REPORT_WIDTH, REPORT_HEIGHT);
@@ -427,6 +557,18 @@ static inline void report_svg(FILE *f, const report *r) {
         fprintf(f, "</g>\n");
     }
     fprintf(f, "</svg>\n");
+}
+
+/* What has been the same all the time. */
+static inline void report_flat(FILE *f, const report *r) {
+    int i, any = 0;
+    for (i = 0; i < r->curves; i++) {
+        if (!report_is_flat(r, i) || report_is_twice(r, i)) continue;
+        fprintf(f, any++ ? ", " : "<p class=\"k\">unchanged: ");
+        report_text(f, report_title(r->names[i]));
+        fprintf(f, " <b>%.6g</b>", report_last(r, i));
+    }
+    fprintf(f, any ? "</p>\n" : "");
 }
 
 /* ---- completions, each token coloured by its advantage: blue is good, orange is bad */
@@ -451,6 +593,7 @@ static inline void report_completion(FILE *f, const json_value *c) {
         fprintf(f, "</span>");
         if (a) a = json_next(As, a);
     }
+    if (json_number(json_find(c, "truncated"), 0) > 0) fprintf(f, " <b class=\"x\">cut off</b>");
     fprintf(f, "</td></tr>\n");
 }
 
@@ -465,23 +608,70 @@ static inline void report_group(FILE *f, const json_value *samples) {
     fprintf(f, "</table>\n");
 }
 
-static inline void report_config(FILE *f, const json_value *config) {
-    const json_value *v;
-    fprintf(f, "<p class=\"k\">");
-    for (v = json_first(config); v; v = json_next(config, v)) {
-        size_t n = v->type == JSON_NUMBER ? strspn(v->text, "+-.0123456789eE") : 0;
-        report_bytes(f, v->key, v->key_length);
-        fprintf(f, " <b>");
-        if (n) report_bytes(f, v->text, n);
-        else report_string(f, v);
-        fprintf(f, "</b> &#160; ");
-    }
-    fprintf(f, "</p>\n");
+static inline void report_value(FILE *f, const json_value *v) {
+    size_t n = v->type == JSON_NUMBER ? strspn(v->text, "+-.0123456789eE") : 0;
+    if (n) report_bytes(f, v->text, n);
+    else report_string(f, v);
 }
 
-/* The doctor looks at the run's end. */
-static inline const char *report_doctor(report *r) {
-    doctor_point points[DOCTOR_STEPS];
+/* The field of the config that a value is of, or NULL; *usual: it need not be shown at once, as it
+ * is what it is if nobody says, or stands in the model's folder. */
+static inline const grpo_field *report_field_of(const json_value *v, int *usual) {
+    static const char *const always[] = {
+        "num_prompts", "num_generations", "max_completion_length", "num_iterations",
+        "learning_rate", "objective.beta", "objective.epsilon", "objective.epsilon_high",
+        "sampling.temperature", "seed" };
+    static const char *const never[] = { "max_token_bytes", "eos_token_id", "num_eos",
+                                         "num_rewards", "objective.max_completion_length" };
+    const grpo_field *f;
+    const char *word;
+    int i = 0, k;
+    while ((f = grpo_field_at(i)) != NULL && strcmp(f->name, v->key) != 0) i++;
+    *usual = f && !f->words && fabs(json_number(v, (double)NAN) - f->initial)
+                               <= 1e-6 * fabs(f->initial);
+    word = f ? f->words : NULL;
+    for (k = 0; word && k < (int)f->initial; k++) word += strcspn(word, " "), word += *word == ' ';
+    if (word && json_is(v, JSON_STRING))
+        *usual = strlen(v->text) == strcspn(word, " ") && !strncmp(v->text, word, strlen(v->text));
+    for (i = 0; i < (int)(sizeof always / sizeof *always); i++)
+        if (!strcmp(v->key, always[i])) *usual = 0;
+    for (i = 0; i < (int)(sizeof never / sizeof *never); i++)
+        if (!strcmp(v->key, never[i])) *usual = 1;
+    if (!strncmp(v->key, "model.", 6)) *usual = 1;
+    return f;
+}
+
+/* What the run is: first what is no number of the config, a line each; then what was set, and, to
+ * be opened, what was not. */
+static inline void report_config(FILE *f, const json_value *config) {
+    const json_value *v;
+    int usual, pass;
+    fprintf(f, "<table class=\"w\">\n");
+    for (v = json_first(config); v; v = json_next(config, v)) {
+        if (report_field_of(v, &usual)) continue;
+        fprintf(f, "<tr><th>");
+        report_bytes(f, v->key, v->key_length);
+        fprintf(f, "</th><td class=\"c\">");
+        report_value(f, v);
+        fprintf(f, "</td></tr>\n");
+    }
+    fprintf(f, "</table>\n");
+    for (pass = 0; pass < 2; pass++) {
+        fprintf(f, pass ? "<details><summary>the model's shape, and what nobody has set</summary>"
+                          "<p class=\"k\">" : "<p class=\"k\">");
+        for (v = json_first(config); v; v = json_next(config, v)) {
+            if (!report_field_of(v, &usual) || usual != pass) continue;
+            report_bytes(f, v->key, v->key_length);
+            fprintf(f, " <b>");
+            report_value(f, v);
+            fprintf(f, "</b> &#160; ");
+        }
+        fprintf(f, pass ? "</p></details>\n" : "</p>\n");
+    }
+}
+
+/* The last steps up to a number of them, at most `most`, oldest first; returns how many. */
+static inline int report_doctor_points(report *r, int step, doctor_point *points, int most) {
     static const struct { const char *name; size_t at; } fields[] = {
         { "reward", offsetof(doctor_point, reward) },
         { "frac_reward_zero_std", offsetof(doctor_point, dead) },
@@ -491,31 +681,50 @@ static inline const char *report_doctor(report *r) {
         { "clip_ratio/region_mean", offsetof(doctor_point, clip_region) } };
     int i, n = 0, k = r->count;
     size_t j;
-    memset(points, 0, sizeof points);
-    while (k > 0 && n < DOCTOR_STEPS)
-        if (!isnan(r->rows[--k].values[0])) n++;
+    while (k > 0 && n < most) n += !isnan(r->rows[--k].values[0]) && r->rows[k].step <= step;
     for (i = 0; i < n; k++) {
         if (isnan(r->rows[k].values[0])) continue;
+        memset(&points[i], 0, sizeof *points);
         for (j = 0; j < sizeof fields / sizeof *fields; j++) {
             int c = report_curve(r, fields[j].name, 0);
-            if (c >= 0) *(double *)(void *)((char *)&points[i] + fields[j].at)
-                            = r->rows[k].values[c];
+            double x = c < 0 ? 0 : r->rows[k].values[c];
+            *(double *)(void *)((char *)&points[i] + fields[j].at) = x;
         }
         i++;
     }
+    return n;
+}
+
+/* Those of a run that is resumed after a step, from its log; 0 if there is none. */
+static inline int report_points(const char *path, int step, doctor_point *points, int most) {
+    char error[JSON_ERROR_LENGTH];
+    report r;
+    int n;
+    if (!path || step < 1 || report_read(&r, path, error)) return 0;
+    n = report_doctor_points(&r, step, points, most);
+    report_free(&r);
+    return n;
+}
+
+/* The doctor looks at the run's end. */
+static inline const char *report_doctor(report *r) {
+    doctor_point points[DOCTOR_STEPS];
+    int n = report_doctor_points(r, r->rows[r->count - 1].step, points, DOCTOR_STEPS);
     return doctor_says(points, n);
 }
 
 static inline void report_html(FILE *f, report *r, const char *name) {
     const char *doctor = report_doctor(r);
-    int i, from = r->num_groups > REPORT_GROUPS ? r->num_groups - REPORT_GROUPS : 0;
+    int i;
     fprintf(f, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><title>");
     report_text(f, name);
     fprintf(f, "</title><style>body{font:15px/1.5 system-ui,sans-serif;max-width:960px;margin:2em "
             "auto;padding:0 1em;color:#222;background:#fafafa}pre,.c{white-space:pre-wrap;"
             "font:13px/1.5 ui-monospace,monospace}table{border-collapse:collapse;width:100%%}td,th{"
             "border-top:1px solid #ddd;padding:.3em .6em;text-align:left;vertical-align:top}.k,"
-            "footer{color:#777}.d{border-left:4px solid #d6601e;padding-left:.8em}"
+            "footer,summary{color:#777}.w th{color:#777;font-weight:400;white-space:nowrap}.w{"
+            "margin-bottom:1em}.x{color:#d6601e;font-weight:600;white-space:nowrap}.d{"
+            "border-left:4px solid #d6601e;padding-left:.8em}"
             "@media(prefers-color-scheme:dark){body{background:#111418;color:#ddd}td,th{"
             "border-color:#333}}</style></head><body>\n<h1>");
     report_text(f, name);
@@ -527,10 +736,11 @@ static inline void report_html(FILE *f, report *r, const char *name) {
         fprintf(f, "</p>\n");
     }
     report_svg(f, r);
+    report_flat(f, r);
     if (r->num_groups) fprintf(f, "<h2>Completions</h2><p class=\"k\">Each token's shade is its "
                                "advantage: blue is pulled up, orange pushed down.</p>\n");
-    for (i = from; i < r->num_groups; i++)
-        report_group(f, json_find(r->groups[i % REPORT_GROUPS].values, "samples"));
+    for (i = 0; i < r->num_groups; i++)
+        report_group(f, json_find(r->groups[i].values, "samples"));
     fprintf(f, "<footer>");
     if (r->bad_lines) {
         fprintf(f, "<p>Lines that could not be read: %d. The first: ", r->bad_lines);

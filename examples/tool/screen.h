@@ -1,11 +1,17 @@
-/* screen.h: a run while it runs. On a terminal a picture that is drawn over itself: curves, a group
- * with its rewards and advantages, speed, time left, and the doctor's lines, as much of it as the
+/* screen.h: a run while it runs. On a terminal a picture that is drawn over itself: curves, groups
+ * with their rewards and advantages, speed, time left, and the doctor's lines, as much of it as the
  * terminal has room for. Piped, or with NO_COLOR set or TERM=dumb: a line a step.
  *
  *     screen view;
  *     screen_start(&view, steps);
  *     while (...) { grpo_step(...); screen_step(&view, g, &metrics); }
  *     screen_end(&view);
+ *
+ * What takes long besides has a line, over itself below the picture; piped, one every half minute:
+ *
+ *     screen_begin(&view, "loading 538 MB");
+ *     while (...) screen_wait(&view, share);        0 to 1: how much is done, and the time left
+ *     screen_done(&view);
  *
  * It is drawn into memory first (screen_draw), which is how it is tested, and written at once.
  * Between two pictures the terminal is as it was: nothing is to be restored, whatever ends it. */
@@ -15,6 +21,7 @@
 #include "grpo.h"
 #include "doctor.h"
 #include "json.h"
+#include "system.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -23,8 +30,14 @@
 #include <unistd.h>
 #endif
 
-enum { SCREEN_POINTS = 4096, SCREEN_ROOM = 1 << 16, SCREEN_GROUP = 6, SCREEN_CURVES = 6,
-       SCREEN_WIDEST = 400, SCREEN_NOTE = 3 };                /* lines of a note                  */
+enum { SCREEN_POINTS = 4096, SCREEN_ROOM = 1 << 18, SCREEN_GROUP = 6, SCREEN_CURVES = 6,
+       SCREEN_WIDEST = 400, SCREEN_TALLEST = 200, SCREEN_NOTE = 3 };  /* lines of a note          */
+
+typedef struct screen_waiting {     /* for what                                                  */
+    char what[120];
+    double began, shown;            /* seconds                                                   */
+    int terminal;
+} screen_waiting;
 
 typedef struct screen {
     int steps, drawn, live, columns, rows, count;             /* drawn: lines to go up again     */
@@ -32,7 +45,9 @@ typedef struct screen {
     double last_tokens;
     doctor_point points[SCREEN_POINTS];                       /* halved when full                */
     const char *doctor;
-    char note[400];
+    char note[400], evaluated[400]; /* what the last evaluation said                             */
+    const char *(*question)(const grpo_sample *sample);       /* within its prompt; NULL: that   */
+    screen_waiting waiting;
 } screen;
 
 /* ---- text of a bounded length */
@@ -158,22 +173,107 @@ static inline void screen_curve(screen_text *t, const screen *v, const char *nam
     screen_line(t);
 }
 
-/* The first group of the batch, in at most so many lines: the prompt's end, as that is where the
- * question stands; then reward, advantage, the beginning of the text. */
-static inline void screen_group(screen_text *t, const grpo *g, int columns, int lines) {
-    enum { BEFORE = 25 };           /* columns before the text, at most                          */
-    const grpo_batch *b = &g->batch;
-    int i, most = b->group_size < SCREEN_GROUP ? b->group_size : SCREEN_GROUP;
-    if (!b->samples || b->num_sequences < most || columns <= BEFORE || lines < 2) return;
-    screen_put(t, "  ");
-    screen_clip(t, screen_tail(b->samples[0].prompt ? b->samples[0].prompt : "", columns - 3),
-                columns - 3);
+/* ---- a text in so many columns and lines: its beginning and, as that is where the answer stands,
+ * more of its end */
+typedef struct screen_block { int columns, lines, at, indent, most; } screen_block;
+
+static inline int screen_columns(const char *s) {
+    const char *sign;
+    int width, total = 0;
+    for (; *s; total += width) s += screen_character(s, strlen(s), &width, &sign);
+    return total;
+}
+
+/* The first `columns` columns of s, over as many lines as they need. */
+static inline void screen_flow(screen_text *t, screen_block *b, const char *s, int columns) {
+    const char *sign;
+    size_t bytes;
+    int width;
+    for (; *s; s += bytes) {
+        bytes = screen_character(s, strlen(s), &width, &sign);
+        if ((columns -= width) < 0) return;
+        if (b->at + width > b->columns) {
+            if (b->lines == b->most) return;
+            screen_line(t);
+            screen_put(t, "%*s", b->indent, "");
+            b->lines++;
+            b->at = 0;
+        }
+        if (sign) screen_put(t, "%s", sign);
+        else screen_put(t, "%.*s", (int)bytes, s);
+        b->at += width;
+    }
+}
+
+/* A completion beside what stands in the `indent` columns before it, in at most `most` lines; a
+ * mark where it was cut off. Returns its lines. */
+static inline int screen_ends(screen_text *t, const char *s, int cut, int indent, int columns,
+                              int most) {
+    static const char mark[] = " [cut off]", gap[] = " ... ";
+    screen_block b = { 0, 1, 0, 0, 0 };
+    int room, needed = screen_columns(s), head;
+    b.columns = columns;
+    b.indent = indent;
+    b.most = most;
+    room = (most > 1 ? columns - 1 : columns) * most;         /* a wide character leaves one free */
+    if (cut && room > 3 * (int)sizeof mark) /* which is not broken                               */
+        room -= ((int)sizeof mark - 1) * (most > 1 ? 2 : 1);
+    else cut = 0;
+    if (needed <= room) screen_flow(t, &b, s, needed);
+    else if (room < 3 * (int)sizeof gap) screen_flow(t, &b, screen_tail(s, room), room);
+    else {
+        head = (room - (int)sizeof gap + 1) / 3;
+        screen_flow(t, &b, s, head);
+        screen_flow(t, &b, gap, (int)sizeof gap - 1);
+        screen_flow(t, &b, screen_tail(s, room - head - (int)sizeof gap + 1), room);
+    }
+    if (!cut) return b.lines;
+    if (b.at + (int)sizeof mark - 1 > columns) b.at = columns;
+    screen_put(t, "\x1b[33m");
+    screen_flow(t, &b, mark, (int)sizeof mark - 1);
+    screen_put(t, "\x1b[0m");
+    return b.lines;
+}
+
+/* The expected answer and the question, each by its end, in one line or, if there is room, as many
+ * as the question needs. */
+static inline void screen_question(screen_text *t, const screen *v, const grpo_sample *s,
+                                   int columns, int most) {
+    const char *question = v->question ? v->question(s) : s->prompt;
+    const char *answer = s->answer ? s->answer : "";
+    int indent = screen_columns(answer), third = columns / 3;
+    if (indent > third) answer = screen_tail(answer, indent = third);
+    screen_put(t, "  %s\x1b[1m", *answer ? "answer " : "");
+    screen_clip(t, answer, third);
+    screen_put(t, "\x1b[0m%s", *answer ? "  " : "");
+    indent += *answer ? 11 : 2;
+    screen_ends(t, question ? question : "", 0, indent, columns - 1 - indent, most);
     screen_line(t);
-    for (i = 0; i < most && i < lines - 1; i++) {
+}
+
+/* Lines of the text of a sequence if it may have all it needs. */
+static inline int screen_needs(const grpo_sample *s, int columns) {
+    const int all = screen_columns(s->completion) + (s->truncated ? 20 : 0);
+    return 1 + all / (columns > 1 ? columns - 1 : 1);
+}
+
+/* Group k of the batch, in at most so many lines: the answer and the question; then reward,
+ * advantage and text of each. */
+static inline void screen_group(screen_text *t, const screen *v, const grpo *g, int k, int columns,
+                                int lines) {
+    enum { BEFORE = 23 };           /* columns before the text                                   */
+    const grpo_batch *b = &g->batch;
+    const int first = k * b->group_size, width = columns - BEFORE - 1, end = t->lines + lines;
+    int i, most, n = b->group_size < lines - 1 ? b->group_size : lines - 1;
+    if (!b->samples || first + n > b->num_sequences || width < 5 || lines < 2) return;
+    screen_question(t, v, &b->samples[first], columns, lines - n > n ? (lines - n) / 2 : 1);
+    for (i = first; i < first + n; i++) {
         float A = b->advantages[b->offsets[i]];
-        screen_put(t, "  %7.3g %s%+7.3g\x1b[0m  ", (double)b->rewards[i],
+        most = (end - t->lines) / (first + n - i);            /* what those before left over     */
+        if (most > screen_needs(&b->samples[i], width)) most = screen_needs(&b->samples[i], width);
+        screen_put(t, "  %9.3g %s%+9.3g\x1b[0m  ", (double)b->rewards[i],
                    A > 0 ? "\x1b[34m" : A < 0 ? "\x1b[31m" : "", (double)A);
-        screen_clip(t, b->samples[i].completion, columns - BEFORE);
+        screen_ends(t, b->samples[i].completion, b->samples[i].truncated, BEFORE, width, most);
         screen_line(t);
     }
 }
@@ -192,14 +292,14 @@ static inline void screen_status(screen_text *t, const screen *v, const grpo_met
 }
 
 /* The whole picture into text[room], under rows lines; returns how many. What does not fit is left
- * out: what is wrong comes first, then the curves and the group by halves. */
+ * out: what is wrong comes first, then the curves and a group by halves, then more groups. */
 static inline int screen_draw(const screen *v, const grpo *g, const grpo_metrics *m, int columns,
                               int rows, char *text, size_t room) {
     static const char *const names[SCREEN_CURVES] = { "reward", "kl", "entropy", "length",
                                                       "clip ratio", "dead groups" };
     const char *doctor = v->doctor ? v->doctor : "";
     screen_text t = { NULL, 0, 0, 0 };
-    int i, said, curves, left = rows - 2;
+    int i, said, told, curves, end, left = (rows < SCREEN_TALLEST ? rows : (int)SCREEN_TALLEST) - 2;
     t.bytes = text;
     t.room = room;
     text[0] = 0;
@@ -207,10 +307,15 @@ static inline int screen_draw(const screen *v, const grpo *g, const grpo_metrics
          + screen_sentence(NULL, v->note, columns, SCREEN_NOTE);
     if (said > left / 2) said = left / 2;
     left -= said;
+    told = left > SCREEN_CURVES + 2 ? screen_sentence(NULL, v->evaluated, columns, 2) : 0;
+    left -= told;
     curves = left >= SCREEN_CURVES + SCREEN_GROUP + 1 ? SCREEN_CURVES : (left + 1) / 2;
     screen_status(&t, v, m, columns);
+    screen_sentence(&t, v->evaluated, columns, told);
     for (i = 0; i < curves && i < SCREEN_CURVES; i++) screen_curve(&t, v, names[i], i, columns);
-    screen_group(&t, g, columns, left - curves);
+    for (i = 0, end = 1 + told + left; i < g->batch.num_prompts
+         && end - t.lines > (i ? g->batch.group_size : 1); i++)
+        screen_group(&t, v, g, i, columns, end - t.lines);
     said -= screen_sentence(&t, doctor, columns, said < SCREEN_NOTE ? said : SCREEN_NOTE);
     screen_sentence(&t, v->note, columns, said);
     return t.lines;
@@ -244,17 +349,90 @@ static inline int screen_is_terminal(void) {
     return isatty(1) && !getenv("NO_COLOR") && kind && strcmp(kind, "dumb") != 0;
 }
 
-static inline void screen_write(const char *text, size_t n) {
+static inline void screen_send(const char *text, size_t n) {
     ssize_t done;
-    fflush(stdout);
     while (n && ((done = write(1, text, n)) > 0 || errno == EINTR))
         if (done > 0) { text += done; n -= (size_t)done; }
 }
 #else
 static inline void screen_measure(screen *v) { (void)v; }
 static inline int screen_is_terminal(void) { return 0; }
-static inline void screen_write(const char *text, size_t n) { fwrite(text, 1, n, stdout); }
+static inline void screen_send(const char *text, size_t n) { fwrite(text, 1, n, stdout); }
 #endif
+
+static inline void screen_write(const char *text, size_t n) {
+    fflush(stdout);
+    screen_send(text, n);
+}
+
+/* ---- what takes long: a line that goes over itself. screen_wait() may be called by a signal's
+ * handler, so what it calls may be too: no printf */
+static inline size_t screen_join(char *to, size_t n, size_t room, const char *s) {
+    while (*s && n + 1 < room) to[n++] = *s++;
+    to[n] = 0;
+    return n;
+}
+
+static inline size_t screen_join_number(char *to, size_t n, size_t room, int number, int digits) {
+    char text[16];
+    int at = (int)sizeof text - 1;
+    text[at] = 0;
+    while (at && (number > 0 || digits > 0)) {
+        text[--at] = (char)('0' + number % 10);
+        number /= 10;
+        digits--;
+    }
+    return screen_join(to, n, room, text + at);
+}
+
+static inline void screen_wait(screen *v, double share) {
+    screen_waiting *w = &v->waiting;
+    double now = system_seconds(), taken = now - w->began;
+    char text[200];
+    size_t n, room = sizeof text - 1;
+    int left;
+    if (share > 1) share = 1;       /* what is not known to the byte                             */
+    if (!w->what[0] || now - w->shown < (w->terminal ? 0.1 : 30)) return;
+    w->shown = now;
+    n = screen_join(text, 0, room, w->terminal ? "\r\x1b[K" : "");
+    if (w->terminal && v->columns < 150) room = n + (v->columns > 3 ? (size_t)v->columns : 1);
+    n = screen_join(text, n, room, w->terminal && v->columns > 40 ? "  " : "");
+    n = screen_join(text, n, room, w->what);
+    if (share > 0) {
+        n = screen_join(text, n, room, ": ");
+        n = screen_join_number(text, n, room, (int)(100 * share), 1);
+        n = screen_join(text, n, room, " %");
+    }
+    if (share > 0.01 && taken > 0.5) taken *= (1 - share) / share;
+    else if (share > 0 || taken < 1) taken = -1;
+    if (taken >= 0) {
+        left = taken < 1e6 ? (int)(taken + 0.5) : 999999;
+        n = screen_join(text, n, room, share > 0 ? ", " : ": ");
+        n = screen_join_number(text, n, room, left / 60, 1);
+        n = screen_join(text, n, room, ":");
+        n = screen_join_number(text, n, room, left % 60, 2);
+        n = screen_join(text, n, room, share > 0 ? " left" : " so far");
+    }
+    if (!w->terminal) n = screen_join(text, n, sizeof text, "\n");
+    screen_send(text, n);
+}
+
+static inline void screen_begin(screen *v, const char *what) {
+    screen_waiting *w = &v->waiting;
+    snprintf(w->what, sizeof w->what, "%.119s", what);
+    w->began = w->shown = system_seconds();
+    w->terminal = screen_is_terminal();
+    fflush(stdout);
+    if (!w->terminal) return;
+    screen_measure(v);
+    w->shown = 0;
+    screen_wait(v, 0);
+}
+
+static inline void screen_done(screen *v) {
+    if (v->waiting.what[0] && v->waiting.terminal) screen_send("\r\x1b[K", 4);
+    v->waiting.what[0] = 0;
+}
 
 /* The picture over the one before, in one piece: no cursor meanwhile, and no line broken. */
 static inline void screen_show(screen *v, const grpo *g, const grpo_metrics *m) {
@@ -275,7 +453,9 @@ static inline void screen_show(screen *v, const grpo *g, const grpo_metrics *m) 
 
 /* ---- the calls */
 static inline void screen_start(screen *v, int steps) {
+    const char *(*question)(const grpo_sample *) = v->question;
     memset(v, 0, sizeof *v);
+    v->question = question;
     v->steps = steps;
     v->live = screen_is_terminal();
 }
@@ -318,6 +498,37 @@ static inline void screen_step(screen *v, const grpo *g, const grpo_metrics *m) 
         if (v->doctor && v->doctor != before) printf("doctor: %s\n", v->doctor);
     }
     fflush(stdout);
+}
+
+/* An evaluation: part of the picture, or a line of its own. */
+static inline void screen_evaluated(screen *v, const char *line) {
+    snprintf(v->evaluated, sizeof v->evaluated, "%.399s", line);
+    if (!v->live) printf("%s\n", line), fflush(stdout);
+}
+
+/* One completion of an evaluation, as it was judged, with its question. */
+static inline void screen_completion(screen *v, const grpo_sample *a, double reward, int right) {
+    enum { BEFORE = 18, PIPED = 100, LINES = 3 };
+    char *text = (char *)malloc(SCREEN_ROOM), *from, *to;
+    int columns = v->waiting.terminal ? v->columns : (int)PIPED;
+    screen_text t = { NULL, 0, SCREEN_ROOM, 0 };
+    if (!text || columns < BEFORE + 8) { free(text); return; }
+    t.bytes = text;
+    text[0] = 0;
+    screen_put(&t, "%s", v->waiting.terminal ? "\r" : "");
+    screen_question(&t, v, a, columns, LINES);
+    screen_put(&t, "  %s%s\x1b[0m %9.3g  ", right ? "\x1b[34m" : "\x1b[31m",
+               right ? "right" : "wrong", reward);
+    screen_ends(&t, a->completion, a->truncated, BEFORE + 1, columns - BEFORE - 2, LINES);
+    screen_line(&t);
+    for (from = to = text; *from && !v->waiting.terminal; from++) {
+        if (*from == '\x1b') from += strcspn(from, "mK");
+        else *to++ = *from;
+    }
+    if (!v->waiting.terminal) *to = 0, t.length = (size_t)(to - text);
+    screen_write(text, t.length);
+    free(text);
+    if (v->waiting.terminal) v->waiting.shown = 0;
 }
 
 /* What is printed next stands below the picture, which is not drawn over. */

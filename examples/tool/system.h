@@ -19,8 +19,12 @@
 #include <shellapi.h>
 #elif defined(__unix__) || defined(__APPLE__)
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
+#else
+#include <time.h>
 #endif
 #if defined(__APPLE__)
 #include <sys/types.h>
@@ -134,6 +138,13 @@ static inline int sigaction(int which, const struct sigaction *now, struct sigac
     return 0;
 }
 
+static inline double system_seconds(void) { return (double)GetTickCount64() / 1e3; }
+static inline double system_moved(int written) { (void)written; return -1; }
+static inline void system_every(int milliseconds, void (*call)(int)) {
+    (void)milliseconds;
+    (void)call;
+}
+
 /* The program's arguments in UTF-8, instead of what main() was given; and so is what it prints. */
 static inline void system_arguments(int *argc, char ***argv) {
     int n, i;
@@ -179,6 +190,28 @@ static inline int system_is_same(const char *a, const char *b) {
 static inline void system_arguments(int *argc, char ***argv) { (void)argc; (void)argv; }
 static inline int system_is_absolute(const char *path) { return *path == '/'; }
 
+/* Of some clock. */
+static inline double system_seconds(void) {
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    return (double)now.tv_sec + 1e-6 * (double)now.tv_usec;
+}
+
+/* Bytes that this process has read, or written, since it began; -1: not known. May be called by a
+ * signal's handler. */
+static inline double system_moved(int written) {
+    char text[256], *at;
+    double bytes = 0;
+    int file = open("/proc/self/io", O_RDONLY);
+    ssize_t n = file < 0 ? 0 : read(file, text, sizeof text - 1);
+    if (file >= 0) close(file);
+    text[n > 0 ? n : 0] = 0;
+    at = strstr(text, written ? "wchar: " : "rchar: ");
+    if (!at) return -1;
+    for (at += 7; *at >= '0' && *at <= '9'; at++) bytes = 10 * bytes + (*at - '0');
+    return bytes;
+}
+
 #ifdef _GNU_SOURCE                  /* -std=c99 hides these                                      */
 /* 0: there was a folder without anything in it, and it is gone. */
 static inline int system_remove_folder(const char *path) { return rmdir(path); }
@@ -218,6 +251,19 @@ static inline void system_unlock(const char *path, int lock) {
     remove(path);
     close(lock);
 }
+
+/* Calls it so often, whatever the program does meanwhile, by a signal; 0: no more. */
+static inline void system_every(int milliseconds, void (*call)(int)) {
+    struct sigaction action;
+    struct itimerval timer;
+    memset(&action, 0, sizeof action);
+    memset(&timer, 0, sizeof timer);
+    action.sa_handler = call;
+    action.sa_flags = SA_RESTART;
+    if (milliseconds) sigaction(SIGALRM, &action, NULL);      /* left there: one may be under way */
+    timer.it_interval.tv_usec = timer.it_value.tv_usec = milliseconds * 1000;
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
 #endif
 
 #else                               /* ISO C alone                                               */
@@ -229,6 +275,8 @@ static inline int system_replace(const char *from, const char *to) {
 }
 static inline int system_make_folder(const char *path) { (void)path; return 0; }
 static inline int system_is_other(const char *path) { (void)path; return 0; }
+static inline double system_seconds(void) { return (double)time(NULL); }
+static inline double system_moved(int written) { (void)written; return -1; }
 #endif
 
 /* ---- the machine's memory, in bytes: all, and what is free or could be at once; 0: unknown */

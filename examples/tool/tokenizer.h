@@ -836,15 +836,16 @@ static inline int tokenizer_encode(void *t, const char *text, int *tokens, int c
 
 /* ---- markers: what a chat template writes between its texts, to be read as one token each */
 
-/* The bytes of a marker at s, or 0: <|...|>, the same with the wide bars of DeepSeek, <s>, </s>,
- * <bos>, <eos>, <start_of_...> and <end_of_...>; other names in angle brackets may be plain text. */
+/* The bytes of a marker at s, or 0: <|...|>, the same with the wide bars of DeepSeek, [|...|], <s>,
+ * </s>, <bos>, <eos>, <sop>, <start_of_...> and <end_of_...>; other names may be plain text. */
 static inline size_t tokenizer__marker(const char *s) {
-    static const char *const whole[] = { "<s>", "</s>", "<bos>", "<eos>" };
+    static const char *const whole[] = { "<s>", "</s>", "<bos>", "<eos>", "<sop>" };
     static const char *const ends[][2] = { { "<|", "|>" }, { "<\xef\xbd\x9c", "\xef\xbd\x9c>" },
-                                           { "<start_of_", ">" }, { "<end_of_", ">" } };
+                                           { "[|", "|]" }, { "<start_of_", ">" },
+                                           { "<end_of_", ">" } };
     size_t i, n, k;
-    for (i = 0; i < 4; i++) if (!strncmp(s, whole[i], strlen(whole[i]))) return strlen(whole[i]);
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 5; i++) if (!strncmp(s, whole[i], strlen(whole[i]))) return strlen(whole[i]);
+    for (i = 0; i < 5; i++) {
         n = strlen(ends[i][0]);
         k = strlen(ends[i][1]);
         if (strncmp(s, ends[i][0], n) != 0) continue;

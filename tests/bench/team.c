@@ -11,7 +11,9 @@
  *     the exchange: of each message the latency and bytes / bandwidth, one after the other.
  * The messages are those that grpo.h sends, counted by traffic_of(); `measure` compares them with
  * what goes through the hook, and fails unless they are equal. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE                 /* sched_setaffinity, nanosleep                              */
+#endif
 #define GRPO_IMPLEMENTATION
 #include "examples/tool/processes.h"
 #include "tests/bench/steps.h"
