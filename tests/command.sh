@@ -179,6 +179,23 @@ says "a verifier that dies stops the run" \
     train "$dir/graded" --reward "cmd:sh $dir/kind.sh" --steps 4 --resume
 grep -q "graded has the run up to step 2; --resume goes on" "$dir/said"
 check "which is saved" $?
+train "$dir/asked" --reward "cmd:sh $dir/kind.sh" --steps 4 --eval-steps 2 --eval-questions 8 \
+    > "$dir/said" 2>&1
+[ "$(grep -c "the grader is gone" "$dir/said")" -eq 1 ]
+check "it is told once" $?
+cat > "$dir/kind8.sh" << 'END'
+n=0
+while read -r line; do n=$((n + 1)); done
+[ -e "$(dirname "$0")/gone" ] && [ $n -lt 16 ] && [ $n -gt 4 ] && { echo "no more" >&2; exit 5; }
+while [ $n -gt 0 ]; do n=$((n - 1)); echo $((n % 2)); done
+END
+rm "$dir/gone"
+train "$dir/asked" --reward "cmd:sh $dir/kind8.sh" --steps 1 --save-steps 0 > /dev/null 2>&1
+touch "$dir/gone"
+train "$dir/asked" --reward "cmd:sh $dir/kind8.sh" --steps 4 --eval-steps 2 --save-steps 0 --resume \
+    --eval-questions 8 > "$dir/said" 2>&1
+grep -q "asked has the run up to step 2; --resume goes on" "$dir/said"
+check "saved too if it dies in an evaluation" $?
 rm "$dir/gone"
 train "$dir/graded" --reward "cmd:sh $dir/kind.sh" --steps 4 --resume > /dev/null 2>&1
 train "$dir/graded2" --reward "cmd:sh $dir/kind.sh" --steps 4 > /dev/null 2>&1
