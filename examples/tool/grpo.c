@@ -953,7 +953,7 @@ static void check_markers(const settings *s, const char *const *stops, int num_s
  * template that tells the date tells always the same, so that a run can be repeated. */
 static int open_chat(settings *s) {
     char error[JSON_ERROR_LENGTH];
-    const char *stops[CHAT_STOPS];
+    const char *stops[CHAT_STOPS] = { NULL };
     int i, id, good, n;
     if (s->prompt_format) good = chat_plain(&s->chat, s->prompt_format, error);
     else if (s->template_of) good = chat_named(&s->chat, s->template_of, error);
@@ -2209,7 +2209,7 @@ static int print_needs(settings *s) {
 }
 
 static int inspect(settings *s) {
-    const char *stops[CHAT_STOPS];
+    const char *stops[CHAT_STOPS] = { NULL };
     grpo_memory needed;
     double least;
     int code;
