@@ -147,7 +147,7 @@ if [ "$($weaken /bin/echo works)" = works ]; then
 else echo "skipped: no seccomp, so no kernel without Landlock"; fi
 says "no time at all" "must be more than 0" judge --verifier-seconds 0 --reward "cmd:sleep 30"
 
-# ---- a verifier is tried on known answers before the weights are loaded, and one that dies stops the run
+# ---- a verifier is tried on known answers before the weights are loaded; if it dies the run stops
 cat > "$dir/kind.sh" << 'END'
 n=0
 while read -r line; do n=$((n + 1)); done
@@ -174,10 +174,28 @@ says "no answers, no trial" "is not tried first: the questions have no answers" 
     --reward "cmd:sh $dir/kind.sh"
 train "$dir/graded" --reward "cmd:sh $dir/kind.sh" --steps 2 > /dev/null 2>&1
 touch "$dir/gone"
-says "a verifier that dies stops the run" "completions a reward: it ended with status 5; its last words: the grader is gone" \
+says "a verifier that dies stops the run" \
+    "completions a reward: it ended with status 5; its last words: the grader is gone" \
     train "$dir/graded" --reward "cmd:sh $dir/kind.sh" --steps 4 --resume
 grep -q "graded has the run up to step 2; --resume goes on" "$dir/said"
 check "which is saved" $?
+train "$dir/asked" --reward "cmd:sh $dir/kind.sh" --steps 4 --eval-steps 2 --eval-questions 8 \
+    > "$dir/said" 2>&1
+[ "$(grep -c "the grader is gone" "$dir/said")" -eq 1 ]
+check "it is told once" $?
+cat > "$dir/kind8.sh" << 'END'
+n=0
+while read -r line; do n=$((n + 1)); done
+[ -e "$(dirname "$0")/gone" ] && [ $n -lt 16 ] && [ $n -gt 4 ] && { echo "no more" >&2; exit 5; }
+while [ $n -gt 0 ]; do n=$((n - 1)); echo $((n % 2)); done
+END
+rm "$dir/gone"
+train "$dir/asked" --reward "cmd:sh $dir/kind8.sh" --steps 1 --save-steps 0 > /dev/null 2>&1
+touch "$dir/gone"
+train "$dir/asked" --reward "cmd:sh $dir/kind8.sh" --steps 4 --eval-steps 2 --save-steps 0 --resume \
+    --eval-questions 8 > "$dir/said" 2>&1
+grep -q "asked has the run up to step 2; --resume goes on" "$dir/said"
+check "saved too if it dies in an evaluation" $?
 rm "$dir/gone"
 train "$dir/graded" --reward "cmd:sh $dir/kind.sh" --steps 4 --resume > /dev/null 2>&1
 train "$dir/graded2" --reward "cmd:sh $dir/kind.sh" --steps 4 > /dev/null 2>&1
@@ -417,8 +435,9 @@ asks() { # asks DESCRIPTION PATTERN LINE OPTIONS...: a first step's words, with 
     printf '%s\n' "$3" > "$dir/one.jsonl"
     shift 3
     rm -rf "$dir/one_step"
-    says "$about" "$for" "$grpo" train "$dir/toy" --data "$dir/one.jsonl" --reward gsm8k --num-prompts 1 \
-        --num-generations 2 --steps 1 --max-prompt-length 128 --max-completion-length 2 --out "$dir/one_step" "$@"
+    says "$about" "$for" "$grpo" train "$dir/toy" --data "$dir/one.jsonl" --reward gsm8k --steps 1 \
+        --num-prompts 1 --num-generations 2 --max-prompt-length 128 --max-completion-length 2 \
+        --out "$dir/one_step" "$@"
 }
 says_too() { grep -q -- "$2" "$dir/said"; check "$1" $?; }
 u='{"role": "user", "content": "1+1="}'
@@ -429,18 +448,19 @@ asks "with all its turns" "Sums<|im_end|>" \
     '{"chat": ['"$s,$u,$a"',{"role": "user", "content": "2+2="}], "answer": 4}' --question chat
 says_too "the answer to the first" "assistant"
 says_too "the last question" "^2+2=<|im_end|>"
-asks "fields in fields" "^1+1=<|im_end|>" '{"prompt": ['"$u"'], "reward_model": {"ground_truth": "2"}}' \
-    --answer reward_model.ground_truth
-asks "or what there is of them" "of it there is: truth" '{"prompt": ['"$u"'], "reward_model": {"truth": "2"}}' \
-    --answer reward_model.ground_truth
+asks "fields in fields" "^1+1=<|im_end|>" \
+    '{"prompt": ['"$u"'], "reward_model": {"ground_truth": "2"}}' --answer reward_model.ground_truth
+asks "or what there is of them" "of it there is: truth" \
+    '{"prompt": ['"$u"'], "reward_model": {"truth": "2"}}' --answer reward_model.ground_truth
 printf 'Frage,Antwort\r\n"1,1=",2\r\n' > "$dir/one.csv"
-says "CSV" "^1,1=<|im_end|>" "$grpo" train "$dir/toy" --data "$dir/one.csv" --reward gsm8k --num-prompts 1 \
-    --num-generations 2 --steps 1 --max-prompt-length 128 --max-completion-length 2 --out "$dir/csv" \
-    --question Frage --answer Antwort
+says "CSV" "^1,1=<|im_end|>" "$grpo" train "$dir/toy" --data "$dir/one.csv" --reward gsm8k \
+    --num-prompts 1 --num-generations 2 --steps 1 --max-prompt-length 128 \
+    --max-completion-length 2 --out "$dir/csv" --question Frage --answer Antwort
 printf 'PAR1\000PAR1' > "$dir/x.parquet"
-says "Parquet" "is Parquet: duckdb -json -c .*x.parquet'. | grpo ... --data - reads" ask "$dir/x.parquet"
-says "the end of an epoch" "^epoch 1 of 2.00 is over: 42 questions" train "$dir/epochs" --num-prompts 4 \
-    --steps 21
+says "Parquet" "is Parquet: duckdb -json -c .*x.parquet'. | grpo ... --data - reads" \
+    ask "$dir/x.parquet"
+says "the end of an epoch" "^epoch 1 of 2.00 is over: 42 questions" train "$dir/epochs" \
+    --num-prompts 4 --steps 21
 mkfifo "$dir/pipe"
 says "a pipe instead of questions" "pipe cannot be read: it is no regular file" ask "$dir/pipe"
 says "a device" "/dev/zero cannot be read: it is no regular file" ask /dev/zero

@@ -453,6 +453,7 @@ static void check_no_files(void) {
 /* A pipe on purpose is read to its end. */
 static void check_pipe(void) {
     static const char line[] = "{\"question\": \"a\", \"answer\": 1e-05}\n";
+    static const char csv[] = "question,answer\n\"a,b\",1\n";
     questions q = { 0 };
     char path[32];
     int ends[2];
@@ -461,6 +462,13 @@ static void check_pipe(void) {
     snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
     CHECK(questions_read(&q, path, "question", "answer", error) && q.count == 1
           && !strcmp(q.items[0].answer, "1e-05"), "%s", error);
+    close(ends[0]);
+    questions_free(&q);
+    CHECK(!pipe(ends) && write(ends[1], csv, sizeof csv - 1) == sizeof csv - 1, "no pipe");
+    close(ends[1]);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    CHECK(questions_read(&q, path, "question", "answer", error) && q.count == 1
+          && !strcmp(q.items[0].text, "a,b"), "%s", error);
     close(ends[0]);
     questions_free(&q);
     CHECK(!questions_read(&q, "/dev/fd/777", "question", "answer", error)

@@ -879,12 +879,14 @@ static void check_useless(void) {
         { "echo \"$PWD $PWD\" >&2; exit 1", "last words: (nothing on stderr)", 1, 1 },
         { "kill -9 $$", "it was ended by signal 9", 1, 1 },
         { "true", "it answered 0 of 4 completions", 1, 1 },
-        { "echo hat; echo hat; echo hat; echo hat", "line 1 of what the verifier wrote is no", 1, 1 },
+        { "echo hat; echo hat; echo hat; echo hat", "line 1 of what the verifier wrote is no "
+          "number: hat (and 3 more such lines)", 1, 1 },
         { "echo null; echo null; echo null; echo NaN", "it said null", 0, 1 },
         { "echo null; echo null", "answered 2 of 4", 0, 1 },
         { "echo null; echo null; echo 0", "answered 3 of 4", 0, 0 },
         { "echo 1; exit 3", "status 3", 0, 0 }, { "echo 0; echo 0; echo 0; echo 0", "", 0, 0 } };
     verifier v = shell();
+    int k, code;
     size_t i;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {
         v.must_answer = 0;
@@ -892,8 +894,16 @@ static void check_useless(void) {
         v.must_answer = 1;
         CHECK(run_script(&v, cases[i].script) == cases[i].one, "%s: %s", cases[i].script, v.error);
         v.must_answer = 2;
-        CHECK(run_script(&v, cases[i].script) == cases[i].two && strstr(v.error, cases[i].says),
-              "%s: %s", cases[i].script, v.error);
+        v.silent = 0;
+        for (k = code = 0; k < VERIFIER_SILENT / N && !code; k++)
+            code = run_script(&v, cases[i].script);
+        CHECK(code == cases[i].two && strstr(v.error, cases[i].says), "%s: %s", cases[i].script,
+              v.error);
+        CHECK(!code || k == (cases[i].one ? 1 : VERIFIER_SILENT / N), "%s: %d batches",
+              cases[i].script, k);
+        CHECK(verifier_try(&v, samples, N, rewards) == cases[i].two && v.must_answer == 2, "%s: %s",
+              cases[i].script, v.error);
+        CHECK(!cases[i].two == !strstr(v.error, "\"sh -c ''\" gave none of 4"), "%s", v.error);
         CHECK(!cases[i].two == !strstr(v.error, "\"sh -c ''\" gave none"), "%s", v.error);
         v.must_answer = 0;
         CHECK(verifier_try(&v, samples, N, rewards) == cases[i].one && !v.must_answer, "%s: %s",

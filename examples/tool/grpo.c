@@ -1454,12 +1454,15 @@ static int ask_verifier(const settings *s, int i, char *error) {
     return v->argv[0] ? first_said(s, error) : 0;
 }
 
-/* What this process's verifiers have to say, where one has failed altogether; no exchange. */
-static int tell_failure(const settings *s) {
+/* What this process's verifiers have to say, once, where one has failed altogether; no exchange. */
+static int tell_failure(settings *s, int code) {
     int i;
-    for (i = 0; i < s->c.num_rewards; i++)
-        if (s->verifiers[i].argv[0] && s->verifiers[i].error[0]) complain(s->verifiers[i].error);
-    return -1;
+    for (i = 0; i < s->c.num_rewards; i++) {
+        verifier *v = &s->verifiers[i];
+        if (v->argv[0] && v->error[0]) complain(v->error);
+        v->error[0] = 0;
+    }
+    return code;
 }
 
 static int tell_verifiers(const settings *s) {
@@ -1578,7 +1581,7 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE 
     doing = STEPPING;
     s->seconds = system_seconds() - s->view.waiting.began;
     wait_end(s);
-    if (code) return code < 0 ? tell_failure(s) : code;
+    if (code) return code < 0 ? tell_failure(s, code) : code;
     e->num_prompts = n;
     e->num_samples = e->k = samples;
     e->accuracy = (float)(x.correct / n);
@@ -1871,7 +1874,7 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out, 
     live = view->live;
     screen_end(view);
     if (code && live) complain(view->note); /* the error, which no picture has shown            */
-    if (code == GRPO_CALLBACK) tell_failure(s);
+    if (code == GRPO_CALLBACK) tell_failure(s, code);
     if (s->troubles > 1) say("so it was in %d steps; last: %s", s->troubles, s->trouble);
     free(asked);
     return code;
@@ -2206,7 +2209,7 @@ static int print_needs(settings *s) {
 }
 
 static int inspect(settings *s) {
-    const char *stops[CHAT_STOPS];
+    const char *stops[CHAT_STOPS] = { NULL };
     grpo_memory needed;
     double least;
     int code;

@@ -7,12 +7,13 @@
  *     questions_free(&train);
  *
  * A file is one JSON object a line (GSM8K as it is published), one array of objects (SVAMP), or CSV
- * (RFC 4180) with a line of names at its head, if its own name ends with .csv. A question may be
- * put together from several fields, "Body,Question". Fields lie in others:
- * "reward_model.ground_truth", "choices.0.text" (a field whose own name is that comes first). One
- * that is a list of messages, [{"role": "system", "content": "..."}, {"role": "user", ...}], is a
- * conversation, which ends with what is to be answered. Where there is no "question" it is "prompt"
- * or "messages", as others call it. The whole line stays within reach of a verifier as JSON.
+ * (RFC 4180) with a line of names at its head, if its own name ends with .csv, or it comes by a
+ * pipe and is no JSON. A question may be put together from several fields, "Body,Question". Fields
+ * lie in others: "reward_model.ground_truth", "choices.0.text" (a field whose own name is that
+ * comes first). One that is a list of messages, [{"role": "system", "content": "..."}, {"role":
+ * "user", ...}], is a conversation, which ends with what is to be answered. Where there is no
+ * "question" it is "prompt" or "messages", as others call it. The whole line stays within reach of
+ * a verifier as JSON.
  *
  * Functions that can fail return 1, or 0 with a sentence in error[JSON_ERROR_LENGTH], which is
  * about the first line that is wrong and has the number of the others; the questions are then as
@@ -586,6 +587,11 @@ static inline int questions_other_format(const char *text, size_t length, const 
     return 1;
 }
 
+/* A pipe on purpose: the standard input, or what a shell makes of <(a command). */
+static inline int questions_is_pipe(const char *path) {
+    return !strcmp(path, "-") || !strcmp(path, "/dev/stdin") || !strncmp(path, "/dev/fd/", 8);
+}
+
 /* text: length bytes and a NUL, which come from the file path. */
 static inline int questions_parse(questions *q, const char *text, size_t length, const char *path,
                                   const char *question, const char *answer, char *error) {
@@ -595,7 +601,8 @@ static inline int questions_parse(questions *q, const char *text, size_t length,
     length -= mark;
     if (questions_other_format(text, length, path, error)) return 0;
     for (blank = 0; text[blank] && strchr(" \t\r\n", text[blank]); ) blank++;
-    if (questions_ends(path, ".csv")) {
+    if (questions_ends(path, ".csv")
+        || (questions_is_pipe(path) && text[blank] && !strchr("[{", text[blank]))) {
         good = questions_csv_text(q, text, length, path, question, answer, error);
     } else if (text[blank] == '[') {
         char *copy = (char *)malloc(length + 1);
@@ -613,13 +620,13 @@ static inline int questions_parse(questions *q, const char *text, size_t length,
     return good;
 }
 
-/* Appends the questions of a file, or of a pipe that is one on purpose: "-", which is the standard
- * input, or what a shell makes of <(a command). question and answer are the names of fields, or of
- * several with commas between them; answer NULL or "": there are none, a verifier will know. */
+/* Appends the questions of a file, or of a pipe that is one on purpose ("-" is the standard input).
+ * question and answer are the names of fields, or of several with commas between them; answer NULL
+ * or "": there are none, a verifier will know. */
 static inline int questions_read(questions *q, const char *path, const char *question,
                                  const char *answer, char *error) {
     size_t length;
-    int is_pipe = !strcmp(path, "/dev/stdin") || !strncmp(path, "/dev/fd/", 8);
+    int is_pipe = questions_is_pipe(path);
     FILE *file = !strcmp(path, "-") ? stdin : is_pipe ? fopen(path, "rb") : json_open(path, error);
     int other = file && questions_other_format("", 0, path, error);
     char *text = file && !other ? json_load_all(file, path, &length, error) : NULL;

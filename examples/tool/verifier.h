@@ -122,7 +122,8 @@ enum { VERIFIER_FILES = 1, VERIFIER_NETWORK = 2, VERIFIER_PROCESSES = 4, VERIFIE
        VERIFIER_ALL = 15 };
 enum { VERIFIER_NOT, VERIFIER_TRY, VERIFIER_MUST };           /* isolate it?                     */
 enum { VERIFIER_WORDS = 64, VERIFIER_READS = 64, VERIFIER_SENTENCE = 512, VERIFIER_TAIL = 200,
-       VERIFIER_SECONDS = 60, VERIFIER_OPEN = 1024 };
+       VERIFIER_SECONDS = 60, VERIFIER_OPEN = 1024,
+       VERIFIER_SILENT = 32 };
 #define VERIFIER_MEMORY ((size_t)(sizeof(size_t) > 4 ? (uint64_t)4 << 30 : (uint64_t)1 << 30))
 
 typedef struct verifier {
@@ -136,8 +137,8 @@ typedef struct verifier {
     int processes;                  /* at a time (see above)                            256      */
     int isolate;                    /* VERIFIER_NOT ...                                 _TRY     */
     const char *readable;           /* more files and folders that it may read, ':' between; NULL */
-    int must_answer;                /* 1: a batch with no answer is a failure; 2: one with no
-                                       number too, null for all of it                   0        */
+    int must_answer;                /* 1: a batch with no answer is a failure; 2: VERIFIER_SILENT
+                                       completions in a row without a number too        0        */
 
     /* what came of it */
     int isolated;                   /* VERIFIER_FILES | ... of the last batch                    */
@@ -155,6 +156,7 @@ typedef struct verifier {
     char *command;                  /* as it was given                                           */
     char *reads[VERIFIER_READS];    /* what it may read                                          */
     int num_reads, no_namespaces, tidied;
+    int silent;                     /* completions in a row without a number                     */
     int promised;                   /* what was said of isolation: no later batch has less       */
 } verifier;
 
@@ -322,6 +324,10 @@ static inline int verifier_read_answers(verifier *v, const char *text, size_t le
         else v->abstained += isnan(rewards[i]) != 0;
     }
     free(a.state);
+    if (v->bad > 1) {
+        size_t said = strlen(v->error);
+        snprintf(v->error + said, sizeof v->error - said, " (and %d more such lines)", v->bad - 1);
+    }
     if (v->unanswered && !v->bad)
         verifier_say(v, "the verifier answered %d of %d completions", n - v->unanswered, n);
     v->total_unanswered += v->unanswered;
@@ -1456,20 +1462,23 @@ static inline void verifier_useless(verifier *v, int n) {
 /* A reward for grpo_reward.batch; user: a verifier. The samples' data: questions_item, or NULL. */
 static inline int verifier_reward(const grpo_sample *samples, int n, float *rewards, void *user) {
     verifier *v = (verifier *)user;
-    int code = verifier_batch(v, samples, n, rewards, 0);
-    if (code || !v->must_answer || n < 1 || v->unanswered + v->abstained < n) return code;
-    if (v->must_answer < 2 && v->abstained) return 0;
+    int code = verifier_batch(v, samples, n, rewards, 0), none = v->unanswered + v->abstained == n;
+    v->silent = none ? v->silent + n : 0;
+    if (code || n < 1 || !none || !v->must_answer) return code;
+    if (v->abstained && (v->must_answer < 2 || v->silent < VERIFIER_SILENT)) return 0;
     verifier_useless(v, n);
     return 1;
 }
 
-/* A batch of known answers as completions, before anything depends on it. Not 0: not one of them got
- * a number, and v->error says why. */
+/* A batch of known answers as completions, before anything depends on it. Not 0: it answered for
+ * none of them, or (must_answer 2) had no number for any, and v->error says why. */
 static inline int verifier_try(verifier *v, const grpo_sample *samples, int n, float *rewards) {
     int before = v->must_answer, code;
     if (!before) v->must_answer = 1;
+    v->silent = VERIFIER_SILENT - n;
     code = verifier_reward(samples, n, rewards, v);
     v->must_answer = before;
+    v->silent = 0;
     return code;
 }
 
