@@ -216,6 +216,11 @@ check "an end that is none, too" $?
 "$grpo" eval "$dir/toy" $task --max-prompt-length 64 --max-completion-length 4 2>&1 \
     | grep "no token\|one token" > "$dir/said"
 check "and nothing where they are" $(($? != 1))
+cp -r "$dir/toy" "$dir/foreign"
+sed 's/<|im_start|>/<|im_begin|>/g' "$dir/toy/tokenizer_config.json" \
+    > "$dir/foreign/tokenizer_config.json"
+says "in the folder's own template too" "one token of .*foreign each: <|im_begin|> (12 tokens)[.]" \
+    "$grpo" inspect "$dir/foreign"
 cp -r "$dir/toy" "$dir/padded"
 sed 's/{/{"pad_token": "[PAD]", /' "$dir/toy/tokenizer_config.json" \
     > "$dir/padded/tokenizer_config.json"

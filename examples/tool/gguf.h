@@ -34,7 +34,7 @@ enum { GGUF_AUTO, GGUF_F32, GGUF_BF16, GGUF_F16 };
 
 typedef struct gguf_summary {       /* what gguf_convert() has done                              */
     char   architecture[GGUF_NAME];
-    int    layers, dtype, has_tokenizer, rope_scaling;
+    int    layers, dtype, has_tokenizer, has_template, rope_scaling;
     double parameters;
 } gguf_summary;
 
@@ -1736,6 +1736,7 @@ static inline int gguf_convert(const char *path, const char *folder, int dtype,
         summary->layers = j.model.num_layers;
         summary->dtype = j.dtype;
         summary->has_tokenizer = j.vocab.pieces >= 0;
+        summary->has_template = j.vocab.pieces >= 0 && j.vocab.chat_template.length > 0;
         summary->rope_scaling = j.model.rope != GGUF_ROPE_PLAIN;
         summary->parameters = j.plan.parameters;
     }

@@ -8,6 +8,7 @@
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "gguf.h"
+#include "chat.h"
 #include "examples/words.h"
 
 static int usage(void) {
@@ -56,6 +57,7 @@ int main(int argc, char **argv) {
     const char *names[2] = { NULL, NULL };
     char error[GGUF_ERROR_LENGTH];
     gguf_summary s;
+    chat_template chat;
     grpo_config config = grpo_defaults();
     system_arguments(&argc, &argv);
     for (i = 1; i < argc; i++) {
@@ -78,6 +80,10 @@ int main(int argc, char **argv) {
                   : gguf_convert(names[0], names[1], dtype, &s, error)) {
         if (words_alone) return 0;
         report(&s, names[1]);
+        if (s.has_template && !chat_recognise(&chat, names[1], error))
+            fprintf(stderr, "gguf2hf: grpo cannot run its chat template, and needs --template or "
+                    "--prompt-format: %s\n", error);
+        else if (s.has_template) chat_free(&chat);
         if (!grpo_load_config(&config, names[1])) return 0;
         fprintf(stderr, "gguf2hf: grpo cannot train what was written: %s\n", config.error);
         return 1;
