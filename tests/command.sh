@@ -716,6 +716,8 @@ fi
 killed=0 tries=0
 while [ $killed -lt "$kills" ] && [ $tries -lt $((4 * kills)) ]; do
     tries=$((tries + 1))
+    lines=$(grep -c '"step"' "$dir/killed/log.jsonl" 2> /dev/null)
+    [ "${lines:-0}" -gt 100 ] && rm -rf "$dir/killed"         # begin anew, or it would end by itself
     (in_place=exec; train "$dir/killed" --resume > "$dir/killed.txt" 2>&1) &
     pid=$!
     sleep "$(awk -v s=$tries -v t="$took" -v n="$kills" \
