@@ -547,7 +547,7 @@ typedef struct grpo_config {
     void  (*release)(void *memory, void *user);
     grpo_log_function  log;         /* warnings and errors in words; NULL: silent                */
     grpo_step_function on_step;     /* called at the end of each grpo_step(); may be NULL        */
-    grpo_token_function on_token;   /* called for each token that is generated, as it is drawn   */
+    grpo_token_function on_token;   /* called for each token that grpo_generate() draws          */
     const char *metrics_path;       /* if set, one JSON object a step is appended to this file   */
     void *user;                     /* handed to allocate, release, log, on_step and on_token    */
     char error[GRPO_ERROR_LENGTH];  /* out: why grpo_new() returned NULL                         */
@@ -4962,50 +4962,52 @@ static const grpo_field grpo__table[] = {
               help)
     GRPO__WORDS(advantage, GRPO_ADVANTAGE_ZSCORE, 8,
                 "zscore mean batch rloo opo gpg pass_k max_rl return", "A",
-                "of a completion, from its group's rewards:"),
+                "how a completion's A comes of its group's rewards:"),
     GRPO__FLOAT(advantage_eps, 1e-4, 0, 3e38, "", "added to the rewards' std"),
-    GRPO__WORDS(advantage_ddof, 1, 1, "0 1", "", "1: std of a sample, 0: of all there is"),
+    GRPO__WORDS(advantage_ddof, 1, 1, "0 1", "", "std of the rewards: 1: of a sample, 0: of all"),
     GRPO__WORDS(combine, GRPO_COMBINE_REWARDS, 1, "rewards advantages", "",
                 "several rewards: what is added up"),
     GRPO__WORDS(whiten, 0, 1, "0 1", "", "1: over all tokens A gets mean 0 and std 1"),
-    GRPO__FLOAT(gamma, 1, 0, 1, "gamma", "discount of what comes later (return)"),
+    GRPO__FLOAT(gamma, 1, 0, 1, "gamma", "discount of what comes later, of advantage return"),
     GRPO__WORDS(equal_rewards, GRPO_EQUAL_KEEP, 2, "keep skip resample", "",
                 "groups whose rewards are all equal:"),
-    GRPO__INT(max_resamples, 0, 0, 1 << 20, "", "at most so often is such a group sampled anew"),
+    GRPO__INT(max_resamples, 0, 0, 1 << 20, "", "with equal_rewards resample: at most so often"),
     GRPO__WORDS(mask_truncated_completions, 0, 1, "0 1", "",
                 "1: completions that were cut off do not train"),
     GRPO__WORDS(loss, GRPO_LOSS_CLIP, 8,
                 "clip reinforce cispo sapo geometric vespo dppo_tv dppo_kl dro", "J",
-                "of a token:"),
-    GRPO__WORDS(ratio, GRPO_RATIO_TOKEN, 2, "token sequence sum", "r_it", "pi / pi_old, of a:"),
+                "loss of a token:"),
+    GRPO__WORDS(ratio, GRPO_RATIO_TOKEN, 2, "token sequence sum", "r_it",
+                "pi / pi_old is that of a:"),
     GRPO__WORDS(average, GRPO_AVERAGE_SEQUENCE, 4, "sequence token constant sequence_sum sum",
-                "1/|o|", "of the tokens' losses, over each:"),
+                "1/|o|", "the tokens' losses are averaged over each:"),
     GRPO__INT(max_completion_length, 0, 0, 1 << 24, "", "of average constant"),
     GRPO__FLOAT(epsilon, 0.2, 0, 3e38, "eps", "clip range below 1"),
     GRPO__FLOAT(epsilon_high, 0.2, 0, 3e38, "eps", "clip range above 1"),
     GRPO__FLOAT(delta, 0, 0, 3e38, "delta", "r is at most this, also where A < 0; 0: anything"),
     GRPO__FLOAT(dual_clip, 0, 0, 3e38, "c", "where A < 0 the loss is at most -c A; 0: anything"),
     GRPO__FLOAT(sapo_temperature_pos, 1, 1e-38, 3e38, "tau", "of loss sapo where A > 0"),
-    GRPO__FLOAT(sapo_temperature_neg, 1.05, 1e-38, 3e38, "tau", "elsewhere"),
-    GRPO__FLOAT(dro_beta, 0.1, 0, 3e38, "", "of loss dro"),
+    GRPO__FLOAT(sapo_temperature_neg, 1.05, 1e-38, 3e38, "tau", "of loss sapo elsewhere"),
+    GRPO__FLOAT(dro_beta, 0.1, 0, 3e38, "", "beta of loss dro"),
     GRPO__FLOAT(top_entropy_quantile, 1, 0, 1, "rho",
                 "train this share of tokens, the most uncertain"),
     GRPO__FLOAT(off_policy_mask_threshold, 0, 0, 3e38, "delta",
                 "where A < 0: none further from pi_old; 0: all"),
     GRPO__WORDS(importance, GRPO_IMPORTANCE_NONE, 4, "none token token_mask sequence sequence_mask",
                 "", "correction where another policy drew the tokens:"),
-    GRPO__FLOAT(importance_cap, 3, 1e-38, 3e38, "C", "its largest factor"),
+    GRPO__FLOAT(importance_cap, 3, 1e-38, 3e38, "C", "largest factor of importance"),
     GRPO__FLOAT(beta, 0.04, 0, 3e38, "beta",
                 "weight of the KL term; 0: no reference policy in memory"),
-    GRPO__WORDS(kl, GRPO_KL_K3, 4, "k1 k2 k3 abs full", "D_KL", "how it is estimated:"),
-    GRPO__WORDS(kl_straight_through, 0, 1, "0 1", "", "1: with the gradient of k2"),
+    GRPO__WORDS(kl, GRPO_KL_K3, 4, "k1 k2 k3 abs full", "D_KL", "how the KL is estimated:"),
+    GRPO__WORDS(kl_straight_through, 0, 1, "0 1", "", "1: the KL with the gradient of k2"),
     GRPO__WORDS(kl_in_reward, 0, 2, "0 1 2", "", "1: KL is taken from the reward; 2: from A"),
     GRPO__FLOAT(kl_target, 0, 0, 3e38, "", "beta moves so that KL nears this; 0: it stays"),
-    GRPO__FLOAT(kl_horizon, 10000, 1e-38, 3e38, "", "how slowly, in completions"),
+    GRPO__FLOAT(kl_horizon, 10000, 1e-38, 3e38, "",
+                "how slowly kl_target moves beta, in completions"),
     GRPO__FLOAT(entropy_coef, 0, -3e38, 3e38, "", "weight of an entropy bonus"),
     GRPO__FLOAT(entropy_target, 0, 0, 3e38, "",
-                "it moves so that the entropy nears this; 0: it stays"),
-    GRPO__FLOAT(entropy_step, 0.005, 0, 3e38, "", "by how much a step")
+                "entropy_coef moves so that the entropy nears this; 0: it stays"),
+    GRPO__FLOAT(entropy_step, 0.005, 0, 3e38, "", "by how much entropy_target moves it a step")
 #undef GRPO__FIELD
 };
 #undef GRPO__ROW
