@@ -18,6 +18,8 @@ static const char variables[] =
       "45678901, \"fl\": [1.0, 1e+20, 1e-07, 0.1, -0.0, 100.0, 1e+16, 123456789012345.6]}";
 
 static const struct { const char *jinja, *text; } written[] = {
+    { "{{ ms|sort(attribute='zz')|map(attribute='n')|list }} {{ 2.0 ** 0.5 }} {{ 0 ** 0 }}",
+      "[1, 2.0, 3] 1.4142135623730951 1" },
     { "{{ 1 }} {{ 1.0 }} {{ 1.5e3 }} {{ 1_000 }} {{ 'a' 'b' \"c\" }} {{ true }} {{ True }} {{ no"
       "ne }} {{ None }} {{ false }}",
       "1 1.0 1500.0 1000 abc True True None None False" },
@@ -403,6 +405,10 @@ static const struct { const char *jinja, *text; } written[] = {
 };
 
 static const struct { const char *jinja, *why; } refused[] = {
+    { "{{ 0 ** -1 }}", "line 1, column 6: a power without a value" },
+    { "{{ -3 ** 2.5 }}", "line 1, column 7: a power without a value" },
+    { "{{ ms|sort(attribute='n,role') }}",
+      "line 1, column 7: sort by several attributes is not understood here" },
     { "{{ x.y }}",
       "line 1, column 5: 'x' is undefined" },
     { "{{ d.nope.deeper }}",

@@ -1886,7 +1886,11 @@ static inline jinja_value jinja_arithmetic(jinja_state *j, int op, jinja_value a
     case '/': return jinja_float(x / y);
     case '%': r = fmod(x, y); return jinja_float(r != 0 && (r < 0) != (y < 0) ? r + y : r);
     case JINJA_FLOOR: return jinja_float(floor(x / y));
-    default: r = pow(x, y); ints = ints && k >= 0; break;
+    default:
+        r = pow(x, y);
+        ints = ints && k >= 0;
+        if (r - r != 0 && x - x == 0 && y - y == 0) jinja_refuse(j, "a power without a value");
+        break;
     }
     if (!ints) return jinja_float(r);
     if (fabs(r) >= 9.2e18) jinja_refuse(j, "a whole number beyond 64 bits");
@@ -2080,14 +2084,16 @@ static inline jinja_value jinja_folded(jinja_state *j, jinja_value v, jinja_valu
            ? jinja_cased(j, v, JINJA_LOWER) : v;
 }
 
-/* The items in order of their keys (which are moved too); equal ones stay as they are. */
+/* The items in order of their keys (which are moved too); equal ones stay as they are. lists 1: as
+ * if each key were in a list, so that equal ones need no order. */
 static inline void jinja_sort(jinja_state *j, jinja_value *keys, jinja_value *items,
-                              size_t n, int reverse) {
+                              size_t n, int reverse, int lists) {
     size_t i, k;
     for (i = 1; i < n; i++) {
         jinja_value key = keys[i], item = items[i];
         for (k = i; k; k--) {
-            int order = jinja_order(j, key, keys[k - 1]);
+            int order = lists && jinja_equal(j, key, keys[k - 1]) ? 0
+                      : jinja_order(j, key, keys[k - 1]);
             if (reverse ? order != 1 : order != -1) break;
             keys[k] = keys[k - 1];
             items[k] = items[k - 1];
@@ -2170,6 +2176,8 @@ static inline jinja_value jinja_ordered(jinja_state *j, int what, jinja_value se
         path = jinja_int(a[1].type && jinja_is(a[1], "value"));
         self = jinja_of_dict(j, self.as.dict, JINJA_LIST, 2);
     }
+    if (what == JINJA_SORT && path.type == JINJA_STRING && memchr(path.as.s, ',', path.n))
+        jinja_refuse(j, "sort by several attributes is not understood here");
     list = jinja_each(j, self);
     keys = jinja_items_new(j, list->n);
     items = jinja_items_new(j, list->n);
@@ -2199,7 +2207,8 @@ static inline jinja_value jinja_ordered(jinja_state *j, int what, jinja_value se
             if (jinja_order(j, keys[i], keys[best]) == (what == JINJA_MIN ? -1 : 1)) best = i;
         return items[best];
     default:
-        jinja_sort(j, keys, items, list->n, jinja_truth(a[what == JINJA_SORT ? 0 : 2]));
+        jinja_sort(j, keys, items, list->n, jinja_truth(a[what == JINJA_SORT ? 0 : 2]),
+                   what == JINJA_SORT);
         return jinja_list_of(j, JINJA_LIST, items, list->n);
     }
 }
