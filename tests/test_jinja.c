@@ -18,6 +18,9 @@ static const char variables[] =
       "45678901, \"fl\": [1.0, 1e+20, 1e-07, 0.1, -0.0, 100.0, 1e+16, 123456789012345.6]}";
 
 static const struct { const char *jinja, *text; } written[] = {
+    { "{{ '<b'|safe|list }} {{ d.get(x) }} {{ x in d }} {{ (1, 2) in d }} {{ -0.0 % 1 }} {{ 1 "
+      "% -1.0 }}",
+      "['<', 'b'] None False False 0.0 -0.0" },
     { "{{ ms|sort(attribute='zz')|map(attribute='n')|list }} {{ 2.0 ** 0.5 }} {{ 0 ** 0 }}",
       "[1, 2.0, 3] 1.4142135623730951 1" },
     { "{{ 1 }} {{ 1.0 }} {{ 1.5e3 }} {{ 1_000 }} {{ 'a' 'b' \"c\" }} {{ true }} {{ True }} {{ no"
@@ -405,6 +408,9 @@ static const struct { const char *jinja, *text; } written[] = {
 };
 
 static const struct { const char *jinja, *why; } refused[] = {
+    { "{{ dict(x) }}", "line 1, column 8: 'x' is undefined" },
+    { "{{ 'a'.strip(x) }}", "line 1, column 13: 'x' is undefined" },
+    { "{{ l in d }}", "line 1, column 6: a value of type list cannot be the key of a dict" },
     { "{{ 0 ** -1 }}", "line 1, column 6: a power without a value" },
     { "{{ -3 ** 2.5 }}", "line 1, column 7: a power without a value" },
     { "{{ ms|sort(attribute='n,role') }}",

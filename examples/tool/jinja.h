@@ -751,6 +751,11 @@ static inline void jinja_need_key(jinja_state *j, jinja_value v) {
         jinja_refuse(j, "a value of type %s cannot be the key of a dict", jinja_types[v.type]);
 }
 
+/* May it be looked for among the keys of a dict? */
+static inline void jinja_need_hash(jinja_state *j, jinja_value v) {
+    if (v.type == JINJA_LIST || v.type == JINJA_DICT || v.type == JINJA_VIEW) jinja_need_key(j, v);
+}
+
 /* What a for or a filter goes through. An iterator is used up by that. */
 static inline jinja_list *jinja_each(jinja_state *j, jinja_value v) {
     jinja_list *list = (jinja_list *)jinja_new(j, sizeof *list);
@@ -763,6 +768,7 @@ static inline jinja_list *jinja_each(jinja_state *j, jinja_value v) {
         list->items = v.as.dict->keys;
         list->n = v.as.dict->n;
     } else if (v.type == JINJA_STRING) {
+        v.safe = 0;
         list->items = jinja_items_new(j, v.n);
         jinja_spend(j, v.n);
         for (i = 0; i < v.n; i += jinja_bytes(v.as.s + i))
@@ -796,7 +802,7 @@ static inline int jinja_in(jinja_state *j, jinja_value a, jinja_value b) {
         return jinja_find(j, b, a, 0, 0) <= b.n;
     }
     if (b.type == JINJA_DICT) {
-        if (a.type != JINJA_UNDEFINED) jinja_need_key(j, a);
+        jinja_need_hash(j, a);
         return jinja_dict_get(j, b.as.dict, a).type != JINJA_MISSING;
     }
     list = jinja_each(j, b);
@@ -1884,7 +1890,9 @@ static inline jinja_value jinja_arithmetic(jinja_state *j, int op, jinja_value a
     case '-': r = x - y; break;
     case '*': r = x * y; break;
     case '/': return jinja_float(x / y);
-    case '%': r = fmod(x, y); return jinja_float(r != 0 && (r < 0) != (y < 0) ? r + y : r);
+    case '%':
+        r = fmod(x, y);
+        return jinja_float(r == 0 ? copysign(0, y) : (r < 0) != (y < 0) ? r + y : r);
     case JINJA_FLOOR: return jinja_float(floor(x / y));
     default:
         r = pow(x, y);
@@ -2440,6 +2448,7 @@ static inline jinja_value jinja_made(jinja_state *j, int what, jinja_args args,
             for (k = 0; k < d->n; k++) jinja_dict_set(j, v.as.dict, d->keys[k], d->values[k]);
         } else {
             size_t k;
+            jinja_need_defined(j, args.values[0]);
             list = jinja_each(j, args.values[0]);
             for (k = 0; k < list->n; k++) {
                 pair = list->items[k];
@@ -2524,7 +2533,7 @@ static inline jinja_value jinja_on_text(jinja_state *j, const jinja_entry *e,
     jinja_value part;
     size_t from, hit, n, i;
     if (what == JINJA_STRIP) {
-        if (a[0].type > JINJA_NONE) jinja_need_text(j, a[0]);
+        if (a[0].type && a[0].type != JINJA_NONE) jinja_need_text(j, a[0]);
         jinja_spend(j, self.n / 32 * (a[0].type > JINJA_NONE ? a[0].n : 1));
         return jinja_strip(self, e->option, a[0].type > JINJA_NONE ? &a[0] : NULL);
     }
@@ -2617,7 +2626,7 @@ static inline jinja_value jinja_apply(jinja_state *j, int entry, jinja_value sel
     case JINJA_KEYS: return jinja_of_dict(j, self.as.dict, JINJA_VIEW, 0);
     case JINJA_VALUES: return jinja_of_dict(j, self.as.dict, JINJA_VIEW, 1);
     case JINJA_DICT_GET:
-        jinja_need_key(j, a[0]);
+        jinja_need_hash(j, a[0]);
         v = jinja_dict_get(j, self.as.dict, a[0]);
         return v.type ? v : a[1].type ? a[1] : jinja_of(JINJA_NONE);
     case JINJA_JOIN:
