@@ -17,6 +17,10 @@
  * memory it may use and the text it may write are limited, and it can neither change its variables
  * nor reach anything outside.
  *
+ * Otherwise than in Python: whole numbers beyond 64 bits and tuples as keys are refused; map(),
+ * select() and their kin are computed where they stand, not item by item when asked; upper and
+ * lower case are known of Latin, Cyrillic, Armenian and most of Greek, and refused of the rest.
+ *
  * A template and a run take all their memory from blocks that are freed at once; a refusal leaves
  * by longjmp() to the one place that frees them. */
 #ifndef JINJA_H
@@ -95,7 +99,7 @@ typedef struct jinja_buffer { char *s; size_t n, room; } jinja_buffer;
 typedef struct jinja_state {        /* of a parse or a run                                       */
     jmp_buf refused;
     char *error;
-    const char *text, *end;         /* the template                                              */
+    const char *text;               /* the template                                              */
     const char *at;                 /* where in it something is wrong, if it is; NULL: nowhere   */
     void *blocks;                   /* each begins with a pointer to the next                    */
     char *free_at;
@@ -109,7 +113,7 @@ typedef struct jinja_state {        /* of a parse or a run                      
 
 typedef struct jinja {
     void *blocks;
-    const char *text, *end;
+    const char *text;
     jinja_node *body;
 } jinja;
 
@@ -817,7 +821,7 @@ enum { JINJA_UNSUPPORTED, JINJA_ABS, JINJA_BOOLEAN, JINJA_CALLABLE, JINJA_CASE_C
        JINJA_DEFAULT, JINJA_DEFINED, JINJA_DICT_OF, JINJA_DICTSORT, JINJA_DIVISIBLE,
        JINJA_ENDSWITH, JINJA_ESCAPE, JINJA_FIND, JINJA_FIRST, JINJA_FORMAT, JINJA_INDENT,
        JINJA_INDEX, JINJA_IN, JINJA_IS_EQ, JINJA_IS_FALSE, JINJA_IS_FLOAT, JINJA_IS_GE, JINJA_IS_GT,
-       JINJA_IS_INT, JINJA_IS_LE, JINJA_IS_LIST, JINJA_IS_LT, JINJA_IS_NE, JINJA_IS_NONE,
+       JINJA_IS_INT, JINJA_IS_LE, JINJA_IS_LT, JINJA_IS_NE, JINJA_IS_NONE,
        JINJA_IS_NUMBER, JINJA_IS_STRING, JINJA_IS_TRUE, 
        JINJA_ITEMS, JINJA_ITERABLE, JINJA_JOIN,
        JINJA_JOIN_METHOD, JINJA_KEYS, JINJA_LAST, JINJA_LEN, JINJA_LIST_OF, JINJA_MAP,
@@ -2083,9 +2087,6 @@ static inline jinja_value jinja_braces(jinja_state *j, jinja_value format, jinja
 
 static inline jinja_value jinja_apply(jinja_state *j, int entry, jinja_value self, jinja_args args);
 
-static inline jinja_value jinja_call_macro(jinja_state *j, const jinja_macro *macro,
-                                           jinja_args args);
-
 /* The lower case of a string, for comparing without it. */
 static inline jinja_value jinja_folded(jinja_state *j, jinja_value v, jinja_value case_sensitive) {
     return v.type == JINJA_STRING && !jinja_truth(case_sensitive)
@@ -3047,11 +3048,10 @@ static inline int jinja_run(jinja_state *j, const jinja_node *n) {
 
 /* ---- from outside */
 
-static inline void jinja_begin(jinja_state *j, const char *text, const char *end,
-                               const jinja_limits *limits, char *error) {
+static inline void jinja_begin(jinja_state *j, const char *text, const jinja_limits *limits,
+                               char *error) {
     memset(j, 0, sizeof *j);
     j->text = text;
-    j->end = end;
     j->error = error;
     if (limits) j->limits = *limits;
     if (!j->limits.steps) j->limits.steps = 20000000;
@@ -3068,7 +3068,7 @@ static inline void jinja_read(jinja_parser *p, const char *s, size_t n) {
     for (; i < n; ) {
         int bytes = json_utf8(s + i, n - i, &code);
         if (!bytes || !code) {
-            p->j->end = p->j->at = to;
+            p->j->at = to;
             jinja_refuse(p->j, "a byte that is not UTF-8, or 0");
         }
         memcpy(to, s + i, (size_t)bytes);
@@ -3078,7 +3078,7 @@ static inline void jinja_read(jinja_parser *p, const char *s, size_t n) {
     }
     if (to > p->at && to[-1] == '\n') to--;
     memset(to, 0, 8);
-    p->j->end = p->end = to;
+    p->end = to;
 }
 
 static inline int jinja_parse_all(jinja_state *j, jinja *t, const char *text, size_t length) {
@@ -3098,7 +3098,7 @@ static inline jinja *jinja_parse(const char *text, size_t length, char *error) {
     jinja *t = (jinja *)calloc(1, sizeof *t);
     jinja_state j;
     int good;
-    jinja_begin(&j, NULL, NULL, NULL, error);
+    jinja_begin(&j, NULL, NULL, error);
     if (!t) {
         snprintf(error, JSON_ERROR_LENGTH, "there is not enough memory for the chat template");
         return NULL;
@@ -3106,7 +3106,6 @@ static inline jinja *jinja_parse(const char *text, size_t length, char *error) {
     good = jinja_parse_all(&j, t, text, length);
     t->blocks = j.blocks;
     t->text = j.text;
-    t->end = j.end;
     if (good) return t;
     jinja_free_blocks(j.blocks);
     free(t);
@@ -3163,7 +3162,7 @@ static inline char *jinja_render(const jinja *t, const json_value *variables,
     jinja_buffer out = { NULL, 0, 0 };
     jinja_state j;
     char *text = NULL;
-    jinja_begin(&j, t->text, t->end, limits, error);
+    jinja_begin(&j, t->text, limits, error);
     j.out = &out;
     if (jinja_run_all(&j, t, variables)) {
         text = (char *)malloc(out.n + 1);
