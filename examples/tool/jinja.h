@@ -2404,7 +2404,8 @@ static inline jinja_value jinja_time(jinja_state *j, jinja_value format) {
         directive[1] = i < format.n ? format.as.s[i] : 0;
         if (!directive[1] || !strchr("aAbBdeHIjmMpSyYFT%", directive[1]))
             jinja_refuse(j, "strftime_now does not understand this %% here");
-        strftime(text, sizeof text, directive, now);
+        if (!strftime(text, sizeof text, directive[1] == 'F' ? "%Y-%m-%d" : directive[1] == 'T'
+                      ? "%H:%M:%S" : directive, now)) text[0] = 0;
         for (from = text; plain && from[0] == '0' && from[1]; ) from++;
         jinja_put(j, &b, from);
     }
