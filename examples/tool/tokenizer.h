@@ -1758,33 +1758,40 @@ typedef struct tokenizer_files {
 } tokenizer_files;
 
 /* All added tokens, of tokenizer.json first. */
-static inline int tokenizer__read_all_added(tokenizer *t, const tokenizer_files *f,
-                                            const json_value *list) {
+static inline int tokenizer__read_named(tokenizer *t, const tokenizer_files *f,
+                                        const json_value *list, tokenizer_names *names) {
     const json_value *config = f->parsed[TOKENIZER_CONFIG].values, *split;
-    tokenizer_names names;
     size_t k;
-    memset(&names, 0, sizeof names);
-    names.decoder = json_find(config, "added_tokens_decoder");
-    if (tokenizer__is_nothing(names.decoder)) names.decoder = NULL;
-    if (!names.decoder) names.listed = f->parsed[TOKENIZER_LIST].values;
+    names->decoder = json_find(config, "added_tokens_decoder");
+    if (tokenizer__is_nothing(names->decoder)) names->decoder = NULL;
+    if (!names->decoder) names->listed = f->parsed[TOKENIZER_LIST].values;
     if (!tokenizer__read_added(t, list)) return 0;
     t->own_size = t->size;
     t->name = f->names[TOKENIZER_CONFIG];
     split = json_find(config, "split_special_tokens");
     if (json_is(split, JSON_TRUE))
         return tokenizer__refuse(t, "split_special_tokens is not known here; set it to false");
-    if (!tokenizer__read_names(t, &names, config, names.decoder ? NULL
+    if (!tokenizer__read_names(t, names, config, names->decoder ? NULL
                                : f->parsed[TOKENIZER_MAP].values)
-        || !tokenizer__add_numbered(t, &names, names.decoder, 0)) return 0;
-    for (k = 0; k < t->num_found && !names.decoder; k++)
-        t->tokens[t->found[k].id].special |= tokenizer__is_named(&names, 0, names.roles,
+        || !tokenizer__add_numbered(t, names, names->decoder, 0)) return 0;
+    for (k = 0; k < t->num_found && !names->decoder; k++)
+        t->tokens[t->found[k].id].special |= tokenizer__is_named(names, 0, names->roles,
                                                                  &t->found[k]);
     t->name = f->names[TOKENIZER_LIST];
-    if (!tokenizer__add_numbered(t, &names, names.listed, 1)) return 0;
+    if (!tokenizer__add_numbered(t, names, names->listed, 1)) return 0;
     t->name = f->names[TOKENIZER_CONFIG];
-    if (!tokenizer__add_named(t, &names)) return 0;
+    if (!tokenizer__add_named(t, names)) return 0;
     t->name = f->names[TOKENIZER_JSON];
     return tokenizer__place_all_added(t);
+}
+
+static inline int tokenizer__read_all_added(tokenizer *t, const tokenizer_files *f,
+                                            const json_value *list) {
+    tokenizer_names *names = (tokenizer_names *)calloc(1, sizeof *names);     /* 32 KB           */
+    const int good = names ? tokenizer__read_named(t, f, list, names)
+                           : tokenizer__refuse(t, "out of memory");
+    free(names);
+    return good;
 }
 
 static inline int tokenizer__read(tokenizer *t, const tokenizer_files *f) {
