@@ -276,11 +276,20 @@ right=$(grep -c '"sampling": "greedy".*"correct": true' "$dir/predictions.jsonl"
 says "as many right ones as are told" "accuracy $(awk -v r="$right" -v n="$questions" \
     'BEGIN { printf "%.3f", r / n }') " cat "$dir/asked.txt"
 sort "$dir/predictions.jsonl" > "$dir/one.jsonl"
+rm -f "$dir/predictions.jsonl"
 asked --eval-samples 3 --out "$dir/predictions.jsonl" --num-prompts 16 --processes 2 \
     > /dev/null 2>&1
 sort "$dir/predictions.jsonl" | cmp "$dir/one.jsonl" -
 check "however many at once, and by two processes" $?
-says "--data is not written over" "choose another" asked --out "$dir/toy/test.jsonl"
+cp "$dir/toy/test.jsonl" "$dir/kept.jsonl"
+says "nothing that is there is written over" "is there already" asked --out "$dir/toy/test.jsonl"
+cmp "$dir/toy/test.jsonl" "$dir/kept.jsonl"
+check "not one byte of it" $?
+cp "$dir/whole/log.jsonl" "$dir/kept.jsonl"
+says "a log is no picture" "ends in .html or .svg" "$grpo" plot "$dir/whole/log.jsonl" \
+    "$dir/whole/log.jsonl"
+cmp "$dir/whole/log.jsonl" "$dir/kept.jsonl"
+check "and stays" $?
 [ "$(wc -l < "$dir/toy/test.jsonl")" -eq "$questions" ]
 check "indeed" $?
 

@@ -2067,8 +2067,10 @@ static int eval(settings *s) {
     code = agree(s, open_folder(s) || open_chat(s) || read_questions(s, s->data, 1, &t.list)
                     || prepare_task(s, s->data, &t) || try_verifiers(s, &t));
     if (!code && s->out && !self.rank) {
-        if (system_is_same(s->out, s->data)) code = complain("--out is --data: choose another");
-        else if ((file = system_open(s->out, "wb")) == NULL) {
+        if ((file = system_open(s->out, "rb")) != NULL) {     /* whatever it is, it stays        */
+            say("--out %s is there already: remove it, or choose another name", s->out);
+            code = (fclose(file), file = NULL, -1);
+        } else if ((file = system_open(s->out, "wb")) == NULL) {
             say("%s cannot be written: %s", s->out, strerror(errno));
             code = -1;
         }
@@ -2082,6 +2084,7 @@ static int eval(settings *s) {
         say("%s cannot be written: %s", s->out, strerror(errno));
         code = -1;
     }
+    if (file && code < 0) remove(s->out);
     grpo_free(g);
     free_task(&t);
     return code;
@@ -2242,12 +2245,17 @@ static int print_plot_help(void) {
 
 static int plot(int argc, char **argv) {
     char error[JSON_ERROR_LENGTH];
-    const char *out = argc > 1 ? argv[1] : "report.html";
+    const char *out = argc > 1 ? argv[1] : "report.html", *ending;
     int i;
     for (i = 0; i < argc; i++) if (is_option(argv[i], "help")) return print_plot_help();
     if (argc < 1 || argc > 2) {
         say("%s: %s", argc ? "there are more arguments than two" : "the log of a run is missing",
             plot_usage);
+        return 2;
+    }
+    ending = strrchr(out, '.');
+    if (!ending || (strcmp(ending, ".html") != 0 && strcmp(ending, ".svg") != 0)) {
+        say("%s: a picture's name ends in .html or .svg", out);
         return 2;
     }
     if (report_write(argv[0], out, error)) return complain(error), 1;
