@@ -18,7 +18,7 @@ under() {
 }
 for t in test_maths test_rewards test_exact test_files test_backend test_failures test_ppo \
          test_variants test_interpreter test_tokenizer test_gguf test_questions test_chat \
-         test_jinja test_report test_lora test_misuse test_reference test_verifier; do
+         test_jinja test_report test_lora test_misuse test_reference test_verifier test_team; do
     under $t "" "$SAN_CC" -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 done
 for t in test_exact test_verifier; do under $t "" "$SAN_CC" -O1 -fsanitize=thread; done
