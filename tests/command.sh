@@ -293,6 +293,12 @@ check "and stays" $?
 [ "$(wc -l < "$dir/toy/test.jsonl")" -eq "$questions" ]
 check "indeed" $?
 
+says "as many samples as one likes" "pass@16" asked --eval-samples 16
+says "in training as many as a step has" "has room for 4 completions" train "$dir/many" \
+    --num-prompts 2 --num-generations 2 --eval-samples 5
+says "a model is not converted into another's folder" "has a model already" \
+    "$BUILD/gguf2hf" "$dir/none.gguf" "$dir/toy"
+
 # ---- a step is saved once; Ctrl-C twice while a folder is written waits for that (strace counts
 # the files, and makes each take a while)
 traced() { # traced FILTER OUT OPTIONS...

@@ -55,10 +55,11 @@ static void report(const gguf_summary *s, const char *folder) {
 int main(int argc, char **argv) {
     int i, dtype = GGUF_AUTO, words_alone = 0, count = 0;
     const char *names[2] = { NULL, NULL };
-    char error[GGUF_ERROR_LENGTH];
+    char error[GGUF_ERROR_LENGTH], there[1024];
     gguf_summary s;
     chat_template chat;
     grpo_config config = grpo_defaults();
+    FILE *file;
     system_arguments(&argc, &argv);
     for (i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return usage();
@@ -76,6 +77,13 @@ int main(int argc, char **argv) {
         else names[count++] = argv[i];
     }
     if (count < 2) return misuse("missing:", count ? "FOLDER" : "FILE.gguf and FOLDER", "");
+    snprintf(there, sizeof there, "%.1000s/config.json", names[1]);
+    if (!words_alone && (file = system_open(there, "rb")) != NULL) {
+        fclose(file);
+        fprintf(stderr, "gguf2hf: %s has a model already: choose another folder, or remove it\n",
+                names[1]);
+        return 1;
+    }
     if (words_alone ? gguf_convert_tokenizer(names[0], names[1], error)
                   : gguf_convert(names[0], names[1], dtype, &s, error)) {
         if (words_alone) return 0;

@@ -722,6 +722,14 @@ static int read_options(settings *s, int command, int argc, char **argv) {
         return complain_of("--dtype is f32, bf16 or f16", s->dtype, "f32 bf16 f16");
     if ((command & RUN) && !s->c.num_rewards)
         return complain("--reward is missing: gsm8k, match, cmd:./verify ...; see --help");
+    if (command == EVAL && s->eval_samples > s->c.num_prompts)        /* sampled together        */
+        s->c.num_prompts = s->eval_samples;
+    if (command == TRAIN && s->eval_samples > (double)s->c.num_prompts * s->c.num_generations) {
+        say("--eval-samples %d are sampled together, and a step has room for %d completions, "
+            "--num-prompts %d times --num-generations %d", s->eval_samples,
+            s->c.num_prompts * s->c.num_generations, s->c.num_prompts, s->c.num_generations);
+        return -1;
+    }
     return 0;
 }
 
