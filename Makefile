@@ -82,7 +82,7 @@ check: all
 SCRIPTS  = tables command programs symbols chapters
 CHECKS   = test_learning $(SCRIPTS) $(filter-out test_learning,$(TESTS)) examples
 ASKED    = $(if $(T),$(filter $(T:.sh=) test_$(T),$(CHECKS)),$(CHECKS))
-NEEDS_command  = grpo test_verifier $(HELPERS)
+NEEDS_command  = $(PROGRAMS) test_verifier $(HELPERS)
 NEEDS_tables   = $(filter-out 01% 02% 04% 05%,$(LESSONS)) league drawings cuda_model team
 NEEDS_examples = $(PROGRAMS)
 NEEDED   = $(sort $(filter $(TESTS),$(ASKED)) $(foreach check,$(ASKED),$(NEEDS_$(check))))
