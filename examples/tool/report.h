@@ -402,9 +402,10 @@ static inline int report_points_of(const report *r, int i) {
 /* Half of the greedy accuracy's 95 % interval (Agresti and Coull); 0: it has none. */
 static inline double report_half(const report *r, int i, int k) {
     int c = report_curve((report *)(uintptr_t)r, "eval/questions", 0);
-    double n = c < 0 ? (double)NAN : r->rows[k].values[c], p;
-    if (strcmp(r->names[i], "eval/accuracy") != 0 || !(n > 0)) return 0;
-    p = (r->rows[k].values[i] * n + 2) / (n + 4);
+    double n = c < 0 ? (double)NAN : r->rows[k].values[c], p = r->rows[k].values[i];
+    if (strcmp(r->names[i], "eval/accuracy") != 0 || !(n > 0 && n < 1e300)) return 0;
+    if (!(p >= 0 && p <= 1)) return 0;                        /* a log may hold anything         */
+    p = (p * n + 2) / (n + 4);
     return 1.96 * sqrt(p * (1 - p) / (n + 4));
 }
 
