@@ -5,11 +5,7 @@
 : "${BUILD:=build}"
 kills=${1:-20}
 dir=$BUILD/command grpo=$BUILD/grpo
-passed=0 failed=0
-check() { # check DESCRIPTION STATUS: 0 is good
-    if [ "$2" -eq 0 ]; then passed=$((passed + 1))
-    else failed=$((failed + 1)); echo "failed: $1"; fi
-}
+. tests/check.sh
 says() { # says DESCRIPTION PATTERN COMMAND...: it prints the pattern, and its failure is its own
     what=$1 pattern=$2
     shift 2

@@ -4,16 +4,7 @@
 # `make mpi` builds; without it or without mpirun: skipped.
 : "${BUILD:=build}"
 dir=$BUILD/mpi_test
-passed=0 failed=0
-check() { # check DESCRIPTION STATUS: 0 is good
-    if [ "$2" -eq 0 ]; then passed=$((passed + 1))
-    else failed=$((failed + 1)); echo "failed: $1"; fi
-}
-finish() {
-    echo "$passed passed, $failed failed"
-    [ "$failed" -eq 0 ]
-    exit
-}
+. tests/check.sh
 command -v mpirun > /dev/null || { echo "skipped: mpirun is not installed"; finish; }
 for program in mpi/03_arithmetic mpi/grpo 03_arithmetic grpo toy_folder; do
     [ -x "$BUILD/$program" ] && continue

@@ -6,16 +6,7 @@
 : "${BUILD:=build}"
 kills=${1:-20}
 dir=$BUILD/team_kill grpo=$BUILD/grpo
-passed=0 failed=0
-check() { # check DESCRIPTION STATUS: 0 is good
-    if [ "$2" -eq 0 ]; then passed=$((passed + 1))
-    else failed=$((failed + 1)); echo "failed: $1"; fi
-}
-finish() {
-    echo "$passed passed, $failed failed"
-    [ "$failed" -eq 0 ]
-    exit
-}
+. tests/check.sh
 now() { date +%s%N | cut -c1-13; }          # milliseconds
 in_place=
 train() { # train OUT PROCESSES OPTIONS...; in_place=exec: instead of the shell
