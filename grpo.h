@@ -5612,35 +5612,37 @@ static int grpo__gradient_norm(grpo *g, double *norm) {
     return code;
 }
 
+/* A neighbour's share of the gradient's array, no longer needed once the gradient is added up. */
+static float *grpo__spare(const struct grpo__machinery *w) {
+    return w->gradient + (size_t)(w->first_piece ^ w->num_lanes) * w->piece;
+}
+
 /* Where AdamW finds the weights of this process's share and leaves the new ones: alone, in place;
- * in a team, in a part of the gradient's array that is no longer needed. */
+ * in a team, apart from the weights, which stay until all agree. */
 static float *grpo__new_weights(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    float *copy = w->gradient + (size_t)(w->first_piece ^ w->num_lanes) * w->piece;
     if (!grpo__is_team(g)) return w->trained;
-    w->backend->mix(w->context, copy, w->trained + w->share_first, 0, 1, w->share);
-    return copy;
+    w->backend->mix(w->context, grpo__spare(w), w->trained + w->share_first, 0, 1, w->share);
+    return grpo__spare(w);
+}
+
+/* All shares of new weights, m or v, x being this process's, where the gradient is. */
+static int grpo__gather_shares(grpo *g, const float *x) {
+    struct grpo__machinery *w = g->machinery;
+    if (!grpo__is_team(g)) return GRPO_OK;
+    w->backend->mix(w->context, w->gradient + w->share_first, x, 0, 1, w->share);
+    return grpo__gather_pieces(g, NULL);
 }
 
 /* The new weights of all shares become the weights, in all processes or (as far as these can know
  * of each other) in none. */
 static int grpo__share_weights(grpo *g) {
     struct grpo__machinery *w = g->machinery;
-    const float *copy = w->gradient + (size_t)(w->first_piece ^ w->num_lanes) * w->piece;
     int code;
     if (!grpo__is_team(g)) return GRPO_OK;
-    w->backend->mix(w->context, w->gradient + w->share_first, copy, 0, 1, w->share);
-    code = grpo__agree(g, grpo__gather_pieces(g, NULL));
+    code = grpo__agree(g, grpo__gather_shares(g, grpo__spare(w)));
     if (!code) w->backend->mix(w->context, w->trained, w->gradient, 0, 1, g->num_trained);
     return code;
-}
-
-/* All shares of AdamW's m or v, where the gradient is. */
-static int grpo__gather_moments(grpo *g, const float *moments) {
-    struct grpo__machinery *w = g->machinery;
-    if (!grpo__is_team(g)) return GRPO_OK;
-    w->backend->mix(w->context, w->gradient + w->share_first, moments, 0, 1, w->share);
-    return grpo__gather_pieces(g, NULL);
 }
 
 /* This process's part of a team, and the memory that it needs for that. */
@@ -9416,13 +9418,13 @@ static void grpo__write_archive(grpo__file *f, grpo *g, int kind, int dtype) {
     for (i = 0; i < f->num_slots; i++) {
         float *moments = f->slots[i].moments;
         if (moments && moments != f->slots[i - 1].moments) {  /* the first tensor of m, of v     */
-            if ((code = grpo__gather_moments(g, moments)) != GRPO_OK) f->code = code;
+            if ((code = grpo__gather_shares(g, moments)) != GRPO_OK) f->code = code;
             gathered++;
         }
         grpo__pass_slot(f, g, &f->slots[i]);
     }
     for (; kind == GRPO__STATE && gathered < 2; gathered++)   /* after an error, for the others  */
-        grpo__gather_moments(g, g->machinery->adam_m);
+        grpo__gather_shares(g, g->machinery->adam_m);
     if (!f->code) f->code = grpo__device_check(g);            /* did each download succeed?      */
 }
 
@@ -9691,8 +9693,8 @@ int grpo_save(grpo *g, const char *folder, int flags) {
                           "a team gathers its state where that is");
     if ((code = grpo__agree(g, code)) != GRPO_OK) return code;
     if (g->config.team.rank > 0) {  /* process 0 writes; it needs the others' moments            */
-        if (state) code = grpo__gather_moments(g, g->machinery->adam_m);
-        if (state && !code) code = grpo__gather_moments(g, g->machinery->adam_v);
+        if (state) code = grpo__gather_shares(g, g->machinery->adam_m);
+        if (state && !code) code = grpo__gather_shares(g, g->machinery->adam_v);
     } else code = grpo__write_folder(g, folder, state, kind, dtype);
     if (state && g->config.team.size > 1) grpo__clear_gradient(g);
     return grpo__agree(g, code);
