@@ -1,7 +1,7 @@
 /* Each row of the GPU's two tables against the CPU's, over ragged shapes; the same bits from two
  * runs, from any tile and from a team of processes; a whole training run; what happens when the
- * device fails. On a card (make
- * cuda-test) or, on tiny shapes, on the CPU's stand-in for one (tests/cuda_shim.h).
+ * device fails. On a card (make cuda-test) or, on tiny shapes, on the CPU's stand-in for one
+ * (tests/cuda_shim.h).
  *
  *   test_cuda [--quick | --small] [table ...] [part ...]
  *
