@@ -217,6 +217,52 @@ sed 's/<|im_start|>/<|im_begin|>/g' "$dir/toy/tokenizer_config.json" \
     > "$dir/foreign/tokenizer_config.json"
 says "in the folder's own template too" "one token of .*foreign each: <|im_begin|> (12 tokens)[.]" \
     "$grpo" inspect "$dir/foreign"
+templated() { # templated TEMPLATE: a folder that is asked by it
+    [ -d "$dir/templated" ] || cp -r "$dir/toy" "$dir/templated"
+    printf %s "$1" > "$dir/templated/chat_template.jinja"
+}
+turns='{% for m in messages %}{{ "<|im_start|>" ~ m.role ~ m.content|trim|upper ~ "<|im_end|>" }}'
+templated "$turns{% endfor %}"
+says "a template that trims and shouts is honest" "greedy accuracy" "$grpo" eval "$dir/templated" \
+    $task --system "sums " --max-prompt-length 64 --max-completion-length 4
+templated '{{ "<|im_start|>" ~ messages[0].role ~ "<|im_end|>" }}'
+for command in "eval $dir/templated $task" "chat $dir/templated" "inspect $dir/templated" \
+    "train $dir/templated $task --out $dir/x"; do
+    says "a template drops the question: ${command%% *}" "drops the question: .*--prompt-format" \
+        "$grpo" $command
+    "$grpo" $command > /dev/null 2>&1 < /dev/null
+    check "with status 1" $(($? != 1))
+done
+"$grpo" inspect "$dir/templated" 2> /dev/null | grep -q "at the least"
+check "inspect tells the memory all the same" $?
+templated '{{ messages[-1].content.split("\n")[0] }}'
+says "or a part of it" "drops the question" "$grpo" chat "$dir/templated"
+templated "{% if messages[0].role == 'system' %}{% set messages = messages[1:] %}{% endif %}$turns\
+{% endfor %}"
+says "a template drops the system message" "drops the system message: .*do without" \
+    "$grpo" eval "$dir/templated" $task --system Sums
+says "where there is none it does not" "greedy accuracy" "$grpo" eval "$dir/templated" $task \
+    --max-prompt-length 64 --max-completion-length 4
+echo '{"messages": [{"role": "system", "content": "Sums"}, {"role": "user", "content": "1+1="}],
+    "answer": 2}' | tr '\n' ' ' > "$dir/one.jsonl"
+says "one that the data has, too" "drops the system message" "$grpo" eval "$dir/templated" \
+    --data "$dir/one.jsonl" --reward match
+grep -q "that is question 1" "$dir/said"
+check "and says where" $?
+templated "{{ raise_exception('No system role!') if messages[0].role == 'system' }}$turns{% endfor %}"
+says "a template refuses a system message by itself" "No system role!" "$grpo" chat \
+    "$dir/templated" --system Sums
+templated "{{ raise_exception('Never!') }}"
+says "inspect has a template's own reason" "Never!" "$grpo" inspect "$dir/templated"
+"$grpo" inspect "$dir/templated" > "$dir/said" 2> /dev/null
+check "with status 1" $(($? != 1))
+grep -q "asked by" "$dir/said"
+check "and no heading over nothing" $(($? != 1))
+templated "{{ strftime_now('%d %b %Y') }}$turns{% endfor %}"
+says "a template tells the day" "it is always 26 July 2024" "$grpo" inspect \
+    "$dir/templated"
+grep -q "26 Jul 2024<|im_start|>" "$dir/said"
+check "and inspect shows which" $?
 cp -r "$dir/toy" "$dir/padded"
 sed 's/{/{"pad_token": "[PAD]", /' "$dir/toy/tokenizer_config.json" \
     > "$dir/padded/tokenizer_config.json"

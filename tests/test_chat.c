@@ -165,6 +165,39 @@ static void check_plain(void) {
     CHECK(!chat_plain(&t, "Question:", error) && strstr(error, "{question}"), "%s", error);
 }
 
+static void drops(const char *template, const char *system, int n, const char *what) {
+    chat_template t;
+    int found;
+    CHECK(chat_from_jinja(&t, template, strlen(template), "", "", error), "%s", error);
+    found = chat_check(&t, system, turns, n, error);
+    CHECK(found == !what && (found || strstr(error, what)), "%d: %s", found, error);
+    chat_free(&t);
+}
+
+/* Whether all that is said is written. */
+static void check_dropped(void) {
+    chat_template t;
+    size_t i;
+#define EACH(what) "{% for m in messages %}" what "{% endfor %}"
+    for (i = 0; i < sizeof expected / sizeof *expected; i++)
+        CHECK(chat_named(&t, expected[i].name, error) && chat_check(&t, "s", turns, 3, error) == 1
+              && (chat_free(&t), 1), "%s: %s", expected[i].name, error);
+    drops(EACH("{{ m.content|trim|title }}"), "s", 3, NULL);
+    drops(EACH("{{ m.content.split()|join('_') }}"), "s", 3, NULL);
+    drops(EACH("{{ m.content|tojson }}"), "s", 3, NULL);
+    drops(EACH("{{ m.role }}"), NULL, 1, "the question");
+    drops(EACH("{{ m.content.split('\n')[1] }}"), NULL, 1, "the question");
+    drops(EACH("{{ m.content.split('\n')[0] }}"), NULL, 1, "the question");
+    drops(EACH("{% for part in m.content %}{{ part.text }}{% endfor %}"), NULL, 1, "question");
+    drops(EACH("{{ m.content if m.role != 'assistant' }}"), NULL, 3, "the role assistant");
+    drops(EACH("{{ m.content if m.role != 'system' }}"), NULL, 3, NULL);
+    drops(EACH("{{ m.content if m.role != 'system' }}"), "s", 3, "the system message");
+    drops("{{ messages[-1].content }}", NULL, 3, "the role assistant");
+    CHECK(chat_from_jinja(&t, "{{ 1 // 0 }}", 12, "", "", error)
+          && chat_check(&t, NULL, turns, 1, error) == -1 && strstr(error, "zero"), "%s", error);
+    chat_free(&t);
+}
+
 static void stops_are(const char *name, int count, const char *text) {
     const char *stops[CHAT_STOPS];
     chat_template t;
@@ -269,6 +302,7 @@ int main(void) {
     check_options();
     check_bytes();
     check_plain();
+    check_dropped();
     check_stops();
     check_folder();
     check_real_folder();

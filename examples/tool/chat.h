@@ -170,6 +170,41 @@ static inline int chat_render(const chat_template *t, const char *system, const 
     return 0;
 }
 
+/* Does all that is said stand in what the template writes? Each message says two lines of digits
+ * instead of its own, for they survive what honest templates do to a text: trim it, change its
+ * case. 1: it does; 0: a message is dropped, *error says which; -1: nothing is written, and *error
+ * is the template's reason. */
+static inline int chat_check(const chat_template *t, const char *system, const chat_turn *turns,
+                             int n, char *error) {
+    enum { LINE = 10, PROBE = 2 * LINE };
+    chat_text out = { NULL, 0, 0 };
+    chat_turn *probes = (chat_turn *)malloc(((size_t)n + 1) * (sizeof *probes + PROBE));
+    char *said = (char *)(probes ? probes + n + 1 : NULL);
+    int i, found;
+    if (!probes) return chat_wrong(error, "there is not enough memory for the conversation") - 1;
+    for (i = 0; i <= n; i++) {      /* the last is the system's                                  */
+        probes[i].role = i < n ? turns[i].role : "system";
+        probes[i].text = said + PROBE * i;
+        snprintf(said + PROBE * i, PROBE, "51%07d\n82%07d", i % 10000000, i % 10000000);
+    }
+    found = chat_render(t, system ? probes[n].text : NULL, probes, n, 1, &out, error) ? 1 : -1;
+    for (i = system ? n : n - 1; i >= 0 && found == 1; i--) {
+        char first[LINE];
+        snprintf(first, sizeof first, "%s", probes[i].text);
+        if (out.text && strstr(out.text, first) && strstr(out.text, probes[i].text + LINE))
+            continue;
+        found = 0;
+        snprintf(error, JSON_ERROR_LENGTH, "the chat template drops %s%.40s: not all of its text "
+                 "stands in what the template writes. Choose another template, by --template or "
+                 "--prompt-format%s", i == n ? "the system message" : i == n - 1 ? "the question"
+                 : "messages of the role ", i < n - 1 ? probes[i].role : "",
+                 i == n ? ", or do without that message" : "");
+    }
+    free(probes);
+    chat_text_free(&out);
+    return found;
+}
+
 /* The texts that end an answer, each one token where the vocabulary has it: what the template
  * writes after one, if it looks like a token, and eos. Returns how many. */
 static inline int chat_stops(const chat_template *t, const char *stops[CHAT_STOPS]) {

@@ -957,8 +957,27 @@ static void check_markers(const settings *s, const char *const *stops, int num_s
     chat_text_free(&text);
 }
 
-/* How it is asked, and by which tokens its answers end: those of the folder, and the template's. A
- * template that tells the date tells always the same, so that a run can be repeated. */
+/* The template has to write whatever is said; one that tells the day tells always the same, so that
+ * a run can be repeated. One that refuses a single question may yet be right for the conversations
+ * of the data: the first of these will tell. */
+static int check_template(settings *s) {
+    static const chat_turn turn = { "user", "?" };
+    char error[JSON_ERROR_LENGTH];
+    chat_text today = { NULL, 0, 0 }, kept = { NULL, 0, 0 };
+    int found = chat_check(&s->chat, s->system, &turn, 1, error);
+    if (found == 0 || (found < 0 && !s->data)) return complain(error);
+    chat_render(&s->chat, s->system, &turn, 1, 1, &today, error);
+    chat_keep_day(&s->chat);
+    chat_render(&s->chat, s->system, &turn, 1, 1, &kept, error);
+    if (today.text && kept.text && strcmp(today.text, kept.text) != 0)
+        say("the chat template tells the day: it is always 26 July 2024, so that a run can be "
+            "repeated");
+    chat_text_free(&today);
+    chat_text_free(&kept);
+    return 0;
+}
+
+/* How it is asked, and by which tokens its answers end: those of the folder, and the template's. */
 static int open_chat(settings *s) {
     char error[JSON_ERROR_LENGTH];
     const char *stops[CHAT_STOPS] = { NULL };
@@ -969,7 +988,7 @@ static int open_chat(settings *s) {
     else good = chat_recognise(&s->chat, s->words, error);
     if (!good) return complain(error);
     if (s->vocabulary) return 0;    /* its last token, of no character, ends an answer           */
-    chat_keep_day(&s->chat);
+    if (check_template(s)) return -1;
     n = chat_stops(&s->chat, stops);
     check_markers(s, stops, n);
     for (i = n - 1; i >= 0; i--)
@@ -1058,6 +1077,7 @@ static int *tokens_of(const settings *s, const char *text, int *count) {
  * system message if it has one. NULL with a sentence. */
 static char *render_question(settings *s, const questions_item *q) {
     const char *system = s->system;
+    char error[JSON_ERROR_LENGTH];
     int own = q->turns && !strcmp(q->turns[0].role, "system"), n = q->turns ? q->num_turns : 1, i;
     chat_turn *turns = (chat_turn *)malloc((size_t)n * sizeof *turns);
     char *text = NULL;
@@ -1066,8 +1086,10 @@ static char *render_question(settings *s, const questions_item *q) {
         turns[i].text = q->turns ? q->turns[i].text : q->text;
     }
     if (own) s->system = q->turns[0].text;
-    if (turns) text = render(s, turns + own, n - own);
-    else complain("out of memory");
+    if (!turns) complain("out of memory");
+    else if (q->turns && !chat_check(&s->chat, s->system, turns + own, n - own, error))
+        complain(error);
+    else text = render(s, turns + own, n - own);
     s->system = system;
     free(turns);
     return text;
@@ -2179,14 +2201,19 @@ static void print_model(const settings *s) {
            (double)m->rope_theta, m->tie_word_embeddings ? "a tied" : "its own");
 }
 
-static void print_asking(settings *s) {
+/* How a question reads, as training asks it; -1: the template does not write it. A folder without a
+ * template is a base model, and as it should be. */
+static int print_asking(settings *s) {
     const chat_turn turn = { "user", "..." };
     char error[JSON_ERROR_LENGTH], *text;
-    if (s->vocabulary) { printf("  asked in its characters: %s\n", s->vocabulary); return; }
-    if (!chat_recognise(&s->chat, s->words, error)) { printf("  %s\n", error); return; }
-    text = render(s, &turn, 1);
-    printf("  asked by its chat template:\n%s\n", text ? text : "");
+    int code;
+    if (s->vocabulary) { printf("  asked in its characters: %s\n", s->vocabulary); return 0; }
+    if (!chat_recognise(&s->chat, s->words, error)) { printf("  %s\n", error); return 0; }
+    code = check_template(s);
+    text = code ? NULL : render(s, &turn, 1);
+    if (text) printf("  asked by its chat template:\n%s\n", text);
     free(text);
+    return code;
 }
 
 /* What each process takes, all of them on this machine: within --memory-budget if it was given, at
@@ -2223,10 +2250,10 @@ static int inspect(settings *s) {
     const char *stops[CHAT_STOPS] = { NULL };
     grpo_memory needed;
     double least;
-    int code;
+    int code, asks;
     if (open_folder(s)) return -1;
     print_model(s);
-    print_asking(s);
+    asks = print_asking(s);
     if (s->tokens) check_markers(s, stops, chat_stops(&s->chat, stops));
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
     if (!s->c.lanes) s->c.lanes = s->num_processes;
@@ -2235,10 +2262,12 @@ static int inspect(settings *s) {
            (double)needed.num_parameters / 1e6, s->c.num_prompts, s->c.num_generations,
            s->c.max_completion_length);
     code = print_needs(s);
-    if (code || s->num_processes == 1) return code;
-    s->c.team.size = s->num_processes;
-    printf("  Each of %d processes:\n", s->num_processes);
-    return print_needs(s);
+    if (!code && s->num_processes > 1) {
+        s->c.team.size = s->num_processes;
+        printf("  Each of %d processes:\n", s->num_processes);
+        code = print_needs(s);
+    }
+    return code ? code : asks;
 }
 
 static const char plot_usage[] = "grpo plot LOG.jsonl [OUT.html | OUT.svg]";
