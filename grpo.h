@@ -1233,7 +1233,7 @@ static float grpo__lora_scale(const grpo *g);
 static int grpo__check_tokens(grpo *g, const char *what, const int *tokens, int n);
 static int grpo__read_tokens(grpo *g, const char *what, int i, const grpo_prompt *given, int least,
                              int most, int *tokens);
-static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value);
+static void grpo__missing_rewards(const grpo *g, const grpo_reward *reward, int first, int end);
 static int grpo__name_culprit(grpo *g);
 static int grpo__device_check(grpo *g);
 static double grpo__seconds(void);
@@ -2578,7 +2578,7 @@ static int grpo__reward_steps(grpo *g, const grpo_reward *reward, int first, int
 /* One line of the rubric: a reward of each completion, or of its steps. */
 static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int end, float *part) {
     grpo_batch *b = &g->batch;
-    int i, code, missing;
+    int i, code;
     if (reward->steps) {            /* not part of b->rewards: becomes per-token advantages      */
         const struct grpo__machinery *w = g->machinery;
         code = grpo__reward_steps(g, reward, first, end, part);
@@ -2594,11 +2594,10 @@ static int grpo__reward_line(grpo *g, const grpo_reward *reward, int first, int 
         return grpo__fail(g, GRPO_CALLBACK, "reward \"%s\" reported a failure", reward->name);
     for (i = first; i < end; i++) {
         if (reward->function) part[i] = reward->function(&b->samples[i], reward->user);
-        missing = !grpo__finite((double)part[i]);
-        if (missing) grpo__missing_reward(g, reward, i, part[i]);
-        if (!missing || g->config.objective.combine == GRPO_COMBINE_REWARDS)
+        if (grpo__finite((double)part[i]) || g->config.objective.combine == GRPO_COMBINE_REWARDS)
             b->rewards[i] += reward->weight * part[i];
     }
+    grpo__missing_rewards(g, reward, first, end);
     return GRPO_OK;
 }
 
@@ -3844,13 +3843,16 @@ static int grpo__check_writes(grpo *g) {
                       "values text, it cannot write any");
 }
 
-static void grpo__missing_reward(const grpo *g, const grpo_reward *reward, int i, float value) {
+static void grpo__missing_rewards(const grpo *g, const grpo_reward *reward, int first, int end) {
+    const float *part = g->batch.reward_parts
+                      + grpo__size((int)(reward - g->config.rewards), g->batch.num_sequences);
     char text[GRPO_ERROR_LENGTH];
-    if (!g->config.log) return;
-    snprintf(text, sizeof text, "reward \"%s\" is %g for completion %d of prompt %d: %s",
-             reward->name, (double)value, i % g->batch.group_size, i / g->batch.group_size,
-             g->config.objective.combine == GRPO_COMBINE_ADVANTAGES
-             ? "it is compared by its other rewards" : "the sample is left out");
+    int i, n = 0, at = first;
+    for (i = end - 1; i >= first; i--) if (!grpo__finite((double)part[i])) n++, at = i;
+    if (!n || !g->config.log) return;
+    snprintf(text, sizeof text, "reward \"%s\" is %g for %d of %d completions, one of prompt %d%s",
+             reward->name, (double)part[at], n, end - first, at / g->batch.group_size,
+             g->config.objective.combine == GRPO_COMBINE_ADVANTAGES ? "" : ": they are left out");
     g->config.log(text, g->config.user);
 }
 
@@ -5142,8 +5144,8 @@ static void grpo__set_word(grpo_config *c, const char *within, const char *word,
         strcpy(wrong, " is not a number");
     } else if (f->least < f->most && !(value >= f->least && value <= f->most)
                && value != f->initial) {                      /* 0 or -1: grpo_new() fills it in */
-        snprintf(wrong, GRPO_ERROR_LENGTH, " is out of range: it must be from %g to %g", f->least,
-                 f->most);
+        snprintf(wrong, GRPO_ERROR_LENGTH, " is out of range: it must be from %.7g to %.7g",
+                 f->least, f->most);
     } else if (f->type != GRPO_FIELD_FLOAT && floor(value) != value) {
         strcpy(wrong, " is not a whole number");
     }
@@ -5717,8 +5719,8 @@ static int grpo__check(grpo_config *c) {
                 why = depends[k].why;
             }
         if (f->least < f->most && !(value >= least && value <= most))
-            return grpo__fail_config(c, GRPO_BAD_INPUT, "%s is %g; it must be from %g to %g%s",
-                                     f->name, value, least, most, why);
+            return grpo__fail_config(c, GRPO_BAD_INPUT, "%s is %.7g; it must be from %.7g to "
+                                     "%.7g%s", f->name, value, least, most, why);
     }
     if (m->head_dim % 2 || m->num_attention_heads % m->num_key_value_heads)
         return grpo__fail_config(c, GRPO_BAD_INPUT, "model: head_dim %d must be even (rotary "
@@ -9805,12 +9807,9 @@ static void grpo__run_operation(grpo__trial *t, int i) {
 }
 
 static void grpo__report(grpo__trial *t, const char *what, double error) {
-    char text[GRPO_ERROR_LENGTH];
     int ok = error <= t->tolerance;
     t->failures += !ok;
-    snprintf(text, sizeof text, "%s %-44s worst relative error %.1e", ok ? "ok  " : "FAIL", what,
-            error);
-    if (t->config.log) t->config.log(text, t->config.user);
+    grpo__fail(t, GRPO_OK, "%s %-44s worst relative error %.1e", ok ? "ok  " : "FAIL", what, error);
 }
 
 static double grpo__trial_dot(const float *x, const float *y, size_t n) {
