@@ -62,8 +62,8 @@ says "no reward" "--reward is missing" "$grpo" train "$dir/toy" --data x --out "
 says "an unknown option" "--hat is not understood" "$grpo" train "$dir/toy" --hat 1
 says "an unknown reward" "--reward hat is not known" "$grpo" train "$dir/toy" --reward hat
 says "no number" "needs a whole number from 1 up" "$grpo" train "$dir/toy" --steps many
-says "a number out of range" "num_prompts=0.* it must be from 1" train "$dir/x" --num-prompts 0
-says "a number that is none" "learning_rate=nan. is not a number" train "$dir/x" --learning-rate nan
+says "a number out of range" "--num-prompts 0 is out of range: it must be from 1 to 1048576" train "$dir/x" --num-prompts 0
+says "a number that is none" "--learning-rate nan is not a number" train "$dir/x" --learning-rate nan
 says "a wrong dtype" "f32, bf16 or f16" train "$dir/x" --dtype fp8
 says "a preset that needs another model" "value model" train "$dir/x" --objective ppo
 echo '{"question": "1+1=", "answer"' > "$dir/bad.jsonl"
@@ -469,23 +469,62 @@ says "generation_config.json agrees with config.json" "$eos" \
 says "and keeps the rest" '"x": .1.50, {"a": "b"}, null.' cat "$dir/agreed/generation_config.json"
 says "two rewards of one kind have two names" '"rewards/match_2/mean"' cat "$dir/agreed/log.jsonl"
 again() { "$grpo" train "$dir/base" $small --steps 3 --out "$dir/agreed" --resume "$@"; }
-says "another seed is refused" '--seed is "999", and was "1".*cannot change' again --seed 999
+says "another seed is refused" '--seed is 999, and was 1 in.*cannot change' again --seed 999
 mkdir "$dir/other"
 echo '{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}' \
     > "$dir/other/adapter_config.json"
-says "another adapter is refused" '--adapter is ".*other", and was "".*cannot change' again \
+says "another adapter is refused" '--adapter is .*other, and was not given.*cannot change' again \
     --seed 1 --adapter "$dir/other"
 [ "$(wc -l < "$dir/agreed/settings.jsonl")" -eq 1 ]
 check "what is refused is not recorded" $?
-says "another rate takes effect" '--learning-rate is "0.5", and was "9.99999.*from here on' again \
+says "adapters where there were none are refused" '--lora-rank is 2, and was 0 in.*cannot change' \
+    again --seed 1 --lora-rank 2
+says "a choice is told by its word" '--loss is cispo, and was clip in.*from here on' again --seed 1 \
+    --steps 2 --loss cispo
+says "another rate takes effect" '--learning-rate is 0.5, and was 1e-06 in.*from here on' again \
     --seed 1 --learning-rate 0.5
 says "and is recorded" '"step": 2.*"learning-rate": "0.5"' tail -1 "$dir/agreed/settings.jsonl"
 rm "$dir/agreed/settings.jsonl"
-says "the state knows the seed too" "--seed is 7, but the run.*was begun with 1" again --seed 7
+rm -rf "$dir/fresh"
+says "to go on with nothing is told" "--resume: .*fresh has no checkpoint, so a new run begins" \
+    train "$dir/fresh" --steps 1 --resume
+says "an option without effect is told" "--merge does nothing without --lora-rank or --adapter" \
+    train "$dir/idle" --steps 1 --merge
+says "each of them" "--verifier-seconds does nothing without a verifier" train "$dir/idle" --steps 1 \
+    --resume --verifier-seconds 3
+says "one that has an effect is not" "--temperature does nothing without --eval-samples" judge \
+    --reward match --temperature 0.5
+judge --reward match --temperature 0.5 --eval-samples 2 2>&1 | grep -q "does nothing"
+check "nor where there are samples" $((! $?))
+says "others' names are known" "--lr is not understood; here it is --learning-rate X: of AdamW" \
+    "$grpo" train "$dir/toy" --lr 1
+says "a field of the objective was meant" 'bta=0.1.*no such field: did you mean beta?' "$grpo" train \
+    "$dir/toy" --objective "dapo bta=0.1"
+says "a value of it" 'loss=clp".*it has clip .*: did you mean clip?' "$grpo" train "$dir/toy" \
+    --objective "loss=clp"
+says "a preset" 'dapx" is not a preset: did you mean dapo?' "$grpo" train "$dir/toy" --objective dapx
+says "help tells each sense" "for what was asked and answered" "$grpo" help out
+says "a version" "^grpo [0-9]" "$grpo" --version
+"$grpo" inspect "$dir/toy" --objective "trl" | grep "at the fastest" > "$dir/without"
+"$grpo" inspect "$dir/toy" --beta 0.1 | grep "at the fastest" > "$dir/with"
+! cmp -s "$dir/without" "$dir/with"
+check "inspect counts the reference" $?
 ask() { # ask DATA: eval of one question from there
     timeout 60 "$grpo" eval "$dir/toy" --data "$1" --reward gsm8k --max-prompt-length 64 \
         --max-completion-length 4
 }
+printf '%s\n' '{"question": "1+1=", "answer": "two"}' '{"question": "1+2=", "answer": "three"}' \
+    > "$dir/in_words.jsonl"
+says "a reward that can judge nothing" "gsm8k can judge none of 2 questions.*the answer \"two\"" ask \
+    "$dir/in_words.jsonl"
+says "nor where there are no answers" "match can judge none of .* the first has no answer" judge \
+    --reward match --answer ""
+echo '{"question": "1+2=", "answer": "3"}' >> "$dir/in_words.jsonl"
+ask "$dir/in_words.jsonl" > "$dir/in_words.txt" 2>&1
+says "what it cannot judge is left out" "gsm8k can judge 1 of 3 questions.*are left out" cat \
+    "$dir/in_words.txt"
+says "and the rest is asked" "on 1 questions" cat "$dir/in_words.txt"
+says "the state knows the seed too" "--seed is 7, but the run.*was begun with 1" again --seed 7
 line='{"question": "1+1=", "answer": 2e0}'
 says "questions from a pipe" "on 1 questions" sh -c "echo '$line' | $grpo eval $dir/toy --data - \
     --reward gsm8k --max-prompt-length 64 --max-completion-length 4"
@@ -642,13 +681,13 @@ gone() { # gone DESCRIPTION PATTERN OPTIONS...
     [ ! -e "$dir/gone" ]
     check "$what: no folder is left" $?
 }
-gone "nothing to compare" "num_generations is 1" --num-generations 1
-gone "nothing at random" "temperature is 0" --temperature 0
+gone "nothing to compare" "--num-generations is 1" --num-generations 1
+gone "nothing at random" "--temperature is 0" --temperature 0
 gone "no memory" "14.[0-9]*MB at the least\|MB at the least, but --memory-budget is 50" \
     --memory-budget 50k
 gone "no questions" "cannot be read" --eval "$dir/nowhere.jsonl"
 gone "no adapters" "aside is no folder of adapters" --adapter "$dir/aside"
-says "nor takes one that was there" "num_generations is 1" train "$dir/aside" --num-generations 1
+says "nor takes one that was there" "is no folder of adapters" train "$dir/aside" --adapter "$dir/toy"
 [ -d "$dir/aside" ]
 check "a folder that was there stays" $?
 

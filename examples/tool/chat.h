@@ -282,8 +282,9 @@ static inline void chat_keep_day(chat_template *t) {
     t->now.tm_wday = 5;
 }
 
-/* What the published models of a family write, by name: qwen2 qwen2.5 qwen3 smollm2 chatml llama2
- * llama3 llama3.1 llama3.2 zephyr; without tools. */
+/* What the published models of a family write, by name; without tools. */
+#define CHAT_NAMES "qwen2 | qwen2.5 | qwen3 | smollm2 | chatml | llama2 | llama3 | llama3.1 | " \
+                   "llama3.2 | zephyr"
 static inline int chat_named(chat_template *t, const char *name, char *error) {
     static const char chatml[] =
         "{% if default_system is defined and messages[0].role != 'system' %}{{ '<|im_start|>system"
@@ -346,8 +347,8 @@ static inline int chat_named(chat_template *t, const char *name, char *error) {
             t->variables = all[i].variables;
             return 1;
         }
-    snprintf(error, JSON_ERROR_LENGTH, "there is no chat template \"%.40s\": qwen2 qwen2.5 qwen3 "
-             "smollm2 chatml llama2 llama3 llama3.1 llama3.2 zephyr", name);
+    snprintf(error, JSON_ERROR_LENGTH, "there is no chat template \"%.40s\": it is one of "
+             CHAT_NAMES, name);
     return 0;
 }
 

@@ -68,6 +68,8 @@ typedef struct settings {
     int64_t saved;                  /* the step that OUT has                                     */
     int logged;                     /* completions in the log, of this start                     */
     char command[2 * NAME_ROOM];    /* the line that was typed, for the report                   */
+    int asked;                      /* which command: TRAIN ...                                  */
+    unsigned char given[128];       /* 1: the option of this place in the table is on that line  */
     double seconds;                 /* of an evaluation                                          */
     grpo *policy;                   /* chat: whose answer is printed as it comes                 */
     char *reply;
@@ -79,7 +81,8 @@ enum { FIELD,                       /* a number of the config: its table has the
        NUMBER, TEXT, FLAG, BYTES,
        OTHER,                       /* read by what it is: a reward, an objective ...            */
        GROUP };                     /* no option: the heading of those that follow               */
-enum { TRAIN = 1, EVAL = 2, CHAT = 4, INSPECT = 8, ALL = 15, RUN = TRAIN | EVAL };
+enum { TRAIN = 1, EVAL = 2, CHAT = 4, INSPECT = 8, ALL = 15, RUN = TRAIN | EVAL,
+       PLAN = TRAIN | INSPECT };
 
 typedef struct option {
     const char *name, *value;       /* "steps", "N"; NULL: by the field's type, or a flag        */
@@ -110,17 +113,21 @@ static const option options[] = {
     { "limit", "N", "use the first N questions; 0: all", NULL, COUNT, RUN, AT(limit) },
     { "system", "TEXT", "system message of the chat template", "the template's", TEXT, RUN | CHAT,
       AT(system) },
-    { "template", "NAME", "qwen2.5, qwen3, smollm2, llama3, llama2 ...: a chat template to use "
-      "instead of the folder's own", "the folder's", TEXT, RUN | CHAT, AT(template_of) },
+    { "template", "NAME", "a chat template to use instead of the folder's own [" CHAT_NAMES "]",
+      "the folder's", TEXT, RUN | CHAT, AT(template_of) },
     { "prompt-format", "TEXT", "text around {question}, instead of a chat template", NULL, TEXT,
       RUN | CHAT, AT(prompt_format) },
-    AS(max_prompt_length, ALL, "tokens of a question at most; longer ones are left out", NULL),
+    AS(max_prompt_length, RUN, "tokens of a question at most; longer ones are left out", NULL),
+    AS(max_prompt_length, CHAT, "tokens of the talk so far at most", NULL),
+    AS(max_prompt_length, INSPECT, "tokens of a question at most", NULL),
     HEADING("The run"),
-    { "steps", "N", "of GRPO, each with other questions", NULL, SOME, TRAIN, AT(steps) },
-    AS(num_prompts, RUN | INSPECT, "questions in a step", NULL),
-    OF_CONFIG(num_generations, TRAIN | INSPECT),
+    { "steps", "N", "of GRPO, each with other questions; an epoch is so many as ask each of them "
+      "once", NULL, SOME, TRAIN, AT(steps) },
+    AS(num_prompts, PLAN, "questions in a step", NULL),
+    AS(num_prompts, EVAL, "questions that are answered together. Speed, not results", NULL),
+    OF_CONFIG(num_generations, PLAN),
     AS(max_completion_length, ALL, "tokens of an answer at most", NULL),
-    AS(seed, ALL, "of everything that is drawn at random", NULL),
+    AS(seed, RUN | CHAT, "of everything that is drawn at random", NULL),
     { "resume", NULL, "go on from the checkpoint in --out, if there is one", NULL, FLAG, TRAIN,
       AT(resume) },
     { "save-steps", "N", "write a checkpoint every N steps; 0: at the end alone", NULL, COUNT,
@@ -143,7 +150,7 @@ static const option options[] = {
     { "out", "FILE", "for what was asked and answered, a JSON object a line", NULL, TEXT, EVAL,
       AT(out) },
     AS(success_reward, RUN, "an answer is right if the first reward gives at least this", NULL),
-    HEADING("Rewards"),
+    HEADING("How it is judged"),
     { "weight", "X", "of the --reward before it; several are added up", "1", OTHER, RUN, 0 },
     { "verifier-seconds", "X", "that a cmd: may take for a batch", NULL, NUMBER, RUN,
       AT(verifier_seconds) },
@@ -154,19 +161,21 @@ static const option options[] = {
     { "verifier-must-be-isolated", NULL, "do not run a cmd: that cannot be isolated fully", NULL,
       FLAG, RUN, AT(verifier_isolated) },
     HEADING("LoRA: adapters beside weights that are frozen, in less memory"),
-    AS(lora.rank, TRAIN | INSPECT, "of the adapters; 0: train all weights instead", NULL),
-    AS(lora.alpha, TRAIN | INSPECT, "the adapters' factor is alpha / r", NULL),
+    AS(lora.rank, PLAN, "of the adapters; 0: train all weights instead", NULL),
+    AS(lora.alpha, PLAN, "the adapters' factor is alpha / r", NULL),
     { "lora-targets", "NAMES", "which matrices have adapters: of q,k,v,o,gate,up,down with commas",
-      "all", TEXT, TRAIN | INSPECT, AT(lora_targets) },
+      "all", TEXT, PLAN, AT(lora_targets) },
     { "adapter", "FOLDER", "of adapters (PEFT's, or of this program) to put on MODEL first; "
       "one that names its model can be MODEL itself", NULL, TEXT, RUN | CHAT, AT(adapter) },
     { "merge", NULL, "write a whole model, with the adapters in its weights", NULL, FLAG, TRAIN,
       AT(merge) },
     HEADING("How answers are drawn"),
-    AS(sampling.temperature, TRAIN | CHAT, "of sampling; 0: always the most probable token", NULL),
-    OF_CONFIG(sampling.top_k, TRAIN | CHAT),
-    OF_CONFIG(sampling.top_p, TRAIN | CHAT),
-    AS(sampling.min_p, TRAIN | CHAT,
+    AS(sampling.temperature, TRAIN, "of sampling, more than 0", NULL),
+    AS(sampling.temperature, EVAL, "of --eval-samples; the greedy answer has none", NULL),
+    AS(sampling.temperature, CHAT, "of sampling; 0: always the most probable token", NULL),
+    OF_CONFIG(sampling.top_k, RUN | CHAT),
+    OF_CONFIG(sampling.top_p, RUN | CHAT),
+    AS(sampling.min_p, RUN | CHAT,
        "leave out tokens less probable than this share of the most probable", NULL),
     HEADING("The optimizer: AdamW"),
     AS(learning_rate, TRAIN, "of AdamW; with LoRA some 1e-4", NULL),
@@ -182,19 +191,19 @@ static const option options[] = {
     HEADING("Memory, speed, machines"),
     AS(memory_budget, ALL, "within this much memory; 0: any. Speed, not results",
        "what the machine has free"),
-    AS(rollout_batch_prompts, TRAIN | INSPECT,
+    AS(rollout_batch_prompts, PLAN,
        "questions that are answered together; 0: all. Speed, not results", NULL),
-    AS(micro_batch_prompts, TRAIN | INSPECT,
+    AS(micro_batch_prompts, PLAN,
        "questions that are trained together. Speed, not results", "what fits"),
     AS(threads, ALL, "of this machine. Speed, not results", "one per core"),
     { "processes", "N", "on this machine, a power of two; the same results with any", NULL, SOME,
       RUN | INSPECT, AT(num_processes) },
-    AS(lanes, TRAIN | INSPECT, "parts of an update, a power of two, for up to so many processes. "
+    AS(lanes, PLAN, "parts of an update, a power of two, for up to so many processes. "
        "Results depend on it", "one a process"),
     { "backend", "WORD", "what computes [" BACKEND_CHOICES "]", BACKEND_DEFAULT, OTHER, ALL, 0 },
     HEADING("The objective"),
     { "objective", "WORDS", "a preset of those below, and fields: \"dapo beta=0.01\"", "trl",
-      OTHER, TRAIN, 0 },
+      OTHER, PLAN, 0 },
     AS(ref_model_sync_steps, TRAIN, "move the reference policy every N steps; 0: never", NULL),
     AS(ref_model_mixup_alpha, TRAIN, "how far it moves; 1: it becomes the policy", NULL) };
 #undef AT
@@ -202,20 +211,45 @@ static const option options[] = {
 #undef OF_CONFIG
 #undef AS
 enum { OPTIONS = (int)(sizeof options / sizeof *options) };
+typedef char options_fit_into_given[OPTIONS <= (int)sizeof ((settings *)0)->given ? 1 : -1];
 
-static const char *const built_in[][2] = {
-    { "gsm8k", "its last or boxed number is the answer's: 1,234, -3/4, 3 1/2, 50%" },
-    { "number", "the same" },
-    { "match", "the completion is the answer, blanks aside" },
-    { "countdown", "an expression with the answer's value and numbers" },
-    { "format:BEGIN...END", "the completion begins and ends so" },
-    { "overlong:N", "0 to -1 over the last N tokens (DAPO)" },
-    { "repetition", "-(1 - unique / all token 3-grams)" },
+/* Rewards by name. `wants`: what the question's answer must be for it to judge at all. */
+static const struct built_in {
+    const char *name, *help, *wants;
+    grpo_reward_function function;  /* NULL: it has words of its own, and a setting              */
+} built_in[] = {
+    { "gsm8k", "its last or boxed number is the answer's: 1,234, -3/4, 3 1/2, 50%", "a number",
+      answers_reward_number },
+    { "number", "the same", "a number", answers_reward_number },
+    { "match", "the completion is the answer, blanks aside", "any answer",
+      grpo_reward_exact_match },
+    { "countdown", "an expression with the answer's value and numbers", "\"24: 1 2 3 4\", the "
+      "value and the numbers", grpo_reward_countdown },
+    { "repetition", "-(1 - unique / all token 3-grams)", NULL, grpo_reward_repetition },
+    { "format:BEGIN...END", "the completion begins and ends so", NULL, NULL },
+    { "overlong:N", "0 to -1 over the last N tokens (DAPO)", NULL, NULL },
     { "cmd:PROGRAM", "a verifier of yours, run once for a batch. Its stdin has a line for each "
       "completion: {\"index\":0,\"prompt\":\"2+2?\",\"completion\":\"4\",\"answer\":\"4\",...} "
       "with \"data\", the question's own line, and \"truncated\". It prints a line for each: a "
       "number, or null where it cannot tell. It is tried on known answers first. "
-      "examples/tool/README.md has one of ten lines" } };
+      "examples/tool/README.md has one of ten lines", NULL, NULL } };
+enum { BUILT_IN = (int)(sizeof built_in / sizeof *built_in) };
+
+/* What other programs call an option, and its name here. */
+static const char *const elsewhere[][2] = {
+    { "lr", "learning-rate" }, { "epochs", "steps" }, { "num-epochs", "steps" },
+    { "num-train-epochs", "steps" }, { "max-steps", "steps" },
+    { "max-new-tokens", "max-completion-length" }, { "max-tokens", "max-completion-length" },
+    { "max-length", "max-completion-length" }, { "batch-size", "num-prompts" },
+    { "per-device-train-batch-size", "num-prompts" }, { "output", "out" }, { "output-dir", "out" },
+    { "save-dir", "out" }, { "dataset", "data" }, { "train-file", "data" },
+    { "eval-data", "eval" }, { "eval-dataset", "eval" }, { "group-size", "num-generations" },
+    { "num-samples", "eval-samples" }, { "kl-coef", "beta" }, { "cliprange", "epsilon" },
+    { "clip-range", "epsilon" }, { "lora-r", "lora-rank" }, { "device", "backend" },
+    { "gpu", "backend" }, { "chat-template", "template" }, { "system-prompt", "system" },
+    { "reward-funcs", "reward" }, { "resume-from-checkpoint", "resume" }, { "temp", "temperature" },
+    { "warmup-ratio", "warmup-steps" }, { "precision", "dtype" }, { "num-workers", "processes" },
+    { "logging-steps", "sample-steps" }, { "scheduler", "lr-scheduler-type" } };
 
 static void set_defaults(settings *s) {
     memset(s, 0, sizeof *s);
@@ -297,17 +331,26 @@ static const char *spell(const char *field, char *name) {
     return name;
 }
 
+/* A field's value as one would type it: a word, all digits of a seed, the fewest of a fraction. */
+static void write_value(const grpo_config *c, const grpo_field *f, char *text) {
+    const char *word = f->words ? f->words : "";
+    const double value = grpo_config_get(c, f->name);
+    int i, digits = 0;
+    for (i = 0; *word && i < (int)value; i++) word += strcspn(word, " ") + 1;
+    if (*word) snprintf(text, NAME_ROOM, "%.*s", (int)strcspn(word, " "), word);
+    else if (f->type == GRPO_FIELD_UINT64)
+        snprintf(text, NAME_ROOM, "%llu", (unsigned long long)c->seed);
+    else if (f->type != GRPO_FIELD_FLOAT) snprintf(text, NAME_ROOM, "%.0f", value);
+    else do snprintf(text, NAME_ROOM, "%.*g", ++digits, value);
+    while (digits < 9 && (float)strtod(text, NULL) != (float)value);
+}
+
 /* What is taken if option o, or field f, is not given; "" where that is nothing. */
 static const char *default_of(const settings *s, const option *o, const grpo_field *f, char *text) {
     const void *at = (const char *)s + (o ? o->at : 0);
-    const char *word = f && f->words ? f->words : "";
-    double value = f ? grpo_config_get(&s->c, f->name) : 0;
-    int i;
     *text = 0;
     if (o && o->given) return o->given;
-    for (i = 0; *word && i < (int)value; i++) word += strcspn(word, " ") + 1;
-    if (*word) snprintf(text, NAME_ROOM, "%.*s", (int)strcspn(word, " "), word);
-    else if (f) snprintf(text, NAME_ROOM, f->type == GRPO_FIELD_FLOAT ? "%g" : "%.0f", value);
+    if (f) write_value(&s->c, f, text);
     else if (o->kind == NUMBER) snprintf(text, NAME_ROOM, "%g", (double)*(const float *)at);
     else if (o->kind == BYTES) words_write_size((double)*(const size_t *)at, text);
     else if (o->kind == COUNT || o->kind == SOME)
@@ -355,10 +398,10 @@ static void print_option(const settings *s, const option *o, const grpo_field *f
 }
 
 static void print_rewards(void) {
-    size_t i;
-    for (i = 0; i < sizeof built_in / sizeof *built_in; i++) {
-        printf("  --reward %-24s ", built_in[i][0]);
-        words_print(stdout, 36, built_in[i][1]);
+    int i;
+    for (i = 0; i < BUILT_IN; i++) {
+        printf("  --reward %-24s ", built_in[i].name);
+        words_print(stdout, 36, built_in[i].help);
     }
 }
 
@@ -420,7 +463,7 @@ static void print_help(const settings *s, const subcommand *c) {
         print_presets();
     }
     if (c->command & RUN) {
-        printf("\nRewards:\n");
+        printf("\nWhat can be rewarded:\n");
         print_rewards();
     }
 }
@@ -432,7 +475,7 @@ static int option_at(int i, const option **o, const grpo_field **f) {
     return *o || *f;
 }
 
-static int commands_of(const option *o) { return o ? o->commands : TRAIN; }
+static int commands_of(const option *o) { return o ? o->commands : PLAN; }
 
 static const char *name_of(const option *o, const grpo_field *f, char *name) {
     return spell(f ? f->name : o->name, name);
@@ -510,10 +553,12 @@ static int complain_of(const char *sentence, const char *typed, const char *word
 
 /* A field of the config in the library's words, "learning_rate=1e-4", and its sentences. Those know
  * JSON's numbers alone: "1.", "+2" and "007" are written as it has them. */
-static int set_field(settings *s, const char *name, const char *value) {
+static int set_field(settings *s, const char *name, const char *typed) {
     const grpo_field *f = field_of(name);
-    char words[NAME_ROOM], error[GRPO_ERROR_LENGTH], number[32], *end;
+    const char *value = typed;
+    char words[NAME_ROOM], error[GRPO_ERROR_LENGTH], number[32], *end, *rest;
     double x = strtod(value, &end);
+    words_guess g;
     while ((*value == '0' || *value == '+') && value[1] >= '0' && value[1] <= '9') value++;
     if (f && f->type == GRPO_FIELD_SIZE && words_size(value) < 0) {
         say("--%s needs a size such as 500M, 4G or 4Gi, not \"%s\"", spell(name, words), value);
@@ -527,12 +572,16 @@ static int set_field(settings *s, const char *name, const char *value) {
         value = number;
     }
     if (!*value || strpbrk(value, " \t\n")) {
-        snprintf(error, sizeof error, "\"%.20s=%.100s\" is not one value", name, value);
-        return complain(error);
+        say("--%s \"%s\" is not one value", spell(name, words), typed);
+        return -1;
     }
     snprintf(words, sizeof words, "%s=%s", name, value);
     if (!grpo_config_set(&s->c, words, error)) return 0;
-    return complain_of(error, value, f && f->words ? f->words : "");
+    rest = strchr(error + 1, '"');  /* behind "NAME=VALUE", which are an option's here           */
+    g = words_of(typed);
+    words_offer_all(&g, f && f->words ? f->words : "");
+    say("--%s %s%s%s", spell(name, words), typed, rest ? rest + 1 : "", words_meant(&g, "", ""));
+    return -1;
 }
 
 /* A second reward of a name gets one of its own, for the log. */
@@ -567,16 +616,12 @@ static int add_command(settings *s, const char *command) {
 }
 
 static int add_reward(settings *s, char *name) {
-    static const struct { const char *name; grpo_reward_function function; } plain[] = {
-        { "gsm8k", answers_reward_number }, { "number", answers_reward_number },
-        { "match", grpo_reward_exact_match }, { "countdown", grpo_reward_countdown },
-        { "repetition", grpo_reward_repetition } };
     char error[NAME_ROOM];
-    size_t i;
+    int i;
     if (s->c.num_rewards == GRPO_MAX_REWARDS) return complain("too many rewards");
-    for (i = 0; i < sizeof plain / sizeof *plain; i++)
-        if (!strcmp(name, plain[i].name))
-            return add_named(s, name, plain[i].function, NULL);
+    for (i = 0; i < BUILT_IN; i++)
+        if (built_in[i].function && !strcmp(name, built_in[i].name))
+            return add_named(s, name, built_in[i].function, NULL);
     if (!strncmp(name, "format:", 7)) return add_format(s, name + 7);
     if (!strncmp(name, "cmd:", 4)) return add_command(s, name + 4);
     if (!strncmp(name, "overlong:", 9)) {
@@ -593,18 +638,31 @@ static int add_reward(settings *s, char *name) {
                        "cmd:");
 }
 
-/* --objective: a preset, or fields with values. */
+/* --objective: presets, and fields with values. The library's sentence begins with the word that is
+ * wrong, in quotes: what was meant is a value of its field, a field, or a preset. */
 static int set_objective(settings *s, const char *value) {
-    char error[GRPO_ERROR_LENGTH], word[WORDS_LONGEST + 1], names[2 * NAME_ROOM] = "";
+    char error[GRPO_ERROR_LENGTH], word[NAME_ROOM], whole[NAME_ROOM], *equals;
     const char *name;
-    size_t n = strcspn(value, " =");
-    int i;
+    const grpo_field *f;
+    words_guess g;
+    int i, field;
     if (!grpo_objective_set(&s->c.objective, value, error)) return 0;
-    for (i = 0; grpo_objective_name(i, &name, NULL); i++)
-        snprintf(names + strlen(names), sizeof names - strlen(names), "%s ", name);
-    snprintf(word, sizeof word, "%.*s", (int)n, value);
-    if (value[n] == '=') return complain(error);
-    return complain_of(error, word, names);
+    snprintf(word, sizeof word, "%s", error + 1);
+    word[strcspn(word, "\"")] = 0;
+    equals = strchr(word, '=');
+    if (equals) *equals = 0;
+    snprintf(whole, sizeof whole, "objective.%.100s", word);
+    f = field_of(whole);
+    field = equals && f;
+    g = words_of(field ? equals + 1 : word);
+    if (field) words_offer_all(&g, f->words ? f->words : "");
+    for (i = 0; !field && (f = objective_at(i)) != NULL; i++) {
+        snprintf(whole, sizeof whole, "%s%s", f->name + strlen("objective."), equals ? "" : "=X");
+        words_offer(&g, whole);
+    }
+    for (i = 0; !equals && grpo_objective_name(i, &name, NULL); i++) words_offer(&g, name);
+    say("--objective: %s%s", error, words_meant(&g, "", ""));
+    return -1;
 }
 
 static int set_weight(settings *s, const char *value) {
@@ -628,12 +686,13 @@ static int find_option(const char *argument, int which) {
 }
 
 /* An argument that is no option of these commands: what is wrong with it. */
-static int complain_of_option(const char *argument, int which) {
+static int complain_of_option(const settings *s, const char *argument, int which) {
     const option *o;
     const grpo_field *f;
-    char name[NAME_ROOM], all[NAME_ROOM], here[NAME_ROOM];
+    char name[NAME_ROOM], all[2 * NAME_ROOM], here[NAME_ROOM];
     words_guess g = words_of(argument + strspn(argument, "-"));
     int i = find_option(argument, ALL);
+    size_t k;
     write_commands(which, here, sizeof here);
     if (strncmp(argument, "--", 2) != 0) {
         say("\"%s\" is not understood: an option should stand there, and they begin with --",
@@ -646,10 +705,21 @@ static int complain_of_option(const char *argument, int which) {
         say("%s is not understood: it is an option of %s, not of %s", argument, all, here);
         return -1;
     }
+    for (k = 0; k < sizeof elsewhere / sizeof *elsewhere; k++) {
+        snprintf(name, sizeof name, "--%s", elsewhere[k][1]);
+        if (!is_option(argument, elsewhere[k][0]) || (i = find_option(name, which)) < 0) continue;
+        option_at(i, &o, &f);
+        write_option(o, f, name, sizeof name);
+        write_meaning(s, o, f, all, sizeof all);
+        for (i = 0; all[i]; i++) if (all[i] == '\t') all[i] = ' ';
+        say("%s is not understood; here it is %s: %s", argument, name, all);
+        return -1;
+    }
     for (i = 0; option_at(i, &o, &f); i++)
         if (commands_of(o) & which) words_offer(&g, name_of(o, f, name));
-    say("%s is not understood: %s has no such option%s `grpo help %s` lists them", argument, here,
-        words_meant(&g, "--", ";"), here);
+    snprintf(all, sizeof all, "; `grpo help %s` lists them", here);
+    say("%s is not understood: %s has no such option%s", argument, here,
+        words_meant(&g, "--", all));
     return -1;
 }
 
@@ -660,8 +730,9 @@ static int read_option(settings *s, int command, char **at, int left, int *used)
     const grpo_field *f;
     int i = find_option(at[0], command);
     *used = 2;
-    if (i < 0) return complain_of_option(at[0], command);
+    if (i < 0) return complain_of_option(s, at[0], command);
     option_at(i, &o, &f);
+    if (o) s->given[i] = 1;
     if (o && o->kind == FLAG) {
         *used = 1;
         *(int *)(void *)((char *)s + o->at) = 1;
@@ -722,6 +793,12 @@ static int read_options(settings *s, int command, int argc, char **argv) {
         return complain_of("--dtype is f32, bf16 or f16", s->dtype, "f32 bf16 f16");
     if ((command & RUN) && !s->c.num_rewards)
         return complain("--reward is missing: gsm8k, match, cmd:./verify ...; see --help");
+    if (command == TRAIN && s->c.num_generations < 2)
+        return complain("--num-generations is 1: a completion is compared with the others of its "
+                        "question, so there must be 2 at least");
+    if (command == TRAIN && s->c.sampling.temperature <= 0)
+        return complain("--temperature is 0: all completions of a question would be the same, and "
+                        "nothing could be learned from comparing them; 1 is usual");
     if (command == EVAL && s->eval_samples > s->c.num_prompts)        /* sampled together        */
         s->c.num_prompts = s->eval_samples;
     if (command == TRAIN && s->eval_samples > (double)s->c.num_prompts * s->c.num_generations) {
@@ -897,6 +974,37 @@ static int open_words(settings *s) {
     return 0;
 }
 
+static int has_verifier(const settings *s) {
+    int i = 0;
+    while (i < s->c.num_rewards && !s->verifiers[i].argv[0]) i++;
+    return i < s->c.num_rewards;
+}
+
+/* An option that changes nothing here is told, not passed over in silence. */
+static void tell_idle(const settings *s) {
+    const int lora = s->c.lora.rank > 0 || s->adapter, measured = s->asked == EVAL || s->eval
+              || s->hold_out, sampled = s->asked != EVAL || s->eval_samples;
+    const struct { const char *names; int works; const char *why; } all[] = {
+        { "merge lora.alpha lora-targets", lora, "without --lora-rank or --adapter" },
+        { "eval-steps eval-questions eval-samples success_reward", measured,
+          "without --eval or --hold-out" },
+        { "sampling.temperature sampling.top_k sampling.top_p sampling.min_p seed", sampled,
+          "without --eval-samples: the greedy answer is not drawn" },
+        { "hold-out", !s->eval, "beside --eval" },
+        { "template", !s->prompt_format, "beside --prompt-format" },
+        { "ref_model_mixup_alpha", s->c.ref_model_sync_steps > 0,
+          "without --ref-model-sync-steps" },
+        { "verifier-seconds verifier-memory verifier-reads verifier-must-be-isolated",
+          has_verifier(s), "without a verifier, --reward cmd:" } };
+    char name[NAME_ROOM];
+    size_t k;
+    int i;
+    for (k = 0; k < sizeof all / sizeof *all; k++)
+        for (i = 0; i < OPTIONS && !all[k].works; i++)
+            if (s->given[i] && one_of(all[k].names, options[i].name))
+                say("--%s does nothing %s", spell(options[i].name, name), all[k].why);
+}
+
 /* The folder's config.json and tokenizer, before any memory is taken for weights. */
 static int open_folder(settings *s) {
     grpo_config *c = &s->c;
@@ -910,6 +1018,7 @@ static int open_folder(settings *s) {
     }
     if (follow_adapters(s) || open_words(s)) return -1;
     if (grpo_load_config(c, s->model)) return -1;             /* on_message has said why         */
+    tell_idle(s);
     if (read_lora(s)) return -1;
     if (*s->base && s->resume && system_is_same(s->adapter, s->out))
         s->adapter = NULL;          /* MODEL is what --resume goes on with                       */
@@ -1022,12 +1131,14 @@ typedef struct task {               /* questions, as the policy is asked them   
     int count, left_out;
 } task;
 
+static void forget_prompt(grpo_prompt *p) {
+    free((void *)(uintptr_t)p->text);
+    free((void *)(uintptr_t)p->tokens);
+}
+
 static void free_task(task *t) {
     int i;
-    for (i = 0; i < t->count; i++) {
-        free((void *)(uintptr_t)t->prompts[i].text);
-        free((void *)(uintptr_t)t->prompts[i].tokens);
-    }
+    for (i = 0; i < t->count; i++) forget_prompt(&t->prompts[i]);
     free(t->prompts);
     questions_free(&t->list);
     memset(t, 0, sizeof *t);
@@ -1108,8 +1219,7 @@ static int ask(settings *s, const task *t, int i, grpo_prompt *p) {
     if (p->tokens && p->num_tokens <= s->c.max_prompt_length) return 1;
     fits = p->tokens ? 0 : s->vocabulary ? -1
          : complain("a question cannot be made tokens: out of memory");
-    free((void *)(uintptr_t)p->text);
-    free((void *)(uintptr_t)p->tokens);
+    forget_prompt(p);
     return fits;
 }
 
@@ -1128,7 +1238,50 @@ static int read_questions(const settings *s, const char *source, int held_out, q
     return questions_countdown(q, &rule, error) ? 0 : complain(error);
 }
 
-/* The task's questions as prompts, in the model's words. */
+/* What a reward that compares with the answer makes of question i's own answer; NaN: it will say
+ * nothing of any completion. */
+static float own_answer(const grpo_reward *r, const grpo_prompt *p) {
+    grpo_sample known;
+    memset(&known, 0, sizeof known);
+    known.prompt = p->text;
+    known.completion = p->answer ? p->answer : "";
+    known.answer = p->answer;
+    known.data = p->data;
+    return r->function(&known, r->user);
+}
+
+/* Questions that a built-in reward can say nothing of would be asked in vain: told once, with how
+ * many, and left out, unless other rewards count without it. 0; -1: none is left. */
+static int leave_out_unjudged(const settings *s, const char *source, task *t) {
+    const int together = s->c.objective.combine == GRPO_COMBINE_REWARDS;
+    char first[SAID], judged[24];
+    int i, k, n;
+    for (k = 0; k < s->c.num_rewards; k++) {
+        const grpo_reward *r = &s->c.rewards[k];
+        const char *wants = NULL, *answer = "";
+        const int out = together || s->c.num_rewards == 1, all = t->count;
+        for (i = 0; i < BUILT_IN; i++)
+            if (r->function && built_in[i].function == r->function) wants = built_in[i].wants;
+        for (i = n = 0; wants && i < all; i++) {
+            const grpo_prompt p = t->prompts[i];
+            const float said = own_answer(r, &p);
+            if (said != said && !n++) answer = p.answer;
+            if (said != said && out) forget_prompt(&t->prompts[i]), t->count--;
+            else t->prompts[i - (out ? n : 0)] = p;
+        }
+        if (!wants || !n) continue;
+        snprintf(first, sizeof first, answer ? "the answer \"%.60s\"" : "no answer", answer);
+        snprintf(judged, sizeof judged, n < all ? "%d" : "none", all - n);
+        say("--reward %s can judge %s of %d questions of %s: it wants %s, and %s has %s%s", r->name,
+            judged, all, source, wants, n < all ? "another" : "the first", first, n == all
+            ? ". --answer names the answer's field" : out ? "; such questions are left out"
+            : "; such questions have their other rewards alone");
+        if (n == all) return -1;
+    }
+    return 0;
+}
+
+/* The task's questions as prompts, in the model's words, that can be judged. */
 static int prepare_task(settings *s, const char *source, task *t) {
     int i, n = t->list.count, code = 1;
     if (s->limit > 0 && s->limit < n) n = s->limit;
@@ -1144,7 +1297,7 @@ static int prepare_task(settings *s, const char *source, task *t) {
         say("%d of %d questions of %s are longer than --max-prompt-length %d%s",
             t->left_out, n, source, s->c.max_prompt_length, t->count ? " and left out"
             : ": none is left, so raise it");
-    return t->count ? 0 : -1;
+    return t->count ? leave_out_unjudged(s, source, t) : -1;
 }
 
 /* The user's verifiers on answers that are known, before the weights are loaded: a few questions,
@@ -1307,12 +1460,8 @@ static int setting_at(const settings *s, int i, char *name, char *text) {
         else if (*(const char *const *)at)
             snprintf(text, NAME_ROOM, "%s", *(const char *const *)at);
     } else if (f) {
-        if (o) spell(f->name, name);
-        else strcpy(name, f->name + strlen("objective."));
-        snprintf(text, NAME_ROOM, f->type == GRPO_FIELD_FLOAT ? "%.9g" : "%.0f",
-                 grpo_config_get(&s->c, f->name));
-        if (f->type == GRPO_FIELD_UINT64)                     /* all its digits                  */
-            snprintf(text, NAME_ROOM, "%llu", (unsigned long long)s->c.seed);
+        spell(f->name, name);
+        write_value(&s->c, f, text);
     }
     return *name != 0;
 }
@@ -1372,14 +1521,15 @@ static int compare_settings(const settings *s) {
     const char *was;
     int i, code = 0;
     for (i = 0; setting_at(s, i, name, text); i++) {
-        int fixed = !strcmp(name, "seed") || !strcmp(name, "adapter")
+        int fixed = one_of("seed adapter lora-rank lora-targets", name)
                     || (!strcmp(name, "beta") && j->kl_target > 0)
-                    || (!strcmp(name, "entropy_coef") && j->entropy_target > 0);
+                    || (!strcmp(name, "entropy-coef") && j->entropy_target > 0);
         was = json_string(json_find(before.values, name), text);
         if (!strcmp(was, text) || (!strcmp(name, "MODEL") && system_is_same(was, text))) continue;
         if (fixed) code = -1;
-        say("%s%s is \"%s\", and was \"%s\" in the run that --resume goes on with"
-            "%s", strcmp(name, "MODEL") ? "--" : "", name, text, was, fixed
+        say("%s%s is %s, and was %s in the run that --resume goes on with%s",
+            strcmp(name, "MODEL") ? "--" : "", name, *text ? text : "not given",
+            *was ? was : "not given", fixed
             ? ": that cannot change, so give it as it was" : ", which it changes from here on");
     }
     json_free(&before);
@@ -1792,7 +1942,7 @@ static grpo *make_policy(settings *s) {
     if (fit_memory(s)) return NULL;
     s->view.question = question_of;
     s->c.model.initializer_range = 0; /* no random weights: the folder's follow                  */
-    wait_begin(s, "taking that memory");
+    wait_begin(s, "making room for the weights");
     g = grpo_new(&s->c);
     wait_end(s);
     if (!g) return NULL;
@@ -2026,6 +2176,8 @@ static int prepare_training(settings *s, folder_lock *lock, task *t, task *held_
         say("%s has a trained model: --resume goes on with it, or choose another --out", s->out);
         return -1;
     }
+    if (s->resume && !trained)
+        say("--resume: %s has no checkpoint, so a new run begins", s->out);
     choose_lanes(s, trained);
     if (s->c.lr_scheduler_type && !s->c.max_steps)
         s->c.max_steps = s->steps * s->c.num_iterations * s->c.steps_per_generation;
@@ -2236,7 +2388,8 @@ static int print_needs(settings *s) {
     words_write_size((double)fastest.total, size);
     printf("  at the fastest %sB (--memory-budget %s), ", size, size);
     words_write_size(least, size);
-    printf("at the least %sB (--memory-budget %s: slower, the same results)\n", size, size);
+    if (least >= (double)fastest.total) printf("which is the least too\n");
+    else printf("at the least %sB (--memory-budget %s: slower, the same results)\n", size, size);
     write_savings(s, least, savings, sizeof savings);
     if (*savings) printf("  less, at the least: %s\n", savings);
     if (!*write_machine(s, machine)) return 0;
@@ -2323,7 +2476,7 @@ static int help(const settings *s, const char *topic) {
     const grpo_field *f;
     char dashed[NAME_ROOM], name[NAME_ROOM];
     words_guess g = words_of(topic ? topic + strspn(topic, "-") : "");
-    int i;
+    int i, found = 0;
     if (!topic || !strcmp(topic, "help")) return usage();
     snprintf(dashed, sizeof dashed, "--%.100s", g.typed);
     for (i = 0; i < COMMANDS; i++) {
@@ -2332,15 +2485,16 @@ static int help(const settings *s, const char *topic) {
     }
     if (!strcmp(topic, "plot")) return print_plot_help();
     if (!strcmp(topic, "MODEL")) { words_print(stdout, 0, model_is); return 0; }
-    if ((i = find_option(dashed, ALL)) >= 0) {
-        option_at(i, &o, &f);
-        print_one(s, o, f);
-        if (o && !strcmp(o->name, "reward")) print_rewards();
-        if (o && !strcmp(o->name, "objective")) print_presets();
-        return 0;
+    for (i = 0; option_at(i, &o, &f); i++) {
+        if (!commands_of(o)) continue;
+        words_offer(&g, name_of(o, f, name));
+        if (!is_option(dashed, name)) continue;
+        print_one(s, o, f);         /* commands may have it in different senses                  */
+        if (!strcmp(name, "reward")) print_rewards();
+        if (!strcmp(name, "objective")) print_presets();
+        found = 1;
     }
-    for (i = 0; option_at(i, &o, &f); i++)
-        if (commands_of(o)) words_offer(&g, name_of(o, f, name));
+    if (found) return 0;
     words_offer_all(&g, "help plot");
     say("there is no command and no option \"%s\"%s `grpo help` has the commands, `grpo help "
         "train` the options", topic, words_meant(&g, "", ";"));
@@ -2369,6 +2523,10 @@ static int run(settings *s, int argc, char **argv) {
     int i, code, k;
     if (argc < 2) { usage(); return 2; }
     if (!strcmp(argv[1], "plot")) return plot(argc - 2, argv + 2);
+    if (is_option(argv[1], "version") || !strcmp(argv[1], "version")) {
+        printf("grpo %s, backends: %s\n", GRPO_VERSION, BACKEND_CHOICES);
+        return 0;
+    }
     if (!strcmp(argv[1], "help") || is_option(argv[1], "help") || !strcmp(argv[1], "-h"))
         return help(s, argc > 2 ? argv[2] : NULL);
     backend = backend_argument(&argc, argv);
@@ -2390,6 +2548,7 @@ static int run(settings *s, int argc, char **argv) {
         return 2;
     }
     for (k = 0; k < argc; k++) quote(s->command, sizeof s->command, argv[k]);
+    s->asked = commands[i].command;
     s->model = argv[2];
     s->c.backend = backend;
     s->c.lanes = 0;                 /* not said                                                  */
