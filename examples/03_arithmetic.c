@@ -293,11 +293,11 @@ static int parse(options *o, int argc, char **argv) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--quiet")) { o->quiet = 1; continue; }
         if (!value) break;
-        if (!strcmp(argv[i], "--seed")) o->seed = strtoull(value, NULL, 10);
-        else if (!strcmp(argv[i], "--seeds")) o->seeds = atoi(value);
-        else if (!strcmp(argv[i], "--steps")) o->steps = atoi(value);
-        else if (!strcmp(argv[i], "--threads")) o->threads = atoi(value);
-        else if (!strcmp(argv[i], "--lanes")) o->lanes = atoi(value);
+        if (!strcmp(argv[i], "--seed")) o->seed = (uint64_t)show_number(argv, i);
+        else if (!strcmp(argv[i], "--seeds")) o->seeds = show_number(argv, i);
+        else if (!strcmp(argv[i], "--steps")) o->steps = show_number(argv, i);
+        else if (!strcmp(argv[i], "--threads")) o->threads = show_number(argv, i);
+        else if (!strcmp(argv[i], "--lanes")) o->lanes = show_number(argv, i);
         else if (!strcmp(argv[i], "--log")) o->log = value;
         else if (!strcmp(argv[i], "--svg")) o->svg = value;
         else if (!strcmp(argv[i], "--preset")) o->preset = value;

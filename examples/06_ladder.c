@@ -176,9 +176,9 @@ int main(int argc, char **argv) {
     backend = backend_argument(&argc, argv);
     for (i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--quick")) { seeds = 1; steps = shown[0]; }
-        else if (!strcmp(argv[i], "--seeds") && i + 1 < argc) seeds = atoi(argv[++i]);
-        else if (!strcmp(argv[i], "--steps") && i + 1 < argc) steps = atoi(argv[++i]);
-        else if (!strcmp(argv[i], "--threads") && i + 1 < argc) threads = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--seeds")) seeds = show_number(argv, i++);
+        else if (!strcmp(argv[i], "--steps")) steps = show_number(argv, i++);
+        else if (!strcmp(argv[i], "--threads")) threads = show_number(argv, i++);
         else break;
     }
     if (i < argc || seeds < 1 || seeds > SEEDS_MOST || steps < EVERY || steps > EVERY * TIMES) {

@@ -438,9 +438,9 @@ int main(int argc, char **argv) {
     for (i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--quick")) { seeds = 1; steps = shown[1]; }
         else if (!strcmp(argv[i], "--search")) searches = 1;
-        else if (!strcmp(argv[i], "--seeds") && i + 1 < argc) seeds = atoi(argv[++i]);
-        else if (!strcmp(argv[i], "--steps") && i + 1 < argc) steps = atoi(argv[++i]);
-        else if (!strcmp(argv[i], "--threads") && i + 1 < argc) threads = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--seeds")) seeds = show_number(argv, i++);
+        else if (!strcmp(argv[i], "--steps")) steps = show_number(argv, i++);
+        else if (!strcmp(argv[i], "--threads")) threads = show_number(argv, i++);
         else if (!strcmp(argv[i], "--svg") && i + 1 < argc) svg = argv[++i];
         else break;
     }

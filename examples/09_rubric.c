@@ -256,10 +256,10 @@ static int parse(options *o, int argc, char **argv) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--quick")) { o->steps = REPORT_EVERY; continue; }
         if (!value) break;
-        if (!strcmp(argv[i], "--seed")) o->seed = strtoull(value, NULL, 10);
-        else if (!strcmp(argv[i], "--seeds")) o->seeds = atoi(value);
-        else if (!strcmp(argv[i], "--steps")) o->steps = atoi(value);
-        else if (!strcmp(argv[i], "--threads")) o->threads = atoi(value);
+        if (!strcmp(argv[i], "--seed")) o->seed = (uint64_t)show_number(argv, i);
+        else if (!strcmp(argv[i], "--seeds")) o->seeds = show_number(argv, i);
+        else if (!strcmp(argv[i], "--steps")) o->steps = show_number(argv, i);
+        else if (!strcmp(argv[i], "--threads")) o->threads = show_number(argv, i);
         else if (!strcmp(argv[i], "--svg")) o->svg = value;
         else break;
         i++;

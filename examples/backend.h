@@ -37,7 +37,7 @@ static inline const grpo_backend *backend_argument(int *argc, char **argv) {
         exit(2);
     }
     name = argv[at + 1];
-    for (i = at + 2; i < *argc; i++) argv[i - 2] = argv[i];
+    for (i = at + 2; i <= *argc; i++) argv[i - 2] = argv[i];  /* and the NULL behind them       */
     *argc -= 2;
     if (!strcmp(name, "cpu")) return grpo_cpu();
 #ifdef GRPO_CUDA

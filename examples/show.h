@@ -37,14 +37,17 @@ static inline int show_is_terminal(void) {
 #endif
 #define SHOW_THREADS "  --threads N   0: one per core; the same results with any (0)\n"
 
+static inline int show_given(int argc, char **argv, const char *option) {
+    int i = 1;
+    while (i < argc && strcmp(argv[i], option) != 0) i++;
+    return i < argc;
+}
+
 /* The lines, unless --quiet is among the arguments. Where --help is, usage, lines and options, and
  * 1. */
 static inline int show_lesson(int argc, char **argv, const char *lines, const char *options) {
-    int i, help = 0, quiet = 0;
-    for (i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) help = 1;
-        if (!strcmp(argv[i], "--quiet")) quiet = 1;
-    }
+    const int help = show_given(argc, argv, "--help") || show_given(argc, argv, "-h");
+    const int quiet = show_given(argc, argv, "--quiet");
     if (help) printf("usage: %s [options]; nothing is required\n\n", argv[0]);
     if (help || !quiet) printf("%s\n", lines);
     if (help) printf("\nOptions, and in parentheses what is taken without them:\n%s", options);
@@ -80,6 +83,16 @@ static inline int show_misuse(const char *argument, const char *options) {
     else fprintf(stderr, "there is no option %s%s", argument, words_meant(&g, "--", "."));
     fprintf(stderr, " Options:\n%s", options);
     return 2;
+}
+
+/* The whole number that argument i, an option, has behind it; ends the program if it has none. */
+static inline int show_number(char **arguments, int i) {
+    const char *value = arguments[i + 1] ? arguments[i + 1] : "";
+    const size_t n = strspn(value, "0123456789");
+    if (n && n < 10 && !value[n]) return atoi(value);
+    fprintf(stderr, "%s needs a whole number from 0 to 999999999, not \"%s\"\n", arguments[i],
+            value);
+    exit(2);
 }
 
 static inline void show_add(show_curve *c, double x, double y) {

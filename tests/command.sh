@@ -749,10 +749,14 @@ for option in $(sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' "$dir/help" | sort -u); do
 done
 for program in gguf2hf make_questions story_verifier drawings 00_from_scratch 01_hello 02_unrolled \
                03_arithmetic 04_your_own_model 05_patience 06_ladder 07_ppo_vs_grpo 08_code \
-               09_rubric 10_luck; do
+               09_rubric 10_luck bench league team cuda_model; do
     [ -x "$BUILD/$program" ] || continue
-    case $program in 0* | 1*) page $program "ptions\|rgument" --help ;;
-    *) page $program "^usage" --help ;; esac
+    case $program in 00*) page $program "Argument" --help ;; *) page $program "^usage" --help ;; esac
+    timeout 20 "$BUILD/$program" --tpyo > "$dir/said" 2>&1 < /dev/null
+    check "$program: an option that is none has status 2" $(($? != 2))
+    grep -q -- "-steps N" "$dir/page" || continue
+    says "$program: a number that is none" '--steps needs a whole number.* not "x"' timeout 20 \
+        "$BUILD/$program" --steps x
 done
 bad() { # bad PATTERN ARGUMENTS...: not understood, with this sentence
     pattern=$1

@@ -9,6 +9,7 @@
  * forward once while sampling, the reference once, backward once. Steps are medians, after one to
  * warm up; the parts' times are the best of several. */
 #define _XOPEN_SOURCE 700           /* popen */
+#include "examples/show.h"
 #include "tests/bench/steps.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -414,13 +415,24 @@ static void torch(const char *list) {
 #endif
 }
 
+static const char about[] =
+    "How fast grpo.h is here, and how far that is from what the machine can do. Arguments: the parts\n"
+    "that are wanted, of product memory decode step prompt scaling torch (all).";
+static const char options[] =
+    "  --sizes LIST  of toy,small,mid,0.5B; the last takes 11 GB (toy,small,mid)\n" SHOW_THREADS;
+
 int main(int argc, char **argv) {
+    static const char known[] = " product memory decode step prompt scaling torch ";
     const char *parts[16], *list = NULL;
     int i, n = 0;
+    char part[16];
+    if (show_given(argc, argv, "--help")) return show_lesson(argc, argv, about, options), 0;
     for (i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--threads") && i + 1 < argc) threads = atoi(argv[++i]);
+        snprintf(part, sizeof part, " %.12s ", argv[i]);
+        if (!strcmp(argv[i], "--threads")) threads = show_number(argv, i++);
         else if (!strcmp(argv[i], "--sizes") && i + 1 < argc) list = argv[++i];
-        else if (n < 16) parts[n++] = argv[i];
+        else if (n < 16 && strstr(known, part)) parts[n++] = argv[i];
+        else return show_misuse(argv[i], options);
     }
     measure_machine();
 #define PART(name, call)                                                                        \

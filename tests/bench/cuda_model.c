@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "examples/show.h"
 #include "tests/bench/shapes.h"
 
 /* ---- cards. Data sheets of NVIDIA, dense bf16 with fp32 sums: H100 SXM5 (989 TFLOP/s, 3.35 TB/s,
@@ -712,12 +713,22 @@ static const card *card_of(const char *name) {
     return NULL;
 }
 
+static const char about[] =
+    "How long each kernel of grpo_cuda.cu should take: expected, not measured; needs no card.";
+static const char options[] =
+    "  --card NAME   H200, H100, A100 or 4090 (tables of all, then the kernels of the first)\n"
+    "  --size NAME   of the models in tests/bench/shapes.h\n"
+    "  --batch B     sequences (64)\n"
+    "  --hopper      the kernels that only sm_90a has\n"
+    "  --tsv FILE    what the bench on a card measures, as lines of it\n";
+
 int main(int argc, char **argv) {
     const char *card_name = NULL, *size_name = NULL, *tsv = NULL;
     const card *c = &cards[0];
     const size *s = &sizes[2];
     double batch = 64;
     int i, wide = 0;
+    if (show_given(argc, argv, "--help")) return show_lesson(argc, argv, about, options), 0;
     for (i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--hopper")) { wide = 1; continue; }
@@ -725,7 +736,7 @@ int main(int argc, char **argv) {
         else if (value && !strcmp(argv[i], "--card")) card_name = value;
         else if (value && !strcmp(argv[i], "--size")) size_name = value;
         else if (value && !strcmp(argv[i], "--batch")) batch = atof(value);
-        else { fprintf(stderr, "cuda_model: what is %s?\n", argv[i]); return 2; }
+        else return show_misuse(argv[i], options);
         i++;
     }
     if (card_name && !(c = card_of(card_name))) {

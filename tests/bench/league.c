@@ -14,6 +14,7 @@
 #include "grpo.h"
 #include "examples/ppo.h"
 #include "examples/seeds.h"
+#include "examples/show.h"
 #include <stdio.h>
 #include <time.h>
 
@@ -219,21 +220,25 @@ static int play(const task *t, int seeds, int steps, const char *only, int threa
     return 0;
 }
 
+static const char about[] = "Every preset, and PPO, over several seeds and two tasks, as tables.";
+static const char options[] =
+    "  --seeds N     1 to 50 (5)\n"
+    "  --steps N     of each run, 8 or more (each task's own)\n"
+    "  --only NAMES  of presets, with blanks between (all)\n" SHOW_THREADS;
+
 int main(int argc, char **argv) {
     int seeds = 5, steps = 0, threads = 1, i, code = 0;
     const char *only = NULL;
+    if (show_given(argc, argv, "--help")) return show_lesson(argc, argv, about, options), 0;
     for (i = 1; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--seeds")) seeds = atoi(argv[i + 1]);
-        else if (!strcmp(argv[i], "--steps")) steps = atoi(argv[i + 1]);
-        else if (!strcmp(argv[i], "--threads")) threads = atoi(argv[i + 1]);
+        if (!strcmp(argv[i], "--seeds")) seeds = show_number(argv, i);
+        else if (!strcmp(argv[i], "--steps")) steps = show_number(argv, i);
+        else if (!strcmp(argv[i], "--threads")) threads = show_number(argv, i);
         else if (!strcmp(argv[i], "--only")) only = argv[i + 1];
         else break;
     }
-    if (i < argc || seeds < 1 || seeds > SEEDS_MOST || (steps && steps < TIMES)) {
-        fprintf(stderr, "usage: league [--seeds 1..%d] [--steps %d..] [--threads N] "
-                "[--only \"NAME ...\"]\n", SEEDS_MOST, TIMES);
-        return 2;
-    }
+    if (i < argc || seeds < 1 || seeds > SEEDS_MOST || (steps && steps < TIMES))
+        return show_misuse(i < argc ? argv[i] : "a number out of range", options);
     for (i = 0; i < 2 && !code; i++)
         code = play(&tasks[i], seeds, steps ? steps : tasks[i].steps, only, threads);
     return code;

@@ -15,6 +15,7 @@
 #define _GNU_SOURCE                 /* sched_setaffinity, nanosleep                              */
 #endif
 #define GRPO_IMPLEMENTATION
+#include "examples/show.h"
 #include "examples/tool/processes.h"
 #include "tests/bench/steps.h"
 
@@ -414,12 +415,26 @@ static void measure(const char *part, const char *list, int rounds) {
     }
 }
 
+static const char about[] =
+    "What it costs that several processes train one model. Without arguments: expected, for some\n"
+    "machines and networks; with `measure`: processes of this machine, what they exchange.";
+static const char options[] =
+    "  --tflops X    of a process, at whole batches\n"
+    "  --read X      GB/s at which it reads weights\n"
+    "  --gbs X       GB/s of the network, each way\n"
+    "  --us X        of a message's latency, in microseconds\n"
+    "  --seconds X   that a step takes alone (by --tflops and --read)\n"
+    "  --part P      of `measure`: cores, lanes or networks (all)\n"
+    "  --sizes LIST  of `measure`: of toy,short,mid (all)\n"
+    "  --rounds N    of `measure` (3)\n";
+
 int main(int argc, char **argv) {
     place own = places[0];
     const char *part = NULL, *list = NULL;
     double seconds = 0;
     int i, asked = 0, to_measure = 0, rounds = 3;
     (void)time_steps; (void)token_seconds;                    /* of steps.h, not needed here     */
+    if (show_given(argc, argv, "--help")) return show_lesson(argc, argv, about, options), 0;
     for (i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         double x = atof(value);
@@ -432,7 +447,7 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--gbs") && x > 0) own.gbs = x, asked = 1;
         else if (!strcmp(argv[i], "--us") && x > 0) own.us = x, asked = 1;
         else if (!strcmp(argv[i], "--seconds") && x > 0) seconds = x, asked = 1;
-        else { fprintf(stderr, "team: what is %s %s?\n", argv[i], value); return 2; }
+        else return show_misuse(argv[i], options);
         i++;
     }
     if (to_measure) { measure(part, list, rounds); return 0; }
