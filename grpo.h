@@ -491,8 +491,8 @@ typedef struct grpo_team {
 struct grpo_backend;
 typedef void (*grpo_log_function)(const char *message, void *user);
 typedef void (*grpo_step_function)(const grpo_metrics *metrics, void *user);
-/* The completion of a prompt so far, end-of-text included. */
-typedef void (*grpo_token_function)(int prompt, const int *tokens, int num_tokens, void *user);
+/* A completion so far, end-of-text included. Not 0 ends grpo_generate() with GRPO_CALLBACK. */
+typedef int (*grpo_token_function)(int prompt, const int *tokens, int num_tokens, void *user);
 
 typedef struct grpo_config {
     grpo_model_config model;
@@ -2070,7 +2070,9 @@ static int grpo__has_ended(const grpo *g, int sequence) {
 static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int ticks) {
     struct grpo__machinery *w = g->machinery;
     const grpo_backend *b = w->backend;
-    int n = pass->num_targets, rows = pass->heads.num_rows, tick, r, i, code;
+    const grpo_token_function told = w->shared ? NULL : g->config.on_token;
+    const int n = pass->num_targets, rows = pass->heads.num_rows, G = g->batch.group_size;
+    int tick, r, i, code;
     size_t all = grpo__size(ticks, n), skip = grpo__size(first, n);
     float *logprobs = w->exchange, *entropies = w->exchange + all;
     b->download(w->context, w->exchange_tokens, w->drawn + skip, all * sizeof(int));
@@ -2088,13 +2090,12 @@ static int grpo__fetch_drawn(grpo *g, const grpo__pass *pass, int first, int tic
                 w->drawn_logprobs[at] = logprobs[tick * n + i];
                 w->drawn_entropies[at] = entropies[tick * rows + r];
                 w->lengths[sequence]++;
-                if (g->config.on_token && !w->shared)
-                    g->config.on_token(sequence, w->drawn_tokens + at - t, t + 1, g->config.user);
-                if (!grpo__finite((double)w->drawn_logprobs[at]))
+                if (told && told(sequence, w->drawn_tokens + at - t, t + 1, g->config.user))
+                    code = grpo__fail(g, GRPO_CALLBACK, "on_token has ended it at token %d", t);
+                else if (!grpo__finite((double)w->drawn_logprobs[at]))
                     code = grpo__fail(g, GRPO_NONFINITE, "the log-prob of token %d of completion "
                                       "%d of prompt %d is not finite: the weights are damaged or "
-                                      "overflow", t, sequence % g->batch.group_size,
-                                      sequence / g->batch.group_size);
+                                      "overflow", t, sequence % G, sequence / G);
             }
     return code;
 }
@@ -4100,11 +4101,10 @@ int grpo_generate_all(grpo *g, const grpo_prompt *prompts, int num_prompts,
 
 int grpo_generate(grpo *g, const grpo_prompt *prompt, const grpo_sampling *sampling,
                   uint64_t seed, char *text, size_t capacity) {
-    size_t n;
-    int code = grpo__enter(g, "grpo_generate", prompt && text, GRPO__ALONE);
-    if (!code) code = grpo_generate_all(g, prompt, 1, sampling, seed);
+    const int code = prompt && text ? grpo_generate_all(g, prompt, 1, sampling, seed)
+                                    : grpo__enter(g, "grpo_generate", 0, GRPO__ALONE);
+    const size_t n = code ? 0 : strlen(g->machinery->text);
     if (code) return code;
-    n = strlen(g->machinery->text);
     if (n >= capacity)
         return grpo__fail(g, GRPO_BAD_INPUT, "grpo_generate: the text has %.0f bytes, there is "
                           "room for %.0f", (double)n, (double)capacity - 1);

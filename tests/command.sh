@@ -597,6 +597,40 @@ says "merged, it is a model" "greedy accuracy" "$grpo" eval "$dir/merged" $task 
 says "inspect tells what LoRA saves" "memory" "$grpo" inspect "$dir/toy" --lora-rank 4
 says "a wrong target" "--lora-targets are of" "$grpo" inspect "$dir/toy" --lora-targets qkv
 
+# ---- a talk: what is too long is told in tokens and left out, lines of any length, Ctrl-C
+talk() { # talk TEXT OPTIONS...: printf's text, said to the toy
+    text=$1
+    shift
+    printf "$text" | timeout 60 "$grpo" chat "$dir/toy" --max-completion-length 4 "$@"
+}
+says "a talk may be as long as the model has positions" "a talk may have 252 tokens" talk ""
+says "or as memory lets it" "a talk may have 126 tokens" talk "" --memory-budget 4M
+long=$(printf '%300s' | tr ' ' 9)
+says "a first question that is too long" \
+    "that is 3[0-9]* tokens, more than --max-prompt-length 252: say something shorter$" talk "$long"
+says "a later one" \
+    "with that the talk has [0-9]* tokens, more than --max-prompt-length 90: it is left out" \
+    talk "2+3=\n$(printf '%50s' | tr ' ' 9)\n4+4=\n" --max-prompt-length 90
+talk "2+3=\n4+4=\n" --max-prompt-length 90 2>&1 | grep '^>' > "$dir/talk.txt"
+grep '^>' "$dir/said" | grep -v 'grpo: with that' | cmp "$dir/talk.txt" -
+check "and the talk before it is kept" $?
+says "a line of 9,000 bytes is one turn" "^1$" sh -c "head -c 9000 /dev/zero | tr '\\0' 9 \
+    | '$grpo' chat '$dir/toy' 2>&1 | grep -c 'that is 90[0-9]* tokens'"
+says "there is a bound, which is told" "a line has at most 1048576 bytes: that one is left out" \
+    sh -c "(head -c 3000000 /dev/zero | tr '\\0' 9; echo; echo 2+3=) | '$grpo' chat '$dir/toy'"
+[ "$(grep -c '^>' "$dir/said")" -eq 3 ]
+check "and the next one is answered" $?
+if "$BUILD/on_terminal" 24 80 /bin/sh -c true | grep '^skipped'; then :; else
+    tries=0                         # an answer takes some 10 ms: on a busy machine it may be over
+    until grep -qs 'ended by Ctrl-C' "$dir/talk.txt" || [ $((tries += 1)) -gt 30 ]; do
+        timeout 60 "$BUILD/on_terminal" 24 80 -t hello "$grpo" chat "$dir/toy" --temperature 5 \
+            --max-completion-length 128 --seed 14 > "$dir/talk.txt" 2>&1
+    done
+    check "Ctrl-C ends an answer" $((tries > 30))
+    grep -q "all as it should be" "$dir/talk.txt"
+    check "and at the prompt the talk, well" $?
+fi
+
 # ---- adapters name their model: absolute as it was written, relative to their folder or from here
 follow() { # follow FOLDER: its model's answers, from another folder
     (cd "$dir/aside" && "$1" eval "$2" --data "$home/toy/train.jsonl" --reward match \

@@ -1,7 +1,8 @@
-/* on_terminal ROWS COLUMNS [-c] COMMAND...: runs it on a terminal of that size and copies what it
- * writes. Whatever it draws over itself must stay within the screen, one line to a row, and when it
- * has ended the terminal must be as it was; else a sentence and status 1. -c types Ctrl-C once the
- * first picture stands: that is then what it ends by. */
+/* on_terminal ROWS COLUMNS [-c | -t LINE] COMMAND...: runs it on a terminal of that size and copies
+ * what it writes. Whatever it draws over itself must stay within the screen, one line to a row, and
+ * when it has ended the terminal must be as it was; else a sentence and status 1. -c types Ctrl-C
+ * once the first picture stands: that is then what it ends by. -t types LINE at the prompt "> ",
+ * Ctrl-C at the first letter of the answer, and again at the next prompt. */
 #define _XOPEN_SOURCE 700           /* posix_openpt */
 #define _DEFAULT_SOURCE             /* TIOCSWINSZ */
 #include <fcntl.h>
@@ -18,7 +19,9 @@ typedef struct terminal {
     int rows, columns, row, column; /* row: counted from the program's start, however it scrolls */
     int drawing, from, to, pictures;                          /* rows of the last picture        */
     int hidden, broken;             /* the cursor; lines are broken at the last column           */
-    const char *wrong;
+    const char *wrong, *line;       /* what is typed at the prompt; NULL: nothing                */
+    int typed;                      /* of a talk: the line, its end, Ctrl-C, Ctrl-C              */
+    char last;                      /* byte                                                      */
     char escape[16];
     size_t escape_length;
 } terminal;
@@ -60,6 +63,16 @@ static void feed(terminal *t, unsigned char c) {
     require(t, !t->drawing || t->row - t->from < t->rows, "a picture higher than the screen");
 }
 
+/* A talk, byte by byte: whatever is to be typed now. */
+static const char *talk(terminal *t, char c) {
+    const int prompt = t->last == '>' && c == ' ';
+    t->last = c;
+    if (t->typed == 0 && prompt) return t->typed = 1, t->line;
+    if (t->typed == 1 && c == '\n') t->typed = 2;
+    else if (t->typed == 2 || (t->typed == 3 && prompt)) return t->typed++, "\003";
+    return "";
+}
+
 static int open_terminal(const terminal *t, struct termios *before) {
     struct winsize size;
     int master = posix_openpt(O_RDWR | O_NOCTTY);
@@ -68,6 +81,8 @@ static int open_terminal(const terminal *t, struct termios *before) {
     size.ws_col = (unsigned short)t->columns;
     if (master < 0 || grantpt(master) || unlockpt(master) || tcgetattr(master, before)
         || ioctl(master, TIOCSWINSZ, &size)) return -1;
+    before->c_lflag |= NOFLSH;      /* Ctrl-C drops nothing of what has been written             */
+    tcsetattr(master, TCSANOW, before);
     return master;
 }
 
@@ -91,8 +106,9 @@ int main(int argc, char **argv) {
     struct termios before, after;
     terminal t;
     int interrupt = argc > 4 && !strcmp(argv[3], "-c"), status = 1, master, slave;
-    int typed = interrupt;
-    char bytes[4096];
+    int typed = interrupt, talks = argc > 5 && !strcmp(argv[3], "-t");
+    char bytes[4096], line[256];
+    const char *next;
     ssize_t n, i;
     pid_t child;
     memset(&t, 0, sizeof t);
@@ -100,15 +116,21 @@ int main(int argc, char **argv) {
     t.rows = atoi(argv[1]);
     t.columns = atoi(argv[2]);
     t.broken = 1;
+    snprintf(line, sizeof line, "%s\n", talks ? argv[4] : "");
+    t.line = line;
     master = open_terminal(&t, &before);
     if (master < 0) { printf("skipped: no pseudo-terminal here\n"); return 0; }
     slave = open(ptsname(master), O_RDWR | O_NOCTTY);         /* so that its state can be asked  */
     child = fork();
-    if (child == 0) become(master, argv + 3 + interrupt);
+    if (child == 0) become(master, argv + 3 + interrupt + 2 * talks);
     close(slave);
     while ((n = read(master, bytes, sizeof bytes)) > 0) {
         fwrite(bytes, 1, (size_t)n, stdout);
-        for (i = 0; i < n; i++) feed(&t, (unsigned char)bytes[i]);
+        for (i = 0; i < n; i++) {
+            feed(&t, (unsigned char)bytes[i]);
+            next = talks ? talk(&t, bytes[i]) : "";
+            if (write(master, next, strlen(next)) < 0) return 2;
+        }
         if (interrupt && t.pictures && write(master, "\003", 1) == 1) interrupt = 0;
     }
     waitpid(child, &status, 0);
@@ -117,6 +139,7 @@ int main(int argc, char **argv) {
                 && before.c_oflag == after.c_oflag && before.c_lflag == after.c_lflag,
             "the terminal's modes are others");
     if (typed) status = !WIFSIGNALED(status) || WTERMSIG(status) != SIGINT;
+    require(&t, !talks || t.typed == 4, "the talk was another");
     require(&t, !typed || !status, "it has not ended by Ctrl-C");
     printf("\n%d pictures; %s\n", t.pictures, t.wrong ? t.wrong : "all as it should be");
     return t.wrong || status ? 1 : 0;

@@ -639,20 +639,21 @@ static void test_counters(void) {
 }
 
 /* ---- generation: greedy by zeros, several at once, token by token; training that cannot teach */
-typedef struct heard { int calls, last, whole; } heard;
+typedef struct heard { int calls, last, whole, enough; } heard;
 
-static void on_token(int prompt, const int *tokens, int num_tokens, void *user) {
+static int on_token(int prompt, const int *tokens, int num_tokens, void *user) {
     heard *h = (heard *)user;
     h->calls++;
     h->whole += num_tokens == 1 ? 1 : prompt != 0 || tokens[num_tokens - 2] == h->last;
     h->last = tokens[num_tokens - 1];
+    return num_tokens == h->enough;
 }
 
 static void test_generation(void) {
     const grpo_sampling zeros = { 0, 0, 0, 0 }, greedily = { 0, 0, 1, 0 };
     grpo_config c = tiny();
     char one[64], same[64];
-    heard h = { 0, 0, 0 };
+    heard h = { 0, 0, 0, 0 };
     grpo *g;
     int i;
     c.user = &h;
@@ -676,6 +677,13 @@ static void test_generation(void) {
           h.calls, h.whole);
     CHECK(!grpo_step(g, prompts, 2, NULL) && h.calls == h.whole, "%s", grpo_error(g));
     CHECK(h.calls <= g->config.max_completion_length, "training calls it not: %d", h.calls);
+    h.calls = h.whole = 0;
+    h.enough = 1;
+    TRY(grpo_generate(g, &prompts[0], NULL, 4, same, sizeof same) == GRPO_CALLBACK
+        && h.calls == 1 && strstr(grpo_error(g), "on_token"), "%d: %s", h.calls, grpo_error(g));
+    h.enough = 0;
+    CHECK(grpo_generate(g, &prompts[0], NULL, 4, same, sizeof same) >= 0 && !strcmp(one, same),
+          "after one that was ended: \"%s\", \"%s\"", one, same);
     REFUSED_BY(g, grpo_generate_all(g, NULL, 1, NULL, 1));
     REFUSED_BY(g, grpo_generate_all(g, prompts, 0, NULL, 1));
     REFUSED_BY(g, grpo_generate_all(g, prompts, 7, NULL, 1));

@@ -118,7 +118,8 @@ static const option options[] = {
     { "prompt-format", "TEXT", "text around {question}, instead of a chat template", NULL, TEXT,
       RUN | CHAT, AT(prompt_format) },
     AS(max_prompt_length, RUN, "tokens of a question at most; longer ones are left out", NULL),
-    AS(max_prompt_length, CHAT, "tokens of the talk so far at most", NULL),
+    AS(max_prompt_length, CHAT, "tokens of the talk so far at most",
+       "what positions and memory leave"),
     AS(max_prompt_length, INSPECT, "tokens of a question at most", NULL),
     HEADING("The run"),
     { "steps", "N", "of GRPO, each with other questions; an epoch is so many as ask each of them "
@@ -858,6 +859,7 @@ static char *copy_text(const char *s) {
 /* A prompt and its completion must fit into the model's positions. */
 static void fit_lengths(grpo_config *c) {
     int most = c->model.max_position_embeddings;
+    if (!c->max_prompt_length) return;                        /* fit_talk() chooses it           */
     if ((double)c->max_prompt_length + c->max_completion_length <= most || most < 2) return;
     if (c->max_completion_length > most / 2) c->max_completion_length = most / 2;
     if (c->max_prompt_length > most - c->max_completion_length)
@@ -1541,14 +1543,15 @@ static int compare_settings(const settings *s) {
 /* The first Ctrl-C ends the step under way, a second one the program, but not while a folder is
  * being written: then it waits for that. What it says stands where the cursor is; below a picture
  * it begins at the left, and the next picture goes over it. */
-enum { STEPPING, ASKING, SAVING };
+enum { STEPPING, ASKING, SAVING, ANSWERING, AT_PROMPT };
 static volatile sig_atomic_t interrupted, below_picture, doing;
 static void on_interrupt(int signal_number) {
     static const char *const lines[] = {
         "\rending after this step (Ctrl-C: now)\n",
-        "\rending after these questions (Ctrl-C: now)\n", "\rending when this is saved\n" };
-    const char *line = lines[doing];
+        "\rending after these questions (Ctrl-C: now)\n", "\rending when this is saved\n", "\r" };
+    const char *line = lines[doing == AT_PROMPT ? ANSWERING : doing];
     int before = errno;
+    if (doing == AT_PROMPT) _exit(0);                         /* as by Ctrl-D                    */
     if (interrupted && doing != SAVING) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
@@ -1670,18 +1673,20 @@ static int whole_characters(const char *s, int n) {
     return back < (lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1) ? n - back : n;
 }
 
-/* Each token of an answer, on its way to the screen. */
-static void on_token(int sequence, const int *tokens, int n, void *user) {
+/* Each token of an answer, on its way to the screen; Ctrl-C ends it there. */
+static int on_token(int sequence, const int *tokens, int n, void *user) {
     settings *s = (settings *)user;
     int length;
     (void)sequence;
-    if (!s->reply) return;
     length = grpo_decode(s->policy, tokens, n, s->reply, REPLY_ROOM);
     length = whole_characters(s->reply, length);
-    if (length <= s->printed) return;
-    fwrite(s->reply + s->printed, 1, (size_t)(length - s->printed), stdout);
-    fflush(stdout);
-    s->printed = length;
+    s->reply[length] = 0;
+    if (length > s->printed) {
+        fwrite(s->reply + s->printed, 1, (size_t)(length - s->printed), stdout);
+        fflush(stdout);
+        s->printed = length;
+    }
+    return interrupted;
 }
 
 /* One completion of an evaluation, as it was judged. */
@@ -2071,14 +2076,15 @@ static void make_signals_errors(void) {
 #endif
 }
 
-/* A signal that was ignored when the program began (nohup) stays so. */
-static void catch_interrupts(void) {
+/* The first n of these signals. One that was ignored when the program began (nohup) stays so. */
+static void catch_interrupts(int n) {
     static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction action, before;
-    size_t i;
+    int i;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_interrupt;
-    for (i = 0; i < sizeof signals / sizeof *signals; i++)
+    action.sa_flags = SA_RESTART;   /* or a line that is being written would be lost             */
+    for (i = 0; i < n; i++)
         if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
             sigaction(signals[i], &action, NULL);
 }
@@ -2128,7 +2134,7 @@ static int run_training(settings *s, const task *t, const task *held_out) {
         code = evaluate(s, g, held_out, "held out, before", NULL, NULL, &before);
         if (!code) report_log_eval(s->c.metrics_path, 0, &before);
     }
-    catch_interrupts();
+    catch_interrupts(3);
     if (!code) code = train_all(s, g, t, held_out, &cut);
     if (cut) cut = interrupted ? interrupted : SIGTERM;
     if (code == GRPO_CALLBACK && s->c.team.size <= 1 && g->state.step > 0 && !save(s, g))
@@ -2272,71 +2278,148 @@ static int eval(settings *s) {
     return code;
 }
 
-/* The talk so far, the user's turns and the answers by turns. */
-enum { MOST_TURNS = 63, LINE_ROOM = 8192 };
-typedef struct talk { char *turns[MOST_TURNS + 1]; int count; } talk;
+/* ---- a talk: the user's turns and the answers by turns */
+enum { LONGEST_LINE = 1 << 20, LEAST_TALK = 64 };
+typedef struct talk { chat_turn *turns; int count, room; } talk;
 
-/* The answer to the talk's last turn; 0, or -1: it cannot be given. */
-static int answer(settings *s, grpo *g, const talk *t, uint64_t seed, char *text, size_t room) {
-    grpo_prompt p;
-    chat_turn turns[MOST_TURNS + 1];
-    char *whole;
-    int i, code = -1;
-    for (i = 0; i < t->count; i++) {
-        turns[i].role = i % 2 ? "assistant" : "user";
-        turns[i].text = t->turns[i];
+static void forget(talk *t, int all_but) {
+    while (t->count > all_but) free((void *)(uintptr_t)t->turns[--t->count].text);
+}
+
+/* A text from malloc is the next turn; 0, or -1 with a sentence, without memory (NULL: neither). */
+static int add_turn(talk *t, char *text) {
+    const int room = t->count < t->room ? t->room : 2 * t->room + 16;
+    void *turns = text ? realloc(t->turns, (size_t)room * sizeof *t->turns) : NULL;
+    if (turns) t->turns = (chat_turn *)turns;
+    else return free(text), complain("out of memory");
+    t->room = room;
+    t->turns[t->count].role = t->count % 2 ? "assistant" : "user";
+    t->turns[t->count++].text = text;
+    return 0;
+}
+
+/* 1: a line, from malloc; 0: there is no more; -1: it is too long, which is told. */
+static int read_line(char **line) {
+    size_t n = 0, room = 0;
+    char *more;
+    int c, whole = 1;
+    for (*line = NULL; (c = getchar()) != EOF && c != '\n'; ) {
+        if (whole && n + 1 >= room) {
+            more = n < LONGEST_LINE ? (char *)realloc(*line, room = 2 * room + 256) : NULL;
+            if (more) *line = more;
+            else whole = 0;
+        }
+        if (whole && c) (*line)[n++] = (char)c;
     }
-    whole = render(s, turns, t->count);
+    if (c == EOF && !n) return 0;
+    if (!whole) say("a line has at most %d bytes: that one is left out", LONGEST_LINE);
+    while (n && (*line)[n - 1] == '\r') n--;
+    if (*line) (*line)[n] = 0;
+    return whole ? 1 : -1;
+}
+
+/* The answer to the talk's last turn becomes its next. -1: it cannot be given, and why was told. */
+static int answer(settings *s, grpo *g, talk *t, uint64_t seed) {
+    static const char stopped[] = " [ended by Ctrl-C]", full[] = " [cut off: "
+        "--max-completion-length]";
+    const int most = g->config.max_prompt_length;
+    char *whole = render(s, t->turns, t->count), *text = (char *)malloc(REPLY_ROOM);
+    grpo_prompt p;
+    int code = -1;
     memset(&p, 0, sizeof p);
-    p.tokens = whole ? tokens_of(s, whole, &p.num_tokens) : NULL;
-    if (p.tokens && p.num_tokens > s->c.max_prompt_length)
-        complain("the talk is longer than --max-prompt-length: begin another with an empty line");
-    else if (p.tokens)
-        code = grpo_generate(g, &p, &s->c.sampling, seed, text, room) < 0 ? -1 : 0;
+    p.tokens = whole && text ? tokens_of(s, whole, &p.num_tokens) : NULL;
+    if (whole && !p.tokens && !s->vocabulary) complain("out of memory");
+    if (p.tokens && p.num_tokens > most)
+        say(t->count > 1 ? "with that the talk has %d tokens, more than --max-prompt-length %d: it "
+            "is left out. Say something shorter, or begin anew with an empty line"
+            : "that is %d tokens, more than --max-prompt-length %d: say something shorter",
+            p.num_tokens, most);
+    else if (p.tokens) {
+        s->printed = 0;
+        code = grpo_generate(g, &p, &s->c.sampling, seed, text, REPLY_ROOM);
+        if (code == GRPO_CALLBACK) strcpy(text, s->reply);
+        if (code >= 0 || code == GRPO_CALLBACK)
+            printf("%s%s", (int)strlen(text) > s->printed ? text + s->printed : "",
+                   code < 0 ? stopped : g->batch.samples[0].truncated ? full : "");
+        if (code >= 0 || s->printed) printf("\n");
+        if (code >= 0 || code == GRPO_CALLBACK) code = add_turn(t, copy_text(text));
+    }
     free((void *)(uintptr_t)p.tokens);
     free(whole);
-    return code;
+    free(text);
+    return code < 0 ? -1 : 0;
 }
 
-static void forget(talk *t) {
-    while (t->count) free(t->turns[--t->count]);
-}
-
-/* A line is a turn, an empty one begins anew, the end of input ends. */
+/* A line is a turn, an empty one begins anew, the end of input ends, and so does Ctrl-C, which
+ * within an answer ends that. A turn that cannot be answered is left out of the talk. */
 static int talk_on(settings *s, grpo *g) {
-    char line[LINE_ROOM], *reply = (char *)malloc(2 * REPLY_ROOM);
-    talk t = { { NULL }, 0 };
+    char *line = NULL;
+    talk t = { NULL, 0, 0 };
     uint64_t seed = s->c.seed;
-    s->policy = g;
-    s->reply = reply ? reply + REPLY_ROOM : NULL;
-    while (reply && (fputs("> ", stdout), !fflush(stdout)) && fgets(line, sizeof line, stdin)) {
-        line[strcspn(line, "\r\n")] = 0;
-        if (!*line || t.count + 2 > MOST_TURNS) forget(&t);
-        if (!*line || !(t.turns[t.count] = copy_text(line))) continue;
-        t.count++;
-        s->printed = 0;
-        if (answer(s, g, &t, seed++, reply, REPLY_ROOM)) { forget(&t); continue; }
-        printf("%s%s\n", (int)strlen(reply) > s->printed ? reply + s->printed : "",
-               g->batch.samples[0].truncated ? " [cut off: --max-completion-length]" : "");
-        if ((t.turns[t.count] = copy_text(reply)) != NULL) t.count++;
+    int is_line;
+    for (;; free(line)) {
+        doing = AT_PROMPT;
+        catch_interrupts(1);
+        printf("> ");
+        if (fflush(stdout) || !(is_line = read_line(&line))) break;
+        interrupted = 0;
+        doing = ANSWERING;
+        if (is_line < 0) continue;
+        if (!line || !*line) { forget(&t, 0); continue; }
+        if (add_turn(&t, copy_text(line))) continue;
+        if (answer(s, g, &t, seed)) forget(&t, t.count - 1);
+        else seed++;
     }
     printf("\n");
-    forget(&t);
-    s->reply = NULL;
-    free(reply);
+    free(line);
+    forget(&t, 0);
+    free(t.turns);
     return 0;
+}
+
+/* A talk grows: without --max-prompt-length to all that the model's positions leave, or half of it,
+ * or half of that, within --memory-budget or, without, half of the memory that is free. */
+static void fit_talk(settings *s) {
+    grpo_config *c = &s->c, asked;
+    const int given = c->memory_budget != SIZE_MAX;
+    const double most = given ? (double)c->memory_budget : s->memory_free / 2;
+    grpo_memory m;
+    int all = c->model.max_position_embeddings, fits;
+    if (c->max_prompt_length) return;
+    if (c->max_completion_length > all / 2 && all > 1) {
+        c->max_completion_length = all / 2;
+        say("the model has %d positions: --max-completion-length becomes %d", all, all / 2);
+    }
+    for (fits = all - c->max_completion_length; ; fits /= 2) {
+        c->max_prompt_length = fits;
+        asked = *c;
+        asked.log = NULL;           /* a refusal is no error                                     */
+        asked.memory_budget = 0;
+        if (fits <= LEAST_TALK || (given && !c->memory_budget)
+            || (!grpo_memory_needed(&asked, &m) && (double)m.total <= most)) break;
+    }
+    printf("a talk may have %d tokens (--max-prompt-length)\n", c->max_prompt_length);
+}
+
+/* What the library says, but for an end that was asked for. */
+static void on_failure(const char *message, void *user) {
+    if (!interrupted) on_message(message, user);
 }
 
 static int chat(settings *s) {
     grpo *g;
-    int code;
+    int code = -1;
     if (open_folder(s) || open_chat(s)) return -1;
     only_ask(&s->c);
     s->c.num_prompts = s->c.lanes = 1;
     s->c.on_token = on_token;
-    g = make_policy(s);
-    code = g ? talk_on(s, g) : -1;
+    s->c.log = on_failure;
+    fit_talk(s);
+    s->reply = (char *)malloc(REPLY_ROOM);
+    g = s->policy = s->reply ? make_policy(s) : NULL;
+    if (g) code = talk_on(s, g);
     grpo_free(g);
+    free(s->reply);
     return code;
 }
 
@@ -2552,6 +2635,7 @@ static int run(settings *s, int argc, char **argv) {
     s->model = argv[2];
     s->c.backend = backend;
     s->c.lanes = 0;                 /* not said                                                  */
+    if (commands[i].command == CHAT) s->c.max_prompt_length = 0;
     if (read_options(s, commands[i].command, argc - 3, argv + 3)) return 2;
     code = agree(s, check_verifiers(s));
     if (!code) code = commands[i].run(s);

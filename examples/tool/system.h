@@ -129,7 +129,8 @@ static inline void system_unlock(const char *path, int lock) { (void)path; _clos
 
 /* Signals as POSIX sets them, as far as Windows has any: closing the window is a hang-up. */
 #define SIGHUP SIGBREAK
-struct sigaction { void (*sa_handler)(int); };
+#define SA_RESTART 0
+struct sigaction { void (*sa_handler)(int); int sa_flags; };
 static inline int sigaction(int which, const struct sigaction *now, struct sigaction *before) {
     void (*old)(int) = signal(which, now ? now->sa_handler : SIG_IGN);
     if (old == SIG_ERR) return -1;
