@@ -54,6 +54,8 @@ for field in $(fields grpo_config; fields grpo_objective; fields grpo_sampling);
     check "help has --$field" $?
 done
 says "no folder" "$dir/none cannot be opened" "$grpo" train "$dir/none" $task --out "$dir/x"
+says "a name of the hub" "hf download" "$grpo" inspect Qwen/Qwen3-0.6B
+says "a file of llama.cpp" "gguf2hf makes one" "$grpo" inspect "$dir/model.gguf"
 says "no command" "no command .trian." "$grpo" trian "$dir/toy"
 says "no model" "the folder of a model comes first" "$grpo" train
 says "an option instead" "the folder of a model comes first" "$grpo" eval --data x --reward match
@@ -809,6 +811,7 @@ bad "an option should stand there" chat "$dir/toy" steps 3
 bad "did you mean zscore?" train "$dir/toy" --advantage zsocre
 bad "did you mean dapo?" train "$dir/toy" --objective dapoo
 bad "did you mean gsm8k?" train "$dir/toy" --reward gsm8
+bad "of yours that judges is cmd:PROGRAM" train "$dir/toy" --reward "$dir/verify"
 bad "this program has cpu, not gpu; make cuda" train "$dir/toy" --backend gpu
 bad "did you mean learning-rate?" help learnin-rate
 bad "the log of a run is missing: grpo plot LOG.jsonl" plot

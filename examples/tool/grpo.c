@@ -633,6 +633,10 @@ static int add_reward(settings *s, char *name) {
         *tokens = (int)number;
         return add_named(s, "overlong", grpo_reward_overlong, tokens);
     }
+    if (system_exists(name)) {
+        say("--reward %s is not known: a program of yours that judges is cmd:PROGRAM", name);
+        return -1;
+    }
     snprintf(error, sizeof error, "--reward %.100s is not known; `grpo help reward` lists them",
              name);
     return complain_of(error, name, "gsm8k number match countdown repetition format: overlong: "
@@ -1014,8 +1018,11 @@ static int open_folder(settings *s) {
     c->log = on_message;
     c->user = s;
     if (!file_exists(s->model, ".")) {
-        say("the folder %s cannot be opened: %s. It is to be one as Hugging Face "
-            "has them, on this machine", s->model, strerror(errno));
+        const char *why = strerror(errno), *end = strrchr(s->model, '.');
+        say("the folder %s cannot be opened: %s. It is to be one as Hugging Face has them, on this "
+            "machine%s", s->model, why, end && !strcmp(end, ".gguf") ? "; gguf2hf makes one of a "
+            ".gguf file" : strchr(s->model, '/') ? "; `hf download` fetches one, --local-dir says "
+            "where to" : "");
         return -1;
     }
     if (follow_adapters(s) || open_words(s)) return -1;
