@@ -4189,6 +4189,7 @@ double grpo_pass_at_k(int num_samples, int num_correct, int k) {
 /* ---- numbers ---- */
 
 static int grpo__is_digit(char c) { return c >= '0' && c <= '9'; }
+static int grpo__is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 static int grpo__is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 static const char *grpo__skip_blanks(const char *at) { return at + strspn(at, " \t\n\v\f\r"); }
 
@@ -4205,10 +4206,10 @@ static const char *grpo__skip_word(const char *at, const char *words) {
     return at;
 }
 
-/* -, U+2212, U+2010 to U+2013, U+FE63, U+FF0D */
+/* -, U+2212, U+2010 to U+2013, U+FE63, U+FF0D, U+207B; LaTeX's {-} */
 static const char *grpo__skip_minus(const char *at) {
-    return grpo__skip_word(at, "-\0\xE2\x88\x92\0\xE2\x80\x90\0\xE2\x80\x91\0\xE2\x80\x92\0"
-                           "\xE2\x80\x93\0\xEF\xB9\xA3\0\xEF\xBC\x8D\0");
+    return grpo__skip_word(at, "-\0\xE2\x88\x92\0\xE2\x80\x90\0\xE2\x80\x91\0\xE2\x80\x92\0{-}\0"
+                           "\xE2\x80\x93\0\xEF\xB9\xA3\0\xEF\xBC\x8D\0\xE2\x81\xBB\0");
 }
 
 /* $ (LaTeX's \$ and US$ too), U+00A2 to U+00A5, U+20A0 to U+20BF */
@@ -4220,45 +4221,57 @@ static const char *grpo__skip_currency(const char *at) {
     return b[0] == 0xE2 && b[1] == 0x82 && b[2] >= 0xA0 ? (const char *)b + 3 : at;
 }
 
-/* One more group of a number such as 1,234,567: a comma or what LaTeX and typesetters put between
- * thousands, then three digits and no fourth. Returns the digits; NULL if there is none. */
+/* One more group of a number such as 1,234,567: a comma, an apostrophe, or what typesetters put
+ * between thousands, LaTeX's too, then three digits and no fourth. The digits; NULL: none. */
 static const char *grpo__find_group(const char *at) {
     const char *d = grpo__skip_word(at, ",\\!\0,\0{,}\\!\0{,}\0{\\,}\0\\,\0\\!\0\\;\0\\:\0\\ \0~\0"
-                                    "\xC2\xA0\0\xE2\x80\x89\0\xE2\x80\xAF\0");
+                                    "'\0_\0\xC2\xA0\0\xE2\x80\x89\0\xE2\x80\xAF\0\xE2\x80\x99\0");
     return d > at && grpo__is_digit(d[0]) && grpo__is_digit(d[1]) && grpo__is_digit(d[2])
            && !grpo__is_digit(d[3]) ? d : NULL;
 }
 
-static int grpo__is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-/* The power of ten after a number, "e-05" or " \times 10^{-5}", and of a bare 10, "^5"; 0 if there
- * is none, as in 1e5f. Returns its end. */
-static const char *grpo__read_power(const char *at, int bare, double *power) {
-    const char *next = grpo__skip_blanks(at), *from = NULL, *digits, *end;
-    const char *ten = grpo__skip_word(next, "\\times\0\\cdot\0x\0*\0\xC3\x97\0\xC2\xB7\0");
-    int letter = *at == 'e' || *at == 'E', brace;
-    *power = 0;
-    if (letter || (bare && *at == '^')) from = at + 1;
-    else if (ten > next && !strncmp(ten = grpo__skip_blanks(ten), "10^", 3)) from = ten + 3;
-    if (!from) return at;
-    from += brace = *from == '{';
-    digits = grpo__skip_minus(from);
-    if (digits == from && *from == '+') from = ++digits;
-    end = grpo__read_digits(digits, power);
-    if (digits > from) *power = -*power;
-    if (end > digits && !(letter && grpo__is_letter(*end)) && !(brace && *end != '}'))
-        return end + brace;
-    *power = 0;
+/* Digits that are raised: U+00B9, U+00B2, U+00B3, U+2070, U+2074 to U+2079. */
+static const char *grpo__read_raised(const char *at, double *value) {
+    static const char last[] = "\xB9\xB2\xB3\xB0\xB4\xB5\xB6\xB7\xB8\xB9";
+    int wide;
+    while ((wide = !strncmp(at, "\xE2\x81", 2)) != 0 || *at == '\xC2') {
+        const char *d = at + 1 + wide;
+        if (!memchr(last + 3 * wide, *d, wide ? 7 : 3)) break;
+        *value = *value * 10 + (wide || *d != last[0] ? *d & 15 : 1);
+        at = d + 1;
+    }
     return at;
 }
 
-/* "12", "3.14", ".5", "3." and, in prose, "1,234.5", "1e-05". Returns its end, or NULL if no number
- * begins at `at`. Up to 15 digits and 22 powers of ten the value is rounded once, so it is the
- * double nearest to the text; fraction digits beyond that are dropped. Infinity if it is too
- * large. */
+/* A power of ten after a number, "e-05", " \times 10^{-5}" or its digits raised; after a bare 10,
+ * one less than "^5" or "**5"; none in 1e5f. Returns its end; *places decimals are so many less. */
+static const char *grpo__read_power(const char *at, int bare, double *places) {
+    const char *ten = grpo__skip_blanks(at), *digits, *end, *from = grpo__skip_word(ten,
+        "\\times\0\\cdot\0x\0*\0\xC3\x97\0\xC2\xB7\0\xE2\x8B\x85\0\\,\\times\\,\0\\,\\cdot\\,\0");
+    int letter = *at == 'e' || *at == 'E', closing, raised;
+    double power = 0;
+    if (from > ten && !strncmp(from = grpo__skip_blanks(from), "10", 2)) ten = from + 2, bare = 0;
+    else if (!bare && !letter) return at;
+    ten = grpo__skip_blanks(ten);
+    from = letter ? at + 1 : grpo__skip_word(ten, "^ \0^\0**\0");
+    raised = from == ten;
+    closing = *from == '{' ? '}' : *from == '(' ? ')' : 0;
+    if (closing) from = grpo__skip_blanks(from + 1);
+    digits = grpo__skip_minus(from);
+    if (digits == from && *from == '+') from = ++digits;
+    end = raised ? grpo__read_raised(digits, &power) : grpo__read_digits(digits, &power);
+    if (end == digits || (letter && grpo__is_letter(*end))
+        || (closing && *(end = grpo__skip_blanks(end)) != closing)) return at;
+    *places += (bare && !letter) + (digits > from ? power : -power);
+    return end + (closing != 0);
+}
+
+/* "12", "3.14", ".5", "3." and, in prose, "1,234.5", "1e-05". Returns its end; NULL: no number is
+ * there. Up to 15 digits and 22 powers of ten the value is rounded once, so it is the double
+ * nearest to the text; fraction digits beyond that are dropped. Infinity if it is too large. */
 static const char *grpo__read_number(const char *at, int prose, double *value) {
     const char *start = at;
-    double power, places = 0;
+    double places = 0;
     if (!grpo__is_digit(at[0]) && !(at[0] == '.' && grpo__is_digit(at[1]))) return NULL;
     *value = 0;
     at = grpo__read_digits(at, value);
@@ -4270,13 +4283,7 @@ static const char *grpo__read_number(const char *at, int prose, double *value) {
                 *value = *value * 10 + (*at - '0');
                 places++;
             }
-    if (prose) {
-        int bare = *value == 10 && places == 0;
-        const char *end = grpo__read_power(at, bare, &power);
-        if (bare && end > at && *at == '^') power--;
-        places -= power;
-        at = end;
-    }
+    if (prose) at = grpo__read_power(at, *value == 10 && places == 0, &places);
     if (*value > 0) *value = places > 0 ? *value / pow(10, places) : *value * pow(10, -places);
     return at;
 }
@@ -4291,8 +4298,8 @@ static const char *grpo__json_number(const char *at, double *value) {
     if (!at || *start == '.' || at[-1] == '.' || (*start == '0' && grpo__is_digit(start[1])))
         return NULL;
     if (*at == 'e' || *at == 'E') {
-        below = *++at == '-';
-        if (*at == '-' || *at == '+') at++;
+        below = at[1] == '-';
+        at += 1 + (below || at[1] == '+');
         if (!grpo__is_digit(*at)) return NULL;
         at = grpo__read_digits(at, &power);
     }
@@ -4312,9 +4319,8 @@ static int grpo__is_joined(const char *text, const char *at) {
     return grpo__is_digit(c) || (!money && grpo__is_letter(c)) || (c && strchr(")]}%", c));
 }
 
-/* "72", "-3", "-$1,234.50", "$-3", ".5" at `at`, in a text that begins at `text`. Returns its end,
- * or NULL. Blanks between a minus and its number are allowed only where it cannot be a list or a
- * difference: "= - 3", "#### - 3", "(- 3)". */
+/* "72", "-3", "-$1,234.50", "$-3", ".5" at `at`, in a text that begins at `text`. Its end, or NULL.
+ * Blanks after a minus only where it cannot be a list's or a difference: "= - 3", "(- 3)". */
 static const char *grpo__read_signed(const char *text, const char *at, double *value) {
     const char *start = at, *before = at;
     int negative = (at = grpo__skip_minus(at)) > start;
@@ -4338,17 +4344,13 @@ int grpo_last_number(const char *text, double *value) {
     const char *at = text, *end;
     double number = 0;              /* untouched where there is none                              */
     int found = 0;
-    while (at && *at) {
-        end = grpo__read_signed(text, at, &number);
-        at = end ? end : at + 1;
-        found |= end != NULL;
-    }
+    for (; at && *at; at = end ? end : at + 1)
+        if ((end = grpo__read_signed(text, at, &number)) != NULL) found = 1;
     if (found && value) *value = number;
     return found;
 }
 
-/* Whole numbers must be equal, from 2^53 on, where a double skips some, up to its last bits; others
- * to 9 digits. */
+/* Whole numbers are compared exactly, from 2^53 on up to their last bits, others to 9 digits. */
 float grpo_reward_last_number(const grpo_sample *s, void *user) {
     double answer = 0, number = 0, slack = 1e-9;
     (void)user;
@@ -4380,8 +4382,7 @@ static double grpo__parse_factor(grpo__parser *p) {
     double value = 0;
     char first = *(p->at = grpo__skip_blanks(p->at));
     if (first == '-' || first == '(') {
-        if (++p->depth > GRPO__MAX_NESTING) p->failed = 1;
-        if (p->failed) return 0;
+        if ((p->failed |= ++p->depth > GRPO__MAX_NESTING) != 0) return 0;
         p->at++;
         value = first == '-' ? -grpo__parse_factor(p) : grpo__parse_chain(p, "+-");
         if (first == '(' && *p->at == ')') p->at++;
@@ -4389,8 +4390,7 @@ static double grpo__parse_factor(grpo__parser *p) {
         p->depth--;
     } else {
         const char *end = grpo__read_number(p->at, 0, &value);
-        if (!end || !grpo__finite(value)) p->failed = 1;
-        if (p->failed) return 0;
+        if ((p->failed |= !end || !grpo__finite(value)) != 0) return 0;
         if (p->numbers && p->count < p->capacity) p->numbers[p->count] = value;
         p->count++;
         p->at = end;
@@ -4466,8 +4466,8 @@ static int grpo__same_numbers(const double *a, double *b, int n) {
 /* 1 if the completion, blanks aside, is "expression" or "expression = expression" (in practice
  * "4 * 6 * 1 * 1 = 24"), each side is within 1e-6 of the target, and the operands of the left side
  * are the given numbers, each exactly as often as it was given. A unary minus is no operand: in
- * "6 - -4" they are 6 and 4; it can reach no positive target that is out of reach without it. Any
- * other text, a second "=" too, gives 0. An answer that is not "target: a b c" gives NaN. */
+ * "6 - -4" they are 6 and 4. Any other text, a second "=" too, gives 0; an answer that is not
+ * "target: a b c" NaN. */
 float grpo_reward_countdown(const grpo_sample *s, void *user) {
     double given[GRPO__MAX_OPERANDS], used[GRPO__MAX_OPERANDS], target = 0, value = 0;
     int count, num_used = 0, num_given = s ? grpo__read_countdown(s->answer, &target, given) : 0;

@@ -1,8 +1,9 @@
-/* Fuzzing of everything in grpo.h that reads a completion's text: the codecs, the number and
- * expression parsers, the built-in verifiers. An input is two texts with a NUL between them: the
- * completion, and the answer. fuzz.h says how it is run. */
+/* Fuzzing of all that reads a completion's text: grpo.h's codecs, its number and expression parsers
+ * and verifiers, and answers.h. An input is two texts with a NUL between them: the completion, and
+ * the answer. fuzz.h says how it is run. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
+#include "examples/tool/answers.h"
 #include "fuzz.h"
 
 /* What can be encoded comes back as it was, whatever the room. */
@@ -63,6 +64,11 @@ static void fuzz_verifiers(const char *completion, const char *answer) {
     require(grpo_reward_exact_match(&s, NULL) == 1, "exact_match with itself");
     r = (double)grpo_reward_last_number(&s, NULL);
     require(r == 1 || r != r, "last_number with itself");
+    r = (double)answers_reward_number(&s, NULL);
+    require(r == 1 || r != r, "number with itself");
+    s.answer = answer;
+    r = (double)answers_reward_number(&s, NULL);
+    require(r == 0 || r == 1 || r != r, "number");
 }
 
 static void fuzz_tokens(const char *text, int maximum, int cache) {
@@ -120,7 +126,8 @@ static size_t fuzz_begin_with(int i, uint8_t *to) {
 }
 
 static const char *const *fuzz_words(void) {
-    static const char *const words[] = { "1e400", "-", "(", ")", "/0", "0.1", ",", "####", "$",
+    static const char *const words[] = { "1e400", "10^{6}", "2**", "\xE2\x81\xB6", "1.234,5",
+        "million", "-", "(", ")", "/0", "0.1", ",", "####", "$",
         "\\frac{1}{2}", "inf", "nan", "\xff", "\303\251", "\xf4\x90\x80\x80", "%", "1/3", NULL };
     return words;
 }
