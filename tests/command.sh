@@ -486,6 +486,11 @@ says "a choice is told by its word" '--loss is cispo, and was clip in.*from here
 says "another rate takes effect" '--learning-rate is 0.5, and was 1e-06 in.*from here on' again \
     --seed 1 --learning-rate 0.5
 says "and is recorded" '"step": 2.*"learning-rate": "0.5"' tail -1 "$dir/agreed/settings.jsonl"
+says "another verifier is told" "--reward is .*kind.sh (weight 2), and was match, match in.*from here on" \
+    again --seed 1 --learning-rate 0.5 --steps 4 --reward "cmd:sh $dir/kind.sh" --weight 2
+scheduled() { train "$dir/scheduled" --resume --lr-scheduler-type linear "$@"; }
+scheduled --steps 2 > "$dir/said" 2>&1
+says "a schedule that goes on longer" "--steps is 3, and was 2 in the run" scheduled --steps 3
 rm "$dir/agreed/settings.jsonl"
 rm -rf "$dir/fresh"
 says "to go on with nothing is told" "--resume: .*fresh has no checkpoint, so a new run begins" \

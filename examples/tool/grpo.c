@@ -68,6 +68,7 @@ typedef struct settings {
     int64_t saved;                  /* the step that OUT has                                     */
     int logged;                     /* completions in the log, of this start                     */
     char command[2 * NAME_ROOM];    /* the line that was typed, for the report                   */
+    char judged[NAME_ROOM];         /* the rewards as they were typed, with their weights        */
     int asked;                      /* which command: TRAIN ...                                  */
     unsigned char given[128];       /* 1: the option of this place in the table is on that line  */
     double seconds;                 /* of an evaluation                                          */
@@ -733,6 +734,7 @@ static int read_option(settings *s, int command, char **at, int left, int *used)
     char text[NAME_ROOM];
     const option *o;
     const grpo_field *f;
+    size_t n;
     int i = find_option(at[0], command);
     *used = 2;
     if (i < 0) return complain_of_option(s, at[0], command);
@@ -751,6 +753,11 @@ static int read_option(settings *s, int command, char **at, int left, int *used)
     }
     if (f) return set_field(s, f->name, at[1]);
     if (o->kind != OTHER) return set_option(s, o, at[1]);
+    n = strlen(s->judged);
+    if (!strcmp(o->name, "reward"))
+        snprintf(s->judged + n, sizeof s->judged - n, "%s%s", n ? ", " : "", at[1]);
+    if (!strcmp(o->name, "weight"))
+        snprintf(s->judged + n, sizeof s->judged - n, " (weight %s)", at[1]);
     if (!strcmp(o->name, "reward")) return add_reward(s, at[1]);
     return !strcmp(o->name, "weight") ? set_weight(s, at[1]) : set_objective(s, at[1]);
 }
@@ -1443,7 +1450,7 @@ static int copy_companions(const settings *s) {
 /* ---- OUT/settings.jsonl: what a run was told, a line at each start. --resume compares */
 
 /* Setting i, its name and its value as text; 0 after the last. The name is "" where none is kept:
- * what moves no result, or is meant to change. */
+ * what moves no result, or is meant to change, as steps are unless the learning rate goes by them. */
 static int setting_at(const settings *s, int i, char *name, char *text) {
     static const char others[] = "out steps save-steps eval eval-steps eval-questions eval-samples "
         "sample-steps resume dtype merge rollout_batch_prompts micro_batch_prompts memory_budget "
@@ -1452,17 +1459,15 @@ static int setting_at(const settings *s, int i, char *name, char *text) {
     const option *o = i >= 2 && i < 2 + OPTIONS ? &options[i - 2] : NULL;
     const grpo_field *f = o && o->kind == FIELD ? field_of(o->name) : objective_at(i - 2 - OPTIONS);
     const void *at = (const char *)s + (o ? o->at : 0);
-    int k, n = 0;
+    const int scheduled = o && !strcmp(o->name, "steps") && s->c.lr_scheduler_type;
     *name = *text = 0;
-    if (o && (!(o->commands & TRAIN) || one_of(others, o->name))) return 1;
+    if (o && (!(o->commands & TRAIN) || (one_of(others, o->name) && !scheduled))) return 1;
     if (i == 0) {
         strcpy(name, "MODEL");
         snprintf(text, NAME_ROOM, "%s", s->model);
     } else if (i == 1) {
         strcpy(name, "reward");
-        for (k = 0; k < s->c.num_rewards && n < NAME_ROOM; k++)
-            n += snprintf(text + n, (size_t)(NAME_ROOM - n), "%s%s %g", k ? ", " : "",
-                          s->c.rewards[k].name, (double)s->c.rewards[k].weight);
+        snprintf(text, NAME_ROOM, "%s", s->judged);
     } else if (o && !f) {
         strcpy(name, o->name);
         if (o->kind != TEXT) snprintf(text, NAME_ROOM, "%d", *(const int *)at);
