@@ -3,9 +3,9 @@
     make templates [TEMPLATES="FOLDER ..."] [PYTHON=python3]
 
 Templates are taken from the folders named, from GRPO_DATA and from the packages that this Python
-has: files that end with .jinja, chat_template in JSON, literals of Python and C++. Each writes every
-conversation below, on both sides. The status is 1 if anything differs. Without transformers nothing
-is done, and it says so."""
+has: files that end with .jinja, chat_template in JSON, literals of Python and C++. Each writes
+every conversation below, on both sides. The status is 1 if anything differs. Without transformers
+nothing is done, and it says so."""
 import ast, ctypes, datetime, glob, itertools, json, os, re, subprocess, sys, tempfile
 
 try:

@@ -232,6 +232,39 @@ static void write_file(const char *path, const char *text) {
     CHECK(file && fputs(text, file) >= 0 && !fclose(file), "%s cannot be written", path);
 }
 
+/* The special tokens of a folder, as transformers 5.24 takes them of two files. */
+static void check_special_tokens(void) {
+    static const char map[] = "chat_folder/special_tokens_map.json";
+    static const char shown[] = "\"chat_template\": \"{{ bos_token }}|{{ eos_token }}|"
+        "{{ pad_token }}|{{ image_token }}|{{ tool_token }}|{{ other }}\"}";
+    static const struct { const char *config, *map, *text; } files[] = {
+        { "\"bos_token\": \"<a>\", ", "{\"bos_token\": {\"content\": \"<b>\"}, "
+          "\"pad_token\": \"<p>\"}", "<b>||<p>|||" },
+        { "\"bos_token\": \"<a>\", ", "{\"bos_token\": null}", "|||||" },
+        { "\"bos_token\": \"<a>\", \"added_tokens_decoder\": {}, ", "{\"pad_token\": \"<p>\"}",
+          "<a>|||||" },
+        { "\"image_token\": \"<i>\", ", "{\"image_token\": \"<j>\", \"tool_token\": \"<t>\"}",
+          "|||<i>|<t>|" },
+        { "\"image_token\": {\"__type\": \"AddedToken\", \"content\": \"<i>\"}, \"tool_token\": "
+          "{\"content\": \"<t>\"}, ", "{\"image_token\": \"<j>\"}", "|||<j>||" },
+        { "\"extra_special_tokens\": {\"other\": \"<o>\", \"eos_token\": \"<e>\"}, ", "{}",
+          "|<e>||||<o>" },
+        { "\"model_specific_special_tokens\": {\"other\": \"<o>\"}, ", "{}", "|||||<o>" },
+    };
+    char text[512];
+    chat_template t;
+    size_t i;
+    for (i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(text, sizeof text, "{%s%s", files[i].config, shown);
+        write_file("chat_folder/tokenizer_config.json", text);
+        write_file(map, files[i].map);
+        CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
+        renders(&t, NULL, &question, 1, 1, files[i].text);
+        chat_free(&t);
+    }
+    remove(map);
+}
+
 static void check_folder(void) {
     static const char config[] = "chat_folder/tokenizer_config.json";
     static const char path[] = "chat_folder/chat_template.jinja";
@@ -239,6 +272,14 @@ static void check_folder(void) {
     mkdir("chat_folder", 0777);
     remove(config);
     remove(path);
+    CHECK(!chat_recognise(&t, "chat_folder", error) && strstr(error, "--prompt-format"), "%s",
+          error);
+    write_file(path, "[{{ bos_token }}]");
+    CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
+    renders(&t, NULL, &question, 1, 1, "[]");       /* without any configuration               */
+    chat_free(&t);
+    remove(path);
+    write_file(config, "{");
     CHECK(!chat_recognise(&t, "chat_folder", error) && strstr(error, "tokenizer_config"), "%s",
           error);
     write_file(config, "{\"bos_token\": null, \"eos_token\": {\"content\": \"<|e|>\"}, "
@@ -268,6 +309,13 @@ static void check_folder(void) {
     CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
     renders(&t, NULL, &question, 1, 1, "2+2?");
     chat_free(&t);
+    write_file(config, "{\"chat_template\": [{\"name\": \"rag\", \"template\": \"\"}]}");
+    CHECK(!chat_recognise(&t, "chat_folder", error) && strstr(error, "name default"), "%s", error);
+    write_file(config, "{\"chat_template\": {\"rag\": \"\", \"default\": \"<{{ sep_token }}>\"}}");
+    CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
+    renders(&t, NULL, &question, 1, 1, "<>");
+    chat_free(&t);
+    check_special_tokens();
     write_file(config, "{\"chat_template\": \"{{ raise_exception('No system \\\\u00e9!') }}\"}");
     CHECK(chat_recognise(&t, "chat_folder", error), "%s", error);
     {

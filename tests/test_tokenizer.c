@@ -493,6 +493,12 @@ static void test_beside(void) {
         { { "{ `image_token`: `<image>`, `use_token`: true, `extra_special_tokens`: { "
             "`audio_token`: `<audio>` } }", NULL, NULL },
           "<audio> <image>", "<audio> Ġ <image>", " ", 300 },
+        { { "{ `extra_special_tokens`: [`<x>`] }",          /* which the old name does not join  */
+            "{ `additional_special_tokens`: [`<y>`], `extra_special_tokens`: [`<z>`] }", NULL },
+          "<x><y><z>", "<x> < y > <z>", "<y>", 300 },
+        { { "{ `image_token`: `<x>`, `k_token`: { `content`: `<y>` } }",
+            "{ `image_token`: `<z>` }", NULL },
+          "<x><y><z>", "<x> < y > < z >", "<y><z>", 299 },
         { { "{ `eos_token`: `Ġthe` }", NULL, NULL },        /* a token of the model, now added   */
           "Ġthe the", "Ġthe Ġthe", "", 298 },
         { { "{ `split_special_tokens`: false, `added_tokens_decoder`: null }", NULL, NULL },
@@ -538,6 +544,23 @@ static void test_beside(void) {
         CHECK(!t && strcmp(error, expected) == 0, "%d: %s", (int)i, error);
         tokenizer_free(t);
     }
+}
+
+/* The order in which they are added, which gives them their ids: that of transformers 5.24. */
+static void test_order(void) {
+    static const beside files = { "{ `a_token`: `<1>`, `b_token`: { `__type`: `AddedToken`, "
+        "`content`: `<2>` }, `extra_special_tokens`: { `c`: `<3>` } }", "{ `d_token`: `<4>`, "
+        "`pad_token`: `<5>`, `additional_special_tokens`: [`<6>`] }", NULL };
+    static const int ids[] = { 301, 299, 302, 300, 298, 303 };
+    char error[JSON_ERROR_LENGTH], text[4] = "<?>";
+    tokenizer *t = tokenizer_load(write_beside(&files, 98), error);
+    int i;
+    CHECK(t != NULL, "%s", error);
+    for (i = 0; t && i < 6; i++) {
+        text[1] = (char)('1' + i);
+        CHECK(tokenizer_id(t, text) == ids[i], "%s: %d", text, tokenizer_id(t, text));
+    }
+    tokenizer_free(t);
 }
 
 /* What a model has no rows for is given up, if tokenizer.json does not have it itself. */
@@ -1186,6 +1209,7 @@ int main(void) {
     test_prefix();
     test_added();
     test_beside();
+    test_order();
     test_cut_off();
     test_broken();
     test_default();

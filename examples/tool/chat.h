@@ -18,13 +18,19 @@
 #define CHAT_H
 
 #include "jinja.h"
+#include "special_tokens.h"
 
-enum { CHAT_ROOM = 2048, CHAT_TOKEN = 64, CHAT_STOPS = 2 };
+enum { CHAT_ROOM = 2048, CHAT_TOKEN = 64, CHAT_STOPS = 2, CHAT_PATH = 1024 };
+
+typedef struct chat_text {          /* all zeros: empty; text is NULL until something is written */
+    char *text;
+    size_t length, capacity;
+} chat_text;
 
 typedef struct chat_template {
     jinja *parsed;                  /* NULL: the format                                          */
     char format[CHAT_ROOM];
-    char tokens[CHAT_ROOM];         /* bos_token and the like, as members of a JSON object       */
+    chat_text tokens;               /* bos_token and the like, as members of a JSON object       */
     char stops[CHAT_STOPS][CHAT_TOKEN];
     const char *tools;              /* a JSON array, or NULL: none                               */
     const char *variables;          /* more of the template's, or NULL: "\"enable_thinking\": false"
@@ -37,11 +43,6 @@ typedef struct chat_turn {
     const char *text;
 } chat_turn;
 
-typedef struct chat_text {          /* all zeros: empty; text is NULL until something is written */
-    char *text;
-    size_t length, capacity;
-} chat_text;
-
 static inline void chat_text_free(chat_text *t) {
     free(t->text);
     memset(t, 0, sizeof *t);
@@ -49,6 +50,7 @@ static inline void chat_text_free(chat_text *t) {
 
 static inline void chat_free(chat_template *t) {
     jinja_free(t->parsed);
+    chat_text_free(&t->tokens);
     memset(t, 0, sizeof *t);
 }
 
@@ -103,12 +105,13 @@ static inline int chat_run(const chat_template *t, const char *messages, int add
     json parsed;
     char *text = NULL;
     size_t length = 0;
+    const char *tokens = t->tokens.text ? t->tokens.text : "";
     int good = chat_put(&input, "{\"messages\": ") && chat_put(&input, messages)
                && chat_put(&input, ", \"tools\": ")
                && chat_put(&input, t->tools ? t->tools : "null")
                && chat_put(&input, ", \"documents\": null, \"add_generation_prompt\": ")
                && chat_put(&input, add_generation_prompt ? "true" : "false")
-               && chat_put(&input, t->tokens) && chat_put(&input, t->variables ? ", " : "")
+               && chat_put(&input, tokens) && chat_put(&input, t->variables ? ", " : "")
                && chat_put(&input, t->variables ? t->variables : "") && chat_put(&input, "}");
     memset(&limits, 0, sizeof limits);
     if (t->now.tm_mday) limits.now = &t->now;
@@ -251,16 +254,9 @@ static inline int chat_plain(chat_template *t, const char *format, char *error) 
 
 /* One of the special tokens that a template can name; the text "" is none. */
 static inline int chat_set_token(chat_template *t, const char *name, const char *text) {
-    chat_text member = { NULL, 0, 0 };
-    size_t n = strlen(t->tokens);
-    int good = !*text || (chat_put(&member, ", \"") && chat_put(&member, name)
-                          && chat_put(&member, "\": ") && chat_put_json(&member, text));
-    if (good && *text && n + member.length < sizeof t->tokens)
-        memcpy(t->tokens + n, member.text, member.length + 1);
     if (!strcmp(name, "eos_token") && strlen(text) < CHAT_TOKEN) strcpy(t->stops[1], text);
-    good = good && n + member.length < sizeof t->tokens;
-    chat_text_free(&member);
-    return good;
+    return !*text || (chat_put(&t->tokens, ", ") && chat_put_json(&t->tokens, name)
+                      && chat_put(&t->tokens, ": ") && chat_put_json(&t->tokens, text));
 }
 
 /* A template in Jinja; bos and eos: the model's tokens as text, "" if it has none. */
@@ -268,9 +264,10 @@ static inline int chat_from_jinja(chat_template *t, const char *text, size_t len
                                   const char *bos, const char *eos, char *error) {
     memset(t, 0, sizeof *t);
     if (!chat_set_token(t, "bos_token", bos) || !chat_set_token(t, "eos_token", eos))
-        return chat_wrong(error, "bos_token or eos_token is too long");
-    t->parsed = jinja_parse(text, length, error);
+        chat_wrong(error, "there is not enough memory for a chat template");
+    else t->parsed = jinja_parse(text, length, error);
     if (t->parsed) chat_find_stop(t);
+    else chat_free(t);
     return t->parsed != NULL;
 }
 
@@ -352,63 +349,76 @@ static inline int chat_named(chat_template *t, const char *name, char *error) {
     return 0;
 }
 
-/* chat_template in tokenizer_config.json: a string, or a list of named ones. */
-static inline const json_value *chat_in_config(const json_value *config) {
+/* chat_template in tokenizer_config.json: a string, or several with names, of which "default" is
+ * the one without tools. */
+static inline const json_value *chat_in_config(const json_value *config, char *error) {
     const json_value *v = json_find(config, "chat_template"), *one;
-    if (!json_is(v, JSON_ARRAY)) return json_is(v, JSON_STRING) ? v : NULL;
-    for (one = json_first(v); one; one = json_next(v, one))
-        if (strcmp(json_string(json_find(one, "name"), ""), "default") == 0)
-            return json_is(json_find(one, "template"), JSON_STRING) ? json_find(one, "template")
-                                                                    : NULL;
+    const json_value *found = json_is(v, JSON_STRING) ? v : json_find(v, "default");
+    for (one = json_is(v, JSON_ARRAY) ? json_first(v) : NULL; one; one = json_next(v, one))
+        if (!strcmp(json_string(json_find(one, "name"), ""), "default"))
+            found = json_find(one, "template");
+    if (json_is(found, JSON_STRING)) return found;
+    chat_wrong(error, json_first(v) ? "tokenizer_config.json has chat templates, but none with the "
+               "name default: copy the right one to chat_template.jinja, or say --template"
+               : "it has no chat template (it may be a base model): say how a question is put with "
+               "--prompt-format");
     return NULL;
 }
 
-/* The special tokens that a configuration names: each a string, or an object with its text as
- * content. */
-static inline int chat_tokens(chat_template *t, const json_value *config, char *error) {
-    static const char *const names[] = { "bos_token", "eos_token", "unk_token", "sep_token",
-                                         "pad_token", "cls_token", "mask_token" };
-    size_t i;
-    for (i = 0; i < sizeof names / sizeof *names; i++) {
-        const json_value *v = json_find(config, names[i]);
-        if (!chat_set_token(t, names[i], json_string(json_is(v, JSON_OBJECT)
-                                                     ? json_find(v, "content") : v, "")))
-            return chat_wrong(error, "the special tokens of tokenizer_config.json are too long");
-    }
-    return 1;
+/* A folder's JSON; what is not there has no values. */
+static inline int chat_read(json *j, const char *folder, const char *name, char *error) {
+    char path[CHAT_PATH];
+    memset(j, 0, sizeof *j);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    errno = 0;
+    return json_read(j, path, error) || errno == ENOENT;
 }
 
-/* The template of a Hugging Face folder: chat_template.jinja, or else what tokenizer_config.json
- * says, as transformers looks for it. */
+/* The special tokens that a template can name. */
+static inline int chat_tokens(chat_template *t, const json_value *config, const json_value *map,
+                              char *error) {
+    special_tokens *all = (special_tokens *)calloc(1, sizeof *all);
+    int i, good = all && special_tokens_read(all, config, map);
+    for (i = 0; good && i < all->named; i++)
+        good = chat_set_token(t, all->items[i].name, special_token_text(all->items[i].value)->text);
+    free(all);
+    return good || chat_wrong(error, "it has more special tokens than there is room for");
+}
+
+/* The template of a Hugging Face folder, as transformers looks for it: a file of its own, or what
+ * tokenizer_config.json says. */
 static inline int chat_recognise(chat_template *t, const char *folder, char *error) {
-    char path[1024], why[JSON_ERROR_LENGTH];
-    const json_value *named;
-    json config;
+    static const char *const files[] = { "additional_chat_templates/default.jinja",
+                                         "chat_template.jinja" };
+    char path[CHAT_PATH], why[JSON_ERROR_LENGTH];
+    const json_value *named = NULL;
+    json config, map;
     size_t length = 0;
-    char *text;
-    int good = 0, missing;
+    char *text = NULL;
+    int i, good;
     memset(t, 0, sizeof *t);
     if (strlen(folder) > sizeof path - 64)
         return chat_wrong(error, "the name of the model's folder is too long");
-    snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
-    if (!json_read(&config, path, error)) return 0;
-    snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
-    errno = 0;
-    text = json_load(path, &length, why);
-    missing = !text && errno == ENOENT;
-    named = missing ? chat_in_config(config.values) : NULL;
-    if (missing && !named)
-        snprintf(why, sizeof why, "it has no chat template (it may be a base model): say how a "
-                 "question is put with --prompt-format");
-    else if ((text || named) && chat_tokens(t, config.values, why)) {
-        t->parsed = jinja_parse(text ? text : named->text, text ? length : named->length, why);
-        if (t->parsed) chat_find_stop(t);
-        good = t->parsed != NULL;
+    if (!chat_read(&config, folder, "tokenizer_config.json", error)) return 0;
+    good = chat_read(&map, folder, "special_tokens_map.json", why);
+    for (i = 0; i < 2 && good && !text; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        errno = 0;
+        text = json_load(path, &length, why);
+        good = text || errno == ENOENT;
     }
+    if (good && !text) good = (named = chat_in_config(config.values, why)) != NULL;
+    good = good && chat_tokens(t, config.values, map.values, why);
+    if (good)
+        t->parsed = jinja_parse(text ? text : named->text, text ? length : named->length, why);
+    if (t->parsed) chat_find_stop(t);
+    else chat_free(t);
+    good = t->parsed != NULL;
     if (!good) snprintf(error, JSON_ERROR_LENGTH, "%.60s: %s%.170s", folder,
                         text || named ? "its chat template: " : "", why);
     free(text);
     json_free(&config);
+    json_free(&map);
     return good;
 }
 

@@ -35,9 +35,10 @@
 #include <limits.h>
 #include <stdarg.h>
 
+#include "special_tokens.h"
 #include "unicode.h"
 
-enum { TOKENIZER_STEPS = 16, TOKENIZER_NAMES = 4096, TOKENIZER_MOST_IDS = 1 << 22 };
+enum { TOKENIZER_STEPS = 16, TOKENIZER_MOST_IDS = 1 << 22 };
 
 typedef struct tokenizer tokenizer;
 typedef struct tokenizer_step tokenizer_step;
@@ -1507,77 +1508,19 @@ static inline int tokenizer__read_added(tokenizer *t, const json_value *list) {
     return 1;
 }
 
-/* The special tokens that the other files name, in the order in which they are added. */
-typedef struct tokenizer_names {
-    const json_value *items[TOKENIZER_NAMES];
-    int count, roles;               /* the first so many have a role of their own: bos_token ... */
-    int usual;                      /* and of these so many are the roles that everyone has      */
-    const json_value *decoder, *listed;     /* added_tokens_decoder; added_tokens.json           */
-} tokenizer_names;
-
-static inline int tokenizer__add_name(tokenizer *t, tokenizer_names *names, const json_value *v) {
-    if (tokenizer__is_nothing(v)) return 1;
-    if (names->count == TOKENIZER_NAMES)
-        return tokenizer__refuse(t, "it names more than %d special tokens", TOKENIZER_NAMES);
-    if (v->type == JSON_STRING || json_is(json_find(v, "content"), JSON_STRING))
-        names->items[names->count++] = v;
-    return 1;
-}
-
-static inline int tokenizer__add_names(tokenizer *t, tokenizer_names *names, const json_value *list,
-                                       int type) {
-    const json_value *v;
-    for (v = json_is(list, type) ? json_first(list) : NULL; v; v = json_next(list, v))
-        if (!tokenizer__add_name(t, names, v)) return 0;
-    return 1;
-}
-
-/* config: tokenizer_config.json; map: special_tokens_map.json, NULL where it does not count. */
-static inline int tokenizer__read_names(tokenizer *t, tokenizer_names *names,
-                                        const json_value *config, const json_value *map) {
-    static const char *const usual[] = { "bos_token", "eos_token", "unk_token", "sep_token",
-                                         "pad_token", "cls_token", "mask_token" };
-    static const char *const more[] = { "model_specific_special_tokens", "extra_special_tokens",
-                                        "additional_special_tokens" };
-    const json_value *of[2], *v;
-    size_t i, k;
-    of[0] = config;
-    of[1] = map;
-    for (i = 0; i < 7; i++) {
-        v = json_find(map, usual[i]);
-        if (!tokenizer__add_name(t, names, v ? v : json_find(config, usual[i]))) return 0;
-    }
-    names->usual = names->count;
-    for (k = 0; k < 2; k++)
-        for (v = json_first(of[k]); v; v = json_next(of[k], v)) {
-            for (i = 0; i < 7 && strcmp(v->key, usual[i]) != 0; i++) {}
-            if (i == 7 && v->key_length > 6 && !strcmp(v->key + v->key_length - 6, "_token")
-                && !tokenizer__add_name(t, names, v)) return 0;
-        }
-    for (k = 0; k < 4; k++)
-        if (!tokenizer__add_names(t, names, json_find(of[k / 2], more[k % 2]), JSON_OBJECT))
-            return 0;
-    names->roles = names->count;
-    for (k = 0; k < 4; k++)
-        if (!tokenizer__add_names(t, names, json_find(of[k / 2], more[1 + k % 2]), JSON_ARRAY))
-            return 0;
-    return 1;
-}
-
 /* Whether one of the names from `from` on and before `to` is this text. */
-static inline int tokenizer__is_named(const tokenizer_names *names, int from, int to,
+static inline int tokenizer__is_named(const special_tokens *names, int from, int to,
                                       const tokenizer_added *a) {
     int i;
     for (i = from; i < to; i++) {
-        const json_value *v = names->items[i];
-        if (v->type != JSON_STRING) v = json_find(v, "content");
+        const json_value *v = special_token_text(names->items[i].value);
         if (v->length == a->content_length && !memcmp(v->text, a->content, v->length)) return 1;
     }
     return 0;
 }
 
 /* One of added_tokens_decoder, which are objects by id, or of added_tokens.json: ids by text. */
-static inline int tokenizer__read_numbered(tokenizer *t, const tokenizer_names *names,
+static inline int tokenizer__read_numbered(tokenizer *t, const special_tokens *names,
                                            const json_value *v, int listed, tokenizer_added *a) {
     char *end;
     long id;
@@ -1592,13 +1535,13 @@ static inline int tokenizer__read_numbered(tokenizer *t, const tokenizer_names *
     a->content = v->key;
     a->content_length = v->key_length;
     a->special = tokenizer__is_named(names, 0, names->usual, a)
-                 || tokenizer__is_named(names, names->roles, names->count, a);
+                 || tokenizer__is_named(names, names->named, names->listed, a);
     a->normalized = !a->special;
     return tokenizer__whole(t, v, "each id in added_tokens.json", 2 * TOKENIZER_MOST_IDS, &a->id);
 }
 
 /* Those of one of the two, by rising id. */
-static inline int tokenizer__add_numbered(tokenizer *t, const tokenizer_names *names,
+static inline int tokenizer__add_numbered(tokenizer *t, const special_tokens *names,
                                           const json_value *of, int listed) {
     tokenizer_added *all = of ? (tokenizer_added *)calloc(of->length + 1, sizeof *all) : NULL;
     const json_value *v;
@@ -1614,7 +1557,7 @@ static inline int tokenizer__add_numbered(tokenizer *t, const tokenizer_names *n
     for (i = 0; i < n && good; i++) {
         tokenizer_added *a = &all[i], *same = tokenizer__added_as(t, a);
         if (listed && same && same->id == a->id) continue;      /* it says no more than its id  */
-        a->special |= tokenizer__is_named(names, 0, names->roles, a);
+        a->special |= tokenizer__is_named(names, 0, names->named, a);
         good = tokenizer__add(t, a);
     }
     free(all);
@@ -1622,13 +1565,13 @@ static inline int tokenizer__add_numbered(tokenizer *t, const tokenizer_names *n
 }
 
 /* The names that are no added tokens so far; of two for one text the later counts. */
-static inline int tokenizer__add_named(tokenizer *t, const tokenizer_names *names) {
+static inline int tokenizer__add_named(tokenizer *t, const special_tokens *names) {
     size_t before = t->num_found;
     tokenizer_added a, *same;
     int i;
     for (i = 0; i < names->count; i++) {
-        if (!tokenizer__describe(t, names->items[i], 1, &a)) return 0;
-        if (i < names->roles) a.special = 1;
+        if (!tokenizer__describe(t, names->items[i].value, 1, &a)) return 0;
+        if (i < names->named) a.special = 1;
         same = tokenizer__added_as(t, &a);
         if ((!same || same >= t->found + before) && !tokenizer__add(t, &a)) return 0;
     }
@@ -1759,26 +1702,26 @@ typedef struct tokenizer_files {
 
 /* All added tokens, of tokenizer.json first. */
 static inline int tokenizer__read_named(tokenizer *t, const tokenizer_files *f,
-                                        const json_value *list, tokenizer_names *names) {
+                                        const json_value *list, special_tokens *names) {
     const json_value *config = f->parsed[TOKENIZER_CONFIG].values, *split;
+    const json_value *decoder = json_find(config, "added_tokens_decoder");
     size_t k;
-    names->decoder = json_find(config, "added_tokens_decoder");
-    if (tokenizer__is_nothing(names->decoder)) names->decoder = NULL;
-    if (!names->decoder) names->listed = f->parsed[TOKENIZER_LIST].values;
+    if (tokenizer__is_nothing(decoder)) decoder = NULL;
     if (!tokenizer__read_added(t, list)) return 0;
     t->own_size = t->size;
     t->name = f->names[TOKENIZER_CONFIG];
     split = json_find(config, "split_special_tokens");
     if (json_is(split, JSON_TRUE))
         return tokenizer__refuse(t, "split_special_tokens is not known here; set it to false");
-    if (!tokenizer__read_names(t, names, config, names->decoder ? NULL
-                               : f->parsed[TOKENIZER_MAP].values)
-        || !tokenizer__add_numbered(t, names, names->decoder, 0)) return 0;
-    for (k = 0; k < t->num_found && !names->decoder; k++)
-        t->tokens[t->found[k].id].special |= tokenizer__is_named(names, 0, names->roles,
+    if (!special_tokens_read(names, config, f->parsed[TOKENIZER_MAP].values))
+        return tokenizer__refuse(t, "it names more than %d special tokens", SPECIAL_TOKENS_MOST);
+    if (!tokenizer__add_numbered(t, names, decoder, 0)) return 0;
+    for (k = 0; k < t->num_found && !decoder; k++)
+        t->tokens[t->found[k].id].special |= tokenizer__is_named(names, 0, names->named,
                                                                  &t->found[k]);
     t->name = f->names[TOKENIZER_LIST];
-    if (!tokenizer__add_numbered(t, names, names->listed, 1)) return 0;
+    if (!decoder && !tokenizer__add_numbered(t, names, f->parsed[TOKENIZER_LIST].values, 1))
+        return 0;
     t->name = f->names[TOKENIZER_CONFIG];
     if (!tokenizer__add_named(t, names)) return 0;
     t->name = f->names[TOKENIZER_JSON];
@@ -1787,7 +1730,7 @@ static inline int tokenizer__read_named(tokenizer *t, const tokenizer_files *f,
 
 static inline int tokenizer__read_all_added(tokenizer *t, const tokenizer_files *f,
                                             const json_value *list) {
-    tokenizer_names *names = (tokenizer_names *)calloc(1, sizeof *names);     /* 32 KB           */
+    special_tokens *names = (special_tokens *)calloc(1, sizeof *names);       /* 64 KB           */
     const int good = names ? tokenizer__read_named(t, f, list, names)
                            : tokenizer__refuse(t, "out of memory");
     free(names);
