@@ -499,6 +499,9 @@ static void test_beside(void) {
         { { "{ `image_token`: `<x>`, `k_token`: { `content`: `<y>` } }",
             "{ `image_token`: `<z>` }", NULL },
           "<x><y><z>", "<x> < y > < z >", "<y><z>", 299 },
+        { { "{ `unk_token`: `<x>`, `pad_token`: { `__type`: `AddedToken`, `content`: `<x>`, "
+            "`lstrip`: true }, `extra_special_tokens`: [`<x>`, `<y>`] }", NULL, NULL },
+          "a <x> <y>", "a <x> Ġ <y>", "a ", 300 },          /* the object counts, not the third  */
         { { "{ `eos_token`: `Ġthe` }", NULL, NULL },        /* a token of the model, now added   */
           "Ġthe the", "Ġthe Ġthe", "", 298 },
         { { "{ `split_special_tokens`: false, `added_tokens_decoder`: null }", NULL, NULL },
@@ -551,6 +554,8 @@ static void test_order(void) {
     static const beside files = { "{ `a_token`: `<1>`, `b_token`: { `__type`: `AddedToken`, "
         "`content`: `<2>` }, `extra_special_tokens`: { `c`: `<3>` } }", "{ `d_token`: `<4>`, "
         "`pad_token`: `<5>`, `additional_special_tokens`: [`<6>`] }", NULL };
+    static const beside typed = { "{ `bos_token`: { `__type`: `AddedToken`, `content`: `<x>` }, "
+        "`eos_token`: `<y>` }", NULL, "{ `<x>`: 298, `<y>`: 299 }" };
     static const int ids[] = { 301, 299, 302, 300, 298, 303 };
     char error[JSON_ERROR_LENGTH], text[4] = "<?>";
     tokenizer *t = tokenizer_load(write_beside(&files, 98), error);
@@ -560,6 +565,10 @@ static void test_order(void) {
         text[1] = (char)('1' + i);
         CHECK(tokenizer_id(t, text) == ids[i], "%s: %d", text, tokenizer_id(t, text));
     }
+    tokenizer_free(t);
+    t = tokenizer_load(write_beside(&typed, 97), error);
+    CHECK(t && t->found[1].normalized && t->found[1].special && !t->found[2].normalized,
+          "an object with a type is none of the names that added_tokens.json is compared with");
     tokenizer_free(t);
 }
 

@@ -16,7 +16,7 @@
 enum { SPECIAL_TOKENS_MOST = 4096 };
 
 typedef struct special_token {
-    const char *name;               /* "bos_token"; NULL: none                                   */
+    const char *name;               /* "bos_token"; "": none                                     */
     const json_value *value;        /* its text or object, in the files' JSON                    */
 } special_token;
 
@@ -38,9 +38,9 @@ static inline const json_value *special_token_text(const json_value *v) {
 /* Adds a token, or gives a name that is there another value; what is no token is passed over. Like
  * those that follow it returns 1, or 0: they are too many. */
 static inline int special_tokens_put(special_tokens *s, const char *name, const json_value *v) {
-    int i = name ? 0 : s->count;
+    int i = 0;
     if (!special_token_text(v)) return 1;
-    while (i < s->count && strcmp(s->items[i].name, name)) i++;
+    while (i < s->count && (!*name || strcmp(s->items[i].name, name))) i++;
     if (i == SPECIAL_TOKENS_MOST) return 0;
     s->items[i].name = name;
     s->items[i].value = v;
@@ -52,7 +52,7 @@ static inline int special_tokens_put(special_tokens *s, const char *name, const 
 static inline int special_tokens_put_all(special_tokens *s, const json_value *of, int type) {
     const json_value *v;
     for (v = json_is(of, type) ? json_first(of) : NULL; v; v = json_next(of, v))
-        if (!special_tokens_put(s, type == JSON_OBJECT ? v->key : NULL, v)) return 0;
+        if (!special_tokens_put(s, type == JSON_OBJECT ? v->key : "", v)) return 0;
     return 1;
 }
 

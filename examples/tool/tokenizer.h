@@ -1508,13 +1508,14 @@ static inline int tokenizer__read_added(tokenizer *t, const json_value *list) {
     return 1;
 }
 
-/* Whether one of the names from `from` on and before `to` is this text. */
-static inline int tokenizer__is_named(const special_tokens *names, int from, int to,
+/* Whether one of the names from `from` on and before `to` is this text; an object only where
+ * `objects` says so, or where it is one without a type. */
+static inline int tokenizer__is_named(const special_tokens *names, int from, int to, int objects,
                                       const tokenizer_added *a) {
-    int i;
-    for (i = from; i < to; i++) {
-        const json_value *v = special_token_text(names->items[i].value);
-        if (v->length == a->content_length && !memcmp(v->text, a->content, v->length)) return 1;
+    for (; from < to; from++) {
+        const json_value *of = names->items[from].value, *v = special_token_text(of);
+        if ((objects || !json_find(of, "__type")) && v->length == a->content_length
+            && !memcmp(v->text, a->content, v->length)) return 1;
     }
     return 0;
 }
@@ -1534,8 +1535,8 @@ static inline int tokenizer__read_numbered(tokenizer *t, const special_tokens *n
     memset(a, 0, sizeof *a);
     a->content = v->key;
     a->content_length = v->key_length;
-    a->special = tokenizer__is_named(names, 0, names->usual, a)
-                 || tokenizer__is_named(names, names->named, names->listed, a);
+    a->special = tokenizer__is_named(names, 0, names->usual, 0, a)
+                 || tokenizer__is_named(names, names->named, names->listed, 0, a);
     a->normalized = !a->special;
     return tokenizer__whole(t, v, "each id in added_tokens.json", 2 * TOKENIZER_MOST_IDS, &a->id);
 }
@@ -1557,19 +1558,30 @@ static inline int tokenizer__add_numbered(tokenizer *t, const special_tokens *na
     for (i = 0; i < n && good; i++) {
         tokenizer_added *a = &all[i], *same = tokenizer__added_as(t, a);
         if (listed && same && same->id == a->id) continue;      /* it says no more than its id  */
-        a->special |= tokenizer__is_named(names, 0, names->named, a);
+        a->special |= tokenizer__is_named(names, 0, names->named, 1, a);
         good = tokenizer__add(t, a);
     }
     free(all);
     return good;
 }
 
-/* The names that are no added tokens so far; of two for one text the later counts. */
+/* Whether the same text is among those before number i, as a string or an object as it is there. */
+static inline int tokenizer__repeats(const special_tokens *names, int i) {
+    const json_value *v = names->items[i].value, *text = special_token_text(v);
+    int k = 0;
+    while (k < i && (names->items[k].value->type != v->type
+                     || strcmp(special_token_text(names->items[k].value)->text, text->text))) k++;
+    return k < i;
+}
+
+/* The names that are no added tokens so far; of a string and an object for one text the later
+ * counts. */
 static inline int tokenizer__add_named(tokenizer *t, const special_tokens *names) {
     size_t before = t->num_found;
     tokenizer_added a, *same;
     int i;
     for (i = 0; i < names->count; i++) {
+        if (tokenizer__repeats(names, i)) continue;
         if (!tokenizer__describe(t, names->items[i].value, 1, &a)) return 0;
         if (i < names->named) a.special = 1;
         same = tokenizer__added_as(t, &a);
@@ -1717,7 +1729,7 @@ static inline int tokenizer__read_named(tokenizer *t, const tokenizer_files *f,
         return tokenizer__refuse(t, "it names more than %d special tokens", SPECIAL_TOKENS_MOST);
     if (!tokenizer__add_numbered(t, names, decoder, 0)) return 0;
     for (k = 0; k < t->num_found && !decoder; k++)
-        t->tokens[t->found[k].id].special |= tokenizer__is_named(names, 0, names->named,
+        t->tokens[t->found[k].id].special |= tokenizer__is_named(names, 0, names->named, 1,
                                                                  &t->found[k]);
     t->name = f->names[TOKENIZER_LIST];
     if (!decoder && !tokenizer__add_numbered(t, names, f->parsed[TOKENIZER_LIST].values, 1))
