@@ -250,6 +250,8 @@ static void check_special_tokens(void) {
         { "\"extra_special_tokens\": {\"other\": \"<o>\", \"eos_token\": \"<e>\"}, ", "{}",
           "|<e>||||<o>" },
         { "\"model_specific_special_tokens\": {\"other\": \"<o>\"}, ", "{}", "|||||<o>" },
+        { "\"model_specific_special_tokens\": {\"other\": \"<o>\"}, \"tool_token\": \"<t>\", ",
+          "{\"tool_token\": \"<u>\"}", "||||<t>|" },
     };
     char text[512];
     chat_template t;

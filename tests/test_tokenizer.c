@@ -502,6 +502,10 @@ static void test_beside(void) {
         { { "{ `unk_token`: `<x>`, `pad_token`: { `__type`: `AddedToken`, `content`: `<x>`, "
             "`lstrip`: true }, `extra_special_tokens`: [`<x>`, `<y>`] }", NULL, NULL },
           "a <x> <y>", "a <x> Ġ <y>", "a ", 300 },          /* the object counts, not the third  */
+        { { "{ `pad_token`: { `__type`: `AddedToken`, `content`: `<x>`, `lstrip`: true }, "
+            "`k_token`: { `__type`: `AddedToken`, `content`: `<x>`, `rstrip`: true } }", NULL,
+            NULL },
+          "a <x> b", "a Ġ <x> b", "a b", 299 },
         { { "{ `eos_token`: `Ġthe` }", NULL, NULL },        /* a token of the model, now added   */
           "Ġthe the", "Ġthe Ġthe", "", 298 },
         { { "{ `split_special_tokens`: false, `added_tokens_decoder`: null }", NULL, NULL },

@@ -25,6 +25,7 @@ typedef struct special_tokens {     /* in the order in which they are added to t
     int usual;                      /* first those whose names are everyone's, so many           */
     int named;                      /* up to here they have a name                               */
     int count;
+    int given;                      /* values, also those that were replaced by another          */
     int listed;                     /* the others up to here were known when added_tokens.json
                                        is read                                                   */
 } special_tokens;
@@ -45,6 +46,7 @@ static inline int special_tokens_put(special_tokens *s, const char *name, const 
     s->items[i].name = name;
     s->items[i].value = v;
     s->count += i == s->count;
+    s->given++;
     return 1;
 }
 
@@ -111,10 +113,10 @@ static inline int special_tokens_read(special_tokens *s, const json_value *confi
     s->usual = s->count;
     good = good && special_tokens_put_own(s, config, SPECIAL_TOKENS_OBJECTS)
            && special_tokens_put_own(s, map, SPECIAL_TOKENS_ALL);
-    own = s->count;
+    own = s->given;
     good = good && special_tokens_put_own(s, config, SPECIAL_TOKENS_TEXTS)
            && special_tokens_put_all(s, json_find(config, "extra_special_tokens"), JSON_OBJECT);
-    if (good && s->count == own)
+    if (good && s->given == own)
         good = special_tokens_put_all(s, json_find(config, "model_specific_special_tokens"),
                                       JSON_OBJECT);
     good = good && special_tokens_put_all(s, json_find(map, "extra_special_tokens"), JSON_OBJECT);

@@ -1565,17 +1565,15 @@ static inline int tokenizer__add_numbered(tokenizer *t, const special_tokens *na
     return good;
 }
 
-/* Whether the same text is among those before number i, as a string or an object as it is there. */
+/* Whether the same string is among those before number i. */
 static inline int tokenizer__repeats(const special_tokens *names, int i) {
-    const json_value *v = names->items[i].value, *text = special_token_text(v);
+    const char *text = json_string(names->items[i].value, NULL);
     int k = 0;
-    while (k < i && (names->items[k].value->type != v->type
-                     || strcmp(special_token_text(names->items[k].value)->text, text->text))) k++;
-    return k < i;
+    while (text && k < i && strcmp(json_string(names->items[k].value, ""), text)) k++;
+    return text && k < i;
 }
 
-/* The names that are no added tokens so far; of a string and an object for one text the later
- * counts. */
+/* The names that are no added tokens so far; of several for one text the last counts. */
 static inline int tokenizer__add_named(tokenizer *t, const special_tokens *names) {
     size_t before = t->num_found;
     tokenizer_added a, *same;
