@@ -68,11 +68,17 @@ static inline void team_start(team *t, int *argc, char ***argv) {
         exit(2);
     }
 #else
-    char error[GRPO_ERROR_LENGTH], **a = *argv;
+    char error[GRPO_ERROR_LENGTH], **a = *argv, *end;
     int i, at = 1;
     while (at + 1 < *argc && strcmp(a[at], "--processes") != 0) at++;
     if (at + 1 < *argc) {
-        here = atoi(a[at + 1]);
+        const long asked = strtol(a[at + 1], &end, 10);
+        if (*end || end == a[at + 1] || asked < 1 || asked > PROCESSES_MOST || asked & (asked - 1)) {
+            fprintf(stderr, "--processes needs a power of two, from 1 to %d, not \"%s\"\n",
+                    PROCESSES_MOST, a[at + 1]);
+            exit(2);
+        }
+        here = (int)asked;
         for (i = at + 2; i <= *argc; i++) a[i - 2] = a[i];    /* and the NULL after the last     */
         *argc -= 2;
     }

@@ -389,6 +389,63 @@ check "no lock is left" $?
 check "it is saved" $?
 says "a run is not overwritten by another" "--resume goes on with it" train "$dir/busy"
 
+# ---- interrupted before a first step: nothing is left; at once, by a second signal: no lock
+cat > "$dir/held.sh" << 'END'
+n=0
+while read -r line; do n=$((n + 1)); done
+while [ $n -gt 4 ] && [ ! -e "$(dirname "$0")/go" ]; do sleep 0.05; done
+while [ $n -gt 0 ]; do n=$((n - 1)); echo $((n % 2)); done
+END
+hold() { # hold OUT FILE OPTIONS...: a run whose verifier waits, once it has written this file
+    out=$1 file=$2
+    shift 2
+    (in_place=exec; train "$out" --reward "cmd:sh $dir/held.sh" "$@" > "$dir/held.txt" 2>&1) &
+    pid=$! tries=0
+    until [ -e "$out/$file" ] || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done
+}
+end() { # end WORDS: a signal, and what it is answered
+    kill -TERM $pid
+    tries=0
+    until grep -q "$1" "$dir/held.txt" || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done
+}
+rm -f "$dir/go"
+hold "$dir/early" settings.jsonl
+end "ending"
+touch "$dir/go"
+wait $pid
+check "interrupted before the first step" $(($? != 143))
+says "it says so" "before the first step was done: nothing was learned" cat "$dir/held.txt"
+[ ! -e "$dir/early" ]
+check "no folder is left" $?
+rm -f "$dir/go"
+mkdir "$dir/early"
+echo mine > "$dir/early/notes"
+hold "$dir/early" settings.jsonl
+end "ending"
+end "nothing was learned"
+wait $pid
+check "twice before the first step" $(($? != 143))
+[ "$(ls "$dir/early")" = notes ]
+check "what was there is left alone" $?
+touch "$dir/go"
+hold "$dir/later" model.safetensors --save-steps 1 --eval-steps 0 --steps 100000
+rm -f "$dir/go"
+end "ending"
+end "later has the run up to step [0-9]*; --resume goes on"
+wait $pid
+check "twice within a later step" $(($? != 143))
+[ ! -e "$dir/later/training.lock" ]
+check "no lock is left" $?
+touch "$dir/go"
+steps=$(sed -n 's/.*up to step \([0-9]*\);.*/\1/p' "$dir/held.txt")
+for out in later never; do
+    train "$dir/$out" --reward "cmd:sh $dir/held.sh" --eval-steps 0 --steps $((steps + 5)) --resume \
+        > /dev/null 2>&1
+done
+cmp "$dir/later/model.safetensors" "$dir/never/model.safetensors" \
+    && cmp "$dir/later/trainer_state.safetensors" "$dir/never/trainer_state.safetensors"
+check "it goes on to the bytes of one that was left alone" $?
+
 # ---- several processes come to the bytes of one, stop together, and end if one is killed
 same() { # same DESCRIPTION OUT OUT
     cmp "$2/model.safetensors" "$3/model.safetensors" \
@@ -404,7 +461,10 @@ train "$dir/four" --resume --steps 20 > /dev/null 2>&1
 same "what four begin one ends, with its lanes" "$dir/lanes" "$dir/four"
 [ "$(grep -c '"step"' "$dir/two/log.jsonl")" -eq "$(grep -c '"step"' "$dir/lanes/log.jsonl")" ]
 check "one of them writes the log" $?
-says "three processes" "must be a power of two" train "$dir/x" --processes 3
+for number in 3 x 4x 0 -2 128 ""; do
+    says "$number processes" "processes needs a power of two, from 1 to 64, not \"$number\"" \
+        train "$dir/x" --processes "$number"
+done
 says "more processes than lanes" "at most lanes" train "$dir/x" --processes 4 --lanes 2
 says "one pipe for all" "cannot read one pipe" train "$dir/x" --processes 2 --data -
 says "an error is said once" "^1$" sh -c "'$grpo' eval '$dir/toy' $task --template none \
@@ -414,6 +474,24 @@ says "eval by several" "$(sed -n 's/^held out, after: //p' "$dir/whole.txt")" "$
     --max-completion-length 4 --processes 2
 says "inspect tells the memory of each" "Each of 8 processes" "$grpo" inspect "$dir/toy" \
     --processes 8
+cat > "$dir/three.sh" << 'END'
+n=0
+while read -r line; do n=$((n + 1)); done
+[ -e "$(dirname "$0")/gone" ] && [ $n -lt 4 ] && { echo "no more of $n" >&2; exit 5; }
+while [ $n -gt 0 ]; do n=$((n - 1)); echo $((n % 2)); done
+END
+rm -f "$dir/gone"
+graded() { train "$dir/judged" --reward "cmd:sh $dir/three.sh" --processes 2 --save-steps 0 \
+    --eval-questions 6 --eval-steps 2 "$@"; }
+graded --steps 1 > /dev/null 2>&1
+touch "$dir/gone"
+says "a team's verifier that dies in an evaluation: saved" \
+    "judged has the run up to step 2; --resume goes on" graded --steps 4 --resume
+grep -q "ended with status 5; its last words: no more of 3" "$dir/said"
+check "and says so" $?
+[ "$(grep -c "reported a failure" "$dir/said")" -eq 0 ]
+check "in its own words alone" $?
+rm -f "$dir/gone"
 for signal in TERM KILL; do
     (in_place=exec; train "$dir/$signal" --processes 4 --steps 1000000 > "$dir/said" 2>&1) &
     pid=$! tries=0
@@ -448,6 +526,8 @@ cp -r "$dir/read" "$dir/limited"
 (ulimit -f 20; train "$dir/limited" --steps 40 --resume > "$dir/limited.txt" 2>&1)
 check "a file over its limit is an error, no signal" $(($? != 1))
 says "with a sentence" "File too large" cat "$dir/limited.txt"
+says "what is saved" "limited has the run up to step 30; --resume goes on" cat "$dir/limited.txt"
+says "and how much room it takes" "a checkpoint takes 0.[0-9] MB there" cat "$dir/limited.txt"
 cmp "$dir/read/model.safetensors" "$dir/limited/model.safetensors" \
     && cmp "$dir/read/trainer_state.safetensors" "$dir/limited/trainer_state.safetensors"
 check "and the folder is as it was" $?

@@ -849,9 +849,16 @@ static int agree(const settings *s, int code) {
 
 /* ---------------------------------------------------------------------------- the model ------ */
 
+/* Does the library say that a verifier, of some process, has failed? */
+static int is_verifiers(const char *message) {
+    const char *end = strstr(message, "\" reported a failure");
+    return end && strstr(message, "reward \"");
+}
+
 /* What the library says, of all that fails too: below the picture while there is one. */
 static void on_message(const char *message, void *user) {
     screen *view = &((settings *)user)->view;
+    if (is_verifiers(message)) return;                        /* whose own words follow          */
     if (view->live) screen_note(view, message);
     else say("%s", message);
 }
@@ -1404,31 +1411,64 @@ static int make_folder(const char *name) {
     return -1;
 }
 
-/* Two runs that write one folder spoil both: the second is refused. A lock ends with its run. */
-typedef struct folder_lock { char path[NAME_ROOM]; int file; } folder_lock;
-
-static int lock_folder(folder_lock *l, const char *folder) {
-    char process[40] = "";
-    long holder;
-    snprintf(l->path, sizeof l->path, "%s/training.lock", folder);
-    l->file = system_lock(l->path, &holder);
-    if (l->file >= 0) return 0;
-    if (l->file == -1)
-        say("nothing can be written to %s: %s", folder, strerror(errno));
-    else {
-        if (holder) snprintf(process, sizeof process, " (process %ld)", holder);
-        say("%s is being written by another run%s: wait for it, end it, or "
-            "choose another --out", folder, process);
-    }
-    return -1;
-}
-
-static void unlock_folder(folder_lock *l) { system_unlock(l->path, l->file); }
-
 /* What transformers and others want beside the weights. */
 static const char *const companions[] = {
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja" };
+
+/* The folder of a run. Two that write one spoil both: the second is refused. A lock ends with its
+ * run. Where nothing was learned, what the run has put there is removed again. */
+enum { PUT = (int)(sizeof companions / sizeof *companions) + 3 };
+static struct {
+    int lock;                       /* less than 0: none, or it is another's                     */
+    int is_new, trained;            /* before this run; has it a checkpoint?                     */
+    int nothing;                    /* was learned so far, by it or before                       */
+    char folder[NAME_ROOM], lock_file[NAME_ROOM], put[PUT][NAME_ROOM];
+    char saved[2 * NAME_ROOM];      /* a sentence: what there is of the run                      */
+} home = { -1, 0, 0, 1, "", "", { "" }, "" };
+
+static int lock_folder(const char *folder) {
+    static const char *const others[] = { "generation_config.json", "settings.jsonl", "log.jsonl" };
+    char process[40] = "";
+    long holder;
+    int i;
+    snprintf(home.lock_file, NAME_ROOM, "%s/training.lock", folder);
+    home.lock = system_lock(home.lock_file, &holder);
+    if (home.lock == -1)
+        say("nothing can be written to %s: %s", folder, strerror(errno));
+    else if (home.lock < 0) {
+        if (holder) snprintf(process, sizeof process, " (process %ld)", holder);
+        say("%s is being written by another run%s: wait for it, end it, or "
+            "choose another --out", folder, process);
+    }
+    for (i = 0; i < PUT && home.lock >= 0; i++) {
+        const char *name = i < PUT - 3 ? companions[i] : others[i - PUT + 3];
+        if (!file_exists(folder, name))
+            snprintf(home.put[i], NAME_ROOM, "%.*s/%s", PATH_ROOM, folder, name);
+    }
+    return home.lock < 0 ? -1 : 0;
+}
+
+/* What there is of a run that has failed or was interrupted, and how to go on. */
+static const char *tell_saved(const settings *s) {
+    home.nothing = !s->learned && !home.trained;
+    if (s->saved)
+        snprintf(home.saved, sizeof home.saved, "%s has the run up to step %d; --resume goes on "
+                 "from there", s->out, (int)s->saved);
+    else
+        snprintf(home.saved, sizeof home.saved, s->learned ? "nothing is saved in %s yet: begin "
+                 "again" : "nothing was learned, and %s is as it was", s->out);
+    return home.saved;
+}
+
+/* At the end, also at once, by a signal: leaves no lock, and nothing where nothing was learned. */
+static void leave_folder(void) {
+    int i;
+    if (home.lock >= 0) system_unlock(home.lock_file, home.lock);
+    home.lock = -1;
+    for (i = 0; i < PUT && home.nothing; i++) if (home.put[i][0]) system_remove(home.put[i]);
+    if (home.nothing && home.is_new && !self.rank) system_remove_folder(home.folder);
+}
 
 /* A file of another model that would stay in OUT is not left to be read with the result. */
 static int is_stale(const settings *s, const char *of, const char *name) {
@@ -1552,21 +1592,25 @@ static int compare_settings(const settings *s) {
 
 /* ---------------------------------------------------------------------------- training ------- */
 
-/* The first Ctrl-C ends the step under way, a second one the program, but not while a folder is
- * being written: then it waits for that. What it says stands where the cursor is; below a picture
+/* The first Ctrl-C ends the step under way, a second one the program, which leaves no lock and says
+ * what there is of the run; but not while a folder is being written: then it waits for that. What it says stands where the cursor is; below a picture
  * it begins at the left, and the next picture goes over it. */
-enum { STEPPING, ASKING, SAVING, ANSWERING, AT_PROMPT };
+enum { BEGINNING, STEPPING, ASKING, SAVING, ANSWERING, AT_PROMPT };
 static volatile sig_atomic_t interrupted, below_picture, doing;
 static void on_interrupt(int signal_number) {
     static const char *const lines[] = {
-        "\rending after this step (Ctrl-C: now)\n",
+        "\rending before the first step (Ctrl-C: now)\n", "\rending after this step (Ctrl-C: now)\n",
         "\rending after these questions (Ctrl-C: now)\n", "\rending when this is saved\n", "\r" };
     const char *line = lines[doing == AT_PROMPT ? ANSWERING : doing];
     int before = errno;
     if (doing == AT_PROMPT) _exit(0);                         /* as by Ctrl-D                    */
     if (interrupted && doing != SAVING) {
+        leave_folder();
+        if (!self.rank && home.saved[0] && (write(2, "\r", below_picture ? 1 : 0) < 0
+            || write(2, home.saved, strlen(home.saved)) < 0 || write(2, "\n", 1) < 0)) return;
         signal(signal_number, SIG_DFL);
-        raise(signal_number);
+        raise(signal_number);       /* it ends us when this returns                              */
+        return;
     }
     interrupted = signal_number;
     if (!self.rank && write(2, line + !below_picture, strlen(line) - 1) < 0) return;
@@ -1649,25 +1693,22 @@ static int ask_verifier(const settings *s, int i, char *error) {
     return v->argv[0] ? first_said(s, error) : 0;
 }
 
-/* What this process's verifiers have to say, once, where one has failed altogether; no exchange. */
-static int tell_failure(settings *s, int code) {
-    int i;
-    for (i = 0; i < s->c.num_rewards; i++) {
-        verifier *v = &s->verifiers[i];
-        if (v->argv[0] && v->error[0]) complain(v->error);
-        v->error[0] = 0;
-    }
-    return code;
-}
-
-static int tell_verifiers(const settings *s) {
+static int tell_verifiers(settings *s) {
     char error[SAID] = "";
     int i;
     for (i = 0; i < s->c.num_rewards; i++) {
         if (ask_verifier(s, i, error)) return -1;
         if (error[0]) complain(error);
+        s->verifiers[i].error[0] = 0;
     }
     return 0;
+}
+
+/* A step or an evaluation has failed: what the verifiers have to say of it, if they were the cause,
+ * and if no process of the team is lost, which is another one. */
+static int tell_failure(settings *s, grpo *g, int code) {
+    if (code == GRPO_CALLBACK && grpo_team_any(g, 0) >= 0) tell_verifiers(s);
+    return code;
 }
 
 /* What a question asks, without the template around it. */
@@ -1778,7 +1819,7 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE 
     doing = STEPPING;
     s->seconds = system_seconds() - s->view.waiting.began;
     wait_end(s);
-    if (code) return code < 0 ? tell_failure(s, code) : code;
+    if (code) return tell_failure(s, g, code);
     e->num_prompts = n;
     e->num_samples = e->k = samples;
     e->accuracy = (float)(x.correct / n);
@@ -1790,24 +1831,28 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE 
     return tell_verifiers(s);
 }
 
+/* Of a checkpoint: the weights, and the state, which has AdamW's moments too. */
+static double saved_bytes(const settings *s, const grpo *g) {
+    const double trained = (double)g->num_trained, all = (double)g->num_parameters;
+    const int adapters = s->c.lora.rank && !s->merge, half = s->dtype && strcmp(s->dtype, "f32");
+    return (adapters ? trained : all) * (half ? 2 : 4) + 8 * trained
+           + 4 * (s->c.lora.rank ? trained : all * (s->c.objective.beta > 0 ? 2 : 1));
+}
+
 /* The state that --resume needs; the weights alone when the run is over would do too, but then one
  * could not go on from there. What no step has changed since is not written again. */
 static int save(settings *s, grpo *g) {
     int flags = GRPO_SAVE_STATE | (s->merge ? GRPO_SAVE_MERGED : 0), code;
-    int adapters = s->c.lora.rank && !s->merge, half = 0;
-    double trained = (double)g->num_trained, all = (double)g->num_parameters;
     if (s->saved == g->state.step) return 0;
-    if (s->dtype && !strcmp(s->dtype, "bf16")) flags |= GRPO_SAVE_BF16, half = 1;
-    if (s->dtype && !strcmp(s->dtype, "f16")) flags |= GRPO_SAVE_F16, half = 1;
+    if (s->dtype && !strcmp(s->dtype, "bf16")) flags |= GRPO_SAVE_BF16;
+    if (s->dtype && !strcmp(s->dtype, "f16")) flags |= GRPO_SAVE_F16;
     doing = SAVING;
-    move_begin(s, interrupted ? "not to be interrupted: saving" : "saving",
-               (adapters ? trained : all) * (half ? 2 : 4)    /* and the state: AdamW's moments   */
-               + 8 * trained + 4 * (s->c.lora.rank ? trained
-                                    : all * (s->c.objective.beta > 0 ? 2 : 1)), 1);
+    move_begin(s, interrupted ? "not to be interrupted: saving" : "saving", saved_bytes(s, g), 1);
     code = grpo_save(g, s->out, flags);
     wait_end(s);
     doing = STEPPING;
     if (!code) s->saved = g->state.step;
+    tell_saved(s);
     return code;
 }
 
@@ -2052,6 +2097,7 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out, 
     char line[80];
     int code = asked ? 0 : complain("out of memory"), live;
     if (code) return code;
+    doing = STEPPING;
     screen_start(view, s->steps);
     view->count = report_points(s->c.metrics_path, (int)g->state.step, view->points, SCREEN_POINTS);
     below_picture = view->live;
@@ -2062,7 +2108,8 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out, 
         code = one_step(s, g, t, asked, &m);
         if (view->waiting.what[0]) wait_end(s);
         if (code == GRPO_CALLBACK) g->state = before;         /* it was not made: nothing moved  */
-        s->learned |= !code;
+        s->learned |= g->state.step > before.step;
+        tell_saved(s);
         if (!code) code = after_step(s, g, held_out, &m);
         if (!code) tell_epoch(s, t, g->state.step);
     }
@@ -2070,8 +2117,9 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out, 
     if (*cut < 0) code = *cut;
     live = view->live;
     screen_end(view);
-    if (code && live) complain(view->note); /* the error, which no picture has shown            */
-    if (code == GRPO_CALLBACK) tell_failure(s, code);
+    if (code && live && !is_verifiers(g->config.error))
+        complain(view->note);       /* the error, which no picture has shown                     */
+    tell_failure(s, g, code);
     if (s->troubles > 1) say("so it was in %d steps; last: %s", s->troubles, s->trouble);
     free(asked);
     return code;
@@ -2142,19 +2190,24 @@ static int run_training(settings *s, const task *t, const task *held_out) {
            (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
     log_config(s, g, t, held_out);
     code = agree(s, self.rank ? 0 : record_settings(s, (int)g->state.step));
+    tell_saved(s);
     if (!code && asks && g->state.step == 0) {
         code = evaluate(s, g, held_out, "held out, before", NULL, NULL, &before);
         if (!code) report_log_eval(s->c.metrics_path, 0, &before);
+        if (code > 0) code = 0;     /* interrupted, which is asked again                         */
     }
-    catch_interrupts(3);
     if (!code) code = train_all(s, g, t, held_out, &cut);
     if (cut) cut = interrupted ? interrupted : SIGTERM;
-    if (code == GRPO_CALLBACK && s->c.team.size <= 1 && g->state.step > 0 && !save(s, g))
-        say("%s has the run up to step %d; --resume goes on from there", s->out,
-            (int)g->state.step);
+    /* a verifier has failed, in whichever process; a team that has lost one cannot save */
+    if (code == GRPO_CALLBACK && grpo_team_any(g, 0) >= 0) save(s, g);
     if (!code) code = save(s, g);
-    if (!code && cut)
+    if (code < 0 && !self.rank) say("%s", tell_saved(s));
+    if (code == GRPO_IO && !self.rank)
+        say("a checkpoint takes %.1f MB there, and so much again while it replaces the last: make "
+            "room first", saved_bytes(s, g) / 1e6);
+    if (!code && cut && g->state.step)
         printf("interrupted after step %d; --resume goes on\n", (int)g->state.step), fflush(stdout);
+    else if (!code && cut) say("interrupted before the first step was done: %s", tell_saved(s));
     if (!code && !cut && asks) {
         code = evaluate(s, g, held_out, "held out, after", NULL, NULL, &after);
         if (!code) report_log_eval(s->c.metrics_path, s->steps, &after);
@@ -2181,15 +2234,16 @@ static void choose_lanes(settings *s, int resumes) {
 }
 
 /* What comes before the first step that needs all processes. */
-static int prepare_training(settings *s, folder_lock *lock, task *t, task *held_out) {
+static int prepare_training(settings *s, task *t, task *held_out) {
     char error[JSON_ERROR_LENGTH];
     int trained;
     if (open_folder(s) || open_chat(s) || make_folder(s->out)) return -1;
-    trained = file_exists(s->out, "trainer_state.safetensors");
+    home.trained = trained = file_exists(s->out, "trainer_state.safetensors");
+    home.nothing = !trained;
     if (!trained && (system_is_same(s->model, s->out)
                      || (s->adapter && system_is_same(s->adapter, s->out))))
         return complain("--out is MODEL's own folder, which would be written over: choose another");
-    if (!self.rank && lock_folder(lock, s->out)) return -1;
+    if (!self.rank && lock_folder(s->out)) return -1;
     if (trained && !s->resume) {
         say("%s has a trained model: --resume goes on with it, or choose another --out", s->out);
         return -1;
@@ -2211,35 +2265,21 @@ static int prepare_training(settings *s, folder_lock *lock, task *t, task *held_
     return held_out->list.count ? prepare_task(s, "held-out questions", held_out) : 0;
 }
 
-/* A run that has been refused, before its first step was done, leaves no folder behind that was not
- * there before. */
-static void leave_nothing(const settings *s) {
-    static const char *const others[] = { "generation_config.json", "settings.jsonl", "log.jsonl" };
-    char path[NAME_ROOM];
-    size_t i, all = sizeof companions / sizeof *companions;
-    for (i = 0; i < all + sizeof others / sizeof *others; i++) {
-        snprintf(path, sizeof path, "%s/%s", s->out, i < all ? companions[i] : others[i - all]);
-        if (system_exists(path)) system_remove(path);
-    }
-    system_remove_folder(s->out);
-}
-
 static int train(settings *s) {
-    folder_lock lock = { "", -1 };
     char log[NAME_ROOM];
     task t, held_out;
-    int code, is_new = !file_exists(s->out, ".");
+    int code;
     memset(&t, 0, sizeof t);
     memset(&held_out, 0, sizeof held_out);
     snprintf(log, sizeof log, "%s/log.jsonl", s->out);
     if (!self.rank) s->c.metrics_path = log;
-    code = agree(s, prepare_training(s, &lock, &t, &held_out));
+    snprintf(home.folder, sizeof home.folder, "%s", s->out);
+    home.is_new = !file_exists(s->out, ".");
+    catch_interrupts(3);
+    code = agree(s, prepare_training(s, &t, &held_out));
     if (!code) code = run_training(s, &t, &held_out);
-    if (lock.file >= 0) {           /* it is process 0, and the folder is there                  */
-        unlock_folder(&lock);
-        if (code < 0 && is_new && !s->learned
-            && !file_exists(s->out, "trainer_state.safetensors")) leave_nothing(s);
-    } else if (code < 0 && is_new && !self.rank) system_remove_folder(s->out);
+    if (!code) home.nothing = 0;
+    leave_folder();
     free_task(&t);
     free_task(&held_out);
     return code;
