@@ -73,7 +73,7 @@ static inline void team_start(team *t, int *argc, char ***argv) {
     while (at + 1 < *argc && strcmp(a[at], "--processes") != 0) at++;
     if (at + 1 < *argc) {
         const long asked = strtol(a[at + 1], &end, 10);
-        if (*end || end == a[at + 1] || asked < 1 || asked > PROCESSES_MOST || asked & (asked - 1)) {
+        if (*end || asked < 1 || asked > PROCESSES_MOST || asked & (asked - 1)) {
             fprintf(stderr, "--processes needs a power of two, from 1 to %d, not \"%s\"\n",
                     PROCESSES_MOST, a[at + 1]);
             exit(2);

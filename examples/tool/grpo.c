@@ -1593,8 +1593,9 @@ static int compare_settings(const settings *s) {
 /* ---------------------------------------------------------------------------- training ------- */
 
 /* The first Ctrl-C ends the step under way, a second one the program, which leaves no lock and says
- * what there is of the run; but not while a folder is being written: then it waits for that. What it says stands where the cursor is; below a picture
- * it begins at the left, and the next picture goes over it. */
+ * what there is of the run; but not while a folder is being written: then it waits for that. In a
+ * talk it ends an answer, and at the prompt the program. What it says stands where the cursor is;
+ * below a picture it begins at the left, and the next picture goes over it. */
 enum { BEGINNING, STEPPING, ASKING, SAVING, ANSWERING, AT_PROMPT };
 static volatile sig_atomic_t interrupted, below_picture, doing;
 static void on_interrupt(int signal_number) {
