@@ -636,6 +636,13 @@ asks "with all its turns" "Sums<|im_end|>" \
     '{"chat": ['"$s,$u,$a"',{"role": "user", "content": "2+2="}], "answer": 4}' --question chat
 says_too "the answer to the first" "assistant"
 says_too "the last question" "^2+2=<|im_end|>"
+printf %s "{% for m in messages %}{{ m.role ~ m.content ~ '<' ~ m.reasoning_content ~ '>' }}\
+{% endfor %}" > "$dir/templated/chat_template.jinja"
+printf '%s\n' '{"messages": ['"$u"',{"role": "assistant", "content": "2", "reasoning_content":
+    "Sure"},{"role": "user", "content": "2+2="}], "answer": 4}' | tr '\n' ' ' > "$dir/one.jsonl"
+says "the thoughts of an earlier answer" "1+1=<>assistant2<Sure>user2+2=<>" "$grpo" train \
+    "$dir/templated" --data "$dir/one.jsonl" --reward gsm8k --steps 1 --num-prompts 1 \
+    --num-generations 2 --max-prompt-length 128 --max-completion-length 2 --out "$dir/thoughtful"
 asks "fields in fields" "^1+1=<|im_end|>" \
     '{"prompt": ['"$u"'], "reward_model": {"ground_truth": "2"}}' --answer reward_model.ground_truth
 asks "or what there is of them" "of it there is: truth" \

@@ -14,9 +14,10 @@ static char error[JSON_ERROR_LENGTH];
 #define THOUGHT "<think>\nTwo and two.\n</think>\n\n 4" NBSP
 
 static const chat_turn turns[] = {
-    { "user", " What is 2+2?\n" }, { "assistant", THOUGHT }, { "user", "And 3+3?" }
+    { "user", " What is 2+2?\n", NULL }, { "assistant", THOUGHT, NULL },
+    { "user", "And 3+3?", NULL }
 };
-static const chat_turn question = { "user", "2+2?" };
+static const chat_turn question = { "user", "2+2?", NULL };
 
 /* What the templates write: of one question; of three turns with the system message " Be brief. ";
  * of the first two of them without one. */
@@ -146,9 +147,20 @@ static void check_options(void) {
     chat_free(&t);
 }
 
+/* A thought goes by the names that transformers 5.24 gives it. */
+static void check_thoughts(void) {
+    static const chat_turn of[] = { { "user", "?", NULL }, { "assistant", "4", "Two\n" } };
+    static const char all[] = "{% for m in messages %}{{ m|tojson }}{% endfor %}";
+    chat_template t;
+    CHECK(chat_from_jinja(&t, all, strlen(all), "", "", error), "%s", error);
+    renders(&t, NULL, of, 2, 0, "{\"role\": \"user\", \"content\": \"?\"}{\"role\": \"assistant\", "
+            "\"content\": \"4\", \"thinking\": \"Two\\n\", \"reasoning_content\": \"Two\\n\"}");
+    chat_free(&t);
+}
+
 /* What is no UTF-8 (an answer cut off within a character), quotes and control characters. */
 static void check_bytes(void) {
-    static const chat_turn turn = { "user", "\"\\\x01\t\xe2\x82\xac\xe2\x82" };
+    static const chat_turn turn = { "user", "\"\\\x01\t\xe2\x82\xac\xe2\x82", NULL };
     chat_template t;
     CHECK(chat_named(&t, "zephyr", error), "%s", error);
     renders(&t, NULL, &turn, 1, 0,
@@ -350,6 +362,7 @@ static void check_real_folder(void) {
 int main(void) {
     check_named();
     check_options();
+    check_thoughts();
     check_bytes();
     check_plain();
     check_dropped();

@@ -104,8 +104,10 @@ static void talks(const char *text, const char *question, const char *turns) {
     if (q.count == 1) {
         const questions_item *item = &q.items[0];
         for (i = 0; i < item->num_turns; i++)
-            n += snprintf(got + n, sizeof got - (size_t)n, "%s%s>%s", i ? "|" : "",
-                          item->turns[i].role, item->turns[i].text);
+            n += snprintf(got + n, sizeof got - (size_t)n, "%s%s>%s%s%s", i ? "|" : "",
+                          item->turns[i].role, item->turns[i].text,
+                          item->turns[i].thought ? "<" : "",
+                          item->turns[i].thought ? item->turns[i].thought : "");
         CHECK(!strcmp(got, turns), "%s became %s", text, got);
         CHECK(!item->num_turns || item->text == item->turns[item->num_turns - 1].text, "%s",
               item->text);
@@ -135,6 +137,14 @@ static void check_conversations(void) {
           "user>2+2?");
     talks(ANSWERED(USER "," REPLY ",{\"role\": \"tool\", \"content\": \"4\"}"), "messages",
           "user>2+2?|assistant>What?|tool>4");
+    talks(ANSWERED(USER ",{\"thinking\": \"Hm.\", \"role\": \"assistant\", \"content\": \"What?\", "
+                   "\"reasoning_content\": null},{\"role\": \"assistant\", \"content\": \"\", "
+                   "\"reasoning_content\": \"\"}," USER), "messages",
+          "user>2+2?|assistant>What?<Hm.|assistant><|user>2+2?");
+    refused(ANSWERED("{\"role\": \"user\", \"content\": \"?\", \"thinking\": \"a\", "
+                     "\"reasoning_content\": \"b\"}"), "not understood: reasoning_content");
+    refused(ANSWERED("{\"role\": \"user\", \"content\": \"?\", \"thinking\": 1}"),
+            "not understood: thinking");
     refused(ANSWERED(USER "," REPLY), "message 2 is the last and nothing that can be answered, but "
                                       "of role assistant");
     refused(ANSWERED(SYSTEM), "of role system");

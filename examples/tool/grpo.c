@@ -1071,7 +1071,8 @@ static void add_end(grpo_config *c, int id) {
 /* What reads as a marker of the template ought to be one token, and so ought each end of an answer.
  * Some models were trained otherwise (Zephyr's <|user|> is text), so it is said and not refused. */
 static void check_markers(const settings *s, const char *const *stops, int num_stops) {
-    static const chat_turn turns[] = { { "user", "?" }, { "assistant", "." }, { "user", "?" } };
+    static const chat_turn turns[] = { { "user", "?", NULL }, { "assistant", ".", NULL },
+                                       { "user", "?", NULL } };
     char error[JSON_ERROR_LENGTH], list[400];
     chat_text text = { NULL, 0, 0 };
     int i, ends = 0;
@@ -1093,7 +1094,7 @@ static void check_markers(const settings *s, const char *const *stops, int num_s
  * a run can be repeated. One that refuses a single question may yet be right for the conversations
  * of the data: the first of these will tell. */
 static int check_template(settings *s) {
-    static const chat_turn turn = { "user", "?" };
+    static const chat_turn turn = { "user", "?", NULL };
     char error[JSON_ERROR_LENGTH];
     chat_text today = { NULL, 0, 0 }, kept = { NULL, 0, 0 };
     int found = chat_check(&s->chat, s->system, &turn, 1, error);
@@ -1218,6 +1219,7 @@ static char *render_question(settings *s, const questions_item *q) {
     for (i = 0; turns && i < n; i++) {
         turns[i].role = q->turns ? q->turns[i].role : "user";
         turns[i].text = q->turns ? q->turns[i].text : q->text;
+        turns[i].thought = q->turns ? q->turns[i].thought : NULL;
     }
     if (own) s->system = q->turns[0].text;
     if (!turns) complain("out of memory");
@@ -2347,6 +2349,7 @@ static int add_turn(talk *t, char *text) {
     else return free(text), complain("out of memory");
     t->room = room;
     t->turns[t->count].role = t->count % 2 ? "assistant" : "user";
+    t->turns[t->count].thought = NULL;
     t->turns[t->count++].text = text;
     return 0;
 }
@@ -2492,7 +2495,7 @@ static void print_model(const settings *s) {
 /* How a question reads, as training asks it; -1: the template does not write it. A folder without a
  * template is a base model, and as it should be. */
 static int print_asking(settings *s) {
-    const chat_turn turn = { "user", "..." };
+    const chat_turn turn = { "user", "...", NULL };
     char error[JSON_ERROR_LENGTH], *text;
     int code;
     if (s->vocabulary) { printf("  asked in its characters: %s\n", s->vocabulary); return 0; }

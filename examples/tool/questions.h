@@ -25,7 +25,10 @@
 
 #include <limits.h>
 
-typedef struct questions_turn { const char *role, *text; } questions_turn;
+typedef struct questions_turn {
+    const char *role, *text;
+    const char *thought;            /* reasoning_content, as others call it; or NULL             */
+} questions_turn;
 
 typedef struct questions_item {
     const char *text;               /* of a conversation: its last turn's                        */
@@ -216,10 +219,26 @@ static inline int questions_content(const json_value *content, int i, char *to, 
     return 1;
 }
 
+/* The thoughts before what a message says, under one of two names; or NULL. *other: a member that is
+ * not understood, or NULL. */
+static inline const json_value *questions_thought(const json_value *message,
+                                                  const json_value **other) {
+    const json_value *v, *thought = NULL;
+    *other = NULL;
+    for (v = json_first(message); v; v = json_next(message, v)) {
+        if (v->type == JSON_NULL || !strcmp(v->key, "role") || !strcmp(v->key, "content"))
+            continue;
+        if ((strcmp(v->key, "reasoning_content") && strcmp(v->key, "thinking")) || thought
+            || v->type != JSON_STRING || strlen(v->text) != v->length) *other = v;
+        else thought = v;
+    }
+    return thought;
+}
+
 /* A list of messages: the turns to `turns`, their texts to `to` (both NULL: only measure). */
 static inline int questions_talk(const json_value *list, questions_turn *turns, char *to,
                                  size_t *length, char *error) {
-    const json_value *message, *v;
+    const json_value *message, *other, *thought;
     const char *role = "";
     size_t size = 0;
     int i = 0;
@@ -228,9 +247,9 @@ static inline int questions_talk(const json_value *list, questions_turn *turns, 
         role = json_string(json_find(message, "role"), "");
         if (!role[0]) return questions_turn_wrong(error, i, "has no role: {\"role\": \"user\", "
                                                   "\"content\": \"...\"}", "");
-        for (v = json_first(message); v; v = json_next(message, v))
-            if (strcmp(v->key, "role") && strcmp(v->key, "content") && v->type != JSON_NULL)
-                return questions_turn_wrong(error, i, "has what is not understood: ", v->key);
+        thought = questions_thought(message, &other);
+        if (other)
+            return questions_turn_wrong(error, i, "has what is not understood: ", other->key);
         if (!strcmp(role, "system") && i)
             return questions_turn_wrong(error, i, "is the system's, which comes first", "");
         if (!questions_content(json_find(message, "content"), i, to ? to + *length : NULL, &size,
@@ -240,8 +259,10 @@ static inline int questions_talk(const json_value *list, questions_turn *turns, 
             turns[i].role = to + *length + size + 1;
             to[*length + size] = 0;
             strcpy(to + *length + size + 1, role);
+            turns[i].thought = thought ? to + *length + size + strlen(role) + 2 : NULL;
+            if (thought) strcpy(to + *length + size + strlen(role) + 2, thought->text);
         }
-        *length += size + strlen(role) + 2;
+        *length += size + strlen(role) + 2 + (thought ? thought->length + 1 : 0);
     }
     if (i == 0) return questions_wrong(error, "the list of messages is empty");
     if (!strcmp(role, "assistant") || !strcmp(role, "system"))
