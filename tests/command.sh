@@ -164,6 +164,10 @@ if python3 -c 'import json' 2> /dev/null; then
     says "the README's verifier" "the verifier gives the answers of 4 questions 1 1 1 1" \
         judge --reward "cmd:python3 $dir/readme.py"
 else echo "skipped: no python3 for the README's verifier"; fi
+says "a file that it misses" "last words: .*nowhere.*It runs in an empty folder of its own" \
+    judge --reward "cmd:sh -c 'cat nowhere'"
+says "what only a shell understands" "has |, and no shell runs it: write cmd:sh -c" \
+    judge --reward "cmd:cat | sort"
 says "one without a word" "gave none of 4 completions a reward: it answered 0 of 4" judge \
     --reward cmd:true
 says "one that is always wrong" "questions 0 0 0 0: is that right" judge \
@@ -177,6 +181,8 @@ says "a verifier that dies stops the run" \
     train "$dir/graded" --reward "cmd:sh $dir/kind.sh" --steps 4 --resume
 grep -q "graded has the run up to step 2; --resume goes on" "$dir/said"
 check "which is saved" $?
+[ "$(grep -c "reported a failure" "$dir/said")" -eq 0 ]
+check "in the verifier's words alone" $?
 train "$dir/asked" --reward "cmd:sh $dir/kind.sh" --steps 4 --eval-steps 2 --eval-questions 8 \
     > "$dir/said" 2>&1
 [ "$(grep -c "the grader is gone" "$dir/said")" -eq 1 ]

@@ -321,6 +321,41 @@ static void check_input(void) {
     verifier_close(&v);
 }
 
+/* What a shell alone understands is refused, unless it is quoted. */
+static void check_shell(void) {
+    static const char *const signs[] = { "|", "||", "&&", "&", ";", "<", ">", ">>", "2>", ">log",
+        "2>/dev/null", "2>&1", "x;", "$HOME/x", "${X}", "a$(b)", "`b`", "~/x" };
+    static const char *const plain[] = { "'|'", "\">\"", "\\;", "'$HOME'", "a$", "^a$b$", "<think>",
+        "http://x?a=1&b=2", "a~/", "$1", "-", "a|b" };
+    char command[80];
+    verifier v;
+    size_t i;
+    for (i = 0; i < sizeof signs / sizeof *signs; i++) {
+        snprintf(command, sizeof command, "sh -c true %s x", signs[i]);
+        CHECK(!verifier_open(&v, command, error) && strstr(error, signs[i])
+              && strstr(error, "write cmd:sh -c '...'"), "%s: %s", command, error);
+    }
+    for (i = 0; i < sizeof plain / sizeof *plain; i++) {
+        snprintf(command, sizeof command, "sh -c true %s x", plain[i]);
+        CHECK(verifier_open(&v, command, error), "%s: %s", command, error);
+        verifier_close(&v);
+    }
+}
+
+/* Sentences have the paths of the command as they were typed. */
+static void check_typed(void) {
+    FILE *file = fopen("typed.sh", "w");
+    verifier v;
+    CHECK(file && fputs("echo \"$0: no\" >&2; exit 1\n", file) >= 0 && !fclose(file), "no file");
+    CHECK(!verifier_open(&v, "./typed.sh", error) && strstr(error, "chmod +x"), "%s", error);
+    CHECK(!verifier_open(&v, "typed.sh", error) && strstr(error, "./ before it"), "%s", error);
+    v = ready("sh ./typed.sh");
+    CHECK(!verifier_reward(samples, N, rewards, &v) && strstr(v.error, "words: ./typed.sh: no"),
+          "%s", v.error);
+    verifier_close(&v);
+    remove("typed.sh");
+}
+
 static void check_command(void) {
     verifier v = ready(" sh  -c 'a \"b\"\\' \"c'\\\"d\" e\\ f");
     CHECK(v.argv[0][0] == '/' && !strcmp(v.argv[2], "a \"b\"\\") && !strcmp(v.argv[3], "c'\"d")
@@ -331,6 +366,9 @@ static void check_command(void) {
     CHECK(!verifier_open(&v, "./no_such_verifier", error)
           && strstr(error, "./no_such_verifier cannot be started"), "%s", error);
     CHECK(!verifier_open(&v, "no_such_verifier -x", error) && strstr(error, "PATH"), "%s", error);
+    CHECK(!verifier_open(&v, "A=1 sh", error) && strstr(error, "env before it"), "%s", error);
+    check_shell();
+    check_typed();
 }
 
 /* ---- answers */
@@ -881,7 +919,18 @@ static void check_useless(void) {
         { "true", "it answered 0 of 4 completions", 1, 1 },
         { "echo hat; echo hat; echo hat; echo hat", "line 1 of what the verifier wrote is no "
           "number: hat (and 3 more such lines)", 1, 1 },
-        { "echo null; echo null; echo null; echo NaN", "it said null", 0, 1 },
+        { "echo null; echo null; echo null; echo null", "it said null", 0, 1 },
+        { "echo null; echo null; echo null; echo NaN", "it wrote nan for 1 of 4 completions, which "
+          "counts as null", 0, 1 },
+        { "echo \"$PWD/x: No such file\" >&2; exit 1", "last words: x: No such file. It runs in an "
+          "empty folder of its own", 1, 1 },
+        { "echo True; echo True; echo False; echo True", "is no number: True (and 3 more such "
+          "lines); print 1 or 0 instead", 1, 1 },
+        { "echo None; echo None; echo None; echo 1x; echo why >&2", "number: None (and 3 more such "
+          "lines); print null where it cannot tell; its last words: why", 1, 1 },
+        { "echo hat; echo hat; echo hat; echo hat", "lines); stdout is for rewards alone, one a "
+          "line", 1, 1 },
+        { "echo x; exit 4", "it ended with status 4; its last words: (nothing on stderr)", 1, 1 },
         { "echo null; echo null", "answered 2 of 4", 0, 1 },
         { "echo null; echo null; echo 0", "answered 3 of 4", 0, 0 },
         { "echo 1; exit 3", "status 3", 0, 0 }, { "echo 0; echo 0; echo 0; echo 0", "", 0, 0 } };

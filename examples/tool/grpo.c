@@ -36,7 +36,7 @@
 #include <stdarg.h>
 
 /* ---------------------------------------------------------------------------- the options ---- */
-enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900, SAID = 400, TRIED = 4,
+enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900, SAID = 1000, TRIED = 4,
        REPLY_ROOM = 1 << 20,
        INTERRUPTED = 128 };         /* and the signal: the status of such a run                  */
 
@@ -842,7 +842,7 @@ static int first_said(const settings *s, char *sentence) {
 /* Where one process has failed all do, and process 0 says why. */
 static int agree(const settings *s, int code) {
     char why[SAID] = "";
-    if (code) snprintf(why, SAID, "process %d: %.360s", self.rank, self.said);
+    if (code) snprintf(why, SAID, "process %d: %.960s", self.rank, self.said);
     if (first_said(s, why)) return -1;
     return !code && why[0] ? complain(why) : code;
 }
@@ -1602,7 +1602,8 @@ enum { BEGINNING, STEPPING, ASKING, SAVING, ANSWERING, AT_PROMPT };
 static volatile sig_atomic_t interrupted, below_picture, doing;
 static void on_interrupt(int signal_number) {
     static const char *const lines[] = {
-        "\rending before the first step (Ctrl-C: now)\n", "\rending after this step (Ctrl-C: now)\n",
+        "\rending before the first step (Ctrl-C: now)\n",
+        "\rending after this step (Ctrl-C: now)\n",
         "\rending after these questions (Ctrl-C: now)\n", "\rending when this is saved\n", "\r" };
     const char *line = lines[doing == AT_PROMPT ? ANSWERING : doing];
     int before = errno;
@@ -1692,7 +1693,7 @@ static const char *describe_evaluation(const char *when, const grpo_evaluation *
 /* What reward i's verifier, if it is one, has complained of: in a process's share, or another's. */
 static int ask_verifier(const settings *s, int i, char *error) {
     const verifier *v = &s->verifiers[i];
-    snprintf(error, SAID, "%.390s", v->error);
+    snprintf(error, SAID, "%s", v->error);
     return v->argv[0] ? first_said(s, error) : 0;
 }
 

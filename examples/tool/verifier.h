@@ -13,11 +13,11 @@
  * The program is run once for each batch. Its stdin has one line for each completion:
  *     {"index":0,"prompt":"2+2?","completion":"4","answer":"4","truncated":false,"data":{...}}
  * where data is the question's own line. It writes one line for each to stdout: a number, the k-th
- * such line for the k-th completion; or {"index":0,"reward":1}, in any order. null and NaN mean
- * that it cannot say. What it does not answer, answers twice or answers with something else scores
- * 0, v.error has a sentence about the first such thing and v.bad and v.unanswered the counts.
- * Training stops if the program cannot be started and, with v.must_answer, if it answers nothing of
- * a batch; v.error then names the command and has its last words.
+ * such line for the k-th completion; or {"index":0,"reward":1}, in any order. null means that it
+ * cannot say, and so does NaN, which is told. What it does not answer, answers twice or answers with
+ * something else scores 0, v.error has a sentence about the first such thing, with the last line of
+ * its stderr, and v.bad and v.unanswered the counts. Training stops if the program cannot be started
+ * and, with v.must_answer, if it answers nothing of a batch; v.error then names the command too.
  *
  * verifier_try(&v, samples, n, rewards) before a long run: known answers as completions.
  *
@@ -121,7 +121,7 @@
 enum { VERIFIER_FILES = 1, VERIFIER_NETWORK = 2, VERIFIER_PROCESSES = 4, VERIFIER_HELD = 8,
        VERIFIER_ALL = 15 };
 enum { VERIFIER_NOT, VERIFIER_TRY, VERIFIER_MUST };           /* isolate it?                     */
-enum { VERIFIER_WORDS = 64, VERIFIER_READS = 64, VERIFIER_SENTENCE = 512, VERIFIER_TAIL = 200,
+enum { VERIFIER_WORDS = 64, VERIFIER_READS = 64, VERIFIER_SENTENCE = 960, VERIFIER_TAIL = 200,
        VERIFIER_SECONDS = 60, VERIFIER_OPEN = 1024,
        VERIFIER_SILENT = 32 };
 #define VERIFIER_MEMORY ((size_t)(sizeof(size_t) > 4 ? (uint64_t)4 << 30 : (uint64_t)1 << 30))
@@ -153,6 +153,7 @@ typedef struct verifier {
 
     /* private */
     char *argv[VERIFIER_WORDS + 1]; /* the command, made absolute                                */
+    size_t cut[VERIFIER_WORDS];     /* of each word, the bytes in front that were not given      */
     char *command;                  /* as it was given                                           */
     char *reads[VERIFIER_READS];    /* what it may read                                          */
     int num_reads, no_namespaces, tidied;
@@ -175,6 +176,20 @@ static inline void verifier_say(verifier *v, const char *format, ...) {
     va_end(arguments);
 }
 
+/* Goes on with that sentence. */
+static inline void verifier_add(verifier *v, const char *format, ...)
+#ifdef __GNUC__
+    __attribute__((format(printf, 2, 3)))
+#endif
+    ;
+static inline void verifier_add(verifier *v, const char *format, ...) {
+    size_t said = strlen(v->error);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(v->error + said, sizeof v->error - said, format, arguments);
+    va_end(arguments);
+}
+
 /* ---- what it answers */
 
 enum { VERIFIER_ANSWERED = 1, VERIFIER_SPOILT = 2, VERIFIER_PLAIN = 4 };
@@ -184,8 +199,18 @@ typedef struct verifier_answers {
     float *rewards;                 /* [n]                                                       */
     unsigned char *state;           /* [n] VERIFIER_ANSWERED ...                                 */
     int n, plain;                   /* completions; lines that are no objects                    */
+    int nan;                        /* of these                                                  */
+    const char *hint;               /* about the first that is no answer                         */
     long line;
 } verifier_answers;
+
+/* What to do about a line that is no number. */
+static inline const char *verifier_about(const char *s, size_t n) {
+    if ((n == 4 && !memcmp(s, "True", 4)) || (n == 5 && !memcmp(s, "False", 5)))
+        return "; print 1 or 0 instead";
+    if (n == 4 && !memcmp(s, "None", 4)) return "; print null where it cannot tell";
+    return "; stdout is for rewards alone, one a line: what else it prints belongs on stderr";
+}
 
 /* At most 40 bytes of a line, fit for a sentence. */
 static inline const char *verifier_quote(char *to, const char *s, size_t n) {
@@ -197,7 +222,9 @@ static inline const char *verifier_quote(char *to, const char *s, size_t n) {
 
 static inline void verifier_bad(verifier_answers *a, const char *what, const char *s, size_t n) {
     char quoted[48];
-    a->v->bad++;
+    if (!a->v->bad++ && !a->v->error[0])
+        a->hint = !strncmp(what, "is no number", 12) || !strncmp(what, "is one too", 10)
+                ? verifier_about(s, n) : "";
     verifier_say(a->v, "line %ld of what the verifier wrote %s: %s", a->line, what,
                  verifier_quote(quoted, s, n));
 }
@@ -229,6 +256,7 @@ static inline int verifier_set(verifier_answers *a, int i, double reward, int fl
 static inline void verifier_plain_line(verifier_answers *a, const char *s, size_t n) {
     double value = 0;
     int i, k = a->plain++, good = verifier_number(s, n, &value);
+    a->nan += good && isnan(value) && (*s == 'n' || *s == 'N') && s[1] != 'u';
     if (k == a->n) {
         for (i = 0; i < a->n; i++)
             if (a->state[i] & VERIFIER_PLAIN) a->state[i] |= VERIFIER_SPOILT;
@@ -324,12 +352,13 @@ static inline int verifier_read_answers(verifier *v, const char *text, size_t le
         else v->abstained += isnan(rewards[i]) != 0;
     }
     free(a.state);
-    if (v->bad > 1) {
-        size_t said = strlen(v->error);
-        snprintf(v->error + said, sizeof v->error - said, " (and %d more such lines)", v->bad - 1);
-    }
+    if (a.hint && v->bad > 1) verifier_add(v, " (and %d more such lines)", v->bad - 1);
+    if (a.hint) verifier_add(v, "%s", a.hint);
     if (v->unanswered && !v->bad)
         verifier_say(v, "the verifier answered %d of %d completions", n - v->unanswered, n);
+    if (a.nan)
+        verifier_say(v, "the verifier wrote nan for %d of %d completions, which counts as null: "
+                     "it cannot tell", a.nan, n);
     v->total_unanswered += v->unanswered;
     return 1;
 }
@@ -374,14 +403,35 @@ static inline const char *verifier_word(const char *at, char *word) {
     return quote ? NULL : at;
 }
 
+/* Does a word of n bytes, without quotes, mean something to a shell alone? */
+static inline int verifier_is_shell(const char *s, size_t n) {
+    static const char *const signs[] = { "|", "||", "&&", "&", ";", "<", "<<", "&>" };
+    size_t i, digit = n > 1 && *s >= '0' && *s <= '9';
+    for (i = 0; i < n; i++) if (strchr("'\"\\", s[i])) return 0;
+    for (i = 0; i < sizeof signs / sizeof *signs; i++)
+        if (n == strlen(signs[i]) && !memcmp(s, signs[i], n)) return 1;
+    for (i = 0; i + 1 < n; i++) if (s[i] == '$' && (s[i + 1] == '(' || s[i + 1] == '{')) return 1;
+    return s[digit] == '>' || s[n - 1] == ';' || memchr(s, '`', n)
+        || (n > 1 && (!memcmp(s, "~/", 2) || (*s == '$' && (s[1] == '_'
+            || (s[1] >= 'A' && s[1] <= 'Z') || (s[1] >= 'a' && s[1] <= 'z')))));
+}
+
 static inline int verifier_split(verifier *v, const char *command, char *error) {
     char *word = (char *)malloc(strlen(command) + 1);
-    const char *at = command;
+    const char *at = command, *from;
     int n = 0, good = word != NULL;
     while (good) {
         while (*at && strchr(" \t\n", *at)) at++;
         if (!*at || n == VERIFIER_WORDS) break;
+        from = at;
         at = verifier_word(at, word);
+        if (at && verifier_is_shell(from, (size_t)(at - from))) {
+            snprintf(error, JSON_ERROR_LENGTH, "the verifier's command has %.*s, and no shell runs "
+                     "it: write cmd:sh -c '...' around all of it (or quotes around this word, if "
+                     "it is meant as it stands)", (int)(at - from < 40 ? at - from : 40), from);
+            free(word);
+            return 0;
+        }
         if (!at || (v->argv[n++] = verifier_copy(word, strlen(word))) == NULL) good = 0;
     }
     free(word);
@@ -506,12 +556,17 @@ static inline int verifier_resolve(verifier *v, const char *here, char *error) {
         else if (word[0] != '/' && word[0] && strpbrk(word, "/.") && access(word, F_OK) == 0)
             path = verifier_join(here, strlen(here), word);
         if (i == 0 && access(path ? path : word, X_OK) != 0) {
-            snprintf(error, JSON_ERROR_LENGTH, "the verifier %.120s cannot be started: %s", word,
-                     searched ? "no folder of PATH has it" : strerror(errno));
+            const int denied = errno == EACCES;
+            snprintf(error, JSON_ERROR_LENGTH, "the verifier %.100s cannot be started: %s%s", word,
+                     searched ? "no folder of PATH has it" : strerror(errno), strchr(word, '=')
+                     ? " (env before it sets variables)" : searched && access(word, F_OK) == 0
+                     ? " (./ before it means the one that is here)" : !searched && denied
+                     ? " (chmod +x makes it a program, or name what runs it: python3 ...)" : "");
             free(path);
             return 0;
         }
         if (path) {
+            v->cut[i] = strlen(path) - strlen(word);
             free(v->argv[i]);
             v->argv[i] = path;
         }
@@ -1326,19 +1381,27 @@ static inline void verifier_finish(verifier_run *r) {
     free(r->text);
 }
 
-/* The last line that it wrote to stderr, for a sentence. Its own folder, in which it has looked for
- * files that are not there, is left out: so they are called what the user calls them. */
+/* Drops the first n bytes of `path` wherever it is in the text. */
+static inline void verifier_shorten(char *text, const char *path, size_t n) {
+    char *at = text;
+    while (n && (at = strstr(at, path)) != NULL) memmove(at, at + n, strlen(at + n) + 1);
+}
+
+/* The last line that it wrote to stderr, for a sentence. Paths are as the user has given them: its
+ * own folder, in which it has looked for files that are not there, is left out, and so is what was
+ * put before the words of the command. */
 static inline const char *verifier_last_words(verifier_run *r) {
-    size_t n, own = strlen(r->folder);
-    char *line, *at;
-    while (own && (at = strstr(r->tail, r->folder)) != NULL) {
-        size_t skipped = own + (at[own] == '/');
-        memmove(at, at + skipped, strlen(at + skipped) + 1);
-    }
+    char own[sizeof r->folder + 1], *line;
+    size_t n;
+    int i;
+    snprintf(own, sizeof own, "%s/", r->folder);
+    verifier_shorten(r->tail, own, strlen(own));
+    verifier_shorten(r->tail, r->folder, strlen(r->folder));
+    for (i = 0; r->v->argv[i]; i++) verifier_shorten(r->tail, r->v->argv[i], r->v->cut[i]);
     n = strlen(r->tail);
     while (n && (r->tail[n - 1] == '\n' || r->tail[n - 1] == ' ')) r->tail[--n] = 0;
     line = strrchr(r->tail, '\n');
-    return n == 0 ? "(nothing on stderr)" : line ? line + 1 : r->tail;
+    return line ? line + 1 : r->tail;
 }
 
 static inline void verifier_judge_end(verifier_run *r, int stopped) {
@@ -1350,13 +1413,29 @@ static inline void verifier_judge_end(verifier_run *r, int stopped) {
         verifier_say(v, "the verifier wrote more than %lu bytes and was ended",
                      (unsigned long)v->output);
     else if (r->ended && WIFSIGNALED(r->status))
-        verifier_say(v, "the verifier was ended by signal %d%s; its last words: %s",
+        verifier_say(v, "the verifier was ended by signal %d%s",
                      WTERMSIG(r->status), WTERMSIG(r->status) == SIGXCPU
-                     ? " (its processor time is up)" : "", verifier_last_words(r));
+                     ? " (its processor time is up)" : "");
     else if (r->ended && WEXITSTATUS(r->status))
-        verifier_say(v, "the verifier ended with status %d; its last words: %s",
-                     WEXITSTATUS(r->status), verifier_last_words(r));
+        verifier_say(v, "the verifier ended with status %d", WEXITSTATUS(r->status));
     else if (!r->ended) verifier_say(v, "the verifier was killed by somebody else");
+}
+
+/* Where there is a sentence, its last words, and, if it misses a file, what its author may not know:
+ * where it runs. */
+static inline void verifier_explain(verifier_run *r) {
+    static const char *const missing[] = { "No such file", "FileNotFoundError", "Permission denied",
+        "PermissionError", "No module named", "ENOENT", "EACCES", "can't open", "cannot open" };
+    const char *words = verifier_last_words(r);
+    size_t i = 0;
+    if (!r->v->error[0]) return;
+    if (*words || !r->ended || r->status)
+        verifier_add(r->v, "; its last words: %s", *words ? words : "(nothing on stderr)");
+    while (i < sizeof missing / sizeof *missing && !strstr(words, missing[i])) i++;
+    if (i < sizeof missing / sizeof *missing)
+        verifier_add(r->v, ". It runs in an empty folder of its own, and reads the system's files, "
+                     "those beside the ones that its command names, and what --verifier-reads "
+                     "names: give it absolute paths");
 }
 
 /* The sentence about what it is not kept from. */
@@ -1388,7 +1467,7 @@ static inline void verifier_not_started(verifier_run *r) {
         verifier_warn(v);
         verifier_say(v, "the verifier was not started: %.400s", v->warning);
     } else if (r->failure == VERIFIER_NEWS_NOT_STARTED) {
-        verifier_say(v, "the verifier %.200s cannot be started: %s%s", v->argv[0],
+        verifier_say(v, "the verifier \"%.200s\" cannot be started: %s%s", v->command,
                      strerror(r->why), r->why == ENOEXEC ? " (a script needs a first line such as "
                      "#!/bin/sh)" : r->why == EACCES && v->isolated > 0
                      && v->isolated & VERIFIER_FILES
@@ -1440,6 +1519,7 @@ static inline int verifier_batch(verifier *v, const grpo_sample *samples, int n,
             r.failure = VERIFIER_NEWS_NOT_SET_UP;
             verifier_say(v, "there is not enough memory for the verifier's answers");
         }
+        verifier_explain(&r);
     }
     if (v->isolated < 0) v->isolated = 0;
     if (!r.failure) v->promised |= v->isolated;
@@ -1454,7 +1534,7 @@ static inline void verifier_useless(verifier *v, int n) {
     snprintf(why, sizeof why, "%s", v->error[0] ? v->error : v->abstained
              ? "it said null, that it cannot tell" : "it wrote nothing");
     v->error[0] = 0;
-    verifier_say(v, "the verifier \"%.120s\" gave none of %d completions a reward: %s%.330s",
+    verifier_say(v, "the verifier \"%.120s\" gave none of %d completions a reward: %s%.760s",
                  v->command, n, strncmp(why, name, sizeof name - 1) ? "" : "it ",
                  strncmp(why, name, sizeof name - 1) ? why : why + sizeof name - 1);
 }
