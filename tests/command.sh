@@ -157,7 +157,7 @@ says "known answers first" "the verifier gives the answers of 4 questions 1 0 1 
 says "a verifier that is not there has its own name" \
     '"sh not/there.sh" gave none of 4 completions a reward: .*not/there.sh' \
     judge --reward "cmd:sh not/there.sh"
-grep -q "memory\|verifier-" "$dir/said"
+grep -q "memory\|/verifier-" "$dir/said"
 check "and nothing is loaded for it" $((! $?))
 sed -n '/^```python/,/^```/{/^```/!p;}' examples/tool/README.md > "$dir/readme.py"
 if python3 -c 'import json' 2> /dev/null; then

@@ -14,10 +14,11 @@
  *     {"index":0,"prompt":"2+2?","completion":"4","answer":"4","truncated":false,"data":{...}}
  * where data is the question's own line. It writes one line for each to stdout: a number, the k-th
  * such line for the k-th completion; or {"index":0,"reward":1}, in any order. null means that it
- * cannot say, and so does NaN, which is told. What it does not answer, answers twice or answers with
- * something else scores 0, v.error has a sentence about the first such thing, with the last line of
- * its stderr, and v.bad and v.unanswered the counts. Training stops if the program cannot be started
- * and, with v.must_answer, if it answers nothing of a batch; v.error then names the command too.
+ * cannot say, and so does NaN, which is told. What it does not answer, answers twice or answers
+ * with something else scores 0, v.error has a sentence about the first such thing, with the last
+ * line of its stderr, and v.bad and v.unanswered the counts. Training stops if the program cannot
+ * be started and, with v.must_answer, if it answers nothing of a batch; v.error then has the
+ * command too.
  *
  * verifier_try(&v, samples, n, rewards) before a long run: known answers as completions.
  *
@@ -1421,8 +1422,8 @@ static inline void verifier_judge_end(verifier_run *r, int stopped) {
     else if (!r->ended) verifier_say(v, "the verifier was killed by somebody else");
 }
 
-/* Where there is a sentence, its last words, and, if it misses a file, what its author may not know:
- * where it runs. */
+/* Where there is a sentence, its last words, and, if it misses a file, what its author may not
+ * know: where it runs. */
 static inline void verifier_explain(verifier_run *r) {
     static const char *const missing[] = { "No such file", "FileNotFoundError", "Permission denied",
         "PermissionError", "No module named", "ENOENT", "EACCES", "can't open", "cannot open" };
