@@ -60,12 +60,11 @@ static int fuzz_questions(const uint8_t *data, size_t size, const char *names, i
 
 /* A format, and the text as an answer and as its own turns. */
 static int fuzz_chat(const uint8_t *data, size_t size) {
-    static const chat_turn turns[3] = { { "user", " a", NULL },
-                                        { "assistant", "<think>b</think>c", NULL },
-                                        { "user", "d\xff\xc2", NULL } };
+    static const chat_turn turns[3] = { { "user", " a" }, { "assistant", "<think>b</think>c" },
+                                        { "user", "d\xff\xc2" } };
     char error[JSON_ERROR_LENGTH] = "", *text = fuzz_text(data, size);
     chat_text out = { NULL, 0, 0 };
-    chat_turn own[2] = { { "user", "?", NULL }, { "assistant", "", NULL } };
+    chat_turn own[2] = { { "user", "?" }, { "assistant", "" } };
     chat_template t;
     int good = chat_plain(&t, text, error);
     if (!good) need_sentence(error);

@@ -2,7 +2,7 @@
  *
  *     chat_template t;
  *     if (!chat_recognise(&t, "Qwen2.5-0.5B-Instruct", error)) return fail(error);
- *     chat_turn turns[1] = { { "user", "What is 2+2?", NULL } };
+ *     chat_turn turns[1] = { { "user", "What is 2+2?" } };
  *     chat_text text = { 0 };
  *     if (!chat_render(&t, NULL, turns, 1, 1, &text, error)) return fail(error);
  *     encode(text.text); ... chat_text_free(&text); chat_free(&t);
@@ -41,7 +41,6 @@ typedef struct chat_template {
 typedef struct chat_turn {
     const char *role;               /* "user" or "assistant", or others that the template knows  */
     const char *text;
-    const char *thought;            /* what it thought before: its reasoning_content, or NULL    */
 } chat_turn;
 
 static inline void chat_text_free(chat_text *t) {
@@ -146,12 +145,14 @@ static inline int chat_format(const chat_template *t, const char *system, const 
     return 1;
 }
 
-/* Appends the conversation. A thought goes by the names that transformers gives it, of which
- * templates read one, the other or none. system NULL: what the template says without a system message. With
- * add_generation_prompt 1 the text ends where the assistant's answer begins. Returns 1, or 0 with
- * a sentence; out is then as it was. */
-static inline int chat_render(const chat_template *t, const char *system, const chat_turn *turns,
-                              int n, int add_generation_prompt, chat_text *out, char *error) {
+/* Appends the conversation. system NULL: what the template says without a system message. With
+ * add_generation_prompt 1 the text ends where the assistant's answer begins. thoughts[n] or NULL,
+ * each of them or NULL: what preceded each text, which goes by the names that transformers gives
+ * it; templates read one, the other or none. Returns 1, or 0 with a sentence; out is then as it
+ * was. */
+static inline int chat_render_thoughts(const chat_template *t, const char *system,
+                                       const chat_turn *turns, const char *const *thoughts, int n,
+                                       int add_generation_prompt, chat_text *out, char *error) {
     static const char *const names[] = { ", \"thinking\": ", ", \"reasoning_content\": " };
     chat_text messages = { NULL, 0, 0 };
     chat_turn first;
@@ -159,15 +160,15 @@ static inline int chat_render(const chat_template *t, const char *system, const 
     int i, k, good;
     first.role = "system";
     first.text = system;
-    first.thought = NULL;
     good = t->parsed ? chat_put(&messages, "[") : chat_format(t, system, turns, n, out);
     for (i = system ? -1 : 0; i < n && good && t->parsed; i++) {
         const chat_turn *turn = i < 0 ? &first : &turns[i];
+        const char *thought = i < 0 || !thoughts ? NULL : thoughts[i];
         good = chat_put(&messages, "{\"role\": ") && chat_put_json(&messages, turn->role)
                && chat_put(&messages, ", \"content\": ")
                && chat_put_json(&messages, turn->text);
-        for (k = 0; k < 2 && turn->thought && good; k++)
-            good = chat_put(&messages, names[k]) && chat_put_json(&messages, turn->thought);
+        for (k = 0; k < 2 && thought && good; k++)
+            good = chat_put(&messages, names[k]) && chat_put_json(&messages, thought);
         good = good && chat_put(&messages, i + 1 < n ? "}, " : "}");
     }
     if (!good || (t->parsed && !chat_put(&messages, "]")))
@@ -178,6 +179,11 @@ static inline int chat_render(const chat_template *t, const char *system, const 
     out->length = before;
     if (out->text) out->text[before] = 0;
     return 0;
+}
+
+static inline int chat_render(const chat_template *t, const char *system, const chat_turn *turns,
+                              int n, int add_generation_prompt, chat_text *out, char *error) {
+    return chat_render_thoughts(t, system, turns, NULL, n, add_generation_prompt, out, error);
 }
 
 /* Does all that is said stand in what the template writes? Each message says two lines of digits
@@ -195,7 +201,6 @@ static inline int chat_check(const chat_template *t, const char *system, const c
     for (i = 0; i <= n; i++) {      /* the last is the system's                                  */
         probes[i].role = i < n ? turns[i].role : "system";
         probes[i].text = said + PROBE * i;
-        probes[i].thought = NULL;
         snprintf(said + PROBE * i, PROBE, "51%07d\n82%07d", i % 10000000, i % 10000000);
     }
     found = chat_render(t, system ? probes[n].text : NULL, probes, n, 1, &out, error) ? 1 : -1;
@@ -227,8 +232,7 @@ static inline int chat_stops(const chat_template *t, const char *stops[CHAT_STOP
 }
 
 static inline void chat_find_stop(chat_template *t) {
-    static const chat_turn turns[2] = { { "user", "?", NULL },
-                                        { "assistant", "An answer, 1234567.", NULL } };
+    static const chat_turn turns[2] = { { "user", "?" }, { "assistant", "An answer, 1234567." } };
     char unread[JSON_ERROR_LENGTH];
     chat_text text = { NULL, 0, 0 };
     const char *at = NULL, *next, *end;

@@ -1071,8 +1071,7 @@ static void add_end(grpo_config *c, int id) {
 /* What reads as a marker of the template ought to be one token, and so ought each end of an answer.
  * Some models were trained otherwise (Zephyr's <|user|> is text), so it is said and not refused. */
 static void check_markers(const settings *s, const char *const *stops, int num_stops) {
-    static const chat_turn turns[] = { { "user", "?", NULL }, { "assistant", ".", NULL },
-                                       { "user", "?", NULL } };
+    static const chat_turn turns[] = { { "user", "?" }, { "assistant", "." }, { "user", "?" } };
     char error[JSON_ERROR_LENGTH], list[400];
     chat_text text = { NULL, 0, 0 };
     int i, ends = 0;
@@ -1094,7 +1093,7 @@ static void check_markers(const settings *s, const char *const *stops, int num_s
  * a run can be repeated. One that refuses a single question may yet be right for the conversations
  * of the data: the first of these will tell. */
 static int check_template(settings *s) {
-    static const chat_turn turn = { "user", "?", NULL };
+    static const chat_turn turn = { "user", "?" };
     char error[JSON_ERROR_LENGTH];
     chat_text today = { NULL, 0, 0 }, kept = { NULL, 0, 0 };
     int found = chat_check(&s->chat, s->system, &turn, 1, error);
@@ -1210,25 +1209,29 @@ static int *tokens_of(const settings *s, const char *text, int *count) {
 
 /* A question's text for the model, from malloc. A conversation has all its turns, and its own
  * system message if it has one. NULL with a sentence. */
-static char *render_question(settings *s, const questions_item *q) {
-    const char *system = s->system;
+static char *render_question(const settings *s, const questions_item *q) {
+    const char *system = q->turns && !strcmp(q->turns[0].role, "system") ? q->turns[0].text : NULL;
+    const int own = system != NULL, n = q->turns ? q->num_turns - own : 1;
     char error[JSON_ERROR_LENGTH];
-    int own = q->turns && !strcmp(q->turns[0].role, "system"), n = q->turns ? q->num_turns : 1, i;
     chat_turn *turns = (chat_turn *)malloc((size_t)n * sizeof *turns);
-    char *text = NULL;
-    for (i = 0; turns && i < n; i++) {
-        turns[i].role = q->turns ? q->turns[i].role : "user";
-        turns[i].text = q->turns ? q->turns[i].text : q->text;
-        turns[i].thought = q->turns ? q->turns[i].thought : NULL;
+    const char **thoughts = (const char **)malloc((size_t)n * sizeof *thoughts);
+    chat_text text = { NULL, 0, 0 };
+    int i, good = turns && thoughts;
+    for (i = 0; good && i < n; i++) {
+        turns[i].role = q->turns ? q->turns[own + i].role : "user";
+        turns[i].text = q->turns ? q->turns[own + i].text : q->text;
+        thoughts[i] = q->turns ? q->turns[own + i].thought : NULL;
     }
-    if (own) s->system = q->turns[0].text;
-    if (!turns) complain("out of memory");
-    else if (q->turns && !chat_check(&s->chat, s->system, turns + own, n - own, error))
+    if (!own) system = s->system;
+    if (!good) complain("out of memory");
+    else if ((q->turns && !chat_check(&s->chat, system, turns, n, error))
+             || !chat_render_thoughts(&s->chat, system, turns, thoughts, n, 1, &text, error)) {
         complain(error);
-    else text = render(s, turns + own, n - own);
-    s->system = system;
+        chat_text_free(&text);
+    }
     free(turns);
-    return text;
+    free(thoughts);
+    return text.text;
 }
 
 /* Question i as a prompt. 1: done; 0: it is too long; -1: it cannot be. */
@@ -2350,7 +2353,6 @@ static int add_turn(talk *t, char *text) {
     else return free(text), complain("out of memory");
     t->room = room;
     t->turns[t->count].role = t->count % 2 ? "assistant" : "user";
-    t->turns[t->count].thought = NULL;
     t->turns[t->count++].text = text;
     return 0;
 }
@@ -2496,7 +2498,7 @@ static void print_model(const settings *s) {
 /* How a question reads, as training asks it; -1: the template does not write it. A folder without a
  * template is a base model, and as it should be. */
 static int print_asking(settings *s) {
-    const chat_turn turn = { "user", "...", NULL };
+    const chat_turn turn = { "user", "..." };
     char error[JSON_ERROR_LENGTH], *text;
     int code;
     if (s->vocabulary) { printf("  asked in its characters: %s\n", s->vocabulary); return 0; }

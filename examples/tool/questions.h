@@ -219,8 +219,8 @@ static inline int questions_content(const json_value *content, int i, char *to, 
     return 1;
 }
 
-/* The thoughts before what a message says, under one of two names; or NULL. *other: a member that is
- * not understood, or NULL. */
+/* The thoughts before what a message says, under one of two names; or NULL. *other: a member that
+ * is not understood, or NULL. */
 static inline const json_value *questions_thought(const json_value *message,
                                                   const json_value **other) {
     const json_value *v, *thought = NULL;
