@@ -112,7 +112,7 @@ static void test_run(void) {
     memset(&e, 0, sizeof e);
     for (i = 0; i < 40; i++) {
         step(g, &m);
-        screen_remember(&view, &m);
+        screen_remember(&view, g, &m);
         if (i % 10 == 9) {
             report_log_samples(log_path, g, 0);
             e.accuracy = (float)i / 40;
@@ -208,7 +208,7 @@ static void test_group(void) {
     int i, found = 0;
     step(g, &m);
     view.steps = 1;
-    screen_remember(&view, &m);
+    screen_remember(&view, g, &m);
     view.live = 1;
     screen_evaluated(&view, "held out: greedy accuracy 0.5");
     screen_draw(&view, g, &m, 80, 40, drawn, SCREEN_ROOM);
@@ -254,6 +254,31 @@ static void test_panels(void) {
     CHECK(report_points("none", 9, points, 1) == 0, "no log");
 }
 
+/* Each start of a run: after which step, its command, what it changed; the last one's settings. */
+static void test_starts(void) {
+    char *text;
+    log_lines("{\"config\":{\"command\":\"train a\",\"seed\":\"1\",\"learning_rate\":0.001,"
+              "\"loss\":\"dapo\",\"after\":0}}\n{\"step\":1,\"reward\":0.5}\n");
+    text = page();
+    CHECK(!strstr(text, "Started") && strstr(text, "train a"), "one start");
+    free(text);
+    log_lines("{\"config\":{\"command\":\"train a\",\"seed\":\"1\",\"learning_rate\":0.001,"
+              "\"loss\":\"dapo\",\"after\":0}}\n{\"step\":1,\"reward\":0.5}\n"
+              "{\"config\":{\"command\":\"train <b>\",\"seed\":\"1\",\"learning_rate\":5e-4,"
+              "\"loss\":\"grpo\",\"top_k\":5,\"after\":1}}\n{\"step\":2,\"reward\":0.5}\n"
+              "{\"config\":{\"command\":\"train c\",\"seed\":\"1\",\"learning_rate\":0.0005,"
+              "\"loss\":\"grpo\",\"top_k\":5,\"after\":2}}\n{\"step\":3,\"reward\":0.5}\n");
+    text = page();
+    CHECK(!not_well_formed(text), "%.60s", not_well_formed(text));
+    CHECK(strstr(text, "Started 3 times"), "how often");
+    CHECK(strstr(text, "<td>1</td><td class=\"c\">train &lt;b&gt;</td><td>learning_rate 0.001 "
+                       "&#8594; <b>5e-4</b>, loss dapo &#8594; <b>grpo</b>, top_k - &#8594; "
+                       "<b>5</b></td>"), "the second");
+    CHECK(strstr(text, "<td>2</td><td class=\"c\">train c</td><td>nothing</td>"), "the third");
+    CHECK(!strstr(text, "after</th><td"), "a row for the step");
+    free(text);
+}
+
 static void test_logs(void) {
     char error[JSON_ERROR_LENGTH], *text;
     report r;
@@ -285,15 +310,75 @@ static void expect(grpo_reward_function reward, const char *sentence) {
     grpo *g = policy(reward, NULL);
     int i;
     memset(&view, 0, sizeof view);
-    for (i = 0; i < DOCTOR_STEPS; i++) { step(g, &m); screen_remember(&view, &m); }
+    for (i = 0; i < DOCTOR_STEPS; i++) { step(g, &m); screen_remember(&view, g, &m); }
     view.doctor = doctor_says(view.points, view.count);
     CHECK(view.doctor && strstr(view.doctor, sentence), "%s: %s", sentence,
           view.doctor ? view.doctor : "nothing");
     grpo_free(g);
 }
 
+static float no_number(const grpo_sample *s, void *user) { (void)s; (void)user; return (float)NAN; }
+
+/* Means of nothing are no zeros: where every completion was cut off and is masked, where no reward
+ * is a number. On the screen, in lines, in the report; and the doctor has a sentence. */
+static void test_nothing(int masked) {
+    const char *const about[] = { "command", "grpo", NULL };
+    char *text, line[512], drawn[4096];
+    screen view;
+    grpo_metrics m;
+    grpo_config c = grpo_defaults();
+    grpo *g;
+    FILE *f;
+    int i;
+    remove(log_path);
+    c.vocabulary = "0127<&\">\xc3\xa9=";
+    c.model.hidden_size = 16;
+    c.model.intermediate_size = 32;
+    c.model.num_hidden_layers = 1;
+    c.num_prompts = 2;
+    c.max_prompt_length = 4;
+    c.max_completion_length = masked ? 1 : 6;
+    c.metrics_path = log_path;
+    c.threads = 1;
+    c.objective.mask_truncated_completions = masked;
+    c.objective.beta = 0.01f;
+    grpo_add_reward(&c, "one", masked ? is_seven : no_number, 1, NULL);
+    grpo_add_reward(&c, "even", is_even, 1, NULL);
+    g = grpo_new(&c);
+    CHECK(g, "%s", c.error);
+    if (!g) return;
+    report_log_config(log_path, g, about);
+    memset(&view, 0, sizeof view);
+    for (i = 0; i < DOCTOR_STEPS; i++) {
+        step(g, &m);
+        screen_remember(&view, g, &m);
+        if (masked && m.completions_clipped_ratio < 1) i = -1, view.count = 0, remove(log_path);
+    }
+    f = fopen(page_path, "wb+");
+    screen_plain(f, &view, &m);
+    rewind(f);
+    CHECK(fgets(line, sizeof line, f) != NULL, "a line");
+    fclose(f);
+    CHECK(strstr(line, "kl -  entropy -  ") && strstr(line, " clip -  ")
+          && strstr(line, "grad -  "), "%s", line);
+    CHECK(!strstr(line, masked ? "reward -" : "reward 0"), "%s", line);
+    view.doctor = doctor_says(view.points, view.count);
+    CHECK(view.doctor && strstr(view.doctor, masked ? "left out of the loss"
+                                                    : "reward that is a number"),
+          "%s", view.doctor ? view.doctor : "nothing");
+    screen_draw(&view, g, &m, 80, 24, drawn, sizeof drawn);
+    CHECK(strstr(drawn, "entropy              -  ") && !strstr(drawn, "nan"), "%s", drawn);
+    text = page();
+    CHECK(!not_well_formed(text) && has_numbers_only(text), "a page of means of nothing");
+    CHECK(strstr(text, "entropy <b>-</b>") && !strstr(text, ">entropy</text>"), "the entropy");
+    CHECK(masked || strstr(text, "reward, sampled <b>-</b>"), "the reward");
+    CHECK(strstr(text, view.doctor), "the doctor");
+    free(text);
+    grpo_free(g);
+}
+
 static void test_doctor(void) {
-    const doctor_point well = { 0.5, 0.1, 0.2, 0.01, 1, 10, 0.05, 0 };
+    const doctor_point well = { 0.5, 0.1, 0.2, 0.01, 1, 10, 0.05, 0, 0, 0 };
     doctor_point p[DOCTOR_STEPS];
     int i;
     expect(never, "no completion earns anything");
@@ -313,6 +398,12 @@ static void test_doctor(void) {
     SICK(skipped, 1, "not finite");
     SICK(clip_region, 0.5, "are clipped");
 #undef SICK
+    for (i = 0; i < DOCTOR_SOON; i++) {
+        CHECK(!doctor_says(p, DOCTOR_SOON), "a mask after %d steps", i);
+        p[i].clipped = p[i].masked = 1;
+    }
+    CHECK(strstr(doctor_says(p, DOCTOR_SOON), "left out of the loss"), "masked");
+    for (i = 0; i < DOCTOR_SOON; i++) p[i] = well;
     p[DOCTOR_STEPS - 1].length = 40;
     CHECK(strstr(doctor_says(p, DOCTOR_STEPS), "threefold"), "length");
 }
@@ -357,6 +448,9 @@ int main(void) {
     test_group();
     test_panels();
     test_logs();
+    test_starts();
+    test_nothing(0);
+    test_nothing(1);
     test_doctor();
     test_clip();
     return check_finish();

@@ -3,18 +3,26 @@
  *     const char *line = doctor_says(points, n);         the last steps, oldest first; NULL: well
  *
  * Every rule asks for several steps in a row, so that one odd batch raises no alarm. The thresholds
- * are ours, from the runs of these examples; what they look for is in the questions of grpo.h. */
+ * are ours, from the runs of these examples; what they look for is in the questions of grpo.h. What
+ * a step had nothing to measure by is NaN, which is beyond no limit. */
 #ifndef DOCTOR_H
 #define DOCTOR_H
 
 #include <math.h>
 #include <stddef.h>
 
-enum { DOCTOR_STEPS = 8 };          /* that a rule looks at                                      */
+enum { DOCTOR_STEPS = 8, DOCTOR_SOON = 3 };     /* that a rule looks at; where there is no chance */
 
 typedef struct doctor_point {       /* one step                                                  */
     double reward, dead, clipped, kl, entropy, length, clip_region, skipped;
+    double unjudged, masked;        /* 1: no reward was a number; no token counts in the loss    */
 } doctor_point;
+
+/* The means of what was none. */
+static inline void doctor_forget(doctor_point *p) {
+    if (p->unjudged > 0) p->reward = p->dead = (double)NAN;
+    if (p->masked > 0) p->kl = p->entropy = p->clip_region = (double)NAN;
+}
 
 /* Is the least (sign 1) or most (sign -1) of a field over the points at or beyond a limit? */
 static inline int doctor_all(const doctor_point *p, int n, size_t field, double limit, int sign) {
@@ -30,6 +38,16 @@ static inline int doctor_all(const doctor_point *p, int n, size_t field, double 
     doctor_all(p, DOCTOR_STEPS, offsetof(doctor_point, field), limit, sign)
 
 static inline const char *doctor_says(const doctor_point *p, int n) {
+    if (n >= DOCTOR_SOON) {
+        const doctor_point *last = p + n - DOCTOR_SOON;
+        if (doctor_all(last, DOCTOR_SOON, offsetof(doctor_point, unjudged), 1, 1))
+            return "no completion has got a reward that is a number, so nothing can be learned: "
+                   "can the rewards judge by these answers?";
+        if (doctor_all(last, DOCTOR_SOON, offsetof(doctor_point, masked), 1, 1)
+            && doctor_all(last, DOCTOR_SOON, offsetof(doctor_point, clipped), 1 - 1e-9, 1))
+            return "every completion was cut off and left out of the loss, so nothing is learned: "
+                   "raise max-completion-length, or set mask-truncated-completions to 0";
+    }
     if (n < DOCTOR_STEPS) return NULL;
     p += n - DOCTOR_STEPS;
     if (DOCTOR_ALL(skipped, 1, 1))

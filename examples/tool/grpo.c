@@ -1684,9 +1684,11 @@ static void move_begin(settings *s, const char *what, double bytes, int written)
  * more wrong (Agresti and Coull 1998): none right of few is not 0 +- 0. */
 static const char *describe_evaluation(const char *when, const grpo_evaluation *e, char *line) {
     double n = e->num_prompts + 4.0, p = ((double)e->accuracy * e->num_prompts + 2) / n;
+    char reward[32];
     int at = snprintf(line, SAID, "%.200s: greedy accuracy %.3f +- %.3f on %d questions, mean "
-                      "reward %.3f, length %.0f", when, (double)e->accuracy,
-                      1.96 * sqrt(p * (1 - p) / n), e->num_prompts, (double)e->reward, (double)e->mean_length);
+                      "reward %s, length %.0f", when, (double)e->accuracy,
+                      1.96 * sqrt(p * (1 - p) / n), e->num_prompts,
+                      screen_number(reward, "%.3f", (double)e->reward), (double)e->mean_length);
     if (e->num_samples)
         snprintf(line + at, (size_t)(SAID - at), "; sampled, %d each: pass@1 %.3f, pass@%d %.3f",
                  e->num_samples, (double)e->pass_at_1, e->k, (double)e->pass_at_k);
@@ -1772,7 +1774,7 @@ static void write_prediction(FILE *file, const grpo *g, int i, int sample) {
 }
 
 /* What an evaluation has added up, in the order of the questions, as grpo_evaluate() does. */
-typedef struct sums { double correct, reward, length, at_1, at_k; } sums;
+typedef struct sums { double correct, reward, length, at_1, at_k; int judged; } sums;
 
 /* One batch of questions, their completions `samples` each (0: one, greedy), into the sums, the
  * file and, the first few, the screen. */
@@ -1785,7 +1787,10 @@ static void judge(settings *s, const grpo *g, int samples, FILE *file, int *show
         if (file) write_prediction(file, g, i, samples ? i % each : -1);
         if (!samples) {
             x->correct += good;
-            if (fabs((double)b->rewards[i]) <= DBL_MAX) x->reward += (double)b->rewards[i];
+            if (fabs((double)b->rewards[i]) <= DBL_MAX) {
+                x->reward += (double)b->rewards[i];
+                x->judged++;
+            }
             x->length += b->samples[i].num_tokens;
             if (shown && *shown > 0 && (*shown)--) screen_completion(&s->view, &b->samples[i],
                                                                      (double)b->rewards[i], good);
@@ -1806,7 +1811,7 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE 
     int per = g->config.num_prompts * g->config.num_generations / (samples ? samples : 1);
     int first, now, code = 0, rolled = g->config.rollout_batch_prompts;
     char line[SAID];
-    sums x = { 0, 0, 0, 0, 0 };
+    sums x = { 0, 0, 0, 0, 0, 0 };
     if (rolled && per > rolled) per = rolled;
     if (per < 1) per = 1;
     snprintf(line, sizeof line, "%.80s, %d questions", when, n);
@@ -1830,7 +1835,7 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE 
     e->num_prompts = n;
     e->num_samples = e->k = samples;
     e->accuracy = (float)(x.correct / n);
-    e->reward = (float)(x.reward / n);
+    e->reward = x.judged ? (float)(x.reward / n) : (float)NAN;
     e->mean_length = (float)(x.length / n);
     e->pass_at_1 = (float)(x.at_1 / n);
     e->pass_at_k = (float)(x.at_k / n);

@@ -8,10 +8,11 @@
  *     {"eval": {"step":50,"accuracy":...}}       report_log_eval()
  *     {"samples": {"step":10,"prompt":...}}      report_log_samples()
  *
- * A run that was resumed may tell some steps twice: the later line holds. Lines that are none of
- * these are counted, at the foot of the report and in `error`, with what is wrong with the first;
- * it is empty if there are none. What is written is well-formed, as HTML and as XML, whatever the
- * log holds. */
+ * A run that was resumed has a config for each start, of which the last is shown whole, and may
+ * tell some steps twice: the later line holds. What a step had nothing to measure by (grpo.h writes
+ * 0) is "-", and a gap in its curve. Lines that are none of these are counted, at the foot of the
+ * report and in `error`, with what is wrong with the first; it is empty if there are none. What is
+ * written is well-formed, as HTML and as XML, whatever the log holds. */
 #ifndef REPORT_H
 #define REPORT_H
 
@@ -101,7 +102,8 @@ static inline void report_log_config(const char *path, const grpo *g, const char
     report_objective(g, objective, sizeof objective);
     fputs("\"objective\": ", f);
     json_write(f, objective, strlen(objective));
-    fprintf(f, ", \"parameters\": %.0f", (double)g->num_parameters);
+    fprintf(f, ", \"parameters\": %.0f, \"after\": %.0f", (double)g->num_parameters,
+            (double)g->state.step);
     for (i = 0; (field = grpo_field_at(i)) != NULL; i++)
         if (field->fixed != 2) report_field(f, g, field);
     fputs("}}\n", f);
@@ -111,8 +113,10 @@ static inline void report_log_config(const char *path, const grpo *g, const char
 static inline void report_log_eval(const char *path, int step, const grpo_evaluation *e) {
     FILE *f = report_append(path);
     if (!f) return;
-    fprintf(f, "{\"eval\": {\"step\": %d, \"accuracy\": %g, \"reward\": %g, \"questions\": %d",
-            step, (double)e->accuracy, (double)e->reward, e->num_prompts);
+    fprintf(f, "{\"eval\": {\"step\": %d, \"accuracy\": %g, \"reward\": ", step,
+            (double)e->accuracy);
+    report_number(f, (double)e->reward);
+    fprintf(f, ", \"questions\": %d", e->num_prompts);
     if (e->num_samples)
         fprintf(f, ", \"samples\": %d, \"pass@1\": %g, \"k\": %d, \"pass@k\": %g", e->num_samples,
                 (double)e->pass_at_1, e->k, (double)e->pass_at_k);
@@ -164,14 +168,20 @@ static inline void report_log_samples(const char *path, grpo *g, int group) {
 
 /* ---- reading it */
 
-typedef struct report_row { int step; double values[REPORT_CURVES]; } report_row;
+typedef struct report_row {
+    int step, told;                 /* told: 1: it was done, 0: evaluated alone                  */
+    int unjudged, masked;           /* no reward was a number; no token counts in the loss       */
+    double values[REPORT_CURVES];
+} report_row;
 
 typedef struct report {
     char names[REPORT_CURVES][REPORT_NAME];
     int curves, evaluated;          /* evaluated: index of the held-out accuracy, or -1          */
     report_row *rows;
     int count, capacity;
-    json config, groups[REPORT_GROUPS];                       /* the first group and the last    */
+    json *starts;                   /* a config each                                             */
+    int num_starts;
+    json groups[REPORT_GROUPS];     /* the first group and the last                              */
     int num_groups, resumed, bad_lines;                       /* resumed: since the last group   */
     char first_bad[JSON_ERROR_LENGTH];                        /* what is wrong with it           */
     double tokens;                  /* of the row before                                         */
@@ -192,7 +202,8 @@ enum { REPORT_TITLES = (int)(sizeof report_titles / sizeof *report_titles) };
 static inline void report_free(report *r) {
     int i;
     for (i = 0; i < r->num_groups; i++) json_free(&r->groups[i]);
-    json_free(&r->config);
+    for (i = 0; i < r->num_starts; i++) json_free(&r->starts[i]);
+    free(r->starts);
     free(r->rows);
     memset(r, 0, sizeof *r);
 }
@@ -222,6 +233,7 @@ static inline report_row *report_row_of(report *r, int step, int anew) {
     }
     memmove(&r->rows[i + 1], &r->rows[i], (size_t)(r->count - i) * sizeof *r->rows);
     r->count++;
+    memset(&r->rows[i], 0, sizeof *r->rows);
     r->rows[i].step = step;
     for (k = 0; k < REPORT_CURVES; k++) r->rows[i].values[k] = (double)NAN;
     return &r->rows[i];
@@ -235,6 +247,35 @@ static inline void report_set(report *r, report_row *row, const char *name, doub
 static inline int report_step_of(const json_value *v) {
     double step = json_number(json_find(v, "step"), -1);
     return step >= 0 && step < 1e9 ? (int)step : -1;
+}
+
+/* The config of the last start; NULL: the log has none. */
+static inline const json_value *report_config_of(const report *r) {
+    return r->num_starts ? json_find(r->starts[r->num_starts - 1].values, "config") : NULL;
+}
+
+/* What the metrics of a step say that was measured by nothing becomes NaN. */
+static inline void report_forget(report *r, report_row *row, const json_value *line) {
+    static const char *const of_rewards[] = { "reward", "reward_std", "frac_reward_zero_std" };
+    static const char *const of_tokens[] = { "kl", "entropy", "loss", "grad_norm",
+                                             "clip_ratio/region_mean" };
+    const json_value *config = report_config_of(r);
+    double all = json_number(json_find(config, "num_prompts"), 1)
+                 * json_number(json_find(config, "num_generations"), 1);
+    size_t i;
+    int c;
+    row->told = 1;
+    row->unjudged = json_number(json_find(line, "num_left_out"), 0) >= all
+                    && json_number(json_find(line, "reward"), 1) == 0
+                    && json_number(json_find(line, "reward_std"), 1) == 0;
+    row->masked = json_number(json_find(line, "ratio/mean"), 1) == 0;
+    for (i = 0; row->unjudged && i < sizeof of_rewards / sizeof *of_rewards; i++)
+        if ((c = report_curve(r, of_rewards[i], 0)) >= 0) row->values[c] = (double)NAN;
+    for (c = 0; row->unjudged && c < r->curves; c++)
+        if (!strncmp(r->names[c], "rewards/", 8) && row->values[c] == 0)
+            row->values[c] = (double)NAN;
+    for (i = 0; row->masked && i < sizeof of_tokens / sizeof *of_tokens; i++)
+        if ((c = report_curve(r, of_tokens[i], 0)) >= 0) row->values[c] = (double)NAN;
 }
 
 /* A line of metrics: the curves that have a title, and the rubric's means. */
@@ -251,6 +292,7 @@ static inline int report_metrics(report *r, const json_value *line) {
         for (i = 0; i < REPORT_TITLES; i++) wanted |= !strcmp(v->key, report_titles[i][0]);
         if (wanted) report_set(r, row, v->key, json_number(v, (double)NAN));
     }
+    report_forget(r, row, line);
     if (seconds > 0 && tokens > r->tokens)
         report_set(r, row, "tokens/s", (tokens - r->tokens) / seconds);
     r->tokens = tokens;
@@ -297,8 +339,10 @@ static inline int report_line(report *r, json *j) {
         return 1;
     }
     if (json_is(json_find(v, "config"), JSON_OBJECT)) {
-        json_free(&r->config);
-        r->config = *j;
+        json *starts = (json *)realloc(r->starts, (size_t)(r->num_starts + 1) * sizeof *starts);
+        if (!starts) return 0;
+        r->starts = starts;
+        starts[r->num_starts++] = *j;
         r->resumed = 1;
         memset(j, 0, sizeof *j);
         return 1;
@@ -452,13 +496,16 @@ static inline void report_path(FILE *f, const report *r, int i, const report_sca
     fprintf(f, "\"/>\n");
 }
 
-static inline double report_last(const report *r, int i) {
+/* The last value, as text; "-": the last step had none. */
+static inline const char *report_last(const report *r, int i, const char *format, char text[32]) {
     int k = r->count - 1;
-    while (k > 0 && !(fabs(r->rows[k].values[i]) < 1e300)) k--;
-    return r->rows[k].values[i];
+    while (k > 0 && !(fabs(r->rows[k].values[i]) < 1e300)
+           && (!r->rows[k].told || !strncmp(r->names[i], "eval/", 5))) k--;
+    snprintf(text, 32, fabs(r->rows[k].values[i]) < 1e300 ? format : "-", r->rows[k].values[i]);
+    return text;
 }
 
-/* Has it one value only, and more than a point? Then a sentence says so, and no panel. */
+/* Has it one value only, and more than a point, or none? Then a sentence says so, and no panel. */
 static inline int report_is_flat(const report *r, int i) {
     double least = HUGE_VAL, most = -HUGE_VAL;
     int k;
@@ -468,8 +515,9 @@ static inline int report_is_flat(const report *r, int i) {
         least = fmin(least, y);
         most = fmax(most, y);
     }
-    return report_points_of(r, i) > 1 && least == most && strcmp(r->names[i], "reward") != 0
-        && strncmp(r->names[i], "eval/", 5) != 0;
+    if (!strncmp(r->names[i], "eval/", 5)) return 0;
+    return least > most || (report_points_of(r, i) > 1 && least == most
+                            && strcmp(r->names[i], "reward") != 0);
 }
 
 static inline const char *report_title(const char *name) {
@@ -482,12 +530,13 @@ static inline const char *report_title(const char *name) {
 /* One panel, its left upper corner at the origin. */
 static inline void report_panel(FILE *f, const report *r, int i, const char *title) {
     report_scale s;
+    char last[32];
     int k, few;
     if (!report_range(r, i, &s)) return;
     fprintf(f, "<text class=\"t\" x=\"12\" y=\"20\">");
     report_text(f, title);
-    fprintf(f, "</text><text class=\"v\" x=\"%d\" y=\"20\">%.4g</text>\n", REPORT_WIDTH - 16,
-            report_last(r, i));
+    fprintf(f, "</text><text class=\"v\" x=\"%d\" y=\"20\">%s</text>\n", REPORT_WIDTH - 16,
+            report_last(r, i, "%.4g", last));
     for (k = 0; k < 2; k++) {
         double y = k ? s.most : s.least;
         fprintf(f, "<line class=\"g\" x1=\"44\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
@@ -562,12 +611,13 @@ static inline void report_svg(FILE *f, const report *r) {
 
 /* What has been the same all the time. */
 static inline void report_flat(FILE *f, const report *r) {
+    char last[32];
     int i, any = 0;
     for (i = 0; i < r->curves; i++) {
         if (!report_is_flat(r, i) || report_is_twice(r, i)) continue;
         fprintf(f, any++ ? ", " : "<p class=\"k\">unchanged: ");
         report_text(f, report_title(r->names[i]));
-        fprintf(f, " <b>%.6g</b>", report_last(r, i));
+        fprintf(f, " <b>%s</b>", report_last(r, i, "%.6g", last));
     }
     fprintf(f, any ? "</p>\n" : "");
 }
@@ -649,7 +699,7 @@ static inline void report_config(FILE *f, const json_value *config) {
     int usual, pass;
     fprintf(f, "<table class=\"w\">\n");
     for (v = json_first(config); v; v = json_next(config, v)) {
-        if (report_field_of(v, &usual)) continue;
+        if (report_field_of(v, &usual) || !strcmp(v->key, "after")) continue;
         fprintf(f, "<tr><th>");
         report_bytes(f, v->key, v->key_length);
         fprintf(f, "</th><td class=\"c\">");
@@ -671,6 +721,51 @@ static inline void report_config(FILE *f, const json_value *config) {
     }
 }
 
+static inline int report_same(const json_value *a, const json_value *b) {
+    if (!a || a->type != b->type) return 0;
+    if (b->type == JSON_STRING)
+        return a->length == b->length && !memcmp(a->text, b->text, a->length);
+    return b->type != JSON_NUMBER || json_number(a, 0) == json_number(b, 0);
+}
+
+/* What differs from one config to the next, the command aside; "nothing". */
+static inline void report_changes(FILE *f, const json_value *before, const json_value *now) {
+    const json_value *a, *b;
+    int any = 0;
+    for (b = json_first(now); b; b = json_next(now, b)) {
+        a = json_find(before, b->key);
+        if (!strcmp(b->key, "command") || !strcmp(b->key, "after") || report_same(a, b)) continue;
+        fputs(any++ ? ", " : "", f);
+        report_bytes(f, b->key, b->key_length);
+        fputs(" ", f);
+        if (a) report_value(f, a);
+        else fputs("-", f);
+        fputs(" &#8594; <b>", f);
+        report_value(f, b);
+        fputs("</b>", f);
+    }
+    if (!any) fputs("nothing", f);
+}
+
+/* A run that was gone on with: when, by what command, and with what that differed. */
+static inline void report_starts(FILE *f, const report *r) {
+    const json_value *before = NULL, *now;
+    int i;
+    fprintf(f, "<h2>Started %d times</h2>\n<table><tr><th>after step</th><th>command</th>"
+            "<th>changed</th></tr>\n", r->num_starts);
+    for (i = 0; i < r->num_starts; i++, before = now) {
+        now = json_find(r->starts[i].values, "config");
+        fputs("<tr><td>", f);
+        if (json_find(now, "after")) report_value(f, json_find(now, "after"));
+        fputs("</td><td class=\"c\">", f);
+        if (json_find(now, "command")) report_value(f, json_find(now, "command"));
+        fputs("</td><td>", f);
+        if (before) report_changes(f, before, now);
+        fputs("</td></tr>\n", f);
+    }
+    fputs("</table>\n", f);
+}
+
 /* The last steps up to a number of them, at most `most`, oldest first; returns how many. */
 static inline int report_doctor_points(report *r, int step, doctor_point *points, int most) {
     static const struct { const char *name; size_t at; } fields[] = {
@@ -682,15 +777,17 @@ static inline int report_doctor_points(report *r, int step, doctor_point *points
         { "clip_ratio/region_mean", offsetof(doctor_point, clip_region) } };
     int i, n = 0, k = r->count;
     size_t j;
-    while (k > 0 && n < most) n += !isnan(r->rows[--k].values[0]) && r->rows[k].step <= step;
+    while (k > 0 && n < most) n += r->rows[--k].told && r->rows[k].step <= step;
     for (i = 0; i < n; k++) {
-        if (isnan(r->rows[k].values[0])) continue;
+        if (!r->rows[k].told) continue;
         memset(&points[i], 0, sizeof *points);
         for (j = 0; j < sizeof fields / sizeof *fields; j++) {
             int c = report_curve(r, fields[j].name, 0);
             double x = c < 0 ? 0 : r->rows[k].values[c];
             *(double *)(void *)((char *)&points[i] + fields[j].at) = x;
         }
+        points[i].unjudged = r->rows[k].unjudged;
+        points[i].masked = r->rows[k].masked;
         i++;
     }
     return n;
@@ -730,7 +827,8 @@ static inline void report_html(FILE *f, report *r, const char *name) {
             "border-color:#333}}</style></head><body>\n<h1>");
     report_text(f, name);
     fprintf(f, "</h1>\n");
-    if (r->config.values) report_config(f, json_find(r->config.values, "config"));
+    if (r->num_starts) report_config(f, report_config_of(r));
+    if (r->num_starts > 1) report_starts(f, r);
     if (doctor) {
         fprintf(f, "<p class=\"d\">");
         report_text(f, doctor);

@@ -139,6 +139,13 @@ static inline int screen_sentence(screen_text *t, const char *s, int columns, in
     return lines;
 }
 
+/* "-" for a mean of nothing. */
+static inline const char *screen_number(char text[32], const char *format, double x) {
+    if (isnan(x)) snprintf(text, 32, "-");
+    else snprintf(text, 32, format, x);
+    return text;
+}
+
 /* ---- curves, one character high in eight steps: the mean of what falls into each column */
 static inline double screen_value(const screen *v, int i, int which) {
     const doctor_point *p = &v->points[i];
@@ -149,7 +156,7 @@ static inline double screen_value(const screen *v, int i, int which) {
 
 static inline void screen_curve(screen_text *t, const screen *v, const char *name, int which,
                                 int columns) {
-    char label[64];
+    char label[64], now[32];
     static const char *const bars[8] = {
         "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
         "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
@@ -159,16 +166,18 @@ static inline void screen_curve(screen_text *t, const screen *v, const char *nam
         least = fmin(least, screen_value(v, i, which));
         most = fmax(most, screen_value(v, i, which));
     }
-    snprintf(label, sizeof label, "  %-12s %9.4g  ", name, screen_value(v, v->count - 1, which));
+    screen_number(now, "%.4g", screen_value(v, v->count - 1, which));
+    snprintf(label, sizeof label, "  %-12s %9s  ", name, now);
     screen_clip(t, label, columns - 1);
     if (width > v->count) width = v->count;
     for (c = 0; c < width; c++) {
         int from = (int)((double)v->count * c / width);
         int to = (int)((double)v->count * (c + 1) / width), at;
-        double sum = 0;
-        for (i = from; i < to; i++) sum += screen_value(v, i, which);
-        at = most > least ? (int)(7.99 * (sum / (to - from) - least) / (most - least)) : 0;
-        screen_put(t, "%s", bars[at < 0 ? 0 : at > 7 ? 7 : at]);
+        double sum = 0, x;
+        int n = 0;
+        for (i = from; i < to; i++) if (!isnan(x = screen_value(v, i, which))) sum += x, n++;
+        at = most > least && n ? (int)(7.99 * (sum / n - least) / (most - least)) : 0;
+        screen_put(t, "%s", !n ? " " : bars[at < 0 ? 0 : at > 7 ? 7 : at]);
     }
     screen_line(t);
 }
@@ -264,6 +273,7 @@ static inline void screen_group(screen_text *t, const screen *v, const grpo *g, 
     enum { BEFORE = 23 };           /* columns before the text                                   */
     const grpo_batch *b = &g->batch;
     const int first = k * b->group_size, width = columns - BEFORE - 1, end = t->lines + lines;
+    char reward[32];
     int i, most, n = b->group_size < lines - 1 ? b->group_size : lines - 1;
     if (!b->samples || first + n > b->num_sequences || width < 5 || lines < 2) return;
     screen_question(t, v, &b->samples[first], columns, lines - n > n ? (lines - n) / 2 : 1);
@@ -271,7 +281,8 @@ static inline void screen_group(screen_text *t, const screen *v, const grpo *g, 
         float A = b->advantages[b->offsets[i]];
         most = (end - t->lines) / (first + n - i);            /* what those before left over     */
         if (most > screen_needs(&b->samples[i], width)) most = screen_needs(&b->samples[i], width);
-        screen_put(t, "  %9.3g %s%+9.3g\x1b[0m  ", (double)b->rewards[i],
+        screen_number(reward, "%.3g", (double)b->rewards[i]);
+        screen_put(t, "  %9s %s%+9.3g\x1b[0m  ", reward,
                    A > 0 ? "\x1b[34m" : A < 0 ? "\x1b[31m" : "", (double)A);
         screen_ends(t, b->samples[i].completion, b->samples[i].truncated, BEFORE, width, most);
         screen_line(t);
@@ -281,12 +292,12 @@ static inline void screen_group(screen_text *t, const screen *v, const grpo *g, 
 static inline void screen_status(screen_text *t, const screen *v, const grpo_metrics *m,
                                  int columns) {
     double left = v->seconds * (v->steps - m->step) / 60;
-    char line[200], time_left[40];
+    char line[200], time_left[40], speed[32];
     if (left < 60) snprintf(time_left, sizeof time_left, "%d:%02d", (int)left,
                             (int)(60 * (left - (int)left)));
     else snprintf(time_left, sizeof time_left, "%.1f h", left / 60);
-    snprintf(line, sizeof line, "  step %d of %d   %s left   %.3g s a step   %.0f tokens/s",
-             m->step, v->steps, time_left, v->seconds, v->tokens);
+    snprintf(line, sizeof line, "  step %d of %d   %s left   %.3g s a step   %s tokens/s",
+             m->step, v->steps, time_left, v->seconds, screen_number(speed, "%.0f", v->tokens));
     screen_clip(t, line, columns - 1);
     screen_line(t);
 }
@@ -321,12 +332,18 @@ static inline int screen_draw(const screen *v, const grpo *g, const grpo_metrics
     return t.lines;
 }
 
-static inline void screen_plain(const screen *v, const grpo_metrics *m) {
-    printf("step %d/%d  reward %.4f +- %.4f  kl %.4f  entropy %.3f  length %.1f  clipped %.2f  "
-           "clip %.3f  dead %.2f  grad %.3g  %.2f s  %.0f tokens/s\n", m->step, v->steps, m->reward,
-           m->reward_std, m->kl, m->entropy, m->completions_mean_length,
-           m->completions_clipped_ratio, m->clip_ratio_region_mean, m->frac_reward_zero_std,
-           m->grad_norm, m->step_time, v->tokens);
+static inline void screen_plain(FILE *f, const screen *v, const grpo_metrics *m) {
+    const doctor_point *p = &v->points[v->count - 1];
+    char reward[64] = "-", n[6][32];
+    if (!(p->unjudged > 0))
+        snprintf(reward, sizeof reward, "%.4f +- %.4f", p->reward, m->reward_std);
+    fprintf(f, "step %d/%d  reward %s  kl %s  entropy %s  length %.1f  clipped %.2f  "
+            "clip %s  dead %s  grad %s  %.2f s  %s tokens/s\n", m->step, v->steps,
+            reward, screen_number(n[0], "%.4f", p->kl), screen_number(n[1], "%.3f", p->entropy),
+            m->completions_mean_length, m->completions_clipped_ratio,
+            screen_number(n[2], "%.3f", p->clip_region), screen_number(n[3], "%.2f", p->dead),
+            screen_number(n[4], "%.3g", p->masked > 0 ? (double)NAN : m->grad_norm), m->step_time,
+            screen_number(n[5], "%.0f", v->tokens));
 }
 
 /* ---- the terminal */
@@ -466,7 +483,9 @@ static inline void screen_note(screen *v, const char *line) {
     if (!v->live) printf("%s\n", line);
 }
 
-static inline void screen_remember(screen *v, const grpo_metrics *m) {
+static inline void screen_remember(screen *v, const grpo *g, const grpo_metrics *m) {
+    const grpo_batch *b = &g->batch;
+    double tokens = m->num_tokens - v->last_tokens;
     doctor_point *p;
     int i;
     if (v->count == SCREEN_POINTS) {          /* every second one is enough for a curve          */
@@ -482,19 +501,24 @@ static inline void screen_remember(screen *v, const grpo_metrics *m) {
     p->length = m->completions_mean_length;
     p->clip_region = m->clip_ratio_region_mean;
     p->skipped = m->skipped;
+    p->unjudged = m->num_left_out >= b->num_sequences && m->reward == 0 && m->reward_std == 0;
+    p->masked = m->ratio_mean == 0;           /* a ratio is above 0                              */
+    doctor_forget(p);
     v->seconds = v->seconds > 0 ? 0.8 * v->seconds + 0.2 * m->step_time : m->step_time;
-    v->tokens = (v->last_tokens > 0 || m->step == 1) && m->step_time > 0
-              ? (m->num_tokens - v->last_tokens) / m->step_time : 0;
+    if (!(v->last_tokens > 0) && m->step > 1) /* the first of a run that is gone on with         */
+        for (i = 0, tokens = 0; i < b->num_sequences; i++)
+            tokens += b->samples[i].num_prompt_tokens + b->samples[i].num_tokens;
+    v->tokens = m->step_time > 0 ? tokens / m->step_time : (double)NAN;
     v->last_tokens = m->num_tokens;
 }
 
 static inline void screen_step(screen *v, const grpo *g, const grpo_metrics *m) {
     const char *before = v->doctor;
-    screen_remember(v, m);
+    screen_remember(v, g, m);
     v->doctor = doctor_says(v->points, v->count);
     if (v->live) screen_show(v, g, m);
     else {
-        screen_plain(v, m);
+        screen_plain(stdout, v, m);
         if (v->doctor && v->doctor != before) printf("doctor: %s\n", v->doctor);
     }
     fflush(stdout);
@@ -509,7 +533,7 @@ static inline void screen_evaluated(screen *v, const char *line) {
 /* One completion of an evaluation, as it was judged, with its question. */
 static inline void screen_completion(screen *v, const grpo_sample *a, double reward, int right) {
     enum { BEFORE = 18, PIPED = 100, LINES = 3 };
-    char *text = (char *)malloc(SCREEN_ROOM), *from, *to;
+    char *text = (char *)malloc(SCREEN_ROOM), *from, *to, number[32];
     int columns = v->waiting.terminal ? v->columns : (int)PIPED;
     screen_text t = { NULL, 0, SCREEN_ROOM, 0 };
     if (!text || columns < BEFORE + 8) { free(text); return; }
@@ -517,8 +541,8 @@ static inline void screen_completion(screen *v, const grpo_sample *a, double rew
     text[0] = 0;
     screen_put(&t, "%s", v->waiting.terminal ? "\r" : "");
     screen_question(&t, v, a, columns, LINES);
-    screen_put(&t, "  %s%s\x1b[0m %9.3g  ", right ? "\x1b[34m" : "\x1b[31m",
-               right ? "right" : "wrong", reward);
+    screen_put(&t, "  %s%s\x1b[0m %9s  ", right ? "\x1b[34m" : "\x1b[31m",
+               right ? "right" : "wrong", screen_number(number, "%.3g", reward));
     screen_ends(&t, a->completion, a->truncated, BEFORE + 1, columns - BEFORE - 2, LINES);
     screen_line(&t);
     for (from = to = text; *from && !v->waiting.terminal; from++) {
