@@ -213,10 +213,10 @@ static inline double system_moved(int written) {
     return bytes;
 }
 
-#ifdef _GNU_SOURCE                  /* -std=c99 hides these                                      */
 /* 0: there was a folder without anything in it, and it is gone. */
 static inline int system_remove_folder(const char *path) { return rmdir(path); }
 
+#ifdef _GNU_SOURCE                  /* -std=c99 hides these                                      */
 /* A name that is the same from every folder; NULL, if it cannot be had. */
 static inline const char *system_absolute(const char *path, char *whole, size_t room) {
     char *real = realpath(path, NULL);
@@ -275,6 +275,7 @@ static inline int system_replace(const char *from, const char *to) {
     return rename(from, to);
 }
 static inline int system_make_folder(const char *path) { (void)path; return 0; }
+static inline int system_remove_folder(const char *path) { return remove(path); }
 static inline int system_is_other(const char *path) { (void)path; return 0; }
 static inline double system_seconds(void) { return (double)time(NULL); }
 static inline double system_moved(int written) { (void)written; return -1; }
