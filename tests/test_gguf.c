@@ -405,6 +405,30 @@ static double score(const unsigned char *const w[4], const double *x, int halves
     return sum;
 }
 
+static int refuse(const char *where, char *why) {
+    char name[300];
+    grpo_config c = grpo_defaults();
+    FILE *file;
+    snprintf(name, sizeof name, "%.200s/tokenizer_config.json", where);
+    if ((file = fopen(name, "rb")) == NULL) return 1;         /* the check is to have all        */
+    fclose(file);
+    if (!grpo_load_config(&c, where)) return 1;
+    snprintf(why, GGUF_ERROR_LENGTH, "%.300s", c.error);
+    return 0;
+}
+
+/* A file whose model the caller refuses, before its weights are written: nothing is left. */
+static void check_refusal(const char *sentence) {
+    static const char other[] = "test_gguf.refused";
+    const char *said = strrchr(sentence, '/');
+    CHECK(!gguf_convert_if(path, other, GGUF_AUTO, refuse, NULL, error)
+          && strstr(error, "none is written: config.json: "), "%s", error);
+    CHECK(said && strstr(error, "attention_bias"), "%s", error);
+    CHECK(!system_exists(other), "%s is left", other);
+    CHECK(!gguf_convert_if(path, folder, GGUF_AUTO, refuse, NULL, error)
+          && system_exists(folder), "%s", error);
+}
+
 static void test_rotation(void) {
     static const make_shape s = { "llama", 12, 20, 1, 2, 2, 6, MAKE_BYTE_TOKENS, 1, 1 };
     static const char *const names[4][2] = {
@@ -422,6 +446,7 @@ static void test_rotation(void) {
     fill_all(&f);
     CHECK(convert(&f, GGUF_AUTO, NULL), "%s", error);
     CHECK(grpo_load_config(&c, folder) && strstr(c.error, "attention_bias"), "%s", c.error);
+    check_refusal(c.error);
     CHECK(open_archive(&a), "%s", error);
     CHECK(in_archive(&a, "model.layers.0.self_attn.o_proj.bias", "F32") != NULL, "no o bias");
     for (i = 0; i < 12; i++) x[i] = (double)chance() / 16777216.0 - 0.5;

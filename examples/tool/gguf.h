@@ -1633,6 +1633,9 @@ static const char *const gguf_names[GGUF_FILES] = {
     "tokenizer.json", "tokenizer_config.json", "config.json", "generation_config.json",
     "model.safetensors" };
 
+/* Looks at a folder that has all but the weights yet: 1, or 0 with the reason to write none. */
+typedef int (*gguf_check)(const char *folder, char *why);
+
 typedef struct gguf_job {           /* all that is written                                       */
     gguf_file g;
     gguf_model model;
@@ -1640,6 +1643,7 @@ typedef struct gguf_job {           /* all that is written                      
     gguf_vocab vocab;
     int dtype;
     const char *folder;
+    gguf_check check;               /* NULL: none                                                */
 } gguf_job;
 
 static inline void gguf_path(char *path, const gguf_job *j, int which, const char *end) {
@@ -1683,14 +1687,43 @@ static inline int gguf_check_tokenizer(gguf_job *j) {
     return 1;
 }
 
-/* The files from `first` to before `end`: all, or none. */
+/* The files before the weights have their names within a folder of their own while the caller looks
+ * at them. */
+static inline void gguf_check_folder(gguf_job *j) {
+    char from[GGUF_PATH], to[GGUF_PATH], aside[GGUF_PATH], why[GGUF_ERROR_LENGTH];
+    const char *said = why;
+    int i;
+    snprintf(aside, sizeof aside, "%s/gguf2hf.tmp", j->folder);
+    if (system_make_folder(aside)) {
+        gguf_fail(&j->g, "%s cannot be made: %s", aside, strerror(errno));
+        return;
+    }
+    for (i = 0; i < GGUF_MODEL; i++) {
+        gguf_path(from, j, i, ".tmp");
+        snprintf(to, sizeof to, "%.990s/%s", aside, gguf_names[i]);
+        system_replace(from, to);
+    }
+    if (!j->check(aside, why)) {
+        if (!strncmp(said, aside, strlen(aside))) said += strlen(aside) + 1;
+        gguf_fail(&j->g, "as a folder it would be refused, so none is written: %.170s", said);
+    }
+    for (i = 0; i < GGUF_MODEL; i++) {
+        gguf_path(from, j, i, ".tmp");
+        snprintf(to, sizeof to, "%.990s/%s", aside, gguf_names[i]);
+        system_replace(to, from);
+    }
+    system_remove_folder(aside);
+}
+
+/* The files from `first` to before `end`: all, or none, nor a folder. */
 static inline int gguf_write_files(gguf_job *j, int first, int end) {
     char from[GGUF_PATH], to[GGUF_PATH];
-    int i;
+    int i, made = !system_exists(j->folder);
     system_make_folder(j->folder);
     for (i = first; i < end && !j->g.failed; i++) {
         gguf_write_file(j, i);
         if (i == GGUF_TOKENIZER_CONFIG && !j->g.failed) gguf_check_tokenizer(j);
+        if (i == GGUF_GENERATION && !j->g.failed && j->check) gguf_check_folder(j);
     }
     for (i = first; i < end; i++) {
         gguf_path(from, j, i, ".tmp");
@@ -1699,6 +1732,7 @@ static inline int gguf_write_files(gguf_job *j, int first, int end) {
             gguf_fail(&j->g, "%s cannot be replaced: %s", to, strerror(errno));
         if (j->g.failed) system_remove(from);
     }
+    if (j->g.failed && made) system_remove_folder(j->folder);
     return !j->g.failed;
 }
 
@@ -1718,15 +1752,16 @@ static inline int gguf_end(gguf_job *j) {
 }
 
 /* A GGUF file into a folder, which is made if need be; dtype as in GGUF_AUTO. 1, or 0 with a
- * sentence in error[GGUF_ERROR_LENGTH]; then the folder's files are as they were. summary may be
- * NULL. */
-static inline int gguf_convert(const char *path, const char *folder, int dtype,
-                               gguf_summary *summary, char *error) {
+ * sentence in error[GGUF_ERROR_LENGTH]; then the folder's files are as they were. check and summary
+ * may be NULL. */
+static inline int gguf_convert_if(const char *path, const char *folder, int dtype,
+                                  gguf_check check, gguf_summary *summary, char *error) {
     gguf_job j;
     if (gguf_start(&j, path, folder, error) && gguf_read_model(&j.g, &j.model)
         && gguf_read_vocab(&j.g, &j.vocab, j.model.vocab_size)
         && gguf_make_plan(&j.g, &j.model, &j.plan)) {
         j.dtype = dtype;
+        j.check = check;
         if (gguf_choose(&j.g, &j.plan, &j.dtype))
             gguf_write_files(&j, j.vocab.pieces < 0 ? GGUF_CONFIG : 0, GGUF_FILES);
     }
@@ -1741,6 +1776,11 @@ static inline int gguf_convert(const char *path, const char *folder, int dtype,
         summary->parameters = j.plan.parameters;
     }
     return gguf_end(&j);
+}
+
+static inline int gguf_convert(const char *path, const char *folder, int dtype,
+                               gguf_summary *summary, char *error) {
+    return gguf_convert_if(path, folder, dtype, NULL, summary, error);
 }
 
 /* The tokenizer's two files alone: of a file of any architecture, even without tensors. */

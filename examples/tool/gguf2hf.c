@@ -52,13 +52,20 @@ static void report(const gguf_summary *s, const char *folder) {
         fprintf(stderr, "gguf2hf: grpo needs a tokenizer.json in that folder: this file has none\n");
 }
 
+/* Is the model one that grpo trains? Asked before the weights are written. */
+static int check(const char *folder, char *why) {
+    grpo_config config = grpo_defaults();
+    if (!grpo_load_config(&config, folder)) return 1;
+    snprintf(why, GGUF_ERROR_LENGTH, "%.*s", (int)GGUF_ERROR_LENGTH - 1, config.error);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     int i, dtype = GGUF_AUTO, words_alone = 0, count = 0;
     const char *names[2] = { NULL, NULL };
     char error[GGUF_ERROR_LENGTH], there[1024];
     gguf_summary s;
     chat_template chat;
-    grpo_config config = grpo_defaults();
     FILE *file;
     system_arguments(&argc, &argv);
     for (i = 1; i < argc; i++) {
@@ -85,16 +92,14 @@ int main(int argc, char **argv) {
         return 1;
     }
     if (words_alone ? gguf_convert_tokenizer(names[0], names[1], error)
-                  : gguf_convert(names[0], names[1], dtype, &s, error)) {
+                  : gguf_convert_if(names[0], names[1], dtype, check, &s, error)) {
         if (words_alone) return 0;
         report(&s, names[1]);
         if (s.has_template && !chat_recognise(&chat, names[1], error))
             fprintf(stderr, "gguf2hf: grpo cannot run its chat template, and needs --template or "
                     "--prompt-format: %s\n", error);
         else if (s.has_template) chat_free(&chat);
-        if (!grpo_load_config(&config, names[1])) return 0;
-        fprintf(stderr, "gguf2hf: grpo cannot train what was written: %s\n", config.error);
-        return 1;
+        return 0;
     }
     fprintf(stderr, "gguf2hf: %s\n", error);
     return 1;
