@@ -479,7 +479,7 @@ static inline void screen_start(screen *v, int steps) {
 
 /* Something happened: on a terminal it is shown below the picture, else as a line of its own. */
 static inline void screen_note(screen *v, const char *line) {
-    snprintf(v->note, sizeof v->note, "%s", line);
+    snprintf(v->note, sizeof v->note, "%.399s", line);
     if (!v->live) printf("%s\n", line);
 }
 
