@@ -704,6 +704,9 @@ talk() { # talk TEXT OPTIONS...: printf's text, said to the toy
     printf "$text" | timeout 60 "$grpo" chat "$dir/toy" --max-completion-length 4 "$@"
 }
 says "a talk may be as long as the model has positions" "a talk may have 252 tokens" talk ""
+cp -r "$dir/toy" "$dir/wide"
+sed 's/\("max_position_embeddings": \)256/\18192/' "$dir/toy/config.json" > "$dir/wide/config.json"
+says "or 2,048" "a talk may have 2048 tokens" sh -c "'$grpo' chat '$dir/wide' < /dev/null"
 says "or as memory lets it" "a talk may have 126 tokens" talk "" --memory-budget 4M
 long=$(printf '%300s' | tr ' ' 9)
 says "a first question that is too long" \

@@ -120,7 +120,7 @@ static const option options[] = {
       RUN | CHAT, AT(prompt_format) },
     AS(max_prompt_length, RUN, "tokens of a question at most; longer ones are left out", NULL),
     AS(max_prompt_length, CHAT, "tokens of the talk so far at most",
-       "what positions and memory leave"),
+       "2048, or what positions and memory leave"),
     AS(max_prompt_length, INSPECT, "tokens of a question at most", NULL),
     HEADING("The run"),
     { "steps", "N", "of GRPO, each with other questions; an epoch is so many as ask each of them "
@@ -2343,7 +2343,7 @@ static int eval(settings *s) {
 }
 
 /* ---- a talk: the user's turns and the answers by turns */
-enum { LONGEST_LINE = 1 << 20, LEAST_TALK = 64 };
+enum { LONGEST_LINE = 1 << 20, LEAST_TALK = 64, MOST_TALK = 2048 };
 typedef struct talk { chat_turn *turns; int count, room; } talk;
 
 static void forget(talk *t, int all_but) {
@@ -2441,8 +2441,9 @@ static int talk_on(settings *s, grpo *g) {
     return 0;
 }
 
-/* A talk grows: without --max-prompt-length to all that the model's positions leave, or half of it,
- * or half of that, within --memory-budget or, without, half of the memory that is free. */
+/* A talk grows. Without --max-prompt-length it may have 2,048 tokens, as each takes memory from the
+ * start (0.7 MB with SmolLM2-135M); less where the model has no positions for them; and half of it,
+ * or half of that, to stay within --memory-budget or, without, half of the memory that is free. */
 static void fit_talk(settings *s) {
     grpo_config *c = &s->c, asked;
     const int given = c->memory_budget != SIZE_MAX;
@@ -2454,7 +2455,8 @@ static void fit_talk(settings *s) {
         c->max_completion_length = all / 2;
         say("the model has %d positions: --max-completion-length becomes %d", all, all / 2);
     }
-    for (fits = all - c->max_completion_length; ; fits /= 2) {
+    fits = all - c->max_completion_length;
+    for (fits = fits < MOST_TALK ? fits : MOST_TALK; ; fits /= 2) {
         c->max_prompt_length = fits;
         asked = *c;
         asked.log = NULL;           /* a refusal is no error                                     */
