@@ -257,6 +257,10 @@ says "one that the data has, too" "drops the system message" "$grpo" eval "$dir/
     --data "$dir/one.jsonl" --reward match
 grep -q "that is question 1" "$dir/said"
 check "and says where" $?
+templated "{{ raise_exception('No such language!') if messages[0].content != 'German' }}$turns\
+{% endfor %}"
+says "a system message that chooses is as it was given" "2+3" sh -c "echo 2+3 | '$grpo' chat \
+    '$dir/templated' --system German --max-completion-length 2 && echo 2+3"
 templated "{{ raise_exception('No system role!') if messages[0].role == 'system' }}$turns{% endfor %}"
 says "a template refuses a system message by itself" "No system role!" "$grpo" chat \
     "$dir/templated" --system Sums
@@ -266,6 +270,18 @@ says "inspect has a template's own reason" "Never!" "$grpo" inspect "$dir/templa
 check "with status 1" $(($? != 1))
 grep -q "asked by" "$dir/said"
 check "and no heading over nothing" $(($? != 1))
+templated "{% for m in messages %}{{ m.content }"
+says "a template that cannot be read" "its chat template: line 1" "$grpo" inspect "$dir/templated"
+"$grpo" inspect "$dir/templated" > "$dir/said" 2> /dev/null
+check "with status 1" $(($? != 1))
+grep -q "at the least" "$dir/said"
+check "the memory is told" $?
+templated "{{ '<|im_start|>' ~ messages[-1].content }}"
+says "a template without memory is told in a talk" "drops messages of the role assistant" "$grpo" \
+    chat "$dir/templated"
+"$grpo" eval "$dir/templated" $task --max-prompt-length 64 --max-completion-length 4 2>&1 \
+    | grep -q drops
+check "and where questions are asked alone it is not" $(($? != 1))
 templated "{{ strftime_now('%d %b %Y') }}$turns{% endfor %}"
 says "a template tells the day" "it is always 26 July 2024" "$grpo" inspect \
     "$dir/templated"

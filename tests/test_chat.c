@@ -208,6 +208,12 @@ static void check_dropped(void) {
     drops(EACH("{{ m.content if m.role != 'system' }}"), NULL, 3, NULL);
     drops(EACH("{{ m.content if m.role != 'system' }}"), "s", 3, "the system message");
     drops("{{ messages[-1].content }}", NULL, 3, "the role assistant");
+    drops("{{ 'Short.' if messages[0].content == 's' else 'Long.' }}" EACH("{{ m.content if "
+          "m.role != 'system' }}"), "s", 3, NULL);            /* a word that chooses            */
+    drops("{{ 'Long.' if messages[0].content == 't' else 'Long.' }}" EACH("{{ m.content if "
+          "m.role != 'system' }}"), "s", 3, "the system message");
+    drops(EACH("{{ m.content.split('\n')[0] if m.role == 'system' else m.content }}"), "s\nt", 3,
+          "the system message");
     CHECK(chat_from_jinja(&t, "{{ 1 // 0 }}", 12, "", "", error)
           && chat_check(&t, NULL, turns, 1, error) == -1 && strstr(error, "zero"), "%s", error);
     chat_free(&t);

@@ -188,12 +188,13 @@ static inline int chat_render(const chat_template *t, const char *system, const 
 
 /* Does all that is said stand in what the template writes? Each message says two lines of digits
  * instead of its own, for they survive what honest templates do to a text: trim it, change its
- * case. 1: it does; 0: a message is dropped, *error says which; -1: nothing is written, and *error
- * is the template's reason. */
+ * case. A system message may also be a word that chooses among the template's own texts, such as a
+ * pair of languages. 1: it does; 0: a message is dropped, *error says which; -1: nothing is written
+ * of such digits, and *error is the template's reason. */
 static inline int chat_check(const chat_template *t, const char *system, const chat_turn *turns,
                              int n, char *error) {
     enum { LINE = 10, PROBE = 2 * LINE };
-    chat_text out = { NULL, 0, 0 };
+    chat_text out = { NULL, 0, 0 }, chosen = { NULL, 0, 0 };
     chat_turn *probes = (chat_turn *)malloc(((size_t)n + 1) * (sizeof *probes + PROBE));
     char *said = (char *)(probes ? probes + n + 1 : NULL);
     int i, found;
@@ -206,9 +207,12 @@ static inline int chat_check(const chat_template *t, const char *system, const c
     found = chat_render(t, system ? probes[n].text : NULL, probes, n, 1, &out, error) ? 1 : -1;
     for (i = system ? n : n - 1; i >= 0 && found == 1; i--) {
         char first[LINE];
+        int begins;
         snprintf(first, sizeof first, "%s", probes[i].text);
-        if (out.text && strstr(out.text, first) && strstr(out.text, probes[i].text + LINE))
-            continue;
+        begins = out.text && strstr(out.text, first);
+        if (begins && strstr(out.text, probes[i].text + LINE)) continue;
+        if (i == n && !begins && chat_render(t, system, probes, n, 1, &chosen, error)
+            && strcmp(chosen.text ? chosen.text : "", out.text ? out.text : "")) continue;
         found = 0;
         snprintf(error, JSON_ERROR_LENGTH, "the chat template drops %s%.40s: not all of its text "
                  "stands in what the template writes. Choose another template, by --template or "
@@ -218,6 +222,7 @@ static inline int chat_check(const chat_template *t, const char *system, const c
     }
     free(probes);
     chat_text_free(&out);
+    chat_text_free(&chosen);
     return found;
 }
 

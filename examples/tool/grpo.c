@@ -1093,12 +1093,14 @@ static void check_markers(const settings *s, const char *const *stops, int num_s
  * a run can be repeated. One that refuses a single question may yet be right for the conversations
  * of the data: the first of these will tell. */
 static int check_template(settings *s) {
-    static const chat_turn turn = { "user", "?" };
+    static const chat_turn turn = { "user", "?" },
+                           talk[] = { { "user", "?" }, { "assistant", "." }, { "user", "?" } };
     char error[JSON_ERROR_LENGTH];
     chat_text today = { NULL, 0, 0 }, kept = { NULL, 0, 0 };
-    int found = chat_check(&s->chat, s->system, &turn, 1, error);
-    if (found == 0 || (found < 0 && !s->data)) return complain(error);
-    chat_render(&s->chat, s->system, &turn, 1, 1, &today, error);
+    if (!chat_check(&s->chat, s->system, &turn, 1, error)) return complain(error);
+    if (!s->data && !chat_check(&s->chat, s->system, talk, 3, error)) complain(error);
+    if (!chat_render(&s->chat, s->system, &turn, 1, 1, &today, error) && !s->data)
+        return complain(error);
     chat_keep_day(&s->chat);
     chat_render(&s->chat, s->system, &turn, 1, 1, &kept, error);
     if (today.text && kept.text && strcmp(today.text, kept.text) != 0)
@@ -2509,7 +2511,11 @@ static int print_asking(settings *s) {
     char error[JSON_ERROR_LENGTH], *text;
     int code;
     if (s->vocabulary) { printf("  asked in its characters: %s\n", s->vocabulary); return 0; }
-    if (!chat_recognise(&s->chat, s->words, error)) { printf("  %s\n", error); return 0; }
+    if (!chat_recognise(&s->chat, s->words, error)) {
+        if (!strstr(error, "it has no chat template")) return complain(error);
+        printf("  %s\n", error);
+        return 0;
+    }
     code = check_template(s);
     text = code ? NULL : render(s, &turn, 1);
     if (text) printf("  asked by its chat template:\n%s\n", text);
