@@ -347,6 +347,12 @@ static void check_folder(void) {
               && strstr(error, "No system \xc3\xa9!") && !out.text, "%s", error);
     }
     chat_free(&t);
+    mkdir("chat_folder/additional_chat_templates", 0777);
+    write_file("chat_folder/additional_chat_templates/default.jinja", "");
+    CHECK(!chat_recognise(&t, "chat_folder", error) && strstr(error, "make it chat_template.jinja"),
+          "%s", error);
+    remove("chat_folder/additional_chat_templates/default.jinja");
+    remove("chat_folder/additional_chat_templates");
     remove(config);
     remove("chat_folder");
 }

@@ -403,8 +403,9 @@ static inline int chat_tokens(chat_template *t, const json_value *config, const 
     return good || chat_wrong(error, "it has more special tokens than there is room for");
 }
 
-/* The template of a Hugging Face folder, as transformers looks for it: a file of its own, or what
- * tokenizer_config.json says. */
+/* The template of a Hugging Face folder, as transformers looks for it: chat_template.jinja, or else
+ * what tokenizer_config.json says. A file that nobody writes, but which would count first, is
+ * refused. */
 static inline int chat_recognise(chat_template *t, const char *folder, char *error) {
     static const char *const files[] = { "additional_chat_templates/default.jinja",
                                          "chat_template.jinja" };
@@ -419,11 +420,13 @@ static inline int chat_recognise(chat_template *t, const char *folder, char *err
         return chat_wrong(error, "the name of the model's folder is too long");
     if (!chat_read(&config, folder, "tokenizer_config.json", error)) return 0;
     good = chat_read(&map, folder, "special_tokens_map.json", why);
-    for (i = 0; i < 2 && good && !text; i++) {
+    for (i = 0; i < 2 && good; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         errno = 0;
         text = json_load(path, &length, why);
-        good = text || errno == ENOENT;
+        good = text ? i == 1 || chat_wrong(why, "additional_chat_templates/default.jinja is not "
+                                           "read here: make it chat_template.jinja")
+                    : errno == ENOENT;
     }
     if (good && !text) good = (named = chat_in_config(config.values, why)) != NULL;
     good = good && chat_tokens(t, config.values, map.values, why);
