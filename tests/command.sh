@@ -359,6 +359,19 @@ check "and stays" $?
 [ "$(wc -l < "$dir/toy/test.jsonl")" -eq "$questions" ]
 check "indeed" $?
 
+cat > "$dir/tires.sh" << 'END'
+n=0
+while read -r line; do n=$((n + 1)); done
+[ $n -lt 4 ] && { echo "no more of $n" >&2; exit 5; }
+while [ $n -gt 0 ]; do n=$((n - 1)); echo $((n % 2)); done
+END
+rm -f "$dir/predictions.jsonl"
+says "an eval whose verifier dies shows what it has" \
+    "^what was asked until then: greedy accuracy 0.400 .* on 20 questions" "$grpo" eval "$dir/toy" \
+    --data "$dir/toy/test.jsonl" --reward "cmd:sh $dir/tires.sh" --num-prompts 5 \
+    --max-prompt-length 64 --max-completion-length 4 --out "$dir/predictions.jsonl"
+[ "$(wc -l < "$dir/predictions.jsonl")" -eq 20 ]
+check "and keeps it" $?
 says "as many samples as one likes" "pass@16" asked --eval-samples 16
 says "in training as many as a step has" "has room for 4 completions" train "$dir/many" \
     --num-prompts 2 --num-generations 2 --eval-samples 5

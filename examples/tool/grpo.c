@@ -1607,7 +1607,7 @@ enum { BEGINNING, STEPPING, ASKING, SAVING, ANSWERING, AT_PROMPT };
 static volatile sig_atomic_t interrupted, below_picture, doing;
 static void on_interrupt(int signal_number) {
     static const char *const lines[] = {
-        "\rending before the first step (Ctrl-C: now)\n",
+        "\rending when all is loaded (Ctrl-C: now)\n",
         "\rending after this step (Ctrl-C: now)\n",
         "\rending after these questions (Ctrl-C: now)\n", "\rending when this is saved\n", "\r" };
     const char *line = lines[doing == AT_PROMPT ? ANSWERING : doing];
@@ -1806,12 +1806,12 @@ static void judge(settings *s, const grpo *g, int samples, FILE *file, int *show
 
 /* grpo_evaluate(), a batch at a time: the same completions and numbers, to the bit, and one sees
  * how far it is, and may end it. With samples the library draws the greedy ones again. 0;
- * 1: it was interrupted; less: an error. */
+ * 1: it was interrupted; less: an error; *e is of the questions that were judged. */
 static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE *file, int *shown,
                     grpo_evaluation *e) {
     int n = t->count < s->eval_questions ? t->count : s->eval_questions, samples = s->eval_samples;
     int per = g->config.num_prompts * g->config.num_generations / (samples ? samples : 1);
-    int first, now, code = 0, rolled = g->config.rollout_batch_prompts;
+    int first, now = 0, code = 0, rolled = g->config.rollout_batch_prompts;
     char line[SAID];
     sums x = { 0, 0, 0, 0, 0, 0 };
     if (rolled && per > rolled) per = rolled;
@@ -1833,14 +1833,16 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE 
     doing = STEPPING;
     s->seconds = system_seconds() - s->view.waiting.began;
     wait_end(s);
-    if (code) return tell_failure(s, g, code);
-    e->num_prompts = n;
+    tell_failure(s, g, code);
+    e->num_prompts = n = code < 0 ? first - now : code ? first : n;     /* those that were judged */
+    if (!n) return code;
     e->num_samples = e->k = samples;
     e->accuracy = (float)(x.correct / n);
     e->reward = x.judged ? (float)(x.reward / n) : (float)NAN;
     e->mean_length = (float)(x.length / n);
     e->pass_at_1 = (float)(x.at_1 / n);
     e->pass_at_k = (float)(x.at_k / n);
+    if (code) return code;
     screen_evaluated(&s->view, describe_evaluation(when, e, line));
     return tell_verifiers(s);
 }
@@ -2316,8 +2318,11 @@ static int eval(settings *s) {
     task t;
     grpo *g = NULL;
     FILE *file = NULL;
+    char line[SAID];
     int code, shown = SHOWN;
     memset(&t, 0, sizeof t);
+    memset(&e, 0, sizeof e);
+    catch_interrupts(3);
     code = agree(s, open_folder(s) || open_chat(s) || read_questions(s, s->data, 1, &t.list)
                     || prepare_task(s, s->data, &t) || try_verifiers(s, &t));
     if (!code && s->out && !self.rank) {
@@ -2337,8 +2342,13 @@ static int eval(settings *s) {
     if (file && (ferror(file) | fclose(file)) && !code) {
         say("%s cannot be written: %s", s->out, strerror(errno));
         code = -1;
+        e.num_prompts = 0;
     }
-    if (file && code < 0) remove(s->out);
+    if (code && e.num_prompts)
+        printf("%s\n", describe_evaluation("what was asked until then", &e, line)), fflush(stdout);
+    if (file && code && !e.num_prompts) system_remove(s->out);
+    else if (file && code) say("%s has what was asked until then", s->out);
+    if (code > 0) code = INTERRUPTED + (interrupted ? interrupted : SIGTERM);
     grpo_free(g);
     free_task(&t);
     return code;
