@@ -95,6 +95,9 @@ echo "2+3=" | "$grpo" chat "$dir/whole" --max-completion-length 8 > "$dir/said" 
 check "chat" $?
 "$grpo" plot "$dir/whole/log.jsonl" "$dir/run.html" > "$dir/said" 2>&1 && [ -s "$dir/run.html" ]
 check "plot" $?
+"$grpo" plot "$dir/whole" "$dir/folder.html" > "$dir/said" 2>&1 && cmp "$dir/folder.html" "$dir/run.html"
+check "plot takes a run's folder" $?
+says "a folder without a log" "toy has no log.jsonl" "$grpo" plot "$dir/toy" "$dir/none.html"
 cat > "$dir/verify" << 'END'
 #!/bin/sh
 while read -r line; do echo 1; done
@@ -944,7 +947,7 @@ bad "did you mean gsm8k?" train "$dir/toy" --reward gsm8
 bad "of yours that judges is cmd:PROGRAM" train "$dir/toy" --reward "$dir/verify"
 bad "this program has cpu, not gpu; make cuda" train "$dir/toy" --backend gpu
 bad "did you mean learning-rate?" help learnin-rate
-bad "the log of a run is missing: grpo plot LOG.jsonl" plot
+bad "the log of a run is missing: grpo plot RUN" plot
 says "nothing near" "has no such option; .grpo help train. lists" "$grpo" train "$dir/toy" --qqq 1
 says "= is a blank" "on 2 questions" "$grpo" eval "$dir/toy" "--data=$dir/toy/test.jsonl" \
     --reward=match --limit=2 --max-prompt-length=64 --max-completion-length=4

@@ -233,7 +233,9 @@ static void check_csv(void) {
         { "question,answer\na\"b,4\n", "line 2: a double quote within a field" },
         { "question,answer\n\"a\"b,4\n", "line 2: something follows a field's closing quote" },
         { "question,answer\na\xff,4\n", "line 2: a byte that is not UTF-8" },
-        { "question,question,answer\na,b,4\n", "\"question\" is there twice" },
+        { "question,question,answer\na,b,4\n", "some.CSV, line 1: the line of names at the head has "
+          "\"question\" twice, for columns 1 and 2: give each column a name of its own" },
+        { "question,answer,,\na,4,,\n", "has \"\" twice, for columns 3 and 4" },
         { "\"question,answer\n", "line 1: the field in quotes" },
         { "question,answer\n,4\n", "line 2: the question is empty" },
         { "question,answer\n1\n2\n3,3\n4\n", "line 2: it has 1 fields, and the line of names at "

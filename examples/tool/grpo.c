@@ -4,7 +4,7 @@
  *     grpo eval MODEL --data test.jsonl --reward gsm8k                   greedy accuracy, pass@k
  *     grpo chat MODEL                                                    talk to it
  *     grpo inspect MODEL                                                 what it is, what it needs
- *     grpo plot better/log.jsonl [report.html | curves.svg]              a run as a picture
+ *     grpo plot better [report.html | curves.svg]                        a run as a picture
  *     grpo help [COMMAND | OPTION]                                       every option, or one
  *     grpo train ... --processes 4     in several processes; those of mpirun, built by `make mpi`
  *
@@ -2588,11 +2588,12 @@ static int inspect(settings *s) {
     return code ? code : asks;
 }
 
-static const char plot_usage[] = "grpo plot LOG.jsonl [OUT.html | OUT.svg]";
+static const char plot_usage[] = "grpo plot RUN [OUT.html | OUT.svg]";
 
 static int print_plot_help(void) {
-    printf("usage:   %s\nexample: grpo plot better/log.jsonl report.html\n\n"
-           "Required:\n  LOG.jsonl                         of a run: log.jsonl in its --out\n\n"
+    printf("usage:   %s\nexample: grpo plot better report.html\n\n"
+           "Required:\n"
+           "  RUN                               a run's --out, or the log.jsonl in it\n\n"
            "Options:\n  OUT.html or OUT.svg               a page of all there is, or its curves "
            "(default report.html)\n", plot_usage);
     return 0;
@@ -2600,7 +2601,8 @@ static int print_plot_help(void) {
 
 static int plot(int argc, char **argv) {
     char error[JSON_ERROR_LENGTH];
-    const char *out = argc > 1 ? argv[1] : "report.html", *ending;
+    char within[PATH_ROOM + 16];
+    const char *out = argc > 1 ? argv[1] : "report.html", *ending, *run = argv[0];
     int i;
     for (i = 0; i < argc; i++) if (is_option(argv[i], "help")) return print_plot_help();
     if (argc < 1 || argc > 2) {
@@ -2613,7 +2615,11 @@ static int plot(int argc, char **argv) {
         say("%s: a picture's name ends in .html or .svg", out);
         return 2;
     }
-    if (report_write(argv[0], out, error)) return complain(error), 1;
+    snprintf(within, sizeof within, "%.*s/log.jsonl", (int)PATH_ROOM, run);
+    if (system_exists(within)) run = within;                  /* its folder was given            */
+    else if (snprintf(within, sizeof within, "%.*s/.", (int)PATH_ROOM, run), system_exists(within))
+        return say("%s has no log.jsonl: is it the --out of a run?", run), 1;
+    if (report_write(run, out, error)) return complain(error), 1;
     if (error[0]) say("left out of the report: %s", error);
     printf("%s\n", out);
     return 0;

@@ -528,6 +528,21 @@ static inline int questions_csv_record(questions_csv *c, const char *names, int 
     return 0;
 }
 
+/* Are the names at the head all different? 0, with a sentence. */
+static inline int questions_csv_differ(const char *names, int n, char *error) {
+    const char *a = names, *b;
+    int i, k;
+    for (i = 0; i < n; i++, a += strlen(a) + 1)
+        for (b = a + strlen(a) + 1, k = i + 1; k < n; k++, b += strlen(b) + 1)
+            if (!strcmp(a, b)) {
+                snprintf(error, JSON_ERROR_LENGTH, "the line of names at the head has %.60s twice, "
+                         "for columns %d and %d: give each column a name of its own", a, i + 1,
+                         k + 1);
+                return 0;
+            }
+    return 1;
+}
+
 /* Where the record ends that begins at `at`, its end of line included. */
 static inline const char *questions_csv_end(const char *at, const char *end) {
     int inside = 0;
@@ -565,7 +580,8 @@ static inline int questions_csv_text(questions *q, const char *text, size_t leng
             num_names = questions_csv_record(&c, NULL, 0, room, &names_size, error);
             names = room;
             room = NULL;
-            if (!num_names) good = questions_place(path, line, error);
+            if (!num_names || !questions_csv_differ(names, num_names, error))
+                good = questions_place(path, line, error);
         } else if (!questions_csv_record(&c, names, num_names, room, &size, error)) {
             questions_fault(&faults, 0, path, line, error);
             stop = (const char *)memchr(at, '\n', n); /* try again with the next line            */
