@@ -183,6 +183,7 @@ typedef struct report {
     int num_starts;
     json groups[REPORT_GROUPS];     /* the first group and the last                              */
     int num_groups, resumed, bad_lines;                       /* resumed: since the last group   */
+    int k;                          /* of pass@k                                                 */
     char first_bad[JSON_ERROR_LENGTH];                        /* what is wrong with it           */
     double tokens;                  /* of the row before                                         */
 } report;
@@ -307,7 +308,8 @@ static inline int report_eval(report *r, const json_value *v) {
     report_set(r, row, "eval/questions", json_number(json_find(v, "questions"), (double)NAN));
     if (json_find(v, "pass@1"))
         report_set(r, row, "eval/pass@1", json_number(json_find(v, "pass@1"), (double)NAN));
-    if (json_number(json_find(v, "k"), 1) > 1)                /* else that is the same           */
+    r->k = (int)fmin(fmax(json_number(json_find(v, "k"), 1), 1), 1e6);
+    if (r->k > 1)                   /* else that is the same                                     */
         report_set(r, row, "eval/pass@k", json_number(json_find(v, "pass@k"), (double)NAN));
     return 1;
 }
@@ -527,29 +529,50 @@ static inline const char *report_title(const char *name) {
     return name;
 }
 
+/* A number in few characters: 0.0568, 41.2k, 1.3M. */
+static inline const char *report_short(double y, char text[32]) {
+    static const struct { double least; const char *letter; } units[] = {
+        { 1e9, "G" }, { 1e6, "M" }, { 1e4, "k" } };
+    int i = 0;
+    while (i < 3 && !(fabs(y) >= units[i].least)) i++;
+    if (i < 3 && fabs(y) < 1e12)
+        snprintf(text, 32, fabs(y) >= 1e5 && i == 2 ? "%.0f%s" : "%.3g%s",
+                 y / (i == 2 ? 1e3 : units[i].least), units[i].letter);
+    else snprintf(text, 32, fabs(y) >= 100 && i == 3 ? "%.0f" : fabs(y) < 1e-4 ? "%.2g" : "%.3g",
+                  y);
+    return text;
+}
+
 /* One panel, its left upper corner at the origin. */
 static inline void report_panel(FILE *f, const report *r, int i, const char *title) {
     report_scale s;
-    char last[32];
+    char last[32], number[32], *end;
     int k, few;
     if (!report_range(r, i, &s)) return;
     fprintf(f, "<text class=\"t\" x=\"12\" y=\"20\">");
-    report_text(f, title);
-    fprintf(f, "</text><text class=\"v\" x=\"%d\" y=\"20\">%s</text>\n", REPORT_WIDTH - 16,
-            report_last(r, i, "%.4g", last));
+    if (!strcmp(r->names[i], "eval/pass@k")) fprintf(f, "held-out pass@%d, sampled", r->k);
+    else report_text(f, title);
+    if (fabs(strtod(report_last(r, i, "%.17g", last), &end)) >= 1e4 && !*end)
+        report_short(strtod(last, NULL), last);
+    else report_last(r, i, "%.4g", last);
+    fprintf(f, "</text><text class=\"v\" x=\"%d\" y=\"20\">%s</text>\n", REPORT_WIDTH - 16, last);
     for (k = 0; k < 2; k++) {
         double y = k ? s.most : s.least;
         fprintf(f, "<line class=\"g\" x1=\"44\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
                 "<text class=\"a\" x=\"40\" y=\"%.1f\" text-anchor=\"end\">",
                 REPORT_WIDTH - 16, report_y(&s, y), report_y(&s, y), report_y(&s, y) + 3);
         if (fabs(y) < 1e-3 * (s.most - s.least)) y = 0;
-        fprintf(f, fabs(y) >= 100 && fabs(y) < 1e5 ? "%.0f</text>\n" : "%.3g</text>\n", y);
+        fprintf(f, "%s</text>\n", report_short(y, number));
     }
     fprintf(f, "<text class=\"a\" x=\"44\" y=\"%d\">%.0f</text>"
             "<text class=\"a\" x=\"%d\" y=\"%d\" text-anchor=\"end\">step %.0f</text>\n",
             REPORT_HEIGHT - 8, s.first, REPORT_WIDTH - 16, REPORT_HEIGHT - 8, s.last);
     few = report_points_of(r, i) < 3;
     if (strncmp(r->names[i], "eval/", 5) != 0 && !few) {
+        if (!strcmp(r->names[i], "learning_rate")) {          /* no noise to be smoothed         */
+            report_path(f, r, i, &s, 0, "s");
+            return;
+        }
         report_path(f, r, i, &s, 0, "r");
         report_path(f, r, i, &s, r->count > 20 ? 0.9 : 0.5, "s");
         return;
@@ -609,17 +632,22 @@ static inline void report_svg(FILE *f, const report *r) {
     fprintf(f, "</svg>\n");
 }
 
-/* What has been the same all the time. */
+/* What has been the same all the time, and what no step had anything to measure by. */
 static inline void report_flat(FILE *f, const report *r) {
+    static const char *const heads[2] = { "unchanged: ", "nothing to measure by: " };
     char last[32];
-    int i, any = 0;
-    for (i = 0; i < r->curves; i++) {
-        if (!report_is_flat(r, i) || report_is_twice(r, i)) continue;
-        fprintf(f, any++ ? ", " : "<p class=\"k\">unchanged: ");
-        report_text(f, report_title(r->names[i]));
-        fprintf(f, " <b>%s</b>", report_last(r, i, "%.6g", last));
+    int i, none, any;
+    for (none = 0; none < 2; none++) {
+        for (i = any = 0; i < r->curves; i++) {
+            if (!report_is_flat(r, i) || report_is_twice(r, i)
+                || (report_points_of(r, i) == 0) != none) continue;
+            fprintf(f, "%s", any++ ? "; " : "<p class=\"k\">");
+            if (any == 1) fprintf(f, "%s", heads[none]);
+            report_text(f, report_title(r->names[i]));
+            fprintf(f, " <b>%s</b>", report_last(r, i, "%.6g", last));
+        }
+        fprintf(f, any ? "</p>\n" : "");
     }
-    fprintf(f, any ? "</p>\n" : "");
 }
 
 /* ---- completions, each token coloured by its advantage: blue is good, orange is bad */
@@ -654,7 +682,8 @@ static inline void report_group(FILE *f, const json_value *samples) {
     report_string(f, json_find(samples, "prompt"));
     fprintf(f, "</pre><p>answer: <b>");
     report_string(f, json_find(samples, "answer"));
-    fprintf(f, "</b></p><table><tr><th>reward</th><th>A</th><th>completion</th></tr>\n");
+    fprintf(f, "</b></p><table class=\"q\"><tr><th>reward</th><th>A</th><th>completion</th></tr>"
+            "\n");
     for (c = json_first(list); c; c = json_next(list, c)) report_completion(f, c);
     fprintf(f, "</table>\n");
 }
@@ -735,7 +764,7 @@ static inline void report_changes(FILE *f, const json_value *before, const json_
     for (b = json_first(now); b; b = json_next(now, b)) {
         a = json_find(before, b->key);
         if (!strcmp(b->key, "command") || !strcmp(b->key, "after") || report_same(a, b)) continue;
-        fputs(any++ ? ", " : "", f);
+        fputs(any++ ? "; " : "", f);
         report_bytes(f, b->key, b->key_length);
         fputs(" ", f);
         if (a) report_value(f, a);
@@ -821,7 +850,9 @@ static inline void report_html(FILE *f, report *r, const char *name) {
             "font:13px/1.5 ui-monospace,monospace}table{border-collapse:collapse;width:100%%}td,th{"
             "border-top:1px solid #ddd;padding:.3em .6em;text-align:left;vertical-align:top}.k,"
             "footer,summary{color:#777}.w th{color:#777;font-weight:400;white-space:nowrap}.w{"
-            "margin-bottom:1em}.x{color:#d6601e;font-weight:600;white-space:nowrap}.d{"
+            "margin-bottom:1em}.q .c{width:100%%}svg{display:block;margin:1em 0}"
+            ".x{color:#d6601e;font-weight:600;"
+            "white-space:nowrap}.d{"
             "border-left:4px solid #d6601e;padding-left:.8em}"
             "@media(prefers-color-scheme:dark){body{background:#111418;color:#ddd}td,th{"
             "border-color:#333}}</style></head><body>\n<h1>");

@@ -284,6 +284,7 @@ static inline void screen_group(screen_text *t, const screen *v, const grpo *g, 
         screen_number(reward, "%.3g", (double)b->rewards[i]);
         screen_put(t, "  %9s %s%+9.3g\x1b[0m  ", reward,
                    A > 0 ? "\x1b[34m" : A < 0 ? "\x1b[31m" : "", (double)A);
+        if (!*b->samples[i].completion) screen_clip(t, "(empty)", width);
         screen_ends(t, b->samples[i].completion, b->samples[i].truncated, BEFORE, width, most);
         screen_line(t);
     }
@@ -292,12 +293,12 @@ static inline void screen_group(screen_text *t, const screen *v, const grpo *g, 
 static inline void screen_status(screen_text *t, const screen *v, const grpo_metrics *m,
                                  int columns) {
     double left = v->seconds * (v->steps - m->step) / 60;
-    char line[200], time_left[40], speed[32];
-    if (left < 60) snprintf(time_left, sizeof time_left, "%d:%02d", (int)left,
-                            (int)(60 * (left - (int)left)));
-    else snprintf(time_left, sizeof time_left, "%.1f h", left / 60);
-    snprintf(line, sizeof line, "  step %d of %d   %s left   %.3g s a step   %s tokens/s",
-             m->step, v->steps, time_left, v->seconds, screen_number(speed, "%.0f", v->tokens));
+    char line[200], time_left[40] = "", speed[32];
+    if (left >= 60) snprintf(time_left, sizeof time_left, "   %.1f h left", left / 60);
+    else if (left >= 1.0 / 60) snprintf(time_left, sizeof time_left, "   %d:%02d left", (int)left,
+                                        (int)(60 * (left - (int)left)));
+    snprintf(line, sizeof line, "  step %d of %d%s   %.3g s a step   %s tokens/s", m->step,
+             v->steps, time_left, v->seconds, screen_number(speed, "%.0f", v->tokens));
     screen_clip(t, line, columns - 1);
     screen_line(t);
 }
@@ -524,10 +525,17 @@ static inline void screen_step(screen *v, const grpo *g, const grpo_metrics *m) 
     fflush(stdout);
 }
 
-/* An evaluation: part of the picture, or a line of its own. */
+/* An evaluation: part of the picture, or a line of its own; on a terminal broken at blanks. */
 static inline void screen_evaluated(screen *v, const char *line) {
+    char text[2048];
+    screen_text t = { text, 0, sizeof text, 0 };
     snprintf(v->evaluated, sizeof v->evaluated, "%.399s", line);
-    if (!v->live) printf("%s\n", line), fflush(stdout);
+    if (v->live) return;
+    if (screen_is_terminal()) {
+        screen_measure(v);
+        screen_sentence(&t, line, v->columns, SCREEN_NOTE);
+        screen_write(text, t.length);
+    } else printf("%s\n", line), fflush(stdout);
 }
 
 /* One completion of an evaluation, as it was judged, with its question. */
