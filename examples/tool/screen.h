@@ -207,6 +207,7 @@ static inline void screen_flow(screen_text *t, screen_block *b, const char *s, i
             screen_put(t, "%*s", b->indent, "");
             b->lines++;
             b->at = 0;
+            if (*s == ' ') continue;          /* no line begins with one                         */
         }
         if (sign) screen_put(t, "%s", sign);
         else screen_put(t, "%.*s", (int)bytes, s);
