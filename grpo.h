@@ -4329,7 +4329,7 @@ static const char *grpo__read_signed(const char *text, const char *at, double *v
     if (negative) {
         while (before > text && grpo__is_blank(before[-1])) before--;
         if (before > text && strchr("=#({[", before[-1])) at = grpo__skip_blanks(at);
-        at = grpo__skip_currency(at);
+        at = grpo__skip_currency(grpo__skip_word(at, "\\,\0\\!\0"));
     }
     at = grpo__read_number(at, 1, value);
     if (at && negative) *value = -*value;
