@@ -604,6 +604,20 @@ says "a choice is told by its word" '--loss is cispo, and was clip in.*from here
 says "another rate takes effect" '--learning-rate is 0.5, and was 1e-06 in.*from here on' again \
     --seed 1 --learning-rate 0.5
 says "and is recorded" '"step": 2.*"learning-rate": "0.5"' tail -1 "$dir/agreed/settings.jsonl"
+"$grpo" train "$dir/base" $small --objective dapo --beta 0.1 --steps 1 --learning-rate 1e-3 \
+    --epsilon-high 0.5 --out "$dir/kept" > "$dir/said" 2>&1
+says "what is not given on resume is as it was" "goes on with: --data .*--learning-rate 0.001, .*0.5" \
+    "$grpo" train "$dir/base" --reward match --reward match --steps 2 --resume --out "$dir/kept"
+says "and recorded" '"step": 1.*"learning-rate": "0.001".*"epsilon-high": "0.5"' tail -n 1 \
+    "$dir/kept/settings.jsonl"
+says "a preset comes before fields, wherever it stands" '"epsilon-high": "0.5"' sh -c \
+    "'$grpo' train '$dir/base' $(echo $small) --epsilon-high 0.5 --objective dapo --steps 1 \
+        --out '$dir/after' > /dev/null 2>&1; cat '$dir/after/settings.jsonl'"
+says "and their reference stays" "--beta is 0.2, and was 0 in .*cannot change" again --seed 1 --beta 0.2
+says "epsilon is both" '"epsilon": "0.3", "epsilon-high": "0.3"' sh -c \
+    "'$grpo' train '$dir/base' $(echo $small) --epsilon 0.3 --steps 1 --out '$dir/both' \
+        > /dev/null 2>&1; cat '$dir/both/settings.jsonl'"
+says "a file named twice" "--data is given twice" judge --reward match --data "$dir/toy/test.jsonl"
 says "another verifier is told" "--reward is .*kind.sh (weight 2), and was match, match in.*from here on" \
     again --seed 1 --learning-rate 0.5 --steps 4 --reward "cmd:sh $dir/kind.sh" --weight 2
 scheduled() { train "$dir/scheduled" --resume --lr-scheduler-type linear "$@"; }

@@ -60,7 +60,6 @@ typedef struct settings {
     double memory_there, memory_free;     /* the machine's when this began, in bytes; 0: unknown */
     const char *words;              /* the folder of the tokenizer and the template              */
     char base[1024];                /* of a MODEL that is adapters: its model                    */
-    char begun[1024];               /* the --adapter of a run that is gone on with by its name   */
     int learned;                    /* a step has been done                                      */
     char *vocabulary;               /* the characters of a toy model, which has no tokenizer     */
     char trouble[SAID];             /* what a verifier last complained of, and in how many steps */
@@ -70,7 +69,8 @@ typedef struct settings {
     char command[2 * NAME_ROOM];    /* the line that was typed, for the report                   */
     char judged[NAME_ROOM];         /* the rewards as they were typed, with their weights        */
     int asked;                      /* which command: TRAIN ...                                  */
-    unsigned char given[128];       /* 1: the option of this place in the table is on that line  */
+    unsigned char given[160];       /* 1: option i (option_at) is on that line; 2: on that of    */
+    json before;                    /* the run that is gone on with, whose settings these are    */
     double seconds;                 /* of an evaluation                                          */
     grpo *policy;                   /* chat: whose answer is printed as it comes                 */
     char *reply;
@@ -213,7 +213,6 @@ static const option options[] = {
 #undef OF_CONFIG
 #undef AS
 enum { OPTIONS = (int)(sizeof options / sizeof *options) };
-typedef char options_fit_into_given[OPTIONS <= (int)sizeof ((settings *)0)->given ? 1 : -1];
 
 /* Rewards by name. `wants`: what the question's answer must be for it to judge at all. */
 static const struct built_in {
@@ -347,18 +346,29 @@ static void write_value(const grpo_config *c, const grpo_field *f, char *text) {
     while (digits < 9 && (float)strtod(text, NULL) != (float)value);
 }
 
-/* What is taken if option o, or field f, is not given; "" where that is nothing. */
-static const char *default_of(const settings *s, const option *o, const grpo_field *f, char *text) {
+/* The value of option o, or of field f, as text; "" where it is nothing. */
+static const char *value_of(const settings *s, const option *o, const grpo_field *f, char *text) {
     const void *at = (const char *)s + (o ? o->at : 0);
     *text = 0;
-    if (o && o->given) return o->given;
     if (f) write_value(&s->c, f, text);
-    else if (o->kind == NUMBER) snprintf(text, NAME_ROOM, "%g", (double)*(const float *)at);
-    else if (o->kind == BYTES) words_write_size((double)*(const size_t *)at, text);
-    else if (o->kind == COUNT || o->kind == SOME)
+    else if (o->kind == NUMBER) snprintf(text, NAME_ROOM, "%.9g", (double)*(const float *)at);
+    else if (o->kind == BYTES) snprintf(text, NAME_ROOM, "%.0f", (double)*(const size_t *)at);
+    else if (o->kind == COUNT || o->kind == SOME || o->kind == FLAG)
         snprintf(text, NAME_ROOM, "%d", *(const int *)at);
-    else if (o->kind == TEXT && *(const char *const *)at) return *(const char *const *)at;
+    else if (o->kind == TEXT && *(const char *const *)at)
+        snprintf(text, NAME_ROOM, "%s", *(const char *const *)at);
     return text;
+}
+
+/* What is taken if it is not given; "" where that is nothing. */
+static const char *default_of(const option *o, const grpo_field *f, char *text) {
+    static settings fresh;          /* the command line may have changed *s already              */
+    if (!fresh.question) set_defaults(&fresh);
+    if (o && o->given) return o->given;
+    if (o && o->kind == BYTES)
+        return words_write_size((double)*(const size_t *)(const void *)((const char *)&fresh
+                                                                        + o->at), text);
+    return o && o->kind == FLAG ? "" : value_of(&fresh, o, f, text);
 }
 
 /* "--steps N" of an option, or of a field that is one without standing in the table (o NULL). */
@@ -373,12 +383,11 @@ static void write_option(const option *o, const grpo_field *f, char *text, size_
 }
 
 /* Its meaning, "[its choices]" and "(its symbol; default ...)". */
-static void write_meaning(const settings *s, const option *o, const grpo_field *f, char *text,
-                          size_t room) {
+static void write_meaning(const option *o, const grpo_field *f, char *text, size_t room) {
     const char *help = o && o->help ? o->help : f->help, *word = f && f->words ? f->words : "";
     const char *symbol = f ? f->symbol : "";
     char taken[NAME_ROOM];
-    const char *without = default_of(s, o, f, taken);
+    const char *without = default_of(o, f, taken);
     size_t n = strlen(help);
     n -= n && help[n - 1] == ':';
     snprintf(text, room, "%.*s%s", (int)n, help, *word ? " [" : "");
@@ -390,12 +399,12 @@ static void write_meaning(const settings *s, const option *o, const grpo_field *
              *symbol && *without ? "; " : "", *without ? "default\t" : "", without);
 }
 
-static void print_option(const settings *s, const option *o, const grpo_field *f) {
+static void print_option(const option *o, const grpo_field *f) {
     enum { COLUMN = 36 };
     char text[2 * NAME_ROOM];
     write_option(o, f, text, sizeof text);
     printf("  %-*s", COLUMN - 2, text);
-    write_meaning(s, o, f, text, sizeof text);
+    write_meaning(o, f, text, sizeof text);
     words_print(stdout, COLUMN, text);
 }
 
@@ -440,7 +449,7 @@ static const char model_is[] = "MODEL is a folder as Hugging Face has them, with
 
 static const char model_line[] = "  MODEL                             the model's folder";
 
-static void print_help(const settings *s, const subcommand *c) {
+static void print_help(const subcommand *c) {
     const option *o, *heading = NULL;
     int i;
     printf("usage:   grpo %s %s\nexample: grpo %s %s\n\n%s: %s.\n", c->name, c->usage, c->name,
@@ -456,9 +465,9 @@ static void print_help(const settings *s, const subcommand *c) {
         if (heading) printf("\n%s:\n", heading->name);
         if (heading == options) puts(model_line);
         heading = NULL;
-        print_option(s, o, o->kind == FIELD ? field_of(o->name) : NULL);
+        print_option(o, o->kind == FIELD ? field_of(o->name) : NULL);
     }
-    for (i = 0; c->command == TRAIN && objective_at(i); i++) print_option(s, NULL, objective_at(i));
+    for (i = 0; c->command == TRAIN && objective_at(i); i++) print_option(NULL, objective_at(i));
     if (c->command == TRAIN) {
         printf("\nPresets of --objective, and where each is from (T, V, O: the code of TRL, veRL "
                "and OpenRLHF):\n");
@@ -494,11 +503,11 @@ static void write_commands(int which, char *text, size_t room) {
 }
 
 /* `grpo help steps`: one option, with the range of a number. */
-static void print_one(const settings *s, const option *o, const grpo_field *f) {
+static void print_one(const option *o, const grpo_field *f) {
     char text[2 * NAME_ROOM];
     write_option(o, f, text, sizeof text);
     printf("%s\n    ", text);
-    write_meaning(s, o, f, text, sizeof text);
+    write_meaning(o, f, text, sizeof text);
     words_print(stdout, 4, text);
     if (f && !f->words && f->least < f->most)
         printf("    %s from %.10g to %.10g%s\n", f->type == GRPO_FIELD_FLOAT ? "a number"
@@ -545,6 +554,16 @@ static int set_option(settings *s, const option *o, const char *value) {
     return -1;
 }
 
+static int is_given(const settings *s, const char *name) {
+    const option *o;
+    const grpo_field *f;
+    char spelled[NAME_ROOM];
+    int i;
+    for (i = 0; option_at(i, &o, &f); i++)
+        if (s->given[i] == 1 && !strcmp(name_of(o, f, spelled), name)) return 1;
+    return 0;
+}
+
 /* The sentence, and which of these words (blanks between) may have been meant. */
 static int complain_of(const char *sentence, const char *typed, const char *words) {
     words_guess g = words_of(typed);
@@ -561,6 +580,8 @@ static int set_field(settings *s, const char *name, const char *typed) {
     char words[NAME_ROOM], error[GRPO_ERROR_LENGTH], number[32], *end, *rest;
     double x = strtod(value, &end);
     words_guess g;
+    const int follows = !strcmp(name, "objective.epsilon") && !is_given(s, "epsilon-high")
+                        && s->c.objective.epsilon_high <= s->c.objective.epsilon;
     while ((*value == '0' || *value == '+') && value[1] >= '0' && value[1] <= '9') value++;
     if (f && f->type == GRPO_FIELD_SIZE && words_size(value) < 0) {
         say("--%s needs a size such as 500M, 4G or 4Gi, not \"%s\"", spell(name, words), value);
@@ -578,7 +599,10 @@ static int set_field(settings *s, const char *name, const char *typed) {
         return -1;
     }
     snprintf(words, sizeof words, "%s=%s", name, value);
-    if (!grpo_config_set(&s->c, words, error)) return 0;
+    if (!grpo_config_set(&s->c, words, error)) {              /* as in TRL, one that is not said */
+        if (follows) s->c.objective.epsilon_high = s->c.objective.epsilon;
+        return 0;
+    }
     rest = strchr(error + 1, '"');  /* behind "NAME=VALUE", which are an option's here           */
     g = words_of(typed);
     words_offer_all(&g, f && f->words ? f->words : "");
@@ -692,7 +716,7 @@ static int find_option(const char *argument, int which) {
 }
 
 /* An argument that is no option of these commands: what is wrong with it. */
-static int complain_of_option(const settings *s, const char *argument, int which) {
+static int complain_of_option(const char *argument, int which) {
     const option *o;
     const grpo_field *f;
     char name[NAME_ROOM], all[2 * NAME_ROOM], here[NAME_ROOM];
@@ -716,7 +740,7 @@ static int complain_of_option(const settings *s, const char *argument, int which
         if (!is_option(argument, elsewhere[k][0]) || (i = find_option(name, which)) < 0) continue;
         option_at(i, &o, &f);
         write_option(o, f, name, sizeof name);
-        write_meaning(s, o, f, all, sizeof all);
+        write_meaning(o, f, all, sizeof all);
         for (i = 0; all[i]; i++) if (all[i] == '\t') all[i] = ' ';
         say("%s is not understood; here it is %s: %s", argument, name, all);
         return -1;
@@ -729,30 +753,37 @@ static int complain_of_option(const settings *s, const char *argument, int which
     return -1;
 }
 
-/* One option and its value; *used says how many arguments that took. */
-static int read_option(settings *s, int command, char **at, int left, int *used) {
+/* Options are read in three turns, wherever they stand: what run is gone on with, whose settings
+ * are taken first; presets of the objective; and all others, which so have the last word. */
+enum { RESUMED, PRESETS, OTHERS, TURNS };
+static int turn_of(const option *o) {
+    return !o ? OTHERS : !strcmp(o->name, "objective") ? PRESETS : one_of("out resume", o->name)
+           ? RESUMED : OTHERS;
+}
+
+/* One option and its value, if it is its turn; *used says how many arguments that took. */
+static int read_option(settings *s, int command, int turn, char **at, int left, int *used) {
     char text[NAME_ROOM];
     const option *o;
     const grpo_field *f;
     size_t n;
     int i = find_option(at[0], command);
     *used = 2;
-    if (i < 0) return complain_of_option(s, at[0], command);
+    if (i < 0) return complain_of_option(at[0], command);
     option_at(i, &o, &f);
-    if (o) s->given[i] = 1;
-    if (o && o->kind == FLAG) {
-        *used = 1;
-        *(int *)(void *)((char *)s + o->at) = 1;
-        return 0;
-    }
-    if (left < 2 || find_option(at[1], ALL) >= 0) {
+    if (o && o->kind == FLAG) *used = 1;
+    else if (left < 2 || find_option(at[1], ALL) >= 0) {
         write_option(o, f, text, sizeof text);
         say("%s needs a value: %s%s%s", at[0], text, left < 2 ? "" : "; behind it stands ",
             left < 2 ? "" : at[1]);
         return -1;
     }
+    if (turn != turn_of(o)) return 0;
+    if (s->given[i] == 1 && o && one_of("data eval", o->name))
+        say("%s is given twice, and the last is read: `cat` several files into one", at[0]);
+    s->given[i] = 1;
     if (f) return set_field(s, f->name, at[1]);
-    if (o->kind != OTHER) return set_option(s, o, at[1]);
+    if (o->kind != OTHER) return set_option(s, o, o->kind == FLAG ? "1" : at[1]);
     n = strlen(s->judged);
     if (!strcmp(o->name, "reward"))
         snprintf(s->judged + n, sizeof s->judged - n, "%s%s", n ? ", " : "", at[1]);
@@ -789,10 +820,15 @@ static int check_verifiers(settings *s) {
     return 0;
 }
 
+static int take_settings(settings *s);
 static int read_options(settings *s, int command, int argc, char **argv) {
-    int i, used;
-    for (i = 0; i < argc; i += used)
-        if (read_option(s, command, argv + i, argc - i, &used)) return -1;
+    int i, turn, used;
+    for (turn = 0; turn < TURNS; turn++) {
+        for (i = 0; i < argc; i += used)
+            if (read_option(s, command, turn, argv + i, argc - i, &used)) return -1;
+        if (turn == RESUMED && command == TRAIN && s->resume && s->out && take_settings(s))
+            return -1;
+    }
     if ((command & RUN) && s->num_processes > 1)
         return complain("--processes: those of this program are mpirun's, which says how many");
     if (s->verifier_seconds <= 0) return complain("--verifier-seconds must be more than 0");
@@ -805,7 +841,10 @@ static int read_options(settings *s, int command, int argc, char **argv) {
         return complain_of("--dtype is f32, bf16 or f16", s->dtype, "f32 bf16 f16");
     if ((command & RUN) && !s->c.num_rewards)
         return complain("--reward is missing: gsm8k, match, cmd:./verify ...; see --help");
-    if (command == TRAIN && s->c.num_generations < 2)
+    if (s->c.objective.equal_rewards == GRPO_EQUAL_RESAMPLE && !s->c.objective.max_resamples)
+        return complain("--equal-rewards resample samples a group anew --max-resamples times, which "
+                        "is 0: give at least 1");
+    if ((command & PLAN) && s->c.num_generations < 2)
         return complain("--num-generations is 1: a completion is compared with the others of its "
                         "question, so there must be 2 at least");
     if (command == TRAIN && s->c.sampling.temperature <= 0)
@@ -1021,7 +1060,7 @@ static void tell_idle(const settings *s) {
     int i;
     for (k = 0; k < sizeof all / sizeof *all; k++)
         for (i = 0; i < OPTIONS && !all[k].works; i++)
-            if (s->given[i] && one_of(all[k].names, options[i].name))
+            if (s->given[i] == 1 && one_of(all[k].names, options[i].name))
                 say("--%s does nothing %s", spell(options[i].name, name), all[k].why);
 }
 
@@ -1496,45 +1535,41 @@ static int copy_companions(const settings *s) {
 
 /* ---- OUT/settings.jsonl: what a run was told, a line at each start. --resume compares */
 
-/* Setting i, its name and its value as text; 0 after the last. The name is "" where none is kept:
- * what moves no result, or is meant to change, as steps are unless the learning rate goes by them. */
-static int setting_at(const settings *s, int i, char *name, char *text) {
-    static const char others[] = "out steps save-steps eval eval-steps eval-questions eval-samples "
-        "sample-steps resume dtype merge rollout_batch_prompts micro_batch_prompts memory_budget "
-        "threads processes verifier-seconds verifier-memory verifier-reads reward weight objective "
-        "backend";
-    const option *o = i >= 2 && i < 2 + OPTIONS ? &options[i - 2] : NULL;
-    const grpo_field *f = o && o->kind == FIELD ? field_of(o->name) : objective_at(i - 2 - OPTIONS);
-    const void *at = (const char *)s + (o ? o->at : 0);
-    const int scheduled = o && !strcmp(o->name, "steps") && s->c.lr_scheduler_type;
-    *name = *text = 0;
-    if (o && (!(o->commands & TRAIN) || (one_of(others, o->name) && !scheduled))) return 1;
-    if (i == 0) {
-        strcpy(name, "MODEL");
-        snprintf(text, NAME_ROOM, "%s", s->model);
-    } else if (i == 1) {
-        strcpy(name, "reward");
-        snprintf(text, NAME_ROOM, "%s", s->judged);
-    } else if (o && !f) {
-        strcpy(name, o->name);
-        if (o->kind != TEXT) snprintf(text, NAME_ROOM, "%d", *(const int *)at);
-        else if (*(const char *const *)at)
-            snprintf(text, NAME_ROOM, "%s", *(const char *const *)at);
-    } else if (f) {
-        spell(f->name, name);
-        write_value(&s->c, f, text);
-    }
-    return *name != 0;
+/* Setting i, its name, whether the run is the same without it, and its value as text; 0 after the
+ * last. The name is "" of what is the machine's or this start's, and none of the run's. */
+static int setting_at(const settings *s, int i, const char **name, int *same, char *text) {
+    static const char never[] = "out resume processes reward weight objective backend threads "
+        "memory_budget rollout_batch_prompts micro_batch_prompts";
+    static const char follows[] = "steps save-steps eval eval-steps eval-questions eval-samples "
+        "sample-steps dtype merge verifier-seconds verifier-memory verifier-reads";
+    static char spelled[NAME_ROOM];
+    const option *o = NULL;
+    const grpo_field *f = NULL;
+    *text = 0;
+    *name = i == 0 ? "MODEL" : "reward";
+    *same = 0;
+    if (i == 0) snprintf(text, NAME_ROOM, "%s", s->model);
+    if (i == 1) snprintf(text, NAME_ROOM, "%s", s->judged);
+    if (i < 2) return 1;
+    if (!option_at(i - 2, &o, &f)) return 0;
+    *name = "";
+    if (o && (!(o->commands & TRAIN) || one_of(never, o->name))) return 1;
+    *name = name_of(o, f, spelled);
+    *same = o && one_of(follows, o->name)                     /* but the rate may go by steps    */
+            && (strcmp(o->name, "steps") != 0 || !s->c.lr_scheduler_type);
+    value_of(s, o, f, text);
+    return 1;
 }
 
 static int record_settings(const settings *s, int step) {
-    char path[NAME_ROOM], name[NAME_ROOM], text[NAME_ROOM];
+    char path[NAME_ROOM], text[NAME_ROOM];
+    const char *name;
     FILE *file;
-    int i, bad;
+    int i, bad, same;
     snprintf(path, sizeof path, "%s/settings.jsonl", s->out);
     file = report_append(path);
     if (file) fprintf(file, "{\"step\": %d", step);
-    for (i = 0; file && setting_at(s, i, name, text); i++) {
+    for (i = 0; file && setting_at(s, i, &name, &same, text); i++) {
         if (!*name) continue;
         fprintf(file, ", \"%s\": ", name);
         json_write(file, text, strlen(text));
@@ -1564,36 +1599,55 @@ static json last_settings(const settings *s) {
     return last;
 }
 
+/* --resume: what is not on this command line is as the run had it. */
+static int take_settings(settings *s) {
+    char text[NAME_ROOM];
+    const option *o;
+    const grpo_field *f;
+    const char *name, *was;
+    int i, same, code = 0;
+    if (!file_exists(s->out, "trainer_state.safetensors")) return 0;
+    s->before = last_settings(s);
+    for (i = 2; setting_at(s, i, &name, &same, text) && !code; i++) {
+        was = json_string(json_find(s->before.values, name), text);
+        if (!strcmp(was, text) || !strcmp(name, "adapter")) continue;
+        option_at(i - 2, &o, &f);
+        s->given[i - 2] = 2;
+        code = f ? set_field(s, f->name, was) : set_option(s, o, was);
+    }
+    return code;
+}
+
 /* MODEL is the adapters that --resume goes on with: --adapter is as it was when they were begun. */
 static void keep_adapter(settings *s) {
-    json before = last_settings(s);
-    snprintf(s->begun, sizeof s->begun, "%s",
-             json_string(json_find(before.values, "adapter"), ""));
-    s->adapter = s->begun[0] ? s->begun : NULL;
-    json_free(&before);
+    s->adapter = json_string(json_find(s->before.values, "adapter"), "");
+    if (!*s->adapter) s->adapter = NULL;
 }
 
 /* A setting that has changed takes effect from here on, and is told; or it cannot, and is refused:
- * what is drawn, and where coefficients that adapt stand, is the state's. */
+ * what is drawn, where coefficients that adapt stand, and whether there is a reference, is the
+ * state's. What was taken from the run is told too. */
 static int compare_settings(const settings *s) {
     const grpo_objective *j = &s->c.objective;
-    json before = last_settings(s);
-    char name[NAME_ROOM], text[NAME_ROOM];
-    const char *was;
-    int i, code = 0;
-    for (i = 0; setting_at(s, i, name, text); i++) {
-        int fixed = one_of("seed adapter lora-rank lora-targets", name)
-                    || (!strcmp(name, "beta") && j->kl_target > 0)
-                    || (!strcmp(name, "entropy-coef") && j->entropy_target > 0);
-        was = json_string(json_find(before.values, name), text);
-        if (!strcmp(was, text) || (!strcmp(name, "MODEL") && system_is_same(was, text))) continue;
-        if (fixed) code = -1;
-        say("%s%s is %s, and was %s in the run that --resume goes on with%s",
-            strcmp(name, "MODEL") ? "--" : "", name, *text ? text : "not given",
-            *was ? was : "not given", fixed
+    char text[NAME_ROOM], taken[SAID] = "";
+    const char *name, *was;
+    int i, same, code = 0;
+    for (i = 0; setting_at(s, i, &name, &same, text); i++) {
+        const int fixed = one_of("seed adapter lora-rank lora-targets", name)
+            || (!strcmp(name, "entropy-coef") && j->entropy_target > 0);
+        int refused = fixed;
+        was = json_string(json_find(s->before.values, name), text);
+        if (!strcmp(name, "beta")) refused = j->kl_target > 0 || atof(was) == 0;
+        if (i >= 2 && s->given[i - 2] == 2 && !strcmp(was, text) && strlen(taken) + strlen(name) + strlen(text) < 300)
+            snprintf(taken + strlen(taken), sizeof taken - strlen(taken), "%s--%s %s",
+                     *taken ? ", " : "", name, text);
+        if (same || !strcmp(was, text) || (!i && system_is_same(was, text))) continue;
+        if (refused) code = -1;
+        say("%s%s is %s, and was %s in the run that --resume goes on with%s", i ? "--" : "", name,
+            *text ? text : "not given", *was ? was : "not given", refused
             ? ": that cannot change, so give it as it was" : ", which it changes from here on");
     }
-    json_free(&before);
+    if (*taken) say("as in the run that --resume goes on with: %s", taken);
     return code;
 }
 
@@ -2236,14 +2290,9 @@ static int run_training(settings *s, const task *t, const task *held_out) {
 }
 
 /* The same gradients take as many lanes as before; a new run one a process. */
-static void choose_lanes(settings *s, int resumes) {
+static void choose_lanes(settings *s) {
     const int size = s->c.team.size > 1 ? s->c.team.size : 1;
-    json before = { NULL, NULL, 0, 0 };
-    if (s->c.lanes) return;
-    if (resumes) before = last_settings(s);
-    s->c.lanes = atoi(json_string(json_find(before.values, "lanes"), "0"));
-    json_free(&before);
-    if (s->c.lanes) return;
+    if (s->c.lanes) return;         /* as given, or as in the run that is gone on with           */
     s->c.lanes = size;
     if (size > 1) printf("lanes %d, one a process; results depend on --lanes, not on the number of "
                          "processes\n", size);
@@ -2266,7 +2315,7 @@ static int prepare_training(settings *s, task *t, task *held_out) {
     }
     if (s->resume && !trained)
         say("--resume: %s has no checkpoint, so a new run begins", s->out);
-    choose_lanes(s, trained);
+    choose_lanes(s);
     if (s->c.lr_scheduler_type && !s->c.max_steps)
         s->c.max_steps = s->steps * s->c.num_iterations * s->c.steps_per_generation;
     if (trained && *s->base && !s->adapter) keep_adapter(s);
@@ -2642,7 +2691,7 @@ static int usage(void) {
 }
 
 /* grpo help, help COMMAND, help OPTION (with or without its --), help MODEL. */
-static int help(const settings *s, const char *topic) {
+static int help(const char *topic) {
     const option *o;
     const grpo_field *f;
     char dashed[NAME_ROOM], name[NAME_ROOM];
@@ -2651,7 +2700,7 @@ static int help(const settings *s, const char *topic) {
     if (!topic || !strcmp(topic, "help")) return usage();
     snprintf(dashed, sizeof dashed, "--%.100s", g.typed);
     for (i = 0; i < COMMANDS; i++) {
-        if (!strcmp(topic, commands[i].name)) { print_help(s, &commands[i]); return 0; }
+        if (!strcmp(topic, commands[i].name)) { print_help(&commands[i]); return 0; }
         words_offer(&g, commands[i].name);
     }
     if (!strcmp(topic, "plot")) return print_plot_help();
@@ -2660,7 +2709,7 @@ static int help(const settings *s, const char *topic) {
         if (!commands_of(o)) continue;
         words_offer(&g, name_of(o, f, name));
         if (!is_option(dashed, name)) continue;
-        print_one(s, o, f);         /* commands may have it in different senses                  */
+        print_one(o, f);         /* commands may have it in different senses                  */
         if (!strcmp(name, "reward")) print_rewards();
         if (!strcmp(name, "objective")) print_presets();
         found = 1;
@@ -2699,7 +2748,7 @@ static int run(settings *s, int argc, char **argv) {
         return 0;
     }
     if (!strcmp(argv[1], "help") || is_option(argv[1], "help") || !strcmp(argv[1], "-h"))
-        return help(s, argc > 2 ? argv[2] : NULL);
+        return help(argc > 2 ? argv[2] : NULL);
     backend = backend_argument(&argc, argv);
     for (i = 0; i < COMMANDS && strcmp(argv[1], commands[i].name) != 0; i++)
         words_offer(&g, commands[i].name);
@@ -2711,7 +2760,7 @@ static int run(settings *s, int argc, char **argv) {
     }
     for (k = 2; k < argc; k++)
         if (is_option(argv[k], "help") || !strcmp(argv[k], "-h")) {
-            print_help(s, &commands[i]);
+            print_help(&commands[i]);
             return 0;
         }
     if (argc == 2 || !strncmp(argv[2], "--", 2)) {
@@ -2728,6 +2777,7 @@ static int run(settings *s, int argc, char **argv) {
     code = agree(s, check_verifiers(s));
     if (!code) code = commands[i].run(s);
     for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s->verifiers[i]);
+    json_free(&s->before);
     free(s->vocabulary);
     tokenizer_free(s->tokens);
     chat_free(&s->chat);
