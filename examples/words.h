@@ -100,16 +100,14 @@ static inline double words_size(const char *text) {
     return *end ? -1 : size;
 }
 
-/* A size as an option has it: a whole number of Mi or Gi as that, any other of three digits and
- * rounded up: "4Gi", "4.71G", "820M". */
+/* A size as an option has it: a whole number of Gi as that, any other of three digits and rounded
+ * up: "4Gi", "4.71G", "820M". */
 static inline const char *words_write_size(double size, char text[32]) {
     static const char units[] = " kMGT";
     int unit = 0, digits, scale;
     long long whole = size < 9e18 ? (long long)size : 0;
-    if (whole && whole % 1048576 == 0) {
-        whole /= 1048576;
-        snprintf(text, 32, "%lld%s", whole % 1024 ? whole : whole / 1024, whole % 1024 ? "Mi"
-                                                                                       : "Gi");
+    if (whole && whole % 1073741824 == 0) {
+        snprintf(text, 32, "%lldGi", whole / 1073741824);
         return text;
     }
     while (size >= 1000 && unit < 4) { size /= 1000; unit++; }

@@ -99,17 +99,17 @@ typedef struct option {
 #define AS(field, commands, help, given) { #field, NULL, help, given, FIELD, commands, 0 }
 static const option options[] = {
     HEADING("Required"),
-    { "data", "QUESTIONS", "a file of JSON lines or .csv, - for JSON of a pipe, or puzzles: "
+    { "data", "QUESTIONS", "a file of JSON lines or .csv, - for either from a pipe, or puzzles: "
       "countdown:COUNT[:NUMBERS[:LARGEST]]", NULL, TEXT, RUN, AT(data) },
     { "reward", "R", "what is rewarded, as often as you like: one of those listed below", NULL,
       OTHER, RUN, 0 },
     { "out", "FOLDER", "for the result, its checkpoints and log.jsonl", NULL, TEXT, TRAIN,
       AT(out) },
     HEADING("Questions, and how they are asked"),
-    { "question", "NAME", "of the question's field, or of several with commas; a list of "
-      "messages is a conversation. Without \"question\": prompt or messages", NULL, TEXT, RUN,
+    { "question", "NAME", "the field that holds the question; several with commas are "
+      "joined; a list of messages is a conversation. Without \"question\": prompt or messages", NULL, TEXT, RUN,
       AT(question) },
-    { "answer", "NAME", "of the answer's field; within another: "
+    { "answer", "NAME", "the field that holds the answer; within another: "
       "reward_model.ground_truth", NULL, TEXT, RUN, AT(answer) },
     { "limit", "N", "use the first N questions; 0: all", NULL, COUNT, RUN, AT(limit) },
     { "system", "TEXT", "system message of the chat template", "the template's", TEXT, RUN | CHAT,
@@ -123,13 +123,13 @@ static const option options[] = {
        "2048, or what positions and memory leave"),
     AS(max_prompt_length, INSPECT, "tokens of a question at most", NULL),
     HEADING("The run"),
-    { "steps", "N", "of GRPO, each with other questions; an epoch is so many as ask each of them "
-      "once", NULL, SOME, TRAIN, AT(steps) },
+    { "steps", "N", "steps of training, each of --num-prompts questions; an epoch is questions / "
+      "num-prompts", NULL, SOME, TRAIN, AT(steps) },
     AS(num_prompts, PLAN, "questions in a step", NULL),
     AS(num_prompts, EVAL, "questions that are answered together. Speed, not results", NULL),
     OF_CONFIG(num_generations, PLAN),
     AS(max_completion_length, ALL, "tokens of an answer at most", NULL),
-    AS(seed, RUN | CHAT, "of everything that is drawn at random", NULL),
+    AS(seed, RUN | CHAT, "of all that is drawn at random", NULL),
     { "resume", NULL, "go on from the checkpoint in --out, if there is one", NULL, FLAG, TRAIN,
       AT(resume) },
     { "save-steps", "N", "write a checkpoint every N steps; 0: at the end alone", NULL, COUNT,
@@ -156,7 +156,8 @@ static const option options[] = {
     { "weight", "X", "of the --reward before it; several are added up", "1", OTHER, RUN, 0 },
     { "verifier-seconds", "X", "that a cmd: may take for a batch", NULL, NUMBER, RUN,
       AT(verifier_seconds) },
-    { "verifier-memory", "SIZE", "of addresses that each process of a cmd: may have; 0: any", NULL,
+    { "verifier-memory", "SIZE", "limit of the address space (ulimit -v) of each process of a cmd:; 0: "
+      "none", NULL,
       BYTES, RUN, AT(verifier_memory) },
     { "verifier-reads", "PATHS", "files and folders that a cmd: may read too, with ':' between",
       NULL, TEXT, RUN, AT(verifier_reads) },
@@ -180,7 +181,7 @@ static const option options[] = {
     AS(sampling.min_p, RUN | CHAT,
        "leave out tokens less probable than this share of the most probable", NULL),
     HEADING("The optimizer: AdamW"),
-    AS(learning_rate, TRAIN, "of AdamW; with LoRA some 1e-4", NULL),
+    AS(learning_rate, TRAIN, "size of a step; with LoRA some 1e-4", NULL),
     AS(lr_scheduler_type, TRAIN, "how the rate changes over all steps", NULL),
     AS(warmup_steps, TRAIN, "optimizer steps in which the rate rises from 0", NULL),
     AS(num_iterations, TRAIN, "passes over the completions of a step", NULL),
@@ -236,21 +237,37 @@ static const struct built_in {
       "examples/tool/README.md has one of ten lines", NULL, NULL } };
 enum { BUILT_IN = (int)(sizeof built_in / sizeof *built_in) };
 
-/* What other programs call an option, and its name here. */
-static const char *const elsewhere[][2] = {
-    { "lr", "learning-rate" }, { "epochs", "steps" }, { "num-epochs", "steps" },
-    { "num-train-epochs", "steps" }, { "max-steps", "steps" },
-    { "max-new-tokens", "max-completion-length" }, { "max-tokens", "max-completion-length" },
-    { "max-length", "max-completion-length" }, { "batch-size", "num-prompts" },
-    { "per-device-train-batch-size", "num-prompts" }, { "output", "out" }, { "output-dir", "out" },
-    { "save-dir", "out" }, { "dataset", "data" }, { "train-file", "data" },
-    { "eval-data", "eval" }, { "eval-dataset", "eval" }, { "group-size", "num-generations" },
-    { "num-samples", "eval-samples" }, { "kl-coef", "beta" }, { "cliprange", "epsilon" },
-    { "clip-range", "epsilon" }, { "lora-r", "lora-rank" }, { "device", "backend" },
-    { "gpu", "backend" }, { "chat-template", "template" }, { "system-prompt", "system" },
-    { "reward-funcs", "reward" }, { "resume-from-checkpoint", "resume" }, { "temp", "temperature" },
-    { "warmup-ratio", "warmup-steps" }, { "precision", "dtype" }, { "num-workers", "processes" },
-    { "logging-steps", "sample-steps" }, { "scheduler", "lr-scheduler-type" } };
+/* What other programs call an option: its name here, or why there is none. */
+static const struct { const char *theirs, *ours, *why; } elsewhere[] = {
+    { "lr", "learning-rate", NULL }, { "max-steps", "steps", NULL },
+    { "epochs", "steps", NULL }, { "num-epochs", "steps", NULL },
+    { "num-train-epochs", "steps", NULL }, { "max-new-tokens", "max-completion-length", NULL },
+    { "max-tokens", "max-completion-length", NULL }, { "n-predict", "max-completion-length", NULL },
+    { "max-length", "max-completion-length", NULL }, { "ctx-size", "max-prompt-length", NULL },
+    { "batch-size", "num-prompts", NULL }, { "per-device-train-batch-size", "num-prompts", NULL },
+    { "output", "out", NULL }, { "output-dir", "out", NULL }, { "save-dir", "out", NULL },
+    { "dataset", "data", NULL }, { "dataset-name", "data", NULL }, { "train-file", "data", NULL },
+    { "eval-data", "eval", NULL }, { "eval-dataset", "eval", NULL },
+    { "group-size", "num-generations", NULL }, { "num-samples", "eval-samples", NULL },
+    { "kl-coef", "beta", NULL }, { "cliprange", "epsilon", NULL },
+    { "clip-range", "epsilon", NULL }, { "epsilon-low", "epsilon", NULL },
+    { "loss-type", "objective", NULL }, { "scale-rewards", "advantage", NULL },
+    { "reward-weights", "weight", NULL }, { "reward-funcs", "reward", NULL },
+    { "lora-r", "lora-rank", NULL }, { "device", "backend", NULL }, { "gpu", "backend", NULL },
+    { "chat-template", "template", NULL }, { "system-prompt", "system", NULL },
+    { "resume-from-checkpoint", "resume", NULL }, { "temp", "temperature", NULL },
+    { "warmup-ratio", "warmup-steps", NULL }, { "precision", "dtype", NULL },
+    { "num-workers", "processes", NULL }, { "scheduler", "lr-scheduler-type", NULL },
+    { "gradient-accumulation-steps", NULL, "what does not fit at once is split by itself, with the "
+      "same results" },
+    { "bf16", NULL, "weights are trained in float32; --dtype bf16 writes them so" },
+    { "fp16", NULL, "weights are trained in float32; --dtype f16 writes them so" },
+    { "lora-dropout", NULL, "the adapters have none: a step has the same bits each time" },
+    { "load-in-4bit", NULL, "weights are not quantised; --lora-rank takes the least memory" },
+    { "save-total-limit", NULL, "--out has one checkpoint, the last" },
+    { "logging-steps", NULL, "every step is in log.jsonl" },
+    { "report-to", NULL, "--out has log.jsonl, which `grpo plot` draws" },
+    { "stop", NULL, "an answer ends by the tokens that config.json and the template name" } };
 
 static void set_defaults(settings *s) {
     memset(s, 0, sizeof *s);
@@ -425,6 +442,24 @@ static void print_presets(void) {
     }
 }
 
+static void print_columns(void) {
+    static const char *const columns[][2] = {
+        { "reward X +- S", "mean of the completions' rewards, and their standard deviation" },
+        { "kl", "D_KL of the policy from the reference, mean of tokens" },
+        { "entropy", "of the policy where it chose, nats a token" },
+        { "length", "tokens of a completion, mean" },
+        { "clipped", "share of completions that were cut off by --max-completion-length" },
+        { "clip", "share of tokens whose ratio pi / pi_old was clipped" },
+        { "dead", "share of groups whose rewards are all equal: they teach nothing" },
+        { "grad", "norm of the gradient, before --max-grad-norm" },
+        { "s, tokens/s", "seconds of the step, and tokens that it has drawn in one" } };
+    size_t i;
+    for (i = 0; i < sizeof columns / sizeof *columns; i++) {
+        printf("  %-32s  ", columns[i][0]);
+        words_print(stdout, 36, columns[i][1]);
+    }
+}
+
 /* One of the commands that work on a model, its shortest use, and one to copy. */
 typedef struct subcommand {
     const char *name, *what, *usage, *example;
@@ -469,6 +504,8 @@ static void print_help(const subcommand *c) {
     }
     for (i = 0; c->command == TRAIN && objective_at(i); i++) print_option(NULL, objective_at(i));
     if (c->command == TRAIN) {
+        printf("\nWhat the line of a step has:\n");
+        print_columns();
         printf("\nPresets of --objective, and where each is from (T, V, O: the code of TRL, veRL "
                "and OpenRLHF):\n");
         print_presets();
@@ -504,15 +541,17 @@ static void write_commands(int which, char *text, size_t room) {
 
 /* `grpo help steps`: one option, with the range of a number. */
 static void print_one(const option *o, const grpo_field *f) {
-    char text[2 * NAME_ROOM];
+    char text[2 * NAME_ROOM], most[32] = "up";
     write_option(o, f, text, sizeof text);
     printf("%s\n    ", text);
     write_meaning(o, f, text, sizeof text);
     words_print(stdout, 4, text);
-    if (f && !f->words && f->least < f->most)
-        printf("    %s from %.10g to %.10g%s\n", f->type == GRPO_FIELD_FLOAT ? "a number"
+    if (f && !f->words && f->least < f->most) {
+        if (f->most < 1e18) snprintf(most, sizeof most, "to %.10g", f->most);
+        printf("    %s from %.10g %s%s\n", f->type == GRPO_FIELD_FLOAT ? "a number"
                : f->type == GRPO_FIELD_SIZE ? "a size, 4G or 500M," : "a whole number", f->least,
-               f->most, f->initial < f->least ? ", or as by default" : "");
+               most, f->initial < f->least ? ", or as by default" : "");
+    }
     write_commands(commands_of(o), text, sizeof text);
     printf("    an option of: %s\n", text);
 }
@@ -715,14 +754,20 @@ static int find_option(const char *argument, int which) {
     return -1;
 }
 
+/* Where `elsewhere` has this argument, or -1. */
+static int theirs_at(const char *argument) {
+    int k = (int)(sizeof elsewhere / sizeof *elsewhere) - 1;
+    while (k >= 0 && !is_option(argument, elsewhere[k].theirs)) k--;
+    return k;
+}
+
 /* An argument that is no option of these commands: what is wrong with it. */
 static int complain_of_option(const char *argument, int which) {
     const option *o;
     const grpo_field *f;
     char name[NAME_ROOM], all[2 * NAME_ROOM], here[NAME_ROOM];
     words_guess g = words_of(argument + strspn(argument, "-"));
-    int i = find_option(argument, ALL);
-    size_t k;
+    int i = find_option(argument, ALL), k;
     write_commands(which, here, sizeof here);
     if (strncmp(argument, "--", 2) != 0) {
         say("\"%s\" is not understood: an option should stand there, and they begin with --",
@@ -735,9 +780,12 @@ static int complain_of_option(const char *argument, int which) {
         say("%s is not understood: it is an option of %s, not of %s", argument, all, here);
         return -1;
     }
-    for (k = 0; k < sizeof elsewhere / sizeof *elsewhere; k++) {
-        snprintf(name, sizeof name, "--%s", elsewhere[k][1]);
-        if (!is_option(argument, elsewhere[k][0]) || (i = find_option(name, which)) < 0) continue;
+    if ((k = theirs_at(argument)) >= 0 && elsewhere[k].why) {
+        say("%s is not there: %s", argument, elsewhere[k].why);
+        return -1;
+    }
+    snprintf(name, sizeof name, "--%s", k < 0 ? "" : elsewhere[k].ours);
+    if (k >= 0 && (i = find_option(name, which)) >= 0) {
         option_at(i, &o, &f);
         write_option(o, f, name, sizeof name);
         write_meaning(o, f, all, sizeof all);
@@ -2690,6 +2738,53 @@ static int usage(void) {
     return 0;
 }
 
+static int help(const char *topic);
+
+/* What a preset sets: the fields in which it is another objective than the defaults. */
+static void print_preset(const char *name, const char *source) {
+    static settings of, none;
+    const grpo_field *f;
+    char spelled[NAME_ROOM], text[NAME_ROOM], other[NAME_ROOM];
+    int i;
+    set_defaults(&of);
+    set_defaults(&none);
+    of.c.objective = grpo_objective_preset(name, NULL);
+    printf("--objective %s\n    ", name);
+    words_print(stdout, 4, source);
+    for (i = 0; (f = objective_at(i)) != NULL; i++) {
+        write_value(&of.c, f, text);
+        write_value(&none.c, f, other);
+        if (strcmp(text, other) != 0)
+            printf("    --%s %s  (default %s)\n", spell(f->name, spelled), text, other);
+    }
+}
+
+/* Help of a word that is a value: a reward, a preset; or is an option's name elsewhere. */
+static int help_of_word(const char *word, const char *dashed) {
+    const char *name, *source;
+    char ours[NAME_ROOM];
+    size_t n;
+    int i, found = 0, k = theirs_at(dashed);
+    for (i = 0; grpo_objective_name(i, &name, &source); i++)
+        if (!strcmp(name, word)) print_preset(name, source), found = 1;
+    for (i = 0; i < BUILT_IN; i++) {
+        n = strcspn(built_in[i].name, ":");
+        if (strncmp(built_in[i].name, word, n) != 0 || (word[n] && word[n] != ':')) continue;
+        printf("--reward %s\n    ", built_in[i].name);
+        words_print(stdout, 4, built_in[i].help);
+        found = 1;
+    }
+    if (found || k < 0) return found;
+    if (elsewhere[k].why) {
+        printf("%s is not there: ", dashed);
+        words_print(stdout, 2 * (int)strlen(dashed), elsewhere[k].why);
+        return 1;
+    }
+    snprintf(ours, sizeof ours, "--%s", elsewhere[k].ours);
+    printf("%s is here\n", dashed);
+    return !help(ours);
+}
+
 /* grpo help, help COMMAND, help OPTION (with or without its --), help MODEL. */
 static int help(const char *topic) {
     const option *o;
@@ -2714,6 +2809,7 @@ static int help(const char *topic) {
         if (!strcmp(name, "objective")) print_presets();
         found = 1;
     }
+    if (!found) found = help_of_word(topic, dashed);
     if (found) return 0;
     words_offer_all(&g, "help plot");
     say("there is no command and no option \"%s\"%s `grpo help` has the commands, `grpo help "
