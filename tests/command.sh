@@ -635,8 +635,14 @@ says "one that has an effect is not" "--temperature does nothing without --eval-
     --reward match --temperature 0.5
 judge --reward match --temperature 0.5 --eval-samples 2 2>&1 | grep -q "does nothing"
 check "nor where there are samples" $((! $?))
-says "others' names are known" "--lr is not understood; here it is --learning-rate X: of AdamW" \
+says "others' names are known" "--lr is not understood; here it is --learning-rate X: size of a step" \
     "$grpo" train "$dir/toy" --lr 1
+says "and why they have none" "--bf16 is not there: weights are trained in float32" "$grpo" train \
+    "$dir/toy" --bf16
+says "help knows them too" "^--learning-rate X" "$grpo" help lr
+says "help of a preset" "--epsilon-high 0.28  (default 0.2)" "$grpo" help dapo
+says "help of a reward" "its last or boxed number" "$grpo" help gsm8k
+says "a line's columns" "dead .*share of groups whose rewards are all equal" "$grpo" help train
 says "a field of the objective was meant" 'bta=0.1.*no such field: did you mean beta?' "$grpo" train \
     "$dir/toy" --objective "dapo bta=0.1"
 says "a value of it" 'loss=clp".*it has clip .*: did you mean clip?' "$grpo" train "$dir/toy" \
