@@ -334,7 +334,7 @@ int main(int argc, char **argv) {
            "wrong alone. A step: %d questions, %d completions of each, %d updates.\n",
            (int)WEIGHTS, (int)QUESTIONS, (int)G, (int)MU);
     if (argc > 1 && (*argv[1] < '0' || *argv[1] > '9'))
-        return puts("Argument: a seed (1)"), strcmp(argv[1], "--help") ? 2 : 0;
+        return puts("usage: 00_from_scratch [SEED (1)]"), strcmp(argv[1], "--help") ? 2 : 0;
     printf("Columns: questions, from ' ' none right to '@' all; then completions of 2+3= and A\n"
            "step |0+0=                4+4=| right\n");
     for (i = 0; i < WEIGHTS; i++) ((double *)&policy)[i] = 0.4 * uniform(&random) - 0.2;

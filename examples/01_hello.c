@@ -95,6 +95,7 @@ int main(int argc, char **argv) {
     config.num_generations = 64;                              /* G, the size of the group        */
     config.max_prompt_length = 12;
     config.max_completion_length = 3;
+    if (argc > 1 && argv[1][0] == '-') return show_misuse(argv[1], options);
     config.seed = argc > 1 ? (uint64_t)show_number(argv, 0) : 1;
     grpo_add_reward(&config, "four", says_four, 1.0f, NULL);
     g = grpo_new(&config);

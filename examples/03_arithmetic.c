@@ -288,7 +288,7 @@ static const char option_lines[] =
     "  --processes N share the lanes: the same results with any (1)\n" SHOW_THREADS SHOW_BACKEND;
 
 static int parse(options *o, int argc, char **argv) {
-    int i;
+    int i, known;
     for (i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--quiet")) { o->quiet = 1; continue; }
@@ -306,6 +306,10 @@ static int parse(options *o, int argc, char **argv) {
         i++;
     }
     if (o->seeds > SEEDS_MOST) o->seeds = SEEDS_MOST;
+    if (o->presets && strcmp(o->presets, "all") != 0) {
+        grpo_objective_preset(o->presets, &known);
+        if (!known) return show_misuse("--presets", option_lines);
+    }
     if (o->presets && !o->seeds) o->seeds = 3;
     if (!o->steps) o->steps = o->presets ? 100 : 2500;
     if (o->seeds) o->quiet = 1;

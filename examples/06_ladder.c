@@ -181,9 +181,9 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--threads")) threads = show_number(argv, i++);
         else break;
     }
-    if (i < argc || seeds < 1 || seeds > SEEDS_MOST || steps < EVERY || steps > EVERY * TIMES) {
-        return show_misuse(i < argc ? argv[i] : "a number out of range", options);
-    }
+    if (i < argc) return show_misuse(argv[i], options);
+    if (seeds < 1 || seeds > SEEDS_MOST) return show_misuse("--seeds", options);
+    if (steps < EVERY || steps > EVERY * TIMES) return show_misuse("--steps", options);
     make_sums();
     printf("\npass@1 of each rung\n\n| seed | steps ");
     for (i = 0; i < RUNGS; i++) printf("| %s ", rungs[i].name);

@@ -444,9 +444,9 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--svg") && i + 1 < argc) svg = argv[++i];
         else break;
     }
-    if (i < argc || seeds < 1 || seeds > SEEDS_MOST || steps < EVERY || steps > EVERY * TIMES) {
-        return show_misuse(i < argc ? argv[i] : "a number out of range", options);
-    }
+    if (i < argc) return show_misuse(argv[i], options);
+    if (seeds < 1 || seeds > SEEDS_MOST) return show_misuse("--seeds", options);
+    if (steps < EVERY || steps > EVERY * TIMES) return show_misuse("--steps", options);
     make_sums();
     if (searches) return search(steps) != 0;
     printf("\nAccuracy of the greedy answers, and what RLHF's judge says of the samples\n\n"

@@ -617,6 +617,19 @@ says "and their reference stays" "--beta is 0.2, and was 0 in .*cannot change" a
 says "epsilon is both" '"epsilon": "0.3", "epsilon-high": "0.3"' sh -c \
     "'$grpo' train '$dir/base' $(echo $small) --epsilon 0.3 --steps 1 --out '$dir/both' \
         > /dev/null 2>&1; cat '$dir/both/settings.jsonl'"
+says "variables of a template" "</think>" "$grpo" train "$dir/toy" $task --template qwen3 \
+    --template-variables '{"enable_thinking": false}' --steps 1 --num-prompts 1 --out "$dir/thinks" \
+    --max-completion-length 4
+says "they are an object" "--template-variables is an object" judge --reward match \
+    --template-variables '[1]'
+says "and none of the program's" "messages is what this program gives" judge --reward match \
+    --template-variables '{"messages": []}'
+says "what no known answer reaches" "no known answer reaches --success-reward 1.*0.9?" judge \
+    --reward "cmd:sh -c 'while read -r line; do echo 0.9; done'"
+says "held-out questions of training" "22 of the 22 held-out questions are asked in training too" \
+    train "$dir/leak" --steps 1 --data "$dir/toy/test.jsonl"
+says "more questions than there are" "asks --num-prompts 100 questions, and there are 42" \
+    train "$dir/leak" --resume --steps 2 --num-prompts 100
 says "a file named twice" "--data is given twice" judge --reward match --data "$dir/toy/test.jsonl"
 says "another verifier is told" "--reward is .*kind.sh (weight 2), and was match, match in.*from here on" \
     again --seed 1 --learning-rate 0.5 --steps 4 --reward "cmd:sh $dir/kind.sh" --weight 2
@@ -939,7 +952,7 @@ for program in gguf2hf make_questions story_verifier drawings 00_from_scratch 01
                03_arithmetic 04_your_own_model 05_patience 06_ladder 07_ppo_vs_grpo 08_code \
                09_rubric 10_luck bench league team cuda_model; do
     [ -x "$BUILD/$program" ] || continue
-    case $program in 00*) page $program "Argument" --help ;; *) page $program "^usage" --help ;; esac
+    page $program "^usage" --help
     timeout 20 "$BUILD/$program" --tpyo > "$dir/said" 2>&1 < /dev/null
     check "$program: an option that is none has status 2" $(($? != 2))
     grep -q -- "-steps N" "$dir/page" || continue

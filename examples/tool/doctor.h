@@ -59,7 +59,8 @@ static inline const char *doctor_says(const doctor_point *p, int n) {
                "Try easier ones, partial rewards, larger groups";
     if (DOCTOR_ALL(dead, 0.95, 1))
         return "all rewards of each group are equal, so nothing can be learned: the questions are "
-               "too easy or too hard, or sampling is not random enough";
+               "too easy or too hard, the reward tells nothing apart, or sampling is not random "
+               "enough";
     if (DOCTOR_ALL(clipped, 0.95, 1))
         return "hardly a completion ends by itself: is end-of-text the right token? Raise "
                "max-completion-length, or reward brevity";

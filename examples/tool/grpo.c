@@ -42,7 +42,7 @@ enum { MOST_EVALUATED = 200, NAME_ROOM = 1024, PATH_ROOM = 900, SAID = 1000, TRI
 
 typedef struct settings {
     const char *model, *data, *eval, *out, *question, *answer, *prompt_format, *system,
-               *template_of, *dtype, *lora_targets, *adapter;
+               *template_of, *variables, *dtype, *lora_targets, *adapter;
     int steps, save_steps, eval_steps, eval_questions, eval_samples, sample_steps, limit, hold_out,
         resume, merge, num_processes;
     float verifier_seconds;         /* of all verifiers, like the two that follow                */
@@ -62,6 +62,7 @@ typedef struct settings {
     char base[1024];                /* of a MODEL that is adapters: its model                    */
     int learned;                    /* a step has been done                                      */
     char *vocabulary;               /* the characters of a toy model, which has no tokenizer     */
+    char *members;                  /* of the chat template's variables                          */
     char trouble[SAID];             /* what a verifier last complained of, and in how many steps */
     int troubles;
     int64_t saved;                  /* the step that OUT has                                     */
@@ -107,8 +108,8 @@ static const option options[] = {
       AT(out) },
     HEADING("Questions, and how they are asked"),
     { "question", "NAME", "the field that holds the question; several with commas are "
-      "joined; a list of messages is a conversation. Without \"question\": prompt or messages", NULL, TEXT, RUN,
-      AT(question) },
+      "joined; a list of messages is a conversation. Without \"question\": prompt or messages",
+      NULL, TEXT, RUN, AT(question) },
     { "answer", "NAME", "the field that holds the answer; within another: "
       "reward_model.ground_truth", NULL, TEXT, RUN, AT(answer) },
     { "limit", "N", "use the first N questions; 0: all", NULL, COUNT, RUN, AT(limit) },
@@ -116,6 +117,8 @@ static const option options[] = {
       AT(system) },
     { "template", "NAME", "a chat template to use instead of the folder's own [" CHAT_NAMES "]",
       "the folder's", TEXT, RUN | CHAT, AT(template_of) },
+    { "template-variables", "JSON", "what the template asks for besides: "
+      "{\"enable_thinking\": false}", NULL, TEXT, ALL, AT(variables) },
     { "prompt-format", "TEXT", "text around {question}, instead of a chat template", NULL, TEXT,
       RUN | CHAT, AT(prompt_format) },
     AS(max_prompt_length, RUN, "tokens of a question at most; longer ones are left out", NULL),
@@ -156,9 +159,8 @@ static const option options[] = {
     { "weight", "X", "of the --reward before it; several are added up", "1", OTHER, RUN, 0 },
     { "verifier-seconds", "X", "that a cmd: may take for a batch", NULL, NUMBER, RUN,
       AT(verifier_seconds) },
-    { "verifier-memory", "SIZE", "limit of the address space (ulimit -v) of each process of a cmd:; 0: "
-      "none", NULL,
-      BYTES, RUN, AT(verifier_memory) },
+    { "verifier-memory", "SIZE", "limit of the address space (ulimit -v) of each process of a "
+      "cmd:; 0: none", NULL, BYTES, RUN, AT(verifier_memory) },
     { "verifier-reads", "PATHS", "files and folders that a cmd: may read too, with ':' between",
       NULL, TEXT, RUN, AT(verifier_reads) },
     { "verifier-must-be-isolated", NULL, "do not run a cmd: that cannot be isolated fully", NULL,
@@ -890,8 +892,8 @@ static int read_options(settings *s, int command, int argc, char **argv) {
     if ((command & RUN) && !s->c.num_rewards)
         return complain("--reward is missing: gsm8k, match, cmd:./verify ...; see --help");
     if (s->c.objective.equal_rewards == GRPO_EQUAL_RESAMPLE && !s->c.objective.max_resamples)
-        return complain("--equal-rewards resample samples a group anew --max-resamples times, which "
-                        "is 0: give at least 1");
+        return complain("--equal-rewards resample samples a group anew --max-resamples times, "
+                        "which is 0: give at least 1");
     if ((command & PLAN) && s->c.num_generations < 2)
         return complain("--num-generations is 1: a completion is compared with the others of its "
                         "question, so there must be 2 at least");
@@ -1098,7 +1100,7 @@ static void tell_idle(const settings *s) {
         { "sampling.temperature sampling.top_k sampling.top_p sampling.min_p seed", sampled,
           "without --eval-samples: the greedy answer is not drawn" },
         { "hold-out", !s->eval, "beside --eval" },
-        { "template", !s->prompt_format, "beside --prompt-format" },
+        { "template template-variables", !s->prompt_format, "beside --prompt-format" },
         { "ref_model_mixup_alpha", s->c.ref_model_sync_steps > 0,
           "without --ref-model-sync-steps" },
         { "verifier-seconds verifier-memory verifier-reads verifier-must-be-isolated",
@@ -1198,6 +1200,36 @@ static int check_template(settings *s) {
     return 0;
 }
 
+/* --template-variables, an object, into chat.variables, which are its members. */
+static int read_variables(settings *s) {
+    static const char *const taken[] = { "messages", "tools", "documents",
+                                         "add_generation_prompt" };
+    const char *known = s->chat.variables;
+    const size_t room = s->variables ? strlen(s->variables) + (known ? strlen(known) : 0) + 3 : 0;
+    char error[JSON_ERROR_LENGTH], *text = s->variables ? copy_text(s->variables) : NULL;
+    json parsed = { NULL, NULL, 0, 0 };
+    size_t i;
+    int code = 0;
+    if (!text) return s->variables ? complain("out of memory") : 0;
+    if (!json_parse(&parsed, text, strlen(text), "--template-variables", error))
+        return complain(error);
+    if (!json_is(parsed.values, JSON_OBJECT))
+        code = complain("--template-variables is an object: '{\"enable_thinking\": false}'");
+    for (i = 0; i < sizeof taken / sizeof *taken && !code; i++)
+        if (json_find(parsed.values, taken[i])) {
+            say("--template-variables: %s is what this program gives the template", taken[i]);
+            code = -1;
+        }
+    if (!code && json_first(parsed.values) && (s->members = (char *)malloc(room)) != NULL) {
+        snprintf(s->members, room, "%s%s%s", known ? known : "", known ? ", " : "",
+                 strchr(s->variables, '{') + 1);
+        *strrchr(s->members, '}') = 0;
+        s->chat.variables = s->members;
+    }
+    json_free(&parsed);
+    return code;
+}
+
 /* How it is asked, and by which tokens its answers end: those of the folder, and the template's. */
 static int open_chat(settings *s) {
     char error[JSON_ERROR_LENGTH];
@@ -1208,6 +1240,7 @@ static int open_chat(settings *s) {
     else if (s->vocabulary) good = chat_plain(&s->chat, "{question}", error);
     else good = chat_recognise(&s->chat, s->words, error);
     if (!good) return complain(error);
+    if (read_variables(s)) return -1;
     if (s->vocabulary) return 0;    /* its last token, of no character, ends an answer           */
     if (check_template(s)) return -1;
     n = chat_stops(&s->chat, stops);
@@ -1278,8 +1311,8 @@ static int *characters_of(const char *vocabulary, const char *text, int *count) 
     return tokens;
 }
 
-/* A rendered text's tokens, from malloc. A template has written begin-of-text where it should stand;
- * in front of a format it is put where the model wants one. */
+/* A rendered text's tokens, from malloc. A template has written begin-of-text where it should
+ * stand; in front of a format it is put where the model wants one. */
 static int *tokens_of(const settings *s, const char *text, int *count) {
     int bos = -1, n, *tokens;
     if (s->vocabulary) return characters_of(s->vocabulary, text, count);
@@ -1423,7 +1456,7 @@ static int try_verifiers(settings *s, const task *t) {
     grpo_sample known[TRIED];
     float rewards[TRIED];
     char given[40 * TRIED];
-    int i, k, n = 0, right, at;
+    int i, k, n = 0, right, at, best;
     memset(known, 0, sizeof known);
     for (i = 0; i < t->count && n < TRIED; i++) {
         if (!t->prompts[i].answer) continue;
@@ -1439,12 +1472,16 @@ static int try_verifiers(settings *s, const task *t) {
             return 0;
         }
         if (verifier_try(v, known, n, rewards)) return complain(v->error);
-        for (k = at = right = 0; k < n; k++) {
+        for (k = at = right = best = 0; k < n; k++) {
             right += rewards[k] != 0;
+            if (rewards[k] > rewards[best]) best = k;
             at += snprintf(given + at, sizeof given - (size_t)at, " %g", (double)rewards[k]);
         }
         say("the verifier gives the answers of %d questions%s%s", n, given, right ? ""
             : ": is that right? They were its completions, as they stand in the data");
+        if (right && i == 0 && rewards[best] < s->c.success_reward)
+            say("no known answer reaches --success-reward %g, so no answer will count as right: "
+                "--success-reward %g?", (double)s->c.success_reward, (double)rewards[best]);
         if (v->error[0]) complain(v->error);
     }
     return 0;
@@ -1677,7 +1714,7 @@ static void keep_adapter(settings *s) {
  * state's. What was taken from the run is told too. */
 static int compare_settings(const settings *s) {
     const grpo_objective *j = &s->c.objective;
-    char text[NAME_ROOM], taken[SAID] = "";
+    char text[NAME_ROOM], taken[SAID + 2 * NAME_ROOM] = "";
     const char *name, *was;
     int i, same, code = 0;
     for (i = 0; setting_at(s, i, &name, &same, text); i++) {
@@ -1686,8 +1723,8 @@ static int compare_settings(const settings *s) {
         int refused = fixed;
         was = json_string(json_find(s->before.values, name), text);
         if (!strcmp(name, "beta")) refused = j->kl_target > 0 || atof(was) == 0;
-        if (i >= 2 && s->given[i - 2] == 2 && !strcmp(was, text) && strlen(taken) + strlen(name) + strlen(text) < 300)
-            snprintf(taken + strlen(taken), sizeof taken - strlen(taken), "%s--%s %s",
+        if (i >= 2 && s->given[i - 2] == 2 && !strcmp(was, text) && strlen(taken) < SAID)
+            snprintf(taken + strlen(taken), 2 * NAME_ROOM, "%s--%s %s",
                      *taken ? ", " : "", name, text);
         if (same || !strcmp(was, text) || (!i && system_is_same(was, text))) continue;
         if (refused) code = -1;
@@ -2346,6 +2383,28 @@ static void choose_lanes(settings *s) {
                          "processes\n", size);
 }
 
+static int compare_texts(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Questions that are in the training's too measure what was learned by heart: how many is told. And
+ * a step that asks more questions than there are asks some twice. */
+static void tell_overlap(const settings *s, const task *t, const task *held_out) {
+    const char **texts = (const char **)malloc((size_t)t->count * sizeof *texts);
+    int i, n = 0;
+    for (i = 0; texts && i < t->count; i++) texts[i] = t->prompts[i].text;
+    if (texts) qsort(texts, (size_t)t->count, sizeof *texts, compare_texts);
+    for (i = 0; texts && i < held_out->count; i++)
+        n += bsearch(&held_out->prompts[i].text, texts, (size_t)t->count, sizeof *texts,
+                     compare_texts) != NULL;
+    free(texts);
+    if (n) say("%d of the %d held-out questions are asked in training too, so they do not measure "
+               "what is new", n, held_out->count);
+    if (s->c.num_prompts > t->count)
+        say("a step asks --num-prompts %d questions, and there are %d: some are asked twice in it",
+            s->c.num_prompts, t->count);
+}
+
 /* What comes before the first step that needs all processes. */
 static int prepare_training(settings *s, task *t, task *held_out) {
     char error[JSON_ERROR_LENGTH];
@@ -2375,7 +2434,9 @@ static int prepare_training(settings *s, task *t, task *held_out) {
         && !questions_hold_out(&t->list, &held_out->list, s->hold_out, error))
         return complain(error);
     if (prepare_task(s, s->data, t) || try_verifiers(s, t)) return -1;
-    return held_out->list.count ? prepare_task(s, "held-out questions", held_out) : 0;
+    if (held_out->list.count && prepare_task(s, "held-out questions", held_out)) return -1;
+    tell_overlap(s, t, held_out);
+    return 0;
 }
 
 static int train(settings *s) {
@@ -2609,6 +2670,9 @@ static void print_model(const settings *s) {
            m->vocab_size, s->tokens ? tokenizer_size(s->tokens) : m->vocab_size,
            s->tokens ? "tokenizer.json" : "config.json", m->max_position_embeddings,
            (double)m->rope_theta, m->tie_word_embeddings ? "a tied" : "its own");
+    if (s->adapter)
+        printf("  adapters of %s: rank %d, alpha %g\n", s->adapter, s->c.lora.rank,
+               (double)s->c.lora.alpha);
 }
 
 /* How a question reads, as training asks it; -1: the template does not write it. A folder without a
@@ -2623,7 +2687,7 @@ static int print_asking(settings *s) {
         printf("  %s\n", error);
         return 0;
     }
-    code = check_template(s);
+    code = read_variables(s) || check_template(s) ? -1 : 0;
     text = code ? NULL : render(s, &turn, 1);
     if (text) printf("  asked by its chat template:\n%s\n", text);
     free(text);
@@ -2673,9 +2737,9 @@ static int inspect(settings *s) {
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
     if (!s->c.lanes) s->c.lanes = s->num_processes;
     memory_bounds(&s->c, &needed, &least);
-    printf("  %.1f million weights. To train %d questions x %d completions of %d tokens:\n",
-           (double)needed.num_parameters / 1e6, s->c.num_prompts, s->c.num_generations,
-           s->c.max_completion_length);
+    printf("  %.*f million weights. To train %d questions x %d completions of %d tokens:\n",
+           needed.num_parameters < 1e6 ? 3 : 1, (double)needed.num_parameters / 1e6,
+           s->c.num_prompts, s->c.num_generations, s->c.max_completion_length);
     code = print_needs(s);
     if (!code && s->num_processes > 1) {
         s->c.team.size = s->num_processes;
@@ -2875,6 +2939,7 @@ static int run(settings *s, int argc, char **argv) {
     for (i = 0; i < GRPO_MAX_REWARDS; i++) verifier_close(&s->verifiers[i]);
     json_free(&s->before);
     free(s->vocabulary);
+    free(s->members);
     tokenizer_free(s->tokens);
     chat_free(&s->chat);
     if (fflush(stdout) || ferror(stdout))

@@ -220,6 +220,18 @@ static int play(const task *t, int seeds, int steps, const char *only, int threa
     return 0;
 }
 
+/* Are they all, with blanks between? */
+static int are_presets(const char *names) {
+    char name[64];
+    int i, used;
+    const char *known;
+    for (; sscanf(names, "%63s%n", name, &used) == 1; names += used) {
+        for (i = 0; name_of(i, &known) && strcmp(known, name) != 0; i++) {}
+        if (!name_of(i, &known)) return 0;
+    }
+    return 1;
+}
+
 static const char about[] = "Every preset, and PPO, over several seeds and two tasks, as tables.";
 static const char options[] =
     "  --seeds N     1 to 50 (5)\n"
@@ -237,8 +249,10 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--only")) only = argv[i + 1];
         else break;
     }
-    if (i < argc || seeds < 1 || seeds > SEEDS_MOST || (steps && steps < TIMES))
-        return show_misuse(i < argc ? argv[i] : "a number out of range", options);
+    if (i < argc) return show_misuse(argv[i], options);
+    if (only && !are_presets(only)) return show_misuse("--only", options);
+    if (seeds < 1 || seeds > SEEDS_MOST) return show_misuse("--seeds", options);
+    if (steps && steps < TIMES) return show_misuse("--steps", options);
     for (i = 0; i < 2 && !code; i++)
         code = play(&tasks[i], seeds, steps ? steps : tasks[i].steps, only, threads);
     return code;
