@@ -9446,7 +9446,7 @@ static grpo__slot *grpo__find_slot(grpo__file *f, const char *name, int *last) {
     int i;
     for (i = 0; i < f->num_slots; i++, *last = (*last + 1) % f->num_slots)
         if (!strcmp(name, f->slots[*last].name)) return &f->slots[*last];
-    grpo__bad(f, name, "is not part of this model: call grpo_load_config() before grpo_new()");
+    grpo__bad(f, name, "is not part of this model (grpo_load_config() reads a folder's config)");
     return NULL;
 }
 
@@ -9460,7 +9460,7 @@ static void grpo__check_complete(grpo__file *f, const char *file) {
             grpo__bad(f, s->name, *file && f->indexed
                       ? "is not in this file, though the index says so"
                       : strncmp(s->name, "reference.", 10)
-                      ? "is missing: call grpo_load_config() before grpo_new()"
+                      ? "is missing (grpo_load_config() reads a folder's config)"
                       : "is missing: it was saved with objective.beta 0, so set that here too");
     }
 }
@@ -9493,7 +9493,7 @@ static void grpo__read_entries(grpo__file *f, const char *header) {
             why = "has a dtype other than F32, BF16 and F16: convert it";
         else if (!grpo__json_numbers(list, shape, s->cols ? 2 : 1) || shape[0] != s->rows
                  || shape[1] != s->cols)
-            why = "has another shape than in this model: call grpo_load_config() before grpo_new()";
+            why = "has another shape than the config says (grpo_load_config() reads a folder's)";
         else if (!grpo__json_numbers(place, offsets, 2)
                  || offsets[1] - offsets[0]
                     != (double)s->count * (double)grpo__dtypes[s->dtype].size)

@@ -630,6 +630,11 @@ says "held-out questions of training" "22 of the 22 held-out questions are asked
     train "$dir/leak" --steps 1 --data "$dir/toy/test.jsonl"
 says "more questions than there are" "asks --num-prompts 100 questions, and there are 42" \
     train "$dir/leak" --resume --steps 2 --num-prompts 100
+says "the library's reasons name the option" "--beta is 0; it must be from" train "$dir/x" \
+    --beta 0 --kl-target 0.1
+says "nothing is left to ask" "--hold-out 1 would hold out every question" "$grpo" train "$dir/toy" \
+    $task --out "$dir/x" --hold-out 1
+says "an empty pipe" "standard input has no questions" judge --reward match --data -
 says "a file named twice" "--data is given twice" judge --reward match --data "$dir/toy/test.jsonl"
 says "another verifier is told" "--reward is .*kind.sh (weight 2), and was match, match in.*from here on" \
     again --seed 1 --learning-rate 0.5 --steps 4 --reward "cmd:sh $dir/kind.sh" --weight 2

@@ -894,6 +894,8 @@ static int read_options(settings *s, int command, int argc, char **argv) {
     if (s->c.objective.equal_rewards == GRPO_EQUAL_RESAMPLE && !s->c.objective.max_resamples)
         return complain("--equal-rewards resample samples a group anew --max-resamples times, "
                         "which is 0: give at least 1");
+    if (s->hold_out == 1)
+        return complain("--hold-out 1 would hold out every question: 2 or more, or 0");
     if ((command & PLAN) && s->c.num_generations < 2)
         return complain("--num-generations is 1: a completion is compared with the others of its "
                         "question, so there must be 2 at least");
@@ -1188,8 +1190,10 @@ static int check_template(settings *s) {
     chat_text today = { NULL, 0, 0 }, kept = { NULL, 0, 0 };
     if (!chat_check(&s->chat, s->system, &turn, 1, error)) return complain(error);
     if (!s->data && !chat_check(&s->chat, s->system, talk, 3, error)) complain(error);
-    if (!chat_render(&s->chat, s->system, &turn, 1, 1, &today, error) && !s->data)
-        return complain(error);
+    if (!chat_render(&s->chat, s->system, &turn, 1, 1, &today, error) && !s->data) {
+        say("the chat template of %s: %s", s->words, error);
+        return -1;
+    }
     chat_keep_day(&s->chat);
     chat_render(&s->chat, s->system, &turn, 1, 1, &kept, error);
     if (today.text && kept.text && strcmp(today.text, kept.text) != 0)
@@ -1263,7 +1267,7 @@ static char *render(const settings *s, const chat_turn *turns, int n) {
     char error[JSON_ERROR_LENGTH];
     chat_text text = { NULL, 0, 0 };
     if (chat_render(&s->chat, s->system, turns, n, 1, &text, error)) return text.text;
-    complain(error);
+    say("the chat template of %s: %s", s->words, error);
     chat_text_free(&text);
     return NULL;
 }
@@ -2117,6 +2121,17 @@ static int complain_of_memory(const settings *s, int chosen, double fastest, dou
     return -1;
 }
 
+/* The library's sentence, "num_prompts is 0; ...", of the option that sets the field. */
+static int complain_of_config(const char *error) {
+    char name[NAME_ROOM];
+    const size_t n = strcspn(error, " ");
+    snprintf(name, sizeof name, "%.*s", (int)n, error);
+    if (!field_of(name)) return complain(error);
+    spell(name, name);
+    say("--%s%s", name, error + n);
+    return -1;
+}
+
 /* Is it within --memory-budget? Then all that it takes is printed. 0, or -1. */
 static int fit_memory(settings *s) {
     const int chosen = choose_budget(s);
@@ -2128,7 +2143,7 @@ static int fit_memory(settings *s) {
     int code;
     c.log = NULL;                   /* the sentence below says more                              */
     code = grpo_memory_needed(&c, &needed);
-    if (code && code != GRPO_NO_MEMORY) return complain(c.error);
+    if (code && code != GRPO_NO_MEMORY) return complain_of_config(c.error);
     if (memory_bounds(&c, &fastest, &least)) return complain("that is more than can be counted");
     if (code) return complain_of_memory(s, chosen, (double)fastest.total, least);
     if (s->c.team.size > 1) printf("each of %d processes: ", s->c.team.size);
@@ -2706,7 +2721,7 @@ static int print_needs(settings *s) {
     c.log = NULL;
     if (c.memory_budget == SIZE_MAX) c.memory_budget = 0;
     code = grpo_memory_needed(&c, &needed);
-    if (code && code != GRPO_NO_MEMORY) return complain(c.error);
+    if (code && code != GRPO_NO_MEMORY) return complain_of_config(c.error);
     if (memory_bounds(&c, &fastest, &least)) return complain("that is more than can be counted");
     if (code) return complain_of_memory(s, 0, (double)fastest.total, least);
     printf("  ");
@@ -2736,7 +2751,7 @@ static int inspect(settings *s) {
     if (s->tokens) check_markers(s, stops, chat_stops(&s->chat, stops));
     if (s->c.eos_token_id < 0) s->c.eos_token_id = 0;         /* memory does not depend on it    */
     if (!s->c.lanes) s->c.lanes = s->num_processes;
-    memory_bounds(&s->c, &needed, &least);
+    if (memory_bounds(&s->c, &needed, &least)) return print_needs(s);         /* which says why */
     printf("  %.*f million weights. To train %d questions x %d completions of %d tokens:\n",
            needed.num_parameters < 1e6 ? 3 : 1, (double)needed.num_parameters / 1e6,
            s->c.num_prompts, s->c.num_generations, s->c.max_completion_length);

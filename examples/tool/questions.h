@@ -650,7 +650,8 @@ static inline int questions_parse(questions *q, const char *text, size_t length,
         good = questions_lines(q, text, length, path, question, answer, error);
     }
     if (good && q->count == before) {
-        snprintf(error, JSON_ERROR_LENGTH, "%.180s has no questions in it", path);
+        snprintf(error, JSON_ERROR_LENGTH, "%.180s has no questions in it",
+                 strcmp(path, "-") ? path : "standard input");
         good = 0;
     }
     if (!good) questions_shorten(q, before);
