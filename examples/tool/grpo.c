@@ -447,7 +447,7 @@ static void print_presets(void) {
 static void print_columns(void) {
     static const char *const columns[][2] = {
         { "reward X +- S", "mean of the completions' rewards, and their standard deviation" },
-        { "kl", "D_KL of the policy from the reference, mean of tokens" },
+        { "kl", "D_KL of the policy from the reference, mean of tokens; - where beta is 0" },
         { "entropy", "of the policy where it chose, nats a token" },
         { "length", "tokens of a completion, mean" },
         { "clipped", "share of completions that were cut off by --max-completion-length" },

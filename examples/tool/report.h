@@ -275,6 +275,8 @@ static inline void report_forget(report *r, report_row *row, const json_value *l
     for (c = 0; row->unjudged && c < r->curves; c++)
         if (!strncmp(r->names[c], "rewards/", 8) && row->values[c] == 0)
             row->values[c] = (double)NAN;
+    if (json_number(json_find(line, "beta"), 1) == 0 && (c = report_curve(r, "kl", 0)) >= 0)
+        row->values[c] = (double)NAN;                         /* there is no reference           */
     for (i = 0; row->masked && i < sizeof of_tokens / sizeof *of_tokens; i++)
         if ((c = report_curve(r, of_tokens[i], 0)) >= 0) row->values[c] = (double)NAN;
 }

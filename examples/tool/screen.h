@@ -498,7 +498,7 @@ static inline void screen_remember(screen *v, const grpo *g, const grpo_metrics 
     p->reward = m->reward;
     p->dead = m->frac_reward_zero_std;
     p->clipped = m->completions_clipped_ratio;
-    p->kl = m->kl;
+    p->kl = m->beta > 0 ? m->kl : (double)NAN;                /* beta 0: there is no reference   */
     p->entropy = m->entropy;
     p->length = m->completions_mean_length;
     p->clip_region = m->clip_ratio_region_mean;
