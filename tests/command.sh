@@ -394,13 +394,18 @@ if command -v strace > /dev/null && traced trace=rename "$dir/once" --steps 4 > 
 then
     [ "$(grep -c 'trainer_state.*= 0$' "$dir/trace")" -eq 2 ]
     check "four steps, every second one saved, are two saves" $?
-    (traced inject=rename:delay_enter=300000 "$dir/slow" --steps 1000000 > "$dir/slow.txt" 2>&1) &
-    pid=$! tries=0
-    until ls "$dir/slow/model"*.tmp > /dev/null 2>&1 || [ $((tries += 1)) -gt 200 ]; do
-        sleep 0.05
-    done
-    run=$(ps -A -o pid= -o args= | awk -v out="$dir/slow" -v grpo="$grpo" \
-        '$2 == grpo && index($0, out) { print $1; exit }')
+    slow() { # slow OUT OPTIONS...: a run that is about to have its first checkpoint, and its number
+        out=$1
+        shift
+        (traced inject=rename:delay_enter=300000 "$out" "$@" > "$dir/slow.txt" 2>&1) &
+        pid=$! tries=0
+        until ls "$out/model"*.tmp > /dev/null 2>&1 || [ $((tries += 1)) -gt 200 ]; do
+            sleep 0.05
+        done
+        run=$(ps -A -o pid= -o args= | awk -v out="$out" -v grpo="$grpo" \
+            '$2 == grpo && index($0, out) { print $1; exit }')
+    }
+    slow "$dir/slow" --steps 1000000
     kill -INT "$run" && sleep 0.1 && kill -INT "$run"
     wait $pid
     check "Ctrl-C twice within a save ends by that signal" $(($? != 130))
@@ -409,6 +414,14 @@ then
     says "it is whole" "step 2 of 3" traced trace=none "$dir/slow" --steps 3 --resume
     ls "$dir/slow" | grep -q tmp
     check "nothing half written is left" $(($? == 0))
+    slow "$dir/ended" --steps 2 --eval "$dir/toy/test.jsonl"
+    kill -INT "$run"
+    wait $pid
+    check "Ctrl-C within the last save" $(($? != 130))
+    says "says what was not measured" 'all 2 steps are saved.*"held out, after" was not' cat \
+        "$dir/slow.txt"
+    says "which --resume measures" "^held out, after" traced trace=none "$dir/ended" --steps 2 \
+        --eval "$dir/toy/test.jsonl" --resume
 else echo "skipped: no strace here"; fi
 
 # ---- one folder, one run
@@ -483,6 +496,44 @@ done
 cmp "$dir/later/model.safetensors" "$dir/never/model.safetensors" \
     && cmp "$dir/later/trainer_state.safetensors" "$dir/never/trainer_state.safetensors"
 check "it goes on to the bytes of one that was left alone" $?
+
+# ---- interrupted when all steps are saved: what was not measured then is measured by --resume
+cat > "$dir/last.sh" << 'END'
+n=0 here=$(dirname "$0")
+while read -r line; do n=$((n + 1)); done
+[ ! -e "$here/last/config.json" ] || while [ $n -gt 4 ] && [ ! -e "$here/go" ]; do sleep 0.05; done
+while [ $n -gt 0 ]; do n=$((n - 1)); echo $((n % 2)); done
+END
+unmeasured="all 2 steps are saved in .*last; \"held out, after\" was not measured: --resume measures it"
+last() { train "$dir/last" --reward "cmd:sh $dir/last.sh" --steps 2 --save-steps 0 --lanes 2 "$@"; }
+for signals in one two; do
+    rm -rf "$dir/last" "$dir/go"
+    (in_place=exec; last > "$dir/held.txt" 2>&1) &
+    pid=$! tries=0
+    until [ -e "$dir/last/config.json" ] || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done
+    sleep 0.3
+    end "ending"
+    [ $signals = one ] || end "all 2 steps"
+    touch "$dir/go"
+    wait $pid
+    check "interrupted by $signals when all is saved" $(($? != 143))
+    says "it says what is left to do" "$unmeasured" cat "$dir/held.txt"
+done
+cp "$dir/last/log.jsonl" "$dir/before.jsonl"
+inode() { ls -i "$dir/last/model.safetensors" "$dir/last/trainer_state.safetensors"; }
+inode > "$dir/inodes"
+says "--resume measures it" "^held out, after: greedy accuracy" last --resume
+cat "$dir/before.jsonl" > "$dir/expected"
+grep '"eval": {"step": 2,' "$dir/last/log.jsonl" >> "$dir/expected"
+cmp "$dir/last/log.jsonl" "$dir/expected" && [ "$(wc -l < "$dir/expected")" -gt "$(wc -l < "$dir/before.jsonl")" ]
+check "and logs it, and nothing else" $?
+inode | cmp "$dir/inodes" -
+check "no weights are written" $?
+says "once" "last has had its 2 steps; more" last --resume
+[ "$(grep -c "held out" "$dir/said")" -eq 0 ] && cmp "$dir/last/log.jsonl" "$dir/expected"
+check "indeed" $?
+cp "$dir/before.jsonl" "$dir/last/log.jsonl"
+says "so do two processes" "^held out, after: greedy accuracy" last --resume --processes 2
 
 # ---- several processes come to the bytes of one, stop together, and end if one is killed
 same() { # same DESCRIPTION OUT OUT

@@ -66,6 +66,7 @@ typedef struct settings {
     char trouble[SAID];             /* what a verifier last complained of, and in how many steps */
     int troubles;
     int64_t saved;                  /* the step that OUT has                                     */
+    int measured;                   /* the result, by the held-out questions                     */
     int logged;                     /* completions in the log, of this start                     */
     char command[2 * NAME_ROOM];    /* the line that was typed, for the report                   */
     char judged[NAME_ROOM];         /* the rewards as they were typed, with their weights        */
@@ -1587,7 +1588,11 @@ static int lock_folder(const char *folder) {
 /* What there is of a run that has failed or was interrupted, and how to go on. */
 static const char *tell_saved(const settings *s) {
     home.nothing = !s->learned && !home.trained;
-    if (s->saved)
+    if (s->saved && s->saved >= s->steps)
+        snprintf(home.saved, sizeof home.saved, "all %d steps are saved in %s%s", (int)s->saved,
+                 s->out, s->measured || (!s->eval && !s->hold_out) ? ""
+                 : "; \"held out, after\" was not measured: --resume measures it");
+    else if (s->saved)
         snprintf(home.saved, sizeof home.saved, "%s has the run up to step %d; --resume goes on "
                  "from there", s->out, (int)s->saved);
     else
@@ -2337,10 +2342,68 @@ static void log_config(const settings *s, const grpo *g, const task *t, const ta
     report_log_config(s->c.metrics_path, g, about);
 }
 
+/* Does the log say how the held-out questions were answered after this step? */
+static int is_measured(const char *log, int64_t step) {
+    char error[JSON_ERROR_LENGTH];
+    report r;
+    int i, accuracy, found = 0;
+    if (report_read(&r, log, error)) return 0;
+    accuracy = report_curve(&r, "eval/accuracy", 0);
+    for (i = 0; i < r.count && accuracy >= 0; i++)
+        if (r.rows[i].step == step) found = !isnan(r.rows[i].values[accuracy]);
+    report_free(&r);
+    return found;
+}
+
+/* The steps that are left, what is measured before the first and what is saved after the last.
+ * *cut is not 0 if a process was interrupted. */
+static int learn(settings *s, grpo *g, const task *t, const task *held_out, int *cut) {
+    grpo_evaluation before;
+    int code;
+    printf("step %d of %d, epoch %.2f of %.2f, %d questions; the first as the model sees it:\n%s\n",
+           (int)g->state.step, s->steps, (double)g->state.step * s->c.num_prompts / t->count,
+           (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
+    log_config(s, g, t, held_out);
+    code = agree(s, self.rank ? 0 : record_settings(s, (int)g->state.step));
+    tell_saved(s);
+    if (!code && held_out->count && g->state.step == 0) {
+        code = evaluate(s, g, held_out, "held out, before", NULL, NULL, &before);
+        if (!code) report_log_eval(s->c.metrics_path, 0, &before);
+        if (code > 0) code = 0;     /* interrupted, which is asked again                         */
+    }
+    if (!code) code = train_all(s, g, t, held_out, cut);
+    /* a verifier has failed, in whichever process; a team that has lost one cannot save */
+    if (code == GRPO_CALLBACK && grpo_team_any(g, 0) >= 0) save(s, g);
+    return code ? code : save(s, g);
+}
+
+/* The result by the held-out questions; 1: it was interrupted. */
+static int measure(settings *s, grpo *g, const task *held_out) {
+    grpo_evaluation after;
+    int code = grpo_team_any(g, interrupted);
+    if (!code) code = evaluate(s, g, held_out, "held out, after", NULL, NULL, &after);
+    if (code) return code;
+    report_log_eval(s->c.metrics_path, (int)g->state.step, &after);
+    s->measured = 1;
+    return 0;
+}
+
+/* How the run has ended, interrupted or not, where nothing has failed. */
+static void tell_end(settings *s, const grpo *g, int cut) {
+    if (cut && g->state.step >= s->steps) printf("%s\n", tell_saved(s));
+    else if (cut && g->state.step)
+        printf("interrupted after step %d; --resume goes on\n", (int)g->state.step);
+    else if (cut) say("interrupted before the first step was done: %s", tell_saved(s));
+    fflush(stdout);
+    if (g->state.step) printf("%s has the %s; `grpo plot %s` draws the run\n", s->out,
+                              s->c.lora.rank && !s->merge ? "adapters" : "model",
+                              s->c.metrics_path);
+}
+
+/* A run that has all its steps may still have to be measured: that was interrupted, or has failed. */
 static int run_training(settings *s, const task *t, const task *held_out) {
     grpo *g = make_policy(s);
-    grpo_evaluation before, after;
-    int code = g ? 0 : -1, asks = held_out->count > 0, cut = 0;
+    int code = 0, cut = 0, asks = held_out->count > 0;
     char given[24], begun[24];
     if (!g) return -1;
     if (g->config.seed != s->c.seed) {                        /* no settings.jsonl said so       */
@@ -2350,41 +2413,22 @@ static int run_training(settings *s, const task *t, const task *held_out) {
         grpo_free(g);
         return -1;
     }
-    if (g->state.step >= s->steps) {
-        printf("%s has had its %d steps; more --steps would go on\n", s->out, (int)g->state.step);
-        grpo_free(g);
-        return 0;
+    if (g->state.step < s->steps) code = learn(s, g, t, held_out, &cut);
+    else {
+        asks = grpo_team_any(g, asks && !self.rank
+                                && !is_measured(s->c.metrics_path, g->state.step)) > 0;
+        if (!asks) printf("%s has had its %d steps; more --steps would go on\n", s->out,
+                          (int)g->state.step);
     }
-    printf("step %d of %d, epoch %.2f of %.2f, %d questions; the first as the model sees it:\n%s\n",
-           (int)g->state.step, s->steps, (double)g->state.step * s->c.num_prompts / t->count,
-           (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
-    log_config(s, g, t, held_out);
-    code = agree(s, self.rank ? 0 : record_settings(s, (int)g->state.step));
     tell_saved(s);
-    if (!code && asks && g->state.step == 0) {
-        code = evaluate(s, g, held_out, "held out, before", NULL, NULL, &before);
-        if (!code) report_log_eval(s->c.metrics_path, 0, &before);
-        if (code > 0) code = 0;     /* interrupted, which is asked again                         */
-    }
-    if (!code) code = train_all(s, g, t, held_out, &cut);
+    if (!code && !cut && asks) code = measure(s, g, held_out);
+    if (code > 0) cut = 1, code = 0;
     if (cut) cut = interrupted ? interrupted : SIGTERM;
-    /* a verifier has failed, in whichever process; a team that has lost one cannot save */
-    if (code == GRPO_CALLBACK && grpo_team_any(g, 0) >= 0) save(s, g);
-    if (!code) code = save(s, g);
     if (code < 0 && !self.rank) say("%s", tell_saved(s));
     if (code == GRPO_IO && !self.rank)
         say("a checkpoint takes %.1f MB there, and so much again while it replaces the last: make "
             "room first", saved_bytes(s, g) / 1e6);
-    if (!code && cut && g->state.step)
-        printf("interrupted after step %d; --resume goes on\n", (int)g->state.step), fflush(stdout);
-    else if (!code && cut) say("interrupted before the first step was done: %s", tell_saved(s));
-    if (!code && !cut && asks) {
-        code = evaluate(s, g, held_out, "held out, after", NULL, NULL, &after);
-        if (!code) report_log_eval(s->c.metrics_path, s->steps, &after);
-        if (code > 0) cut = interrupted ? interrupted : SIGTERM, code = 0;
-    }
-    if (!code && g->state.step > 0) printf("%s has the %s; `grpo plot %s` draws the run\n", s->out,
-                      s->c.lora.rank && !s->merge ? "adapters" : "model", s->c.metrics_path);
+    if (!code && (cut || s->learned || s->measured)) tell_end(s, g, cut);
     grpo_free(g);
     return !code && cut ? INTERRUPTED + cut : code;
 }
