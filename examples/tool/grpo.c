@@ -65,7 +65,7 @@ typedef struct settings {
     char *members;                  /* of the chat template's variables                          */
     char trouble[SAID];             /* what a verifier last complained of, and in how many steps */
     int troubles;
-    int64_t saved;                  /* the step that OUT has                                     */
+    int64_t saved, tried;           /* the step that OUT has; the last that was to be saved      */
     int measured;                   /* the result, by the held-out questions                     */
     int logged;                     /* completions in the log, of this start                     */
     char command[2 * NAME_ROOM];    /* the line that was typed, for the report                   */
@@ -2008,6 +2008,8 @@ static double saved_bytes(const settings *s, const grpo *g) {
 static int save(settings *s, grpo *g) {
     int flags = GRPO_SAVE_STATE | (s->merge ? GRPO_SAVE_MERGED : 0), code;
     if (s->saved == g->state.step) return 0;
+    if (s->tried == g->state.step) return GRPO_IO;
+    s->tried = g->state.step;
     if (s->dtype && !strcmp(s->dtype, "bf16")) flags |= GRPO_SAVE_BF16;
     if (s->dtype && !strcmp(s->dtype, "f16")) flags |= GRPO_SAVE_F16;
     doing = SAVING;
@@ -2018,6 +2020,19 @@ static int save(settings *s, grpo *g) {
     if (!code) s->saved = g->state.step;
     tell_saved(s);
     return code;
+}
+
+/* Is there room for a checkpoint, beside the one that it replaces? 0, or -1. */
+static int fit_disk(const settings *s, const grpo *g) {
+    const double bytes = saved_bytes(s, g), room = system_room(s->out);
+    const int again = !s->saved && s->save_steps && s->save_steps < s->steps;
+    char size[2][32];
+    if (room < 0 || room >= (1 + again) * bytes) return 0;
+    say("a checkpoint takes %sB%s, and %s has %sB free: make room, or choose another --out%s",
+        words_write_size(bytes, size[0]), again ? ", and as much again while the next replaces it"
+        : "", s->out, words_write_size(room, size[1]), again && room >= bytes
+        ? ", or save at the end alone, by --save-steps 0" : "");
+    return -1;
 }
 
 /* ---- memory: what it takes at its fastest and at its least, and what the machine has */
@@ -2283,6 +2298,8 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out, 
         code = one_step(s, g, t, asked, &m);
         if (view->waiting.what[0]) wait_end(s);
         if (code == GRPO_CALLBACK) g->state = before;         /* it was not made: nothing moved  */
+        if ((!code || code == GRPO_IO) && grpo_team_any(g, code != 0))
+            code = GRPO_IO;         /* process 0 could not log it                                */
         s->learned |= g->state.step > before.step;
         tell_saved(s);
         if (!code) code = after_step(s, g, held_out, &m);
@@ -2372,8 +2389,9 @@ static int learn(settings *s, grpo *g, const task *t, const task *held_out, int 
         if (code > 0) code = 0;     /* interrupted, which is asked again                         */
     }
     if (!code) code = train_all(s, g, t, held_out, cut);
-    /* a verifier has failed, in whichever process; a team that has lost one cannot save */
-    if (code == GRPO_CALLBACK && grpo_team_any(g, 0) >= 0) save(s, g);
+    /* a verifier has failed, in whichever process, or the log: what was learned is saved before
+       that, if it can be; a team that has lost a process cannot */
+    if ((code == GRPO_CALLBACK || code == GRPO_IO) && grpo_team_any(g, 0) >= 0) save(s, g);
     return code ? code : save(s, g);
 }
 
@@ -2400,11 +2418,11 @@ static void tell_end(settings *s, const grpo *g, int cut) {
                               s->c.metrics_path);
 }
 
-/* A run that has all its steps may still have to be measured: that was interrupted, or has failed. */
+/* A run that has all its steps may still have to be measured, as that was interrupted or failed. */
 static int run_training(settings *s, const task *t, const task *held_out) {
     grpo *g = make_policy(s);
     int code = 0, cut = 0, asks = held_out->count > 0;
-    char given[24], begun[24];
+    char given[24], begun[24], size[32];
     if (!g) return -1;
     if (g->config.seed != s->c.seed) {                        /* no settings.jsonl said so       */
         snprintf(begun, sizeof begun, "%llu", (unsigned long long)g->config.seed);
@@ -2413,8 +2431,10 @@ static int run_training(settings *s, const task *t, const task *held_out) {
         grpo_free(g);
         return -1;
     }
-    if (g->state.step < s->steps) code = learn(s, g, t, held_out, &cut);
-    else {
+    if (g->state.step < s->steps) {
+        code = agree(s, self.rank ? 0 : fit_disk(s, g));
+        if (!code) code = learn(s, g, t, held_out, &cut);
+    } else {
         asks = grpo_team_any(g, asks && !self.rank
                                 && !is_measured(s->c.metrics_path, g->state.step)) > 0;
         if (!asks) printf("%s has had its %d steps; more --steps would go on\n", s->out,
@@ -2426,8 +2446,8 @@ static int run_training(settings *s, const task *t, const task *held_out) {
     if (cut) cut = interrupted ? interrupted : SIGTERM;
     if (code < 0 && !self.rank) say("%s", tell_saved(s));
     if (code == GRPO_IO && !self.rank)
-        say("a checkpoint takes %.1f MB there, and so much again while it replaces the last: make "
-            "room first", saved_bytes(s, g) / 1e6);
+        say("a checkpoint takes %sB there, and as much again while the next replaces it: make room "
+            "first", words_write_size(saved_bytes(s, g), size));
     if (!code && (cut || s->learned || s->measured)) tell_end(s, g, cut);
     grpo_free(g);
     return !code && cut ? INTERRUPTED + cut : code;

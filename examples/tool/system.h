@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/time.h>
 #include <unistd.h>
 #else
@@ -112,6 +113,14 @@ static inline int system_is_absolute(const char *path) {
     return *path == '/' || *path == '\\' || (*path && path[1] == ':');
 }
 
+/* Bytes that may be written to a folder's file system; -1: unknown. */
+static inline double system_room(const char *path) {
+    wchar_t wide[SYSTEM_PATH];
+    ULARGE_INTEGER left;
+    return GetDiskFreeSpaceExW(system_wide(path, wide), &left, NULL, NULL) ? (double)left.QuadPart
+                                                                           : -1;
+}
+
 /* A file that one process has at a time, and that is gone when that ends, whatever ends it: a
  * descriptor; -1 with errno: it cannot be made; -2: another has it, and which, if that is known. */
 static inline int system_lock(const char *path, long *holder) {
@@ -186,6 +195,13 @@ static inline int system_is_other(const char *path) {
 static inline int system_is_same(const char *a, const char *b) {
     struct stat at, bt;
     return !stat(a, &at) && !stat(b, &bt) && at.st_dev == bt.st_dev && at.st_ino == bt.st_ino;
+}
+
+/* Bytes that may be written to a folder's file system; -1: unknown, as where it counts none. */
+static inline double system_room(const char *path) {
+    struct statvfs found;
+    if (statvfs(path, &found) || !found.f_blocks) return -1;
+    return (double)found.f_bavail * (double)(found.f_frsize ? found.f_frsize : found.f_bsize);
 }
 
 static inline void system_arguments(int *argc, char ***argv) { (void)argc; (void)argv; }
@@ -277,6 +293,7 @@ static inline int system_replace(const char *from, const char *to) {
 static inline int system_make_folder(const char *path) { (void)path; return 0; }
 static inline int system_remove_folder(const char *path) { return remove(path); }
 static inline int system_is_other(const char *path) { (void)path; return 0; }
+static inline double system_room(const char *path) { (void)path; return -1; }
 static inline double system_seconds(void) { return (double)time(NULL); }
 static inline double system_moved(int written) { (void)written; return -1; }
 #endif
