@@ -536,6 +536,38 @@ check "indeed" $?
 cp "$dir/before.jsonl" "$dir/last/log.jsonl"
 says "so do two processes" "^held out, after: greedy accuracy" last --resume --processes 2
 
+# ---- a run that is killed before its first checkpoint leaves a log, which is not the next one's
+rm -f "$dir/go"
+fresh() { train "$dir/fresh" --reward "cmd:sh $dir/held.sh" --save-steps 0 "$@"; }
+(in_place=exec; fresh --eval-steps 0 --hold-out 0 > "$dir/held.txt" 2>&1) &
+pid=$! tries=0
+until [ -e "$dir/fresh/settings.jsonl" ] || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done
+kill -KILL $pid
+wait $pid 2> /dev/null
+cp "$dir/fresh/log.jsonl" "$dir/before.jsonl"
+(in_place=exec; fresh --steps 2 > "$dir/held.txt" 2>&1) &
+pid=$! tries=0
+until [ -e "$dir/fresh/settings.jsonl" ] && [ -e "$dir/fresh/settings.before.jsonl" ] \
+        || [ $((tries += 1)) -gt 200 ]; do sleep 0.05; done
+end "ending"
+touch "$dir/go"
+wait $pid
+cmp "$dir/fresh/log.jsonl" "$dir/before.jsonl"
+check "one that learns nothing leaves it as it was" $?
+says "as it says" "nothing was learned, and .* is as it was" cat "$dir/held.txt"
+ls "$dir/fresh" | grep -q before
+check "and by its name" $(($? != 1))
+for kept in before before2; do
+    says "the log of a killed run is kept" "it is .*/fresh/log.$kept.jsonl now" fresh --steps 2
+    cmp "$dir/fresh/log.$kept.jsonl" "$dir/before.jsonl"
+    check "every byte of it" $?
+    [ "$(grep -c '"config"' "$dir/fresh/log.jsonl")" -eq 1 ] \
+        && [ "$(wc -l < "$dir/fresh/settings.jsonl")" -eq 1 ]
+    check "and the next has its own" $?
+    cp "$dir/fresh/log.jsonl" "$dir/before.jsonl"
+    rm "$dir/fresh/trainer_state.safetensors"                 # as if it had been killed too
+done
+
 # ---- several processes come to the bytes of one, stop together, and end if one is killed
 same() { # same DESCRIPTION OUT OUT
     cmp "$2/model.safetensors" "$3/model.safetensors" \

@@ -1559,9 +1559,10 @@ static struct {
     int lock;                       /* less than 0: none, or it is another's                     */
     int is_new, trained;            /* before this run; has it a checkpoint?                     */
     int nothing;                    /* was learned so far, by it or before                       */
+    char aside[2][2][NAME_ROOM];    /* of a run without a checkpoint: its files, as now called   */
     char folder[NAME_ROOM], lock_file[NAME_ROOM], put[PUT][NAME_ROOM];
     char saved[2 * NAME_ROOM];      /* a sentence: what there is of the run                      */
-} home = { -1, 0, 0, 1, "", "", { "" }, "" };
+} home = { -1, 0, 0, 1, { { "" } }, "", "", { "" }, "" };
 
 static int lock_folder(const char *folder) {
     static const char *const others[] = { "generation_config.json", "settings.jsonl", "log.jsonl" };
@@ -1583,6 +1584,30 @@ static int lock_folder(const char *folder) {
             snprintf(home.put[i], NAME_ROOM, "%.*s/%s", PATH_ROOM, folder, name);
     }
     return home.lock < 0 ? -1 : 0;
+}
+
+/* A run that has ended before its first checkpoint has left a log and settings, which are not those
+ * of the one that begins: they are kept, as log.before.jsonl, or log.before2.jsonl ... 0, or -1. */
+static int put_aside(const char *folder) {
+    static const char *const names[] = { "log", "settings" };
+    char from[NAME_ROOM], to[NAME_ROOM], number[16] = "";
+    int i, n = 1;
+    for (i = 0; i < 2; i++) {
+        snprintf(from, sizeof from, "%.*s/%s.jsonl", PATH_ROOM, folder, names[i]);
+        if (!system_exists(from)) continue;
+        while (snprintf(to, sizeof to, "%.*s/%s.before%s.jsonl", PATH_ROOM, folder, names[i],
+                        number), system_exists(to))
+            snprintf(number, sizeof number, "%d", ++n);
+        if (system_replace(from, to)) {
+            say("%s cannot be renamed: %s", from, strerror(errno));
+            return -1;
+        }
+        memcpy(home.aside[i][0], from, NAME_ROOM);
+        memcpy(home.aside[i][1], to, NAME_ROOM);
+        if (i == 0) say("%s has the log of a run that ended before its first checkpoint: it is %s "
+                        "now", folder, to);
+    }
+    return 0;
 }
 
 /* What there is of a run that has failed or was interrupted, and how to go on. */
@@ -1607,6 +1632,8 @@ static void leave_folder(void) {
     if (home.lock >= 0) system_unlock(home.lock_file, home.lock);
     home.lock = -1;
     for (i = 0; i < PUT && home.nothing; i++) if (home.put[i][0]) system_remove(home.put[i]);
+    for (i = 0; i < 2 && home.nothing; i++)
+        if (home.aside[i][1][0]) system_replace(home.aside[i][1], home.aside[i][0]);
     if (home.nothing && home.is_new && !self.rank) system_remove_folder(home.folder);
 }
 
@@ -2380,6 +2407,8 @@ static int learn(settings *s, grpo *g, const task *t, const task *held_out, int 
     printf("step %d of %d, epoch %.2f of %.2f, %d questions; the first as the model sees it:\n%s\n",
            (int)g->state.step, s->steps, (double)g->state.step * s->c.num_prompts / t->count,
            (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
+    code = agree(s, !self.rank && !home.trained ? put_aside(s->out) : 0);
+    if (code) return code;
     log_config(s, g, t, held_out);
     code = agree(s, self.rank ? 0 : record_settings(s, (int)g->state.step));
     tell_saved(s);
