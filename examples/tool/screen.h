@@ -250,8 +250,10 @@ static inline int screen_ends(screen_text *t, const char *s, int cut, int indent
 static inline void screen_question(screen_text *t, const screen *v, const grpo_sample *s,
                                    int columns, int most) {
     const char *question = v->question ? v->question(s) : s->prompt;
-    const char *answer = s->answer ? s->answer : "";
-    int indent = screen_columns(answer), third = columns / 3;
+    const char *answer = s->answer ? s->answer : "", *last = strrchr(answer, '\n');
+    int indent, third = columns / 3;
+    if (last && last[1]) answer = last + 1;                   /* behind a solution: "#### 18"    */
+    indent = screen_columns(answer);
     if (indent > third) answer = screen_tail(answer, indent = third);
     screen_put(t, "  %s\x1b[1m", *answer ? "answer " : "");
     screen_clip(t, answer, third);
