@@ -2064,11 +2064,17 @@ static int fit_disk(const settings *s, const grpo *g) {
 
 /* ---- memory: what it takes at its fastest and at its least, and what the machine has */
 static void print_memory(const grpo_memory *m) {
-    printf("memory %.0f MB: weights %.0f, reference %.0f, gradients %.0f, AdamW %.0f, activations "
-           "%.0f, K and V %.0f, logits %.0f, the batch %.0f\n", (double)m->total / 1e6,
-           (double)m->weights / 1e6, (double)m->reference / 1e6, (double)m->gradients / 1e6,
-           (double)m->optimizer / 1e6, (double)m->activations / 1e6, (double)m->cache / 1e6,
-           (double)m->logits / 1e6, (double)m->host / 1e6);
+    const struct { const char *name; size_t bytes; } parts[] = {
+        { "weights", m->weights }, { "reference", m->reference }, { "gradients", m->gradients },
+        { "AdamW", m->optimizer }, { "activations", m->activations }, { "K and V", m->cache },
+        { "logits", m->logits }, { "the batch", m->host } };
+    char size[32];
+    size_t i;
+    printf("memory %sB", words_write_size((double)m->total, size));
+    for (i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].bytes) printf("%s %s %sB", i ? "," : ":", parts[i].name,
+                                   words_write_size((double)parts[i].bytes, size));
+    printf("\n");
 }
 
 /* Without a budget, and within the smallest that is not refused; 0, or -1: both are refused. */
