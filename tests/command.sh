@@ -381,6 +381,40 @@ says "in training as many as a step has" "has room for 4 completions" train "$di
     --num-prompts 2 --num-generations 2 --eval-samples 5
 says "a model is not converted into another's folder" "has a model already" \
     "$BUILD/gguf2hf" "$dir/none.gguf" "$dir/toy"
+convert() { # convert TEMPLATE OPTIONS...: a llama.cpp file with that template, into a new folder
+    template=$1
+    shift
+    rm -rf "$dir/converted"
+    "$BUILD/toy_folder" "$dir/toy.gguf" "$template" && "$BUILD/gguf2hf" "$@" "$dir/toy.gguf" \
+        "$dir/converted"
+}
+echo '{"question": "ab c", "answer": "a"}' > "$dir/letters.jsonl"
+says "a model is converted" "converted: llama, 1 layers" convert "$turns{% endfor %}"
+says "and can be asked by its template" "asked by" "$grpo" inspect "$dir/converted"
+for words in "drops the question:{{ messages[0].role }}" \
+             "its chat template.*line 1:{% for m in messages %}{{ m.content }"; do
+    says "a template that grpo refuses: ${words%%:*}" "none is written: .*${words%%:*}" \
+        convert "${words#*:}"
+    says_too "says what to do" "--no-template leaves that template out; .*--prompt-format"
+    [ ! -e "$dir/converted" ]
+    check "no folder is written" $?
+    says "without it one is" "converted: llama" convert "${words#*:}" --no-template
+    says "that is asked as one is told" "greedy accuracy" "$grpo" eval "$dir/converted" --data \
+        "$dir/letters.jsonl" --reward match --prompt-format "{question}" --max-completion-length 4
+    says "its tokenizer alone" "grpo needs --template or --prompt-format: .*${words%%:*}" \
+        convert "${words#*:}" --tokenizer
+done
+says "one that asks no single question is told" "by itself: .*In turn" convert \
+    "{{ raise_exception('In turn!') if messages|length < 2 }}$turns{% endfor %}"
+[ -s "$dir/converted/model.safetensors" ]
+check "and written" $?
+"$BUILD/toy_folder" --help > "$dir/said" 2>&1
+check "toy_folder --help" $?
+says_too "has a line of usage" "^usage: toy_folder FOLDER"
+"$BUILD/toy_folder" --hlep > "$dir/said" 2>&1
+check "an option that is none has status 2" $(($? != 2))
+[ ! -e ./--help ] && [ ! -e ./--hlep ]
+check "and is no folder's name" $?
 
 # ---- a step is saved once; Ctrl-C twice while a folder is written waits for that (strace counts
 # the files, and makes each take a while)

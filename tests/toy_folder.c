@@ -3,10 +3,13 @@
  * a ChatML template; and FOLDER/train.jsonl and FOLDER/test.jsonl, questions for it.
  *
  * toy_folder FOLDER TOKENIZER: one of the shape of Qwen2.5, random and narrow, with the tokenizer
- * of the folder TOKENIZER, which must be Qwen2's or Qwen3's. */
+ * of the folder TOKENIZER, which must be Qwen2's or Qwen3's.
+ *
+ * toy_folder FILE.gguf TEMPLATE: instead a file as llama.cpp's, with that chat template. */
 #define GRPO_IMPLEMENTATION
 #include "grpo.h"
 #include "examples/tool/json.h"
+#include "tests/make_gguf.h"
 
 enum { END = 256, START, STOP, VOCABULARY, SUMS = 64, ROOM = 160 };
 
@@ -207,9 +210,31 @@ static int write_qwen(const char *folder, const char *tokenizer) {
     return 0;
 }
 
+static size_t bytes_of(int type, size_t numbers) { return numbers * (type == 0 ? 4 : 2); }
+
+static int write_gguf(const char *path, const char *chat_template) {
+    static const make_shape shape = { "llama", 16, 24, 1, 2, 2, 8, MAKE_BYTE_TOKENS, 1, 0 };
+    static make_file f;
+    int good;
+    make_model(&f, &shape, 0, bytes_of);
+    make_text(&f, "tokenizer.chat_template", chat_template);
+    good = make_write(&f, path);
+    make_free(&f);
+    if (!good) perror(path);
+    return !good;
+}
+
 int main(int argc, char **argv) {
+    const int asked = argc == 2 && !strcmp(argv[1], "--help");
+    const char *ending;
     system_arguments(&argc, &argv);
-    if (argc != 2 && argc != 3) { fprintf(stderr, "toy_folder FOLDER [TOKENIZER]\n"); return 2; }
+    if (asked || (argc != 2 && argc != 3) || !strncmp(argv[1], "--", 2)) {
+        fprintf(asked ? stdout : stderr, "usage: toy_folder FOLDER [TOKENIZER]\n"
+                "       toy_folder FILE.gguf TEMPLATE\n");
+        return asked ? 0 : 2;
+    }
+    ending = strrchr(argv[1], '.');
+    if (argc == 3 && ending && !strcmp(ending, ".gguf")) return write_gguf(argv[1], argv[2]);
     system_make_folder(argv[1]);
     return argc == 3 ? write_qwen(argv[1], argv[2]) : write_sums_model(argv[1]);
 }

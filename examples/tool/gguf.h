@@ -29,8 +29,8 @@ enum { GGUF_ERROR_LENGTH = JSON_ERROR_LENGTH, GGUF_NAME = 64, GGUF_KEY = 96, GGU
 enum { GGUF_MOST_ENTRIES = 1 << 16, GGUF_MOST_DIMENSION = 1 << 28 };      /* beyond any model's  */
 
 /* How numbers are written. AUTO: the smallest of BF16, F16, F32 in which all of the file's are
- * exact. */
-enum { GGUF_AUTO, GGUF_F32, GGUF_BF16, GGUF_F16 };
+ * exact. NO_TEMPLATE may be added: the chat template is left out. */
+enum { GGUF_AUTO, GGUF_F32, GGUF_BF16, GGUF_F16, GGUF_NO_TEMPLATE = 16 };
 
 typedef struct gguf_summary {       /* what gguf_convert() has done                              */
     char   architecture[GGUF_NAME];
@@ -1760,7 +1760,8 @@ static inline int gguf_convert_if(const char *path, const char *folder, int dtyp
     if (gguf_start(&j, path, folder, error) && gguf_read_model(&j.g, &j.model)
         && gguf_read_vocab(&j.g, &j.vocab, j.model.vocab_size)
         && gguf_make_plan(&j.g, &j.model, &j.plan)) {
-        j.dtype = dtype;
+        j.dtype = dtype & ~GGUF_NO_TEMPLATE;
+        if (dtype & GGUF_NO_TEMPLATE) j.vocab.chat_template.length = 0;
         j.check = check;
         if (gguf_choose(&j.g, &j.plan, &j.dtype))
             gguf_write_files(&j, j.vocab.pieces < 0 ? GGUF_CONFIG : 0, GGUF_FILES);
