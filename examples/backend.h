@@ -11,6 +11,10 @@
 
 #include "grpo.h"
 
+#ifndef PROGRAM_SAYS                /* what stands before a sentence on stderr                   */
+#define PROGRAM_SAYS ""
+#endif
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +37,7 @@ static inline const grpo_backend *backend_argument(int *argc, char **argv) {
     while (at < *argc && strcmp(argv[at], "--backend") != 0) at++;
     if (at == *argc) return NULL;
     if (at + 1 == *argc) {
-        fprintf(stderr, "--backend needs a value: %s\n", BACKEND_CHOICES);
+        fprintf(stderr, PROGRAM_SAYS "--backend needs a value: %s\n", BACKEND_CHOICES);
         exit(2);
     }
     name = argv[at + 1];
@@ -45,7 +49,7 @@ static inline const grpo_backend *backend_argument(int *argc, char **argv) {
     if (!strcmp(name, "cuda_fp32")) return grpo_cuda_fp32();
     if (!strcmp(name, "hopper")) return grpo_cuda_hopper();
 #endif
-    fprintf(stderr, "--backend: this program has %s, not %s%s\n", BACKEND_CHOICES, name,
+    fprintf(stderr, PROGRAM_SAYS "--backend: this program has %s, not %s%s\n", BACKEND_CHOICES, name,
             BACKEND_ELSEWHERE);
     exit(2);
 }

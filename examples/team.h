@@ -11,6 +11,11 @@
 #define TEAM_H
 
 #include "grpo.h"
+
+#ifndef PROGRAM_SAYS                /* what stands before a sentence on stderr                   */
+#define PROGRAM_SAYS ""
+#endif
+
 #ifdef GRPO_MPI
 #include "tool/mpi.h"
 #else
@@ -63,7 +68,8 @@ static inline void team_start(team *t, int *argc, char ***argv) {
     team_choose_card();                                       /* before anything looks for one   */
     here = mpi_team_start(argc, argv, &t->of);
     if (t->of.size & (t->of.size - 1)) {
-        if (!t->of.rank) fprintf(stderr, "%d processes: it must be a power of two\n", t->of.size);
+        if (!t->of.rank) fprintf(stderr, PROGRAM_SAYS "%d processes: it must be a power of two\n",
+                                 t->of.size);
         mpi_team_end(0, NULL);
         exit(2);
     }
@@ -74,8 +80,8 @@ static inline void team_start(team *t, int *argc, char ***argv) {
     if (at + 1 < *argc) {
         const long asked = strtol(a[at + 1], &end, 10);
         if (*end || asked < 1 || asked > PROCESSES_MOST || asked & (asked - 1)) {
-            fprintf(stderr, "--processes needs a power of two, from 1 to %d, not \"%s\"\n",
-                    PROCESSES_MOST, a[at + 1]);
+            fprintf(stderr, PROGRAM_SAYS "--processes needs a power of two, from 1 to %d, not "
+                    "\"%s\"\n", PROCESSES_MOST, a[at + 1]);
             exit(2);
         }
         here = (int)asked;
@@ -83,7 +89,7 @@ static inline void team_start(team *t, int *argc, char ***argv) {
         *argc -= 2;
     }
     if (here != 1 && processes_start(&t->others, here, &t->of, error)) {
-        fprintf(stderr, "%s\n", error);
+        fprintf(stderr, PROGRAM_SAYS "%s\n", error);
         exit(2);
     }
 #endif
@@ -110,10 +116,11 @@ static inline int team_end(team *t, int code, const char *why) {
     mpi_team_end(code < 128 ? code : 0, t->of.rank ? line : NULL);
 #else
     if (t->of.size > 1 && processes_end(&t->others)) {
-        if (t->of.rank && code) fprintf(stderr, "process 0 has ended; %s\n", line);
+        if (t->of.rank && code) fprintf(stderr, PROGRAM_SAYS "process 0 has ended; %s\n", line);
         if (t->others.killed)
-            fprintf(stderr, "signal %d ended process %d\n", t->others.by, t->others.killed);
-        else if (!t->of.rank && !code) fprintf(stderr, "another process has failed\n");
+            fprintf(stderr, PROGRAM_SAYS "signal %d ended process %d\n", t->others.by,
+                    t->others.killed);
+        else if (!t->of.rank && !code) fprintf(stderr, PROGRAM_SAYS "another process has failed\n");
         if (!code) code = 1;
     }
 #endif

@@ -1142,7 +1142,14 @@ bad "did you mean zscore?" train "$dir/toy" --advantage zsocre
 bad "did you mean dapo?" train "$dir/toy" --objective dapoo
 bad "did you mean gsm8k?" train "$dir/toy" --reward gsm8
 bad "of yours that judges is cmd:PROGRAM" train "$dir/toy" --reward "$dir/verify"
-bad "this program has cpu, not gpu; make cuda" train "$dir/toy" --backend gpu
+bad "^grpo: --processes is 3: it must be a power of two" inspect "$dir/toy" --processes 3
+bad "^grpo: --processes needs a power of two" train "$dir/toy" --processes 3
+some="$dir/toy --reward match --data $dir/toy/test.jsonl"
+bad "^grpo: --lanes is 3: it must be a power of two" train $some --out "$dir/x" --lanes 3
+bad "^grpo: there is no chat template \"foo\"" eval $some --template foo
+bad "^grpo: a prompt format needs {question}" eval $some --prompt-format hello
+bad "^grpo: --lora-targets are of q,k,v,o,gate" train $some --out "$dir/x" --lora-targets q,z
+bad "^grpo: --backend: this program has cpu, not gpu; make cuda" train "$dir/toy" --backend gpu
 bad "did you mean learning-rate?" help learnin-rate
 bad "the log of a run is missing: grpo plot RUN" plot
 says "nothing near" "has no such option; .grpo help train. lists" "$grpo" train "$dir/toy" --qqq 1

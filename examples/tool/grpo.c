@@ -17,6 +17,7 @@
 #define _GNU_SOURCE                 /* sigaction, fcntl; namespaces for verifiers */
 #endif
 #define GRPO_IMPLEMENTATION
+#define PROGRAM_SAYS "grpo: "
 #include "grpo.h"
 #include "examples/backend.h"
 #include "examples/team.h"
@@ -872,6 +873,44 @@ static int check_verifiers(settings *s) {
 }
 
 static int take_settings(settings *s);
+/* --lora-targets, words with commas, into c.lora. */
+static int read_targets(settings *s) {
+    static const char *const names[GRPO_LORA_TARGETS] = { "q", "k", "v", "o", "gate", "up",
+                                                          "down" };
+    const char *at = s->lora_targets;
+    int i;
+    if (at) s->c.lora.targets = 0;
+    while (at && *at) {
+        size_t n = strcspn(at, ",");
+        for (i = 0; i < GRPO_LORA_TARGETS; i++)
+            if (strlen(names[i]) == n && !strncmp(at, names[i], n)) break;
+        if (i == GRPO_LORA_TARGETS)
+            return complain("--lora-targets are of q,k,v,o,gate,up,down, with commas");
+        s->c.lora.targets |= 1 << i;
+        at += n + (at[n] == ',');
+    }
+    return 0;
+}
+
+/* What is wrong with a value whatever the folder has. */
+static int check_values(settings *s) {
+    const struct { const char *name; int value; } halved[] = {
+        { "processes", s->num_processes }, { "lanes", s->c.lanes } };
+    char error[JSON_ERROR_LENGTH];
+    chat_template t;
+    int i, good = 1;
+    for (i = 0; i < 2; i++) {
+        if (!(halved[i].value & (halved[i].value - 1))) continue;
+        say("--%s is %d: it must be a power of two", halved[i].name, halved[i].value);
+        return -1;
+    }
+    memset(&t, 0, sizeof t);
+    if (s->prompt_format) good = chat_plain(&t, s->prompt_format, error);
+    else if (s->template_of) good = chat_named(&t, s->template_of, error);
+    chat_free(&t);
+    return good ? read_targets(s) : complain(error);
+}
+
 static int read_options(settings *s, int command, int argc, char **argv) {
     int i, turn, used;
     for (turn = 0; turn < TURNS; turn++) {
@@ -911,7 +950,7 @@ static int read_options(settings *s, int command, int argc, char **argv) {
             s->c.num_prompts * s->c.num_generations, s->c.num_prompts, s->c.num_generations);
         return -1;
     }
-    return 0;
+    return check_values(s);
 }
 
 /* ---------------------------------------------------------------------------- the team ------- */
@@ -978,23 +1017,10 @@ static void fit_lengths(grpo_config *c) {
         "--max-completion-length %d", most, c->max_prompt_length, c->max_completion_length);
 }
 
-/* --lora-targets, words with commas, or --adapter's adapter_config.json into c.lora. */
+/* --adapter's adapter_config.json into c.lora, or --lora-targets. */
 static int read_lora(settings *s) {
-    static const char *const names[GRPO_LORA_TARGETS] = { "q", "k", "v", "o", "gate", "up",
-                                                          "down" };
-    const char *at = s->lora_targets;
     const int rank = s->c.lora.rank;
-    int i;
-    if (at) s->c.lora.targets = 0;
-    while (at && *at) {
-        size_t n = strcspn(at, ",");
-        for (i = 0; i < GRPO_LORA_TARGETS; i++)
-            if (strlen(names[i]) == n && !strncmp(at, names[i], n)) break;
-        if (i == GRPO_LORA_TARGETS)
-            return complain("--lora-targets are of q,k,v,o,gate,up,down, with commas");
-        s->c.lora.targets |= 1 << i;
-        at += n + (at[n] == ',');
-    }
+    if (read_targets(s)) return -1;
     if (!s->adapter) return 0;
     if (file_exists(s->adapter, "adapter_config.json")) {
         if (grpo_load_config(&s->c, s->adapter)) return -1;
@@ -2852,7 +2878,7 @@ static int inspect(settings *s) {
     if (!s->c.lanes) s->c.lanes = s->num_processes;
     if (memory_bounds(&s->c, &needed, &least)) return print_needs(s);         /* which says why */
     printf("  %.*f million weights. To train %d questions x %d completions of %d tokens:\n",
-           needed.num_parameters < 1e6 ? 3 : 1, (double)needed.num_parameters / 1e6,
+           (double)needed.num_parameters < 1e6 ? 3 : 1, (double)needed.num_parameters / 1e6,
            s->c.num_prompts, s->c.num_generations, s->c.max_completion_length);
     code = print_needs(s);
     if (!code && s->num_processes > 1) {
