@@ -49,8 +49,8 @@ static inline const grpo_backend *backend_argument(int *argc, char **argv) {
     if (!strcmp(name, "cuda_fp32")) return grpo_cuda_fp32();
     if (!strcmp(name, "hopper")) return grpo_cuda_hopper();
 #endif
-    fprintf(stderr, PROGRAM_SAYS "--backend: this program has %s, not %s%s\n", BACKEND_CHOICES, name,
-            BACKEND_ELSEWHERE);
+    fprintf(stderr, PROGRAM_SAYS "--backend: this program has %s, not %s%s\n", BACKEND_CHOICES,
+            name, BACKEND_ELSEWHERE);
     exit(2);
 }
 

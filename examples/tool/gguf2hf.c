@@ -53,7 +53,8 @@ static void report(const gguf_summary *s, const char *folder) {
     printf("%s: %s, %d layers, %.0f parameters in %s%s\n", folder, s->architecture, s->layers,
            s->parameters, names[s->dtype], s->has_tokenizer ? "" : ", no tokenizer");
     if (!s->has_tokenizer)
-        fprintf(stderr, "gguf2hf: grpo needs a tokenizer.json in that folder: this file has none\n");
+        fprintf(stderr, "gguf2hf: grpo needs a tokenizer.json in that folder, which this file has "
+                "not\n");
 }
 
 /* Can grpo ask by the folder's chat template, if it has one? Else *why. */

@@ -75,6 +75,7 @@ typedef struct settings {
     unsigned char given[160];       /* 1: option i (option_at) is on that line; 2: on that of    */
     json before;                    /* the run that is gone on with, whose settings these are    */
     double seconds;                 /* of an evaluation                                          */
+    double at_first;                /* greedy accuracy before the first step; 0: not measured    */
     grpo *policy;                   /* chat: whose answer is printed as it comes                 */
     char *reply;
     int printed;                    /* bytes of it                                               */
@@ -2447,6 +2448,7 @@ static int learn(settings *s, grpo *g, const task *t, const task *held_out, int 
     if (!code && held_out->count && g->state.step == 0) {
         code = evaluate(s, g, held_out, "held out, before", NULL, NULL, &before);
         if (!code) report_log_eval(s->c.metrics_path, 0, &before);
+        if (!code) s->at_first = (double)before.accuracy;
         if (code > 0) code = 0;     /* interrupted, which is asked again                         */
     }
     if (!code) code = train_all(s, g, t, held_out, cut);
@@ -2459,11 +2461,16 @@ static int learn(settings *s, grpo *g, const task *t, const task *held_out, int 
 /* The result by the held-out questions; 1: it was interrupted. */
 static int measure(settings *s, grpo *g, const task *held_out) {
     grpo_evaluation after;
+    double p;
     int code = grpo_team_any(g, interrupted);
     if (!code) code = evaluate(s, g, held_out, "held out, after", NULL, NULL, &after);
     if (code) return code;
     report_log_eval(s->c.metrics_path, (int)g->state.step, &after);
     s->measured = 1;
+    p = ((double)after.accuracy + s->at_first) / 2;           /* of two equal shares             */
+    if (s->at_first - (double)after.accuracy > 1.96 * sqrt(2 * p * (1 - p) / after.num_prompts))
+        say("held-out accuracy has fallen from %.3f to %.3f: was the learning rate too high, or is "
+            "what is rewarded not what is measured?", s->at_first, (double)after.accuracy);
     return 0;
 }
 
