@@ -797,7 +797,7 @@ says "nothing is left to ask" "--hold-out 1 would hold out every question" "$grp
     $task --out "$dir/x" --hold-out 1
 says "an empty pipe" "standard input has no questions" judge --reward match --data -
 says "a fall is told" "held-out accuracy has fallen from 0.[0-9]* to 0.000" train "$dir/fallen" \
-    --steps 4 --learning-rate 1e30 --num-prompts 8
+    --steps 4 --learning-rate 1 --num-prompts 8
 says "a file named twice" "--data is given twice" judge --reward match --data "$dir/toy/test.jsonl"
 says "another verifier is told" "--reward is .*kind.sh (weight 2), and was match, match in.*from here on" \
     again --seed 1 --learning-rate 0.5 --steps 4 --reward "cmd:sh $dir/kind.sh" --weight 2
