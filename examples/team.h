@@ -108,7 +108,7 @@ static inline void team_start(team *t, int *argc, char ***argv) {
  * says. */
 static inline int team_end(team *t, int code, const char *why) {
     char line[512];
-    snprintf(line, sizeof line, "process %d: %.400s", t->of.rank, why);
+    snprintf(line, sizeof line, PROGRAM_SAYS "process %d: %.400s", t->of.rank, why);
 #ifdef GRPO_NCCL
     nccl_team_end(&t->cards);
 #endif
@@ -116,7 +116,8 @@ static inline int team_end(team *t, int code, const char *why) {
     mpi_team_end(code < 128 ? code : 0, t->of.rank ? line : NULL);
 #else
     if (t->of.size > 1 && processes_end(&t->others)) {
-        if (t->of.rank && code) fprintf(stderr, PROGRAM_SAYS "process 0 has ended; %s\n", line);
+        if (t->of.rank && code) fprintf(stderr, PROGRAM_SAYS "process 0 has ended; %s\n",
+                                     line + sizeof PROGRAM_SAYS - 1);
         if (t->others.killed)
             fprintf(stderr, PROGRAM_SAYS "signal %d ended process %d\n", t->others.by,
                     t->others.killed);

@@ -798,6 +798,24 @@ says "nothing is left to ask" "--hold-out 1 would hold out every question" "$grp
 says "an empty pipe" "standard input has no questions" judge --reward match --data -
 says "a fall is told" "held-out accuracy has fallen from 0.[0-9]* to 0.000" train "$dir/fallen" \
     --steps 4 --learning-rate 1 --num-prompts 8
+says "a variable that the template has" "Count" "$grpo" train "$dir/toy" $task --template qwen2.5 \
+    --template-variables '{"default_system": "Count"}' --steps 1 --num-prompts 1 --out "$dir/counts" \
+    --max-completion-length 4
+long=$(head -c 1500 /dev/zero | tr '\0' x)
+"$grpo" train "$dir/toy" $task --template-variables "{\"x\": \"$long\"}" --steps 1 --num-prompts 1 \
+    --max-completion-length 4 --out "$dir/long" > "$dir/said" 2>&1
+"$grpo" train "$dir/toy" --reward match --resume --steps 2 --out "$dir/long" > "$dir/said" 2>&1
+says "a long setting stays whole" "^2$" grep -c "$long" "$dir/long/settings.jsonl"
+says "the report has the whole command" "train .*--processes 2 --backend cpu" sh -c \
+    "'$grpo' train '$dir/toy' $task --steps 1 --processes 2 --backend cpu --out '$dir/quoted' \
+        --max-completion-length 4 > /dev/null 2>&1; cat '$dir/quoted/log.jsonl'"
+(echo 1+1=; sleep 1; echo 2+2=; sleep 1; echo 3+3=) | { "$grpo" chat "$dir/toy" \
+    --max-completion-length 4; echo $? > "$dir/status"; } 2> "$dir/chat.txt" | head -c 1 > "$dir/head"
+says "a talk that nobody reads any more" "^1$" cat "$dir/status"
+says "targets of nothing" "--lora-targets is empty" "$grpo" inspect "$dir/toy" --lora-targets ""
+says "a format of nothing" "asks for nothing" "$grpo" train "$dir/toy" --reward format:...
+says "an option taken twice" "--backend is given twice" "$grpo" inspect "$dir/toy" --backend cpu \
+    --backend cpu
 says "a file named twice" "--data is given twice" judge --reward match --data "$dir/toy/test.jsonl"
 says "another verifier is told" "--reward is .*kind.sh (weight 2), and was match, match in.*from here on" \
     again --seed 1 --learning-rate 0.5 --steps 4 --reward "cmd:sh $dir/kind.sh" --weight 2

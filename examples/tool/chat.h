@@ -399,6 +399,7 @@ static inline int chat_tokens(chat_template *t, const json_value *config, const 
     int i, good = all && special_tokens_read(all, config, map);
     for (i = 0; good && i < all->named; i++)
         good = chat_set_token(t, all->items[i].name, special_token_text(all->items[i].value)->text);
+    if (!all) return chat_wrong(error, "there is not enough memory for its special tokens");
     free(all);
     return good || chat_wrong(error, "it has more special tokens than there is room for");
 }

@@ -5,7 +5,7 @@
  *     grpo chat MODEL                                                    talk to it
  *     grpo inspect MODEL                                                 what it is, what it needs
  *     grpo plot better [report.html | curves.svg]                        a run as a picture
- *     grpo help [COMMAND | OPTION]                                       every option, or one
+ *     grpo help [COMMAND | OPTION | PRESET | REWARD]                     every option, or one
  *     grpo train ... --processes 4     in several processes; those of mpirun, built by `make mpi`
  *
  * A verifier is one of those built in, or a program of yours in any language: --reward
@@ -70,9 +70,9 @@ typedef struct settings {
     int measured;                   /* the result, by the held-out questions                     */
     int logged;                     /* completions in the log, of this start                     */
     char command[2 * NAME_ROOM];    /* the line that was typed, for the report                   */
-    char judged[NAME_ROOM];         /* the rewards as they were typed, with their weights        */
+    char judged[4 * NAME_ROOM];     /* the rewards as they were typed, with their weights        */
     int asked;                      /* which command: TRAIN ...                                  */
-    unsigned char given[160];       /* 1: option i (option_at) is on that line; 2: on that of    */
+    unsigned char given[256];       /* 1: option i (option_at) is on that line; 2: on that of    */
     json before;                    /* the run that is gone on with, whose settings these are    */
     double seconds;                 /* of an evaluation                                          */
     double at_first;                /* greedy accuracy before the first step; 0: not measured    */
@@ -368,18 +368,17 @@ static void write_value(const grpo_config *c, const grpo_field *f, char *text) {
     while (digits < 9 && (float)strtod(text, NULL) != (float)value);
 }
 
-/* The value of option o, or of field f, as text; "" where it is nothing. */
-static const char *value_of(const settings *s, const option *o, const grpo_field *f, char *text) {
+/* The value of option o, or of field f, as text, perhaps in `room`; "" where it is nothing. */
+static const char *value_of(const settings *s, const option *o, const grpo_field *f, char *room) {
     const void *at = (const char *)s + (o ? o->at : 0);
-    *text = 0;
-    if (f) write_value(&s->c, f, text);
-    else if (o->kind == NUMBER) snprintf(text, NAME_ROOM, "%.9g", (double)*(const float *)at);
-    else if (o->kind == BYTES) snprintf(text, NAME_ROOM, "%.0f", (double)*(const size_t *)at);
+    *room = 0;
+    if (f) write_value(&s->c, f, room);
+    else if (o->kind == TEXT && *(const char *const *)at) return *(const char *const *)at;
+    else if (o->kind == NUMBER) snprintf(room, NAME_ROOM, "%.9g", (double)*(const float *)at);
+    else if (o->kind == BYTES) snprintf(room, NAME_ROOM, "%.0f", (double)*(const size_t *)at);
     else if (o->kind == COUNT || o->kind == SOME || o->kind == FLAG)
-        snprintf(text, NAME_ROOM, "%d", *(const int *)at);
-    else if (o->kind == TEXT && *(const char *const *)at)
-        snprintf(text, NAME_ROOM, "%s", *(const char *const *)at);
-    return text;
+        snprintf(room, NAME_ROOM, "%d", *(const int *)at);
+    return room;
 }
 
 /* What is taken if it is not given; "" where that is nothing. */
@@ -669,6 +668,8 @@ static int add_format(settings *s, char *text) {
     grpo_format *f = &s->formats[s->c.num_rewards];
     char *dots = strstr(text, "...");
     if (!dots) return complain("--reward format:BEGIN...END needs the three dots");
+    if (!strcmp(text, "..."))
+        return complain("--reward format:... asks for nothing: give a BEGIN or an END");
     *dots = 0;
     f->prefix = *text ? text : NULL;
     f->suffix = dots[3] ? dots + 3 : NULL;
@@ -806,6 +807,12 @@ static int complain_of_option(const char *argument, int which) {
     return -1;
 }
 
+#ifdef GRPO_MPI
+#define PROCESSES_ELSEWHERE "--processes: those of this program are mpirun's, which says how many"
+#else
+#define PROCESSES_ELSEWHERE "--processes is given twice"      /* the first was taken out before  */
+#endif
+
 /* Options are read in three turns, wherever they stand: what run is gone on with, whose settings
  * are taken first; presets of the objective; and all others, which so have the last word. */
 enum { RESUMED, PRESETS, OTHERS, TURNS };
@@ -832,6 +839,7 @@ static int read_option(settings *s, int command, int turn, char **at, int left, 
         return -1;
     }
     if (turn != turn_of(o)) return 0;
+    if (o && !strcmp(o->name, "backend")) return complain("--backend is given twice");
     if (s->given[i] == 1 && o && one_of("data eval", o->name))
         say("%s is given twice, and the last is read: `cat` several files into one", at[0]);
     s->given[i] = 1;
@@ -873,13 +881,13 @@ static int check_verifiers(settings *s) {
     return 0;
 }
 
-static int take_settings(settings *s);
 /* --lora-targets, words with commas, into c.lora. */
 static int read_targets(settings *s) {
     static const char *const names[GRPO_LORA_TARGETS] = { "q", "k", "v", "o", "gate", "up",
                                                           "down" };
     const char *at = s->lora_targets;
     int i;
+    if (at && !*at) return complain("--lora-targets is empty: it is of q,k,v,o,gate,up,down");
     if (at) s->c.lora.targets = 0;
     while (at && *at) {
         size_t n = strcspn(at, ",");
@@ -912,6 +920,8 @@ static int check_values(settings *s) {
     return good ? read_targets(s) : complain(error);
 }
 
+static int take_settings(settings *s);
+
 static int read_options(settings *s, int command, int argc, char **argv) {
     int i, turn, used;
     for (turn = 0; turn < TURNS; turn++) {
@@ -921,7 +931,7 @@ static int read_options(settings *s, int command, int argc, char **argv) {
             return -1;
     }
     if ((command & RUN) && s->num_processes > 1)
-        return complain("--processes: those of this program are mpirun's, which says how many");
+        return complain(PROCESSES_ELSEWHERE);
     if (s->verifier_seconds <= 0) return complain("--verifier-seconds must be more than 0");
     limit_verifiers(s);
     if ((command & RUN) && !s->data) return complain("--data is missing: a file of questions");
@@ -1070,7 +1080,8 @@ static int follow_adapters(settings *s) {
     }
     name = text_of(s->model, "adapter_config.json", "base_model_name_or_path", &bad);
     if (bad) return -1;
-    if (!name) {
+    if (!name || !*name) {
+        free(name);
         say("%s is adapters, and its adapter_config.json has no base_model_name_or_path: name "
             "their model, and them by --adapter", s->model);
         return -1;
@@ -1127,7 +1138,9 @@ static void tell_idle(const settings *s) {
         { "merge lora.alpha lora-targets", lora, "without --lora-rank or --adapter" },
         { "eval-steps eval-questions eval-samples success_reward", measured,
           "without --eval or --hold-out" },
-        { "sampling.temperature sampling.top_k sampling.top_p sampling.min_p seed", sampled,
+        { "seed", sampled || !strncmp(s->data ? s->data : "", "countdown:", 10),
+          "without --eval-samples: the greedy answer is not drawn" },
+        { "sampling.temperature sampling.top_k sampling.top_p sampling.min_p", sampled,
           "without --eval-samples: the greedy answer is not drawn" },
         { "hold-out", !s->eval, "beside --eval" },
         { "template template-variables", !s->prompt_format, "beside --prompt-format" },
@@ -1235,8 +1248,9 @@ static int check_template(settings *s) {
 /* --template-variables, an object, into chat.variables, which are its members. */
 static int read_variables(settings *s) {
     static const char *const taken[] = { "messages", "tools", "documents",
-                                         "add_generation_prompt" };
+                                         "add_generation_prompt", "bos_token", "eos_token" };
     const char *known = s->chat.variables;
+    char name[64];
     const size_t room = s->variables ? strlen(s->variables) + (known ? strlen(known) : 0) + 3 : 0;
     char error[JSON_ERROR_LENGTH], *text = s->variables ? copy_text(s->variables) : NULL;
     json parsed = { NULL, NULL, 0, 0 };
@@ -1247,12 +1261,17 @@ static int read_variables(settings *s) {
         return complain(error);
     if (!json_is(parsed.values, JSON_OBJECT))
         code = complain("--template-variables is an object: '{\"enable_thinking\": false}'");
+    snprintf(name, sizeof name, "%.*s", known ? (int)strcspn(known + 1, "\"") : 0,
+             known ? known + 1 : "");
+    if (json_find(parsed.values, name)) known = NULL;         /* another instead of it           */
     for (i = 0; i < sizeof taken / sizeof *taken && !code; i++)
         if (json_find(parsed.values, taken[i])) {
             say("--template-variables: %s is what this program gives the template", taken[i]);
             code = -1;
         }
-    if (!code && json_first(parsed.values) && (s->members = (char *)malloc(room)) != NULL) {
+    s->members = (char *)malloc(room);
+    if (!code && !s->members) code = complain("out of memory");
+    if (!code && json_first(parsed.values)) {
         snprintf(s->members, room, "%s%s%s", known ? known : "", known ? ", " : "",
                  strchr(s->variables, '{') + 1);
         *strrchr(s->members, '}') = 0;
@@ -1378,9 +1397,9 @@ static char *render_question(const settings *s, const questions_item *q) {
     }
     if (!own) system = s->system;
     if (!good) complain("out of memory");
-    else if ((q->turns && !chat_check(&s->chat, system, turns, n, error))
-             || !chat_render_thoughts(&s->chat, system, turns, thoughts, n, 1, &text, error)) {
-        complain(error);
+    else if (q->turns && !chat_check(&s->chat, system, turns, n, error)) complain(error);
+    else if (!chat_render_thoughts(&s->chat, system, turns, thoughts, n, 1, &text, error)) {
+        say("the chat template of %s: %s", s->words, error);
         chat_text_free(&text);
     }
     free(turns);
@@ -1505,9 +1524,10 @@ static int try_verifiers(settings *s, const task *t) {
         }
         if (verifier_try(v, known, n, rewards)) return complain(v->error);
         for (k = at = right = best = 0; k < n; k++) {
-            right += rewards[k] != 0;
-            if (rewards[k] > rewards[best]) best = k;
-            at += snprintf(given + at, sizeof given - (size_t)at, " %g", (double)rewards[k]);
+            right += rewards[k] > 0 || rewards[k] < 0;
+            if (isnan(rewards[best]) || rewards[k] > rewards[best]) best = k;
+            at += snprintf(given + at, sizeof given - (size_t)at,
+                           isnan(rewards[k]) ? " null" : " %g", (double)rewards[k]);
         }
         say("the verifier gives the answers of %d questions%s%s", n, given, right ? ""
             : ": is that right? They were its completions, as they stand in the data");
@@ -1683,9 +1703,16 @@ static int copy_companions(const settings *s) {
 
 /* ---- OUT/settings.jsonl: what a run was told, a line at each start. --resume compares */
 
-/* Setting i, its name, whether the run is the same without it, and its value as text; 0 after the
- * last. The name is "" of what is the machine's or this start's, and none of the run's. */
-static int setting_at(const settings *s, int i, const char **name, int *same, char *text) {
+/* Files and folders are called so that they are found from wherever the run is gone on with. */
+static const char *whole_path(const char *name, const char *text, char *room) {
+    const char *whole = one_of("MODEL data eval adapter", name) && system_exists(text)
+                      ? system_absolute(text, room, NAME_ROOM) : NULL;
+    return whole ? whole : text;
+}
+
+/* Setting i as text, its name, and whether the run is the same without it; NULL after the last. The
+ * name is "" of what is the machine's or this start's, and none of the run's. */
+static const char *setting_at(const settings *s, int i, const char **name, int *same, char *room) {
     static const char never[] = "out resume processes reward weight objective backend threads "
         "memory_budget rollout_batch_prompts micro_batch_prompts";
     static const char follows[] = "steps save-steps eval eval-steps eval-questions eval-samples "
@@ -1693,31 +1720,27 @@ static int setting_at(const settings *s, int i, const char **name, int *same, ch
     static char spelled[NAME_ROOM];
     const option *o = NULL;
     const grpo_field *f = NULL;
-    *text = 0;
     *name = i == 0 ? "MODEL" : "reward";
     *same = 0;
-    if (i == 0) snprintf(text, NAME_ROOM, "%s", s->model);
-    if (i == 1) snprintf(text, NAME_ROOM, "%s", s->judged);
-    if (i < 2) return 1;
-    if (!option_at(i - 2, &o, &f)) return 0;
+    if (i < 2) return i == 0 ? whole_path(*name, s->model, room) : s->judged;
+    if (!option_at(i - 2, &o, &f)) return NULL;
     *name = "";
-    if (o && (!(o->commands & TRAIN) || one_of(never, o->name))) return 1;
+    if (o && (!(o->commands & TRAIN) || one_of(never, o->name))) return *name;
     *name = name_of(o, f, spelled);
     *same = o && one_of(follows, o->name)                     /* but the rate may go by steps    */
             && (strcmp(o->name, "steps") != 0 || !s->c.lr_scheduler_type);
-    value_of(s, o, f, text);
-    return 1;
+    return whole_path(*name, value_of(s, o, f, room), room);
 }
 
 static int record_settings(const settings *s, int step) {
-    char path[NAME_ROOM], text[NAME_ROOM];
-    const char *name;
+    char path[NAME_ROOM], room[NAME_ROOM];
+    const char *name, *text;
     FILE *file;
     int i, bad, same;
     snprintf(path, sizeof path, "%s/settings.jsonl", s->out);
     file = report_append(path);
     if (file) fprintf(file, "{\"step\": %d", step);
-    for (i = 0; file && setting_at(s, i, &name, &same, text); i++) {
+    for (i = 0; file && (text = setting_at(s, i, &name, &same, room)) != NULL; i++) {
         if (!*name) continue;
         fprintf(file, ", \"%s\": ", name);
         json_write(file, text, strlen(text));
@@ -1749,14 +1772,14 @@ static json last_settings(const settings *s) {
 
 /* --resume: what is not on this command line is as the run had it. */
 static int take_settings(settings *s) {
-    char text[NAME_ROOM];
+    char room[NAME_ROOM];
     const option *o;
     const grpo_field *f;
-    const char *name, *was;
+    const char *name, *was, *text;
     int i, same, code = 0;
     if (!file_exists(s->out, "trainer_state.safetensors")) return 0;
     s->before = last_settings(s);
-    for (i = 2; setting_at(s, i, &name, &same, text) && !code; i++) {
+    for (i = 2; !code && (text = setting_at(s, i, &name, &same, room)) != NULL; i++) {
         was = json_string(json_find(s->before.values, name), text);
         if (!strcmp(was, text) || !strcmp(name, "adapter")) continue;
         option_at(i - 2, &o, &f);
@@ -1777,13 +1800,12 @@ static void keep_adapter(settings *s) {
  * state's. What was taken from the run is told too. */
 static int compare_settings(const settings *s) {
     const grpo_objective *j = &s->c.objective;
-    char text[NAME_ROOM], taken[SAID + 2 * NAME_ROOM] = "";
-    const char *name, *was;
+    char room[NAME_ROOM], taken[SAID + 2 * NAME_ROOM] = "";
+    const char *name, *was, *text;
     int i, same, code = 0;
-    for (i = 0; setting_at(s, i, &name, &same, text); i++) {
-        const int fixed = one_of("seed adapter lora-rank lora-targets", name)
-            || (!strcmp(name, "entropy-coef") && j->entropy_target > 0);
-        int refused = fixed;
+    for (i = 0; (text = setting_at(s, i, &name, &same, room)) != NULL; i++) {
+        int refused = one_of("seed adapter lora-rank lora-targets", name)
+                      || (!strcmp(name, "entropy-coef") && j->entropy_target > 0);
         was = json_string(json_find(s->before.values, name), text);
         if (!strcmp(name, "beta")) refused = j->kl_target > 0 || atof(was) == 0;
         if (i >= 2 && s->given[i - 2] == 2 && !strcmp(was, text) && strlen(taken) < SAID)
@@ -1874,9 +1896,8 @@ static void wait_batch(settings *s, double done, double batch) {
 }
 
 static void move_begin(settings *s, const char *what, double bytes, int written) {
-    char line[100];
-    snprintf(line, sizeof line, bytes < 1e9 ? "%s %.0f MB" : "%s %.1f GB", what,
-             bytes / (bytes < 1e9 ? 1e6 : 1e9));
+    char line[100], size[32];
+    snprintf(line, sizeof line, "%s %sB", what, words_write_size(bytes, size));
     wait_begin(s, line);
     if (!s->view.waiting.terminal && bytes >= 1e8) printf("%s\n", line), fflush(stdout);
     waiting.from = system_moved(written);
@@ -2015,14 +2036,16 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE 
     int per = g->config.num_prompts * g->config.num_generations / (samples ? samples : 1);
     int first, now = 0, code = 0, rolled = g->config.rollout_batch_prompts;
     char line[SAID];
-    sums x = { 0, 0, 0, 0, 0, 0 };
+    sums x = { 0, 0, 0, 0, 0, 0 }, before = x;
     if (rolled && per > rolled) per = rolled;
     if (per < 1) per = 1;
     snprintf(line, sizeof line, "%.80s, %d questions", when, n);
     wait_begin(s, line);
     waiting.rate = s->seconds;
     doing = ASKING;
+    code = grpo_team_any(g, interrupted);
     for (first = 0; first < n && !code; first += now) {
+        before = x;
         now = n - first < per ? n - first : per;
         wait_batch(s, (double)first / n, (double)now / n / (1 + samples));
         code = grpo_evaluate(g, t->prompts + first, now, 0, 1, e);
@@ -2037,6 +2060,7 @@ static int evaluate(settings *s, grpo *g, const task *t, const char *when, FILE 
     wait_end(s);
     tell_failure(s, g, code);
     e->num_prompts = n = code < 0 ? first - now : code ? first : n;     /* those that were judged */
+    if (code < 0) x = before;
     if (!n) return code;
     e->num_samples = e->k = samples;
     e->accuracy = (float)(x.correct / n);
@@ -2202,13 +2226,13 @@ static int complain_of_memory(const settings *s, int chosen, double fastest, dou
 }
 
 /* The library's sentence, "num_prompts is 0; ...", of the option that sets the field. */
-static int complain_of_config(const char *error) {
-    char name[NAME_ROOM];
+static int complain_of_config(const settings *s, const char *error) {
+    char name[NAME_ROOM], option_name[NAME_ROOM];
     const size_t n = strcspn(error, " ");
     snprintf(name, sizeof name, "%.*s", (int)n, error);
-    if (!field_of(name)) return complain(error);
-    spell(name, name);
-    say("--%s%s", name, error + n);
+    if (!strncmp(name, "model.", 6)) say("%s/config.json: %s", s->model, error + 6);
+    else if (!field_of(name)) complain(error);
+    else say("--%s%s", spell(name, option_name), error + n);
     return -1;
 }
 
@@ -2223,7 +2247,7 @@ static int fit_memory(settings *s) {
     int code;
     c.log = NULL;                   /* the sentence below says more                              */
     code = grpo_memory_needed(&c, &needed);
-    if (code && code != GRPO_NO_MEMORY) return complain_of_config(c.error);
+    if (code && code != GRPO_NO_MEMORY) return complain_of_config(s, c.error);
     if (memory_bounds(&c, &fastest, &least)) return complain("that is more than can be counted");
     if (code) return complain_of_memory(s, chosen, (double)fastest.total, least);
     if (s->c.team.size > 1) printf("each of %d processes: ", s->c.team.size);
@@ -2250,7 +2274,8 @@ static int load_weights(const settings *s, grpo *g) {
 static grpo *make_policy(settings *s) {
     grpo *g;
     float range = s->c.model.initializer_range;
-    int code;
+    int code, most;
+    char size[32];
     if (fit_memory(s)) return NULL;
     s->view.question = question_of;
     s->c.model.initializer_range = 0; /* no random weights: the folder's follow                  */
@@ -2258,6 +2283,14 @@ static grpo *make_policy(settings *s) {
     g = grpo_new(&s->c);
     wait_end(s);
     if (!g) return NULL;
+    most = g->config.rollout_batch_prompts ? g->config.rollout_batch_prompts : s->c.num_prompts;
+    if (s->eval_samples > most * g->config.num_generations) {
+        say("--eval-samples %d are sampled together, and within --memory-budget %s there is room "
+            "for %d", s->eval_samples, words_write_size((double)s->c.memory_budget, size),
+            most * g->config.num_generations);
+        grpo_free(g);
+        return NULL;
+    }
     g->config.model.initializer_range = range;
     move_begin(s, "loading", 4 * (double)g->num_parameters, 0);
     code = load_weights(s, g);
@@ -2482,8 +2515,7 @@ static void tell_end(settings *s, const grpo *g, int cut) {
     else if (cut) say("interrupted before the first step was done: %s", tell_saved(s));
     fflush(stdout);
     if (g->state.step) printf("%s has the %s; `grpo plot %s` draws the run\n", s->out,
-                              s->c.lora.rank && !s->merge ? "adapters" : "model",
-                              s->c.metrics_path);
+                              s->c.lora.rank && !s->merge ? "adapters" : "model", s->out);
 }
 
 /* A run that has all its steps may still have to be measured, as that was interrupted or failed. */
@@ -2581,7 +2613,8 @@ static int prepare_training(settings *s, task *t, task *held_out) {
         && !questions_hold_out(&t->list, &held_out->list, s->hold_out, error))
         return complain(error);
     if (prepare_task(s, s->data, t) || try_verifiers(s, t)) return -1;
-    if (held_out->list.count && prepare_task(s, "held-out questions", held_out)) return -1;
+    if (held_out->list.count
+        && prepare_task(s, s->eval ? s->eval : "those held out", held_out)) return -1;
     tell_overlap(s, t, held_out);
     return 0;
 }
@@ -2738,7 +2771,7 @@ static int talk_on(settings *s, grpo *g) {
     talk t = { NULL, 0, 0 };
     uint64_t seed = s->c.seed;
     int is_line;
-    for (;; free(line)) {
+    for (;; free(line), line = NULL) {
         doing = AT_PROMPT;
         catch_interrupts(1);
         printf("> ");
@@ -2853,7 +2886,7 @@ static int print_needs(settings *s) {
     c.log = NULL;
     if (c.memory_budget == SIZE_MAX) c.memory_budget = 0;
     code = grpo_memory_needed(&c, &needed);
-    if (code && code != GRPO_NO_MEMORY) return complain_of_config(c.error);
+    if (code && code != GRPO_NO_MEMORY) return complain_of_config(s, c.error);
     if (memory_bounds(&c, &fastest, &least)) return complain("that is more than can be counted");
     if (code) return complain_of_memory(s, 0, (double)fastest.total, least);
     printf("  ");
@@ -3003,7 +3036,7 @@ static int help(const char *topic) {
     char dashed[NAME_ROOM], name[NAME_ROOM];
     words_guess g = words_of(topic ? topic + strspn(topic, "-") : "");
     int i, found = 0;
-    if (!topic || !strcmp(topic, "help")) return usage();
+    if (!topic || one_of("help --help -h", topic)) return usage();
     snprintf(dashed, sizeof dashed, "--%.100s", g.typed);
     for (i = 0; i < COMMANDS; i++) {
         if (!strcmp(topic, commands[i].name)) { print_help(&commands[i]); return 0; }
@@ -3041,6 +3074,7 @@ static void quote(char *line, size_t room, const char *word) {
     }
     if (!plain && n + 2 < room) line[n++] = '\'';
     line[n] = 0;
+    if (*word) strcpy(line + n - 3, "...");                   /* there is no room for all of it  */
 }
 
 /* The whole command; returns its status, and that of a signal that has interrupted it. */
@@ -3074,7 +3108,6 @@ static int run(settings *s, int argc, char **argv) {
         say("the folder of a model comes first: grpo %s %s", commands[i].name, commands[i].usage);
         return 2;
     }
-    for (k = 0; k < argc; k++) quote(s->command, sizeof s->command, argv[k]);
     s->asked = commands[i].command;
     s->model = argv[2];
     s->c.backend = backend;
@@ -3115,11 +3148,12 @@ int main(int argc, char **argv) {
     static settings s;
     static team t;
     char **arguments;
-    int code, asked;
+    int code, asked, i;
     make_signals_errors();
     system_arguments(&argc, &argv);
     arguments = split_arguments(&argc, &argv);
     set_defaults(&s);
+    for (i = 0; i < argc; i++) quote(s.command, sizeof s.command, argv[i]);
     asked = argc > 1 && (!strcmp(argv[1], "train") || !strcmp(argv[1], "eval"));
     if (asked) team_start(&t, &argc, &argv);
     s.c.team = t.of;

@@ -40,7 +40,7 @@ static inline void mpi_team_end(int code, const char *why) {
     int met = !code;
     if (code) MPI_Ibarrier(MPI_COMM_WORLD, &all);
     while (!met && time(NULL) < late) MPI_Test(&all, &met, MPI_STATUS_IGNORE);
-    if (!met && why) fprintf(stderr, PROGRAM_SAYS "%s\n", why);
+    if (!met && why) fprintf(stderr, "%s\n", why);
     if (!met) MPI_Abort(MPI_COMM_WORLD, code);
     MPI_Finalize();
 }
