@@ -816,6 +816,8 @@ says "targets of nothing" "--lora-targets is empty" "$grpo" inspect "$dir/toy" -
 says "a format of nothing" "asks for nothing" "$grpo" train "$dir/toy" --reward format:...
 says "an option taken twice" "--backend is given twice" "$grpo" inspect "$dir/toy" --backend cpu \
     --backend cpu
+says "questions that are all too long" "none is left; the shortest has 2[0-9] tokens" "$grpo" eval \
+    "$dir/toy" --data "$dir/toy/test.jsonl" --reward match --max-prompt-length 5
 says "a file named twice" "--data is given twice" judge --reward match --data "$dir/toy/test.jsonl"
 says "another verifier is told" "--reward is .*kind.sh (weight 2), and was match, match in.*from here on" \
     again --seed 1 --learning-rate 0.5 --steps 4 --reward "cmd:sh $dir/kind.sh" --weight 2

@@ -1484,20 +1484,23 @@ static int leave_out_unjudged(const settings *s, const char *source, task *t) {
 
 /* The task's questions as prompts, in the model's words, that can be judged. */
 static int prepare_task(settings *s, const char *source, task *t) {
-    int i, n = t->list.count, code = 1;
+    int i, n = t->list.count, code = 1, shortest = INT_MAX;
+    char nothing[64];
     if (s->limit > 0 && s->limit < n) n = s->limit;
     t->prompts = (grpo_prompt *)calloc((size_t)n + 1, sizeof *t->prompts);
     for (i = 0; i < n && t->prompts && code >= 0; i++) {
         code = ask(s, t, i, &t->prompts[t->count]);
+        if (!code && t->prompts[t->count].num_tokens < shortest)
+            shortest = t->prompts[t->count].num_tokens;
         t->count += code == 1;
         t->left_out += code == 0;
     }
+    snprintf(nothing, sizeof nothing, ": none is left; the shortest has %d tokens", shortest);
     if (code < 0) say("that is question %d of %s", i, source);
     if (code < 0 || !t->prompts) return -1;
     if (t->left_out)
         say("%d of %d questions of %s are longer than --max-prompt-length %d%s",
-            t->left_out, n, source, s->c.max_prompt_length, t->count ? " and left out"
-            : ": none is left, so raise it");
+            t->left_out, n, source, s->c.max_prompt_length, t->count ? " and left out" : nothing);
     return t->count ? leave_out_unjudged(s, source, t) : -1;
 }
 
@@ -1905,18 +1908,18 @@ static void move_begin(settings *s, const char *what, double bytes, int written)
     if (waiting.from >= 0) waiting.bytes = bytes * (written ? 1 : 2); /* what is read is checked */
 }
 
-/* Share correct and half the width of its 95 % interval, which is that of two more right and two
- * more wrong (Agresti and Coull 1998): none right of few is not 0 +- 0. */
+/* Share correct, half the width of its 95 % interval, and the rest. */
 static const char *describe_evaluation(const char *when, const grpo_evaluation *e, char *line) {
-    double n = e->num_prompts + 4.0, p = ((double)e->accuracy * e->num_prompts + 2) / n;
     char reward[32];
     int at = snprintf(line, SAID, "%.200s: greedy accuracy %.3f +- %.3f on %d questions, mean "
                       "reward %s, length %.0f", when, (double)e->accuracy,
-                      1.96 * sqrt(p * (1 - p) / n), e->num_prompts,
+                      report_interval((double)e->accuracy, e->num_prompts), e->num_prompts,
                       screen_number(reward, "%.3f", (double)e->reward), (double)e->mean_length);
     if (e->num_samples)
-        snprintf(line + at, (size_t)(SAID - at), "; sampled, %d each: pass@1 %.3f, pass@%d %.3f",
-                 e->num_samples, (double)e->pass_at_1, e->k, (double)e->pass_at_k);
+        at += snprintf(line + at, (size_t)(SAID - at), "; sampled, %d each: pass@1 %.3f",
+                       e->num_samples, (double)e->pass_at_1);
+    if (e->num_samples && e->k > 1)
+        snprintf(line + at, (size_t)(SAID - at), ", pass@%d %.3f", e->k, (double)e->pass_at_k);
     return line;
 }
 

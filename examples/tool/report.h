@@ -447,14 +447,19 @@ static inline int report_points_of(const report *r, int i) {
     return n;
 }
 
-/* Half of the greedy accuracy's 95 % interval (Agresti and Coull); 0: it has none. */
+/* Half of the 95 % interval of a share p of n: that of two more right and two more wrong (Agresti
+ * and Coull 1998), so that none right of few is not 0 +- 0. */
+static inline double report_interval(double p, double n) {
+    p = (p * n + 2) / (n + 4);
+    return 1.96 * sqrt(p * (1 - p) / (n + 4));
+}
+
+/* The greedy accuracy's; 0: it has none. */
 static inline double report_half(const report *r, int i, int k) {
     int c = report_curve((report *)(uintptr_t)r, "eval/questions", 0);
     double n = c < 0 ? (double)NAN : r->rows[k].values[c], p = r->rows[k].values[i];
     if (strcmp(r->names[i], "eval/accuracy") != 0 || !(n > 0 && n < 1e300)) return 0;
-    if (!(p >= 0 && p <= 1)) return 0;                        /* a log may hold anything         */
-    p = (p * n + 2) / (n + 4);
-    return 1.96 * sqrt(p * (1 - p) / (n + 4));
+    return p >= 0 && p <= 1 ? report_interval(p, n) : 0;      /* a log may hold anything         */
 }
 
 /* The range of curve i, with some air if it is flat; 0: it has no numbers. */
