@@ -24,9 +24,9 @@ static int usage(void) {
          "Options:\n"
          "  --dtype WORD   how numbers are written [auto | f32 | bf16 | f16] (default auto: the\n"
          "                 smallest that holds all of them exactly, for a quantised file f32)\n"
-         "  --no-template  leave the chat template out. A file is refused whose template grpo cannot\n"
-         "                 run, or that drops what is asked: grpo is told how to ask instead, by its\n"
-         "                 --template or --prompt-format\n"
+         "  --no-template  leave the chat template out. A file is refused whose template grpo\n"
+         "                 cannot run, or that drops what is asked: grpo is told how to ask\n"
+         "                 instead, by its --template or --prompt-format\n"
          "  --tokenizer    write tokenizer.json and tokenizer_config.json alone\n"
          "  --help         this page");
     return 0;
