@@ -818,6 +818,8 @@ says "an option taken twice" "--backend is given twice" "$grpo" inspect "$dir/to
     --backend cpu
 says "questions that are all too long" "none is left; the shortest has 2[0-9] tokens" "$grpo" eval \
     "$dir/toy" --data "$dir/toy/test.jsonl" --reward match --max-prompt-length 5
+says "what overflows costs no step that is done" "has the run up to step 1" train "$dir/overflow" \
+    --steps 4 --learning-rate 1e30 --num-prompts 8 --beta 0.01
 says "a file named twice" "--data is given twice" judge --reward match --data "$dir/toy/test.jsonl"
 says "another verifier is told" "--reward is .*kind.sh (weight 2), and was match, match in.*from here on" \
     again --seed 1 --learning-rate 0.5 --steps 4 --reward "cmd:sh $dir/kind.sh" --weight 2

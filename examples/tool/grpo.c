@@ -2375,6 +2375,12 @@ static void tell_epoch(const settings *s, const task *t, int64_t step) {
            (double)s->steps * s->c.num_prompts / t->count, t->count);
 }
 
+/* A step that has failed, and nothing has moved: no verdict, or no number where it has one update. */
+static int is_unmade(const settings *s, int code) {
+    return code == GRPO_CALLBACK || (code == GRPO_NONFINITE && s->c.num_iterations == 1
+                                     && s->c.steps_per_generation == 1);
+}
+
 /* Steps, until there is no more to do, or a process is interrupted: *cut is then not 0. */
 static int train_all(settings *s, grpo *g, const task *t, const task *held_out, int *cut) {
     grpo_prompt *asked = (grpo_prompt *)calloc((size_t)s->c.num_prompts, sizeof *asked);
@@ -2393,7 +2399,7 @@ static int train_all(settings *s, grpo *g, const task *t, const task *held_out, 
         const grpo_state before = g->state;
         code = one_step(s, g, t, asked, &m);
         if (view->waiting.what[0]) wait_end(s);
-        if (code == GRPO_CALLBACK) g->state = before;         /* it was not made: nothing moved  */
+        if (is_unmade(s, code)) g->state = before;
         if ((!code || code == GRPO_IO) && grpo_team_any(g, code != 0))
             code = GRPO_IO;         /* process 0 could not log it                                */
         s->learned |= g->state.step > before.step;
@@ -2472,7 +2478,7 @@ static int is_measured(const char *log, int64_t step) {
  * *cut is not 0 if a process was interrupted. */
 static int learn(settings *s, grpo *g, const task *t, const task *held_out, int *cut) {
     grpo_evaluation before;
-    int code;
+    int code, overflows;
     printf("step %d of %d, epoch %.2f of %.2f, %d questions; the first as the model sees it:\n%s\n",
            (int)g->state.step, s->steps, (double)g->state.step * s->c.num_prompts / t->count,
            (double)s->steps * s->c.num_prompts / t->count, t->count, t->prompts[0].text);
@@ -2489,8 +2495,11 @@ static int learn(settings *s, grpo *g, const task *t, const task *held_out, int 
     }
     if (!code) code = train_all(s, g, t, held_out, cut);
     /* a verifier has failed, in whichever process, or the log: what was learned is saved before
-       that, if it can be; a team that has lost a process cannot */
-    if ((code == GRPO_CALLBACK || code == GRPO_IO) && grpo_team_any(g, 0) >= 0) save(s, g);
+       that, if it can be; a team that has lost a process cannot. What overflows was spoiled before:
+       it is better than nothing, and no better than an earlier checkpoint */
+    overflows = code == GRPO_NONFINITE && is_unmade(s, code) && !s->saved;
+    if ((code == GRPO_CALLBACK || code == GRPO_IO || overflows) && grpo_team_any(g, 0) >= 0)
+        save(s, g);
     return code ? code : save(s, g);
 }
 
