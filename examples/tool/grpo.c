@@ -356,11 +356,10 @@ static const char *spell(const char *field, char *name) {
 
 /* A field's value as one would type it: a word, all digits of a seed, the fewest of a fraction. */
 static void write_value(const grpo_config *c, const grpo_field *f, char *text) {
-    const char *word = f->words ? f->words : "";
     const double value = grpo_config_get(c, f->name);
-    int i, digits = 0;
-    for (i = 0; *word && i < (int)value; i++) word += strcspn(word, " ") + 1;
-    if (*word) snprintf(text, NAME_ROOM, "%.*s", (int)strcspn(word, " "), word);
+    const char *word = report_word(f, value);
+    int digits = 0;
+    if (word) snprintf(text, NAME_ROOM, "%.*s", (int)strcspn(word, " "), word);
     else if (f->type == GRPO_FIELD_UINT64)
         snprintf(text, NAME_ROOM, "%llu", (unsigned long long)c->seed);
     else if (f->type != GRPO_FIELD_FLOAT) snprintf(text, NAME_ROOM, "%.0f", value);

@@ -70,16 +70,22 @@ static inline void report_objective(const grpo *g, char *text, size_t room) {
     }
 }
 
+/* The word of a field's value, to the next blank; NULL: it is a number. */
+static inline const char *report_word(const grpo_field *f, double value) {
+    const char *word = f->words;
+    int i;
+    for (i = 0; word && i < (int)value; i++) word += strcspn(word, " "), word += *word == ' ';
+    return word && *word ? word : NULL;
+}
+
 /* A field's value: a number, or its word. */
 static inline void report_field(FILE *f, const grpo *g, const grpo_field *field) {
     double x = grpo_config_get(&g->config, field->name);
-    const char *word = field->words;
-    int i;
+    const char *word = report_word(field, x);
     fprintf(f, ", \"%s\": ", field->name);
-    for (i = 0; word && i < (int)x; i++) word += strcspn(word, " "), word += *word == ' ';
     if (field->type == GRPO_FIELD_UINT64)
         fprintf(f, "\"%llu\"", (unsigned long long)g->config.seed);
-    else if (word && *word) json_write(f, word, strcspn(word, " "));
+    else if (word) json_write(f, word, strcspn(word, " "));
     else if (fabs(x) <= DBL_MAX) fprintf(f, x == floor(x) && fabs(x) < 1e15 ? "%.0f" : "%.7g", x);
     else fputs("null", f);
 }
@@ -712,12 +718,11 @@ static inline const grpo_field *report_field_of(const json_value *v, int *usual)
                                          "num_rewards", "objective.max_completion_length" };
     const grpo_field *f;
     const char *word;
-    int i = 0, k;
+    int i = 0;
     while ((f = grpo_field_at(i)) != NULL && strcmp(f->name, v->key) != 0) i++;
     *usual = f && !f->words && fabs(json_number(v, (double)NAN) - f->initial)
                                <= 1e-6 * fabs(f->initial);
-    word = f ? f->words : NULL;
-    for (k = 0; word && k < (int)f->initial; k++) word += strcspn(word, " "), word += *word == ' ';
+    word = f ? report_word(f, f->initial) : NULL;
     if (word && json_is(v, JSON_STRING))
         *usual = strlen(v->text) == strcspn(word, " ") && !strncmp(v->text, word, strlen(v->text));
     for (i = 0; i < (int)(sizeof always / sizeof *always); i++)
