@@ -2969,9 +2969,12 @@ static int plot(int argc, char **argv) {
     }
     snprintf(within, sizeof within, "%.*s/log.jsonl", (int)PATH_ROOM, run);
     if (system_exists(within)) run = within;                  /* its folder was given            */
-    else if (snprintf(within, sizeof within, "%.*s/.", (int)PATH_ROOM, run), system_exists(within))
-        return say("%s has no log.jsonl: is it the --out of a run?", run), 1;
-    if (report_write(run, out, error)) return complain(error), 1;
+    if (report_write(run, out, error)) {
+        if (strstr(error, "it is no regular file"))
+            say("%s has no log.jsonl: is it the --out of a run?", run);
+        else complain(error);
+        return 1;
+    }
     if (error[0]) say("left out of the report: %s", error);
     printf("%s\n", out);
     return 0;
