@@ -89,7 +89,8 @@ static int fuzz_answers(const uint8_t *data, size_t size) {
     memset(&v, 0, sizeof v);
     require(verifier_read_answers(&v, text, size, complete, N, rewards), "memory");
     require(v.unanswered >= 0 && v.unanswered <= N && v.bad >= 0, "counts");
-    require(!(v.bad || v.unanswered) == !v.error[0], "a sentence where something was wrong");
+    require(!(v.bad || v.unanswered) || v.error[0], "a sentence where something was wrong");
+    require(!v.error[0] || v.bad || v.unanswered || v.abstained, "none where nothing was");
     for (i = 0; i < N; i++) require(!isinf(rewards[i]), "a reward without end");
     free(text);
     return 1;
