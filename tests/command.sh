@@ -1194,17 +1194,17 @@ if [ -f "$GRPO_DATA/gsm8k/train.jsonl" ] && [ -f "$GRPO_DATA/tokenizers/tokenize
     "$BUILD/toy_folder" "$dir/narrow" "$GRPO_DATA/tokenizers"
     check "a narrow Qwen2" $?
     says "it is one" "Qwen2ForCausalLM" "$grpo" inspect "$dir/narrow"
-    says "all questions fit" "step 0 of 2, epoch 0.00 of 0.00, 7473 questions" learn two --steps 2
-    says "GSM8K is asked" "on 8 questions" gsm8k eval "$dir/two" --eval-samples 2 \
+    says "all questions fit" "step 0 of 2, epoch 0.00 of 0.00, 7473 questions" learn narrow_two --steps 2
+    says "GSM8K is asked" "on 8 questions" gsm8k eval "$dir/narrow_two" --eval-samples 2 \
         --data "$GRPO_DATA/gsm8k/test.jsonl"
     grep -q "gradients [0-9]*B, AdamW [0-9.]*kB, act" "$dir/said"
     check "asking takes no gradients" $?
-    learn one --steps 1 > "$dir/one.txt" 2>&1
-    says "one step, then another" "step 2/2" learn one --steps 2 --resume
-    cmp "$dir/one/model.safetensors" "$dir/two/model.safetensors"
+    learn narrow_one --steps 1 > "$dir/one.txt" 2>&1
+    says "one step, then another" "step 2/2" learn narrow_one --steps 2 --resume
+    cmp "$dir/narrow_one/model.safetensors" "$dir/narrow_two/model.safetensors"
     check "come to the same bytes" $?
-    says "and then there is no more" "has had its 2 steps" learn one --steps 2 --resume
-    says "its log is drawn" "gsm8k.html" "$grpo" plot "$dir/one/log.jsonl" "$dir/gsm8k.html"
+    says "and then there is no more" "has had its 2 steps" learn narrow_one --steps 2 --resume
+    says "its log is drawn" "gsm8k.html" "$grpo" plot "$dir/narrow_one/log.jsonl" "$dir/gsm8k.html"
 else
     echo "skipped: GSM8K; GRPO_DATA is to be a folder with gsm8k/train.jsonl, gsm8k/test.jsonl" \
         "and tokenizers/tokenizer.json (Qwen2's)"
