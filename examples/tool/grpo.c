@@ -428,21 +428,25 @@ static void print_option(const option *o, const grpo_field *f) {
     words_print(stdout, COLUMN, text);
 }
 
+/* A line of a list: a word, and what it means. */
+static void print_row(const char *word, const char *meaning) {
+    printf("  %-34s", word);
+    words_print(stdout, 36, meaning);
+}
+
 static void print_rewards(void) {
+    char word[64];
     int i;
     for (i = 0; i < BUILT_IN; i++) {
-        printf("  --reward %-24s ", built_in[i].name);
-        words_print(stdout, 36, built_in[i].help);
+        snprintf(word, sizeof word, "--reward %s", built_in[i].name);
+        print_row(word, built_in[i].help);
     }
 }
 
 static void print_presets(void) {
     const char *name, *source;
     int i;
-    for (i = 0; grpo_objective_name(i, &name, &source); i++) {
-        printf("  %-32s  ", name);
-        words_print(stdout, 36, source);
-    }
+    for (i = 0; grpo_objective_name(i, &name, &source); i++) print_row(name, source);
 }
 
 static void print_columns(void) {
@@ -457,10 +461,7 @@ static void print_columns(void) {
         { "grad", "norm of the gradient, before --max-grad-norm" },
         { "s, tokens/s", "seconds of the step, and tokens that it has drawn in one" } };
     size_t i;
-    for (i = 0; i < sizeof columns / sizeof *columns; i++) {
-        printf("  %-32s  ", columns[i][0]);
-        words_print(stdout, 36, columns[i][1]);
-    }
+    for (i = 0; i < sizeof columns / sizeof *columns; i++) print_row(columns[i][0], columns[i][1]);
 }
 
 /* One of the commands that work on a model, its shortest use, and one to copy. */
@@ -900,23 +901,21 @@ static int read_targets(settings *s) {
     return 0;
 }
 
-/* What is wrong with a value whatever the folder has. */
+/* What is wrong with a value whatever the folder has; a template that is not the folder's is read. */
 static int check_values(settings *s) {
     const struct { const char *name; int value; } halved[] = {
         { "processes", s->num_processes }, { "lanes", s->c.lanes } };
     char error[JSON_ERROR_LENGTH];
-    chat_template t;
     int i, good = 1;
     for (i = 0; i < 2; i++) {
         if (!(halved[i].value & (halved[i].value - 1))) continue;
         say("--%s is %d: it must be a power of two", halved[i].name, halved[i].value);
         return -1;
     }
-    memset(&t, 0, sizeof t);
-    if (s->prompt_format) good = chat_plain(&t, s->prompt_format, error);
-    else if (s->template_of) good = chat_named(&t, s->template_of, error);
-    chat_free(&t);
-    return good ? read_targets(s) : complain(error);
+    if (read_targets(s)) return -1;
+    if (s->prompt_format) good = chat_plain(&s->chat, s->prompt_format, error);
+    else if (s->template_of) good = chat_named(&s->chat, s->template_of, error);
+    return good ? 0 : complain(error);
 }
 
 static int take_settings(settings *s);
@@ -1027,10 +1026,9 @@ static void fit_lengths(grpo_config *c) {
         "--max-completion-length %d", most, c->max_prompt_length, c->max_completion_length);
 }
 
-/* --adapter's adapter_config.json into c.lora, or --lora-targets. */
+/* --adapter's adapter_config.json into c.lora. */
 static int read_lora(settings *s) {
     const int rank = s->c.lora.rank;
-    if (read_targets(s)) return -1;
     if (!s->adapter) return 0;
     if (file_exists(s->adapter, "adapter_config.json")) {
         if (grpo_load_config(&s->c, s->adapter)) return -1;
@@ -1285,8 +1283,7 @@ static int open_chat(settings *s) {
     char error[JSON_ERROR_LENGTH];
     const char *stops[CHAT_STOPS] = { NULL };
     int i, id, good, n;
-    if (s->prompt_format) good = chat_plain(&s->chat, s->prompt_format, error);
-    else if (s->template_of) good = chat_named(&s->chat, s->template_of, error);
+    if (s->prompt_format || s->template_of) good = 1;         /* check_values() has read it      */
     else if (s->vocabulary) good = chat_plain(&s->chat, "{question}", error);
     else good = chat_recognise(&s->chat, s->words, error);
     if (!good) return complain(error);
@@ -2374,7 +2371,7 @@ static void tell_epoch(const settings *s, const task *t, int64_t step) {
            (double)s->steps * s->c.num_prompts / t->count, t->count);
 }
 
-/* A step that has failed, and nothing has moved: no verdict, or no number where it has one update. */
+/* A step that failed, and nothing has moved: no verdict, or no number where it has one update. */
 static int is_unmade(const settings *s, int code) {
     return code == GRPO_CALLBACK || (code == GRPO_NONFINITE && s->c.num_iterations == 1
                                      && s->c.steps_per_generation == 1);
