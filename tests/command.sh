@@ -150,12 +150,15 @@ else echo "skipped: no seccomp, so no kernel without Landlock"; fi
 says "no time at all" "must be more than 0" judge --verifier-seconds 0 --reward "cmd:sleep 30"
 
 # ---- a verifier is tried on known answers before the weights are loaded; if it dies the run stops
-cat > "$dir/kind.sh" << 'END'
+grader() { # grader WHERE WORDS: rewards 1 and 0; once there is a file `gone`, none where n is WHERE
+    cat << END
 n=0
-while read -r line; do n=$((n + 1)); done
-[ -e "$(dirname "$0")/gone" ] && [ $n -gt 4 ] && { echo "the grader is gone" >&2; exit 5; }
-while [ $n -gt 0 ]; do n=$((n - 1)); echo $((n % 2)); done
+while read -r line; do n=\$((n + 1)); done
+[ -e "\$(dirname "\$0")/gone" ] && [ \$n $1 ] && { echo "$2" >&2; exit 5; }
+while [ \$n -gt 0 ]; do n=\$((n - 1)); echo \$((n % 2)); done
 END
+}
+grader "-gt 4" "the grader is gone" > "$dir/kind.sh"
 says "known answers first" "the verifier gives the answers of 4 questions 1 0 1 0" \
     judge --reward "cmd:sh $dir/kind.sh"
 says "a verifier that is not there has its own name" \
@@ -630,12 +633,7 @@ says "eval by several" "$(sed -n 's/^held out, after: //p' "$dir/whole.txt")" "$
     --max-completion-length 4 --processes 2
 says "inspect tells the memory of each" "Each of 8 processes" "$grpo" inspect "$dir/toy" \
     --processes 8
-cat > "$dir/three.sh" << 'END'
-n=0
-while read -r line; do n=$((n + 1)); done
-[ -e "$(dirname "$0")/gone" ] && [ $n -lt 4 ] && { echo "no more of $n" >&2; exit 5; }
-while [ $n -gt 0 ]; do n=$((n - 1)); echo $((n % 2)); done
-END
+grader "-lt 4" "no more of \$n" > "$dir/three.sh"
 rm -f "$dir/gone"
 graded() { train "$dir/judged" --reward "cmd:sh $dir/three.sh" --processes 2 --save-steps 0 \
     --eval-questions 6 --eval-steps 2 "$@"; }

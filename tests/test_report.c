@@ -21,9 +21,8 @@ static float is_even(const grpo_sample *s, void *user) {
 static float always(const grpo_sample *s, void *user) { (void)s; (void)user; return 1; }
 static float never(const grpo_sample *s, void *user) { (void)s; (void)user; return 0; }
 
-static grpo *policy(grpo_reward_function reward, const char *path) {
+static grpo_config small(const char *path) {
     grpo_config c = grpo_defaults();
-    grpo *g;
     c.vocabulary = "0127<&\">\xc3\xa9=";
     c.model.hidden_size = 16;
     c.model.intermediate_size = 32;
@@ -32,8 +31,14 @@ static grpo *policy(grpo_reward_function reward, const char *path) {
     c.max_prompt_length = 4;
     c.max_completion_length = 6;
     c.metrics_path = path;
-    c.learning_rate = 3e-3f;
     c.threads = 1;
+    return c;
+}
+
+static grpo *policy(grpo_reward_function reward, const char *path) {
+    grpo_config c = small(path);
+    grpo *g;
+    c.learning_rate = 3e-3f;
     grpo_add_reward(&c, "sev<en>", reward, 1, NULL);
     if (path) grpo_add_reward(&c, "even", is_even, 1, NULL);
     g = grpo_new(&c);
@@ -326,20 +331,12 @@ static void test_nothing(int masked) {
     char *text, line[512], drawn[4096];
     screen view;
     grpo_metrics m;
-    grpo_config c = grpo_defaults();
+    grpo_config c = small(log_path);
     grpo *g;
     FILE *f;
     int i;
     remove(log_path);
-    c.vocabulary = "0127<&\">\xc3\xa9=";
-    c.model.hidden_size = 16;
-    c.model.intermediate_size = 32;
-    c.model.num_hidden_layers = 1;
-    c.num_prompts = 2;
-    c.max_prompt_length = 4;
-    c.max_completion_length = masked ? 1 : 6;
-    c.metrics_path = log_path;
-    c.threads = 1;
+    if (masked) c.max_completion_length = 1;
     c.objective.mask_truncated_completions = masked;
     c.objective.beta = 0.01f;
     grpo_add_reward(&c, "one", masked ? is_seven : no_number, 1, NULL);
